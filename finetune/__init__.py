@@ -1,0 +1,1 @@
+"""Carrying pre-trained weights over to real video: targets, fine-tuning, testing and comparison."""

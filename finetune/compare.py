@@ -1,0 +1,141 @@
+"""Several initialisations over several seeds and splits: which runs there are to be, and running them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from finetune.data import Data, Machine, Stores
+from finetune.initial import Initial, parse_initial
+from finetune.recipe import Plan, Recipe
+from finetune.report import RunResult, find_runs, read_run, write_comparison
+from finetune.rundir import CONFIG, METRICS, differences
+from finetune.transfer import plan_run, run
+from fractalvid.errors import UserError
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a comparison and the folder it has."""
+
+    plan: Plan
+    out: Path
+
+    def finished(self) -> bool:
+        """Whether its result is there."""
+        return (self.out / METRICS).exists()
+
+
+def parse_initials(texts: Sequence[str]) -> list[Initial]:
+    """Read the initialisations of a comparison; their labels must differ, also as folder names."""
+    inits = [parse_initial(text) for text in texts]
+    seen: dict[str, Initial] = {}
+    for init in inits:
+        if (
+            init.label in (".", "..")
+            or any(c in init.label for c in '/\\:*?"<>|')
+            or not init.label.isprintable()
+        ):
+            raise UserError(
+                f"the label {init.label!r} cannot be the name of a folder: give another with LABEL=..."
+            )
+        if init.label.casefold() in seen:
+            raise UserError(f"two initialisations are called {init.label!r}: name them apart with LABEL=...")
+        seen[init.label.casefold()] = init
+    return inits
+
+
+def same_shape(recipe: Recipe, inits: Sequence[Initial]) -> Recipe:
+    """The recipe with the network and clip of the pre-trained weights, so that scratch gets the same ones.
+
+    Raises:
+        UserError: the weights are of different networks or clips and the recipe does not settle which to use.
+    """
+    settled: dict[str, str | int] = {}
+    for name in ("model", "clip_len", "size"):
+        values = {getattr(init, name) for init in inits} - {None}
+        if getattr(recipe, name) is None and len(values) > 1:
+            raise UserError(
+                f"the weights differ in {name.replace('_', '-')} ({', '.join(sorted(map(str, values)))}): "
+                f"to compare them, set --{name.replace('_', '-')}"
+            )
+        if getattr(recipe, name) is None and values:
+            settled[name] = values.pop()
+    return replace(recipe, **settled)  # type: ignore[arg-type]  # each value is of its own field's type
+
+
+def plan_jobs(
+    data: Data,
+    recipe: Recipe,
+    inits: Sequence[Initial],
+    *,
+    splits: Sequence[str | None],
+    seeds: Sequence[int],
+    allow_missing: bool,
+    out: Path,
+) -> list[Job]:
+    """All runs: for each split and seed every initialisation, so that an early stop leaves whole comparisons.
+
+    Raises:
+        UserError: a folder holds a run with other settings, or something else.
+    """
+    recipe = same_shape(recipe, inits)
+    jobs = []
+    for split in splits:
+        for seed in seeds:
+            for init in inits:
+                plan = plan_run(data, recipe, init, split=split, seed=seed, allow_missing=allow_missing)
+                name = f"split-{plan.split}_seed-{seed}" if plan.split else f"seed-{seed}"
+                jobs.append(Job(plan, out / init.label / name))
+    for job in jobs:
+        _check_folder(job)
+    return jobs
+
+
+def _check_folder(job: Job) -> None:
+    if not (job.out / CONFIG).exists():
+        if job.out.exists() and (not job.out.is_dir() or any(job.out.iterdir())):
+            raise UserError(f"{job.out} holds something else; choose another --out")
+        return
+    differing = differences(job.out, job.plan)
+    if differing:
+        raise UserError(
+            f"{job.out} was run with other settings ({', '.join(differing[:3])}); choose another --out"
+        )
+
+
+def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[RunResult]:
+    """Run what is not finished, resuming what was begun; return the results of all."""
+    stores = Stores(int(machine.cache_gb * 2**30))
+    results = []
+    for number, job in enumerate(jobs, start=1):
+        plan = job.plan
+        title = f"[{number}/{len(jobs)}] {plan.init.label}, split {plan.split or '-'}, seed {plan.seed}"
+        if not job.finished():
+            tqdm.write(title)
+            run(data, job.plan, out=job.out, machine=machine, stores=stores, resume=True)
+        result = read_run(job.out, job.plan.init.label)
+        tqdm.write(f"{title}: top-1 {result.metrics['top1']:.1f} %")
+        results.append(result)
+    return results
+
+
+def gather(texts: Sequence[str]) -> list[RunResult]:
+    """Results of finished runs elsewhere: folders, each as PATH or LABEL=PATH, searched for results."""
+    results = []
+    for text in texts:
+        label, equals, rest = text.partition("=")
+        if not equals or Path(text).exists():
+            label, rest = "", text
+        if not Path(rest).is_dir():
+            raise UserError(f"--runs {text!r}: there is no such folder")
+        results += [read_run(folder, label or None) for folder in find_runs([Path(rest)])]
+    return results
+
+
+def finish(out: Path, results: Sequence[RunResult]) -> None:
+    """Write the comparison and print its table."""
+    text = write_comparison(out, results)
+    print(text)
+    print(f"written: {out / 'comparison.md'}, {out / 'comparison.png'}, {out / 'comparison.json'}")

@@ -1,0 +1,104 @@
+"""The data of a run: a benchmark, its folder, its videos that decode, and memory for decoded clips."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from finetune.clips import ClipStore, cpu_threads
+from finetune.index import build_index, default_cache_dir
+from finetune.listing import Listing, keep_decodable, list_videos
+from finetune.targets import Source, demo_path, draw_demo, make_target
+from finetune.targets.base import Target
+from finetune.targets.demo import DemoSet
+from fractalvid.errors import UserError
+from pretrain.precision import resolve_device
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run may use here: not part of what makes a result."""
+
+    device: str = "auto"
+    """Where the network trains: auto, cpu, cuda or cuda:N."""
+    threads: int | None = None
+    """Threads that decode and crop; default one a processor."""
+    cache_gb: float = 4.0
+    """Memory for decoded videos, in GiB; what does not fit is decoded anew each epoch."""
+    cache_dir: Path | None = None
+    """Where frame counts and drawn demo clips are kept; default ~/.cache/fractalvid."""
+    max_broken: float = 0.05
+    """Share of videos that may fail to decode; those are skipped, counted and named."""
+    progress: bool = True
+    """Show progress bars."""
+
+    def check(self) -> None:
+        """Raise `UserError` for values that nothing can be done with."""
+        resolve_device(self.device)
+        if self.threads is not None and not 1 <= self.threads <= 1024:
+            raise UserError(f"--threads is {self.threads}: it must be 1 to 1024")
+        if not (math.isfinite(self.cache_gb) and self.cache_gb >= 0):
+            raise UserError(f"--cache-gb is {self.cache_gb}: it must be 0 or more")
+        if not 0 <= self.max_broken <= 1:
+            raise UserError(f"--max-broken is {self.max_broken}: it is a share, 0 to 1")
+
+    def cache(self) -> Path:
+        """The cache folder."""
+        return default_cache_dir() if self.cache_dir is None else self.cache_dir
+
+    def decoders(self) -> int:
+        """Number of decoding threads."""
+        return cpu_threads() if self.threads is None else self.threads
+
+
+class Stores:
+    """Decoded clips shared by the runs of one process: what one fold trains on, the next tests on."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        """At most `limit_bytes` in all."""
+        self._limit = limit_bytes
+        self._stores: dict[tuple[Path, int], ClipStore] = {}
+
+    def get(self, root: Path, short_side: int) -> ClipStore:
+        """The store for a data root and a resolution."""
+        key = (root, short_side)
+        if key not in self._stores:
+            used = sum(store.used_bytes for store in self._stores.values())
+            self._stores[key] = ClipStore(root, short_side=short_side, limit_bytes=self._limit - used)
+        return self._stores[key]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A benchmark that is ready to be listed: the target and the folder with its videos."""
+
+    target: Target
+    root: Path
+    source: Source
+
+
+def open_data(source: Source, machine: Machine) -> Data:
+    """Make the target and find its folder; the clips of the demo are drawn when they are read."""
+    target = make_target(source)
+    root = source.data or demo_path(machine.cache(), DemoSet())
+    return Data(target, root, source)
+
+
+def read_videos(data: Data, split: str, machine: Machine, *, allow_missing: bool) -> Listing:
+    """List the split's videos and find out which decode; draw them first if they are the demo's."""
+    if data.source.data is None:
+        draw_demo(data.root, DemoSet(), progress=machine.progress)
+    listing = list_videos(data.target, data.root, split, allow_missing=allow_missing)
+    index = build_index(
+        data.root,
+        [row.path for row in listing.rows],
+        cache_dir=machine.cache(),
+        threads=machine.decoders(),
+        max_broken=machine.max_broken,
+        progress=machine.progress,
+    )
+    listing = keep_decodable(listing, index, data.root)
+    for path, why in listing.broken[:10] if machine.progress else ():
+        tqdm.write(f"skipped {why}" if path in why else f"skipped {path}: {why}")
+    return listing

@@ -1,0 +1,92 @@
+"""From a target's rows to the videos that are really there: what is missing, what does not decode."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from finetune.index import ClipIndex
+from finetune.targets.base import Row, Side, Target, require_folder, some
+from fractalvid.errors import UserError
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The videos of one split.
+
+    `missing` are listed but not there; `broken` are there but do not decode (path -> why). `frames` gives the
+    length of each row in frames, in the order of `rows`.
+    """
+
+    classes: tuple[str, ...]
+    rows: tuple[Row, ...]
+    missing: tuple[str, ...] = ()
+    broken: tuple[tuple[str, str], ...] = ()
+    frames: tuple[int, ...] = ()
+
+    def side(self, side: Side) -> tuple[Row, ...]:
+        """The rows of training or of testing."""
+        return tuple(row for row in self.rows if row.side == side)
+
+    def lengths(self, side: Side) -> tuple[int, ...]:
+        """Frames of each row of `side`."""
+        return tuple(n for row, n in zip(self.rows, self.frames, strict=True) if row.side == side)
+
+
+def list_videos(target: Target, root: Path, split: str, *, allow_missing: bool) -> Listing:
+    """The videos of a split that are there.
+
+    With `allow_missing`, listed videos that are not there are counted, and classes of which nothing is there
+    are left out; the labels then count the classes that remain. Without, they are a `UserError`.
+    """
+    require_folder(root, f"the videos of {target.name}")
+    splits = target.protocol.splits
+    if splits and split not in splits:
+        raise UserError(f"{target.name} has no split {split!r}: its splits are {some(splits)}")
+    rows = target.index(root, split)
+    classes = target.classes(root, split)
+    there = [row for row in rows if (root / row.path).is_file()]
+    if not there:
+        raise UserError(f"none of the {len(rows)} listed videos is in {root}: expected e.g. {rows[0].path}")
+    missing = tuple(row.path for row in rows if not (root / row.path).is_file())
+    if missing and not allow_missing:
+        raise UserError(
+            f"{len(missing)} of {len(rows)} listed videos are not in {root}: {some(missing, 3)}; "
+            "--allow-missing goes on without them and counts them in the result"
+        )
+    listing = _drop_empty_classes(Listing(classes, tuple(there), missing))
+    require_both_sides(listing, root)
+    return listing
+
+
+def _drop_empty_classes(listing: Listing) -> Listing:
+    kept = sorted({row.label for row in listing.rows})
+    new = {old: label for label, old in enumerate(kept)}
+    rows = tuple(replace(row, label=new[row.label]) for row in listing.rows)
+    return replace(listing, classes=tuple(listing.classes[old] for old in kept), rows=rows)
+
+
+def require_both_sides(listing: Listing, root: Path) -> None:
+    """Raise `UserError` unless there are at least two classes and videos to train and to test on."""
+    if len(listing.classes) < 2:
+        raise UserError(f"{root} has videos of {len(listing.classes)} class; telling classes apart takes two")
+    for side, word in (("train", "training"), ("test", "test")):
+        if not any(row.side == side for row in listing.rows):
+            raise UserError(f"{root} has no {word} video of this split that can be used")
+
+
+def keep_decodable(listing: Listing, index: ClipIndex, root: Path) -> Listing:
+    """Leave out what the index found broken, and cuts that begin after the video's end; add the lengths."""
+    rows, frames, broken = [], [], dict[str, str]()
+    for row in listing.rows:
+        if row.path in index.broken:
+            broken[row.path] = index.broken[row.path]
+            continue
+        whole = index.frames[row.path]
+        length = min(whole if row.end is None else row.end, whole) - (row.start or 0)
+        if length < 1:
+            broken[row.path] = f"frames {row.start} to {row.end} of a video of {whole}"
+            continue
+        rows.append(row)
+        frames.append(length)
+    kept = replace(listing, rows=tuple(rows), frames=tuple(frames), broken=tuple(sorted(broken.items())))
+    require_both_sides(kept, root)
+    return kept

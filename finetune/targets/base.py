@@ -1,0 +1,141 @@
+"""What a benchmark says about itself: its classes, videos and protocol. Everything else is shared."""
+
+import difflib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from fractalvid.errors import UserError
+
+Side = Literal["train", "test"]
+
+_SUFFIXES = "avi mp4 m4v mov mkv webm gif mpg mpeg wmv flv 3gp ogv ts"
+VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
+
+
+@dataclass(frozen=True)
+class Row:
+    """One video of a benchmark.
+
+    `path` is relative to the data root, with `/`; `label` counts from 0; the clip is the frames `start` to
+    `end` (exclusive), or the whole video where they are None.
+    """
+
+    path: str
+    label: int
+    side: Side
+    start: int | None = None
+    end: int | None = None
+
+
+@dataclass(frozen=True)
+class TargetProtocol:
+    """How a benchmark is trained and tested, as data; weights and the command line may say otherwise.
+
+    `clip_len` frames `frame_stride` apart go into the network; a video is tested on `views` windows spread
+    uniformly over its length times `crops` squares, and the softmax is averaged. `splits` are the names of
+    the official splits (empty: whatever the user has); `num_classes` is the official number (None: the user's
+    own).
+    """
+
+    clip_len: int = 16
+    frame_stride: int = 2
+    views: int = 10
+    crops: int = 1
+    splits: tuple[str, ...] = ()
+    num_classes: int | None = None
+
+
+class Target(Protocol):
+    """A benchmark: lists the videos that its official files name, whether they are there or not."""
+
+    @property
+    def name(self) -> str:
+        """The word for `--target`."""
+        ...
+
+    @property
+    def protocol(self) -> TargetProtocol:
+        """Clip, views and splits."""
+        ...
+
+    def classes(self, root: Path, split: str) -> tuple[str, ...]:
+        """Class names, in the order of the labels."""
+        ...
+
+    def index(self, root: Path, split: str) -> list[Row]:
+        """All videos of a split. Raises `UserError` for missing or malformed list files."""
+        ...
+
+
+def some(names: Iterable[str], limit: int = 5) -> str:
+    """The first few of many names, for an error message: "a, b, c and 12 more"."""
+    listed = list(names)
+    if not listed:
+        return "nothing"
+    text = ", ".join(listed[:limit])
+    return text if len(listed) <= limit else f"{text} and {len(listed) - limit} more"
+
+
+def nearest(name: str, choices: Iterable[str]) -> str | None:
+    """The choice most like `name`, case aside, or None."""
+    folded = {choice.casefold(): choice for choice in choices}
+    close = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.6)
+    return folded[close[0]] if close else None
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a list file without their ends (LF or CRLF), a byte order mark or trailing blanks.
+
+    Bytes that are not UTF-8 are kept as surrogates, which is how the file system names of such files read
+    too.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    # Not splitlines(): that would also split at form feeds and other characters that names may hold.
+    return [line.rstrip() for line in text.removeprefix("\ufeff").split("\n")]
+
+
+def is_video_name(name: str) -> bool:
+    """Whether a file is named like a video; hidden files (as macOS leaves beside real ones) are not."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
+
+
+def video_names(folder: Path) -> list[str]:
+    """Names of the files in a folder that are named like videos, sorted."""
+    return sorted(entry.name for entry in os.scandir(folder) if is_video_name(entry.name) and entry.is_file())
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Names of the folders in a folder that are not hidden, sorted."""
+    return sorted(
+        entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")
+    )
+
+
+def require_folder(root: Path, expected: str) -> None:
+    """Raise `UserError` unless `root` is a folder; `expected` says what should be in it."""
+    if not root.exists():
+        raise UserError(f"the data folder {root} does not exist; expected {expected}")
+    if not root.is_dir():
+        raise UserError(f"{root} is a file, not a data folder; expected {expected}")
+
+
+def found_in(root: Path) -> str:
+    """What lies in a folder, for an error message."""
+    return some(sorted(os.listdir(root)))
+
+
+def check_same_case(classes: Sequence[str], folders: Sequence[str], where: Path) -> None:
+    """Raise `UserError` where a class's folder is there but for upper and lower case."""
+    folded = {folder.casefold(): folder for folder in folders if folder not in classes}
+    for name in classes:
+        if name not in folders and name.casefold() in folded:
+            other = folded[name.casefold()]
+            raise UserError(
+                f"class {name!r}: the folder in {where} is called {other!r}; rename it to {name!r}"
+            )

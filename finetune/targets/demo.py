@@ -1,0 +1,285 @@
+"""The embedded target `demo`: stick figures that act, drawn on the spot, to try the chain without a download.
+
+Everything but the action is drawn at random for every clip: body, clothes, acting side, facing, size,
+speed, phase, camera and background. The clips are small videos in the layout of the target `folder`.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from fractalvid.video_io import write_video
+from numpy.typing import NDArray
+from PIL import Image
+
+from finetune.targets.base import TargetProtocol
+from finetune.targets.stick_figures import ACTIONS, CAPSULES, Floats, rotation, skeleton, standing
+from fractalvid.errors import UserError
+
+_SIDES = ("train", "test")
+_MANIFEST = "demo.json"
+
+
+@dataclass(frozen=True)
+class DemoSet:
+    """What a set of demo clips is made from; two equal ones hold the same clips."""
+
+    seed: int = 0
+    """Everything random follows from it."""
+    clips_per_class_train: int = 20
+    """Training clips of each of the twelve actions."""
+    clips_per_class_test: int = 20
+    """Test clips of each of the twelve actions."""
+    size: int = 72
+    """Height and width in pixels."""
+    frames: int = 16
+    """Frames a clip, at 12 a second."""
+    version: int = 1
+    """Which drawing rules: another number, other pixels."""
+
+
+def _camera(rng: np.random.Generator, frames: int, size: int) -> Floats:
+    """A slow drift: matrices (T, 2, 3) from scene to frame pixels (pan, zoom and roll about the centre)."""
+    time = np.linspace(0, 1, frames)[:, None]
+    drift = rng.uniform(-1, 1, 4) * time + rng.uniform(-0.5, 0.5, 4) * np.sin(
+        2 * np.pi * (time * rng.uniform(0.5, 1.5, 4) + rng.uniform(0, 1, 4))
+    )
+    x, y, zoom, roll = (drift * (0.04 * size, 0.03 * size, 0.05, 0.03)).T
+    cosine, sine = np.exp(zoom) * np.cos(roll), np.exp(zoom) * np.sin(roll)
+    half = size / 2
+    rows = [cosine, -sine, half + x - cosine * half + sine * half]
+    return np.stack([*rows, sine, cosine, half + y - sine * half - cosine * half], axis=1).reshape(
+        frames, 2, 3
+    )
+
+
+def _background(rng: np.random.Generator, size: int, horizon: float) -> Floats:
+    """Wall, floor, blotches, stripes, boxes: (2 size, 2 size, 3) in [0, 255], the view in the middle."""
+    wide = 2 * size
+    grid = rng.uniform(0, 255, (int(rng.integers(3, 14)),) * 2 + (3,)).astype(np.uint8)
+    blotches = np.asarray(
+        Image.fromarray(grid).resize((wide, wide), Image.Resampling.BICUBIC), dtype=np.float64
+    )
+    row, column = np.mgrid[0:wide, 0:wide]
+    angle, period = rng.uniform(0, np.pi), rng.uniform(0.08, 0.4) * size
+    stripes = np.sin(2 * np.pi * (row * np.sin(angle) + column * np.cos(angle)) / period)
+    floor = (row > size / 2 + horizon)[..., None]
+    wall, ground = (rng.uniform(60, 210) + rng.uniform(-30, 30, 3) for _ in range(2))  # duller than clothes
+    scene: Floats = np.where(floor, ground, wall)
+    scene += rng.uniform(0.05, 0.25) * (blotches - 128) + rng.uniform(0, 12) * stripes[..., None]
+    for _ in range(int(rng.integers(0, 5))):
+        top, left = rng.integers(size // 3, wide - size // 3, 2)
+        high, broad = rng.integers(size // 12, size // 2, 2)
+        scene[top : top + high, left : left + broad] += rng.uniform(-45, 45, 3)
+    return np.clip(scene, 0, 255)
+
+
+def _film(scene: Floats, camera: Floats, size: int) -> NDArray[np.float32]:
+    """The scene as the camera sees it: (T, size, size, 3)."""
+    image = Image.fromarray(scene.astype(np.uint8))
+    frames = []
+    for matrix in camera:
+        back = np.linalg.inv(matrix[:, :2])
+        offset = size / 2 - back @ matrix[:, 2]  # the view is the middle of the scene
+        data = (*back[0], offset[0], *back[1], offset[1])
+        affine = Image.Transform.AFFINE
+        frames.append(np.asarray(image.transform((size, size), affine, data, Image.Resampling.BILINEAR)))
+    return np.stack(frames).astype(np.float32)
+
+
+def _paint(frame: NDArray[np.float32], ends: Floats, radius: Floats, colour: Floats) -> None:
+    """Lay capsules over one frame (H, W, 3), in place, one after the other and antialiased.
+
+    ends (M, 2, 2) in pixels (x, y); radius (M,) in pixels; colour (M, 3). Only a box around each is touched.
+    """
+    height, width = frame.shape[:2]
+    limits = (width, height)
+    low = np.clip(ends.min(axis=1) - radius[:, None] - 1, 0, limits).astype(int).tolist()
+    high = np.clip(ends.max(axis=1) + radius[:, None] + 2, 0, limits).astype(int).tolist()
+    grid = np.arange(max(limits), dtype=np.float32) + np.float32(0.5)
+    starts, steps, radii = ends[:, 0].tolist(), (ends[:, 1] - ends[:, 0]).tolist(), radius.tolist()
+    tints = colour.astype(np.float32)
+    for (left, top), (right, bottom), (sx, sy), (dx, dy), thick, tint in zip(
+        low, high, starts, steps, radii, tints, strict=True
+    ):
+        x, y = grid[left:right] - sx, (grid[top:bottom] - sy)[:, None]
+        along = (x * (dx / (dx * dx + dy * dy + 1e-6)) + y * (dy / (dx * dx + dy * dy + 1e-6))).clip(0, 1)
+        distance = np.sqrt((x - along * dx) ** 2 + (y - along * dy) ** 2)
+        part = frame[top:bottom, left:right]
+        part += (thick + 0.5 - distance).clip(0, 1)[..., None] * (tint - part)
+
+
+def _colours(rng: np.random.Generator) -> Floats:
+    """Skin, shirt, trousers and shoes: (4, 3) in [0, 255]."""
+    skin = np.array([244, 205, 170]) * rng.uniform(0.35, 1.0) + rng.uniform(-12, 12, 3)
+    return np.clip(np.vstack([skin, rng.uniform(0, 255, (2, 3)), rng.uniform(0, 120, 3)]), 0, 255)
+
+
+def _act(action: str, rng: np.random.Generator, frames: int) -> Floats:
+    """A random person doing it: joints (T, 18, 3) in body heights, z towards the camera."""
+    direction = rng.choice([-1.0, 1.0]) if action in ("cartwheel", "spin") else 1.0
+    phase = rng.uniform() + direction * rng.uniform(0.75, 1.35) * np.linspace(0, 1, frames)
+    pose = standing(frames)
+    pose.lean += rng.uniform(-0.08, 0.08)
+    pose.arm += rng.uniform(-0.08, 0.08, (2, 2, 2))
+    ACTIONS[action](pose, phase, int(rng.integers(2)), rng.uniform(0.8, 1.15))
+    facing = rng.choice([-1, 1]) * rng.uniform(0.35, 1.2) + pose.turn
+    tilt = np.full(frames, rng.uniform(0.0, 0.3))
+    view = rotation(tilt, 1, 2) @ rotation(facing, 2, 0)
+    joints: Floats = np.einsum("tij,tkj->tki", view, skeleton(pose, rng.uniform(0.85, 1.15, 6)))
+    return joints
+
+
+def draw_clip(
+    action: str, rng: np.random.Generator, *, size: int = 72, frames: int = 16
+) -> NDArray[np.uint8]:
+    """Draw one clip of an action.
+
+    Args:
+        action: a name in `ACTIONS`.
+        rng: where everything that varies comes from.
+        size: height and width in pixels.
+        frames: number of frames T.
+
+    Returns:
+        uint8 (T, size, size, 3).
+    """
+    joints = _act(action, rng, frames)
+    scale = rng.uniform(0.66, 0.86) * size
+    middle = size / 2 + rng.uniform(-0.08, 0.08) * size
+    ground = (size + scale) / 2 + rng.uniform(-0.02, 0.05) * size
+    near = 4.0 / (4.0 - joints[..., 2:])  # a mild perspective: the camera stands four body heights away
+    camera = _camera(rng, frames, size)
+    flat = np.array([middle, ground]) + scale * near * joints[..., :2] * (1, -1)
+    flat = np.einsum("tij,tkj->tki", camera[:, :, :2], flat) + camera[:, None, :, 2]
+    video = _film(_background(rng, size, ground - size * rng.uniform(0.0, 0.15)), camera, size)
+    _figure(video, flat, joints[..., 2], scale, rng)
+    video += np.float32(rng.uniform(0, 5)) * rng.standard_normal(video.shape, dtype=np.float32)
+    return np.clip(video, 0, 255).astype(np.uint8)
+
+
+def _figure(
+    video: NDArray[np.float32], flat: Floats, depth: Floats, scale: float, rng: np.random.Generator
+) -> None:
+    """Paint the figure into every frame, in place: joints (T, 18, 2) in pixels, their depths (T, 18)."""
+    first, second, radius, tint = (np.array(column) for column in zip(*CAPSULES, strict=True))
+    ends = np.stack([flat[:, first], flat[:, second]], axis=2)
+    near = depth[:, first] + depth[:, second]
+    colour = np.clip(_colours(rng)[tint] * np.clip(1.0 + 0.7 * near, 0.65, 1.15)[..., None], 0, 255)
+    thick = radius * scale * rng.uniform(0.75, 1.2)
+    order = np.argsort(near + 0.1 * (radius > 0.06), axis=1)  # the shirt hangs over the trousers
+    for frame, rank in enumerate(order):
+        _paint(video[frame], ends[frame, rank], thick[rank], colour[frame, rank])
+
+
+def render_actions(
+    out: Path,
+    config: DemoSet = DemoSet(),
+    *,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write a demo set: `train/<action>/*.mp4`, `test/<action>/*.mp4`, complete or not at all.
+
+    Returns at once where `out` already holds the same set. A clip depends on the seed, its side, its action
+    and its number only, so a larger set extends a smaller one.
+
+    Args:
+        out: the folder to make; its parent is made where missing.
+        config: the size and the seed of the set.
+        threads: drawing threads; None for one a core.
+        progress: called with (clips done, clips in all) now and then, from this thread.
+
+    Returns:
+        `out`.
+
+    Raises:
+        UserError: for impossible numbers, or where `out` holds something else or can't be written.
+    """
+    _check(config)
+    if _holds(out, config):
+        return out
+    jobs = [
+        (side, action, number)
+        for side in _SIDES
+        for action in ACTIONS
+        for number in range(config.clips_per_class_train if side == "train" else config.clips_per_class_test)
+    ]
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise UserError(
+            f"cannot write the demo clips to {out}: {error.strerror}; choose another folder"
+        ) from error
+    try:
+        for side, action, _ in jobs:
+            (work / side / action).mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+            for done, _ in enumerate(pool.map(lambda job: _write(work, config, *job), jobs), 1):
+                if progress is not None:
+                    progress(done, len(jobs))
+        (work / _MANIFEST).write_text(
+            json.dumps({"classes": list(ACTIONS), **asdict(config)}, indent=1) + "\n"
+        )
+        work.chmod(0o755)  # mkdtemp keeps its folders to their maker
+        _move(work, out, config)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return out
+
+
+def _check(config: DemoSet) -> None:
+    """Raise `UserError` for numbers that nothing can be drawn from."""
+    least = {"clips_per_class_train": 1, "clips_per_class_test": 1, "size": 16, "frames": 1, "seed": 0}
+    for name, low in least.items():
+        value = getattr(config, name)
+        if value < low:
+            raise UserError(f"demo target: {name} is {value}, but must be at least {low}")
+    if config.size % 2:
+        raise UserError(f"demo target: size is {config.size}, but video wants an even number of pixels")
+
+
+def _holds(out: Path, config: DemoSet) -> bool:
+    """Whether `out` is this very set, with every clip. Raises `UserError` where it is something else."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return False
+    try:
+        found = json.loads((out / _MANIFEST).read_text())
+    except (OSError, ValueError):
+        found = None
+    if found != {"classes": list(ACTIONS), **asdict(config)}:
+        what = "another demo set" if isinstance(found, dict) else "something else"
+        raise UserError(f"{out} already holds {what}; choose another folder for the demo clips, or remove it")
+    clips = len(ACTIONS) * (config.clips_per_class_train + config.clips_per_class_test)
+    return sum(1 for _ in out.glob("*/*/*.mp4")) == clips
+
+
+def _move(work: Path, out: Path, config: DemoSet) -> None:
+    """Put the finished folder in place; another process may have been faster, with the same clips."""
+    if out.exists() and not _holds(out, config):
+        shutil.rmtree(out)  # empty, or this set with clips missing: `_holds` raised for all else
+    try:
+        os.replace(work, out)
+    except OSError:
+        if not _holds(out, config):
+            raise
+
+
+def _write(folder: Path, config: DemoSet, side: str, action: str, number: int) -> None:
+    """Draw one clip from its own part of the seed and write it."""
+    key = (_SIDES.index(side), list(ACTIONS).index(action), number)
+    rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=key))
+    clip = draw_clip(action, rng, size=config.size, frames=config.frames)
+    write_video(folder / side / action / f"{number:04d}.mp4", clip, fps=12)
+
+
+def demo_protocol() -> TargetProtocol:
+    """How the demo target is trained and tested: 8 frames, every second one, so that a clip is one window."""
+    return TargetProtocol(clip_len=8, frame_stride=2, views=1, num_classes=len(ACTIONS))

@@ -1,0 +1,186 @@
+"""Anybody's own videos: `train/<class>/*` and `test/<class>/*`, or a table of paths and labels."""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from finetune.targets.base import (
+    Row,
+    Side,
+    TargetProtocol,
+    check_same_case,
+    found_in,
+    nearest,
+    require_folder,
+    some,
+    subfolders,
+    video_names,
+)
+from fractalvid.errors import UserError
+
+_EXPECTED = "train/<class>/<video> and test/<class>/<video> (or name a table with --csv)"
+_PROTOCOL = TargetProtocol()
+_SIDES: tuple[Side, Side] = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the table: path relative to the data root, class name, and on which side it is."""
+
+    path: str
+    label: str
+    side: Side
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Videos in folders, or listed in a CSV file.
+
+    The table has the columns `path` (relative to the data root), `label_column`, and either `split_column`
+    with `train` or `test`, or, where `fold_column` is given, a fold: the videos whose fold is the split's
+    name are the test set, all others train. A line whose split or fold is empty is not used.
+    """
+
+    table: Path | None = None
+    label_column: str = "label"
+    split_column: str = "split"
+    fold_column: str | None = None
+    name: str = "folder"
+    protocol: TargetProtocol = _PROTOCOL
+
+    def classes(self, root: Path, split: str) -> tuple[str, ...]:
+        """The names of the training folders, or the labels of the table (as numbers if all are numbers)."""
+        if self.table is None:
+            require_folder(root / "train", "the training videos, one folder a class")
+            return tuple(subfolders(root / "train"))
+        labels = {entry.label for entry in self.entries(root, split)}
+        if all(label.isdecimal() for label in labels):
+            return tuple(sorted(labels, key=int))
+        return tuple(sorted(labels))
+
+    def index(self, root: Path, split: str) -> list[Row]:
+        """All videos of the folders or of the table."""
+        require_folder(root, _EXPECTED if self.table is None else f"the videos that {self.table} lists")
+        if self.table is None:
+            return self._from_folders(root)
+        label = {name: number for number, name in enumerate(self.classes(root, split))}
+        return [Row(entry.path, label[entry.label], entry.side) for entry in self.entries(root, split)]
+
+    def _from_folders(self, root: Path) -> list[Row]:
+        if not all((root / side).is_dir() for side in _SIDES):
+            raise UserError(f"{root} is no folder data set: expected {_EXPECTED}, found {found_in(root)}")
+        classes = self.classes(root, "")
+        if not classes:
+            raise UserError(f"{root / 'train'} holds no class folders: expected {_EXPECTED}")
+        tested = subfolders(root / "test")
+        check_same_case(tested, classes, root / "train")
+        for name in tested:
+            if name not in classes:
+                near = nearest(name, classes)
+                hint = f" (nearest: {near!r})" if near else ""
+                raise UserError(
+                    f"test class {name!r} in {root / 'test'} has no folder in {root / 'train'}{hint}"
+                )
+        for name in classes:
+            if not video_names(root / "train" / name):
+                raise UserError(f"class folder {root / 'train' / name} holds no video: fill or remove it")
+        return [
+            Row(f"{side}/{name}/{video}", label, side)
+            for side in _SIDES
+            for label, name in enumerate(classes)
+            if (root / side / name).is_dir()
+            for video in video_names(root / side / name)
+        ]
+
+    def entries(self, root: Path, split: str) -> list[Entry]:
+        """The used lines of the table. Raises `UserError` for missing columns and impossible values."""
+        assert self.table is not None
+        entries, seen = [], dict[str, int]()
+        for number, line in self._lines():
+            where = f"{self.table}, line {number}"
+            path, label = line["path"], line[self.label_column]
+            if not path or not label:
+                raise UserError(f"{where}: the path or the {self.label_column} is empty")
+            side = self._side(line[self.fold_column or self.split_column], split, where)
+            if path in seen:
+                raise UserError(f"{where}: {path} is already listed in line {seen[path]}")
+            seen[path] = number
+            if side is not None:
+                entries.append(Entry(_relative(path, root), label, side))
+        self._check_sides(entries, split)
+        _check_labels(entries, self.table)
+        return entries
+
+    def _lines(self) -> Iterator[tuple[int, dict[str, str]]]:
+        """The table's lines as (line number, column -> value)."""
+        assert self.table is not None
+        try:
+            text = self.table.read_bytes().decode("utf-8-sig")
+        except OSError as error:
+            raise UserError(f"cannot read the table {self.table}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise UserError(f"the table {self.table} is not UTF-8 text: {error.reason}") from error
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        columns = reader.fieldnames or []
+        for needed in ("path", self.label_column, self.fold_column or self.split_column):
+            if needed not in columns:
+                near = nearest(needed, columns)
+                hint = f"; did you mean {near!r}?" if near else ""
+                raise UserError(
+                    f"{self.table} has no column {needed!r}: its columns are {some(columns, 12)}{hint}"
+                )
+        try:
+            for line in reader:
+                yield (
+                    reader.line_num,
+                    {str(key): str(value or "").strip() for key, value in line.items() if key},
+                )
+        except csv.Error as error:
+            raise UserError(f"{self.table}, line {reader.line_num}: {error}") from error
+
+    def _side(self, value: str, split: str, where: str) -> Side | None:
+        if not value:
+            return None
+        if self.fold_column is not None:
+            return "test" if value == split else "train"
+        for side in _SIDES:
+            if value.casefold() == side:
+                return side
+        raise UserError(f"{where}: {self.split_column} is {value!r}; expected train, test or nothing")
+
+    def _check_sides(self, entries: list[Entry], split: str) -> None:
+        sides = {entry.side for entry in entries}
+        if self.fold_column is not None and "test" not in sides:
+            folds = sorted({line[self.fold_column] for _, line in self._lines()} - {""})
+            raise UserError(
+                f"{self.table} has no fold {split!r} in {self.fold_column}: its folds are {some(folds, 12)}"
+            )
+        for side in _SIDES:
+            if side not in sides:
+                raise UserError(f"{self.table} lists no {side} video")
+
+
+def _relative(path: str, root: Path) -> str:
+    """A path of the table relative to the root where it lies below it, with `/`."""
+    pure = PurePath(path)
+    if pure.is_absolute() and pure.is_relative_to(root.absolute()):
+        pure = pure.relative_to(root.absolute())
+    return pure.as_posix()
+
+
+def _check_labels(entries: list[Entry], table: Path) -> None:
+    """Raise `UserError` for labels that differ only in case, and for test labels without training videos."""
+    trained = sorted({entry.label for entry in entries if entry.side == "train"})
+    first: dict[str, str] = {}
+    for label in trained + sorted({entry.label for entry in entries} - set(trained)):
+        other = first.setdefault(label.casefold(), label)
+        if other != label:
+            raise UserError(
+                f"{table}: the labels {other!r} and {label!r} differ only in upper and lower case"
+            )
+        if label not in trained:
+            near = nearest(label, trained)
+            hint = f" (nearest: {near!r})" if near else ""
+            raise UserError(f"{table}: label {label!r} has test but no training videos{hint}")

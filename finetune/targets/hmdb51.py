@@ -1,0 +1,127 @@
+"""HMDB51 (Kuehne et al., "HMDB: a large video database for human motion recognition", ICCV 2011)."""
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from finetune.targets.base import (
+    Row,
+    Side,
+    TargetProtocol,
+    check_same_case,
+    found_in,
+    read_lines,
+    require_folder,
+    some,
+    subfolders,
+    video_names,
+)
+from fractalvid.errors import UserError
+
+_PROTOCOL = TargetProtocol(splits=("1", "2", "3"), num_classes=51)
+_LISTS = "testTrainMulti_7030_splits"
+_EXPECTED = "one folder of .avi files a class (brush_hair/, cartwheel/, ...; unpack the .rar of each class)"
+_SIDES: dict[str, Side | None] = {"0": None, "1": "train", "2": "test"}
+# The lists and the archives disagree on these characters: "#20_Rhythm..." is listed, "@20_Rhythm..." unpacks.
+_FOLD = str.maketrans("#&", "@@")
+
+
+def folded(name: str) -> str:
+    """A file name without what lists and archives disagree on: `#`, `&`, `@` and Unicode composition."""
+    return unicodedata.normalize("NFC", name).translate(_FOLD)
+
+
+def match_names(listed: Iterable[str], files: Iterable[str]) -> dict[str, str]:
+    """Find the file of each listed name.
+
+    A name that is there exactly is its own file. Any other takes the file that differs from it only by `#`,
+    `&` and `@` (or Unicode composition), if exactly one listed name and one file without an exact entry share
+    that form.
+
+    Returns:
+        listed name -> file name, without the names that have no file.
+    """
+    names, there = list(listed), set(files)
+    matched = {name: name for name in names if name in there}
+    wanted: defaultdict[str, list[str]] = defaultdict(list)
+    spare: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        if name not in there:
+            wanted[folded(name)].append(name)
+    for file in there.difference(matched):
+        spare[folded(file)].append(file)
+    for form, candidates in wanted.items():
+        if len(candidates) == 1 and len(spare.get(form, ())) == 1:
+            matched[candidates[0]] = spare[form][0]
+    return matched
+
+
+def read_list(path: Path) -> dict[str, Side | None]:
+    """Read `<class>_test_split<n>.txt`: lines `<name> <0|1|2>`, where 1 trains, 2 tests and 0 is not used."""
+    sides: dict[str, Side | None] = {}
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line:
+            continue
+        name, _, code = line.rpartition(" ")
+        name = name.rstrip()
+        if not name or code not in _SIDES:
+            raise UserError(f"{path}, line {number}: expected '<video name> <0, 1 or 2>', found {line!r}")
+        if name in sides:
+            raise UserError(f"{path}, line {number}: {name} is listed twice")
+        sides[name] = _SIDES[code]
+    if not sides:
+        raise UserError(f"{path} is empty; expected lines '<video name> <0, 1 or 2>'")
+    return sides
+
+
+@dataclass(frozen=True)
+class Hmdb51:
+    """The 51 classes and 3 splits of HMDB51; `annotations` is the folder with the official split files."""
+
+    annotations: Path | None = None
+    name: str = "hmdb51"
+    protocol: TargetProtocol = _PROTOCOL
+
+    def list_files(self, root: Path, split: str) -> dict[str, Path]:
+        """The split file of each class, in the order of the classes."""
+        ending = f"_test_split{split}.txt"
+        if self.annotations is not None and not self.annotations.is_dir():
+            raise UserError(f"the annotations folder {self.annotations} does not exist")
+        places = (root, root.parent) if self.annotations is None else (self.annotations,)
+        for folder in [deeper for place in places for deeper in (place / _LISTS, place)]:
+            files = sorted(folder.glob(f"*{ending}")) if folder.is_dir() else []
+            if files:
+                return {file.name.removesuffix(ending): file for file in files}
+        looked = " or ".join(str(place) for place in places)
+        raise UserError(
+            f"no HMDB51 split files (<class>{ending}, from test_train_splits.rar) in {looked}; "
+            "give their folder with --annotations"
+        )
+
+    def classes(self, root: Path, split: str) -> tuple[str, ...]:
+        """Class names in alphabetical order, which is the order of the official files."""
+        return tuple(self.list_files(root, split))
+
+    def index(self, root: Path, split: str) -> list[Row]:
+        """The videos that the split files put into training or test."""
+        require_folder(root, _EXPECTED)
+        lists = self.list_files(root, split)
+        folders = subfolders(root)
+        check_same_case(list(lists), folders, root)
+        if not set(lists).intersection(folders):
+            raise UserError(f"{root} is not HMDB51: expected {_EXPECTED}, found {found_in(root)}")
+        unlisted = [name for name in folders if name not in lists and video_names(root / name)]
+        if unlisted:
+            raise UserError(
+                f"no split file *_test_split{split}.txt for the class folder(s) {some(unlisted)} in {root}"
+            )
+        rows = []
+        for label, (name, file) in enumerate(lists.items()):
+            sides = read_list(file)
+            files = match_names(sides, video_names(root / name) if name in folders else ())
+            rows += [
+                Row(f"{name}/{files.get(video, video)}", label, side) for video, side in sides.items() if side
+            ]
+        return rows

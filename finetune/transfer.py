@@ -1,0 +1,256 @@
+"""One fine-tuning run from the options to `metrics.json`: data, network, training, test."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from finetune import evaluate
+from finetune.clips import ClipStore, decoded_side
+from finetune.data import Data, Machine, Stores, read_videos
+from finetune.initial import Initial, build
+from finetune.listing import Listing
+from finetune.recipe import Plan, Recipe, make_plan
+from finetune.rundir import CONFUSION, METRICS, PREDICTIONS, WEIGHTS, check_folder, claim_folder
+from finetune.source import TrainSource
+from fractalvid.errors import UserError
+from pretrain.atomic import write_text
+from pretrain.checkpoint import Card, save_weights
+from pretrain.engine import CHECKPOINT, EngineConfig, TrainResult, train
+from pretrain.models import head_name
+from pretrain.optim import OptimConfig
+
+_CHECKPOINT_STEPS = 200  # and never more often than once an epoch
+
+
+def plan_run(
+    data: Data, recipe: Recipe, init: Initial, *, split: str | None, seed: int, allow_missing: bool
+) -> Plan:
+    """Settle everything that the options leave open."""
+    if not 0 <= seed < 2**63:
+        raise UserError(f"--seed is {seed}: it must be 0 to 2^63 - 1")
+    return make_plan(
+        recipe,
+        data.target.protocol,
+        init,
+        target=data.target.name,
+        data=data.root,
+        annotations=data.source.annotations,
+        table=data.source.csv,
+        split=_split(data, split),
+        seed=seed,
+        allow_missing=allow_missing,
+    )
+
+
+def _split(data: Data, split: str | None) -> str:
+    """The split's or fold's name; hmdb51's first split where none is given."""
+    splits, fold_column = data.target.protocol.splits, data.source.fold_column
+    if split is None and fold_column is not None:
+        raise UserError(f"--fold-column {fold_column} needs --fold: which of its values is the test set")
+    if split is not None and not splits and fold_column is None:
+        raise UserError(
+            f"--target {data.target.name} has no splits or folds to choose from without --fold-column"
+        )
+    return split if split is not None else (splits[0] if splits else "")
+
+
+def run(
+    data: Data,
+    plan: Plan,
+    *,
+    out: Path,
+    machine: Machine,
+    stores: Stores,
+    resume: bool,
+) -> dict[str, Any]:
+    """Fine-tune and test; everything is left in `out`. Returns what `metrics.json` says.
+
+    The folder is made after the videos were listed, so that wrong data leave nothing behind.
+    """
+    check_folder(out, plan, resume=resume)
+    listing = read_videos(data, plan.split, machine, allow_missing=plan.allow_missing)
+    network, loaded = build(plan.init, plan.model, len(listing.classes), seed=plan.seed)
+    claim_folder(out, plan)
+    if machine.progress:
+        tqdm.write(f"{plan.model}, {plan.init.label}: {loaded}")
+    store = stores.get(data.root, decoded_side(plan.size))
+    result = _train(network, plan, listing, store, out=out, machine=machine, resume=resume)
+    return _test(network, plan, listing, store, result, out=out, machine=machine)
+
+
+def _train(
+    network: nn.Module,
+    plan: Plan,
+    listing: Listing,
+    store: ClipStore,
+    *,
+    out: Path,
+    machine: Machine,
+    resume: bool,
+) -> TrainResult:
+    rows = listing.side("train")
+    source = TrainSource(
+        rows,
+        store,
+        batch_size=plan.batch_size,
+        config=plan.source_config(),
+        seed=plan.seed,
+        threads=machine.decoders(),
+    )
+    steps = plan.steps(len(rows))
+    an_epoch = max(1, round(steps / plan.epochs))
+    engine = EngineConfig(
+        steps=steps,
+        precision=plan.precision,
+        device=machine.device,
+        grad_clip=plan.grad_clip,
+        label_smoothing=plan.label_smoothing,
+        log_every=max(1, min(20, an_epoch)),
+        val_every=plan.eval_every * an_epoch,
+        checkpoint_every=max(_CHECKPOINT_STEPS, an_epoch),
+        tensorboard=False,
+    )
+    optim = OptimConfig(
+        lr=plan.lr,
+        weight_decay=plan.weight_decay,
+        warmup=plan.warmup_epochs / plan.epochs,
+        final_lr=plan.lr / 100,
+    )
+    head: nn.Module = getattr(network, head_name(plan.model))
+    return train(
+        network,
+        source,
+        config=engine,
+        optim=optim,
+        batch_size=plan.batch_size,
+        seed=plan.seed,
+        out=out,
+        validate=_curve(plan, listing, store, machine) if plan.eval_every else None,
+        trainable=list(head.parameters()) if plan.mode == "linear" else None,
+        resume=resume,
+        progress=machine.progress,
+    )
+
+
+def _curve(
+    plan: Plan, listing: Listing, store: ClipStore, machine: Machine
+) -> Callable[[nn.Module], dict[str, float]]:
+    """A quick test of one central view a video."""
+    rows = listing.side("test")
+    config = replace(plan.view_config(), views=1, crops=1)
+
+    def validate(network: nn.Module) -> dict[str, float]:
+        p = evaluate.predict(network, rows, store, config, threads=machine.decoders())
+        return evaluate.scores(p, evaluate.labels_of(rows))
+
+    return validate
+
+
+def _test(
+    network: nn.Module,
+    plan: Plan,
+    listing: Listing,
+    store: ClipStore,
+    result: TrainResult,
+    *,
+    out: Path,
+    machine: Machine,
+) -> dict[str, Any]:
+    rows = listing.side("test")
+    started = time.perf_counter()
+    p = evaluate.predict(
+        network, rows, store, plan.view_config(), threads=machine.decoders(), progress=machine.progress
+    )
+    labels = evaluate.labels_of(rows)
+    scores = evaluate.scores(p, labels)
+    metrics = scores | describe(plan, listing, result, time.perf_counter() - started)
+    matrix = evaluate.confusion_matrix(labels, evaluate.top_classes(p, 1)[:, 0], len(listing.classes))
+    title = f"{plan.target}, {plan.init.label}: top-1 {scores['top1']:.1f} %"
+    evaluate.write_predictions(out / PREDICTIONS, rows, p, listing.classes)
+    evaluate.draw_confusion(out / CONFUSION, matrix, listing.classes, title)
+    save_weights(out / WEIGHTS, network, _card(plan, listing, scores))
+    # Last, for its presence says that the run is finished; then nothing is left to resume.
+    write_text(out / METRICS, json.dumps(metrics, indent=2) + "\n")
+    (out / CHECKPOINT).unlink(missing_ok=True)
+    return metrics
+
+
+def _card(plan: Plan, listing: Listing, scores: dict[str, float]) -> Card:
+    return Card(
+        architecture=plan.model,
+        num_classes=len(listing.classes),
+        clip_len=plan.clip_len,
+        size=plan.size,
+        frame_stride=plan.frame_stride,
+        mean=plan.mean,
+        std=plan.std,
+        seed=plan.seed,
+        stream_version=None,
+        config={**plan.to_dict(), "classes": list(listing.classes)},
+        metrics=scores,
+    )
+
+
+def describe(plan: Plan, listing: Listing, result: TrainResult, test_seconds: float) -> dict[str, Any]:
+    """What `metrics.json` says beside the accuracies."""
+    span = (plan.clip_len - 1) * plan.frame_stride + 1  # frames; shorter videos are seen at a smaller stride
+    return {
+        "target": plan.target,
+        "split": plan.split,
+        "seed": plan.seed,
+        "init": vars(plan.init).copy(),
+        "mode": plan.mode,
+        "model": plan.model,
+        "clip": {"clip_len": plan.clip_len, "frame_stride": plan.frame_stride, "size": plan.size},
+        "views": plan.views,
+        "crops": plan.crops,
+        "classes": len(listing.classes),
+        "official_classes": plan.official_classes,
+        "class_names": list(listing.classes),
+        "videos": {
+            "train": len(listing.side("train")),
+            "test": len(listing.side("test")),
+            "missing": len(listing.missing),
+            "skipped": len(listing.broken),
+            "shorter_than_window": sum(n < span for n in listing.frames),
+        },
+        "missing": list(listing.missing),
+        "skipped": [{"path": path, "why": why} for path, why in listing.broken],
+        "epochs": plan.epochs,
+        "batch_size": plan.batch_size,
+        "steps": result.steps,
+        "steps_skipped": result.skipped,
+        "lr": plan.lr,
+        "seconds": {"training": round(result.seconds, 1), "test": round(test_seconds, 1)},
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """What the result was made with."""
+    names = ("fractalvid", "torch", "torchvision", "av", "numpy")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+            found[name] = "not installed"
+    return found | {
+        "machine": platform.machine(),
+        "processors": str(os.cpu_count()),
+        "device": _device_name(),
+    }
+
+
+def _device_name() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"

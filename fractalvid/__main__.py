@@ -1,0 +1,5 @@
+"""`python -m fractalvid`."""
+
+from fractalvid.cli import main
+
+main()

@@ -1,0 +1,77 @@
+"""Who draws what: counter-based random numbers by domain and field (see `kernels.random`).
+
+Key = the two words of a seed; counter = (block, domain << 24 | field << 8 | attempt, a, b). Enums are append-only:
+a number once given keeps its meaning, or every clip ever made changes.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kernels.random import philox4x32, seed_words, uniform
+
+STREAM_VERSION = 1
+"""Stands in every bank and card. It rises whenever the same seed gives other classes, instances, pixels or order."""
+
+
+class Domain(IntEnum):
+    """What a draw is for. INSTANCE and PIXELS take (instance, class) and the bank's seed; ORDER (round, class), SAMPLE
+    and EMULATE (index low, index high) and the stream's seed.
+    """
+
+    INSTANCE = 1
+    PIXELS = 2
+    ORDER = 3
+    SAMPLE = 4
+    EMULATE = 5
+
+
+class Field(IntEnum):
+    """Which number of a domain."""
+
+    KNOT_COUNT = 0
+    KNOTS = 1
+    OFFSETS = 2
+    PIXEL_SEED = 16
+    FIT_SEED = 17
+    ORDER_KEY = 32
+    PERMUTATION_KEY = 33
+    WINDOW = 48
+    CROP = 49
+    FLIP = 50
+
+
+def words(
+    seed: int, domain: Domain, field: Field, a: ArrayLike, b: ArrayLike, count: int, *, attempt: ArrayLike = 0
+) -> NDArray[np.uint32]:
+    """`count` random words for each (a, b, attempt), which broadcast to some (B,): uint32 (B, count)."""
+    first, second, tries = np.broadcast_arrays(
+        np.atleast_1d(np.asarray(a, np.uint32)), np.asarray(b, np.uint32), np.asarray(attempt, np.uint32)
+    )
+    blocks = -(-count // 4)
+    counter = np.empty((len(first), blocks, 4), np.uint32)
+    counter[..., 0] = np.arange(blocks)
+    counter[..., 1] = (np.uint32(int(domain) << 24 | int(field) << 8) | tries)[:, None]
+    counter[..., 2] = first[:, None]
+    counter[..., 3] = second[:, None]
+    return philox4x32(seed_words(seed), counter).reshape(len(first), -1)[:, :count]
+
+
+def uniforms(
+    seed: int, domain: Domain, field: Field, a: ArrayLike, b: ArrayLike, count: int, *, attempt: ArrayLike = 0
+) -> NDArray[np.float32]:
+    """Like `words`, as float32 in [0, 1)."""
+    return uniform(words(seed, domain, field, a, b, count, attempt=attempt))
+
+
+def integers(uniform_numbers: NDArray[np.float32], low: ArrayLike, high: ArrayLike) -> NDArray[np.int64]:
+    """Uniform integers in low..high, both included, from uniforms in [0, 1)."""
+    span = np.asarray(high, np.int64) - low + 1
+    return np.minimum((uniform_numbers.astype(np.float64) * span).astype(np.int64), span - 1) + low
+
+
+def seeds64(two_words: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """One uint64 from the last axis of two words."""
+    low, high = two_words[..., 0].astype(np.uint64), two_words[..., 1].astype(np.uint64)
+    return low | (high << np.uint64(32))

@@ -1,0 +1,21 @@
+"""Errors a user can cause, and the one place that turns them into a line and an exit code."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+
+class UserError(Exception):
+    """Something the user can put right. The text says what was wrong, where, and what to do, in one line."""
+
+
+def run_cli(program: str, main: Callable[[list[str]], None], argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0, 2 for a `UserError` (one line, no traceback), 130 for Ctrl-C."""
+    try:
+        main(list(sys.argv[1:] if argv is None else argv))
+    except UserError as error:
+        print(f"{program}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return 130
+    return 0

@@ -1,0 +1,329 @@
+"""Looking at clips: a contact sheet, and a page of moving pictures that is one file and needs nothing else.
+
+`preview` is the command `fractalvid preview`; the rest takes arrays, so that other pages can show clips too.
+"""
+
+import base64
+import html
+import io
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from fractalvid.classes import ClassBank
+from fractalvid.errors import UserError
+from fractalvid.render import render_clip
+from fractalvid.video_io import read_video
+
+_INK, _MUTED, _PAPER = (226, 227, 229), (142, 146, 153), (21, 22, 25)
+_PAGE_BYTES = 10_000_000
+_QUALITIES = (75, 50, 30, 15)
+
+STYLE = """
+:root { color-scheme: dark; --paper: #151619; --card: #1d1f23; --line: #2c2f35; --ink: #e2e3e5;
+  --muted: #8e9299; --accent: #e0a458; --plain: #6f8fae; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 76rem; padding: 3rem 2rem 4rem; background: var(--paper); color: var(--ink);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif; }
+h1 { font-size: 1.9rem; font-weight: 650; letter-spacing: -.015em; margin: 0 0 .3rem; }
+p { max-width: 46rem; }
+.lead { color: var(--muted); margin: 0 0 2rem; }
+.clips { display: grid; gap: .75rem;
+  grid-template-columns: repeat(auto-fill, minmax(var(--tile, 8rem), 1fr)); }
+@media (min-width: 44rem) { .clips.fixed { grid-template-columns: repeat(var(--columns), 1fr); } }
+.clips figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 6px;
+  overflow: hidden; }
+.clips img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: #000; }
+.clips figcaption { padding: .3rem .55rem .35rem; font-size: .75rem; color: var(--muted); white-space: nowrap;
+  overflow: hidden; text-overflow: ellipsis; }
+"""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip to look at: what to write under it, and its frames, uint8 (T, H, W) or (T, H, W, 3)."""
+
+    label: str
+    frames: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        """Refuse what is no video."""
+        shape = self.frames.shape
+        if self.frames.dtype != np.uint8 or len(shape) not in (3, 4) or shape[3:] not in ((), (3,)):
+            raise ValueError(
+                f"{self.label}: frames must be uint8 (T, H, W[, 3]), not {self.frames.dtype} {shape}"
+            )
+        if 0 in shape:
+            raise ValueError(f"{self.label}: a clip of shape {shape} has no pixels")
+
+
+def _fitted(frame: NDArray[np.uint8], size: int) -> Image.Image:
+    """A frame as RGB picture of at most size x size pixels, its proportions kept; small ones grow."""
+    image = Image.fromarray(frame).convert("RGB")
+    scale = size / max(image.size)
+    target = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image if image.size == target else image.resize(target, Image.Resampling.LANCZOS)
+
+
+def contact_sheet(clips: Sequence[Clip], *, columns: int = 8, size: int = 96) -> Image.Image:
+    """One picture of many clips: a row a clip, its label on the left, equidistant frames from first to last.
+
+    Args:
+        clips: at least one; lengths and sizes may differ. A clip of fewer frames shows each once.
+        columns: most frames a row.
+        size: longest side of a frame in pixels.
+
+    Returns:
+        An RGB picture.
+    """
+    gap, font = 4, ImageFont.load_default(size=max(11, size // 8))
+    left = 2 * gap + max(int(np.ceil(font.getlength(clip.label))) for clip in clips) + gap
+    width = left + columns * (size + gap) + gap
+    sheet = Image.new("RGB", (width, len(clips) * (size + gap) + gap), _PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for row, clip in enumerate(clips):
+        top = gap + row * (size + gap)
+        pen.text((2 * gap, top + size / 2), clip.label, fill=_INK, font=font, anchor="lm")
+        shown = min(columns, len(clip.frames))
+        for column, time in enumerate(np.linspace(0, len(clip.frames) - 1, shown).round().astype(int)):
+            image = _fitted(clip.frames[time], size)
+            corner = (
+                left + column * (size + gap) + (size - image.width) // 2,
+                top + (size - image.height) // 2,
+            )
+            sheet.paste(image, corner)
+    return sheet
+
+
+def animation(frames: NDArray[np.uint8], *, size: int = 128, fps: float = 12, quality: int = 75) -> bytes:
+    """A clip as a small WebP that plays and loops by itself.
+
+    Args:
+        frames: uint8 (T, H, W) or (T, H, W, 3).
+        size: longest side in pixels.
+        fps: frames a second.
+        quality: 1 (smallest) to 100.
+    """
+    images = [_fitted(frame, size) for frame in frames]
+    file = io.BytesIO()
+    images[0].save(
+        file,
+        "WEBP",
+        save_all=True,
+        append_images=images[1:],
+        duration=round(1000 / fps),
+        loop=0,
+        quality=quality,
+        method=2,
+    )
+    return file.getvalue()
+
+
+def clip_grid(
+    clips: Sequence[Clip],
+    *,
+    size: int = 128,
+    fps: float = 12,
+    columns: int | None = None,
+    limit: int = _PAGE_BYTES,
+) -> str:
+    """HTML of animated clips in a grid with captions; goes with `STYLE`.
+
+    Args:
+        clips: what to show; of any number, lengths and sizes.
+        size: longest side of a clip in pixels.
+        fps: frames a second.
+        columns: clips a row on a wide screen; None for as many as fit.
+        limit: bytes the HTML may take; the quality falls until it does, as far as it can.
+    """
+    for quality in _QUALITIES:
+        cells = [_cell(clip, animation(clip.frames, size=size, fps=fps, quality=quality)) for clip in clips]
+        if sum(map(len, cells)) <= limit:
+            break
+    fixed = "" if columns is None else f"; --columns: {columns}"
+    kind = "clips" if columns is None else "clips fixed"
+    return f'<div class="{kind}" style="--tile: {size}px{fixed}">\n' + "\n".join(cells) + "\n</div>"
+
+
+def _cell(clip: Clip, webp: bytes) -> str:
+    label = html.escape(clip.label)
+    data = base64.b64encode(webp).decode()
+    image = f'<img alt="{label}" src="data:image/webp;base64,{data}">'
+    return f"<figure>{image}<figcaption>{label}</figcaption></figure>"
+
+
+def gallery_page(
+    clips: Sequence[Clip], *, title: str, lead: str = "", size: int = 128, fps: float = 12
+) -> str:
+    """A whole HTML page of animated clips: one file, no network, under about 10 MB for a hundred clips.
+
+    Args:
+        clips: what to show, in this order.
+        title: heading.
+        lead: a line under it.
+        size: longest side of a clip in pixels.
+        fps: frames a second.
+    """
+    body = f'<h1>{html.escape(title)}</h1>\n<p class="lead">{html.escape(lead)}</p>\n'
+    return page(title, body + clip_grid(clips, size=size, fps=fps))
+
+
+def page(title: str, body: str, style: str = "") -> str:
+    """A page around HTML: head, the common look, and more style where a page has its own."""
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"<title>{html.escape(title)}</title>\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<style>{STYLE}{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def spread_over_classes(classes: Sequence[Sequence[Path]], count: int) -> list[Path]:
+    """At most `count` files: the first of evenly spread classes; then, if too few, their second, and on."""
+    few = [files for files in classes if files]
+    if len(few) > count:
+        few = [few[i] for i in np.linspace(0, len(few) - 1, count).round().astype(int)]
+    picked: list[Path] = []
+    for turn in range(max(map(len, few), default=0)):
+        picked += [files[turn] for files in few if turn < len(files)]
+    return sorted(picked[:count])
+
+
+def clips_of_bank(bank: ClassBank, *, clips: int, size: int, points: int) -> list[Clip]:
+    """Render clips of a bank: instance 0 of evenly spread classes, and more instances where they are too few.
+
+    Args:
+        bank: the classes.
+        clips: how many.
+        size: rows and columns in pixels.
+        points: chaos-game points a frame.
+    """
+    shown = min(clips, len(bank))
+    ids = np.linspace(0, len(bank) - 1, shown).round().astype(int).tolist()
+    pairs = sorted((ids[k % shown], k // shown) for k in range(clips))
+    return [
+        Clip(
+            f"class {c} · {i}" if clips > shown else f"class {c}",
+            render_clip(bank, c, i, size=size, points=points),
+        )
+        for c, i in pairs
+    ]
+
+
+def clips_of_set(folder: Path, *, clips: int, size: int) -> list[Clip]:
+    """Read clips of a generated set, `clips/<class>/<instance>.mp4`, spread evenly over its classes.
+
+    Raises:
+        UserError: it holds no clips, or one that can't be read.
+    """
+    classes = [
+        sorted(entry.glob("*.mp4")) for entry in sorted((folder / "clips").iterdir()) if entry.is_dir()
+    ]
+    files = spread_over_classes(classes, clips)
+    if not files:
+        raise UserError(f"{folder / 'clips'} holds no clips yet: generate some first (fractalvid generate)")
+    return [
+        Clip(f"{_short(f.parent.name)} · {_short(f.stem)}", read_video(f, short_side=size)) for f in files
+    ]
+
+
+def _short(name: str) -> str:
+    """A number without its leading zeros."""
+    return str(int(name)) if name.isdecimal() else name
+
+
+@dataclass(frozen=True)
+class PreviewConfig:
+    """How much `preview` shows."""
+
+    clips: int = 40
+    """Number of clips."""
+    columns: int = 8
+    """Frames a row of the contact sheet."""
+    size: int = 128
+    """Longest side of a frame in pixels."""
+    points: int = 200_000
+    """Chaos-game points a frame, where clips are rendered from a bank."""
+    overwrite: bool = False
+    """Replace the pictures that are there."""
+
+    def check(self) -> None:
+        """Raise `UserError` for numbers that nothing can be shown with."""
+        for name, low, high in (("clips", 1, 1000), ("columns", 1, 64), ("size", 16, 1024)):
+            if not low <= getattr(self, name) <= high:
+                raise UserError(f"--{name} is {getattr(self, name)}: it must be {low} to {high}")
+        if self.points < 1:
+            raise UserError(f"--points is {self.points}: it must be at least 1")
+
+
+def preview(source: Path, out: Path, config: PreviewConfig = PreviewConfig()) -> tuple[Path, Path]:
+    """Make a contact sheet and a gallery page of a class bank or a generated set.
+
+    Args:
+        source: a bank (`classes.npz`) or the folder of a set.
+        out: folder for `sheet.png` and `gallery.html`; made where missing.
+        config: how much to show.
+
+    Returns:
+        The paths of the sheet and of the page.
+
+    Raises:
+        UserError: `source` is neither, the pictures are there already, or `out` can't be written.
+    """
+    config.check()
+    sheet, gallery = out / "sheet.png", out / "gallery.html"
+    for path in (sheet, gallery):
+        if path.exists() and not config.overwrite:
+            raise UserError(
+                f"{path} is there already; add --overwrite to replace it, or choose another --out"
+            )
+    load = _loader(source, config)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {out}: {error.strerror}; choose another --out") from error
+    clips = load()
+    picture = io.BytesIO()
+    contact_sheet(clips, columns=config.columns, size=config.size).save(picture, "PNG")
+    _write(sheet, picture.getvalue())
+    text = gallery_page(
+        clips, title="Fractal clips", lead=f"{len(clips)} clips from {source}", size=config.size
+    )
+    _write(gallery, text.encode())
+    return sheet, gallery
+
+
+def _loader(source: Path, config: PreviewConfig) -> Callable[[], list[Clip]]:
+    """What reads the clips of `source`; says at once if it can't."""
+    if source.is_dir():
+        if not (source / "clips").is_dir():
+            raise UserError(
+                f"{source} is no generated set: it has no folder `clips` (fractalvid generate makes one)"
+            )
+        return lambda: clips_of_set(source, clips=config.clips, size=config.size)
+    if not source.exists():
+        raise UserError(
+            f"{source} does not exist; name a class bank (classes.npz) or the folder of a generated set"
+        )
+    bank = ClassBank.load(source)
+    return lambda: clips_of_bank(bank, clips=config.clips, size=config.size, points=config.points)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; choose another --out") from error
+    finally:
+        Path(name).unlink(missing_ok=True)

@@ -1,0 +1,287 @@
+"""Clips on the fly: whole batches rendered while a network trains, the same for every number of workers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import IterableDataset, get_worker_info
+
+from fractalvid.camera import Camera, CameraConfig, camera_matrices, draw_camera, identity_camera
+from fractalvid.classes import ClassBank
+from fractalvid.draws import Domain, Field, integers, uniforms, words
+from fractalvid.errors import UserError
+from fractalvid.instances import VALIDATION
+from fractalvid.render import render_fits
+from fractalvid.view import fit_clips
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B clips on their way into a network.
+
+    Attributes:
+        video: float32 (B, C, T, H, W), in [0, 1], or normalised where mean and std are given.
+        target: int64 (B,), the class.
+        clip_id: int64 (B, 2), class id and instance id.
+        next_index: the value for `load_state_dict` once this batch has been used.
+    """
+
+    video: torch.Tensor
+    target: torch.Tensor
+    clip_id: torch.Tensor
+    next_index: int
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """How samples are taken from clips.
+
+    Attributes:
+        clip_len: frames of a sample.
+        frame_stride: native frames from one to the next; it shrinks where a sample would exceed the clip.
+        size: height and width in pixels.
+        points: points of the chaos game a frame.
+        channels: 3 repeats the grey channel without copying it, 1 does not.
+        camera: random resized crop and flip.
+        mean: subtracted from every channel, after scaling to [0, 1].
+        std: divides every channel.
+    """
+
+    clip_len: int = 8
+    frame_stride: int = 2
+    size: int = 112
+    points: int = 60_000
+    channels: Literal[1, 3] = 3
+    camera: CameraConfig = CameraConfig()
+    mean: float | None = None
+    std: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values that no sample could have."""
+        if min(self.clip_len, self.frame_stride, self.size, self.points) < 1:
+            raise UserError("clip_len, frame_stride, size and points must be at least 1")
+        if self.channels not in (1, 3):
+            raise UserError(f"channels must be 1 or 3, got {self.channels}")
+        if self.std is not None and self.std <= 0:
+            raise UserError(f"std must be above 0, got {self.std}")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What B samples show: the drawn part of a batch.
+
+    Attributes:
+        index: int64 (B,), their positions in the stream.
+        class_id: int64 (B,).
+        instance_id: int64 (B,).
+        times: float64 (B, T), in native frames.
+        camera: crop and flip.
+    """
+
+    index: NDArray[np.int64]
+    class_id: NDArray[np.int64]
+    instance_id: NDArray[np.int64]
+    times: NDArray[np.float64]
+    camera: Camera
+
+
+class FractalStream(IterableDataset[Batch]):
+    """An endless stream of batches of a bank's classes, every class once a round, in an order drawn for each.
+
+    Sample i is a function of (bank, seed, i, config). Batch m of rank r of R holds samples (m R + r) B + 0..B-1, and
+    worker w of k makes batches w, w + k, ..., so `DataLoader(stream, batch_size=None, num_workers=k)` yields the same
+    sequence for every k.
+
+    Args:
+        bank: the classes.
+        batch_size: B, on this rank.
+        config: how samples are taken.
+        seed: determines order, time window, crop and flip; pixels are the bank's.
+        instances: show only instances 0..n-1 of each class, in a keyed order; by default every round shows new ones.
+        rank: which of `world_size` processes this is.
+        world_size: R.
+        threads: for rendering; by default all cores, or one in a DataLoader's worker.
+    """
+
+    def __init__(
+        self,
+        bank: ClassBank,
+        *,
+        batch_size: int,
+        config: StreamConfig | None = None,
+        seed: int,
+        instances: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        threads: int | None = None,
+    ) -> None:
+        if batch_size < 1 or (instances is not None and instances < 1):
+            raise UserError("batch_size and instances must be at least 1")
+        if not 0 <= rank < world_size:
+            raise UserError(f"rank {rank} is not in 0..{world_size - 1}")
+        self.bank = bank
+        self.batch_size = batch_size
+        self.config = StreamConfig() if config is None else config
+        self.seed = seed
+        self.instances = instances
+        self.rank = rank
+        self.world_size = world_size
+        self.threads = threads
+        self._begin = 0
+        self._next = 0
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after the batch whose `next_index` this is, also on another world size with the same global batch."""
+        index = int(state["next_index"])
+        if index < 0 or index % (self.batch_size * self.world_size):
+            raise UserError(f"the stream cannot go on at sample {index}: not a multiple of the global batch size")
+        self._begin = self._next = index
+
+    def state_dict(self) -> dict[str, int]:
+        """The position after the last batch that was yielded in this process."""
+        return {"next_index": self._next}
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield batches for ever."""
+        info = get_worker_info()
+        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
+        threads = self.threads if self.threads is not None or info is None else 1
+        total = self.batch_size * self.world_size
+        step = self._begin // total + worker
+        while True:
+            first = step * total + self.rank * self.batch_size
+            samples = self.draw(np.arange(first, first + self.batch_size))
+            self._next = (step + 1) * total
+            yield render_samples(self.bank, samples, self.config, next_index=self._next, threads=threads)
+            step += workers
+
+    def draw(self, index: NDArray[np.int64]) -> Samples:
+        """What samples `index` (B,) show."""
+        config, bank = self.config, self.bank
+        rounds, place = np.divmod(index, len(bank))
+        class_id = np.array([self._order(int(e))[p] for e, p in zip(rounds, place, strict=True)], np.int64)
+        low, high = index & 0xFFFFFFFF, index >> 32
+        start = uniforms(self.seed, Domain.SAMPLE, Field.WINDOW, low, high, 1)[:, 0]
+        return Samples(
+            index=index,
+            class_id=class_id,
+            instance_id=self._instance(rounds, class_id),
+            times=window(bank.native_frames[class_id], config.clip_len, config.frame_stride, start),
+            camera=draw_camera(config.camera, self.seed, low, high),
+        )
+
+    def _order(self, round_number: int) -> NDArray[np.int64]:
+        """The order of the classes in a round: the stable argsort of one random word a class."""
+        if getattr(self, "_round", None) != round_number:
+            low = words(self.seed, Domain.ORDER, Field.ORDER_KEY, round_number, np.arange(len(self.bank)), 1)
+            self._classes = np.argsort(low[:, 0], kind="stable")
+            self._round = round_number
+        return self._classes
+
+    def _instance(self, rounds: NDArray[np.int64], class_id: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Instance e in round e; or, with n instances, the one at place e mod n of a permutation keyed by class."""
+        if self.instances is None:
+            return rounds % VALIDATION
+        cycle, place = np.divmod(rounds, self.instances)
+        keys = uniforms(
+            self.seed,
+            Domain.ORDER,
+            Field.PERMUTATION_KEY,
+            *np.broadcast_arrays(cycle, class_id),
+            self.instances,
+        )
+        return np.take_along_axis(np.argsort(keys, axis=1, kind="stable"), place[:, None], axis=1)[:, 0]
+
+    @staticmethod
+    def validation(
+        bank: ClassBank,
+        *,
+        num_clips: int,
+        batch_size: int,
+        config: StreamConfig | None = None,
+        threads: int | None = None,
+    ) -> "ValidationClips":
+        """The first `num_clips` held-out clips of a bank, to be iterated as often as wanted."""
+        return ValidationClips(bank, num_clips, batch_size, StreamConfig() if config is None else config, threads)
+
+
+class ValidationClips:
+    """Held-out instances of the same classes: class j mod K, instance 2³¹ + j div K, central window, no crop, no flip."""
+
+    def __init__(
+        self, bank: ClassBank, num_clips: int, batch_size: int, config: StreamConfig, threads: int | None
+    ) -> None:
+        if num_clips < 1 or batch_size < 1:
+            raise UserError("num_clips and batch_size must be at least 1")
+        self.bank, self.num_clips, self.batch_size = bank, num_clips, batch_size
+        self.config, self.threads = config, threads
+
+    def __len__(self) -> int:
+        """The number of batches."""
+        return -(-self.num_clips // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield every clip once; the last batch may be smaller."""
+        for first in range(0, self.num_clips, self.batch_size):
+            index = np.arange(first, min(first + self.batch_size, self.num_clips))
+            class_id = index % len(self.bank)
+            middle = np.full(len(index), 0.5, np.float32)
+            samples = Samples(
+                index=index,
+                class_id=class_id,
+                instance_id=VALIDATION + index // len(self.bank),
+                times=window(
+                    self.bank.native_frames[class_id], self.config.clip_len, self.config.frame_stride, middle
+                ),
+                camera=identity_camera(len(index)),
+            )
+            yield render_samples(
+                self.bank, samples, self.config, next_index=int(index[-1]) + 1, threads=self.threads
+            )
+
+
+def window(
+    native_frames: NDArray[np.int64], clip_len: int, frame_stride: int, start: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Times (B, T) of samples that begin at a share `start` (B,) in [0, 1) of the room their clips leave.
+
+    Where (clip_len - 1) · frame_stride exceeds T - 1, the stride shrinks to fit.
+    """
+    last = native_frames - 1
+    stride = np.minimum(float(frame_stride), last / max(clip_len - 1, 1))
+    room = np.floor(last - stride * (clip_len - 1) + 1e-6).astype(np.int64)
+    begin = integers(start, 0, room)
+    return np.minimum(begin[:, None] + stride[:, None] * np.arange(clip_len), last[:, None])
+
+
+def render_samples(
+    bank: ClassBank, samples: Samples, config: StreamConfig, *, next_index: int, threads: int | None = None
+) -> Batch:
+    """Render drawn samples: a pure function of the bank, the samples and the config."""
+    fits = fit_clips(bank, samples.class_id, samples.instance_id, threads=threads)
+    frames = render_fits(
+        bank,
+        fits,
+        samples.times,
+        size=config.size,
+        points=config.points,
+        camera=camera_matrices(samples.camera, config.size),
+        threads=threads,
+    )
+    return Batch(
+        video=_to_float(frames, config),
+        target=torch.from_numpy(samples.class_id),
+        clip_id=torch.from_numpy(np.stack([samples.class_id, samples.instance_id], axis=1)),
+        next_index=next_index,
+    )
+
+
+def _to_float(frames: NDArray[np.uint8], config: StreamConfig) -> torch.Tensor:
+    """Grey uint8 (B, T, H, W) to float32 (B, C, T, H, W)."""
+    mean, std = config.mean or 0.0, config.std or 1.0
+    video = torch.from_numpy(frames).to(torch.float32).mul_(1 / (255 * std)).sub_(mean / std)
+    return video[:, None].expand(-1, config.channels, -1, -1, -1)
+

@@ -1,0 +1,239 @@
+"""The four public kernels: what they take, what they return, which backend answers."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kernels import cpu, reference, tone
+from kernels.jobs import Jobs
+from kernels.threads import available_cores, run_all
+from kernels.variations import LINEAR
+
+Backend = Literal["auto", "cpu", "reference"]
+Size = int | tuple[int, int]
+
+ORBIT_COLUMNS = 128
+GROWTH_WALKERS = 64
+MAX_PIXELS = 2**28
+
+
+@dataclass(frozen=True)
+class Accumulated:
+    """Where the points of each job fell: counts + outside + discarded = points, exactly.
+
+    Attributes:
+        counts: uint32 (J, H, W).
+        outside: int64 (J,), points beside the frame.
+        discarded: int64 (J,), points of walkers that left for infinity in that step and were restarted.
+    """
+
+    counts: NDArray[np.uint32]
+    outside: NDArray[np.int64]
+    discarded: NDArray[np.int64]
+
+
+def backends() -> tuple[str, ...]:
+    """Names of the backends that can run here."""
+    return ("cpu", "reference")
+
+
+def walkers(points: int) -> tuple[int, int]:
+    """Rows and columns of walkers for a number of points; of nothing else, so that pixels depend on nothing else."""
+    return (4 if points < 200_000 else 8), 256
+
+
+def orbit(
+    jobs: Jobs, n: int, *, burn_in: int = 32, backend: Backend = "auto", threads: int | None = None
+) -> NDArray[np.float32]:
+    """Points of each job's attractor: float32 (J, n, 2); a point that left for infinity is (inf, inf)."""
+    _check_positive(n=n)
+    out = np.empty((len(jobs), n, 2), np.float32)
+    if _is_reference(backend):
+        reference.orbit(jobs, n, burn_in, out)
+        return out
+    shape = (1, ORBIT_COLUMNS)
+    _launch("orbit", jobs, shape, threads, lambda order: (burn_in, out), cost=n)
+    return out
+
+
+def growth(
+    jobs: Jobs, steps: int = 24, *, burn_in: int = 8, backend: Backend = "auto", threads: int | None = None
+) -> NDArray[np.float32]:
+    """Rate of growth at infinity: float32 (J,), the mean of log(|p'| / |p|) over 64 walkers kept at radius 1e5.
+
+    Negative means that orbits stay bounded on average. For linear systems it is the top Lyapunov exponent.
+    """
+    _check_positive(steps=steps)
+    out = np.empty(len(jobs), np.float32)
+    if _is_reference(backend):
+        reference.growth(jobs, steps, burn_in, out)
+        return out
+    _launch("growth", jobs, (1, GROWTH_WALKERS), threads, lambda order: (burn_in, steps, out), cost=steps * 64)
+    return out
+
+
+def accumulate(
+    jobs: Jobs,
+    *,
+    size: Size,
+    points: int | ArrayLike,
+    burn_in: int = 32,
+    backend: Backend = "auto",
+    threads: int | None = None,
+) -> Accumulated:
+    """Count `points` (an int or (J,)) of each job's orbit in a frame of `size` (H, W) after `burn_in` free steps."""
+    height, width = _frame(size)
+    amounts = _points(points, len(jobs))
+    counts = np.empty((len(jobs), height, width), np.uint32)
+    outside = np.empty(len(jobs), np.int64)
+    discarded = np.empty(len(jobs), np.int64)
+    if _is_reference(backend):
+        reference.accumulate(jobs, amounts, burn_in, counts, outside, discarded)
+    else:
+        tail = (amounts, burn_in, counts, outside, discarded)
+        _launch("accumulate", jobs, walkers(int(amounts.max())), threads, lambda order: tail, cost=int(amounts.max()))
+    return Accumulated(counts, outside, discarded)
+
+
+def render(
+    jobs: Jobs,
+    *,
+    size: Size,
+    points: int | ArrayLike,
+    exposure: NDArray[np.float32] | Literal["max"],
+    clip: ArrayLike | None = None,
+    burn_in: int = 32,
+    backend: Backend = "auto",
+    threads: int | None = None,
+) -> NDArray[np.uint8]:
+    """Grey images uint8 (J, H, W): tone(box3(accumulate)), without keeping the histograms.
+
+    Args:
+        jobs: the batch.
+        size: H and W in pixels.
+        points: recorded points a job, an int or (J,).
+        exposure: float32 (J, 2), the area of the view box in the plane and the density that is white
+            (`kernels.tone`); or "max", the clip's largest log count is white, as in the reference method.
+        clip: int32 (J,), which clip a job belongs to where exposure is "max"; by default all are one clip.
+        burn_in: steps before the first recorded point.
+        backend: which implementation.
+        threads: at most this many; a job stays on one.
+    """
+    height, width = _frame(size)
+    amounts = _points(points, len(jobs))
+    if _is_reference(backend):
+        counts = accumulate(jobs, size=size, points=amounts, burn_in=burn_in, backend="reference").counts
+        return reference.tone(jobs, counts, amounts, exposure, clip)
+    out = np.empty((len(jobs), height, width), np.uint8)
+    shape = walkers(int(amounts.max()))
+    cost = int(amounts.max())
+    if isinstance(exposure, str):
+        groups = _groups(clip, len(jobs))
+        plan = np.zeros((len(jobs), 5), np.float32)
+
+        def grouped(order: NDArray[np.int64]) -> tuple[Any, ...]:
+            return (amounts, burn_in, plan, np.empty((max(len(order), 2), height, width), np.uint32), out)
+
+        _launch("render", jobs, shape, threads, grouped, cost=cost, groups=groups)
+        return out
+    plan = tone.plan(jobs.projection, exposure, amounts)
+
+    def single(order: NDArray[np.int64]) -> tuple[Any, ...]:
+        return (amounts, burn_in, plan, np.empty((1, height, width), np.uint32), out)
+
+    _launch("render", jobs, shape, threads, single, cost=cost)
+    return out
+
+
+def _launch(
+    name: str,
+    jobs: Jobs,
+    shape: tuple[int, int],
+    threads: int | None,
+    tail: Callable[[NDArray[np.int64]], tuple[Any, ...]],
+    *,
+    cost: int,
+    groups: NDArray[np.int64] | None = None,
+) -> None:
+    """Feed chunks of jobs that share their variations to the threads."""
+    start = np.empty((len(jobs), 0, 2), np.float32) if jobs.start is None else jobs.start
+    work = []
+    for variations, fused, members in _by_variation(jobs):
+        compiled = cpu.kernel(name, variations, fused)
+        numbers = np.array(variations, np.int32)
+        arrays = (
+            *(jobs.maps, jobs.weights, jobs.variation, jobs.amount, jobs.params),
+            *(numbers, jobs.projection, jobs.seed, start),
+        )
+        for order in _chunks(members, groups, threads, cost):
+            work.append((compiled, order, arrays))
+
+    def call(item: tuple[Any, NDArray[np.int64], tuple[Any, ...]]) -> None:
+        compiled, order, arrays = item
+        compiled(order, arrays, shape, *tail(order))
+
+    run_all(call, work, threads)
+
+
+def _by_variation(jobs: Jobs) -> Iterator[tuple[tuple[int, ...], bool, NDArray[np.int64]]]:
+    """Split jobs by the variations they use: (numbers, one for all maps at amount 1?, which jobs)."""
+    first = jobs.variation[:, :1, :1]
+    if jobs.variation.shape[2] == 1 and np.all(jobs.variation == first) and np.all(jobs.amount == 1):
+        numbers = first.reshape(-1)
+        for k in np.unique(numbers).tolist():
+            yield (k,), True, np.flatnonzero(numbers == k)
+        return
+    kinds: dict[tuple[int, ...], list[int]] = {}
+    for j in range(len(jobs)):
+        used = np.unique(jobs.variation[j][(jobs.amount[j] != 0) & (jobs.weights[j] > 0)[:, None]])
+        kinds.setdefault(tuple(used.tolist()) or (LINEAR,), []).append(j)
+    for variations, members in kinds.items():
+        yield variations, False, np.array(members, np.int64)
+
+
+def _chunks(
+    members: NDArray[np.int64], groups: NDArray[np.int64] | None, threads: int | None, cost: int
+) -> list[NDArray[np.int64]]:
+    """Pieces large enough to be worth a hand-over, small enough to keep all threads busy to the end."""
+    if groups is not None:
+        return [members[groups[members] == g] for g in np.unique(groups[members])]
+    workers = available_cores() if threads is None else threads
+    least = max(1, 500_000 // cost)
+    pieces = max(1, min(len(members) // least, 8 * workers)) if workers > 1 else 1
+    return np.array_split(members, pieces)
+
+
+def _groups(clip: ArrayLike | None, count: int) -> NDArray[np.int64]:
+    groups = np.zeros(count, np.int64) if clip is None else np.asarray(clip, np.int64)
+    if groups.shape != (count,):
+        raise ValueError(f"clip must be ({count},), got {groups.shape}")
+    return groups
+
+
+def _is_reference(backend: str) -> bool:
+    if backend not in ("auto", *backends()):
+        raise ValueError(f"unknown backend {backend!r}; here: auto, {', '.join(backends())}")
+    return backend == "reference"
+
+
+def _frame(size: Size) -> tuple[int, int]:
+    height, width = (size, size) if isinstance(size, int) else size
+    if height < 1 or width < 1 or height * width > MAX_PIXELS:
+        raise ValueError(f"size must be at least 1 x 1 and at most {MAX_PIXELS} pixels, got {height} x {width}")
+    return height, width
+
+
+def _points(points: int | ArrayLike, count: int) -> NDArray[np.int64]:
+    amounts = np.require(np.broadcast_to(np.asarray(points, np.int64), (count,)), requirements=["C", "W"])
+    if amounts.min() < 1 or amounts.max() >= 2**31:
+        raise ValueError("points must be at least 1 and below 2**31")
+    return amounts
+
+
+def _check_positive(**values: int) -> None:
+    for name, value in values.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")

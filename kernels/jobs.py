@@ -1,0 +1,122 @@
+"""The input of every kernel: a batch of iterated function systems, checked once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kernels.variations import LINEAR, MAX_PARAMS, VARIATIONS
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """J jobs (one frame of one layer each) of N maps with V summed variations. Build with `Jobs.of`.
+
+    Attributes:
+        maps: float32 (J, N, 6), a b c d e f of x' = a x + b y + c, y' = d x + e y + f.
+        weights: float32 (J, N), the probability of each map; rows sum to 1, 0 means no map.
+        variation: int32 (J, N, V), numbers of `kernels.variations.VARIATIONS`.
+        amount: float32 (J, N, V), the factor of each summed variation.
+        params: float32 (J, N, V, P), the variations' own parameters p1..pP.
+        projection: float32 (J, 3, 3), homography from the plane to pixels, (x, y, 1) -> (column, row, w);
+            pixel i covers [i, i + 1).
+        seed: uint64 (J,), the key of a job's random numbers.
+        start: float32 (J, S, 2) or None; walker l begins at start[l mod S], else uniformly in [-1, 1]².
+    """
+
+    maps: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    variation: NDArray[np.int32]
+    amount: NDArray[np.float32]
+    params: NDArray[np.float32]
+    projection: NDArray[np.float32]
+    seed: NDArray[np.uint64]
+    start: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        """The number of jobs J."""
+        return len(self.maps)
+
+    @classmethod
+    def of(
+        cls,
+        maps: ArrayLike,
+        weights: ArrayLike,
+        *,
+        seed: ArrayLike,
+        variation: ArrayLike = LINEAR,
+        amount: ArrayLike | None = None,
+        params: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
+        start: ArrayLike | None = None,
+    ) -> "Jobs":
+        """Check and complete the arrays of a batch.
+
+        `variation` may be a number or (J,) for one variation on every map at amount 1. `params` may be None where no
+        variation has any. `projection` may be None (the identity) for kernels that do not draw. Arrays of leading
+        size 1, or without the leading axis where that is unambiguous, serve all jobs.
+
+        Raises:
+            ValueError: shapes that do not fit, weights that are no distribution, an unknown variation.
+        """
+        m = _f32(maps, 3, "maps")
+        j, n, six = m.shape
+        if six != 6 or j < 1 or n < 1:
+            raise ValueError(f"maps must be (J, N, 6) with J, N >= 1, got {m.shape}")
+        w = _f32(weights, 2, "weights")
+        if not (np.all(w >= 0) and np.allclose(w.sum(axis=1), 1, atol=1e-4)):
+            raise ValueError("weights must be >= 0 and sum to 1 for every job")
+        number = np.asarray(variation, np.int32)
+        number = number.reshape(-1, 1, 1) if number.ndim < 3 else number
+        unknown = sorted(set(np.unique(number).tolist()) - set(VARIATIONS))
+        if unknown:
+            raise ValueError(f"unknown variation number {unknown[0]}; known: {sorted(VARIATIONS)}")
+        v = number.shape[2]
+        factor = np.ones((1, 1, 1), np.float32) if amount is None else _f32(amount, 3, "amount")
+        own = np.zeros((1, 1, 1, MAX_PARAMS), np.float32) if params is None else _f32(params, 4, "params")
+        if own.shape[3] < MAX_PARAMS:
+            own = np.pad(own, ((0, 0), (0, 0), (0, 0), (0, MAX_PARAMS - own.shape[3])))
+        needed = max(len(VARIATIONS[k].params) for k in np.unique(number).tolist())
+        if params is None and needed:
+            raise ValueError("params are needed by these variations")
+        return cls(
+            maps=m,
+            weights=_full(w, (j, n)),
+            variation=_full(number, (j, n, v)),
+            amount=_full(factor, (j, n, v)),
+            params=_full(own, (j, n, v, MAX_PARAMS)),
+            projection=_projections(projection, j),
+            seed=_full(np.asarray(seed, np.uint64), (j,)),
+            start=_starts(start, j),
+        )
+
+
+def _full(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Broadcast to `shape`, contiguous and writeable as the compiled kernels' types demand."""
+    return np.require(np.broadcast_to(values, shape), requirements=["C", "W"])
+
+
+def _f32(values: ArrayLike, ndim: int, name: str) -> NDArray[np.float32]:
+    array = np.require(values, np.float32, ["C", "W"])
+    while array.ndim < ndim:
+        array = array[None]
+    if array.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} axes, got {array.ndim}")
+    return array
+
+
+def _projections(projection: ArrayLike | None, j: int) -> NDArray[np.float32]:
+    matrices = _f32(np.eye(3) if projection is None else projection, 3, "projection")
+    if matrices.shape[1:] != (3, 3) or not np.all(np.isfinite(matrices)):
+        raise ValueError("projection must hold finite 3 x 3 matrices")
+    return _full(matrices, (j, 3, 3))
+
+
+def _starts(start: ArrayLike | None, j: int) -> NDArray[np.float32] | None:
+    if start is None:
+        return None
+    points: NDArray[Any] = _f32(start, 3, "start")
+    if points.shape[1] < 1 or points.shape[2] != 2:
+        raise ValueError(f"start must be (J, S, 2) with S >= 1, got {points.shape}")
+    return _full(points, (j, *points.shape[1:]))

@@ -1,0 +1,158 @@
+"""Rows of walkers on the CPU: how they begin, choose their maps, move and restart.
+
+Walkers stand in R rows of C columns. Every column of a table is owned by a map, in exact shares of the weights and in
+scattered order; every row reads that table from an offset of its own, drawn afresh each step. So coefficients are
+contiguous loads and no walker moves, and yet two walkers share a map no more often than under independent choice
+(walkers that keep sharing maps merge, and a histogram of merged walkers is worthless). The table is drawn anew every
+REFRESH steps, its shares rounded at random, so that a map of tiny weight keeps its mean.
+"""
+
+import numpy as np
+
+from kernels.compile import inlined, part
+from kernels.elementary import F32
+from kernels.random import U32, U64, UNIT, philox, philox4x32
+from kernels.variations import AFFINE_ROWS, MAX_PARAMS
+
+REFRESH = 16
+ESCAPE = F32(1e6)
+MAX_COLUMNS = 512
+
+# Third word of a counter: what the number is for.
+_START, _OFFSETS, _SHARES, _SCATTERING, _RESTART = U32(1), U32(2), U32(3), U32(4), U32(5)
+
+# A fixed scattering of columns; multiplied by an odd stride and shifted, it is another one at every refresh. The stride
+# alone would not do: it leaves pairs of columns that share their owner at every offset.
+_SCATTER = np.argsort(philox4x32([0x5CA7, 0x7E12], np.arange(MAX_COLUMNS * 4).reshape(-1, 4))[:, 0]).astype(np.uint32)
+
+
+@inlined
+def draw(seed, a, b, use):  # type: ignore[no-untyped-def]
+    """Four random words of a job's seed."""
+    return philox(U32(seed), U32(seed >> U64(32)), U32(a), U32(b), use, U32(0))
+
+
+@inlined
+def draw_offsets(seed, step, row):  # type: ignore[no-untyped-def]
+    """Words for the offsets of four rows in a step."""
+    return draw(seed, step, row, _OFFSETS)
+
+
+@part
+def _shares(weights, columns, share, seed, step):  # type: ignore[no-untyped-def]
+    """Round weights · columns to integers of the same sum, by one uniform offset for all maps."""
+    shift = F32(draw(seed, step, 0, _SHARES)[0] >> U32(8)) * UNIT
+    total = F32(0.0)
+    last = np.int64(0)
+    for m in range(weights.shape[0]):
+        total += weights[m]
+        edge = np.int64(np.floor(total * F32(columns) + shift))
+        edge = min(max(edge, last), columns) if m < weights.shape[0] - 1 else columns
+        share[m] = edge - last
+        last = edge
+
+
+@part
+def refresh(job, share, block, owner, columns, step):  # type: ignore[no-untyped-def]
+    """Draw who owns each column and fill `columns` (rows: a..f, then amount and params a pass), doubled for offsets."""
+    maps, weights, choice, amount, params, variations, _, seed = job
+    c = owner.shape[0]
+    _shares(weights, c, share, seed, step)
+    position = 0
+    for m in range(weights.shape[0]):
+        for _ in range(share[m]):
+            block[position] = m
+            position += 1
+    words = draw(seed, step, 0, _SCATTERING)
+    stride = words[0] | U32(1)
+    shift = words[1]
+    for k in range(c):
+        owner[k] = block[U32(_SCATTER[k] * stride + shift) & U32(c - 1)]
+    for e in range(AFFINE_ROWS):
+        row = columns[e]
+        for k in range(c):
+            row[k] = maps[owner[k], e]
+        row[c:] = row[:c]
+    for q in range(variations.shape[0]):
+        _fill_pass(choice, amount, params, variations[q], owner, columns, AFFINE_ROWS + q * (1 + MAX_PARAMS))
+
+
+@part
+def _fill_pass(choice, amount, params, number, owner, columns, base):  # type: ignore[no-untyped-def]
+    """Rows of one summed variation: its amount a column, 0 where the column's map does not use it, and its params."""
+    c = owner.shape[0]
+    columns[base, :c] = F32(0.0)
+    for k in range(c):
+        m = owner[k]
+        for s in range(choice.shape[1]):
+            if choice[m, s] == number:
+                columns[base, k] += amount[m, s]
+                for p in range(MAX_PARAMS):
+                    columns[base + 1 + p, k] = params[m, s, p]
+    for row in range(base, base + 1 + MAX_PARAMS):
+        columns[row, c:] = columns[row, :c]
+
+
+@part
+def _uniform_point(seed, a, b, use):  # type: ignore[no-untyped-def]
+    """A point of [-1, 1]²."""
+    words = draw(seed, a, b, use)
+    u = F32(words[0] >> U32(8)) * UNIT
+    v = F32(words[1] >> U32(8)) * UNIT
+    return u + u - F32(1.0), v + v - F32(1.0)
+
+
+@part
+def begin(x, y, start, seed):  # type: ignore[no-untyped-def]
+    rows, c = x.shape
+    for r in range(rows):
+        for k in range(c):
+            walker = r * c + k
+            if start.shape[0] > 0:
+                x[r, k] = start[walker % start.shape[0], 0]
+                y[r, k] = start[walker % start.shape[0], 1]
+            else:
+                x[r, k], y[r, k] = _uniform_point(seed, walker, 0, _START)
+
+
+@part
+def _affine(x, y, u, v, columns, offset):  # type: ignore[no-untyped-def]
+    n = x.shape[0]
+    a = columns[0, offset : offset + n]
+    b = columns[1, offset : offset + n]
+    c = columns[2, offset : offset + n]
+    d = columns[3, offset : offset + n]
+    e = columns[4, offset : offset + n]
+    f = columns[5, offset : offset + n]
+    for i in range(n):
+        s = x[i]
+        t = y[i]
+        u[i] = a[i] * s + b[i] * t + c[i]
+        v[i] = d[i] * s + e[i] * t + f[i]
+
+
+@inlined
+def step_row(slabs, passes, x, y, u, v, columns, offset):  # type: ignore[no-untyped-def]
+    """One step of a row: one fused slab (`passes` 0), or affine maps and a sum of variations."""
+    if passes == 0:
+        slabs[0](x, y, u, v, columns, AFFINE_ROWS, offset)
+    else:
+        _affine(x, y, u, v, columns, offset)
+        x[:] = F32(0.0)
+        y[:] = F32(0.0)
+        for q in range(passes):
+            slabs[q](x, y, u, v, columns, AFFINE_ROWS + q * (1 + MAX_PARAMS), offset)
+
+
+@inlined
+def offset_of(words, r, c):  # type: ignore[no-untyped-def]
+    return np.int64((U64(words[r & 3]) * U64(c)) >> U64(32))
+
+
+@part
+def restart(x, y, seed, step, row):  # type: ignore[no-untyped-def]
+    """Put walkers that left for infinity back into [-1, 1]²."""
+    n = x.shape[0]
+    for k in range(n):
+        if not (abs(x[k]) + abs(y[k]) <= ESCAPE):
+            x[k], y[k] = _uniform_point(seed, step, row * n + k, _RESTART)

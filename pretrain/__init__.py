@@ -1,0 +1,1 @@
+"""Networks, the training loop (fine-tuning's too), weights, recipes and the command `pretrain`."""

@@ -1,0 +1,102 @@
+"""A budget in steps or in time. Time becomes a number of steps once, after the first timed ones."""
+
+import math
+import re
+from typing import Annotated
+
+from tyro.constructors import PrimitiveConstructorSpec
+
+from fractalvid.errors import UserError
+
+TIMED_STEPS = 50
+"""A budget in time becomes steps after this many."""
+COLD_STEPS = 10
+"""The first of them compile kernels and fill caches, and are left out of the rate."""
+_UNITS = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "d": 24.0}
+
+
+def parse_hours(text: str) -> float:
+    """Hours from `2h`, `20m`, `90s`, `1.5d`, `1h30m` or a plain number of hours.
+
+    Raises:
+        ValueError: the text is no such thing.
+    """
+    text = text.strip().lower()
+    if re.fullmatch(r"\d+(\.\d+)?|\.\d+", text):
+        return float(text)
+    parts = re.findall(r"(\d+(?:\.\d+)?|\.\d+)([smhd])", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is no time: write 20m, 2h, 1h30m or a number of hours")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _from_argument(arguments: list[str]) -> float | None:
+    return None if arguments[0].lower() == "none" else parse_hours(arguments[0])
+
+
+Hours = Annotated[
+    float | None,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="TIME",
+        instance_from_str=_from_argument,
+        is_instance=lambda value: value is None or type(value) in (int, float),
+        str_from_instance=lambda hours: ["None" if hours is None else f"{hours:g}"],
+    ),
+]
+"""A number of hours, or None, that a command line and a recipe may also write as `20m` or `2h`."""
+
+
+def steps_in(budget: float, spent: float, done: int, seconds_a_step: float) -> int:
+    """Total steps of a run that may take `budget` seconds, after `done` steps in `spent` seconds."""
+    if seconds_a_step <= 0:
+        return done
+    return done + max(0, math.floor((budget - spent) / seconds_a_step))
+
+
+class Budget:
+    """How many steps a run has: given, or found out after `TIMED_STEPS` steps and from then on fixed.
+
+    Attributes:
+        total: number of steps, None while it isn't known yet.
+        seconds: time spent in steps so far.
+    """
+
+    def __init__(self, steps: int | None, hours: float | None) -> None:
+        """Give one of the two.
+
+        Args:
+            steps: the number of steps, or None.
+            hours: training time (steps and waiting for data; validation comes on top), or None.
+        """
+        if (steps is None) == (hours is None):
+            raise UserError("a run needs one budget: give steps (--steps 5000) or time (--hours 20m)")
+        if steps is not None and steps < 1:
+            raise UserError(f"steps is {steps}; a run needs at least 1")
+        if hours is not None and not (math.isfinite(hours) and hours > 0):
+            raise UserError(f"hours is {hours}; a run needs more than 0")
+        self.total = steps
+        self.seconds = 0.0
+        self._limit = math.inf if hours is None else hours * 3600
+        self._warm_seconds = 0.0
+
+    def record(self, done: int, seconds: float) -> None:
+        """Count a step: `done` steps are finished, the last one took `seconds`."""
+        self.seconds += seconds
+        if done > COLD_STEPS:
+            self._warm_seconds += seconds
+        if self.total is None and (done >= TIMED_STEPS or self.seconds >= self._limit):
+            timed = done - COLD_STEPS
+            rate = self._warm_seconds / timed if timed > 0 else self.seconds / done
+            self.total = steps_in(self._limit, self.seconds, done, rate)
+
+    def state_dict(self) -> dict[str, float | int | None]:
+        """What a checkpoint keeps of it."""
+        return {"total": self.total, "seconds": self.seconds, "warm_seconds": self._warm_seconds}
+
+    def load_state_dict(self, state: dict[str, float | int | None]) -> None:
+        """Go on where `state_dict` was taken: a total that is known stays as it is."""
+        total = state["total"]
+        self.total = None if total is None else int(total)
+        self.seconds = float(state["seconds"] or 0.0)
+        self._warm_seconds = float(state["warm_seconds"] or 0.0)

@@ -1,0 +1,99 @@
+"""The command `pretrain`: classes in, weights out."""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from fractalvid.errors import UserError, run_cli
+from pretrain.arguments import parse
+from pretrain.configs import override
+from pretrain.job import PretrainConfig, pretrain
+from pretrain.models import ARCHITECTURES
+from pretrain.recipes import headline, load_recipe, recipe_names
+from pretrain.rundir import read_config
+
+PROGRAM = "pretrain"
+ABOUT = (
+    "Train a video network to tell fractal classes apart, straight from the stream: no data set is needed. "
+    "Settings come from --recipe, then from the options. Ends with weights.safetensors and its card in --out."
+)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the command line says."""
+
+    config: tyro.conf.OmitArgPrefixes[PretrainConfig] = field(default_factory=PretrainConfig)
+    recipe: str | None = None
+    """A recipe by its name (see --list) or the path of a .toml file; the other options change it."""
+    out: Path | None = None
+    """Folder of the run, new or empty; runs/<recipe or arch>-seed<seed> if not given."""
+    resume: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Go on with the run in --out; its own settings hold, no other option is needed."""
+    list_all: Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(name="list")] = False
+    """List recipes and architectures, and end."""
+    progress: bool = True
+    """Show a progress bar."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    return run_cli(PROGRAM, _main, argv)
+
+
+def _main(argv: list[str]) -> None:
+    base = _before_options(argv)
+    default = Arguments(config=base)
+    given = parse(Arguments, argv, program=PROGRAM, default=default, description=ABOUT)
+    if given.list_all:
+        print(_listing())
+        return
+    config = last_budget_wins(base, given.config)
+    out = given.out or _default_out(given.recipe, config)
+    weights = pretrain(config, out, resume=given.resume, progress=given.progress)
+    print(f"weights: {weights}; fine-tune from them: finetune --target hmdb51 --data DIR --init {weights}")
+
+
+def _before_options(argv: list[str]) -> PretrainConfig:
+    """The configuration the options change: the recipe's, or that of the run to resume, or the defaults."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--recipe", nargs="?")
+    early.add_argument("--out", nargs="?")
+    early.add_argument("--resume", action="store_true")
+    known, _ = early.parse_known_args(argv)
+    if known.recipe:
+        return load_recipe(known.recipe, PretrainConfig())
+    if known.resume and known.out:
+        return override(
+            PretrainConfig(), read_config(Path(known.out), PROGRAM), where=f"{known.out}/config.json"
+        )
+    return PretrainConfig()
+
+
+def last_budget_wins(base: PretrainConfig, given: PretrainConfig) -> PretrainConfig:
+    """A budget from the command line replaces the other kind of budget of a recipe."""
+    engine = given.engine
+    if engine.steps is None or engine.hours is None:
+        return given
+    if engine.hours == base.engine.hours and engine.steps != base.engine.steps:
+        engine = dataclasses.replace(engine, hours=None)
+    elif engine.steps == base.engine.steps and engine.hours != base.engine.hours:
+        engine = dataclasses.replace(engine, steps=None)
+    else:
+        raise UserError("both --steps and --hours are given; a run has one budget")
+    return dataclasses.replace(given, engine=engine)
+
+
+def _default_out(recipe: str | None, config: PretrainConfig) -> Path:
+    return Path("runs") / f"{Path(recipe).stem if recipe else config.arch}-seed{config.seed}"
+
+
+def _listing() -> str:
+    rows = [("recipes", "")] + [(f"  {name}", headline(name)) for name in recipe_names()]
+    rows += [("architectures", "")] + [(f"  {name}", row.about) for name, row in ARCHITECTURES.items()]
+    return "\n".join(f"{left:<16}{right}".rstrip() for left, right in rows)

@@ -1,0 +1,70 @@
+"""The folder of a run: made, recognised and protected."""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from fractalvid.errors import UserError
+from pretrain.atomic import write_text
+from pretrain.configs import differences
+
+CONFIG = "config.json"
+
+
+def prepare_run(
+    out: Path, *, program: str, config: dict[str, Any], resume: bool, free: Collection[str] = ()
+) -> None:
+    """Make `out` the folder of a run, with its `config.json`; or make sure that it is that run already.
+
+    Args:
+        out: the folder; new, empty, or with `resume` that of the same run.
+        program: whose run it is.
+        config: the resolved configuration, as JSON has it.
+        resume: go on with the run that is there.
+        free: dotted names of fields that may change when a run goes on.
+
+    Raises:
+        UserError: the folder holds another run or something else, can't be written to, or the configuration
+            changed (the fields are named).
+    """
+    if resume:
+        changed = [name for name in differences(read_config(out, program), config) if name not in free]
+        if changed:
+            raise UserError(
+                f"{out} was started with other settings: {', '.join(changed)} differ; resume it with its own "
+                "(--resume and --out alone will do), or choose another --out"
+            )
+        return
+    if (out / CONFIG).exists():
+        raise UserError(f"{out} holds a run already; go on with it (--resume) or choose another --out")
+    try:
+        if out.is_dir() and any(out.iterdir()):
+            raise UserError(f"{out} holds something else; choose a new or empty folder for --out")
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"can't make the folder {out}: {error.strerror}; choose another with --out"
+        ) from error
+    write_text(out / CONFIG, json.dumps({"program": program, "config": config}, indent=2) + "\n")
+
+
+def read_config(out: Path, program: str) -> dict[str, Any]:
+    """The configuration of the run in `out`, as JSON has it.
+
+    Raises:
+        UserError: there is no run of `program`.
+    """
+    path = out / CONFIG
+    if not path.is_file():
+        raise UserError(f"there is no run in {out} to resume (no {CONFIG}); leave out --resume to start one")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+    if not isinstance(content, dict) or content.get("program") != program:
+        raise UserError(f"{out} holds no run of {program}")
+    config = content.get("config")
+    if not isinstance(config, dict):
+        raise UserError(f"{path} is damaged: it has no configuration")
+    return config

@@ -1,0 +1,294 @@
+import csv
+import json
+import shutil
+from importlib import metadata as package_metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from finetune import transfer
+from finetune.cli import main
+from finetune.recipe import LR
+from finetune.source import ClipBatch, TrainSource
+from finetune.targets.demo import DemoSet
+from finetune.targets.stick_figures import ACTIONS
+from pretrain.checkpoint import Card, save_weights
+from pretrain.models import build_model
+from tests.finetune.helpers import SMALL, command, folder_set, hmdb_set
+from tests.finetune.test_hmdb51 import FILES, LISTS
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folder_set(tmp_path_factory.mktemp("data") / "set")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights") / "fractal"
+    folder.mkdir()
+    card = Card("r3d_10", 5, 2, 16, 2, None, None, 1, 1)
+    save_weights(folder / "weights.safetensors", build_model("r3d_10", 5, seed=1), card)
+    return folder
+
+
+def metrics(out: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((out / "metrics.json").read_text())
+    return content
+
+
+def test_a_run_leaves_all_its_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert command("--target", "folder", "--data", data, "--out", out, cache=tmp_path / "c") == 0
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        "config.json",
+        "metrics.json",
+        "metrics.jsonl",
+        "predictions.csv",
+        "confusion.png",
+        "weights.safetensors",
+        "weights.json",
+    }
+    got = metrics(out)
+    assert got["videos"] == {
+        "train": 8,
+        "test": 4,
+        "missing": 0,
+        "skipped": 0,
+        "shorter_than_window": 0,
+    }
+    assert (got["views"], got["crops"], got["seed"], got["steps"]) == (2, 1, 0, 4)
+    assert got["init"]["label"] == "scratch"
+    assert got["versions"]["torch"] == package_metadata.version("torch")
+    with (out / "predictions.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    right = sum(line["label"] == line["predicted"] for line in lines)
+    assert got["top1"] == pytest.approx(100 * right / 4)
+    assert f"top-1 {got['top1']:.1f} %" in capsys.readouterr().out
+
+
+def test_the_seed_determines_the_result(data: Path, tmp_path: Path) -> None:
+    states = []
+    for number, (seed, threads) in enumerate(((1, 1), (1, 3), (2, 1))):
+        args = ["--target", "folder", "--data", data, "--out", tmp_path / str(number), "--seed", seed]
+        assert command(*args, "--threads", threads, cache=tmp_path / "c") == 0
+        states.append(load_file(tmp_path / str(number) / "weights.safetensors"))
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not torch.equal(states[0]["stem.0.weight"], states[2]["stem.0.weight"])
+
+
+def test_a_network_learns_what_can_be_told_apart(data: Path, tmp_path: Path) -> None:
+    args = ["--target", "folder", "--data", data, "--out", tmp_path / "out", "--eval-every", 12]
+    plain = ["--augment.brightness", 0, "--augment.contrast", 0, "--mode", "full"]
+    small = f"{SMALL} --epochs 24 --batch-size 8 --no-progress --device cpu"
+    words = [str(arg) for arg in (*args, *plain, *small.split(), "--cache-dir", tmp_path / "c")]
+    assert main(words) == 0
+    assert metrics(tmp_path / "out")["top1"] == 100.0
+    rows = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if row["kind"] == "val"] == [12, 24]
+
+
+def test_a_linear_probe_trains_the_head_alone(data: Path, weights: Path, tmp_path: Path) -> None:
+    args = [
+        "--target",
+        "folder",
+        "--data",
+        data,
+        "--init",
+        weights,
+        "--mode",
+        "linear",
+        "--out",
+        tmp_path / "o",
+    ]
+    assert command(*args, cache=tmp_path / "c") == 0
+    before, after = (load_file(folder / "weights.safetensors") for folder in (weights, tmp_path / "o"))
+    assert all(torch.equal(before[name], after[name]) for name in before if not name.startswith("fc."))
+    config = json.loads((tmp_path / "o" / "config.json").read_text())
+    assert config["lr"] == LR["linear"]
+    assert config["mean"] == [0.0, 0.0, 0.0]  # the card says that values stay in [0, 1]
+    assert json.loads((tmp_path / "o" / "weights.json").read_text())["num_classes"] == 2
+
+
+def test_an_interrupted_run_resumes_exactly(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(transfer, "_CHECKPOINT_STEPS", 1)
+    args = ["--target", "folder", "--data", data]
+    assert command(*args, "--out", tmp_path / "whole", cache=tmp_path / "c") == 0
+    real, seen = TrainSource._finish, []
+
+    def stop_at_third(self: TrainSource, pending: Any) -> ClipBatch:
+        seen.append(1)
+        if len(seen) == 3:
+            raise OSError("the plug was pulled")
+        return real(self, pending)
+
+    again = [*args, "--out", tmp_path / "again"]
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainSource, "_finish", stop_at_third)
+        with pytest.raises(OSError, match="plug"):
+            command(*again, cache=tmp_path / "c")
+    assert (tmp_path / "again" / "checkpoint.pt").exists()
+    assert command(*again, cache=tmp_path / "c") == 2
+    assert "unfinished run; --resume continues it" in capsys.readouterr().err
+    assert command(*again, "--resume", "--seed", 4, cache=tmp_path / "c") == 2
+    assert "begun with other settings (seed: 0, not 4)" in capsys.readouterr().err
+    assert command(*again, "--resume", cache=tmp_path / "c") == 0
+    whole, resumed = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "again"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert not (tmp_path / "again" / "checkpoint.pt").exists()
+    assert command(*again, "--resume", cache=tmp_path / "c") == 2
+    assert "holds a finished run" in capsys.readouterr().err
+
+
+def test_hmdb51_with_missing_and_broken_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = {"clap": FILES["clap"], "wave": [*FILES["wave"], "extra.avi"]}
+    lists = {"clap": LISTS["clap"], "wave": LISTS["wave"] + "extra.avi 1\r\ngone_wave.avi 2\r\n"}
+    root = hmdb_set(tmp_path / "hmdb", lists, files)
+    (root / "wave" / "extra.avi").write_text("not a video at all")
+    args = ["--target", "hmdb51", "--data", root, "--split", 1, "--out", tmp_path / "out"]
+    assert command(*args, cache=tmp_path / "c") == 2
+    assert "gone_wave.avi; --allow-missing" in capsys.readouterr().err
+    assert command(*args, "--allow-missing", cache=tmp_path / "c") == 2
+    assert "1 of the first" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert command(*args, "--allow-missing", "--max-broken", 0.5, cache=tmp_path / "c") == 0
+    got = metrics(tmp_path / "out")
+    assert got["videos"] == {
+        "train": 3,
+        "test": 2,
+        "missing": 1,
+        "skipped": 1,
+        "shorter_than_window": 0,
+    }
+    assert (got["classes"], got["official_classes"]) == (2, 51)
+    assert got["missing"] == ["wave/gone_wave.avi"]
+    assert [video["path"] for video in got["skipped"]] == ["wave/extra.avi"]
+    assert got["class_names"] == ["clap", "wave"]
+
+
+def folds_table(data: Path, path: Path) -> Path:
+    videos = sorted(file for file in data.rglob("*.mp4"))
+    lines = [
+        f"{file.relative_to(data).as_posix()},{file.parent.name},{k % 3}" for k, file in enumerate(videos)
+    ]
+    path.write_text("\n".join(["path,label,fold3", *lines]) + "\n")
+    return path
+
+
+def test_compare_runs_reuses_and_gathers(
+    data: Path,
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table = folds_table(data, tmp_path / "folds.csv")
+    out = tmp_path / "out"
+    args: list[object] = ["compare", "--target", "folder", "--data", data, "--csv", table, "--out", out]
+    args += ["--fold-column", "fold3", "--init", "scratch", f"ours={weights}", "--seeds", 0, "--folds", 0]
+    assert command(*args, cache=tmp_path / "c") == 0
+    first = (out / "ours" / "split-0_seed-0" / "metrics.json").stat().st_mtime_ns
+    assert metrics(out / "scratch" / "split-0_seed-0")["videos"]["test"] == 4
+    capsys.readouterr()
+    assert command(*args, 1, cache=tmp_path / "c") == 0  # a second fold: only that is run
+    assert (out / "ours" / "split-0_seed-0" / "metrics.json").stat().st_mtime_ns == first
+    shown = capsys.readouterr().out
+    assert "| scratch " in shown
+    assert "±" in shown
+    assert (out / "comparison.md").read_text() in shown
+    saved = json.loads((out / "comparison.json").read_text())
+    assert [(entry["label"], entry["top1"]["n"]) for entry in saved["initialisations"]] == [
+        ("scratch", 2),
+        ("ours", 2),
+    ]
+
+    def never(*args: object, **kwargs: object) -> None:
+        raise AssertionError("nothing was left to run")
+
+    monkeypatch.setattr("finetune.compare.run", never)
+    assert command(*args, 1, cache=tmp_path / "c") == 0
+    assert command(*args, 1, "--lr", 0.5, cache=tmp_path / "c") == 2
+    assert "run with other settings (lr: 0.001, not 0.5)" in capsys.readouterr().err
+    gathered = [
+        "compare",
+        "--runs",
+        f"{out / 'scratch'}",
+        f"theirs={out / 'ours'}",
+        "--out",
+        f"{tmp_path / 'g'}",
+    ]
+    assert main(gathered) == 0
+    saved = json.loads((tmp_path / "g" / "comparison.json").read_text())
+    assert [entry["label"] for entry in saved["initialisations"]] == ["scratch", "theirs"]
+
+
+def test_compare_notices_that_weights_changed(data: Path, weights: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    shutil.copytree(weights, mine)
+    args = ["compare", "--target", "folder", "--data", data, "--init", mine, "--out", tmp_path / "out"]
+    assert command(*args, cache=tmp_path / "c") == 0
+    card = Card("r3d_10", 5, 2, 16, 2, None, None, 2, 1)
+    save_weights(mine / "weights.safetensors", build_model("r3d_10", 5, seed=2), card)
+    assert command(*args, cache=tmp_path / "c") == 2
+
+
+def test_the_demo_target_needs_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = DemoSet(clips_per_class_train=2, clips_per_class_test=1, size=32, frames=4)
+    monkeypatch.setattr("finetune.data.DemoSet", lambda: tiny)
+    args = ["--target", "demo", "--out", tmp_path / "out", "--epochs", 1, "--model", "r3d_10", "--size", 16]
+    words = [*map(str, args), "--clip-len", "2", "--warmup-epochs", "0", "--no-progress", "--device", "cpu"]
+    assert main([*words, "--cache-dir", str(tmp_path / "c")]) == 0
+    got = metrics(tmp_path / "out")
+    assert (got["target"], got["classes"], got["videos"]["test"]) == (
+        "demo",
+        len(ACTIONS),
+        len(ACTIONS),
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("", "--target"),
+        ("--target folder", "needs --data"),
+        ("--target folder --data {data} --inti scratch", "--inti"),
+        ("--target folder --data {data} --epochs 0", "--epochs is 0"),
+        ("--target folder --data {data} --epochs many", "--epochs"),
+        ("--target folder --data {data} --mode partial", "--mode"),
+        ("--target folder --data {data}/absent", "does not exist"),
+        ("--target folder --data {data}/train", "expected train/<class>/<video>"),
+        ("--target folder --data {data} --seed -1", "--seed is -1"),
+        ("--target folder --data {data} --split 1", "no splits or folds"),
+        ("--target folder --data {data} --device quantum", "quantum"),
+        ("--target folder --data {data} --cache-gb -1", "--cache-gb is -1"),
+        ("--target folder --data {data} --max-broken 7", "--max-broken is 7"),
+        ("--target folder --data {data} --out {data}", "not empty and holds no fine-tuning run"),
+        ("--target folder --data {data} --out {data}/test/dark/0.mp4", "is a file"),
+        ("--target folder --data {data} --out {data}/test/dark/0.mp4/x", "is a file"),
+        ("--target folder --data {data} --split 1 --fold 1", "exclude each other"),
+        ("compare --target folder --data {data}", "--out"),
+        ("compare --target folder --data {data} --out {out} --seeds 0 0", "--seeds names something twice"),
+        ("compare --target folder --data {data} --out {out} --folds 1 --splits 2", "exclude each other"),
+        ("compare --target folder --data {data} --out {out} --init", "--init"),
+        ("compare --runs {out} --out {out}", "no such folder"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(
+    words: str, message: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    args = [word.format(data=data, out=out) for word in words.split()]
+    before = sorted(data.rglob("*"))
+    assert main(args) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("finetune: error: ")
+    assert captured.err.count("\n") == 1
+    assert message in captured.err
+    assert not out.exists()
+    assert sorted(data.rglob("*")) == before

@@ -1,0 +1,159 @@
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import torch
+from torchvision.models.video import R3D_18_Weights, r3d_18
+
+from finetune.compare import parse_initials, same_shape
+from finetune.initial import Initial, build, parse_initial
+from finetune.recipe import KINETICS_MEAN, Recipe, make_plan
+from finetune.targets.base import TargetProtocol
+from fractalvid.errors import UserError
+from pretrain.checkpoint import Card, save_weights
+from pretrain.models import build_model
+
+
+def weights(
+    folder: Path, *, model: str = "r3d_10", seed: int = 1, mean: tuple[float, ...] | None = None
+) -> Path:
+    folder.mkdir(parents=True)
+    card = Card(model, 5, 6, 24, 2, mean, mean, seed, 1)
+    save_weights(folder / "weights.safetensors", build_model(model, 5, seed=seed), card)
+    return folder / "weights.safetensors"
+
+
+def test_weights_bring_their_network_clip_and_normalisation(tmp_path: Path) -> None:
+    file = weights(tmp_path / "fractal", mean=(0.2,))
+    init = parse_initial(str(file))
+    assert (init.label, init.kind, init.model, init.clip_len, init.size) == (
+        "fractal",
+        "weights",
+        "r3d_10",
+        6,
+        24,
+    )
+    assert init.mean == (0.2, 0.2, 0.2)
+    assert parse_initial(str(file.parent)).sha256 == init.sha256
+    assert parse_initial(f"best={file}").label == "best"
+    assert parse_initial(str(weights(tmp_path / "plain"))).mean == (0.0, 0.0, 0.0)
+
+
+def test_a_path_with_an_equals_sign_is_a_path(tmp_path: Path) -> None:
+    assert parse_initial(str(weights(tmp_path / "lr=1"))).label == "lr=1"
+
+
+@pytest.mark.parametrize("text", ["scrtch", "a=/absent/file.safetensors", "=scratch"])
+def test_unknown_initialisations_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match="--init"):
+        parse_initial(text)
+
+
+def test_weights_without_a_card_are_refused(tmp_path: Path) -> None:
+    file = weights(tmp_path / "w")
+    file.with_suffix(".json").unlink()
+    with pytest.raises(UserError, match="card"):
+        parse_initial(str(file))
+
+
+def test_the_backbone_is_the_weights_and_the_head_is_new(tmp_path: Path) -> None:
+    init = parse_initial(str(weights(tmp_path / "w")))
+    network, loaded = build(init, "r3d_10", 3, seed=9)
+    old = build_model("r3d_10", 5, seed=1).state_dict()
+    for name, value in network.state_dict().items():
+        if name.startswith("fc."):
+            assert value.shape[0] == 3
+        else:
+            assert torch.equal(value, old[name])
+    assert "fc.weight" in loaded
+    other, _ = build(init, "r3d_10", 3, seed=10)
+    assert not torch.equal(network.state_dict()["fc.weight"], other.state_dict()["fc.weight"])
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    init = parse_initial(str(weights(tmp_path / "w")))
+    with pytest.raises(UserError, match="do not fit"):
+        build(init, "r3d_18", 3, seed=0)
+    with pytest.raises(UserError, match="--model r3d_18: the weights 'w' are of a r3d_10"):
+        make_plan(
+            Recipe(model="r3d_18"),
+            TargetProtocol(),
+            init,
+            target="folder",
+            data=tmp_path,
+            annotations=None,
+            table=None,
+            split="",
+            seed=0,
+            allow_missing=False,
+        )
+
+
+def test_kinetics_weights_go_through_torch_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A synthetic state dict of the published shape (400 classes) stands for the file: nothing is downloaded.
+    state = r3d_18(num_classes=400).state_dict()
+    asked: list[str] = []
+
+    def hub(url: str, *args: object, **kwargs: object) -> dict[str, torch.Tensor]:
+        asked.append(url)
+        return dict(state)
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", hub)
+    init = parse_initial("kinetics")
+    assert (init.model, init.clip_len, init.size, init.mean) == ("r3d_18", 16, 112, KINETICS_MEAN)
+    network, _ = build(init, "r3d_18", 7, seed=0)
+    assert asked == [R3D_18_Weights.KINETICS400_V1.url]
+    assert torch.equal(network.state_dict()["layer4.1.conv2.0.weight"], state["layer4.1.conv2.0.weight"])
+    assert network.state_dict()["fc.weight"].shape == (7, 512)
+
+
+def test_kinetics_weights_that_cannot_be_had_say_where_to_put_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hub(*args: object, **kwargs: object) -> None:
+        raise URLError("no route")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", hub)
+    with pytest.raises(UserError, match=r"r3d_18-b3b3357e\.pth into .*checkpoints yourself"):
+        build(parse_initial("kinetics"), "r3d_18", 7, seed=0)
+
+
+def test_labels_of_a_comparison_must_differ_and_name_folders(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="two initialisations are called 'Scratch'"):
+        parse_initials(["scratch", "Scratch=scratch"])
+    with pytest.raises(UserError, match="cannot be the name of a folder"):
+        parse_initials(["a/b=scratch"])
+    with pytest.raises(UserError, match="cannot be the name of a folder"):
+        parse_initials(["..=scratch"])
+
+
+def test_scratch_gets_the_shape_of_the_weights_it_is_compared_with() -> None:
+    scratch = Initial("scratch", "scratch")
+    small = Initial("a", "weights", model="r3d_10", clip_len=8, size=64)
+    recipe = same_shape(Recipe(), [scratch, small])
+    assert (recipe.model, recipe.clip_len, recipe.size) == ("r3d_10", 8, 64)
+    assert same_shape(Recipe(size=32), [scratch, small]).size == 32
+    large = Initial("b", "weights", model="r3d_10", clip_len=16, size=64)
+    with pytest.raises(UserError, match=r"differ in clip-len \(16, 8\).*--clip-len"):
+        same_shape(Recipe(), [scratch, small, large])
+    assert same_shape(Recipe(clip_len=8), [scratch, small, large]).clip_len == 8
+
+
+@pytest.mark.parametrize(
+    ("recipe", "option"),
+    [
+        (Recipe(epochs=0), "--epochs"),
+        (Recipe(batch_size=0), "--batch-size"),
+        (Recipe(views=0), "--views"),
+        (Recipe(size=7), "--size"),
+        (Recipe(lr=0.0), "--lr"),
+        (Recipe(lr=float("nan")), "--lr"),
+        (Recipe(label_smoothing=1.0), "--label-smoothing"),
+        (Recipe(epochs=2, warmup_epochs=2), "--warmup-epochs"),
+        (Recipe(weight_decay=-1.0), "--weight-decay"),
+        (Recipe(eval_every=-1), "--eval-every"),
+        (Recipe(model="r3d_11"), "r3d_10"),
+    ],
+)
+def test_impossible_recipes_are_refused(recipe: Recipe, option: str) -> None:
+    Recipe().check()
+    with pytest.raises(UserError, match=option):
+        recipe.check()

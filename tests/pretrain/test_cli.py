@@ -1,0 +1,224 @@
+"""The command `pretrain` on a tiny bank, as a user would run it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fractalvid.classes import ClassBank
+from fractalvid.errors import UserError
+from pretrain import engine
+from pretrain.checkpoint import load_card, load_model
+from pretrain.cli import last_budget_wins, main
+from pretrain.configs import override
+from pretrain.job import PretrainConfig
+from pretrain.recipes import load_recipe, recipe_names
+from tests.pretrain.helpers import equal_state
+
+SMALL = (
+    "--arch r3d_10 --classes 3 --batch-size 4 --clip-len 4 --frame-stride 2 --size 32 --points 2000 "
+    "--val-clips 6 --no-tensorboard --no-progress --device cpu --threads 1"
+).split()
+
+
+def run(out: Path, *options: str) -> int:
+    return main([*SMALL, "--out", str(out), *options])
+
+
+def test_from_nothing_to_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert run(out, "--steps", "4", "--val-every", "2") == 0
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        "config.json", "classes.npz", "metrics.jsonl", "checkpoint.pt", "weights.safetensors", "weights.json"
+    }  # fmt: skip
+    told = capsys.readouterr().out.strip()
+    assert "\n" not in told
+    assert f"finetune --target hmdb51 --data DIR --init {out}/weights.safetensors" in told
+    card = load_card(out)
+    assert (card.architecture, card.num_classes, card.clip_len, card.size) == ("r3d_10", 3, 4, 32)
+    assert card.config == json.loads((out / "config.json").read_text())["config"]
+    assert set(card.metrics) == {"loss", "top1", "top5"}
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if row["kind"] == "val"] == [2, 4]
+    model, _ = load_model(out)
+    assert all(torch.isfinite(v).all() for v in model.state_dict().values())
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(tmp_path / "whole", "--steps", "6") == 0
+    parts = tmp_path / "parts"
+    update = engine.Update.step
+
+    def fails(self: engine.Update, batch: Any, lr: float) -> dict[str, float] | None:
+        if batch.next_index > 4:
+            raise UserError("power failure")
+        return update(self, batch, lr)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.Update, "step", fails)
+        assert run(parts, "--steps", "6", "--checkpoint-every", "2") == 2
+    assert torch.load(parts / "checkpoint.pt", weights_only=True)["step"] == 4
+    assert main(["--resume", "--no-progress", "--out", str(parts)]) == 0  # its own settings hold
+    assert equal_state(load_model(parts)[0], load_model(tmp_path / "whole")[0])
+    assert load_card(parts).metrics == load_card(tmp_path / "whole").metrics
+
+
+def test_a_run_that_died_before_its_first_checkpoint_starts_again(tmp_path: Path) -> None:
+    for name in ("whole", "parts"):
+        assert run(tmp_path / name, "--steps", "2") == 0
+    for path in (tmp_path / "parts").iterdir():
+        if path.name != "config.json":
+            path.unlink()
+    assert main(["--resume", "--no-progress", "--out", str(tmp_path / "parts")]) == 0
+    assert equal_state(load_model(tmp_path / "parts")[0], load_model(tmp_path / "whole")[0])
+
+
+def test_a_bank_from_a_file_trains_the_same_network(tmp_path: Path) -> None:
+    ClassBank.sample(3, seed=0).save(tmp_path / "bank.npz")
+    assert run(tmp_path / "a", "--steps", "2") == 0
+    assert run(tmp_path / "b", "--steps", "2", "--bank", str(tmp_path / "bank.npz")) == 0
+    assert equal_state(load_model(tmp_path / "a")[0], load_model(tmp_path / "b")[0])
+
+
+def test_folders_and_changed_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert run(out, "--steps", "2", "--val-clips", "0") == 0
+    before = (out / "weights.safetensors").read_bytes()
+    capsys.readouterr()
+    for options, told in [
+        (["--steps", "2", "--val-clips", "0"], "holds a run already"),
+        (["--steps", "3", "--val-clips", "0", "--resume"], "engine.steps differ"),
+        (
+            ["--steps", "2", "--val-clips", "0", "--lr", "0.1", "--size", "48", "--resume"],
+            "stream.size, optim.lr",
+        ),
+    ]:
+        assert run(out, *options) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("pretrain: error: ")
+        assert error.count("\n") == 1
+        assert told in error
+    assert (out / "weights.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--steps", "0"], "steps"),
+        ([], "budget"),
+        (["--steps", "2", "--hours", "1"], "one budget"),
+        (["--hours", "soon"], "'soon' is no time"),
+        (["--steps", "2", "--arch", "r3d18"], "did you mean r3d_18"),
+        (["--steps", "2", "--classes", "1"], "at least 2"),
+        (["--steps", "2", "--batch-size", "0"], "batch-size"),
+        (["--steps", "2", "--lr", "-1"], "lr"),
+        (["--steps", "2", "--seed", "-1"], "seed"),
+        (["--steps", "2", "--val-clips", "-1"], "val-clips"),
+        (["--steps", "2", "--threads", "0"], "threads"),
+        (["--steps", "2", "--clip-len", "0"], "clip"),
+        (["--steps", "2", "--size", "0"], "size"),
+        (["--steps", "2", "--device", "cuda:77"], "cuda:77"),
+        (["--steps", "2", "--precision", "fp16"], "fp16"),
+        (["--steps", "2", "--bank", "/nowhere/x.npz"], "/nowhere/x.npz"),
+        (["--steps", "2", "--recipe", "smallcpu"], "did you mean small_cpu"),
+        (["--step", "2"], "did you mean --steps"),
+        (["--steps", "2", "--resume"], "no run in"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], told: str
+) -> None:
+    assert run(tmp_path / "run", *options) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("pretrain: error: ")
+    assert captured.err.count("\n") == 1
+    assert told in captured.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no bank", None], ids=["empty", "foreign", "truncated"])
+def test_a_broken_bank(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None) -> None:
+    bank = tmp_path / "bank.npz"
+    ClassBank.sample(3, seed=0).save(bank)
+    bank.write_bytes(bank.read_bytes()[:200] if content is None else content)
+    assert run(tmp_path / "run", "--steps", "2", "--bank", str(bank)) == 2
+    assert "bank.npz" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_bank_of_another_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ClassBank.sample(4, seed=0).save(tmp_path / "bank.npz")
+    assert run(tmp_path / "run", "--steps", "2", "--bank", str(tmp_path / "bank.npz")) == 2
+    assert "has 4 classes, not 3" in capsys.readouterr().err
+
+
+def test_a_recipe_changes_defaults_and_options_change_the_recipe(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text('seed = 3\nclasses = 5\n[engine]\nhours = "20m"\n[optim]\nlr = 0.001\n')
+    assert run(tmp_path / "run", "--recipe", str(recipe), "--steps", "2") == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
+    assert (config["seed"], config["classes"], config["optim"]["lr"]) == (3, 3, 0.001)
+    assert (config["engine"]["steps"], config["engine"]["hours"]) == (2, None)
+    recipe.write_text("[engine]\nstep = 3")
+    assert run(tmp_path / "other", "--recipe", str(recipe)) == 2
+
+
+def test_the_budget_given_last_wins() -> None:
+    base = override(PretrainConfig(), {"engine": {"steps": 5}}, where="test")
+    given = override(base, {"engine": {"hours": 1.0}}, where="test")
+    assert last_budget_wins(base, given).engine.steps is None
+    assert last_budget_wins(base, base) == base
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_shipped_recipes_are_complete(name: str) -> None:
+    config = load_recipe(name, PretrainConfig())
+    config.check()
+    assert config.arch in ("r3d_18", "r3d_10")
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    told = capsys.readouterr().out
+    for name in (*recipe_names(), "r3d_18", "r3d_10"):
+        assert name in told
+
+
+def test_as_a_module(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "COLUMNS": "100"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pretrain", "--help"],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    for flag in (
+        "--recipe",
+        "--classes",
+        "--bank",
+        "--clip-len",
+        "--hours",
+        "--lr",
+        "--resume",
+        "--out",
+        "--list",
+    ):
+        assert flag in done.stdout, flag
+    done = subprocess.run(
+        [sys.executable, "-m", "pretrain", "--nonsense"],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,78 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from fractalvid.errors import UserError
+from pretrain.optim import OptimConfig, build_optimizer, lr_at, param_groups, scaled, set_lr, warmup_steps
+
+
+def test_warmup_is_linear_and_reaches_the_peak() -> None:
+    rates = [lr_at(step, 100, 10, 1.0, 0.1) for step in range(10)]
+    assert rates == pytest.approx([0.1 * (k + 1) for k in range(10)])
+
+
+def test_cosine_falls_from_the_peak_to_the_final_rate() -> None:
+    rates = [lr_at(step, 100, 10, 1.0, 0.1) for step in range(9, 100)]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] == 1.0
+    assert rates[45] == pytest.approx(0.55)  # half way down the cosine
+    assert rates[-1] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("total", "warmup"), [(1, 0), (1, 1), (2, 0), (3, 3)])
+def test_short_runs_have_usable_rates(total: int, warmup: int) -> None:
+    rates = [lr_at(step, total, warmup, 1.0, 0.1) for step in range(total)]
+    assert all(0.1 <= rate <= 1.0 and math.isfinite(rate) for rate in rates)
+
+
+def test_rate_scales_with_the_batch_and_warmup_with_the_run() -> None:
+    assert scaled(8e-4, 32) == 8e-4
+    assert scaled(8e-4, 128) == pytest.approx(3.2e-3)
+    assert warmup_steps(OptimConfig(warmup=0.12), 1000) == 120
+
+
+def _network() -> nn.Sequential:
+    return nn.Sequential(nn.Conv3d(3, 4, 1), nn.BatchNorm3d(4), nn.Flatten(), nn.Linear(4, 2))
+
+
+def test_norms_and_biases_do_not_decay() -> None:
+    model = _network()
+    decays = {
+        id(p): g["weight_decay"]
+        for g in param_groups(model, list(model.parameters()), 0.3)
+        for p in g["params"]
+    }
+    assert len(decays) == 6
+    for name, parameter in model.named_parameters():
+        assert decays[id(parameter)] == (0.3 if name in ("0.weight", "3.weight") else 0.0), name
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_only_trainable_parameters_are_updated(name: str) -> None:
+    model = _network()
+    optimizer = build_optimizer(OptimConfig(optimizer=name), model, list(model[3].parameters()))  # type: ignore[arg-type]  # parametrized
+    set_lr(optimizer, 0.1)
+    before = [p.clone() for p in model.parameters()]
+    model(torch.ones(2, 3, 1, 1, 1)).sum().backward()
+    optimizer.step()
+    changed = [not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)]
+    assert changed == [False, False, False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"lr": 0.0},
+        {"lr": float("nan")},
+        {"final_lr": 1.0},
+        {"warmup": 1.0},
+        {"weight_decay": -1.0},
+        {"momentum": 1.0},
+        {"optimizer": "adam"},
+    ],
+)
+def test_impossible_settings_are_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(UserError):
+        OptimConfig(**bad).check()  # type: ignore[arg-type]  # wrong on purpose
