@@ -15,8 +15,8 @@ from finetune.recipe import Recipe
 from finetune.rundir import METRICS
 from finetune.targets import TARGETS, Source
 from finetune.transfer import plan_run, run
+from fractalvid.arguments import parse
 from fractalvid.errors import UserError, run_cli
-from pretrain.arguments import parse
 
 _Source = Annotated[Source, tyro.conf.arg(name="")]
 _Recipe = Annotated[Recipe, tyro.conf.arg(name="")]

@@ -5,11 +5,11 @@ import threading
 from pathlib import Path
 
 import numpy as np
-from fractalvid.video_io import read_video
 from numpy.typing import NDArray
 
 from finetune.augment import Bytes
 from finetune.targets.base import Row
+from fractalvid.video_io import read_video
 
 _Key = tuple[str, int | None, int | None]
 

@@ -111,7 +111,7 @@ def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[RunResul
     results = []
     for number, job in enumerate(jobs, start=1):
         plan = job.plan
-        title = f"[{number}/{len(jobs)}] {plan.init.label}, split {plan.split or '-'}, seed {plan.seed}"
+        title = f"[{number}/{len(jobs)}] {plan.init.label}, {job.out.name}"
         if not job.finished():
             tqdm.write(title)
             run(data, job.plan, out=job.out, machine=machine, stores=stores, resume=True)

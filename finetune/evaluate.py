@@ -18,7 +18,7 @@ from finetune.augment import Bytes, Floats, Triple, resize, to_network
 from finetune.clips import ClipStore, view_windows
 from finetune.targets.base import Row
 from fractalvid.errors import UserError
-from pretrain.atomic import write_with
+from fractalvid.files import write_with
 
 Integers = NDArray[np.int64]
 

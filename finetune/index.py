@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 from finetune.targets.base import some
 from fractalvid.errors import UserError
+from fractalvid.files import write_text
 from fractalvid.video_io import VideoError, count_frames
-from pretrain.atomic import write_text
 
 _VERSION = 1
 

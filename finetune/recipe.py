@@ -39,8 +39,8 @@ class Recipe:
     """Peak learning rate for 32 clips a step, scaled with the batch; default 1e-3 (full), 1e-2 (linear)."""
     weight_decay: float = 0.02
     """AdamW's decoupled weight decay."""
-    warmup_epochs: float = 2.0
-    """Epochs in which the learning rate rises; then it falls along a cosine."""
+    warmup_epochs: float | None = None
+    """Epochs in which the learning rate rises, before it falls along a cosine; default 2, at most a fifth."""
     label_smoothing: float = 0.1
     """Share of the target spread over all classes."""
     grad_clip: float = 5.0
@@ -78,7 +78,7 @@ class Recipe:
             raise UserError(f"--size is {self.size}: the networks take 16 to 1024 pixels")
         if self.lr is not None and not (math.isfinite(self.lr) and self.lr > 0):
             raise UserError(f"--lr is {self.lr}: it must be above 0")
-        if not 0 <= self.warmup_epochs < self.epochs:
+        if self.warmup_epochs is not None and not 0 <= self.warmup_epochs < self.epochs:
             raise UserError(
                 f"--warmup-epochs is {self.warmup_epochs:g}: at least 0 and less than --epochs {self.epochs}"
             )
@@ -161,6 +161,7 @@ def make_plan(
     """Fill in what the recipe leaves open: first from the weights, then from the benchmark's protocol."""
     if init.model is not None and recipe.model not in (None, init.model):
         raise UserError(f"--model {recipe.model}: the weights {init.label!r} are of a {init.model}")
+    epochs = recipe.epochs
     return Plan(
         target=target,
         data=str(data.resolve()),
@@ -179,11 +180,11 @@ def make_plan(
         std=init.std or KINETICS_STD,
         views=recipe.views or protocol.views,
         crops=recipe.crops or protocol.crops,
-        epochs=recipe.epochs,
+        epochs=epochs,
         batch_size=recipe.batch_size,
         lr=recipe.lr or LR[recipe.mode],
         weight_decay=recipe.weight_decay,
-        warmup_epochs=recipe.warmup_epochs,
+        warmup_epochs=min(2.0, epochs / 5) if recipe.warmup_epochs is None else recipe.warmup_epochs,
         label_smoothing=recipe.label_smoothing,
         grad_clip=recipe.grad_clip,
         eval_every=recipe.eval_every,

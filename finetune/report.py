@@ -9,7 +9,7 @@ from typing import Any
 
 from finetune.targets.base import some
 from fractalvid.errors import UserError
-from pretrain.atomic import write_text, write_with
+from fractalvid.files import write_text, write_with
 
 METRICS = {"top1": "top-1", "top5": "top-5", "mean_class": "mean per class"}
 
@@ -111,7 +111,8 @@ def summarise(results: Sequence[RunResult]) -> list[dict[str, Any]]:
 
 
 def _run_name(result: RunResult) -> str:
-    return f"split {result.split or '-'}, seed {result.seed}"
+    """The split and seed of a run, as a column is headed."""
+    return f"split {result.split}, seed {result.seed}" if result.split else f"seed {result.seed}"
 
 
 def markdown(results: Sequence[RunResult], title: str) -> str:
@@ -191,7 +192,10 @@ def draw_bars(path: Path, results: Sequence[RunResult], title: str) -> None:
         axes.annotate(
             f"{top1.mean:.1f}", (x, 0), (0, 4), textcoords="offset points", ha="center", color="white"
         )
-    axes.axhline(100 / results[0].metrics["classes"], color="grey", linestyle=":", linewidth=1)
+    axes.axhline(
+        100 / results[0].metrics["classes"], color="grey", linestyle=":", linewidth=1, label="chance"
+    )
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
     axes.set_xticks(range(len(summary)), [entry["label"].replace("$", r"\$") for entry in summary])
     axes.set(ylabel="top-1 accuracy (%)", title=title)
     axes.spines[["top", "right"]].set_visible(False)

@@ -7,7 +7,7 @@ from typing import Any
 
 from finetune.recipe import Plan
 from fractalvid.errors import UserError
-from pretrain.atomic import write_text
+from fractalvid.files import write_text
 
 CONFIG, METRICS, PREDICTIONS, CONFUSION, WEIGHTS = (
     "config.json",

@@ -23,7 +23,7 @@ from finetune.recipe import Plan, Recipe, make_plan
 from finetune.rundir import CONFUSION, METRICS, PREDICTIONS, WEIGHTS, check_folder, claim_folder
 from finetune.source import TrainSource
 from fractalvid.errors import UserError
-from pretrain.atomic import write_text
+from fractalvid.files import write_text
 from pretrain.checkpoint import Card, save_weights
 from pretrain.engine import CHECKPOINT, EngineConfig, TrainResult, train
 from pretrain.models import head_name

@@ -36,7 +36,7 @@ class DemoConfig:
     """Determines classes, clips, order and initial weights."""
     classes: int = 200
     """Fractal classes to pre-train on."""
-    seeds: int = 2
+    seeds: int = 1
     """Fine-tuning runs from each of the two initialisations."""
     overwrite: bool = False
     """Replace a finished demo in --out."""
@@ -119,7 +119,7 @@ def _finetune(runner: "_Runner", config: DemoConfig, seconds_left: float) -> Non
         *("compare", "--target", "demo"),
         *("--init", "scratch", f"fractal={config.out / 'pretrain' / 'weights.safetensors'}"),
         *("--seeds", *seeds, "--epochs", str(epochs), "--warmup-epochs", "1" if epochs > 1 else "0"),
-        *("--eval-every", str(max(1, epochs // 5))),
+        *("--eval-every", str(max(1, -(-epochs // 5)))),
         *("--cache-dir", str(config.out / "cache"), "--out", str(config.out / "finetune")),
     )
 
@@ -134,12 +134,12 @@ def clips_per_second(run: Path) -> float:
 
 
 def epochs_in(seconds: float, runs: int, rate: float) -> int:
-    """Epochs for each of `runs` fine-tunings that together take about `seconds`; 2 to 40.
+    """Epochs for each of `runs` fine-tunings that together take about `seconds`; 1 to 40.
 
-    Testing costs a third of training a clip, and happens once at the end and five times on the way.
+    Testing costs a third of training a clip, and happens once at the end and up to five times on the way.
     """
     train, test = _ACTION_CLIPS / 2, _ACTION_CLIPS / 2
-    return max(2, min(40, int((seconds * rate / runs - 6 * test / 3) / train)))
+    return max(1, min(40, int((seconds * rate / runs - 6 * test / 3) / train)))
 
 
 def collect(out: Path, parts: list[Part]) -> DemoResult:

@@ -234,7 +234,7 @@ def _curves(result: DemoResult) -> str:
                 )
         test.set(title="fine-tuning: test accuracy (%)", xlabel="step", ylim=(0, 100))
         if result.fine_tuning:
-            test.legend(loc="lower right")
+            test.legend()
         for axes in (loss, held_out, test):
             axes.title.set_fontsize(10)
         return _svg(figure)
@@ -254,6 +254,7 @@ def _line(
     """One quantity of a `metrics.jsonl` against the step."""
     points = [(row["step"], scale * row[name]) for row in rows if row["kind"] == kind and name in row]
     steps, values = zip(*points, strict=True) if points else ((), ())
+    marker = marker or ("o" if len(points) == 1 else "")
     axes.plot(steps, values, color=color, marker=marker, markersize=3.5, linewidth=1.6, label=label)
 
 

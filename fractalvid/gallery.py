@@ -23,6 +23,7 @@ from fractalvid.video_io import read_video
 
 _INK, _MUTED, _PAPER = (226, 227, 229), (142, 146, 153), (21, 22, 25)
 _PAGE_BYTES = 10_000_000
+_KINDS = ("clips", "images")
 _QUALITIES = (75, 50, 30, 15)
 
 STYLE = """
@@ -217,20 +218,37 @@ def clips_of_bank(bank: ClassBank, *, clips: int, size: int, points: int) -> lis
 
 
 def clips_of_set(folder: Path, *, clips: int, size: int) -> list[Clip]:
-    """Read clips of a generated set, `clips/<class>/<instance>.mp4`, spread evenly over its classes.
+    """Read clips of a generated set, spread evenly over its classes; images are clips of one frame.
+
+    Args:
+        folder: a set: `clips/<class>/<instance>.mp4` or `images/<class>/<instance>.png`.
+        clips: at most how many.
+        size: short side to read them at, in pixels.
 
     Raises:
         UserError: it holds no clips, or one that can't be read.
     """
+    kinds = [folder / kind for kind in _KINDS if (folder / kind).is_dir()]
     classes = [
-        sorted(entry.glob("*.mp4")) for entry in sorted((folder / "clips").iterdir()) if entry.is_dir()
+        sorted((*entry.glob("*.mp4"), *entry.glob("*.png")))
+        for kind in kinds
+        for entry in sorted(kind.iterdir())
+        if entry.is_dir()
     ]
     files = spread_over_classes(classes, clips)
     if not files:
-        raise UserError(f"{folder / 'clips'} holds no clips yet: generate some first (fractalvid generate)")
-    return [
-        Clip(f"{_short(f.parent.name)} · {_short(f.stem)}", read_video(f, short_side=size)) for f in files
-    ]
+        raise UserError(f"{folder} holds no clips yet: make some first (fractalvid generate)")
+    return [Clip(f"{_short(f.parent.name)} · {_short(f.stem)}", _frames_of(f, size)) for f in files]
+
+
+def _frames_of(path: Path, size: int) -> NDArray[np.uint8]:
+    if path.suffix != ".png":
+        return read_video(path, short_side=size)
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))[None]
+    except OSError as error:
+        raise UserError(f"{path} is no picture that can be read: {error}") from error
 
 
 def _short(name: str) -> str:
@@ -302,9 +320,9 @@ def preview(source: Path, out: Path, config: PreviewConfig = PreviewConfig()) ->
 def _loader(source: Path, config: PreviewConfig) -> Callable[[], list[Clip]]:
     """What reads the clips of `source`; says at once if it can't."""
     if source.is_dir():
-        if not (source / "clips").is_dir():
+        if not any((source / kind).is_dir() for kind in _KINDS):
             raise UserError(
-                f"{source} is no generated set: it has no folder `clips` (fractalvid generate makes one)"
+                f"{source} is no generated set: it has no folder clips or images (fractalvid generate)"
             )
         return lambda: clips_of_set(source, clips=config.clips, size=config.size)
     if not source.exists():

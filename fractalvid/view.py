@@ -4,6 +4,7 @@ Nothing here depends on the frames, size or points asked for, so every rendering
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,23 +56,58 @@ def fit_clips(bank: ClassBank, class_id: ArrayLike, instance_id: ArrayLike, *, t
     rate = np.empty((len(classes), MAX_FRAMES), np.float32)
     points = np.empty((len(classes), MAX_FRAMES, ORBIT_POINTS, 2), np.float32)
     left = np.arange(len(classes))
-    while len(left):
-        instances = draw_instances(bank, classes[left], ids[left], attempt[left])
-        rate[left], points[left] = _explore(bank, instances, None, threads)
-        ok = _bounded(bank, instances, rate[left], points[left])
-        left = left[~ok & (attempt[left] < bank.config.attempts)]
-        attempt[left] += 1
+    for tries in _rounds(bank.config.attempts):
+        tried = np.repeat(left, len(tries))
+        number = np.tile(tries, len(left))
+        bounded, rates, orbits = _try(bank, draw_instances(bank, classes[tried], ids[tried], number), threads)
+        success = bounded.reshape(len(left), len(tries))
+        # The first attempt that is bounded, else the last of the round.
+        taken = np.where(success.any(axis=1), success.argmax(axis=1), len(tries) - 1)
+        chosen = np.arange(len(left)) * len(tries) + taken
+        attempt[left], rate[left], points[left] = number[chosen], rates[chosen], orbits[chosen]
+        left = left[~success.any(axis=1)]
+        if not len(left):
+            break
     instances = draw_instances(bank, classes, ids, attempt)
     damping = np.ones_like(rate)
-    lost = np.flatnonzero((attempt == bank.config.attempts) & ~_bounded(bank, instances, rate, points))
-    if len(lost):
-        # A little more than to the threshold: the rate is an estimate.
-        damping[lost] = np.minimum(1, np.exp(bank.config.max_rate - rate[lost]))
-        _, points[lost] = _explore(bank, _select(instances, lost), damping[lost], threads)
-    box = _boxes(bank, points)
-    white = _white(bank, instances, points, box)
+    if len(left):
+        damping[left] = np.minimum(1, np.exp(bank.config.max_rate - rate[left]))
+        jobs, spread = _native_jobs(bank, _select(instances, left), damping[left])
+        points[left] = orbit(jobs, ORBIT_POINTS, threads=threads)[spread]
+    box = _boxes(bank, points, threads)
+    white = _white(bank, instances, points, box, threads)
     seed = seeds64(words(bank.seed, Domain.PIXELS, Field.PIXEL_SEED, ids, classes, 2))
     return Fits(instances, damping, box, white, points, seed)
+
+
+def _rounds(attempts: int) -> list[NDArray[np.int64]]:
+    """Attempts that are tried at once: most clips need one; several at a time cost less than several rounds."""
+    edges = [0, 1, min(3, attempts + 1), attempts + 1]
+    return [np.arange(low, high) for low, high in pairwise(edges) if low < high]
+
+
+def _try(
+    bank: ClassBank, instances: Instances, threads: int | None
+) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
+    """Which instances are bounded on average (B,), their rates (B, 20) and orbits (B, 20, 1024, 2).
+
+    Orbits are found only where the rate allows; the others stay undefined.
+    """
+    config = bank.config
+    jobs, spread = _native_jobs(bank, instances, None)
+    rate = growth(jobs, threads=threads)[spread]
+    slow = (rate < config.max_rate).all(axis=1)
+    points = np.empty((len(instances), MAX_FRAMES, ORBIT_POINTS, 2), np.float32)
+    if slow.all():
+        points[:] = orbit(jobs, ORBIT_POINTS, threads=threads)[spread]
+    elif slow.any():
+        rows = np.flatnonzero(slow)
+        jobs, spread = _native_jobs(bank, _select(instances, rows), None)
+        points[rows] = orbit(jobs, ORBIT_POINTS, threads=threads)[spread]
+    near = share_within(points[slow].reshape(-1, ORBIT_POINTS, 2), config.radius, threads=threads)
+    bounded = slow.copy()
+    bounded[slow] = (near.reshape(-1, MAX_FRAMES) >= config.inside).all(axis=1)
+    return bounded, rate, points
 
 
 def native_times(bank: ClassBank, class_id: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -79,10 +115,10 @@ def native_times(bank: ClassBank, class_id: NDArray[np.int64]) -> NDArray[np.int
     return np.minimum(np.arange(MAX_FRAMES), bank.native_frames[class_id][:, None] - 1)
 
 
-def _explore(
-    bank: ClassBank, instances: Instances, damping: NDArray[np.float32] | None, threads: int | None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Rate of growth (B, 20) and orbit points (B, 20, 1024, 2) at native times."""
+def _native_jobs(
+    bank: ClassBank, instances: Instances, damping: NDArray[np.float32] | None
+) -> tuple[Jobs, NDArray[np.int64]]:
+    """Jobs of the instances at their native times, and for (clip, padded time) which job it is (B, 20)."""
     frames = bank.native_frames[instances.class_id]
     real = np.arange(MAX_FRAMES) < frames[:, None]
     maps = maps_at(bank, instances, native_times(bank, instances.class_id))
@@ -92,25 +128,14 @@ def _explore(
     seed = seeds64(words(bank.seed, Domain.PIXELS, Field.FIT_SEED, instances.instance_id, instances.class_id, 2))
     clip = np.nonzero(real)[0]
     jobs = Jobs.of(maps[real], weights[real], variation=bank.variation[instances.class_id][clip], seed=seed[clip])
-    # Spread back over the padded times: job number of (clip, time), the last time repeated.
     last = np.cumsum(frames)[:, None] - 1
-    spread = np.minimum(last - frames[:, None] + 1 + np.arange(MAX_FRAMES), last)
-    return growth(jobs, threads=threads)[spread], orbit(jobs, ORBIT_POINTS, threads=threads)[spread]
+    return jobs, np.minimum(last - frames[:, None] + 1 + np.arange(MAX_FRAMES), last)
 
 
-def _bounded(
-    bank: ClassBank, instances: Instances, rate: NDArray[np.float32], points: NDArray[np.float32]
-) -> NDArray[np.bool_]:
-    """Which of the instances are bounded on average at every native time (B,)."""
-    config = bank.config
-    near = share_within(points.reshape(-1, ORBIT_POINTS, 2), config.radius).reshape(rate.shape)
-    return np.asarray((rate < config.max_rate).all(axis=1) & (near >= config.inside).all(axis=1))
-
-
-def _boxes(bank: ClassBank, points: NDArray[np.float32]) -> NDArray[np.float32]:
+def _boxes(bank: ClassBank, points: NDArray[np.float32], threads: int | None) -> NDArray[np.float32]:
     """View boxes (B, 4): per time the quantiles of each axis, the union over times, and a margin."""
     config = bank.config
-    ends = extent(points.reshape(-1, ORBIT_POINTS, 2), config.tail).reshape(len(points), MAX_FRAMES, 4)
+    ends = extent(points.reshape(-1, ORBIT_POINTS, 2), config.tail, threads=threads).reshape(len(points), MAX_FRAMES, 4)
     ends = np.clip(ends, -10 * config.radius, 10 * config.radius)
     low, high = ends[..., :2].min(axis=1), ends[..., 2:].max(axis=1)
     size = np.maximum((high - low) * (1 + config.margin), MIN_EXTENT)
@@ -121,11 +146,15 @@ def _boxes(bank: ClassBank, points: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _white(
-    bank: ClassBank, instances: Instances, points: NDArray[np.float32], box: NDArray[np.float32]
+    bank: ClassBank,
+    instances: Instances,
+    points: NDArray[np.float32],
+    box: NDArray[np.float32],
+    threads: int | None,
 ) -> NDArray[np.float32]:
     """Median over native times of the density below which 95 % of the points lie (B,)."""
     repeated = np.repeat(box, MAX_FRAMES, axis=0)
-    dense = white_density(points.reshape(-1, ORBIT_POINTS, 2), repeated).reshape(len(points), MAX_FRAMES)
+    dense = white_density(points.reshape(-1, ORBIT_POINTS, 2), repeated, threads=threads).reshape(len(points), MAX_FRAMES)
     real = np.arange(MAX_FRAMES) < bank.native_frames[instances.class_id][:, None]
     return np.nanmedian(np.where(real, dense, np.nan), axis=1).astype(np.float32)
 

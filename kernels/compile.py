@@ -1,6 +1,9 @@
 """How kernels are compiled: one place for the flags that decide speed and bits."""
 
+import hashlib
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from numba import njit
@@ -8,6 +11,9 @@ from numba import njit
 # Fused multiply-adds halve the polynomials; no other liberty is taken, so results depend neither on vector width nor on
 # load. NumPy's error model leaves out the checks for division by zero, which would stop vectorisation.
 FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+
+COMPILED: list[tuple[str, bool]] = []
+"""Drivers made in this process so far, and whether each came from the disk cache."""
 
 _inlined = njit(inline="always", **FLAGS)
 _part = njit(inline="never", **FLAGS)
@@ -25,6 +31,17 @@ def part(function: Callable[..., Any]) -> Callable[..., Any]:
     return jitted
 
 
+@cache
+def _sources() -> str:
+    """A digest of this package's code."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
 def driver(signature: Any, function: Callable[..., Any]) -> Any:
     """Compile a top-level function for one signature, kept in the disk cache; returns Numba's compile result."""
-    return njit(signature, cache=True, **FLAGS)(function).get_compile_result(signature)
+    # Numba's cache notices changes of the function's own file only, not of what is compiled into it from others.
+    function.__qualname__ = f"{function.__name__}_{_sources()}"
+    dispatcher = njit(signature, cache=True, **FLAGS)(function)
+    COMPILED.append((function.__name__, sum(dispatcher.stats.cache_hits.values()) > 0))
+    return dispatcher.get_compile_result(signature)

@@ -1,11 +1,14 @@
 """Statistics of orbit points: their extent, how much is near, how dense the dense part is."""
 
+from itertools import pairwise
+
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
 from kernels.compile import driver
 from kernels.elementary import F32
+from kernels.threads import available_cores, run_all
 
 GRID = 32
 DENSE_SHARE = 0.95
@@ -73,30 +76,47 @@ def _white_density(points, box, share, cells, out):  # type: ignore[no-untyped-d
         out[j] = F32(max(level, 1)) * F32(cells.size) / F32(n)
 
 
-_extent = driver(types.void(_F3, types.int64, _F1, _F1, _F2), _extent).entry_point
-_share_within = driver(types.void(_F3, types.float32, _F1), _share_within).entry_point
-_white_density = driver(
+_extent_kernel = driver(types.void(_F3, types.int64, _F1, _F1, _F2), _extent).entry_point
+_share_kernel = driver(types.void(_F3, types.float32, _F1), _share_within).entry_point
+_white_kernel = driver(
     types.void(_F3, _F2, types.float32, types.Array(types.int64, 2, "C"), _F1), _white_density
 ).entry_point
 
 
-def extent(points: NDArray[np.float32], tail: float) -> NDArray[np.float32]:
+def _split(count: int, threads: int | None) -> list[slice]:
+    """Even pieces of J systems, of at least 64."""
+    workers = available_cores() if threads is None else threads
+    edges = np.linspace(0, count, max(1, min(4 * workers, count // 64)) + 1).astype(int)
+    return [slice(low, high) for low, high in pairwise(edges.tolist())]
+
+
+def extent(points: NDArray[np.float32], tail: float, *, threads: int | None = None) -> NDArray[np.float32]:
     """The box (J, 4) = left, top, right, bottom of points (J, n, 2) that leaves `tail` of them out on each side."""
     cut = int(tail * points.shape[1])
     out = np.empty((len(points), 4), np.float32)
-    _extent(points, cut, np.empty(cut + 1, np.float32), np.empty(cut + 1, np.float32), out)
+
+    def work(part: slice) -> None:
+        _extent_kernel(points[part], cut, np.empty(cut + 1, np.float32), np.empty(cut + 1, np.float32), out[part])
+
+    run_all(work, _split(len(points), threads), threads)
     return out
 
 
-def share_within(points: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
+def share_within(points: NDArray[np.float32], radius: float, *, threads: int | None = None) -> NDArray[np.float32]:
     """Share of the points (J, n, 2) within `radius` of the origin: (J,)."""
     out = np.empty(len(points), np.float32)
-    _share_within(points, radius, out)
+    run_all(lambda part: _share_kernel(points[part], radius, out[part]), _split(len(points), threads), threads)
     return out
 
 
-def white_density(points: NDArray[np.float32], box: NDArray[np.float32]) -> NDArray[np.float32]:
+def white_density(
+    points: NDArray[np.float32], box: NDArray[np.float32], *, threads: int | None = None
+) -> NDArray[np.float32]:
     """Density below which 95 % of the points (J, n, 2) in `box` (J, 4) lie, on a grid of 32 x 32; 1 is uniform: (J,)."""
     out = np.empty(len(points), np.float32)
-    _white_density(points, box, DENSE_SHARE, np.empty((GRID, GRID), np.int64), out)
+
+    def work(part: slice) -> None:
+        _white_kernel(points[part], box[part], DENSE_SHARE, np.empty((GRID, GRID), np.int64), out[part])
+
+    run_all(work, _split(len(points), threads), threads)
     return out

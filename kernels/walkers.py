@@ -8,6 +8,7 @@ REFRESH steps, its shares rounded at random, so that a map of tiny weight keeps 
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernels.compile import inlined, part
 from kernels.elementary import F32
@@ -21,9 +22,22 @@ MAX_COLUMNS = 512
 # Third word of a counter: what the number is for.
 _START, _OFFSETS, _SHARES, _SCATTERING, _RESTART = U32(1), U32(2), U32(3), U32(4), U32(5)
 
-# A fixed scattering of columns; multiplied by an odd stride and shifted, it is another one at every refresh. The stride
-# alone would not do: it leaves pairs of columns that share their owner at every offset.
-_SCATTER = np.argsort(philox4x32([0x5CA7, 0x7E12], np.arange(MAX_COLUMNS * 4).reshape(-1, 4))[:, 0]).astype(np.uint32)
+
+
+def _scatterings() -> NDArray[np.uint32]:
+    """For every power of two c up to MAX_COLUMNS, a fixed permutation of 0..c-1 at entries c..2c-1."""
+    words = philox4x32([0x5CA7, 0x7E12], np.arange(MAX_COLUMNS * 8).reshape(-1, 4))[:, 0]
+    table = np.zeros(2 * MAX_COLUMNS, np.uint32)
+    c = 1
+    while c <= MAX_COLUMNS:
+        table[c : 2 * c] = np.argsort(words[c : 2 * c])
+        c *= 2
+    return table
+
+
+# Multiplied by an odd stride and shifted, a scattering is another one at every refresh. A stride alone would not do: it
+# leaves pairs of columns that share their owner at every offset.
+_SCATTER = _scatterings()
 
 
 @inlined
@@ -67,12 +81,13 @@ def refresh(job, share, block, owner, columns, step):  # type: ignore[no-untyped
     stride = words[0] | U32(1)
     shift = words[1]
     for k in range(c):
-        owner[k] = block[U32(_SCATTER[k] * stride + shift) & U32(c - 1)]
+        owner[k] = block[U32(_SCATTER[c + k] * stride + shift) & U32(c - 1)]
     for e in range(AFFINE_ROWS):
-        row = columns[e]
+        first, second = columns[e, :c], columns[e, c:]
         for k in range(c):
-            row[k] = maps[owner[k], e]
-        row[c:] = row[:c]
+            value = maps[owner[k], e]
+            first[k] = value
+            second[k] = value
     for q in range(variations.shape[0]):
         _fill_pass(choice, amount, params, variations[q], owner, columns, AFFINE_ROWS + q * (1 + MAX_PARAMS))
 

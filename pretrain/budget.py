@@ -1,33 +1,17 @@
 """A budget in steps or in time. Time becomes a number of steps once, after the first timed ones."""
 
 import math
-import re
 from typing import Annotated
 
 from tyro.constructors import PrimitiveConstructorSpec
 
+from fractalvid.duration import parse_hours
 from fractalvid.errors import UserError
 
 TIMED_STEPS = 50
 """A budget in time becomes steps after this many."""
 COLD_STEPS = 10
 """The first of them compile kernels and fill caches, and are left out of the rate."""
-_UNITS = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "d": 24.0}
-
-
-def parse_hours(text: str) -> float:
-    """Hours from `2h`, `20m`, `90s`, `1.5d`, `1h30m` or a plain number of hours.
-
-    Raises:
-        ValueError: the text is no such thing.
-    """
-    text = text.strip().lower()
-    if re.fullmatch(r"\d+(\.\d+)?|\.\d+", text):
-        return float(text)
-    parts = re.findall(r"(\d+(?:\.\d+)?|\.\d+)([smhd])", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{text!r} is no time: write 20m, 2h, 1h30m or a number of hours")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def _from_argument(arguments: list[str]) -> float | None:

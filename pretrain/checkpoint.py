@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fractalvid.errors import UserError
-from pretrain.atomic import write_text, write_with
+from fractalvid.files import write_text, write_with
 from pretrain.models import build_model
 
 WEIGHTS_FORMAT = "fractalvid.weights"
@@ -30,7 +30,7 @@ class Card:
         num_classes: K, the size of the head.
         clip_len: frames of a clip.
         size: rows and columns of a frame, in pixels.
-        frame_stride: native frames from one frame to the next.
+        frame_stride: native frames from one frame to the next; smaller than asked for where clips are short.
         mean: subtracted from values in [0, 1], one a channel; None if values stay in [0, 1].
         std: divided by afterwards, one a channel; None likewise.
         seed: seed of the run.
@@ -43,7 +43,7 @@ class Card:
     num_classes: int
     clip_len: int
     size: int
-    frame_stride: int
+    frame_stride: float
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
     seed: int

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import tyro
 
+from fractalvid.arguments import parse
 from fractalvid.errors import UserError, run_cli
-from pretrain.arguments import parse
 from pretrain.configs import override
 from pretrain.job import PretrainConfig, pretrain
 from pretrain.models import ARCHITECTURES

@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path
 
 import tyro
-from fractalvid.classes import ClassBank
-from fractalvid.stream import FractalStream, StreamConfig
 
+from fractalvid.classes import ClassBank
+from fractalvid.draws import STREAM_VERSION
 from fractalvid.errors import UserError
+from fractalvid.stream import FractalStream, StreamConfig
 from pretrain.checkpoint import Card, save_weights
 from pretrain.configs import to_json
 from pretrain.engine import CHECKPOINT, EngineConfig, TrainResult, Validate, train
@@ -125,7 +126,7 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool, progress: bool)
         progress=progress,
     )
     weights = out / "weights.safetensors"
-    save_weights(weights, model, _card(config, result))
+    save_weights(weights, model, _card(config, bank, result))
     return weights
 
 
@@ -146,7 +147,11 @@ def _validation(bank: ClassBank, config: PretrainConfig) -> Validate | None:
     if not config.val_clips:
         return None
     batches = FractalStream.validation(
-        bank, num_clips=config.val_clips, batch_size=config.batch_size, config=config.stream
+        bank,
+        num_clips=config.val_clips,
+        batch_size=config.batch_size,
+        config=config.stream,
+        threads=config.threads,
     )
     return partial(classification_metrics, batches=batches)
 
@@ -159,18 +164,24 @@ def _opening(config: PretrainConfig, out: Path, *, go_on: bool) -> str:
     return f"{verb} {config.arch} on {config.classes} classes, clips {clip}, in {out}"
 
 
-def _card(config: PretrainConfig, result: TrainResult) -> Card:
+def shortest_stride(bank: ClassBank, stream: StreamConfig) -> float:
+    """The stride, in native frames, of the shortest clips: less than asked for where those are too short."""
+    last = int(bank.native_frames.min()) - 1
+    return min(stream.frame_stride, last / max(1, stream.clip_len - 1))
+
+
+def _card(config: PretrainConfig, bank: ClassBank, result: TrainResult) -> Card:
     stream = config.stream
     return Card(
         architecture=config.arch,
-        num_classes=config.classes or DEFAULT_CLASSES,
+        num_classes=len(bank),
         clip_len=stream.clip_len,
         size=stream.size,
-        frame_stride=stream.frame_stride,
-        mean=stream.mean,
-        std=stream.std,
+        frame_stride=shortest_stride(bank, stream),
+        mean=None if stream.mean is None else (stream.mean,) * stream.channels,
+        std=None if stream.std is None else (stream.std,) * stream.channels,
         seed=config.seed,
-        stream_version=1,
+        stream_version=STREAM_VERSION,
         config=to_json(config),
         metrics=result.metrics,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fractalvid.errors import UserError
-from pretrain.atomic import write_text
+from fractalvid.files import write_text
 from pretrain.configs import differences
 
 CONFIG = "config.json"

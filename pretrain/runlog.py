@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pretrain.atomic import write_text
+from fractalvid.files import write_text
 
 Row = dict[str, Any]
 

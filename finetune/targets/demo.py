@@ -14,13 +14,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from fractalvid.video_io import write_video
 from numpy.typing import NDArray
 from PIL import Image
 
 from finetune.targets.base import TargetProtocol
 from finetune.targets.stick_figures import ACTIONS, CAPSULES, Floats, rotation, skeleton, standing
 from fractalvid.errors import UserError
+from fractalvid.video_io import write_video
 
 _SIDES = ("train", "test")
 _MANIFEST = "demo.json"

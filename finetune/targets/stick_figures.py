@@ -84,7 +84,7 @@ def _clap(pose: Pose, u: Floats, side: int, amount: float) -> None:
 def _jump(pose: Pose, u: Floats, side: int, amount: float) -> None:
     _crouch(pose, _keys(u, (0, 0.15), (0.25, 0.8), (0.4, 0), (0.8, 0), (0.9, 0.6)))
     flight = np.clip((u % 1.0 - 0.4) / 0.42, 0, 1)
-    pose.lift += 1.1 * amount * flight * (1 - flight)
+    pose.lift += 0.9 * amount * flight * (1 - flight)
     pose.arm[..., 0] += _keys(u, (0, 0), (0.25, -0.7), (0.5, 2.6), (0.7, 2.2), (0.9, 0.3))[:, None, None]
 
 

@@ -129,6 +129,14 @@ def test_preview_of_a_set_and_what_it_refuses_to_replace(tmp_path: Path) -> None
     assert len(images_of(page.read_text())) == 1
 
 
+def test_preview_of_a_set_of_images(tmp_path: Path) -> None:
+    folder = tmp_path / "set" / "images" / "000004"
+    folder.mkdir(parents=True)
+    Image.fromarray(ramp(1, 24, 24)[0]).save(folder / "0000000000.png")
+    _, page = preview(tmp_path / "set", tmp_path / "out", SMALL)
+    assert re.findall("<figcaption>([^<]*)", page.read_text()) == ["4 · 0"]
+
+
 @pytest.mark.parametrize("source", ["missing", "empty_folder", "no_clips", "text.npz"])
 def test_what_is_neither_bank_nor_set_is_one_clear_error(tmp_path: Path, source: str) -> None:
     (tmp_path / "empty_folder").mkdir()

@@ -1,7 +1,8 @@
 import pytest
 
+from fractalvid.duration import parse_hours
 from fractalvid.errors import UserError
-from pretrain.budget import TIMED_STEPS, Budget, parse_hours
+from pretrain.budget import TIMED_STEPS, Budget
 
 
 @pytest.mark.parametrize(

@@ -12,18 +12,20 @@ import torch
 
 from fractalvid.classes import ClassBank
 from fractalvid.errors import UserError
-from pretrain import engine
+from fractalvid.stream import StreamConfig
 from pretrain.checkpoint import load_card, load_model
 from pretrain.cli import last_budget_wins, main
 from pretrain.configs import override
-from pretrain.job import PretrainConfig
+from pretrain.job import PretrainConfig, shortest_stride
 from pretrain.recipes import load_recipe, recipe_names
+from pretrain.update import Update
 from tests.pretrain.helpers import equal_state
 
-SMALL = (
-    "--arch r3d_10 --classes 3 --batch-size 4 --clip-len 4 --frame-stride 2 --size 32 --points 2000 "
-    "--val-clips 6 --no-tensorboard --no-progress --device cpu --threads 1"
-).split()
+SMALL = [
+    *("--arch", "r3d_10", "--classes", "3", "--batch-size", "4", "--clip-len", "4", "--frame-stride", "2"),
+    *("--size", "32", "--points", "2000", "--val-clips", "6", "--device", "cpu", "--threads", "1"),
+    *("--no-tensorboard", "--no-progress"),
+]
 
 
 def run(out: Path, *options: str) -> int:
@@ -53,15 +55,15 @@ def test_from_nothing_to_weights(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(tmp_path / "whole", "--steps", "6") == 0
     parts = tmp_path / "parts"
-    update = engine.Update.step
+    step = Update.step
 
-    def fails(self: engine.Update, batch: Any, lr: float) -> dict[str, float] | None:
-        if batch.next_index > 4:
+    def fails(self: Update, batch: Any, lr: float) -> dict[str, float] | None:
+        if batch.next_index > 16:
             raise UserError("power failure")
-        return update(self, batch, lr)
+        return step(self, batch, lr)
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine.Update, "step", fails)
+        patch.setattr(Update, "step", fails)
         assert run(parts, "--steps", "6", "--checkpoint-every", "2") == 2
     assert torch.load(parts / "checkpoint.pt", weights_only=True)["step"] == 4
     assert main(["--resume", "--no-progress", "--out", str(parts)]) == 0  # its own settings hold
@@ -169,6 +171,14 @@ def test_a_recipe_changes_defaults_and_options_change_the_recipe(tmp_path: Path)
     assert run(tmp_path / "other", "--recipe", str(recipe)) == 2
 
 
+def test_the_card_tells_the_stride_that_short_clips_leave() -> None:
+    bank = ClassBank.sample(20, seed=0)
+    shortest = int(bank.native_frames.min())
+    assert shortest_stride(bank, StreamConfig(clip_len=8, frame_stride=2)) == 2
+    assert shortest_stride(bank, StreamConfig(clip_len=16, frame_stride=2)) == (shortest - 1) / 15
+    assert shortest_stride(bank, StreamConfig(clip_len=1, frame_stride=3)) == 3
+
+
 def test_the_budget_given_last_wins() -> None:
     base = override(PretrainConfig(), {"engine": {"steps": 5}}, where="test")
     given = override(base, {"engine": {"hours": 1.0}}, where="test")
@@ -213,12 +223,3 @@ def test_as_a_module(tmp_path: Path) -> None:
         "--list",
     ):
         assert flag in done.stdout, flag
-    done = subprocess.run(
-        [sys.executable, "-m", "pretrain", "--nonsense"],
-        cwd=root,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1

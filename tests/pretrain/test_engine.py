@@ -53,6 +53,13 @@ def test_validates_in_evaluation_mode_without_gradients(tmp_path: Path) -> None:
     assert rows == result.history
 
 
+def test_training_is_the_same_with_and_without_validation(tmp_path: Path) -> None:
+    models = tiny(), tiny()
+    fit(tmp_path / "without", models[0])
+    fit(tmp_path / "with", models[1], val_every=2, validate=lambda model: {"x": 1.0})
+    assert equal_state(*models)
+
+
 def test_the_same_seed_gives_the_same_network(tmp_path: Path) -> None:
     models = [tiny() for _ in range(3)]
     for number, (model, seed) in enumerate(zip(models, (0, 0, 1), strict=True)):

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from fractalvid.arguments import parse
 from fractalvid.errors import UserError
-from pretrain.arguments import parse
-from pretrain.atomic import write_text, write_with
+from fractalvid.files import write_text, write_with
 from pretrain.engine import EngineConfig
 from pretrain.precision import resolve_device, resolve_precision
 from pretrain.prefetch import Prefetcher, to_device

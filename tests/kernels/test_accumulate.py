@@ -1,0 +1,167 @@
+"""Histograms: balanced books, agreement with the reference, no merged walkers, maps of tiny weight."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from kernels import Jobs, accumulate, growth, orbit
+from tests.kernels.conftest import system, view
+
+DEFAULT_VARIATIONS = [0, 4, 14, 16, 17, 20, 27, 29]
+
+
+def distance(counts: np.ndarray, other: np.ndarray) -> float:
+    """L1 distance of two histograms as distributions, 0..2."""
+    return float(np.abs(counts / counts.sum() - other / other.sum()).sum())
+
+
+@pytest.mark.parametrize("points", [1, 255, 256, 1024, 60_001])
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_books_balance_exactly(five_maps: Jobs, points: int, backend: str) -> None:
+    if backend == "reference" and points > 2000:
+        pytest.skip("the reference is slow; smaller numbers suffice")
+    close = dataclasses.replace(five_maps, projection=np.repeat(view((64, 64), 0.5)[None], 3, axis=0))
+    done = accumulate(close, size=64, points=points, backend=backend)  # type: ignore[arg-type]
+    total = done.counts.sum(axis=(1, 2), dtype=np.int64) + done.outside + done.discarded
+    assert total.tolist() == [points] * 3
+    if points > 1000:
+        assert (done.outside > 0).all()
+
+
+def test_points_may_differ_by_job(five_maps: Jobs) -> None:
+    done = accumulate(five_maps, size=64, points=[10, 2000, 333])
+    assert (done.counts.sum(axis=(1, 2)) + done.outside + done.discarded).tolist() == [10, 2000, 333]
+
+
+@pytest.mark.parametrize("variation", DEFAULT_VARIATIONS)
+def test_same_distribution_as_the_reference(variation: int) -> None:
+    maps, weights = system(4, seed=11)
+    jobs = Jobs.of([maps], [weights], seed=[5], variation=variation, projection=view((24, 24), 3))
+    fast = accumulate(jobs, size=24, points=40_000)
+    slow = accumulate(jobs, size=24, points=40_000, backend="reference")
+    truth = accumulate(dataclasses.replace(jobs, seed=np.array([99], np.uint64)), size=24, points=4_000_000)
+    noise = distance(slow.counts, truth.counts)
+    assert distance(fast.counts, truth.counts) < 1.15 * noise + 0.01
+
+
+@pytest.mark.parametrize("num_maps", [3, 5, 8])
+def test_no_merged_walkers(num_maps: int) -> None:
+    """Walkers that keep sharing maps merge: as exact a point as independent choice, or worse than that.
+
+    The reference error of independent choice at 100,000 points is that of independent multinomial draws.
+    """
+    maps, weights = system(num_maps, seed=1)
+    jobs = Jobs.of([maps] * 8, [weights], seed=np.arange(8), projection=view((64, 64)))
+    truth = accumulate(
+        dataclasses.replace(jobs, seed=np.arange(8, dtype=np.uint64) + 100), size=64, points=2_000_000
+    ).counts.sum(axis=0)
+    counts = accumulate(jobs, size=64, points=100_000).counts
+    rng = np.random.default_rng(0)
+    p = (truth / truth.sum()).ravel()
+    ideal = np.mean([distance(rng.multinomial(100_000, p), truth.ravel()) for _ in range(8)])
+    assert np.mean([distance(c, truth) for c in counts]) < 1.1 * ideal
+
+
+def test_maps_of_tiny_weight_keep_their_share() -> None:
+    """A map of weight 1e-3, a quarter of a column of walkers, still gets its points."""
+    maps = [[0.1, 0, -2, 0, 0.1, -2], [0.1, 0, 2, 0, 0.1, 2]]
+    weights = [1 - 1e-3, 1e-3]
+    jobs = Jobs.of([maps] * 400, [weights], seed=np.arange(400), projection=view((8, 8)))
+    counts = accumulate(jobs, size=8, points=100_000).counts.sum(axis=0)
+    share = counts[4:, 4:].sum() / counts.sum()
+    assert share == pytest.approx(1e-3, rel=0.2)
+
+
+def test_frames_that_are_not_square() -> None:
+    maps, weights = system(5, seed=1)
+    wide = Jobs.of([maps], [weights], seed=[1], projection=view((16, 64)))
+    square = Jobs.of([maps], [weights], seed=[1], projection=view((64, 64)))
+    counts = accumulate(wide, size=(16, 64), points=50_000).counts[0]
+    pooled = accumulate(square, size=(64, 64), points=50_000).counts[0].reshape(16, 4, 64).sum(axis=1)
+    assert counts.shape == (16, 64)
+    # The same points; a few lie within rounding of a row's edge.
+    assert np.abs(counts.astype(int) - pooled.astype(int)).sum() <= 20
+
+
+def test_homography_projects_points_where_the_matrix_says() -> None:
+    """One map that is a point: everything lands in the pixel that the homography gives."""
+    matrix = np.array([[20, 3, 30], [-2, 15, 25], [0.1, 0.2, 1.0]], np.float32)
+    x, y = 0.4, -0.3
+    jobs = Jobs.of([[[0, 0, x, 0, 0, y]]], [[1.0]], seed=[1], projection=matrix)
+    u, v, w = matrix @ [x, y, 1]
+    counts = accumulate(jobs, size=(48, 64), points=500).counts[0]
+    assert counts[int(v / w), int(u / w)] == 500
+
+
+def test_points_behind_the_camera_are_outside() -> None:
+    matrix = np.array([[20, 0, 30], [0, 20, 30], [0, 0, -1]], np.float32)
+    behind = np.array([[20, 0, 30], [0, 20, 30], [-5, 0, 1]], np.float32)
+    jobs = Jobs.of([[[0, 0, 0.4, 0, 0, 0.1]]] * 2, [[1.0]], seed=[1, 2], projection=[matrix, behind])
+    done = accumulate(jobs, size=64, points=500)
+    assert done.outside[1] == 500
+    # A projection is only known up to its sign, and a constant negative last row is one.
+    assert done.counts[0].sum() + done.outside[0] == 500
+
+
+def test_expanding_systems_restart_and_are_discarded() -> None:
+    jobs = Jobs.of([[[3.0, 0, 1, 0, 3.0, 1]]], [[1.0]], seed=[4], projection=view((16, 16)))
+    done = accumulate(jobs, size=16, points=20_000)
+    assert done.discarded[0] > 500
+    assert done.counts.sum() + done.outside[0] + done.discarded[0] == 20_000
+    assert not np.isnan(orbit(jobs, 1000)).any()
+
+
+def test_thread_count_and_batch_do_not_matter() -> None:
+    maps, weights = system(5, seed=1)
+    variation = np.array([0, 4, 0, 17, 29, 0, 20, 14, 27, 16])
+    jobs = Jobs.of([maps] * 10, [weights], seed=np.arange(10), variation=variation, projection=view((32, 32)))
+    one = accumulate(jobs, size=32, points=30_000, threads=1).counts
+    eight = accumulate(jobs, size=32, points=30_000, threads=8).counts
+    assert np.array_equal(one, eight)
+    alone = Jobs.of([maps], [weights], seed=[3], variation=17, projection=view((32, 32)))
+    assert np.array_equal(accumulate(alone, size=32, points=30_000).counts[0], one[3])
+
+
+def test_start_points_are_used() -> None:
+    start = np.full((1, 4, 2), 0.75, np.float32)
+    jobs = Jobs.of([[[1, 0, 0, 0, 1, 0]]], [[1.0]], seed=[1], start=start)
+    assert np.all(orbit(jobs, 64, burn_in=0) == 0.75)
+
+
+def test_growth_of_a_single_map_is_its_logarithm() -> None:
+    jobs = Jobs.of([[[0.5, 0, 1, 0, 0.5, 1]], [[2.0, 0, 1, 0, 2.0, 1]]], [[1.0]], seed=[1, 2])
+    assert growth(jobs) == pytest.approx(np.log([0.5, 2.0]), abs=1e-3)
+    assert growth(jobs, backend="reference") == pytest.approx(np.log([0.5, 2.0]), abs=1e-3)
+
+
+def test_growth_agrees_with_the_reference() -> None:
+    systems = [system(4, seed) for seed in range(6)]
+    jobs = Jobs.of([m for m, _ in systems], [w for _, w in systems], seed=np.arange(6))
+    assert growth(jobs) == pytest.approx(growth(jobs, backend="reference"), abs=0.12)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"maps": np.zeros((1, 3, 5)), "weights": [1.0, 0, 0]},
+        {"maps": np.zeros((1, 2, 6)), "weights": [0.7, 0.7]},
+        {"maps": np.zeros((1, 2, 6)), "weights": [1.5, -0.5]},
+        {"maps": np.zeros((1, 2, 6)), "weights": [0.5, 0.5], "variation": 999},
+        {"maps": np.zeros((1, 2, 6)), "weights": [0.5, 0.5], "projection": np.full((3, 3), np.nan)},
+        {"maps": np.zeros((1, 2, 6)), "weights": [0.5, 0.5], "start": np.zeros((1, 0, 2))},
+    ],
+)
+def test_malformed_jobs_are_refused(arguments: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Jobs.of(**arguments, seed=1)  # type: ignore[arg-type]
+
+
+def test_impossible_numbers_are_refused(five_maps: Jobs) -> None:
+    for bad in ({"size": 0, "points": 1}, {"size": 8, "points": 0}, {"size": 2**20, "points": 1}):
+        with pytest.raises(ValueError, match=r"."):
+            accumulate(five_maps, **bad)
+    with pytest.raises(ValueError, match="unknown backend"):
+        accumulate(five_maps, size=8, points=1, backend="abacus")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="threads"):
+        accumulate(five_maps, size=8, points=1, threads=0)
