@@ -43,9 +43,7 @@ class AugmentConfig:
         """Raise `UserError` for values outside their range."""
         low, high = self.crop_scale
         if not 0 < low <= high <= 1:
-            raise UserError(
-                f"--crop-scale is {low:g} {high:g}: two shares of the frame, 0 < low <= high <= 1"
-            )
+            raise UserError(f"--crop-scale is {low:g} {high:g}: two shares of the frame, 0 < low <= high <= 1")
         low, high = self.crop_ratio
         if not 0 < low <= high < math.inf:
             raise UserError(f"--crop-ratio is {low:g} {high:g}: two ratios, 0 < low <= high")

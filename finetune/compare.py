@@ -32,14 +32,8 @@ def parse_initials(texts: Sequence[str]) -> list[Initial]:
     inits = [parse_initial(text) for text in texts]
     seen: dict[str, Initial] = {}
     for init in inits:
-        if (
-            init.label in (".", "..")
-            or any(c in init.label for c in '/\\:*?"<>|')
-            or not init.label.isprintable()
-        ):
-            raise UserError(
-                f"the label {init.label!r} cannot be the name of a folder: give another with LABEL=..."
-            )
+        if init.label in (".", "..") or any(c in init.label for c in '/\\:*?"<>|') or not init.label.isprintable():
+            raise UserError(f"the label {init.label!r} cannot be the name of a folder: give another with LABEL=...")
         if init.label.casefold() in seen:
             raise UserError(f"two initialisations are called {init.label!r}: name them apart with LABEL=...")
         seen[init.label.casefold()] = init
@@ -100,9 +94,7 @@ def _check_folder(job: Job) -> None:
         return
     differing = differences(job.out, job.plan)
     if differing:
-        raise UserError(
-            f"{job.out} was run with other settings ({', '.join(differing[:3])}); choose another --out"
-        )
+        raise UserError(f"{job.out} was run with other settings ({', '.join(differing[:3])}); choose another --out")
 
 
 def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[RunResult]:

@@ -73,9 +73,7 @@ def build_index(
     store = cache_dir / "index" / f"{_key(root)}.json" if cache_dir is not None else None
     known = _load(store)
     fresh = {path: _stamp(root / path) for path in wanted}
-    todo = [
-        path for path in wanted if path not in known or (known[path].size, known[path].changed) != fresh[path]
-    ]
+    todo = [path for path in wanted if path not in known or (known[path].size, known[path].changed) != fresh[path]]
     limit = max_broken * len(wanted)
     broken = sum(bool(known[path].error) for path in set(wanted).difference(todo))
     bar = tqdm(total=len(todo), desc="reading videos", unit="video", disable=not progress or not todo)
@@ -100,9 +98,7 @@ def build_index(
     return ClipIndex({path: entry.frames for path, entry in seen.items() if not entry.error}, failed)
 
 
-def _probe_all(
-    pool: ThreadPoolExecutor, root: Path, paths: list[str], ahead: int
-) -> Iterator[tuple[str, int, str]]:
+def _probe_all(pool: ThreadPoolExecutor, root: Path, paths: list[str], ahead: int) -> Iterator[tuple[str, int, str]]:
     """Probe with at most `ahead` files under way, so that an interrupt need not wait for all."""
     queue = iter(paths)
     running: dict[Future[tuple[int, str]], str] = {}
@@ -143,9 +139,7 @@ def _load(store: Path | None) -> dict[str, _Entry]:
         saved = json.loads(store.read_bytes())
         if saved["version"] != _VERSION:
             return {}
-        return {
-            path: _Entry(int(e[0]), int(e[1]), int(e[2]), str(e[3])) for path, e in saved["videos"].items()
-        }
+        return {path: _Entry(int(e[0]), int(e[1]), int(e[2]), str(e[3])) for path, e in saved["videos"].items()}
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return {}
 

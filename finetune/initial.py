@@ -127,8 +127,6 @@ def build(init: Initial, model: str, num_classes: int, *, seed: int) -> tuple[nn
     if init.kind == "scratch":
         return network, "from scratch"
     if init.kind == "kinetics":
-        return network, str(
-            load_backbone_state(network, kinetics_state(), head=head, source="the Kinetics weights")
-        )
+        return network, str(load_backbone_state(network, kinetics_state(), head=head, source="the Kinetics weights"))
     assert init.path is not None
     return network, str(load_backbone(network, Path(init.path), head=head))

@@ -132,9 +132,7 @@ class Plan:
 
     def view_config(self) -> ViewConfig:
         """What test clips look like."""
-        return ViewConfig(
-            self.clip_len, self.frame_stride, self.size, self.mean, self.std, self.views, self.crops
-        )
+        return ViewConfig(self.clip_len, self.frame_stride, self.size, self.mean, self.std, self.views, self.crops)
 
     def steps(self, videos: int) -> int:
         """Training steps: enough that `videos` are each seen `epochs` times."""

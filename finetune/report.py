@@ -48,17 +48,13 @@ def read_run(folder: Path, label: str | None = None) -> RunResult:
     path = folder / "metrics.json"
     try:
         metrics = json.loads(path.read_bytes())
-        result = RunResult(
-            label or metrics["init"]["label"], str(metrics["split"]), int(metrics["seed"]), metrics
-        )
+        result = RunResult(label or metrics["init"]["label"], str(metrics["split"]), int(metrics["seed"]), metrics)
         if all(isinstance(metrics[name], float) for name in METRICS):
             return result
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is not the result of a fine-tuning run: {error!r}") from error
     except OSError as error:
-        raise UserError(
-            f"{folder} holds no finished run: cannot read metrics.json ({error.strerror})"
-        ) from error
+        raise UserError(f"{folder} holds no finished run: cannot read metrics.json ({error.strerror})") from error
     raise UserError(f"{path} is not the result of a fine-tuning run: its accuracies are no numbers")
 
 
@@ -156,9 +152,7 @@ def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """A Markdown table whose columns also line up as plain text."""
     cells = [[cell.replace("|", r"\|") for cell in line] for line in [head, *body]]
     width = [max(len(line[k]) for line in cells) for k in range(len(head))]
-    lines = [
-        "| " + " | ".join(cell.ljust(w) for cell, w in zip(line, width, strict=True)) + " |" for line in cells
-    ]
+    lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(line, width, strict=True)) + " |" for line in cells]
     return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in width) + "|", *lines[1:]])
 
 
@@ -189,12 +183,8 @@ def draw_bars(path: Path, results: Sequence[RunResult], title: str) -> None:
         axes.bar(x, top1.mean, width=0.6, color=f"C{x}", alpha=0.8, yerr=top1.deviation, capsize=5)
         values = [run.metrics["top1"] for run in entry["runs"]]
         axes.plot([x] * len(values), values, "o", color="black", markersize=3, alpha=0.6)
-        axes.annotate(
-            f"{top1.mean:.1f}", (x, 0), (0, 4), textcoords="offset points", ha="center", color="white"
-        )
-    axes.axhline(
-        100 / results[0].metrics["classes"], color="grey", linestyle=":", linewidth=1, label="chance"
-    )
+        axes.annotate(f"{top1.mean:.1f}", (x, 0), (0, 4), textcoords="offset points", ha="center", color="white")
+    axes.axhline(100 / results[0].metrics["classes"], color="grey", linestyle=":", linewidth=1, label="chance")
     axes.legend(loc="upper left", frameon=False, fontsize=8)
     axes.set_xticks(range(len(summary)), [entry["label"].replace("$", r"\$") for entry in summary])
     axes.set(ylabel="top-1 accuracy (%)", title=title)

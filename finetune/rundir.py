@@ -31,9 +31,7 @@ def check_folder(out: Path, plan: Plan, *, resume: bool) -> None:
             raise UserError(f"{out} holds an unfinished run; --resume continues it, or choose another --out")
         differing = differences(out, plan)
         if differing:
-            raise UserError(
-                f"{out} was begun with other settings ({'; '.join(differing[:3])}); choose another --out"
-            )
+            raise UserError(f"{out} was begun with other settings ({'; '.join(differing[:3])}); choose another --out")
         return
     there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     if not there.is_dir():

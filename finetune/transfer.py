@@ -32,9 +32,7 @@ from pretrain.optim import OptimConfig
 _CHECKPOINT_STEPS = 200  # and never more often than once an epoch
 
 
-def plan_run(
-    data: Data, recipe: Recipe, init: Initial, *, split: str | None, seed: int, allow_missing: bool
-) -> Plan:
+def plan_run(data: Data, recipe: Recipe, init: Initial, *, split: str | None, seed: int, allow_missing: bool) -> Plan:
     """Settle everything that the options leave open."""
     if not 0 <= seed < 2**63:
         raise UserError(f"--seed is {seed}: it must be 0 to 2^63 - 1")
@@ -58,9 +56,7 @@ def _split(data: Data, split: str | None) -> str:
     if split is None and fold_column is not None:
         raise UserError(f"--fold-column {fold_column} needs --fold: which of its values is the test set")
     if split is not None and not splits and fold_column is None:
-        raise UserError(
-            f"--target {data.target.name} has no splits or folds to choose from without --fold-column"
-        )
+        raise UserError(f"--target {data.target.name} has no splits or folds to choose from without --fold-column")
     return split if split is not None else (splits[0] if splits else "")
 
 
@@ -142,9 +138,7 @@ def _train(
     )
 
 
-def _curve(
-    plan: Plan, listing: Listing, store: ClipStore, machine: Machine
-) -> Callable[[nn.Module], dict[str, float]]:
+def _curve(plan: Plan, listing: Listing, store: ClipStore, machine: Machine) -> Callable[[nn.Module], dict[str, float]]:
     """A quick test of one central view a video."""
     rows = listing.side("test")
     config = replace(plan.view_config(), views=1, crops=1)

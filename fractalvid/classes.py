@@ -71,7 +71,9 @@ class ClassConfig:
 
     def __post_init__(self) -> None:
         """Refuse what no bank could be drawn from."""
-        ordered = 2 <= self.min_maps <= self.max_maps <= MAX_MAPS and 18 <= self.min_frames <= self.max_frames <= MAX_FRAMES
+        ordered = (
+            2 <= self.min_maps <= self.max_maps <= MAX_MAPS and 18 <= self.min_frames <= self.max_frames <= MAX_FRAMES
+        )
         shares = all(0 <= p <= 1 for p in (self.linear_share, self.constant_shift, self.inside))
         spread = 0 <= self.instance_scale < 1 and self.instance_offset >= 0
         fit = 0 <= self.tail < 0.5 and self.margin >= 0 and self.radius > 0 and 0 <= self.attempts < 256
@@ -138,15 +140,18 @@ class ClassBank:
     def save(self, path: str | Path) -> None:
         """Write an npz file without pickles; it appears complete or not at all."""
         header = json.dumps(
-            {"format": FORMAT, "stream_version": STREAM_VERSION, "seed": self.seed, "config": dataclasses.asdict(self.config)}
+            {
+                "format": FORMAT,
+                "stream_version": STREAM_VERSION,
+                "seed": self.seed,
+                "config": dataclasses.asdict(self.config),
+            }
         )
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as file:
             try:
-                np.savez_compressed(
-                    file, header=np.array(header), **{name: getattr(self, name) for name in _ARRAYS}
-                )
+                np.savez_compressed(file, header=np.array(header), **{name: getattr(self, name) for name in _ARRAYS})
                 file.flush()
                 os.fsync(file.fileno())
                 os.replace(file.name, target)
@@ -171,9 +176,13 @@ class ClassBank:
                     )
                 arrays = {name: file[name] for name in _ARRAYS}
         except FileNotFoundError:
-            raise UserError(f"no class bank at {path}; make one with: fractalvid classes --classes 1000 --out {path}") from None
+            raise UserError(
+                f"no class bank at {path}; make one with: fractalvid classes --classes 1000 --out {path}"
+            ) from None
         except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path} is not a class bank of fractalvid, or is damaged ({type(error).__name__})") from None
+            raise UserError(
+                f"{path} is not a class bank of fractalvid, or is damaged ({type(error).__name__})"
+            ) from None
         config = ClassConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in header["config"].items()})
         return cls(int(header["seed"]), config, **_checked(arrays, path))
 

@@ -104,7 +104,13 @@ class PreviewArguments:
 
 def classes_command(arguments: Sequence[str]) -> None:
     """`fractalvid classes`."""
-    args = parse(ClassesArguments, arguments, program="fractalvid classes", default=ClassesArguments(), description="Invent classes.")
+    args = parse(
+        ClassesArguments,
+        arguments,
+        program="fractalvid classes",
+        default=ClassesArguments(),
+        description="Invent classes.",
+    )
     if args.out.exists():
         raise UserError(f"{args.out} exists already: choose another --out, or remove it")
     config = ClassConfig(motion=args.motion, interpolation=args.interpolation)
@@ -118,7 +124,13 @@ def classes_command(arguments: Sequence[str]) -> None:
 
 def generate_command(arguments: Sequence[str]) -> None:
     """`fractalvid generate`."""
-    args = parse(GenerateArguments, arguments, program="fractalvid generate", default=GenerateArguments(), description="Render clips.")
+    args = parse(
+        GenerateArguments,
+        arguments,
+        program="fractalvid generate",
+        default=GenerateArguments(),
+        description="Render clips.",
+    )
     config = SetConfig(
         clips=1 if args.unlabelled is not None else args.clips,
         split=args.split,
@@ -165,14 +177,18 @@ def _bank(args: GenerateArguments) -> ClassBank:
 
 def preview_command(arguments: Sequence[str]) -> None:
     """`fractalvid preview`."""
-    args = parse(PreviewArguments, arguments, program="fractalvid preview", default=PreviewArguments(), description="Show clips.")
+    args = parse(
+        PreviewArguments, arguments, program="fractalvid preview", default=PreviewArguments(), description="Show clips."
+    )
     for path in preview(args.source, args.out, args.options):
         print(path)
 
 
 def demo_command(arguments: Sequence[str]) -> None:
     """`fractalvid demo`."""
-    run_demo(parse(DemoConfig, arguments, program="fractalvid demo", default=DemoConfig(), description="The whole chain."))
+    run_demo(
+        parse(DemoConfig, arguments, program="fractalvid demo", default=DemoConfig(), description="The whole chain.")
+    )
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {

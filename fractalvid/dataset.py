@@ -236,7 +236,9 @@ def _check_same(found: dict[str, Any], wanted: dict[str, Any], out: Path) -> Non
                 if before > value:
                     raise UserError(f"{out} was made with {before} clips a class, more than {value}: ask for as many")
             elif before != value:
-                raise UserError(f"{out} was made with {name} = {before}, not {value}: use that, or choose another --out")
+                raise UserError(
+                    f"{out} was made with {name} = {before}, not {value}: use that, or choose another --out"
+                )
     if found["seed"] != wanted["seed"] or found["classes"] > wanted["classes"]:
         raise UserError(
             f"{out} was made with seed {found['seed']} and {found['classes']} classes, not seed {wanted['seed']} and "

@@ -127,9 +127,7 @@ def _finetune(runner: "_Runner", config: DemoConfig, seconds_left: float) -> Non
 def clips_per_second(run: Path) -> float:
     """How many clips a second a pre-training run learned from, waiting apart; 1 if it doesn't say."""
     rows = [row for row in read_rows(run / "metrics.jsonl") if row.get("kind") == "train"]
-    rates = [
-        row["clips_per_s"] / max(0.1, 1 - row.get("data_wait", 0)) for row in rows if "clips_per_s" in row
-    ]
+    rates = [row["clips_per_s"] / max(0.1, 1 - row.get("data_wait", 0)) for row in rows if "clips_per_s" in row]
     return sorted(rates)[len(rates) // 2] if rates else 1.0
 
 
@@ -144,9 +142,7 @@ def epochs_in(seconds: float, runs: int, rate: float) -> int:
 
 def collect(out: Path, parts: list[Part]) -> DemoResult:
     """Read what the commands of a demo left in its folder."""
-    comparison: dict[str, Any] = json.loads(
-        (out / "finetune" / "comparison.json").read_text(encoding="utf-8")
-    )
+    comparison: dict[str, Any] = json.loads((out / "finetune" / "comparison.json").read_text(encoding="utf-8"))
     labels = [entry["label"] for entry in comparison["initialisations"]]
     curves = {
         label: [read_rows(path) for path in sorted((out / "finetune" / label).glob("*/metrics.jsonl"))]
@@ -183,9 +179,7 @@ def _claim(out: Path, *, overwrite: bool) -> None:
             _check_is_demo(out, overwrite=overwrite)
             for name in _PARTS:
                 path = out / name
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(
-                    missing_ok=True
-                )
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
         (out / "logs").mkdir(parents=True, exist_ok=True)
         write_whole(out / _MARKER, json.dumps({"program": "fractalvid demo", "finished": False}) + "\n")
     except OSError as error:
@@ -201,9 +195,7 @@ def _check_is_demo(out: Path, *, overwrite: bool) -> None:
     if not isinstance(marker, dict) or marker.get("program") != "fractalvid demo":
         raise UserError(f"{out} holds something else; choose a new or empty folder for --out")
     if marker.get("finished") and not overwrite:
-        raise UserError(
-            f"{out} holds a finished demo; add --overwrite to replace it, or choose another --out"
-        )
+        raise UserError(f"{out} holds a finished demo; add --overwrite to replace it, or choose another --out")
 
 
 class _Runner:
@@ -247,9 +239,7 @@ def run_logged(command: list[str], log: Path) -> int:
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": path}
     try:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, env=environment
-        )
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, env=environment)
     finally:
         os.close(writer)
     try:

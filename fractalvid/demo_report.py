@@ -147,9 +147,7 @@ def _section(title: str, text: str, body: str) -> str:
 
 def _top(comparison: Mapping[str, Any], seconds: float) -> str:
     base, *others = comparison["initialisations"]
-    told = "".join(
-        f"<b>{entry['top1']['mean']:.1f} %</b> after pre-training on fractals, " for entry in others[:1]
-    )
+    told = "".join(f"<b>{entry['top1']['mean']:.1f} %</b> after pre-training on fractals, " for entry in others[:1])
     told += f"{base['top1']['mean']:.1f} % from scratch"
     told += "".join(f": {_points(entry['top1'], base['top1'])}" for entry in others[:1])
     return (
@@ -201,9 +199,7 @@ def _bars(comparison: Mapping[str, Any]) -> str:
             runs = [run["metrics"]["top1"] for run in comparison["runs"] if run["label"] == entry["label"]]
             axes.plot(runs, [row] * len(runs), "o", color="#ffffff", markersize=3, alpha=0.75)
             axes.text(max([mean, *runs]) + 1.5, row, f"{mean:.1f}", va="center")
-        axes.axvline(
-            100 / comparison["runs"][0]["metrics"]["classes"], color=_MUTED, linestyle=":", linewidth=1
-        )
+        axes.axvline(100 / comparison["runs"][0]["metrics"]["classes"], color=_MUTED, linestyle=":", linewidth=1)
         axes.set_yticks(range(len(entries)), [_plain(entry["label"]) for entry in entries])
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
@@ -229,9 +225,7 @@ def _curves(result: DemoResult) -> str:
         for number, (label, runs) in enumerate(result.fine_tuning.items()):
             colour = _COLOURS[number % len(_COLOURS)]
             for run, rows in enumerate(runs):
-                _line(
-                    test, rows, "val", "top1", color=colour, marker="o", label=None if run else _plain(label)
-                )
+                _line(test, rows, "val", "top1", color=colour, marker="o", label=None if run else _plain(label))
         test.set(title="fine-tuning: test accuracy (%)", xlabel="step", ylim=(0, 100))
         if result.fine_tuning:
             test.legend()

@@ -57,9 +57,7 @@ class Clip:
         """Refuse what is no video."""
         shape = self.frames.shape
         if self.frames.dtype != np.uint8 or len(shape) not in (3, 4) or shape[3:] not in ((), (3,)):
-            raise ValueError(
-                f"{self.label}: frames must be uint8 (T, H, W[, 3]), not {self.frames.dtype} {shape}"
-            )
+            raise ValueError(f"{self.label}: frames must be uint8 (T, H, W[, 3]), not {self.frames.dtype} {shape}")
         if 0 in shape:
             raise ValueError(f"{self.label}: a clip of shape {shape} has no pixels")
 
@@ -159,9 +157,7 @@ def _cell(clip: Clip, webp: bytes) -> str:
     return f"<figure>{image}<figcaption>{label}</figcaption></figure>"
 
 
-def gallery_page(
-    clips: Sequence[Clip], *, title: str, lead: str = "", size: int = 128, fps: float = 12
-) -> str:
+def gallery_page(clips: Sequence[Clip], *, title: str, lead: str = "", size: int = 128, fps: float = 12) -> str:
     """A whole HTML page of animated clips: one file, no network, under about 10 MB for a hundred clips.
 
     Args:
@@ -298,9 +294,7 @@ def preview(source: Path, out: Path, config: PreviewConfig = PreviewConfig()) ->
     sheet, gallery = out / "sheet.png", out / "gallery.html"
     for path in (sheet, gallery):
         if path.exists() and not config.overwrite:
-            raise UserError(
-                f"{path} is there already; add --overwrite to replace it, or choose another --out"
-            )
+            raise UserError(f"{path} is there already; add --overwrite to replace it, or choose another --out")
     load = _loader(source, config)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -310,9 +304,7 @@ def preview(source: Path, out: Path, config: PreviewConfig = PreviewConfig()) ->
     picture = io.BytesIO()
     contact_sheet(clips, columns=config.columns, size=config.size).save(picture, "PNG")
     _write(sheet, picture.getvalue())
-    text = gallery_page(
-        clips, title="Fractal clips", lead=f"{len(clips)} clips from {source}", size=config.size
-    )
+    text = gallery_page(clips, title="Fractal clips", lead=f"{len(clips)} clips from {source}", size=config.size)
     _write(gallery, text.encode())
     return sheet, gallery
 
@@ -321,14 +313,10 @@ def _loader(source: Path, config: PreviewConfig) -> Callable[[], list[Clip]]:
     """What reads the clips of `source`; says at once if it can't."""
     if source.is_dir():
         if not any((source / kind).is_dir() for kind in _KINDS):
-            raise UserError(
-                f"{source} is no generated set: it has no folder clips or images (fractalvid generate)"
-            )
+            raise UserError(f"{source} is no generated set: it has no folder clips or images (fractalvid generate)")
         return lambda: clips_of_set(source, clips=config.clips, size=config.size)
     if not source.exists():
-        raise UserError(
-            f"{source} does not exist; name a class bank (classes.npz) or the folder of a generated set"
-        )
+        raise UserError(f"{source} does not exist; name a class bank (classes.npz) or the folder of a generated set")
     bank = ClassBank.load(source)
     return lambda: clips_of_bank(bank, clips=config.clips, size=config.size, points=config.points)
 

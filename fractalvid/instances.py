@@ -43,9 +43,7 @@ class Instances:
         return len(self.class_id)
 
 
-def draw_instances(
-    bank: ClassBank, class_id: ArrayLike, instance_id: ArrayLike, attempt: ArrayLike = 0
-) -> Instances:
+def draw_instances(bank: ClassBank, class_id: ArrayLike, instance_id: ArrayLike, attempt: ArrayLike = 0) -> Instances:
     """Draw instances (B,) of classes (B,) of a bank."""
     classes, ids, tries = np.broadcast_arrays(
         np.atleast_1d(np.asarray(class_id, np.int64)), np.asarray(instance_id, np.int64), np.asarray(attempt, np.int64)

@@ -233,14 +233,10 @@ class ValidationClips:
                 index=index,
                 class_id=class_id,
                 instance_id=VALIDATION + index // len(self.bank),
-                times=window(
-                    self.bank.native_frames[class_id], self.config.clip_len, self.config.frame_stride, middle
-                ),
+                times=window(self.bank.native_frames[class_id], self.config.clip_len, self.config.frame_stride, middle),
                 camera=identity_camera(len(index)),
             )
-            yield render_samples(
-                self.bank, samples, self.config, next_index=int(index[-1]) + 1, threads=self.threads
-            )
+            yield render_samples(self.bank, samples, self.config, next_index=int(index[-1]) + 1, threads=self.threads)
 
 
 def window(
@@ -284,4 +280,3 @@ def _to_float(frames: NDArray[np.uint8], config: StreamConfig) -> torch.Tensor:
     mean, std = config.mean or 0.0, config.std or 1.0
     video = torch.from_numpy(frames).to(torch.float32).mul_(1 / (255 * std)).sub_(mean / std)
     return video[:, None].expand(-1, config.channels, -1, -1, -1)
-

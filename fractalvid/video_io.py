@@ -41,7 +41,9 @@ def write_video(
     handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".part")
     os.close(handle)
     try:
-        _encode(temporary, clip, fps, codec, {"crf": str(crf), "preset": preset} if codec != "mpeg4" else {"qscale": "2"})
+        _encode(
+            temporary, clip, fps, codec, {"crf": str(crf), "preset": preset} if codec != "mpeg4" else {"qscale": "2"}
+        )
         size = os.path.getsize(temporary)
         os.chmod(temporary, 0o644)
         os.replace(temporary, target)

@@ -154,7 +154,9 @@ def _white(
 ) -> NDArray[np.float32]:
     """Median over native times of the density below which 95 % of the points lie (B,)."""
     repeated = np.repeat(box, MAX_FRAMES, axis=0)
-    dense = white_density(points.reshape(-1, ORBIT_POINTS, 2), repeated, threads=threads).reshape(len(points), MAX_FRAMES)
+    dense = white_density(points.reshape(-1, ORBIT_POINTS, 2), repeated, threads=threads).reshape(
+        len(points), MAX_FRAMES
+    )
     real = np.arange(MAX_FRAMES) < bank.native_frames[instances.class_id][:, None]
     return np.nanmedian(np.where(real, dense, np.nan), axis=1).astype(np.float32)
 

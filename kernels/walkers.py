@@ -23,7 +23,6 @@ MAX_COLUMNS = 512
 _START, _OFFSETS, _SHARES, _SCATTERING, _RESTART = U32(1), U32(2), U32(3), U32(4), U32(5)
 
 
-
 def _scatterings() -> NDArray[np.uint32]:
     """For every power of two c up to MAX_COLUMNS, a fixed permutation of 0..c-1 at entries c..2c-1."""
     words = philox4x32([0x5CA7, 0x7E12], np.arange(MAX_COLUMNS * 8).reshape(-1, 4))[:, 0]

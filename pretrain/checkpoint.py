@@ -115,9 +115,7 @@ def load_card(path: Path) -> Card:
     try:
         described = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(
-            f"can't read the card {file} that belongs to the weights: {error.strerror}"
-        ) from error
+        raise UserError(f"can't read the card {file} that belongs to the weights: {error.strerror}") from error
     except ValueError as error:
         raise UserError(f"the card {file} is damaged: it is not JSON ({error})") from error
     if not isinstance(described, dict) or described.pop("format", None) != WEIGHTS_FORMAT:
@@ -143,9 +141,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load_file(file)
     except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise UserError(
-            f"the weights {file} can't be read: truncated, or no safetensors file ({error})"
-        ) from error
+        raise UserError(f"the weights {file} can't be read: truncated, or no safetensors file ({error})") from error
 
 
 def load_backbone(model: nn.Module, path: Path, *, head: str = "fc") -> LoadReport:
@@ -164,9 +160,7 @@ def load_backbone(model: nn.Module, path: Path, *, head: str = "fc") -> LoadRepo
     return load_backbone_state(model, load_tensors(path), head=head, source=source)
 
 
-def load_backbone_state(
-    model: nn.Module, state: Mapping[str, Tensor], *, head: str = "fc", source: str
-) -> LoadReport:
+def load_backbone_state(model: nn.Module, state: Mapping[str, Tensor], *, head: str = "fc", source: str) -> LoadReport:
     """Load everything but the head from a state dict (torchvision's Kinetics weights, for example).
 
     Args:
@@ -249,7 +243,5 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != CHECKPOINT_FORMAT:
         raise UserError(f"{path} is not a checkpoint of this program; {advice}")
     if content.get("version") != VERSION:
-        raise UserError(
-            f"the checkpoint {path} has version {content.get('version')}, not {VERSION}; {advice}"
-        )
+        raise UserError(f"the checkpoint {path} has version {content.get('version')}, not {VERSION}; {advice}")
     return content

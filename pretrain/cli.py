@@ -69,9 +69,7 @@ def _before_options(argv: list[str]) -> PretrainConfig:
     if known.recipe:
         return load_recipe(known.recipe, PretrainConfig())
     if known.resume and known.out:
-        return override(
-            PretrainConfig(), read_config(Path(known.out), PROGRAM), where=f"{known.out}/config.json"
-        )
+        return override(PretrainConfig(), read_config(Path(known.out), PROGRAM), where=f"{known.out}/config.json")
     return PretrainConfig()
 
 

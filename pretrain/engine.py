@@ -78,9 +78,7 @@ class EngineConfig:
             if value is not None and value < 1:
                 raise UserError(f"{name.replace('_', '-')} is {value}; it must be at least 1")
         if self.val_every < 0 or not self.grad_clip >= 0:
-            raise UserError(
-                f"val-every ({self.val_every}) and grad-clip ({self.grad_clip}) can't be negative"
-            )
+            raise UserError(f"val-every ({self.val_every}) and grad-clip ({self.grad_clip}) can't be negative")
         if not 0 <= self.label_smoothing < 1:
             raise UserError(f"label-smoothing is {self.label_smoothing}; it must be at least 0 and below 1")
         if not 0 <= self.max_bad_share <= 1:
@@ -204,9 +202,7 @@ class _Run:
         finally:
             self.bar.close()
             self.log.close()
-        return TrainResult(
-            self.step, self.log.rows, self._last_validation(), self.budget.seconds, self.skipped
-        )
+        return TrainResult(self.step, self.log.rows, self._last_validation(), self.budget.seconds, self.skipped)
 
     def _loop(self, batches: Prefetcher, stop: StopRequest) -> None:
         freezing.set_train_mode(self.update.model)
@@ -255,9 +251,7 @@ class _Run:
 
     def _skip(self) -> None:
         self.skipped += 1
-        self.bar.say(
-            f"step {self.step} skipped: its loss or gradients were not finite ({self.skipped} so far)"
-        )
+        self.bar.say(f"step {self.step} skipped: its loss or gradients were not finite ({self.skipped} so far)")
         counted = max(self.step, min(FEW_STEPS, self.budget.total or FEW_STEPS))
         if self.skipped > self.config.max_bad_share * counted:
             raise UserError(
@@ -338,9 +332,7 @@ def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(
-            f"can't make the folder {out}: {error.strerror}; choose another with --out"
-        ) from error
+        raise UserError(f"can't make the folder {out}: {error.strerror}; choose another with --out") from error
 
 
 @contextmanager

@@ -157,9 +157,7 @@ def _validation(bank: ClassBank, config: PretrainConfig) -> Validate | None:
 
 
 def _opening(config: PretrainConfig, out: Path, *, go_on: bool) -> str:
-    clip = (
-        f"{config.stream.clip_len} x {config.stream.size} x {config.stream.size}, {config.batch_size} a step"
-    )
+    clip = f"{config.stream.clip_len} x {config.stream.size} x {config.stream.size}, {config.batch_size} a step"
     verb = "going on with" if go_on else "pre-training"
     return f"{verb} {config.arch} on {config.classes} classes, clips {clip}, in {out}"
 

@@ -102,9 +102,7 @@ def _r3d_10(num_classes: int) -> nn.Module:
 
 ARCHITECTURES: dict[str, Architecture] = {
     "r3d_18": Architecture(_r3d_18, "fc", "torchvision's R3D-18, 33.2 M parameters and the head"),
-    "r3d_10": Architecture(
-        _r3d_10, "fc", "R3D-10 of width 32, 3.6 M parameters and the head: trains on a CPU"
-    ),
+    "r3d_10": Architecture(_r3d_10, "fc", "R3D-10 of width 32, 3.6 M parameters and the head: trains on a CPU"),
 }
 
 

@@ -75,9 +75,7 @@ def warmup_steps(config: OptimConfig, total: int) -> int:
     return round(config.warmup * total)
 
 
-def param_groups(
-    model: nn.Module, trainable: Collection[nn.Parameter], weight_decay: float
-) -> list[dict[str, Any]]:
+def param_groups(model: nn.Module, trainable: Collection[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
     """The trainable parameters of `model` in two groups: those that decay, and those that never do.
 
     Parameters of one dimension (norms, biases) are not decayed. The order is the model's, so that a saved

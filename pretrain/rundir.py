@@ -12,9 +12,7 @@ from pretrain.configs import differences
 CONFIG = "config.json"
 
 
-def prepare_run(
-    out: Path, *, program: str, config: dict[str, Any], resume: bool, free: Collection[str] = ()
-) -> None:
+def prepare_run(out: Path, *, program: str, config: dict[str, Any], resume: bool, free: Collection[str] = ()) -> None:
     """Make `out` the folder of a run, with its `config.json`; or make sure that it is that run already.
 
     Args:
@@ -43,9 +41,7 @@ def prepare_run(
             raise UserError(f"{out} holds something else; choose a new or empty folder for --out")
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(
-            f"can't make the folder {out}: {error.strerror}; choose another with --out"
-        ) from error
+        raise UserError(f"can't make the folder {out}: {error.strerror}; choose another with --out") from error
     write_text(out / CONFIG, json.dumps({"program": program, "config": config}, indent=2) + "\n")
 
 

@@ -77,9 +77,7 @@ class Update:
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)
         measured = {"loss": loss.detach(), "grad_norm": norm, **_accuracy(output, batch)}
         # One transfer a step: on a GPU every .item() waits for all that was launched.
-        values = dict(
-            zip(measured, torch.stack([v.float() for v in measured.values()]).tolist(), strict=True)
-        )
+        values = dict(zip(measured, torch.stack([v.float() for v in measured.values()]).tolist(), strict=True))
         finite = abs(values["loss"]) < float("inf") and values["grad_norm"] < float("inf")  # False for NaN
         if finite:
             self.scaler.step(self.optimizer)

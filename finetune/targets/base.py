@@ -112,9 +112,7 @@ def video_names(folder: Path) -> list[str]:
 
 def subfolders(folder: Path) -> list[str]:
     """Names of the folders in a folder that are not hidden, sorted."""
-    return sorted(
-        entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")
-    )
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
 
 
 def require_folder(root: Path, expected: str) -> None:
@@ -136,6 +134,4 @@ def check_same_case(classes: Sequence[str], folders: Sequence[str], where: Path)
     for name in classes:
         if name not in folders and name.casefold() in folded:
             other = folded[name.casefold()]
-            raise UserError(
-                f"class {name!r}: the folder in {where} is called {other!r}; rename it to {name!r}"
-            )
+            raise UserError(f"class {name!r}: the folder in {where} is called {other!r}; rename it to {name!r}")

@@ -54,18 +54,14 @@ def _camera(rng: np.random.Generator, frames: int, size: int) -> Floats:
     cosine, sine = np.exp(zoom) * np.cos(roll), np.exp(zoom) * np.sin(roll)
     half = size / 2
     rows = [cosine, -sine, half + x - cosine * half + sine * half]
-    return np.stack([*rows, sine, cosine, half + y - sine * half - cosine * half], axis=1).reshape(
-        frames, 2, 3
-    )
+    return np.stack([*rows, sine, cosine, half + y - sine * half - cosine * half], axis=1).reshape(frames, 2, 3)
 
 
 def _background(rng: np.random.Generator, size: int, horizon: float) -> Floats:
     """Wall, floor, blotches, stripes, boxes: (2 size, 2 size, 3) in [0, 255], the view in the middle."""
     wide = 2 * size
     grid = rng.uniform(0, 255, (int(rng.integers(3, 14)),) * 2 + (3,)).astype(np.uint8)
-    blotches = np.asarray(
-        Image.fromarray(grid).resize((wide, wide), Image.Resampling.BICUBIC), dtype=np.float64
-    )
+    blotches = np.asarray(Image.fromarray(grid).resize((wide, wide), Image.Resampling.BICUBIC), dtype=np.float64)
     row, column = np.mgrid[0:wide, 0:wide]
     angle, period = rng.uniform(0, np.pi), rng.uniform(0.08, 0.4) * size
     stripes = np.sin(2 * np.pi * (row * np.sin(angle) + column * np.cos(angle)) / period)
@@ -136,9 +132,7 @@ def _act(action: str, rng: np.random.Generator, frames: int) -> Floats:
     return joints
 
 
-def draw_clip(
-    action: str, rng: np.random.Generator, *, size: int = 72, frames: int = 16
-) -> NDArray[np.uint8]:
+def draw_clip(action: str, rng: np.random.Generator, *, size: int = 72, frames: int = 16) -> NDArray[np.uint8]:
     """Draw one clip of an action.
 
     Args:
@@ -164,9 +158,7 @@ def draw_clip(
     return np.clip(video, 0, 255).astype(np.uint8)
 
 
-def _figure(
-    video: NDArray[np.float32], flat: Floats, depth: Floats, scale: float, rng: np.random.Generator
-) -> None:
+def _figure(video: NDArray[np.float32], flat: Floats, depth: Floats, scale: float, rng: np.random.Generator) -> None:
     """Paint the figure into every frame, in place: joints (T, 18, 2) in pixels, their depths (T, 18)."""
     first, second, radius, tint = (np.array(column) for column in zip(*CAPSULES, strict=True))
     ends = np.stack([flat[:, first], flat[:, second]], axis=2)
@@ -215,9 +207,7 @@ def render_actions(
         out.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     except OSError as error:
-        raise UserError(
-            f"cannot write the demo clips to {out}: {error.strerror}; choose another folder"
-        ) from error
+        raise UserError(f"cannot write the demo clips to {out}: {error.strerror}; choose another folder") from error
     try:
         for side, action, _ in jobs:
             (work / side / action).mkdir(parents=True, exist_ok=True)
@@ -225,9 +215,7 @@ def render_actions(
             for done, _ in enumerate(pool.map(lambda job: _write(work, config, *job), jobs), 1):
                 if progress is not None:
                     progress(done, len(jobs))
-        (work / _MANIFEST).write_text(
-            json.dumps({"classes": list(ACTIONS), **asdict(config)}, indent=1) + "\n"
-        )
+        (work / _MANIFEST).write_text(json.dumps({"classes": list(ACTIONS), **asdict(config)}, indent=1) + "\n")
         work.chmod(0o755)  # mkdtemp keeps its folders to their maker
         _move(work, out, config)
     finally:

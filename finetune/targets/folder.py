@@ -80,9 +80,7 @@ class Folder:
             if name not in classes:
                 near = nearest(name, classes)
                 hint = f" (nearest: {near!r})" if near else ""
-                raise UserError(
-                    f"test class {name!r} in {root / 'test'} has no folder in {root / 'train'}{hint}"
-                )
+                raise UserError(f"test class {name!r} in {root / 'test'} has no folder in {root / 'train'}{hint}")
         for name in classes:
             if not video_names(root / "train" / name):
                 raise UserError(f"class folder {root / 'train' / name} holds no video: fill or remove it")
@@ -128,9 +126,7 @@ class Folder:
             if needed not in columns:
                 near = nearest(needed, columns)
                 hint = f"; did you mean {near!r}?" if near else ""
-                raise UserError(
-                    f"{self.table} has no column {needed!r}: its columns are {some(columns, 12)}{hint}"
-                )
+                raise UserError(f"{self.table} has no column {needed!r}: its columns are {some(columns, 12)}{hint}")
         try:
             for line in reader:
                 yield (
@@ -177,9 +173,7 @@ def _check_labels(entries: list[Entry], table: Path) -> None:
     for label in trained + sorted({entry.label for entry in entries} - set(trained)):
         other = first.setdefault(label.casefold(), label)
         if other != label:
-            raise UserError(
-                f"{table}: the labels {other!r} and {label!r} differ only in upper and lower case"
-            )
+            raise UserError(f"{table}: the labels {other!r} and {label!r} differ only in upper and lower case")
         if label not in trained:
             near = nearest(label, trained)
             hint = f" (nearest: {near!r})" if near else ""

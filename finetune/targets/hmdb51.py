@@ -114,14 +114,10 @@ class Hmdb51:
             raise UserError(f"{root} is not HMDB51: expected {_EXPECTED}, found {found_in(root)}")
         unlisted = [name for name in folders if name not in lists and video_names(root / name)]
         if unlisted:
-            raise UserError(
-                f"no split file *_test_split{split}.txt for the class folder(s) {some(unlisted)} in {root}"
-            )
+            raise UserError(f"no split file *_test_split{split}.txt for the class folder(s) {some(unlisted)} in {root}")
         rows = []
         for label, (name, file) in enumerate(lists.items()):
             sides = read_list(file)
             files = match_names(sides, video_names(root / name) if name in folders else ())
-            rows += [
-                Row(f"{name}/{files.get(video, video)}", label, side) for video, side in sides.items() if side
-            ]
+            rows += [Row(f"{name}/{files.get(video, video)}", label, side) for video, side in sides.items() if side]
         return rows

@@ -37,15 +37,11 @@ def write_avi(path: Path, frames: Bytes) -> None:
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         for image in frames:
-            container.mux(
-                stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"))
-            )
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
         container.mux(stream.encode())
 
 
-def folder_set(
-    root: Path, *, classes: Sequence[str] = ("dark", "light"), train: int = 4, test: int = 2
-) -> Path:
+def folder_set(root: Path, *, classes: Sequence[str] = ("dark", "light"), train: int = 4, test: int = 2) -> Path:
     """`train/<class>/*` and `test/<class>/*`; classes differ in brightness."""
     for number, name in enumerate(classes):
         for side, count in (("train", train), ("test", test)):

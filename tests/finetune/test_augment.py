@@ -96,17 +96,13 @@ def test_the_plain_crop_is_the_frame_and_a_flip_mirrors_it() -> None:
     clip = frames(np.random.default_rng(0), 5, 8, 8, 3)
     chosen = np.array([0, 2, 4])
     assert torch.equal(crop(clip, chosen, identity(), 0, 8), torch.from_numpy(clip[::2].copy()))
-    assert torch.equal(
-        crop(clip, chosen, identity(flip=1), 0, 8), torch.from_numpy(clip[::2, :, ::-1].copy())
-    )
+    assert torch.equal(crop(clip, chosen, identity(flip=1), 0, 8), torch.from_numpy(clip[::2, :, ::-1].copy()))
 
 
 def test_crop_resizes_the_region_that_was_drawn() -> None:
     clip = np.zeros((2, 40, 60, 3), np.uint8)
     clip[:, :, 30:] = 200
-    right = crop(
-        clip, np.arange(2), identity(area=0.25, ratio=1.5, left=0.999), 0, 10
-    )  # 20 x 30 pixels at the right
+    right = crop(clip, np.arange(2), identity(area=0.25, ratio=1.5, left=0.999), 0, 10)  # 20 x 30 pixels at the right
     assert right.shape == (2, 10, 10, 3)
     assert (right == 200).all()
 
@@ -127,9 +123,9 @@ def test_no_colour_change_is_the_identity_and_the_rest_normalisation() -> None:
     video = torch.from_numpy(frames(np.random.default_rng(0), 2, 3, 4, 5, 3))
     mean, std = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
     drawn = Augmentation(**{name: np.repeat(value, 2) for name, value in vars(identity()).items()})
-    expected = (video.permute(0, 4, 1, 2, 3) / 255 - torch.tensor(mean).view(3, 1, 1, 1)) / torch.tensor(
-        std
-    ).view(3, 1, 1, 1)
+    expected = (video.permute(0, 4, 1, 2, 3) / 255 - torch.tensor(mean).view(3, 1, 1, 1)) / torch.tensor(std).view(
+        3, 1, 1, 1
+    )
     torch.testing.assert_close(to_network(video, mean, std), expected)
     torch.testing.assert_close(to_network(video, mean, std, drawn), expected, atol=1e-5, rtol=0)
 

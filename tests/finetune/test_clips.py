@@ -76,15 +76,11 @@ CONFIG = SourceConfig(4, 2, 16, (0.4, 0.4, 0.4), (0.2, 0.2, 0.2))
 ROWS = [Row(f"v{k}", k % 3, "train") for k in range(7)]
 
 
-def source(
-    batch_size: int = 4, threads: int = 2, seed: int = 5, augment: AugmentConfig | None = None
-) -> TrainSource:
+def source(batch_size: int = 4, threads: int = 2, seed: int = 5, augment: AugmentConfig | None = None) -> TrainSource:
     rng = np.random.default_rng(0)
     videos = {row.path: rng.integers(0, 256, (3 + 4 * k, 20, 26, 3), np.uint8) for k, row in enumerate(ROWS)}
     config = SourceConfig(4, 2, 16, CONFIG.mean, CONFIG.std, augment or AugmentConfig())
-    return TrainSource(
-        ROWS, ArrayStore(videos), batch_size=batch_size, config=config, seed=seed, threads=threads
-    )
+    return TrainSource(ROWS, ArrayStore(videos), batch_size=batch_size, config=config, seed=seed, threads=threads)
 
 
 def take(stream: TrainSource, batches: int) -> list[ClipBatch]:
@@ -148,8 +144,6 @@ def test_the_same_crop_is_held_over_all_frames() -> None:
 
 
 def test_an_error_in_a_thread_reaches_the_reader() -> None:
-    stream = TrainSource(
-        [Row("absent", 0, "train")], ArrayStore({}), batch_size=2, config=CONFIG, seed=0, threads=2
-    )
+    stream = TrainSource([Row("absent", 0, "train")], ArrayStore({}), batch_size=2, config=CONFIG, seed=0, threads=2)
     with pytest.raises(KeyError):
         next(iter(stream))

@@ -174,9 +174,7 @@ def test_hmdb51_with_missing_and_broken_videos(tmp_path: Path, capsys: pytest.Ca
 
 def folds_table(data: Path, path: Path) -> Path:
     videos = sorted(file for file in data.rglob("*.mp4"))
-    lines = [
-        f"{file.relative_to(data).as_posix()},{file.parent.name},{k % 3}" for k, file in enumerate(videos)
-    ]
+    lines = [f"{file.relative_to(data).as_posix()},{file.parent.name},{k % 3}" for k, file in enumerate(videos)]
     path.write_text("\n".join(["path,label,fold3", *lines]) + "\n")
     return path
 

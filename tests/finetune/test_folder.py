@@ -88,9 +88,7 @@ def test_a_table_with_folds(tmp_path: Path) -> None:
 
 
 def test_numeric_labels_are_in_the_order_of_numbers(tmp_path: Path) -> None:
-    lines = "".join(
-        f"{k}.mp4,{k},{side}\n{k}{side}.mp4,{k},{side}\n" for k in (10, 9, 2) for side in ("train",)
-    )
+    lines = "".join(f"{k}.mp4,{k},{side}\n{k}{side}.mp4,{k},{side}\n" for k in (10, 9, 2) for side in ("train",))
     path = table(tmp_path / "t.csv", f"path,label,split\n{lines}x.mp4,2,test\n")
     assert Folder(path).classes(tmp_path, "") == ("2", "9", "10")
 

@@ -10,8 +10,7 @@ from tests.finetune.helpers import hmdb_set
 
 # As distributed: a trailing space on each line; the last one with CRLF ends.
 LISTS = {
-    "clap": "#20_Rhythm_clap_0.avi 1 \n#20_Rhythm_clap_1.avi 2 \n"
-    "(Rad) & more_clap_0.avi 0 \nplain_clap.avi 1 \n",
+    "clap": "#20_Rhythm_clap_0.avi 1 \n#20_Rhythm_clap_1.avi 2 \n(Rad) & more_clap_0.avi 0 \nplain_clap.avi 1 \n",
     "wave": "Grüße_[NEW]!!_wave.avi 1 \r\na b  c_wave.avi 2 \r\n\r\n",
 }
 FILES = {

@@ -77,9 +77,7 @@ def test_a_second_index_decodes_only_what_changed(tmp_path: Path, monkeypatch: p
     assert decoded == ["b.mp4", "c.mp4"]
 
 
-@pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"version": 99}', '{"version": 1, "videos": {"a.mp4": [1]}}']
-)
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 99}', '{"version": 1, "videos": {"a.mp4": [1]}}'])
 def test_a_damaged_cache_is_only_a_lost_cache(tmp_path: Path, content: str) -> None:
     root, cache = tmp_path / "data", tmp_path / "cache"
     put(root / "a.mp4", 3)
@@ -90,9 +88,7 @@ def test_a_damaged_cache_is_only_a_lost_cache(tmp_path: Path, content: str) -> N
     assert json.loads(store.read_text())["videos"]["a.mp4"][2] == 3
 
 
-def test_a_cache_that_cannot_be_written_is_no_obstacle(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(tmp_path / "a.mp4", 3)
     (tmp_path / "cache").write_text("a file, not a folder")
     assert index(tmp_path, "a.mp4", cache=tmp_path / "cache").frames == {"a.mp4": 3}
@@ -115,9 +111,7 @@ def test_rows_know_their_length_and_broken_ones_are_left_out(tmp_path: Path) -> 
         Row("a", 1, "test", 10, 12),
         Row("c", 1, "test"),
     )
-    kept = keep_decodable(
-        Listing(("x", "y"), rows), ClipIndex({"a": 10, "b": 8}, {"c": "no video"}), tmp_path
-    )
+    kept = keep_decodable(Listing(("x", "y"), rows), ClipIndex({"a": 10, "b": 8}, {"c": "no video"}), tmp_path)
     assert kept.rows == rows[:4]
     assert kept.lengths("train") == (10, 4)
     assert kept.lengths("test") == (3, 2)

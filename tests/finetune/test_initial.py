@@ -14,9 +14,7 @@ from pretrain.checkpoint import Card, save_weights
 from pretrain.models import build_model
 
 
-def weights(
-    folder: Path, *, model: str = "r3d_10", seed: int = 1, mean: tuple[float, ...] | None = None
-) -> Path:
+def weights(folder: Path, *, model: str = "r3d_10", seed: int = 1, mean: tuple[float, ...] | None = None) -> Path:
     folder.mkdir(parents=True)
     card = Card(model, 5, 6, 24, 2, mean, mean, seed, 1)
     save_weights(folder / "weights.safetensors", build_model(model, 5, seed=seed), card)

@@ -15,9 +15,7 @@ from finetune.targets.folder import Folder
 from finetune.targets.hmdb51 import Hmdb51, read_list
 
 ROOT = Path(os.environ.get("FRACTALVID_TEST_DATA", "/nonexistent"))
-pytestmark = pytest.mark.skipif(
-    not ROOT.is_dir(), reason="FRACTALVID_TEST_DATA names no folder of real clips"
-)
+pytestmark = pytest.mark.skipif(not ROOT.is_dir(), reason="FRACTALVID_TEST_DATA names no folder of real clips")
 
 
 def test_the_official_lists_are_read_as_published() -> None:
@@ -41,10 +39,7 @@ def test_the_subset_matches_split_1() -> None:
     assert len(listing.missing) == 5100 - 665 - 257
     listed = {row.path for row in listing.rows}
     unmatched = [
-        f"{c}/{name}"
-        for c in listing.classes
-        for name in video_names(root / c)
-        if f"{c}/{name}" not in listed
+        f"{c}/{name}" for c in listing.classes for name in video_names(root / c) if f"{c}/{name}" not in listed
     ]
     assert len(unmatched) == 6
     exact = {f"{c}/{name}" for c, path in target.list_files(root, "1").items() for name in read_list(path)}
@@ -54,10 +49,7 @@ def test_the_subset_matches_split_1() -> None:
 def test_folds_share_no_video() -> None:
     target = Folder(ROOT / "hmdb51_subset.csv", fold_column="fold3")
     tested = [
-        {
-            row.path
-            for row in list_videos(target, ROOT / "hmdb51_subset", fold, allow_missing=False).side("test")
-        }
+        {row.path for row in list_videos(target, ROOT / "hmdb51_subset", fold, allow_missing=False).side("test")}
         for fold in "012"
     ]
     assert sum(map(len, tested)) == len(set.union(*tested)) == 928
@@ -78,9 +70,7 @@ def test_the_subset_decodes_as_its_table_says() -> None:
     root = ROOT / "hmdb51_subset"
     rows = [row for row in Folder(ROOT / "hmdb51_subset.csv", fold_column="fold3").index(root, "0")]
     few = [row for row in rows if row.path.startswith(("clap/", "pour/"))]
-    index = build_index(
-        root, [row.path for row in few], cache_dir=None, threads=2, max_broken=0.0, progress=False
-    )
+    index = build_index(root, [row.path for row in few], cache_dir=None, threads=2, max_broken=0.0, progress=False)
     with (ROOT / "hmdb51_subset.csv").open(newline="") as file:
         expected = {line["path"]: int(line["frames"]) for line in csv.DictReader(file)}
     assert index.frames == {row.path: expected[row.path] for row in few}

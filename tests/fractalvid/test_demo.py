@@ -95,9 +95,7 @@ def test_impossible_numbers_are_refused_before_anything_is_made(
 
 
 @pytest.mark.parametrize("finished", [None, True])
-def test_a_folder_with_something_else_or_a_finished_demo_is_left_alone(
-    tmp_path: Path, finished: bool | None
-) -> None:
+def test_a_folder_with_something_else_or_a_finished_demo_is_left_alone(tmp_path: Path, finished: bool | None) -> None:
     if finished:
         (tmp_path / "demo.json").write_text(json.dumps({"program": "fractalvid demo", "finished": True}))
     (tmp_path / "report.html").write_text("mine")
@@ -117,9 +115,7 @@ def test_a_failing_command_is_named_and_a_second_run_starts_over(
     monkeypatch.setattr(demo, "run_logged", fail)
     config = DemoConfig(out=tmp_path / "demo")
     for _ in range(2):
-        with pytest.raises(
-            UserError, match=r"step 1 of 5.*`fractalvid classes`.*disk is full.*1-fractalvid.log"
-        ):
+        with pytest.raises(UserError, match=r"step 1 of 5.*`fractalvid classes`.*disk is full.*1-fractalvid.log"):
             run_demo(config)
     assert not (tmp_path / "demo" / "report.html").exists()
 

@@ -88,9 +88,7 @@ def test_a_page_of_many_noisy_clips_stays_within_its_limit() -> None:
     assert len(images_of(tight)) == 5
 
 
-@pytest.mark.parametrize(
-    "frames", [np.zeros((2, 8, 8)), np.zeros((8, 8), np.uint8), np.zeros((0, 8, 8), np.uint8)]
-)
+@pytest.mark.parametrize("frames", [np.zeros((2, 8, 8)), np.zeros((8, 8), np.uint8), np.zeros((0, 8, 8), np.uint8)])
 def test_what_is_no_video_is_refused(frames: np.ndarray) -> None:
     with pytest.raises(ValueError, match="clip"):
         Clip("clip", frames)

@@ -20,9 +20,7 @@ def system(num_maps: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def view(size: tuple[int, int], reach: float = 4.0) -> np.ndarray:
     """Projection of [-reach, reach]² to a frame of that size."""
     height, width = size
-    return np.array(
-        [[width / (2 * reach), 0, width / 2], [0, height / (2 * reach), height / 2], [0, 0, 1]], np.float32
-    )
+    return np.array([[width / (2 * reach), 0, width / 2], [0, height / (2 * reach), height / 2], [0, 0, 1]], np.float32)
 
 
 @pytest.fixture

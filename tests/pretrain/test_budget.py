@@ -64,9 +64,7 @@ def test_state_of_unfinished_timing_goes_on() -> None:
     assert second.total == whole.total is not None
 
 
-@pytest.mark.parametrize(
-    ("steps", "hours"), [(None, None), (5, 1.0), (0, None), (None, 0.0), (None, float("inf"))]
-)
+@pytest.mark.parametrize(("steps", "hours"), [(None, None), (5, 1.0), (0, None), (None, 0.0), (None, float("inf"))])
 def test_impossible_budgets_are_refused(steps: int | None, hours: float | None) -> None:
     with pytest.raises(UserError):
         Budget(steps, hours)

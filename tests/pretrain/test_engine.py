@@ -27,9 +27,7 @@ def untimed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def test_overfits_one_batch(tmp_path: Path) -> None:
     model = tiny()
     model.dropout.p = 0.0
-    result = fit(
-        tmp_path, model, Coloured(fixed=True), steps=80, optim=OptimConfig(lr=0.3), label_smoothing=0.0
-    )
+    result = fit(tmp_path, model, Coloured(fixed=True), steps=80, optim=OptimConfig(lr=0.3), label_smoothing=0.0)
     last = [row for row in result.history if row["kind"] == "train"][-1]
     assert last["accuracy"] == 1.0
     assert last["loss"] < 0.1
@@ -106,9 +104,7 @@ def test_ctrl_c_saves_and_a_resumed_run_equals_an_uninterrupted_one(
     theirs = torch.load(tmp_path / "whole" / CHECKPOINT, weights_only=True)
     for name in ("step", "next_index", "skipped", "meter"):
         assert ours[name] == theirs[name], name
-    for mine, other in zip(
-        ours["optimizer"]["state"].values(), theirs["optimizer"]["state"].values(), strict=True
-    ):
+    for mine, other in zip(ours["optimizer"]["state"].values(), theirs["optimizer"]["state"].values(), strict=True):
         assert all(torch.equal(mine[k], other[k]) for k in mine)
     assert torch.equal(ours["rng"], theirs["rng"])
 
@@ -189,9 +185,7 @@ def test_skipped_steps_leave_no_trace(tmp_path: Path) -> None:
     model.dropout.p = reference.dropout.p = 0.0
     # Without momentum's memory a skipped step and no step at all are the same, at the same learning rate.
     optim = OptimConfig(optimizer="sgd", lr=0.1, final_lr=0.1, warmup=0.0, momentum=0.0)
-    result = fit(
-        tmp_path / "a", model, Coloured(broken=frozenset({4})), steps=6, optim=optim, max_bad_share=0.5
-    )
+    result = fit(tmp_path / "a", model, Coloured(broken=frozenset({4})), steps=6, optim=optim, max_bad_share=0.5)
     assert result.skipped == 1
     assert result.steps == 6
     assert all(torch.isfinite(v).all() for v in model.state_dict().values())
@@ -298,10 +292,7 @@ def test_gradients_are_clipped(tmp_path: Path) -> None:
     for model, clip in zip(models, (1e-3, 0.0), strict=True):
         fit(tmp_path / str(clip), model, steps=2, optim=optim, grad_clip=clip)
     moved = [
-        sum(
-            float((a - b).detach().square().sum())
-            for a, b in zip(m.parameters(), start.parameters(), strict=True)
-        )
+        sum(float((a - b).detach().square().sum()) for a, b in zip(m.parameters(), start.parameters(), strict=True))
         ** 0.5
         for m in models
     ]
@@ -339,9 +330,7 @@ def test_tensorboard_files_are_written(tmp_path: Path) -> None:
         {"torch_threads": 0},
     ],
 )
-def test_impossible_settings_are_refused_before_anything_is_written(
-    tmp_path: Path, bad: dict[str, Any]
-) -> None:
+def test_impossible_settings_are_refused_before_anything_is_written(tmp_path: Path, bad: dict[str, Any]) -> None:
     with pytest.raises(UserError):
         fit(tmp_path / "run", **bad)
     assert not (tmp_path / "run").exists()

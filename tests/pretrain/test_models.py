@@ -17,9 +17,7 @@ def test_logits_of_small_and_odd_clips(name: str) -> None:
 def test_r3d_18_is_torchvisions() -> None:
     ours, theirs = build_model("r3d_18", 400, seed=0), r3d_18(weights=None)
     assert type(ours) is type(theirs)
-    assert {k: v.shape for k, v in ours.state_dict().items()} == {
-        k: v.shape for k, v in theirs.state_dict().items()
-    }
+    assert {k: v.shape for k, v in ours.state_dict().items()} == {k: v.shape for k, v in theirs.state_dict().items()}
 
 
 def test_r3d_10_names_and_widths() -> None:

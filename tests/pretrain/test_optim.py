@@ -39,11 +39,7 @@ def _network() -> nn.Sequential:
 
 def test_norms_and_biases_do_not_decay() -> None:
     model = _network()
-    decays = {
-        id(p): g["weight_decay"]
-        for g in param_groups(model, list(model.parameters()), 0.3)
-        for p in g["params"]
-    }
+    decays = {id(p): g["weight_decay"] for g in param_groups(model, list(model.parameters()), 0.3) for p in g["params"]}
     assert len(decays) == 6
     for name, parameter in model.named_parameters():
         assert decays[id(parameter)] == (0.3 if name in ("0.weight", "3.weight") else 0.0), name
