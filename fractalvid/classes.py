@@ -46,7 +46,7 @@ class ClassConfig:
         inside: that share.
         attempts: how often an unbounded instance is drawn again before it is damped.
         tail: share of an orbit cut off on each side of the view, per axis and time.
-        margin: widening of the view, as a share of its extent.
+        margin: widening of the view on each side, as a share of its extent.
         equal_scales: keep the aspect of the plane instead of stretching the view to the frame.
     """
 
@@ -183,8 +183,8 @@ class ClassBank:
             raise UserError(
                 f"{path} is not a class bank of fractalvid, or is damaged ({type(error).__name__})"
             ) from None
-        config = ClassConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in header["config"].items()})
-        return cls(int(header["seed"]), config, **_checked(arrays, path))
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in header["config"].items()}
+        return cls(int(header["seed"]), ClassConfig(**values), **_checked(arrays, path))
 
     def maps_at(self, class_ids: ArrayLike, times: ArrayLike) -> NDArray[np.float32]:
         """Affine coefficients of unmutated classes (B,) at times (B, F) in native frames: float32 (B, F, 8, 6)."""
@@ -193,7 +193,7 @@ class ClassBank:
 
         def between(keys: NDArray[np.float64]) -> NDArray[np.float64]:
             first, second = keys[ids, 0][:, None], keys[ids, 1][:, None]
-            return first + s.reshape(*s.shape, *(1,) * (first.ndim - s.ndim)) * (second - first)
+            return np.asarray(first + s.reshape(*s.shape, *(1,) * (first.ndim - s.ndim)) * (second - first))
 
         signs = self.signs[ids][:, None]
         if self.config.interpolation == "decomposed":

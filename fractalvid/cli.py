@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -99,7 +99,7 @@ class PreviewArguments:
     """A bank (classes.npz) or the folder of a generated set."""
     out: Path = Path("preview")
     """Folder for sheet.png and gallery.html."""
-    options: Annotated[PreviewConfig, tyro.conf.arg(name="")] = PreviewConfig()
+    options: Annotated[PreviewConfig, tyro.conf.arg(name="")] = field(default_factory=PreviewConfig)
 
 
 def classes_command(arguments: Sequence[str]) -> None:

@@ -34,7 +34,7 @@ class DemoConfig:
     """Time to spend, about; more makes both trainings longer."""
     seed: int = 0
     """Determines classes, clips, order and initial weights."""
-    classes: int = 200
+    classes: int = 60
     """Fractal classes to pre-train on."""
     seeds: int = 1
     """Fine-tuning runs from each of the two initialisations."""
@@ -97,7 +97,7 @@ def _invent_and_render(runner: "_Runner", config: DemoConfig) -> None:
 
 def _pretrain(runner: "_Runner", config: DemoConfig) -> None:
     seconds = max(5, round(0.45 * (60 * config.minutes - _FIXED_SECONDS)))
-    clip = ("--size", "64", "--clip-len", "8", "--frame-stride", "2", "--points", "20000")
+    clip = ("--batch-size", "16", "--size", "48", "--clip-len", "8", "--frame-stride", "2", "--points", "20000")
     often = ("--log-every", "10", "--val-every", "100", "--val-clips", "200", "--no-tensorboard")
     runner(
         "pre-training on fractal clips",
@@ -119,6 +119,7 @@ def _finetune(runner: "_Runner", config: DemoConfig, seconds_left: float) -> Non
         *("compare", "--target", "demo"),
         *("--init", "scratch", f"fractal={config.out / 'pretrain' / 'weights.safetensors'}"),
         *("--seeds", *seeds, "--epochs", str(epochs), "--warmup-epochs", "1" if epochs > 1 else "0"),
+        *("--lr", "0.002"),  # twice the default: there is time for a few hundred steps only
         *("--eval-every", str(max(1, -(-epochs // 5)))),
         *("--cache-dir", str(config.out / "cache"), "--out", str(config.out / "finetune")),
     )

@@ -134,8 +134,8 @@ def render_report(result: DemoResult) -> str:
             _code([wrapped(part.command) for part in result.parts]),
         ),
         _section("The real thing", "The same two steps on real video:", _code(REAL_THING.splitlines())),
-        "<footer>A few minutes show that every part works and what to expect at first; they are no "
-        "benchmark. Longer pre-training on more classes is what makes the difference on real video.</footer>",
+        "<footer>A few minutes show that every part works; they are no benchmark. For a comparison to rely on, give "
+        "both sides more time and several seeds (--minutes, --seeds).</footer>",
     ]
     return page("fractalvid demo", "\n".join(sections), _STYLE)
 
@@ -166,8 +166,9 @@ def _about(comparison: Mapping[str, Any]) -> str:
         f"{metrics['classes']} actions, {videos['train']} training and {videos['test']} test clips; "
         f"{metrics['model']}, {metrics['epochs']} epochs for each of {runs} seed{'s' * (runs > 1)}; "
         "equal but for the initial weights. "
-        f"Chance is {100 / metrics['classes']:.1f} %; the size of the test set alone makes an accuracy "
-        f"uncertain by about ±\u00a0{error:.1f} points."
+        f"Chance is {100 / metrics['classes']:.1f} %; each accuracy is uncertain by about "
+        f"±\u00a0{error:.1f} points from the size of the test set alone, "
+        "a difference by more, and another seed would move both."
     )
 
 

@@ -16,8 +16,10 @@ STREAM_VERSION = 1
 
 
 class Domain(IntEnum):
-    """What a draw is for. INSTANCE and PIXELS take (instance, class) and the bank's seed; ORDER (round, class), SAMPLE
-    and EMULATE (index low, index high) and the stream's seed.
+    """What a draw is for.
+
+    INSTANCE and PIXELS take (instance, class) and the bank's seed; ORDER takes (round, class), SAMPLE and EMULATE the
+    index (low, high), and the stream's seed.
     """
 
     INSTANCE = 1
@@ -65,7 +67,7 @@ def uniforms(
     return uniform(words(seed, domain, field, a, b, count, attempt=attempt))
 
 
-def integers(uniform_numbers: NDArray[np.float32], low: ArrayLike, high: ArrayLike) -> NDArray[np.int64]:
+def integers(uniform_numbers: NDArray[np.float32], low: int, high: int | NDArray[np.int64]) -> NDArray[np.int64]:
     """Uniform integers in low..high, both included, from uniforms in [0, 1)."""
     span = np.asarray(high, np.int64) - low + 1
     return np.minimum((uniform_numbers.astype(np.float64) * span).astype(np.int64), span - 1) + low

@@ -49,6 +49,7 @@ class ManifestWriter:
     """
 
     def __init__(self, root: Path, rows: list[Row]) -> None:
+        """Open the manifest in `root`."""
         self.root = root
         path = root / "manifest.csv"
         write_text(path, HEADER + "".join(map(_line, rows)))

@@ -37,21 +37,22 @@ def render_clip(
         size: H and W in pixels.
         frames: so many equidistant times of the clip; by default its T native ones.
         points: points a frame.
-        exposure: "density" (see `kernels.tone`) or "max", the reference method's: the clip's largest log count is white.
+        exposure: "density" (see `kernels.tone`) or "max", as in the reference method: the largest count is white.
         threads: at most this many, by default all cores.
     """
     if not (0 <= class_id < len(bank) and 0 <= instance_id < 2**32):
         raise UserError(f"class {class_id}, instance {instance_id}: out of range for a bank of {len(bank)} classes")
     fits = fit_clips(bank, [class_id], [instance_id], threads=threads)
     times = clip_times(bank, class_id, frames)
-    return render_fits(bank, fits, times[None], size=size, points=points, exposure=exposure, threads=threads)[0]
+    clips = render_fits(bank, fits, times[None], size=size, points=points, exposure=exposure, threads=threads)
+    return np.asarray(clips[0])
 
 
 def clip_times(bank: ClassBank, class_id: int, frames: int | None) -> NDArray[np.float64]:
     """The (F,) times in native frames that `frames` asks for; one frame is the middle of the clip."""
     native = int(bank.native_frames[class_id])
     if frames is None:
-        return np.arange(native, dtype=np.float64)
+        return np.arange(native).astype(np.float64)
     if frames < 1:
         raise UserError(f"frames must be at least 1, got {frames}")
     return np.linspace(0, native - 1, frames) if frames > 1 else np.array([(native - 1) / 2])

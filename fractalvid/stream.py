@@ -1,7 +1,7 @@
 """Clips on the fly: whole batches rendered while a network trains, the same for every number of workers."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -55,7 +55,7 @@ class StreamConfig:
     size: int = 112
     points: int = 60_000
     channels: Literal[1, 3] = 3
-    camera: CameraConfig = CameraConfig()
+    camera: CameraConfig = field(default_factory=CameraConfig)
     mean: float | None = None
     std: float | None = None
 
@@ -118,6 +118,7 @@ class FractalStream(IterableDataset[Batch]):
         world_size: int = 1,
         threads: int | None = None,
     ) -> None:
+        """See the class."""
         if batch_size < 1 or (instances is not None and instances < 1):
             raise UserError("batch_size and instances must be at least 1")
         if not 0 <= rank < world_size:
@@ -186,13 +187,8 @@ class FractalStream(IterableDataset[Batch]):
         if self.instances is None:
             return rounds % VALIDATION
         cycle, place = np.divmod(rounds, self.instances)
-        keys = uniforms(
-            self.seed,
-            Domain.ORDER,
-            Field.PERMUTATION_KEY,
-            *np.broadcast_arrays(cycle, class_id),
-            self.instances,
-        )
+        rows, columns = np.broadcast_arrays(cycle, class_id)
+        keys = uniforms(self.seed, Domain.ORDER, Field.PERMUTATION_KEY, rows, columns, self.instances)
         return np.take_along_axis(np.argsort(keys, axis=1, kind="stable"), place[:, None], axis=1)[:, 0]
 
     @staticmethod
@@ -209,11 +205,12 @@ class FractalStream(IterableDataset[Batch]):
 
 
 class ValidationClips:
-    """Held-out instances of the same classes: class j mod K, instance 2³¹ + j div K, central window, no crop, no flip."""
+    """Held-out instances of the same classes: class j mod K, instance 2³¹ + j div K, central window, whole view."""
 
     def __init__(
         self, bank: ClassBank, num_clips: int, batch_size: int, config: StreamConfig, threads: int | None
     ) -> None:
+        """See `FractalStream.validation`."""
         if num_clips < 1 or batch_size < 1:
             raise UserError("num_clips and batch_size must be at least 1")
         self.bank, self.num_clips, self.batch_size = bank, num_clips, batch_size

@@ -94,7 +94,7 @@ def _draw_kind(rng: np.random.Generator) -> str:
 
 @cache
 def spline_matrix(knots: int, at: tuple[float, ...]) -> Floats:
-    """The quadratic spline through equidistant knots on [0, 1], as the matrix (len(at), knots) from values to samples."""
+    """The quadratic spline through equidistant knots on [0, 1]: the matrix (len(at), knots) from values to samples."""
     return np.asarray(make_interp_spline(np.linspace(0, 1, knots), np.eye(knots), k=2)(np.array(at)), np.float64)
 
 

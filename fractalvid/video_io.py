@@ -9,7 +9,7 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange
+from av.video.reformatter import ColorRange, VideoReformatter
 from numpy.typing import NDArray
 
 from fractalvid.errors import UserError
@@ -33,7 +33,7 @@ def write_video(
 ) -> int:
     """Encode uint8 (T, H, W) or (T, H, W, 3) frames; the file appears complete or not at all. Returns its bytes.
 
-    Samples are stored in full range, 4:2:0. Odd sizes are padded by repeating the last row or column, since 4:2:0 has no
+    Samples are stored in full range, 4:2:0. Odd sizes are padded by repeating the last row or column; 4:2:0 has no
     other: reading gives back the even size. Encoding uses one thread, so that its bytes depend on nothing else.
     """
     target = Path(path)
@@ -41,9 +41,11 @@ def write_video(
     handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".part")
     os.close(handle)
     try:
-        _encode(
-            temporary, clip, fps, codec, {"crf": str(crf), "preset": preset} if codec != "mpeg4" else {"qscale": "2"}
-        )
+        options = {"crf": str(crf), "preset": preset} if codec != "mpeg4" else {"qscale": "2"}
+        if codec == "libx264":
+            # x264's macroblock tree reads memory it has not written: the same frames would give other bytes.
+            options["x264-params"] = "mbtree=0"
+        _encode(temporary, clip, fps, codec, options)
         size = os.path.getsize(temporary)
         os.chmod(temporary, 0o644)
         os.replace(temporary, target)
@@ -95,16 +97,17 @@ def _pictures(frames: NDArray[np.uint8]) -> Iterator[av.VideoFrame]:
 def read_video(path: str | Path, *, rgb: bool = True, short_side: int | None = None) -> NDArray[np.uint8]:
     """Decode every frame: uint8 (T, H, W, 3), or (T, H, W) grey where `rgb` is False.
 
-    `short_side` scales the frames so that the shorter side has that many pixels. A file that breaks off gives the frames
+    `short_side` scales frames so that the shorter side has that many pixels. A file that breaks off gives the frames
     that decode; headers are not believed.
 
     Raises:
         VideoError: missing, empty, not a video, or without a single frame that decodes.
     """
     frames = []
+    scaler = VideoReformatter()  # one for the whole file: making one costs more than a small frame
     try:
         for frame in _decoded(path):
-            frames.append(_pixels(frame, rgb, short_side))
+            frames.append(_pixels(scaler, frame, rgb, short_side))
     except (av.FFmpegError, OSError) as error:
         if not frames:
             raise VideoError(f"{path}: no frame decodes ({error.__class__.__name__})") from None
@@ -137,10 +140,11 @@ def _decoded(path: str | Path) -> Iterator[av.VideoFrame]:
         yield from container.decode(stream)
 
 
-def _pixels(frame: av.VideoFrame, rgb: bool, short_side: int | None) -> NDArray[np.uint8]:
+def _pixels(scaler: VideoReformatter, frame: av.VideoFrame, rgb: bool, short_side: int | None) -> NDArray[np.uint8]:
     width, height = frame.width, frame.height
     if short_side is not None and min(width, height) != short_side:
         scale = short_side / min(width, height)
         width, height = round(width * scale), round(height * scale)
-    picture = frame.reformat(width, height, "rgb24" if rgb else "gray", dst_color_range=ColorRange.JPEG)
+    kind = "rgb24" if rgb else "gray"
+    picture = scaler.reformat(frame, width, height, kind, dst_color_range=ColorRange.JPEG)
     return np.asarray(picture.to_ndarray(), np.uint8)

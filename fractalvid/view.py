@@ -16,8 +16,12 @@ from kernels import Jobs, growth, orbit
 from kernels.points import extent, share_within, white_density
 
 ORBIT_POINTS = 1024
+SETTLING = 64
+"""Steps before an orbit is looked at: systems near the threshold of boundedness settle slowly."""
 LINEAR_PART = [0, 1, 3, 4]
 MIN_EXTENT = 1e-3
+MAX_DAMPINGS = 12
+STRONGER = np.float32(0.85)
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,7 @@ def fit_clips(bank: ClassBank, class_id: ArrayLike, instance_id: ArrayLike, *, t
     instances = draw_instances(bank, classes, ids, attempt)
     damping = np.ones_like(rate)
     if len(left):
-        damping[left] = np.minimum(1, np.exp(bank.config.max_rate - rate[left]))
-        jobs, spread = _native_jobs(bank, _select(instances, left), damping[left])
-        points[left] = orbit(jobs, ORBIT_POINTS, threads=threads)[spread]
+        damping[left], points[left] = _damp(bank, _select(instances, left), rate[left], threads)
     box = _boxes(bank, points, threads)
     white = _white(bank, instances, points, box, threads)
     seed = seeds64(words(bank.seed, Domain.PIXELS, Field.PIXEL_SEED, ids, classes, 2))
@@ -96,14 +98,14 @@ def _try(
     config = bank.config
     jobs, spread = _native_jobs(bank, instances, None)
     rate = growth(jobs, threads=threads)[spread]
-    slow = (rate < config.max_rate).all(axis=1)
+    slow = np.asarray((rate < config.max_rate).all(axis=1))
     points = np.empty((len(instances), MAX_FRAMES, ORBIT_POINTS, 2), np.float32)
     if slow.all():
-        points[:] = orbit(jobs, ORBIT_POINTS, threads=threads)[spread]
+        points[:] = orbit(jobs, ORBIT_POINTS, burn_in=SETTLING, threads=threads)[spread]
     elif slow.any():
         rows = np.flatnonzero(slow)
         jobs, spread = _native_jobs(bank, _select(instances, rows), None)
-        points[rows] = orbit(jobs, ORBIT_POINTS, threads=threads)[spread]
+        points[rows] = orbit(jobs, ORBIT_POINTS, burn_in=SETTLING, threads=threads)[spread]
     near = share_within(points[slow].reshape(-1, ORBIT_POINTS, 2), config.radius, threads=threads)
     bounded = slow.copy()
     bounded[slow] = (near.reshape(-1, MAX_FRAMES) >= config.inside).all(axis=1)
@@ -113,6 +115,26 @@ def _try(
 def native_times(bank: ClassBank, class_id: NDArray[np.int64]) -> NDArray[np.int64]:
     """Times 0..T-1 of each class (B,), the last repeated up to MAX_FRAMES: (B, 20)."""
     return np.minimum(np.arange(MAX_FRAMES), bank.native_frames[class_id][:, None] - 1)
+
+
+def _damp(
+    bank: ClassBank, instances: Instances, rate: NDArray[np.float32], threads: int | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Factors (B, 20) that bound unbounded instances, and their orbits then.
+
+    At first just what the rate asks for, min(1, exp(max_rate - rate)); where the orbit still strays, more of it.
+    """
+    config = bank.config
+    damping = np.minimum(1, np.exp(config.max_rate - rate)).astype(np.float32)
+    for _ in range(MAX_DAMPINGS):
+        jobs, spread = _native_jobs(bank, instances, damping)
+        points = orbit(jobs, ORBIT_POINTS, burn_in=SETTLING, threads=threads)[spread]
+        near = share_within(points.reshape(-1, ORBIT_POINTS, 2), config.radius, threads=threads)
+        stray = (growth(jobs, threads=threads)[spread] >= config.max_rate) | (near.reshape(rate.shape) < config.inside)
+        if not stray.any():
+            break
+        damping[stray] *= STRONGER
+    return damping, points
 
 
 def _native_jobs(
@@ -138,7 +160,7 @@ def _boxes(bank: ClassBank, points: NDArray[np.float32], threads: int | None) ->
     ends = extent(points.reshape(-1, ORBIT_POINTS, 2), config.tail, threads=threads).reshape(len(points), MAX_FRAMES, 4)
     ends = np.clip(ends, -10 * config.radius, 10 * config.radius)
     low, high = ends[..., :2].min(axis=1), ends[..., 2:].max(axis=1)
-    size = np.maximum((high - low) * (1 + config.margin), MIN_EXTENT)
+    size = np.maximum((high - low) * (1 + 2 * config.margin), MIN_EXTENT)
     if config.equal_scales:
         size = np.broadcast_to(size.max(axis=1, keepdims=True), size.shape)
     centre = (low + high) / 2

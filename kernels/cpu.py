@@ -17,7 +17,7 @@ FAR = F32(1e5)
 
 
 @inlined
-def _scratch(rows, c, maps, variations):  # type: ignore[no-untyped-def]
+def _scratch(rows, c, maps, variations):
     """Positions (R, C), a row of moved points, and the tables of `refresh`."""
     x = np.empty((rows, c), np.float32)
     y = np.empty((rows, c), np.float32)
@@ -27,13 +27,13 @@ def _scratch(rows, c, maps, variations):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _job(arrays, j):  # type: ignore[no-untyped-def]
+def _job(arrays, j):
     maps, weights, choice, amount, params, variations, projection, seeds, _ = arrays
     return maps[j], weights[j], choice[j], amount[j], params[j], variations, projection[j], seeds[j]
 
 
 @part
-def _tally(slabs, passes, scratch, job, start, points, burn_in, size, histogram, pixel):  # type: ignore[no-untyped-def]
+def _tally(slabs, passes, scratch, job, start, points, burn_in, size, histogram, pixel):
     """Walk one job and count its points; the histogram's last entry takes the discarded ones."""
     x, y, u, v, tables = scratch
     share, block, owner, columns = tables
@@ -67,7 +67,7 @@ def _tally(slabs, passes, scratch, job, start, points, burn_in, size, histogram,
         step += 1
 
 
-def _accumulate(slabs, passes, order, arrays, shape, points, burn_in, counts, outside, discarded):  # type: ignore[no-untyped-def]
+def _accumulate(slabs, passes, order, arrays, shape, points, burn_in, counts, outside, discarded):
     height, width = counts.shape[1:]
     scratch = _scratch(shape[0], shape[1], arrays[0], arrays[5])
     pixel = np.empty(shape[1], np.uint32)
@@ -85,7 +85,7 @@ def _accumulate(slabs, passes, order, arrays, shape, points, burn_in, counts, ou
         outside[j] = points[j] - inside - discarded[j]
 
 
-def _render(slabs, passes, order, arrays, shape, points, burn_in, tone, boxes, out):  # type: ignore[no-untyped-def]
+def _render(slabs, passes, order, arrays, shape, points, burn_in, tone, boxes, out):
     # One box buffer: jobs are toned as they come. One a job: all are toned by the largest value among them.
     height, width = out.shape[1:]
     scratch = _scratch(shape[0], shape[1], arrays[0], arrays[5])
@@ -110,7 +110,7 @@ def _render(slabs, passes, order, arrays, shape, points, burn_in, tone, boxes, o
             tone_map(boxes[i], F32(1.0), F32(largest), affine, out[order[i]])
 
 
-def _orbit(slabs, passes, order, arrays, shape, burn_in, out):  # type: ignore[no-untyped-def]
+def _orbit(slabs, passes, order, arrays, shape, burn_in, out):
     rows, c = shape
     x, y, u, v, tables = _scratch(rows, c, arrays[0], arrays[5])
     share, block, owner, columns = tables
@@ -137,7 +137,7 @@ def _orbit(slabs, passes, order, arrays, shape, burn_in, out):  # type: ignore[n
 
 
 @part
-def _record(x, y, out):  # type: ignore[no-untyped-def]
+def _record(x, y, out):
     """Write the first points of a row, infinite where they escaped; returns whether any of the row did."""
     bad = I32(0)
     for k in range(x.shape[0]):
@@ -150,7 +150,7 @@ def _record(x, y, out):  # type: ignore[no-untyped-def]
 
 
 @part
-def _renormalise(x, y, ratio):  # type: ignore[no-untyped-def]
+def _renormalise(x, y, ratio):
     """Multiply each walker's growth |p|/FAR into `ratio` and put it back to radius FAR."""
     for k in range(x.shape[0]):
         r = np.sqrt(x[k] * x[k] + y[k] * y[k])
@@ -162,7 +162,7 @@ def _renormalise(x, y, ratio):  # type: ignore[no-untyped-def]
 
 
 @part
-def _take_logs(ratio):  # type: ignore[no-untyped-def]
+def _take_logs(ratio):
     """Sum of the logarithms, and 1 in their place."""
     total = F32(0.0)
     for k in range(ratio.shape[0]):
@@ -171,7 +171,7 @@ def _take_logs(ratio):  # type: ignore[no-untyped-def]
     return total
 
 
-def _growth(slabs, passes, order, arrays, shape, burn_in, steps, out):  # type: ignore[no-untyped-def]
+def _growth(slabs, passes, order, arrays, shape, burn_in, steps, out):
     rows, c = shape
     x, y, u, v, tables = _scratch(rows, c, arrays[0], arrays[5])
     share, block, owner, columns = tables

@@ -23,7 +23,7 @@ _SQRT_HALF = F32(0.707106781186547524)
 
 
 @inlined
-def _reduce(x):  # type: ignore[no-untyped-def]
+def _reduce(x):
     """(r, odd): x - kπ in [-π/2, π/2] for the nearest k, and whether k is odd."""
     k = np.rint(min(max(x, F32(-1e8)), F32(1e8)) * _ONE_OVER_PI)
     r = ((x - k * _PI_1) - k * _PI_2) - k * _PI_3
@@ -31,7 +31,7 @@ def _reduce(x):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _sin_half(r):  # type: ignore[no-untyped-def]
+def _sin_half(r):
     """Sine on [-π/2, π/2]."""
     z = r * r
     p = F32(2.600018552e-06)
@@ -42,7 +42,7 @@ def _sin_half(r):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _cos_half(r):  # type: ignore[no-untyped-def]
+def _cos_half(r):
     """Cosine on [-π/2, π/2]."""
     z = r * r
     p = F32(-2.619350268e-07)
@@ -53,7 +53,7 @@ def _cos_half(r):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def sin(x):  # type: ignore[no-untyped-def]
+def sin(x):
     """Sine of x in radians: error below 3e-7 for |x| < 1e4; beyond, the phase coarsens but it stays in [-1, 1]."""
     r, odd = _reduce(x)
     s = _sin_half(r)
@@ -61,7 +61,7 @@ def sin(x):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def cos(x):  # type: ignore[no-untyped-def]
+def cos(x):
     """Cosine of x in radians, as exact as `sin`."""
     r, odd = _reduce(x)
     c = _cos_half(r)
@@ -69,7 +69,7 @@ def cos(x):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def sincos(x):  # type: ignore[no-untyped-def]
+def sincos(x):
     """(sin x, cos x)."""
     r, odd = _reduce(x)
     s, c = _sin_half(r), _cos_half(r)
@@ -77,15 +77,15 @@ def sincos(x):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def tan(x):  # type: ignore[no-untyped-def]
+def tan(x):
     """Tangent of x in radians, the quotient of sine and cosine."""
     r, _ = _reduce(x)
     return _sin_half(r) / _cos_half(r)
 
 
 @inlined
-def exp(x):  # type: ignore[no-untyped-def]
-    """e to the x for x clamped to [-87, 88], relative error below 2e-7."""
+def exp(x):
+    """Exponential of x clamped to [-87, 88], relative error below 2e-7."""
     x = min(max(x, F32(-87.0)), F32(88.0))
     k = np.rint(x * _LOG2_E)
     r = (x - k * _LN2_HIGH) - k * _LN2_LOW
@@ -100,13 +100,13 @@ def exp(x):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def tanh(x):  # type: ignore[no-untyped-def]
+def tanh(x):
     """Hyperbolic tangent, absolute error below 2e-7."""
     return F32(1.0) - F32(2.0) / (exp(F32(2.0) * x) + F32(1.0))
 
 
 @inlined
-def log(x):  # type: ignore[no-untyped-def]
+def log(x):
     """Natural logarithm of a positive, normal x, relative error below 2e-7."""
     bits = F32(x).view(I32)
     exponent = F32(I32(bits >> I32(23)) - I32(126))

@@ -11,7 +11,7 @@ TINY = F32(1e-30)
 
 
 @part
-def locate(x, y, p, height, width, pixel):  # type: ignore[no-untyped-def]
+def locate(x, y, p, height, width, pixel):
     """Index of each point in a histogram with a border of one pixel, where everything outside lands.
 
     Returns whether any walker escaped.
@@ -52,13 +52,14 @@ def locate(x, y, p, height, width, pixel):  # type: ignore[no-untyped-def]
 
 
 @part
-def count(pixel, n, histogram):  # type: ignore[no-untyped-def]
+def count(pixel, n, histogram):
+    """Count the first n pixels."""
     for k in range(n):
         histogram[pixel[k]] += U32(1)
 
 
 @part
-def box3(histogram, height, width, box, row):  # type: ignore[no-untyped-def]
+def box3(histogram, height, width, box, row):
     """Sum of the 3 x 3 neighbourhood of every pixel; nothing lies outside the frame."""
     stride = width + 2
     for i in range(1, height + 1):
@@ -78,8 +79,8 @@ def box3(histogram, height, width, box, row):  # type: ignore[no-untyped-def]
 
 
 @part
-def tone_map(box, gain, white, inverse, out):  # type: ignore[no-untyped-def]
-    """grey = min(1, log(1 + gain · box · area ratio) / log(1 + white)), the area ratio being |inverse's last row|³."""
+def tone_map(box, gain, white, inverse, out):
+    """Grey = min(1, log(1 + gain · box · s³) / log(1 + white)), with s of `kernels.tone.plan` at the pixel's centre."""
     height, width = box.shape
     scale = F32(255.0) / log(F32(1.0) + white)
     flat = inverse[0] == F32(0.0) and inverse[1] == F32(0.0)

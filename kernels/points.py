@@ -18,7 +18,7 @@ _F2 = types.Array(types.float32, 2, "C")
 _F3 = types.Array(types.float32, 3, "C")
 
 
-def _extent(points, cut, smallest, largest, out):  # type: ignore[no-untyped-def]
+def _extent(points, cut, smallest, largest, out):
     for j in range(points.shape[0]):
         for axis in range(2):
             smallest[:] = F32(np.inf)
@@ -41,7 +41,7 @@ def _extent(points, cut, smallest, largest, out):  # type: ignore[no-untyped-def
             out[j, 2 + axis] = largest[cut]
 
 
-def _share_within(points, radius, out):  # type: ignore[no-untyped-def]
+def _share_within(points, radius, out):
     for j in range(points.shape[0]):
         inside = 0
         for i in range(points.shape[1]):
@@ -50,7 +50,7 @@ def _share_within(points, radius, out):  # type: ignore[no-untyped-def]
         out[j] = F32(inside) / F32(points.shape[1])
 
 
-def _white_density(points, box, share, cells, out):  # type: ignore[no-untyped-def]
+def _white_density(points, box, share, cells, out):
     n = points.shape[1]
     tally = np.empty(n + 1, np.int64)
     for j in range(points.shape[0]):
@@ -112,7 +112,7 @@ def share_within(points: NDArray[np.float32], radius: float, *, threads: int | N
 def white_density(
     points: NDArray[np.float32], box: NDArray[np.float32], *, threads: int | None = None
 ) -> NDArray[np.float32]:
-    """Density below which 95 % of the points (J, n, 2) in `box` (J, 4) lie, on a grid of 32 x 32; 1 is uniform: (J,)."""
+    """Density (J,), 1 being uniform, below which 95 % of the points (J, n, 2) in `box` (J, 4) lie on a grid of 32²."""
     out = np.empty(len(points), np.float32)
 
     def work(part: slice) -> None:

@@ -22,7 +22,7 @@ UNIT = np.float32(2.0**-24)
 
 
 @njit(cache=True, nogil=True, inline="never")
-def philox(key0, key1, counter0, counter1, counter2, counter3):  # type: ignore[no-untyped-def]
+def philox(key0, key1, counter0, counter1, counter2, counter3):
     """Four random uint32 words for a key of two and a counter of four uint32 words (ten rounds)."""
     for _ in range(10):
         product0 = _MULTIPLIER_0 * U64(counter0)
@@ -37,7 +37,7 @@ def philox(key0, key1, counter0, counter1, counter2, counter3):  # type: ignore[
 
 
 @njit(cache=True, nogil=True)
-def _fill(key, counter, out):  # type: ignore[no-untyped-def]
+def _fill(key, counter, out):
     for i in range(out.shape[0]):
         w = philox(key[i, 0], key[i, 1], counter[i, 0], counter[i, 1], counter[i, 2], counter[i, 3])
         out[i, 0], out[i, 1], out[i, 2], out[i, 3] = w

@@ -29,7 +29,7 @@ def _uniforms(jobs: Jobs, j: int, step: int, count: int, use: int) -> NDArray[np
 
 def _begin(jobs: Jobs, j: int, count: int) -> NDArray[np.float32]:
     if jobs.start is not None and jobs.start.shape[1]:
-        return jobs.start[j][np.arange(count) % jobs.start.shape[1]].copy()
+        return np.asarray(jobs.start[j][np.arange(count) % jobs.start.shape[1]], np.float32)
     return 2 * _uniforms(jobs, j, 0, count, 11)[:, :2] - 1
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numba import types
 
 from kernels.compile import driver, inlined
-from kernels.elementary import F32, PI, cos, sin, sincos, tan, tanh
+from kernels.elementary import F32, PI, sin, sincos, tan, tanh
 
 EPSILON = F32(1e-10)
 LINEAR = 0
@@ -70,44 +70,44 @@ def by_name(name: str) -> Variation:
 
 
 @inlined
-def _radius(x, y):  # type: ignore[no-untyped-def]
+def _radius(x, y):
     return np.sqrt(x * x + y * y)
 
 
 @_row(0)
-def linear(x, y):  # type: ignore[no-untyped-def]
+def linear(x, y):
     """(x, y)."""
     return x, y
 
 
 @_row(4)
-def horseshoe(x, y):  # type: ignore[no-untyped-def]
+def horseshoe(x, y):
     """((x - y)(x + y), 2xy) / (r + EPSILON)."""
     q = F32(1.0) / (_radius(x, y) + EPSILON)
     return (x - y) * (x + y) * q, F32(2.0) * x * y * q
 
 
 @_row(14)
-def bent(x, y):  # type: ignore[no-untyped-def]
+def bent(x, y):
     """(x if x >= 0 else 2x, y if y >= 0 else y/2)."""
     return (x if x >= F32(0.0) else x + x), (y if y >= F32(0.0) else y * F32(0.5))
 
 
 @_row(16)
-def fisheye(x, y):  # type: ignore[no-untyped-def]
+def fisheye(x, y):
     """2/(r + 1) · (y, x), in that order."""
     q = F32(2.0) / (_radius(x, y) + F32(1.0))
     return q * y, q * x
 
 
 @_row(17)
-def popcorn(x, y, c, f):  # type: ignore[no-untyped-def]
+def popcorn(x, y, c, f):
     """(x + c sin(tan 3y), y + f sin(tan 3x))."""
     return x + c * sin(tan(F32(3.0) * y)), y + f * sin(tan(F32(3.0) * x))
 
 
 @_row(20)
-def cosine(x, y):  # type: ignore[no-untyped-def]
+def cosine(x, y):
     """(cos πx tanh y, -sin πx tanh y): bounded, as in the fractal-video paper's code; flam3 has cosh and sinh."""
     s, c = sincos(PI * x)
     t = tanh(y)
@@ -115,14 +115,14 @@ def cosine(x, y):  # type: ignore[no-untyped-def]
 
 
 @_row(27)
-def eyefish(x, y):  # type: ignore[no-untyped-def]
+def eyefish(x, y):
     """2/(r + 1) · (x, y)."""
     q = F32(2.0) / (_radius(x, y) + F32(1.0))
     return q * x, q * y
 
 
 @_row(29)
-def cylinder(x, y):  # type: ignore[no-untyped-def]
+def cylinder(x, y):
     """(sin x, y)."""
     return sin(x), y
 
@@ -130,8 +130,8 @@ def cylinder(x, y):  # type: ignore[no-untyped-def]
 _VECTOR = types.Array(types.float32, 1, "C")
 SLAB_TYPE = types.void(_VECTOR, _VECTOR, _VECTOR, _VECTOR, types.Array(types.float32, 2, "C"), types.int64, types.int64)
 
-# Loops over a row of walkers, as source text: Numba keys its disk cache by file and bytecode, and a closure over a jitted
-# function would miss that cache in every process.
+# Loops over a row of walkers, as source text: Numba keys its disk cache by file and bytecode, and a closure over a
+# jitted function would miss that cache in every process.
 _FUSED = """\
 def fused_{name}(x, y, u, v, columns, base, offset):
     n = x.shape[0]

@@ -40,19 +40,19 @@ _SCATTER = _scatterings()
 
 
 @inlined
-def draw(seed, a, b, use):  # type: ignore[no-untyped-def]
+def draw(seed, a, b, use):
     """Four random words of a job's seed."""
     return philox(U32(seed), U32(seed >> U64(32)), U32(a), U32(b), use, U32(0))
 
 
 @inlined
-def draw_offsets(seed, step, row):  # type: ignore[no-untyped-def]
+def draw_offsets(seed, step, row):
     """Words for the offsets of four rows in a step."""
     return draw(seed, step, row, _OFFSETS)
 
 
 @part
-def _shares(weights, columns, share, seed, step):  # type: ignore[no-untyped-def]
+def _shares(weights, columns, share, seed, step):
     """Round weights · columns to integers of the same sum, by one uniform offset for all maps."""
     shift = F32(draw(seed, step, 0, _SHARES)[0] >> U32(8)) * UNIT
     total = F32(0.0)
@@ -66,7 +66,7 @@ def _shares(weights, columns, share, seed, step):  # type: ignore[no-untyped-def
 
 
 @part
-def refresh(job, share, block, owner, columns, step):  # type: ignore[no-untyped-def]
+def refresh(job, share, block, owner, columns, step):
     """Draw who owns each column and fill `columns` (rows: a..f, then amount and params a pass), doubled for offsets."""
     maps, weights, choice, amount, params, variations, _, seed = job
     c = owner.shape[0]
@@ -92,7 +92,7 @@ def refresh(job, share, block, owner, columns, step):  # type: ignore[no-untyped
 
 
 @part
-def _fill_pass(choice, amount, params, number, owner, columns, base):  # type: ignore[no-untyped-def]
+def _fill_pass(choice, amount, params, number, owner, columns, base):
     """Rows of one summed variation: its amount a column, 0 where the column's map does not use it, and its params."""
     c = owner.shape[0]
     columns[base, :c] = F32(0.0)
@@ -108,7 +108,7 @@ def _fill_pass(choice, amount, params, number, owner, columns, base):  # type: i
 
 
 @part
-def _uniform_point(seed, a, b, use):  # type: ignore[no-untyped-def]
+def _uniform_point(seed, a, b, use):
     """A point of [-1, 1]²."""
     words = draw(seed, a, b, use)
     u = F32(words[0] >> U32(8)) * UNIT
@@ -117,7 +117,8 @@ def _uniform_point(seed, a, b, use):  # type: ignore[no-untyped-def]
 
 
 @part
-def begin(x, y, start, seed):  # type: ignore[no-untyped-def]
+def begin(x, y, start, seed):
+    """Put the walkers where they begin."""
     rows, c = x.shape
     for r in range(rows):
         for k in range(c):
@@ -130,7 +131,7 @@ def begin(x, y, start, seed):  # type: ignore[no-untyped-def]
 
 
 @part
-def _affine(x, y, u, v, columns, offset):  # type: ignore[no-untyped-def]
+def _affine(x, y, u, v, columns, offset):
     n = x.shape[0]
     a = columns[0, offset : offset + n]
     b = columns[1, offset : offset + n]
@@ -146,7 +147,7 @@ def _affine(x, y, u, v, columns, offset):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def step_row(slabs, passes, x, y, u, v, columns, offset):  # type: ignore[no-untyped-def]
+def step_row(slabs, passes, x, y, u, v, columns, offset):
     """One step of a row: one fused slab (`passes` 0), or affine maps and a sum of variations."""
     if passes == 0:
         slabs[0](x, y, u, v, columns, AFFINE_ROWS, offset)
@@ -159,12 +160,13 @@ def step_row(slabs, passes, x, y, u, v, columns, offset):  # type: ignore[no-unt
 
 
 @inlined
-def offset_of(words, r, c):  # type: ignore[no-untyped-def]
+def offset_of(words, r, c):
+    """Row r's offset in a table of c columns."""
     return np.int64((U64(words[r & 3]) * U64(c)) >> U64(32))
 
 
 @part
-def restart(x, y, seed, step, row):  # type: ignore[no-untyped-def]
+def restart(x, y, seed, step, row):
     """Put walkers that left for infinity back into [-1, 1]²."""
     n = x.shape[0]
     for k in range(n):

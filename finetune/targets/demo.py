@@ -66,13 +66,13 @@ def _background(rng: np.random.Generator, size: int, horizon: float) -> Floats:
     angle, period = rng.uniform(0, np.pi), rng.uniform(0.08, 0.4) * size
     stripes = np.sin(2 * np.pi * (row * np.sin(angle) + column * np.cos(angle)) / period)
     floor = (row > size / 2 + horizon)[..., None]
-    wall, ground = (rng.uniform(60, 210) + rng.uniform(-30, 30, 3) for _ in range(2))  # duller than clothes
+    wall, ground = (rng.uniform(35, 130) + rng.uniform(-18, 18, 3) for _ in range(2))
     scene: Floats = np.where(floor, ground, wall)
-    scene += rng.uniform(0.05, 0.25) * (blotches - 128) + rng.uniform(0, 12) * stripes[..., None]
+    scene += rng.uniform(0.03, 0.15) * (blotches - 128) + rng.uniform(0, 8) * stripes[..., None]
     for _ in range(int(rng.integers(0, 5))):
         top, left = rng.integers(size // 3, wide - size // 3, 2)
         high, broad = rng.integers(size // 12, size // 2, 2)
-        scene[top : top + high, left : left + broad] += rng.uniform(-45, 45, 3)
+        scene[top : top + high, left : left + broad] += rng.uniform(-28, 28, 3)
     return np.clip(scene, 0, 255)
 
 
@@ -112,9 +112,13 @@ def _paint(frame: NDArray[np.float32], ends: Floats, radius: Floats, colour: Flo
 
 
 def _colours(rng: np.random.Generator) -> Floats:
-    """Skin, shirt, trousers and shoes: (4, 3) in [0, 255]."""
-    skin = np.array([244, 205, 170]) * rng.uniform(0.35, 1.0) + rng.uniform(-12, 12, 3)
-    return np.clip(np.vstack([skin, rng.uniform(0, 255, (2, 3)), rng.uniform(0, 120, 3)]), 0, 255)
+    """Skin, shirt, trousers and shoes: (4, 3) in [0, 255].
+
+    Mostly brighter than the background: with colours as likely to be darker, a small network needs far more than a
+    few minutes and a few hundred clips to find the figure at all.
+    """
+    skin = np.array([244, 205, 170]) * rng.uniform(0.55, 1.0) + rng.uniform(-12, 12, 3)
+    return np.clip(np.vstack([skin, rng.uniform(85, 255, (2, 3)), rng.uniform(60, 160, 3)]), 0, 255)
 
 
 def _act(action: str, rng: np.random.Generator, frames: int) -> Floats:

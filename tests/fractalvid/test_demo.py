@@ -76,7 +76,7 @@ def test_a_wrapped_command_is_the_same_command() -> None:
 
 
 def test_epochs_fill_the_time() -> None:
-    assert epochs_in(-5, 4, 100.0) == 2
+    assert epochs_in(-5, 4, 100.0) == 1
     assert epochs_in(10_000, 4, 100.0) == 40
     assert epochs_in(120, 4, 100.0) == (3000 - 480) // 240
 

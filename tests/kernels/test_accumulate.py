@@ -158,9 +158,9 @@ def test_malformed_jobs_are_refused(arguments: dict[str, object]) -> None:
 
 
 def test_impossible_numbers_are_refused(five_maps: Jobs) -> None:
-    for bad in ({"size": 0, "points": 1}, {"size": 8, "points": 0}, {"size": 2**20, "points": 1}):
+    for size, points in ((0, 1), (8, 0), (2**20, 1)):
         with pytest.raises(ValueError, match=r"."):
-            accumulate(five_maps, **bad)
+            accumulate(five_maps, size=size, points=points)
     with pytest.raises(ValueError, match="unknown backend"):
         accumulate(five_maps, size=8, points=1, backend="abacus")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="threads"):

@@ -1,0 +1,116 @@
+"""The command as a stranger would use it, and misuse it."""
+
+from pathlib import Path
+
+import pytest
+
+from fractalvid.classes import ClassBank
+from fractalvid.cli import _run
+from fractalvid.duration import parse_hours
+from fractalvid.errors import run_cli
+from fractalvid.manifest import read_manifest
+
+TINY = ["--size", "32", "--points", "2000", "--clips", "1"]
+
+
+def fractalvid(*arguments: object) -> int:
+    return run_cli("fractalvid", _run, [str(a) for a in arguments])
+
+
+def test_classes_generate_preview(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bank, out = tmp_path / "classes.npz", tmp_path / "set"
+    assert fractalvid("classes", "--classes", 3, "--seed", 5, "--motion", "linear", "--out", bank) == 0
+    assert ClassBank.load(bank).config.motion == "linear"
+    assert fractalvid("generate", "--bank", bank, "--out", out, *TINY) == 0
+    assert len(list(out.glob("clips/*/*.mp4"))) == 3
+    assert fractalvid("generate", "--bank", bank, "--out", out, *TINY) == 0
+    assert fractalvid("preview", out, "--out", tmp_path / "a", "--clips", 3, "--size", 32) == 0
+    assert (tmp_path / "a" / "sheet.png").stat().st_size > 500
+    assert "complete" in capsys.readouterr().out
+
+
+def test_unlabelled_clips_are_unmutated(tmp_path: Path) -> None:
+    assert fractalvid("generate", "--unlabelled", 3, "--out", tmp_path / "u", *TINY[:4]) == 0
+    config = ClassBank.load(tmp_path / "u" / "classes.npz").config
+    assert (config.instance_scale, config.instance_offset) == (0, 0)
+    assert len(read_manifest(tmp_path / "u" / "manifest.csv")) == 3
+
+
+def test_time_runs_out_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fractalvid("generate", "--classes", 50, "--time", "0.001s", "--out", tmp_path / "s", *TINY) == 0
+    assert "missing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["generate", "--clasess", "3"], "--clas"),
+        (["generate", "--classes", "none at all"], "classes"),
+        (["generate", "--classes", "0"], "at least 1"),
+        (["generate", "--classes", "-5"], "at least 1"),
+        (["generate", "--clips", "0"], "clips"),
+        (["generate", "--size", "1"], "size"),
+        (["generate", "--points", "0"], "points"),
+        (["generate", "--crf", "77"], "crf"),
+        (["generate", "--workers", "0"], "workers"),
+        (["generate", "--time", "soon"], "time"),
+        (["generate", "--preset", "lazy"], "preset"),
+        (["generate", "--bank", "nosuch.npz"], "nosuch.npz"),
+        (["generate", "--bank", "a.npz", "--classes", "3"], "exclude"),
+        (["generate", "--bank", "a.npz", "--seed", "3"], "belong to the bank"),
+        (["generate", "--unlabelled", "3", "--clips", "2"], "--unlabelled"),
+        (["generate", "--seed", "-1", "--classes", "2"], "seed"),
+        (["classes", "--classes", "0"], "at least 1"),
+        (["classes", "--interpolation", "cubic"], "interpolation"),
+        (["preview", "nosuch"], "nosuch"),
+        (["dance"], "unknown command"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert fractalvid(*arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("fractalvid: error: ")
+    assert error.count("\n") == 1
+    assert said in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "classes.npz"
+    path.write_text("mine")
+    assert fractalvid("classes", "--classes", 2, "--out", path) == 2
+    assert path.read_text() == "mine"
+    assert fractalvid("generate", "--bank", path, "--out", tmp_path / "x", *TINY) == 2
+    assert not (tmp_path / "x").exists()
+
+
+def test_unwritable_places_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert fractalvid("classes", "--classes", 2, "--out", tmp_path / "file" / "classes.npz") == 2
+    assert fractalvid("generate", "--classes", 2, "--out", tmp_path / "file" / "set", *TINY) == 2
+    assert capsys.readouterr().err.count("\n") == 2
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fractalvid() == 0
+    assert "generate" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"), [("2h", 2), ("90m", 1.5), ("1h30m", 1.5), ("36s", 0.01), ("3", 3), ("1d", 24)]
+)
+def test_durations(text: str, hours: float) -> None:
+    assert parse_hours(text) == pytest.approx(hours)
+
+
+@pytest.mark.parametrize("text", ["", "h", "2 fortnights", "-1h"])
+def test_durations_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match="no time"):
+        parse_hours(text)

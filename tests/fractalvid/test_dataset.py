@@ -1,0 +1,189 @@
+"""Generated sets: whole, resumable after a kill, extensible, never mixed up."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fractalvid.classes import ClassBank
+from fractalvid.dataset import SetConfig, generate
+from fractalvid.errors import UserError
+from fractalvid.instances import VALIDATION
+from fractalvid.manifest import HEADER, read_manifest
+from fractalvid.video_io import read_video
+
+SMALL = SetConfig(clips=2, size=32, points=2000)
+
+
+def make(bank: ClassBank, out: Path, config: SetConfig = SMALL, workers: int = 2, hours: float | None = None) -> int:
+    return generate(bank, out, config, workers=workers, hours=hours, progress=False)
+
+
+def digest(root: Path) -> dict[str, str]:
+    files = [p for p in sorted(root.rglob("*")) if p.is_file() and p.name != "manifest.csv"]
+    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files if p.suffix != ".npz"}
+
+
+@pytest.fixture(scope="module")
+def four() -> ClassBank:
+    return ClassBank.sample(4, seed=3)
+
+
+def test_a_set_is_whole(four: ClassBank, tmp_path: Path) -> None:
+    assert make(four, tmp_path / "set") == 0
+    rows = read_manifest(tmp_path / "set" / "manifest.csv")
+    assert sorted((r.class_id, r.instance_id) for r in rows) == [(c, i) for c in range(4) for i in range(2)]
+    for row in rows:
+        path = tmp_path / "set" / row.path
+        assert path.stat().st_size == row.bytes
+        assert len(read_video(path)) == row.frames == four.native_frames[row.class_id]
+    card = json.loads((tmp_path / "set" / "dataset.json").read_text())
+    assert card["seed"] == 3
+    assert card["fingerprint"]["numba"]
+    assert len(ClassBank.load(tmp_path / "set" / "classes.npz")) == 4
+    assert not (tmp_path / "set" / ".partial").exists()
+
+
+def test_pieces_equal_the_whole(four: ClassBank, tmp_path: Path) -> None:
+    make(four, tmp_path / "one")
+    make(ClassBank.sample(2, seed=3), tmp_path / "two", SetConfig(clips=1, size=32, points=2000), workers=1)
+    assert make(four, tmp_path / "two", hours=1e-9) > 0
+    assert make(four, tmp_path / "two", workers=3) == 0
+    assert digest(tmp_path / "one") == digest(tmp_path / "two")
+
+
+def test_a_kill_in_between_loses_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "fractalvid", "generate", "--classes", "4", "--clips", "12", "--seed", "3"]
+    command += ["--size", "32", "--points", "60000", "--workers", "1"]
+    subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
+    killed = subprocess.Popen([*command, "--out", str(tmp_path / "cut")], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(list((tmp_path / "cut").glob("clips/*/*.mp4"))) < 6 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    manifest = tmp_path / "cut" / "manifest.csv"
+    manifest.write_text(manifest.read_text() + "clips/000000/00000")
+    subprocess.run([*command, "--out", str(tmp_path / "cut")], check=True, capture_output=True)
+    assert digest(tmp_path / "whole") == digest(tmp_path / "cut")
+    assert sorted(read_manifest(manifest), key=str) == sorted(
+        read_manifest(tmp_path / "whole" / "manifest.csv"), key=str
+    )
+
+
+def test_validation_clips_and_images(four: ClassBank, tmp_path: Path) -> None:
+    make(four, tmp_path / "val", SetConfig(clips=1, size=32, points=2000, split="val"))
+    assert {r.instance_id for r in read_manifest(tmp_path / "val" / "manifest.csv")} == {VALIDATION}
+    make(four, tmp_path / "images", SetConfig(clips=1, size=32, points=2000, images=True))
+    rows = read_manifest(tmp_path / "images" / "manifest.csv")
+    assert {r.frames for r in rows} == {1}
+    assert all((tmp_path / "images" / r.path).read_bytes()[:4] == b"\x89PNG" for r in rows)
+
+
+def test_a_set_can_grow_but_not_change(four: ClassBank, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    make(ClassBank.sample(2, seed=3), out, SetConfig(clips=1, size=32, points=2000))
+    make(four, out)
+    assert len(read_manifest(out / "manifest.csv")) == 8
+    before = digest(out)
+    for config, named in [
+        (SetConfig(clips=1, size=32, points=2000), "clips"),
+        (SetConfig(clips=2, size=48, points=2000), "size"),
+        (SetConfig(clips=2, size=32, points=2000, crf=30), "crf"),
+    ]:
+        with pytest.raises(UserError, match=named):
+            make(four, out, config)
+    with pytest.raises(UserError, match="seed"):
+        make(ClassBank.sample(4, seed=4), out)
+    assert digest(out) == before
+
+
+def test_another_backend_or_version_is_refused(four: ClassBank, tmp_path: Path) -> None:
+    make(four, tmp_path / "set")
+    card = tmp_path / "set" / "dataset.json"
+    described = json.loads(card.read_text())
+    described["fingerprint"]["numba"] = "0.1"
+    card.write_text(json.dumps(described))
+    with pytest.raises(UserError, match=r"numba = 0\.1"):
+        make(four, tmp_path / "set")
+
+
+def test_foreign_folders_stay_as_they_are(four: ClassBank, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="something else"):
+        make(four, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+    with pytest.raises(UserError, match="something else"):
+        make(four, tmp_path / "notes.txt")
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "dataset.json").write_text("{")
+    with pytest.raises(UserError, match="damaged"):
+        make(four, damaged)
+
+
+def test_manifests_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="not a manifest"):
+        read_manifest(path)
+    path.write_text(HEADER + "clips/x.mp4,one,2,3,4\n")
+    with pytest.raises(UserError, match="damaged"):
+        read_manifest(path)
+    path.write_text(HEADER + "clips/x.mp4,1,2,3,4\nclips/y.m")
+    assert len(read_manifest(path)) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permissions")
+def test_a_full_disk_is_one_clear_error(four: ClassBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fractalvid.dataset as dataset
+
+    original = dataset.write_video
+    calls = []
+
+    def failing(*arguments: object, **options: object) -> int:
+        calls.append(1)
+        if len(calls) > 3:
+            raise OSError(28, "No space left on device")
+        return original(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(dataset, "write_video", failing)
+    with pytest.raises(UserError, match="No space left"):
+        make(four, tmp_path / "set", workers=1)
+    monkeypatch.undo()
+    assert make(four, tmp_path / "set") == 0
+    make(four, tmp_path / "whole")
+    assert digest(tmp_path / "set") == digest(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"clips": 0},
+        {"size": 1},
+        {"size": 100_000},
+        {"points": 0},
+        {"crf": 99},
+        {"frames": 0},
+        {"images": True, "frames": 3},
+    ],
+)
+def test_impossible_sets(values: dict[str, int]) -> None:
+    with pytest.raises(UserError):
+        SetConfig(**values)  # type: ignore[arg-type]
+
+
+def test_workers_do_not_matter(four: ClassBank, tmp_path: Path) -> None:
+    make(four, tmp_path / "one", workers=1)
+    make(four, tmp_path / "eight", workers=8)
+    assert digest(tmp_path / "one") == digest(tmp_path / "eight")
+    with pytest.raises(UserError, match="workers"):
+        make(four, tmp_path / "none", workers=0)
+    assert np.all([r.frames >= 18 for r in read_manifest(tmp_path / "one" / "manifest.csv")])

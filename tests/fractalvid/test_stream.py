@@ -1,0 +1,165 @@
+"""The stream: the same samples for every worker, batch size, rank and restart."""
+
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from fractalvid.camera import CameraConfig, camera_matrices, draw_camera
+from fractalvid.classes import ClassBank
+from fractalvid.errors import UserError
+from fractalvid.instances import VALIDATION
+from fractalvid.render import render_clip
+from fractalvid.stream import Batch, FractalStream, StreamConfig, window
+
+CONFIG = StreamConfig(clip_len=4, frame_stride=2, size=32, points=3000)
+
+
+def take(stream: Any, count: int) -> list[Batch]:
+    return list(islice(stream, count))
+
+
+def flat(batches: list[Batch]) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.cat([b.video for b in batches]), torch.cat([b.clip_id for b in batches])
+
+
+def same(a: list[Batch], b: list[Batch]) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(flat(a), flat(b), strict=True))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+def test_every_number_of_workers_yields_the_same_sequence(bank: ClassBank, workers: int) -> None:
+    stream = FractalStream(bank, batch_size=3, config=CONFIG, seed=5)
+    alone = take(stream, 5)
+    loaded = take(DataLoader(stream, batch_size=None, num_workers=workers), 5)
+    assert same(alone, loaded)
+    assert [b.next_index for b in loaded] == [3, 6, 9, 12, 15]
+    assert len({tuple(row) for row in flat(loaded)[1].tolist()}) == 15
+
+
+def test_batch_size_threads_and_ranks_do_not_matter(bank: ClassBank) -> None:
+    whole = take(FractalStream(bank, batch_size=6, config=CONFIG, seed=5, threads=1), 2)
+    small = take(FractalStream(bank, batch_size=2, config=CONFIG, seed=5, threads=4), 6)
+    assert same(whole, small)
+    ranks = [take(FractalStream(bank, batch_size=3, config=CONFIG, seed=5, rank=r, world_size=2), 2) for r in (0, 1)]
+    assert same(whole, [ranks[0][0], ranks[1][0], ranks[0][1], ranks[1][1]])
+
+
+def test_resuming_goes_on_exactly_also_on_another_world_size(bank: ClassBank) -> None:
+    stream = FractalStream(bank, batch_size=4, config=CONFIG, seed=1)
+    batches = take(stream, 4)
+    assert stream.state_dict() == {"next_index": 16}
+    again = FractalStream(bank, batch_size=4, config=CONFIG, seed=1)
+    again.load_state_dict({"next_index": batches[1].next_index})
+    assert same(batches[2:], take(again, 2))
+    halves = [FractalStream(bank, batch_size=2, config=CONFIG, seed=1, rank=r, world_size=2) for r in (0, 1)]
+    for half in halves:
+        half.load_state_dict({"next_index": 8})
+    assert same(batches[2:3], [take(half, 1)[0] for half in halves])
+    with pytest.raises(UserError, match="multiple"):
+        again.load_state_dict({"next_index": 7})
+
+
+def test_a_round_shows_every_class_once_and_rounds_differ(bank: ClassBank) -> None:
+    samples = FractalStream(bank, batch_size=1, config=CONFIG, seed=2).draw(np.arange(36))
+    rounds = samples.class_id.reshape(3, 12)
+    assert np.array_equal(np.sort(rounds, axis=1), np.tile(np.arange(12), (3, 1)))
+    assert not np.array_equal(rounds[0], rounds[1])
+    assert samples.instance_id.tolist() == np.repeat([0, 1, 2], 12).tolist()
+    other = FractalStream(bank, batch_size=1, config=CONFIG, seed=3).draw(np.arange(36))
+    assert not np.array_equal(samples.class_id, other.class_id)
+
+
+def test_a_fixed_number_of_instances_is_cycled_in_keyed_order(bank: ClassBank) -> None:
+    stream = FractalStream(bank, batch_size=1, config=CONFIG, seed=2, instances=5)
+    samples = stream.draw(np.arange(12 * 10))
+    for class_id in range(12):
+        shown = samples.instance_id[samples.class_id == class_id]
+        assert sorted(shown[:5]) == sorted(shown[5:]) == [0, 1, 2, 3, 4]
+    first = [tuple(samples.instance_id[samples.class_id == c][:5]) for c in range(12)]
+    assert len(set(first)) > 6
+
+
+def test_without_crop_or_flip_the_frames_are_those_of_generate(bank: ClassBank) -> None:
+    plain = CameraConfig(crop_scale=(1, 1), crop_ratio=(1, 1), flip=0)
+    config = StreamConfig(clip_len=4, frame_stride=2, size=48, points=5000, channels=1, camera=plain)
+    stream = FractalStream(bank, batch_size=3, config=config, seed=9)
+    batch, samples = take(stream, 1)[0], stream.draw(np.arange(3))
+    frames = (batch.video[:, 0] * 255).round().to(torch.uint8).numpy()
+    for row in range(3):
+        whole = render_clip(bank, int(samples.class_id[row]), int(samples.instance_id[row]), size=48, points=5000)
+        assert np.array_equal(frames[row], whole[samples.times[row].astype(int)])
+
+
+def test_shapes_and_normalisation(bank: ClassBank) -> None:
+    config = StreamConfig(clip_len=3, size=24, points=2000)
+    plain = take(FractalStream(bank, batch_size=2, config=config, seed=0), 1)[0]
+    assert plain.video.shape == (2, 3, 3, 24, 24)
+    assert plain.video.dtype == torch.float32
+    assert plain.video.min() >= 0
+    assert plain.video.max() <= 1
+    assert plain.target.tolist() == plain.clip_id[:, 0].tolist()
+    shifted = StreamConfig(clip_len=3, size=24, points=2000, mean=0.4, std=0.2)
+    normalised = take(FractalStream(bank, batch_size=2, config=shifted, seed=0), 1)[0]
+    assert torch.allclose(normalised.video, (plain.video - 0.4) / 0.2, atol=1e-5)
+
+
+def test_validation_is_finite_fixed_and_held_out(bank: ClassBank) -> None:
+    clips = FractalStream.validation(bank, num_clips=15, batch_size=4, config=CONFIG)
+    first, second = list(clips), list(clips)
+    assert len(clips) == len(first) == 4
+    assert same(first, second)
+    ids = flat(first)[1]
+    assert ids[:, 0].tolist() == [*range(12), 0, 1, 2]
+    assert ids[:, 1].tolist() == [VALIDATION] * 12 + [VALIDATION + 1] * 3
+
+
+def test_windows_stay_inside_and_shrink_where_they_must() -> None:
+    native = np.array([18, 20, 18, 20])
+    start = np.array([0.0, 0.999, 0.5, 0.5], np.float32)
+    times = window(native, 8, 2, start)
+    assert np.allclose(np.diff(times, axis=1), 2)
+    assert times[0, 0] == 0
+    assert times[1, -1] == 19
+    long = window(native, 16, 2, start)
+    assert np.allclose(long[:, 0], 0)
+    assert np.allclose(long[:, -1], native - 1)
+    assert window(native, 1, 2, start).shape == (4, 1)
+
+
+def test_cameras_map_the_crop_onto_the_frame() -> None:
+    config = CameraConfig(crop_scale=(0.3, 0.6), flip=0.5)
+    camera = draw_camera(config, 3, np.arange(200), np.zeros(200, int))
+    area = camera.extent.prod(axis=1)
+    assert 0.25 < area.min() < 0.35
+    assert area.max() < 0.61
+    assert 0.35 < camera.flip.mean() < 0.65
+    assert np.all(camera.corner >= 0)
+    assert np.all(camera.corner + camera.extent <= 1 + 1e-6)
+    matrices = camera_matrices(camera, 100)
+    for row in range(10):
+        left, top = 100 * camera.corner[row]
+        right = left + 100 * camera.extent[row, 0]
+        u = matrices[row] @ [right if camera.flip[row] else left, top, 1]
+        assert u[:2] == pytest.approx([0, 0], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "values", [{"crop_scale": (0.9, 0.2)}, {"crop_scale": (0, 1)}, {"flip": 1.2}, {"crop_ratio": (2, 1)}]
+)
+def test_impossible_cameras(values: dict[str, Any]) -> None:
+    with pytest.raises(UserError):
+        CameraConfig(**values)
+
+
+def test_impossible_streams(bank: ClassBank) -> None:
+    for values in ({"batch_size": 0}, {"batch_size": 1, "rank": 2}, {"batch_size": 1, "instances": 0}):
+        with pytest.raises(UserError):
+            FractalStream(bank, seed=0, **values)
+    for bad in ({"clip_len": 0}, {"channels": 2}, {"std": 0.0}):
+        with pytest.raises(UserError):
+            StreamConfig(**bad)  # type: ignore[arg-type]
