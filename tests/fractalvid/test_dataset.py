@@ -17,7 +17,7 @@ from fractalvid.dataset import SetConfig, generate
 from fractalvid.errors import UserError
 from fractalvid.instances import VALIDATION
 from fractalvid.manifest import HEADER, read_manifest
-from fractalvid.video_io import read_video
+from fractalvid.video_io import read_video, write_video
 
 SMALL = SetConfig(clips=2, size=32, points=2000)
 
@@ -143,18 +143,15 @@ def test_manifests_that_are_none(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permissions")
 def test_a_full_disk_is_one_clear_error(four: ClassBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import fractalvid.dataset as dataset
-
-    original = dataset.write_video
     calls = []
 
     def failing(*arguments: object, **options: object) -> int:
         calls.append(1)
         if len(calls) > 3:
             raise OSError(28, "No space left on device")
-        return original(*arguments, **options)  # type: ignore[arg-type]
+        return write_video(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(dataset, "write_video", failing)
+    monkeypatch.setattr("fractalvid.dataset.write_video", failing)
     with pytest.raises(UserError, match="No space left"):
         make(four, tmp_path / "set", workers=1)
     monkeypatch.undo()

@@ -157,9 +157,13 @@ def test_impossible_cameras(values: dict[str, Any]) -> None:
 
 
 def test_impossible_streams(bank: ClassBank) -> None:
-    for values in ({"batch_size": 0}, {"batch_size": 1, "rank": 2}, {"batch_size": 1, "instances": 0}):
+    with pytest.raises(UserError, match="batch_size"):
+        FractalStream(bank, seed=0, batch_size=0)
+    with pytest.raises(UserError, match="rank"):
+        FractalStream(bank, seed=0, batch_size=1, rank=2)
+    with pytest.raises(UserError, match="instances"):
+        FractalStream(bank, seed=0, batch_size=1, instances=0)
+    bad: list[dict[str, Any]] = [{"clip_len": 0}, {"channels": 2}, {"std": 0.0}]
+    for values in bad:
         with pytest.raises(UserError):
-            FractalStream(bank, seed=0, **values)
-    for bad in ({"clip_len": 0}, {"channels": 2}, {"std": 0.0}):
-        with pytest.raises(UserError):
-            StreamConfig(**bad)  # type: ignore[arg-type]
+            StreamConfig(**values)

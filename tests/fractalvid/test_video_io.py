@@ -94,7 +94,7 @@ def test_what_is_no_video_is_named(tmp_path: Path, content: bytes) -> None:
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="uint8"):
-        write_video(tmp_path / "a.mp4", np.zeros((2, 8, 8), np.float32))  # type: ignore[arg-type]
+        write_video(tmp_path / "a.mp4", np.zeros((2, 8, 8), np.float32))
     with pytest.raises(Exception, match=r"."):
         write_video(tmp_path / "a.mp4", moving_square(), codec="nosuch")
     assert list(tmp_path.iterdir()) == []

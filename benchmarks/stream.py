@@ -1,0 +1,75 @@
+"""The stream on the CPU: clips a second at 8 x 112², 60,000 points a frame, and where a clip's time goes."""
+
+import itertools
+
+import numpy as np
+
+from benchmarks.common import spread, timed, write
+from fractalvid.camera import camera_matrices
+from fractalvid.classes import ClassBank
+from fractalvid.render import render_fits
+from fractalvid.stream import FractalStream, Samples, StreamConfig, render_samples
+from fractalvid.view import Fits, fit_clips
+from kernels.threads import available_cores
+
+BATCH, RUNS, BATCHES = 32, 7, 12
+
+
+def main() -> None:
+    """Measure and write."""
+    bank = ClassBank.sample(1000, seed=0)
+    config = StreamConfig()
+    stream = FractalStream(bank, batch_size=BATCH, seed=0, config=config)
+    numbers = itertools.count()
+
+    def samples() -> Samples:
+        first = next(numbers) * BATCH
+        return stream.draw(np.arange(first, first + BATCH))
+
+    def whole(threads: int | None) -> None:
+        for _ in range(BATCHES):
+            render_samples(bank, samples(), config, next_index=0, threads=threads)
+
+    def drawing_only(prepared: list[tuple[Samples, Fits]]) -> None:
+        for drawn, fits in prepared:
+            camera = camera_matrices(drawn.camera, config.size)
+            render_fits(bank, fits, drawn.times, size=config.size, points=config.points, camera=camera, threads=1)
+
+    def fitting_only(prepared: list[tuple[Samples, Fits]]) -> None:
+        for drawn, _ in prepared:
+            fit_clips(bank, drawn.class_id, drawn.instance_id)
+
+    clips = BATCH * BATCHES
+    all_cores = [clips / s for s in timed(lambda: whole(None), RUNS)]
+    one_core = [s / clips * 1e3 for s in timed(lambda: whole(1), RUNS)]
+    prepared = [
+        (drawn, fit_clips(bank, drawn.class_id, drawn.instance_id)) for drawn in (samples() for _ in range(BATCHES))
+    ]
+    drawing = [s / clips * 1e3 for s in timed(lambda: drawing_only(prepared), RUNS)]
+    host = [a - b for a, b in zip(sorted(one_core), sorted(drawing), strict=True)]
+    host_wall = [s / clips * 1e3 for s in timed(lambda: fitting_only(prepared), RUNS)]
+    rows = [
+        [f"clips a second on {available_cores()} cores", _text(all_cores, 0), "at least 300, goal 600"],
+        ["one thread, ms a clip, all of it", _text(one_core, 2), ""],
+        ["one thread, ms a clip, trajectories, chaos game, tone", _text(drawing, 2), ""],
+        ["one thread, ms a clip, drawing samples and fitting views (the difference)", _text(host, 2), ""],
+        [f"fitting views on {available_cores()} cores, ms wall a clip", _text(host_wall, 2), "under 0.5"],
+    ]
+    data = {
+        "clips_per_second": spread(all_cores),
+        "one_thread_ms": spread(one_core),
+        "render_ms": spread(drawing),
+        "host_ms": spread(host),
+        "fit_wall_ms": spread(host_wall),
+    }
+    title = "The stream on the CPU: 8 x 112², 60,000 points a frame, batches of 32, no emulation"
+    write("stream", title, ["what", "median (min to max)", "wanted"], rows, data)
+
+
+def _text(values: list[float], digits: int) -> str:
+    s = spread(values)
+    return f"{s['median']:.{digits}f} ({s['min']:.{digits}f} to {s['max']:.{digits}f})"
+
+
+if __name__ == "__main__":
+    main()
