@@ -11,7 +11,6 @@ import tyro
 from fractalvid.arguments import parse
 from fractalvid.classes import ClassBank, ClassConfig
 from fractalvid.dataset import SetConfig, generate
-from fractalvid.demo import DemoConfig, run_demo
 from fractalvid.duration import parse_hours
 from fractalvid.errors import UserError, run_cli
 from fractalvid.gallery import PreviewConfig, preview
@@ -186,6 +185,8 @@ def preview_command(arguments: Sequence[str]) -> None:
 
 def demo_command(arguments: Sequence[str]) -> None:
     """`fractalvid demo`."""
+    from fractalvid.demo import DemoConfig, run_demo  # its charts need matplotlib, which takes half a second to import
+
     run_demo(
         parse(DemoConfig, arguments, program="fractalvid demo", default=DemoConfig(), description="The whole chain.")
     )

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from kernels import cpu, reference, tone
 from kernels.jobs import Jobs
 from kernels.threads import available_cores, run_all
-from kernels.variations import LINEAR
+from kernels.variations import LINEAR, VARIATIONS
 
 Backend = Literal["auto", "cpu", "reference"]
 Size = int | tuple[int, int]
@@ -18,6 +18,8 @@ Size = int | tuple[int, int]
 ORBIT_COLUMNS = 128
 GROWTH_WALKERS = 64
 MAX_PIXELS = 2**28
+CHUNK_STEPS = 300_000
+"""Steps of walkers that are worth a hand-over to another thread, a third of a millisecond."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def backends() -> tuple[str, ...]:
 
 def walkers(points: int) -> tuple[int, int]:
     """Rows and columns of walkers for a number of points; of nothing else, so that pixels depend on nothing else."""
-    return (4 if points < 200_000 else 8), 256
+    return 4, 256 if points < 200_000 else 512
 
 
 def orbit(
@@ -55,7 +57,7 @@ def orbit(
         reference.orbit(jobs, n, burn_in, out)
         return out
     shape = (1, ORBIT_COLUMNS)
-    _launch("orbit", jobs, shape, threads, lambda order: (burn_in, out), cost=n)
+    _launch("orbit", jobs, shape, threads, lambda order: (burn_in, out), cost=ORBIT_COLUMNS * burn_in + n)
     return out
 
 
@@ -71,7 +73,14 @@ def growth(
     if _is_reference(backend):
         reference.growth(jobs, steps, burn_in, out)
         return out
-    _launch("growth", jobs, (1, GROWTH_WALKERS), threads, lambda order: (burn_in, steps, out), cost=steps * 64)
+    _launch(
+        "growth",
+        jobs,
+        (1, GROWTH_WALKERS),
+        threads,
+        lambda order: (burn_in, steps, out),
+        cost=GROWTH_WALKERS * (burn_in + steps),
+    )
     return out
 
 
@@ -163,7 +172,9 @@ def _launch(
     work = []
     for variations, fused, members in _by_variation(jobs):
         compiled = cpu.kernel(name, variations, fused)
-        numbers = np.array(variations, np.int32)
+        # One variation at amount 1 without parameters needs no table of amounts and parameters.
+        tabled = () if fused and not VARIATIONS[variations[0]].params else variations
+        numbers = np.array(tabled, np.int32)
         arrays = (
             *(jobs.maps, jobs.weights, jobs.variation, jobs.amount, jobs.params),
             *(numbers, jobs.projection, jobs.seed, start),
@@ -201,7 +212,7 @@ def _chunks(
     if groups is not None:
         return [members[groups[members] == g] for g in np.unique(groups[members])]
     workers = available_cores() if threads is None else threads
-    least = max(1, 500_000 // cost)
+    least = max(1, CHUNK_STEPS // cost)
     pieces = max(1, min(len(members) // least, 8 * workers)) if workers > 1 else 1
     return np.array_split(members, pieces)
 
