@@ -83,23 +83,27 @@ class Gather:
     """Folder for the comparison."""
 
 
-def _one_name(split: str | None, fold: str | None) -> str | None:
-    if split is not None and fold is not None:
-        raise UserError("--split and --fold exclude each other: --fold goes with --fold-column")
-    return split if split is not None else fold
+def _check_folds(source: Source, splits: object, folds: object, word: str) -> None:
+    """Raise `UserError` for folds of nothing, or folds and splits at once; `word` ends the options' names."""
+    if folds and splits:
+        raise UserError(f"--split{word} and --fold{word} exclude each other: --fold{word} goes with --fold-column")
+    if folds and source.fold_column is None:
+        instead = f"; the splits of hmdb51 are chosen with --split{word}" if source.target == "hmdb51" else ""
+        raise UserError(f"--fold{word} needs --fold-column: the column of --csv that says the fold{instead}")
 
 
 def finetune_main(options: Finetune) -> None:
     """Run one fine-tuning."""
     options.recipe.check()
     options.machine.check()
+    _check_folds(options.source, options.split is not None, options.fold is not None, "")
     init = parse_initial(options.init)
     data = open_data(options.source, options.machine)
     plan = plan_run(
         data,
         options.recipe,
         init,
-        split=_one_name(options.split, options.fold),
+        split=options.split if options.fold is None else options.fold,
         seed=options.seed,
         allow_missing=options.allow_missing,
     )
@@ -119,14 +123,14 @@ def compare_main(options: Compare) -> None:
     """Run a comparison."""
     options.recipe.check()
     options.machine.check()
-    if options.splits and options.folds:
-        raise UserError("--splits and --folds exclude each other: --folds goes with --fold-column")
+    _check_folds(options.source, options.splits, options.folds, "s")
     for name in ("init", "seeds", "splits", "folds"):
         values = getattr(options, name)
         if len(set(values)) < len(values):
             raise UserError(f"--{name} names something twice: {' '.join(map(str, values))}")
     if not options.init or not options.seeds:
         raise UserError("a comparison needs at least one --init and one of --seeds")
+    compare.check_out(options.out, may_hold_runs=True)
     inits = compare.parse_initials(options.init)
     data = open_data(options.source, options.machine)
     jobs = compare.plan_jobs(
@@ -145,6 +149,7 @@ def gather_main(options: Gather) -> None:
     """Compare finished runs."""
     if not options.runs:
         raise UserError("--runs names no folder")
+    compare.check_out(options.out, may_hold_runs=False)
     compare.finish(options.out, compare.gather(options.runs))
 
 

@@ -1,6 +1,5 @@
 """Decoded clips in memory, and which frames of them make a training or test window."""
 
-import os
 import threading
 from pathlib import Path
 
@@ -14,16 +13,26 @@ from fractalvid.video_io import read_video
 _Key = tuple[str, int | None, int | None]
 
 
-def cpu_threads() -> int:
-    """Threads worth starting: the processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def decoded_side(size: int) -> int:
     """Short side in pixels at which videos are kept for inputs of `size`: a little room to crop from."""
     return round(size * 8 / 7)
+
+
+class Memory:
+    """A number of bytes that several stores share. Safe to use from several threads."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        """At most `limit_bytes` in all."""
+        self.limit_bytes = limit_bytes
+        self.used_bytes = 0
+        self._lock = threading.Lock()
+
+    def take(self, count: int) -> bool:
+        """Reserve `count` bytes; False where they do not fit any more."""
+        with self._lock:
+            fits = self.used_bytes + count <= self.limit_bytes
+            self.used_bytes += count if fits else 0
+            return fits
 
 
 class ClipStore:
@@ -33,12 +42,11 @@ class ClipStore:
     useless. Safe to use from several threads.
     """
 
-    def __init__(self, root: Path, *, short_side: int, limit_bytes: int) -> None:
-        """A store of the videos below `root`, resized to `short_side` pixels, using at most `limit_bytes`."""
+    def __init__(self, root: Path, *, short_side: int, memory: Memory) -> None:
+        """A store of the videos below `root`, resized to `short_side` pixels, that keeps what `memory` has room for."""
         self.root = root
         self.short_side = short_side
-        self.limit_bytes = limit_bytes
-        self.used_bytes = 0
+        self.memory = memory
         self.decoded = 0
         self._clips: dict[_Key, Bytes] = {}
         self._lock = threading.Lock()
@@ -55,9 +63,8 @@ class ClipStore:
             frames = frames[row.start : row.end].copy()  # a view would keep the whole video alive
         with self._lock:
             self.decoded += 1
-            if key not in self._clips and self.used_bytes + frames.nbytes <= self.limit_bytes:
+            if key not in self._clips and self.memory.take(frames.nbytes):
                 self._clips[key] = frames
-                self.used_bytes += frames.nbytes
         return frames
 
 

@@ -9,10 +9,11 @@ from tqdm import tqdm
 from finetune.data import Data, Machine, Stores
 from finetune.initial import Initial, parse_initial
 from finetune.recipe import Plan, Recipe
-from finetune.report import RunResult, find_runs, read_run, write_comparison
+from finetune.report import FILES, RunResult, find_runs, is_comparison, read_run, write_comparison
 from finetune.rundir import CONFIG, METRICS, differences
 from finetune.transfer import plan_run, run
 from fractalvid.errors import UserError
+from pretrain.rundir import check_can_make, is_empty
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,10 @@ class Job:
 
 
 def parse_initials(texts: Sequence[str]) -> list[Initial]:
-    """Read the initialisations of a comparison; their labels must differ, also as folder names."""
+    """Read the initialisations of a comparison; their labels must differ, case aside."""
     inits = [parse_initial(text) for text in texts]
     seen: dict[str, Initial] = {}
     for init in inits:
-        if init.label in (".", "..") or any(c in init.label for c in '/\\:*?"<>|') or not init.label.isprintable():
-            raise UserError(f"the label {init.label!r} cannot be the name of a folder: give another with LABEL=...")
         if init.label.casefold() in seen:
             raise UserError(f"two initialisations are called {init.label!r}: name them apart with LABEL=...")
         seen[init.label.casefold()] = init
@@ -89,7 +88,7 @@ def plan_jobs(
 
 def _check_folder(job: Job) -> None:
     if not (job.out / CONFIG).exists():
-        if job.out.exists() and (not job.out.is_dir() or any(job.out.iterdir())):
+        if job.out.exists() and (not job.out.is_dir() or not is_empty(job.out)):
             raise UserError(f"{job.out} holds something else; choose another --out")
         return
     differing = differences(job.out, job.plan)
@@ -124,6 +123,22 @@ def gather(texts: Sequence[str]) -> list[RunResult]:
             raise UserError(f"--runs {text!r}: there is no such folder")
         results += [read_run(folder, label or None) for folder in find_runs([Path(rest)])]
     return results
+
+
+def check_out(out: Path, *, may_hold_runs: bool) -> None:
+    """Make sure that a comparison may be written to `out`: a new or empty folder, or one that holds a comparison.
+
+    With `may_hold_runs` other things may lie there, too, as long as they are not called like its files.
+
+    Raises:
+        UserError: it holds something that must not be replaced, or cannot be made.
+    """
+    if out.is_dir() and not is_comparison(out):
+        there = [name for name in FILES if (out / name).exists()]
+        if there or not (may_hold_runs or is_empty(out)):
+            what = there[0] if there else "something else"
+            raise UserError(f"--out {out} holds {what}, but no comparison of this program; choose another folder")
+    check_can_make(out)
 
 
 def finish(out: Path, results: Sequence[RunResult]) -> None:

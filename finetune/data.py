@@ -6,13 +6,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from finetune.clips import ClipStore, cpu_threads
+from finetune.clips import ClipStore, Memory
 from finetune.index import build_index, default_cache_dir
 from finetune.listing import Listing, keep_decodable, list_videos
 from finetune.targets import Source, demo_path, draw_demo, make_target
 from finetune.targets.base import Target
 from finetune.targets.demo import DemoSet
 from fractalvid.errors import UserError
+from kernels.threads import available_cores
 from pretrain.precision import resolve_device
 
 
@@ -49,7 +50,7 @@ class Machine:
 
     def decoders(self) -> int:
         """Number of decoding threads."""
-        return cpu_threads() if self.threads is None else self.threads
+        return available_cores() if self.threads is None else self.threads
 
 
 class Stores:
@@ -57,15 +58,14 @@ class Stores:
 
     def __init__(self, limit_bytes: int) -> None:
         """At most `limit_bytes` in all."""
-        self._limit = limit_bytes
+        self.memory = Memory(limit_bytes)
         self._stores: dict[tuple[Path, int], ClipStore] = {}
 
     def get(self, root: Path, short_side: int) -> ClipStore:
         """The store for a data root and a resolution."""
         key = (root, short_side)
         if key not in self._stores:
-            used = sum(store.used_bytes for store in self._stores.values())
-            self._stores[key] = ClipStore(root, short_side=short_side, limit_bytes=self._limit - used)
+            self._stores[key] = ClipStore(root, short_side=short_side, memory=self.memory)
         return self._stores[key]
 
 

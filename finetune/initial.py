@@ -41,8 +41,16 @@ def parse_initial(text: str) -> Initial:
     """Read `scratch`, `kinetics`, a weights file or run folder, or any of them as `LABEL=...`.
 
     Raises:
-        UserError: no such file, or a file without a readable card.
+        UserError: no such file, a file without a readable card, or a label that cannot be a folder's name.
     """
+    init = _parse(text)
+    label = init.label
+    if label in ("", ".", "..") or any(c in label for c in '/\\:*?"<>|') or not label.isprintable():
+        raise UserError(f"the label {label!r} cannot be the name of a folder: give another with LABEL=...")
+    return init
+
+
+def _parse(text: str) -> Initial:
     label, equals, rest = text.partition("=")
     if not equals or Path(text).exists():  # a path may itself hold a =
         label, rest = "", text

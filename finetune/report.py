@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finetune.rundir import METRICS
 from finetune.targets.base import some
 from fractalvid.errors import UserError
 from fractalvid.files import write_text, write_with
 
-METRICS = {"top1": "top-1", "top5": "top-5", "mean_class": "mean per class"}
+FILES = ("comparison.md", "comparison.json", "comparison.png")
+ACCURACIES = {"top1": "top-1", "top5": "top-5", "mean_class": "mean per class"}
 
 
 @dataclass(frozen=True)
@@ -45,16 +47,16 @@ def spread(values: Sequence[float]) -> Spread:
 
 def read_run(folder: Path, label: str | None = None) -> RunResult:
     """Read the `metrics.json` of a finished run; `label` renames its initialisation."""
-    path = folder / "metrics.json"
+    path = folder / METRICS
     try:
         metrics = json.loads(path.read_bytes())
         result = RunResult(label or metrics["init"]["label"], str(metrics["split"]), int(metrics["seed"]), metrics)
-        if all(isinstance(metrics[name], float) for name in METRICS):
+        if all(isinstance(metrics[name], float) for name in ACCURACIES):
             return result
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is not the result of a fine-tuning run: {error!r}") from error
     except OSError as error:
-        raise UserError(f"{folder} holds no finished run: cannot read metrics.json ({error.strerror})") from error
+        raise UserError(f"{folder} holds no finished run: cannot read {METRICS} ({error.strerror})") from error
     raise UserError(f"{path} is not the result of a fine-tuning run: its accuracies are no numbers")
 
 
@@ -62,19 +64,33 @@ def find_runs(folders: Iterable[Path]) -> list[Path]:
     """The folders of finished runs at or below the given ones, sorted."""
     found = []
     for folder in folders:
-        runs = sorted(path.parent for path in folder.rglob("metrics.json"))
+        runs = sorted(path.parent for path in folder.rglob(METRICS))
         if not runs:
-            raise UserError(f"{folder} holds no finished run (no metrics.json in it or below it)")
+            raise UserError(f"{folder} holds no finished run (no {METRICS} in it or below it)")
         found += runs
     return sorted(set(found))
 
 
+_EQUAL = ("target", "classes", "mode", "model", "clip", "views", "crops", "epochs", "batch_size", "lr")
+
+
 def check_comparable(results: Sequence[RunResult]) -> None:
-    """Raise `UserError` for runs that must not stand in one table: other data or budget, or one run twice."""
-    for name in ("target", "classes", "mode", "model", "clip", "views", "crops", "epochs", "batch_size"):
+    """Raise `UserError` for runs that must not stand in one table: other data or budget, or one run twice.
+
+    Target, classes, network, clip, views and budget must be equal, and the numbers of videos in each split.
+    """
+    for name in _EQUAL:
         values = {json.dumps(result.metrics.get(name), sort_keys=True) for result in results}
         if len(values) > 1:
             raise UserError(f"the runs differ in {name} ({some(sorted(values), 3)}): they do not compare")
+    if len({json.dumps(result.metrics.get("class_names")) for result in results}) > 1:
+        raise UserError("the runs differ in class_names, the names of their classes: they do not compare")
+    for split in dict.fromkeys(result.split for result in results):
+        videos = [result.metrics.get("videos", {}) for result in results if result.split == split]
+        counts = sorted({f"{v.get('train')} to train and {v.get('test')} to test" for v in videos})
+        if len(counts) > 1:
+            where = f" of split {split}" if split else ""
+            raise UserError(f"the runs{where} differ in videos ({some(counts, 3)}): they do not compare")
     seen = set[tuple[str, str, int]]()
     for result in results:
         key = (result.label, result.split, result.seed)
@@ -99,7 +115,7 @@ def summarise(results: Sequence[RunResult]) -> list[dict[str, Any]]:
     for label in labels:
         runs = by_label[label]
         entry: dict[str, Any] = {"label": label, "runs": runs}
-        entry |= {name: spread([run.metrics[name] for run in runs]) for name in METRICS}
+        entry |= {name: spread([run.metrics[name] for run in runs]) for name in ACCURACIES}
         paired = [r.metrics["top1"] - base[r.split, r.seed] for r in runs if (r.split, r.seed) in base]
         entry["gain"] = spread(paired) if paired and label != labels[0] else None
         summary.append(entry)
@@ -116,14 +132,14 @@ def markdown(results: Sequence[RunResult], title: str) -> str:
     summary = summarise(results)
     head = [
         "initialisation",
-        *(f"{name} (%)" for name in METRICS.values()),
+        *(f"{name} (%)" for name in ACCURACIES.values()),
         f"top-1 over {summary[0]['label']}",
         "runs",
     ]
     body = [
         [
             entry["label"],
-            *(str(entry[name]) for name in METRICS),
+            *(str(entry[name]) for name in ACCURACIES),
             _signed(entry["gain"]) if entry["gain"] else "",
             str(len(entry["runs"])),
         ]
@@ -200,11 +216,20 @@ def to_json(results: Sequence[RunResult]) -> dict[str, Any]:
 
     return {
         "initialisations": [
-            {"label": entry["label"], **{name: plain(entry[name]) for name in (*METRICS, "gain")}}
+            {"label": entry["label"], **{name: plain(entry[name]) for name in (*ACCURACIES, "gain")}}
             for entry in summarise(results)
         ],
         "runs": [{"label": r.label, "split": r.split, "seed": r.seed, "metrics": r.metrics} for r in results],
     }
+
+
+def is_comparison(folder: Path) -> bool:
+    """Whether a folder holds a comparison that `write_comparison` wrote."""
+    try:
+        content = json.loads((folder / "comparison.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and {"initialisations", "runs"} <= content.keys()
 
 
 def write_comparison(out: Path, results: Sequence[RunResult]) -> str:
@@ -212,7 +237,10 @@ def write_comparison(out: Path, results: Sequence[RunResult]) -> str:
     check_comparable(results)
     title = f"Fine-tuning on {results[0].metrics['target']}"
     text = markdown(results, title)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {out}: {error.strerror}; choose another --out") from error
     draw_bars(out / "comparison.png", results, title)
     write_text(out / "comparison.json", json.dumps(to_json(results), indent=2) + "\n")
     write_text(out / "comparison.md", text)

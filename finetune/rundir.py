@@ -1,13 +1,14 @@
 """The folder of a run: what lies in it, whose it is, and whether a run may use it."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from finetune.recipe import Plan
 from fractalvid.errors import UserError
 from fractalvid.files import write_text
+from pretrain import configs
+from pretrain.rundir import check_can_make, is_empty
 
 CONFIG, METRICS, PREDICTIONS, CONFUSION, WEIGHTS = (
     "config.json",
@@ -33,13 +34,9 @@ def check_folder(out: Path, plan: Plan, *, resume: bool) -> None:
         if differing:
             raise UserError(f"{out} was begun with other settings ({'; '.join(differing[:3])}); choose another --out")
         return
-    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    if not there.is_dir():
-        raise UserError(f"--out {out} cannot be made: {there} is a file; choose a folder")
-    if not os.access(there, os.W_OK):
-        raise UserError(f"--out {out} cannot be made: {there} is not writable; choose another folder")
-    if there == out and any(out.iterdir()):
+    if out.is_dir() and not is_empty(out):
         raise UserError(f"--out {out} is not empty and holds no fine-tuning run; choose another folder")
+    check_can_make(out)
 
 
 def claim_folder(out: Path, plan: Plan) -> None:
@@ -62,18 +59,17 @@ def differences(out: Path, plan: Plan) -> list[str]:
     if not isinstance(old, dict):
         raise UserError(f"{out / CONFIG} is not the configuration of a fine-tuning run")
     new = json.loads(json.dumps(plan.to_dict()))
-    flat_old, flat_new = _flat(old), _flat(new)
     # What a run is called or where its weights lie does not change it: their content does.
     ignored = {"init.label", "init.path"}
     return [
-        f"{name.replace('.', ' ')}: {flat_old.get(name)}, not {flat_new.get(name)}"
-        for name in sorted(flat_new.keys() | flat_old.keys())
-        if name not in ignored and flat_old.get(name) != flat_new.get(name)
+        f"{name.replace('.', ' ')}: {_at(old, name)}, not {_at(new, name)}"
+        for name in configs.differences(old, new)
+        if name not in ignored
     ]
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
+def _at(tree: Any, name: str) -> Any:
+    """The value of a dotted name, None where there is none."""
+    for key in name.split("."):
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree

@@ -28,6 +28,7 @@ from pretrain.checkpoint import Card, save_weights
 from pretrain.engine import CHECKPOINT, EngineConfig, TrainResult, train
 from pretrain.models import head_name
 from pretrain.optim import OptimConfig
+from pretrain.precision import resolve_device
 
 _CHECKPOINT_STEPS = 200  # and never more often than once an epoch
 
@@ -167,7 +168,8 @@ def _test(
     )
     labels = evaluate.labels_of(rows)
     scores = evaluate.scores(p, labels)
-    metrics = scores | describe(plan, listing, result, time.perf_counter() - started)
+    device = resolve_device(machine.device)
+    metrics = scores | describe(plan, listing, result, device, time.perf_counter() - started)
     matrix = evaluate.confusion_matrix(labels, evaluate.top_classes(p, 1)[:, 0], len(listing.classes))
     title = f"{plan.target}, {plan.init.label}: top-1 {scores['top1']:.1f} %"
     evaluate.write_predictions(out / PREDICTIONS, rows, p, listing.classes)
@@ -195,7 +197,9 @@ def _card(plan: Plan, listing: Listing, scores: dict[str, float]) -> Card:
     )
 
 
-def describe(plan: Plan, listing: Listing, result: TrainResult, test_seconds: float) -> dict[str, Any]:
+def describe(
+    plan: Plan, listing: Listing, result: TrainResult, device: torch.device, test_seconds: float
+) -> dict[str, Any]:
     """What `metrics.json` says beside the accuracies."""
     span = (plan.clip_len - 1) * plan.frame_stride + 1  # frames; shorter videos are seen at a smaller stride
     return {
@@ -226,12 +230,12 @@ def describe(plan: Plan, listing: Listing, result: TrainResult, test_seconds: fl
         "steps_skipped": result.skipped,
         "lr": plan.lr,
         "seconds": {"training": round(result.seconds, 1), "test": round(test_seconds, 1)},
-        "versions": versions(),
+        "versions": versions(device),
     }
 
 
-def versions() -> dict[str, str]:
-    """What the result was made with."""
+def versions(device: torch.device) -> dict[str, str]:
+    """What the result was made with, the device that trained included."""
     names = ("fractalvid", "torch", "torchvision", "av", "numpy")
     found = {"python": platform.python_version()}
     for name in names:
@@ -242,9 +246,9 @@ def versions() -> dict[str, str]:
     return found | {
         "machine": platform.machine(),
         "processors": str(os.cpu_count()),
-        "device": _device_name(),
+        "device": _device_name(device),
     }
 
 
-def _device_name() -> str:
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

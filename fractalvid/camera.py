@@ -27,7 +27,7 @@ class CameraConfig:
         """Refuse shares outside 0..1 and reversed ranges."""
         if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
             raise UserError(f"crop_scale must be a range in (0, 1], got {self.crop_scale}")
-        if not 0 < self.crop_ratio[0] <= self.crop_ratio[1]:
+        if not 0 < self.crop_ratio[0] <= self.crop_ratio[1] < np.inf:
             raise UserError(f"crop_ratio must be a range above 0, got {self.crop_ratio}")
         if not 0 <= self.flip <= 1:
             raise UserError(f"flip must be a probability, got {self.flip}")

@@ -2,9 +2,8 @@
 
 import dataclasses
 import json
-import os
-import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,11 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.draws import STREAM_VERSION
 from fractalvid.errors import UserError
+from fractalvid.files import write_with
 from fractalvid.ifs import compose, sample_singular_values
 from fractalvid.trajectory import SUBFRAMES, sample_curves, sample_grid
-from kernels.variations import by_name
+from kernels.variations import VARIATIONS, by_name
 
 FORMAT = "fractalvid-classes-1"
+MAX_CLASSES = 1_000_000
 MAX_MAPS = 8
 MAX_FRAMES = 20
 PAPER_VARIATIONS = ("horseshoe", "bent", "fisheye", "popcorn", "cosine", "eyefish", "cylinder")
@@ -129,8 +130,8 @@ class ClassBank:
     @classmethod
     def sample(cls, num_classes: int, *, seed: int, config: ClassConfig | None = None) -> "ClassBank":
         """Draw classes 0..num_classes - 1 of a seed."""
-        if num_classes < 1:
-            raise UserError(f"the number of classes must be at least 1, got {num_classes}")
+        if not 1 <= num_classes <= MAX_CLASSES:
+            raise UserError(f"the number of classes must be 1 to {MAX_CLASSES}, got {num_classes}")
         if not 0 <= seed < 2**64:
             raise UserError(f"seed must be in 0..2**64 - 1, got {seed}")
         config = ClassConfig() if config is None else config
@@ -148,16 +149,12 @@ class ClassBank:
             }
         )
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as file:
-            try:
-                np.savez_compressed(file, header=np.array(header), **{name: getattr(self, name) for name in _ARRAYS})
-                file.flush()
-                os.fsync(file.fileno())
-                os.replace(file.name, target)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot make the folder {target.parent}: {error.strerror}") from error
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        write_with(target, lambda file: np.savez_compressed(file, header=np.array(header), **arrays))
 
     @classmethod
     def load(cls, path: str | Path) -> "ClassBank":
@@ -175,16 +172,16 @@ class ClassBank:
                         f"{header['stream_version']}; here {FORMAT}, {STREAM_VERSION}): sample it again from its seed"
                     )
                 arrays = {name: file[name] for name in _ARRAYS}
+            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in header["config"].items()}
+            return cls(int(header["seed"]), ClassConfig(**values), **_checked(arrays, path))
         except FileNotFoundError:
             raise UserError(
-                f"no class bank at {path}; make one with: fractalvid classes --classes 1000 --out {path}"
+                f"no class bank at {path}; fractalvid classes --classes 1000 --out {path} makes one"
             ) from None
-        except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except _UNREADABLE as error:
             raise UserError(
                 f"{path} is not a class bank of fractalvid, or is damaged ({type(error).__name__})"
             ) from None
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in header["config"].items()}
-        return cls(int(header["seed"]), ClassConfig(**values), **_checked(arrays, path))
 
     def maps_at(self, class_ids: ArrayLike, times: ArrayLike) -> NDArray[np.float32]:
         """Affine coefficients of unmutated classes (B,) at times (B, F) in native frames: float32 (B, F, 8, 6)."""
@@ -204,6 +201,11 @@ class ClassBank:
         return maps.astype(np.float32)
 
 
+_UNREADABLE = (
+    *(OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What reading a file that is no bank, or a damaged one, may raise."""
 _ARRAYS = tuple(f.name for f in dataclasses.fields(ClassBank) if f.name not in ("seed", "config"))
 
 
@@ -258,4 +260,8 @@ def _checked(arrays: dict[str, NDArray[Any]], path: str | Path) -> dict[str, NDA
             raise UserError(f"{path} is damaged: {name} has shape {arrays[name].shape}, type {arrays[name].dtype}")
         if not np.all(np.isfinite(arrays[name])):
             raise UserError(f"{path} is damaged: {name} is not finite")
+    frames, maps = arrays["native_frames"], arrays["num_maps"]
+    known = np.isin(arrays["variation"], list(VARIATIONS)).all()
+    if not (known and np.all((frames >= 2) & (frames <= MAX_FRAMES)) and np.all((maps >= 1) & (maps <= MAX_MAPS))):
+        raise UserError(f"{path} is damaged: lengths, maps or variations out of range")
     return arrays

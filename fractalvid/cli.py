@@ -1,5 +1,6 @@
 """The `fractalvid` command."""
 
+import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -114,10 +115,7 @@ def classes_command(arguments: Sequence[str]) -> None:
         raise UserError(f"{args.out} exists already: choose another --out, or remove it")
     config = ClassConfig(motion=args.motion, interpolation=args.interpolation)
     bank = ClassBank.sample(args.classes, seed=args.seed, config=config)
-    try:
-        bank.save(args.out)
-    except OSError as error:
-        raise UserError(f"cannot write {args.out}: {error.strerror or error}") from error
+    bank.save(args.out)
     print(f"{len(bank)} classes in {args.out}; look at them with: fractalvid preview {args.out}")
 
 
@@ -165,11 +163,10 @@ def _bank(args: GenerateArguments) -> ClassBank:
         return ClassBank.load(args.bank)
     config = ClassConfig(motion=args.motion, interpolation=args.interpolation)
     if args.unlabelled is not None:
-        if args.clips != GenerateArguments().clips:
-            raise UserError("--unlabelled N makes N clips: leave --clips out")
-        config = ClassConfig(
-            motion=args.motion, interpolation=args.interpolation, instance_scale=0.0, instance_offset=0.0
-        )
+        if args.clips != GenerateArguments().clips or args.split != "train":
+            raise UserError("--unlabelled N makes one clip of each of N systems: leave --clips and --split out")
+        # Nothing is random about such an instance: drawing it again would change nothing.
+        config = dataclasses.replace(config, instance_scale=0.0, instance_offset=0.0, attempts=0)
         return ClassBank.sample(args.unlabelled, seed=args.seed, config=config)
     return ClassBank.sample(1000 if args.classes is None else args.classes, seed=args.seed, config=config)
 

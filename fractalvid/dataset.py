@@ -1,12 +1,15 @@
 """Generated sets on disk: what they hold, how they are made, resumed and extended."""
 
 import dataclasses
+import fcntl
 import json
-import shutil
 import time
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,19 +19,21 @@ from tqdm import tqdm
 
 from fractalvid.classes import ClassBank
 from fractalvid.errors import UserError
-from fractalvid.files import write_text
+from fractalvid.files import write_text, write_with
 from fractalvid.fingerprint import fingerprint
 from fractalvid.instances import VALIDATION
-from fractalvid.manifest import ManifestWriter, Row, read_manifest
+from fractalvid.manifest import ManifestWriter, Row, read_manifest, write_manifest
 from fractalvid.render import PAPER_POINTS, PAPER_SIZE, clip_times, render_fits
 from fractalvid.video_io import write_video
 from fractalvid.view import fit_clips
 
 FORMAT = "fractalvid-set-1"
 CHUNK = 4
+MAX_WORKERS = 1024
 GROUP = 64
 GROUP_SECONDS = 2.0
-PARTIAL = ".partial"
+LOCK = ".lock"
+OWN = {LOCK, ".dataset.json.tmp"}
 
 
 @dataclass(frozen=True)
@@ -99,30 +104,53 @@ def generate(
         hours: stop after so long, complete as far as it got.
         progress: show a progress bar.
     """
-    if workers < 1:
-        raise UserError(f"workers must be at least 1, got {workers}")
+    if not 1 <= workers <= MAX_WORKERS:
+        raise UserError(f"workers must be 1 to {MAX_WORKERS}, got {workers}")
     try:
-        rows = _open_set(bank, out, config)
-        done = {row.path for row in rows}
-        total = len(bank) * config.clips
-        missing = total - len(done)
-        if not missing:
-            return 0
-        writer = ManifestWriter(out, rows)
-        try:
-            with tqdm(total=total, initial=len(done), unit="clip", disable=not progress, smoothing=0.05) as bar:
-                deadline = None if hours is None else time.monotonic() + 3600 * hours
-                for group in _groups(_rendered(bank, out, config, done, workers, deadline)):
-                    writer.append(group)
-                    bar.update(len(group))
-                    missing -= len(group)
-        finally:
-            writer.close()
-            shutil.rmtree(out / PARTIAL, ignore_errors=True)
+        with _only_one(out):
+            return _complete(bank, out, config, workers, hours, progress)
     except OSError as error:
         raise UserError(
             f"cannot write to {out}: {error.strerror or error}; what is there stays valid, run the same command again"
         ) from error
+
+
+@contextmanager
+def _only_one(out: Path) -> Iterator[None]:
+    """Hold the set's folder for this process; made where it is missing, refused where it holds other things."""
+    ours = (out / "dataset.json").exists() or not out.exists()
+    if not ours and (not out.is_dir() or {path.name for path in out.iterdir()} - OWN):
+        raise UserError(f"{out} holds something else: choose another --out, or an empty folder")
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another process is generating into {out}: wait for it, or choose another --out") from None
+        yield
+
+
+def _complete(bank: ClassBank, out: Path, config: SetConfig, workers: int, hours: float | None, progress: bool) -> int:
+    """Render what is missing of a set that this process holds; returns how many clips are missing in the end."""
+    rows = _open_set(bank, out, config)
+    done = {row.path for row in rows}
+    total = len(bank) * config.clips
+    missing = total - len(done)
+    if not missing:
+        return 0
+    writer = ManifestWriter(out, rows)
+    try:
+        with tqdm(total=total, initial=len(done), unit="clip", disable=not progress, smoothing=0.05) as bar:
+            deadline = None if hours is None else time.monotonic() + 3600 * hours
+            for group in _groups(_rendered(bank, out, config, done, workers, deadline)):
+                writer.append(group)
+                rows += group
+                bar.update(len(group))
+                missing -= len(group)
+    finally:
+        writer.close()
+    if not missing:
+        write_manifest(out / "manifest.csv", sorted(rows, key=lambda row: row.path))
     return missing
 
 
@@ -130,19 +158,17 @@ def _rendered(
     bank: ClassBank, out: Path, config: SetConfig, done: set[str], workers: int, deadline: float | None
 ) -> Iterator[list[Row]]:
     """Rows of clips as they are finished, a bounded number of them in the making."""
-    waiting: set[Future[list[Row]]] = set()
+    waiting: deque[Future[list[Row]]] = deque()
     with ThreadPoolExecutor(workers, "clips") as pool:
         try:
             for class_id, instances in _missing(bank, config, done):
                 if deadline is not None and time.monotonic() > deadline:
                     break
-                waiting.add(pool.submit(_make_clips, bank, out, config, class_id, instances))
-                if len(waiting) >= 2 * workers:
-                    finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    for future in finished:
-                        yield future.result()
-            for future in waiting:
-                yield future.result()
+                waiting.append(pool.submit(_make_clips, bank, out, config, class_id, instances))
+                if len(waiting) >= 4 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -187,33 +213,28 @@ def _make_clips(bank: ClassBank, out: Path, config: SetConfig, class_id: int, in
 def _write_clip(out: Path, path: str, frames: np.ndarray[Any, np.dtype[np.uint8]], config: SetConfig) -> int:
     target = out / path
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = out / PARTIAL / path.replace("/", "-")
     if config.images:
-        Image.fromarray(frames[0]).save(scratch, "PNG")
-    else:
-        write_video(scratch, frames, fps=config.fps, crf=config.crf, preset=config.preset)
-    size = scratch.stat().st_size
-    scratch.replace(target)
-    return size
+        write_with(target, lambda file: Image.fromarray(frames[0]).save(file, "PNG"))
+        return target.stat().st_size
+    return write_video(target, frames, fps=config.fps, crf=config.crf, preset=config.preset)
 
 
 def _open_set(bank: ClassBank, out: Path, config: SetConfig) -> list[Row]:
     """Make the folder of a new set, or check that the one there is an earlier part of this set; returns its rows."""
-    described = {"format": FORMAT, "fingerprint": fingerprint(), "seed": bank.seed, "classes": len(bank)}
+    described: dict[str, Any] = {"format": FORMAT, "fingerprint": fingerprint() | {"av": version("av")}}
+    described |= {"seed": bank.seed, "classes": len(bank)}
     described |= {"class_config": dataclasses.asdict(bank.config), "set_config": dataclasses.asdict(config)}
-    card = out / "dataset.json"
+    card, classes = out / "dataset.json", out / "classes.npz"
     rows: list[Row] = []
     if card.exists():
         _check_same(_read_card(card), json.loads(json.dumps(described)), out)
-        _check_extends(ClassBank.load(out / "classes.npz"), bank, out)
+        if classes.exists():
+            _check_extends(ClassBank.load(classes), bank, out)
         if (out / "manifest.csv").exists():
             rows = read_manifest(out / "manifest.csv")
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} holds something else: choose another --out, or an empty folder")
-    shutil.rmtree(out / PARTIAL, ignore_errors=True)
-    (out / PARTIAL).mkdir(parents=True)
-    bank.save(out / "classes.npz")
+    # The card first: a folder without one is not ours to write to.
     write_text(card, json.dumps(described, indent=2) + "\n")
+    bank.save(classes)
     return rows
 
 
@@ -222,6 +243,9 @@ def _read_card(card: Path) -> dict[str, Any]:
         found = json.loads(card.read_text(encoding="utf-8"))
         if found["format"] != FORMAT:
             raise UserError(f"{card} was written by another version ({found['format']}; here {FORMAT})")
+        if not all(isinstance(found[part], dict) for part in ("fingerprint", "class_config", "set_config")):
+            raise TypeError
+        int(found["seed"]), int(found["classes"])
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{card} is damaged, or not a generated set's: choose another --out") from None
     return dict(found)

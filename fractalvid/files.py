@@ -1,7 +1,6 @@
 """Files that appear complete or not at all."""
 
 import os
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,8 @@ from fractalvid.errors import UserError
 @contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write to that takes the place of `path` once everything is on the disk."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    # One name for each target, so that what a kill leaves behind is replaced by the next attempt.
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("wb") as file:
             yield file

@@ -14,5 +14,5 @@ def fingerprint() -> dict[str, str]:
         "stream_version": str(STREAM_VERSION),
         "backend": "cpu",
         "processor": f"{platform.machine()} {get_host_cpu_name()}",
-        **{name: version(name) for name in ("numba", "llvmlite", "numpy")},
+        **{name: version(name) for name in ("numba", "llvmlite", "numpy", "scipy")},
     }

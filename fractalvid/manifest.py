@@ -30,7 +30,10 @@ def read_manifest(path: Path) -> list[Row]:
     Raises:
         UserError: the file is no manifest.
     """
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not a manifest of fractalvid: it is no text") from None
     whole = text[: text.rfind("\n") + 1]
     if whole and not whole.startswith(HEADER):
         raise UserError(f"{path} is not a manifest of fractalvid: its first line should be {HEADER.strip()!r}")
@@ -38,6 +41,11 @@ def read_manifest(path: Path) -> list[Row]:
         return [Row(r[0], *(int(v) for v in r[1:5])) for r in list(csv.reader(io.StringIO(whole)))[1:] if r]
     except (ValueError, IndexError) as error:
         raise UserError(f"{path} is damaged ({error}); remove the damaged line and run the command again") from None
+
+
+def write_manifest(path: Path, rows: list[Row]) -> None:
+    """Write a manifest anew, whole or not at all."""
+    write_text(path, HEADER + "".join(map(_line, rows)))
 
 
 class ManifestWriter:
@@ -52,7 +60,7 @@ class ManifestWriter:
         """Open the manifest in `root`."""
         self.root = root
         path = root / "manifest.csv"
-        write_text(path, HEADER + "".join(map(_line, rows)))
+        write_manifest(path, rows)
         self._file = path.open("a", encoding="utf-8", newline="")
 
     def append(self, rows: list[Row]) -> None:

@@ -87,6 +87,8 @@ def render_fits(
     `camera` (B, 3, 3) or (B, F, 3, 3) takes pixels of the whole view to pixels of the frame (crop, flip, motion); what
     it shows is drawn under it, nothing is resampled.
     """
+    if exposure not in ("density", "max"):
+        raise UserError(f"exposure must be density or max, got {exposure!r}")
     at = np.asarray(times, np.float64)
     b, f = at.shape
     projection = view_projection(fits.box, size)[:, None]

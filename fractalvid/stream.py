@@ -1,5 +1,6 @@
 """Clips on the fly: whole batches rendered while a network trains, the same for every number of workers."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -61,11 +62,15 @@ class StreamConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that no sample could have."""
-        if min(self.clip_len, self.frame_stride, self.size, self.points) < 1:
-            raise UserError("clip_len, frame_stride, size and points must be at least 1")
+        limits = {"clip_len": 10_000, "frame_stride": 10_000, "size": 8192, "points": 2**31 - 1}
+        for name, most in limits.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise UserError(f"{name} must be 1 to {most}, got {getattr(self, name)}")
         if self.channels not in (1, 3):
             raise UserError(f"channels must be 1 or 3, got {self.channels}")
-        if self.std is not None and self.std <= 0:
+        if self.mean is not None and not math.isfinite(self.mean):
+            raise UserError(f"mean must be a number, got {self.mean}")
+        if self.std is not None and not 0 < self.std < math.inf:
             raise UserError(f"std must be above 0, got {self.std}")
 
 

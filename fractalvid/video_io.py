@@ -1,7 +1,5 @@
 """Video files through PyAV: H.264 (or another encoder) out, anything FFmpeg decodes in."""
 
-import os
-import tempfile
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +12,6 @@ from numpy.typing import NDArray
 
 from fractalvid.errors import UserError
 
-CODECS = {"libx264": "H.264", "libx265": "H.265", "mpeg4": "MPEG-4"}
 _NEUTRAL = 128
 
 
@@ -38,20 +35,18 @@ def write_video(
     """
     target = Path(path)
     clip = _even(frames)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".part")
-    os.close(handle)
+    # One name for each target, so that what a kill leaves behind is replaced by the next attempt.
+    temporary = target.with_name(f".{target.name}.part")
+    options = {"crf": str(crf), "preset": preset} if codec != "mpeg4" else {"qscale": "2"}
+    if codec == "libx264":
+        # x264's macroblock tree reads memory it has not written: the same frames would give other bytes.
+        options["x264-params"] = "mbtree=0"
     try:
-        options = {"crf": str(crf), "preset": preset} if codec != "mpeg4" else {"qscale": "2"}
-        if codec == "libx264":
-            # x264's macroblock tree reads memory it has not written: the same frames would give other bytes.
-            options["x264-params"] = "mbtree=0"
-        _encode(temporary, clip, fps, codec, options)
-        size = os.path.getsize(temporary)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        _encode(str(temporary), clip, fps, codec, options)
+        size = temporary.stat().st_size
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
     return size
 
 

@@ -126,14 +126,15 @@ def _damp(
     """
     config = bank.config
     damping = np.minimum(1, np.exp(config.max_rate - rate)).astype(np.float32)
+    stray = np.zeros(damping.shape, np.bool_)
     for _ in range(MAX_DAMPINGS):
+        damping[stray] *= STRONGER
         jobs, spread = _native_jobs(bank, instances, damping)
         points = orbit(jobs, ORBIT_POINTS, burn_in=SETTLING, threads=threads)[spread]
         near = share_within(points.reshape(-1, ORBIT_POINTS, 2), config.radius, threads=threads)
         stray = (growth(jobs, threads=threads)[spread] >= config.max_rate) | (near.reshape(rate.shape) < config.inside)
         if not stray.any():
             break
-        damping[stray] *= STRONGER
     return damping, points
 
 

@@ -85,29 +85,39 @@ def _accumulate(slabs, passes, order, arrays, shape, points, burn_in, counts, ou
         outside[j] = points[j] - inside - discarded[j]
 
 
-def _render(slabs, passes, order, arrays, shape, points, burn_in, tone, boxes, out):
-    # One box buffer: jobs are toned as they come. One a job: all are toned by the largest value among them.
+def _render(slabs, passes, order, arrays, shape, points, burn_in, tone, out):
     height, width = out.shape[1:]
     scratch = _scratch(shape[0], shape[1], arrays[0], arrays[5])
     pixel = np.empty(shape[1], np.uint32)
     histogram = np.empty((height + 2) * (width + 2) + 1, np.uint32)
     line = np.empty(width + 2, np.uint32)
-    by_largest = boxes.shape[0] > 1
-    largest = U32(1)
-    for i in range(order.shape[0]):
-        j = order[i]
-        box = boxes[i % boxes.shape[0]]
+    box = np.empty((height, width), np.uint32)
+    for j in order:
         job = _job(arrays, j)
         _tally(slabs, passes, scratch, job, arrays[8][j], points[j], burn_in, (height, width), histogram, pixel)
         box3(histogram, height, width, box, line)
-        if by_largest:
-            largest = max(largest, box.max())
-        else:
-            tone_map(box, tone[j, 0], tone[j, 1], tone[j, 2:], out[j])
-    if by_largest:
-        affine = np.zeros(3, np.float32)
-        for i in range(order.shape[0]):
-            tone_map(boxes[i], F32(1.0), F32(largest), affine, out[order[i]])
+        tone_map(box, tone[j, 0], tone[j, 1], tone[j, 2:], out[j])
+
+
+def _boxes(slabs, passes, order, arrays, shape, points, burn_in, out):
+    height, width = out.shape[1:]
+    scratch = _scratch(shape[0], shape[1], arrays[0], arrays[5])
+    pixel = np.empty(shape[1], np.uint32)
+    histogram = np.empty((height + 2) * (width + 2) + 1, np.uint32)
+    line = np.empty(width + 2, np.uint32)
+    for j in order:
+        job = _job(arrays, j)
+        _tally(slabs, passes, scratch, job, arrays[8][j], points[j], burn_in, (height, width), histogram, pixel)
+        box3(histogram, height, width, out[j], line)
+
+
+def _tone_by_largest(boxes, out):
+    largest = U32(1)
+    for j in range(boxes.shape[0]):
+        largest = max(largest, boxes[j].max())
+    affine = np.zeros(3, np.float32)
+    for j in range(boxes.shape[0]):
+        tone_map(boxes[j], F32(1.0), F32(largest), affine, out[j])
 
 
 def _orbit(slabs, passes, order, arrays, shape, burn_in, out):
@@ -211,7 +221,8 @@ _ARRAYS = types.Tuple((_F3, _F2, _N3, _F3, _F4, _N1, _F3, _S1, _F3))
 _SHAPE = types.UniTuple(types.int64, 2)
 _KERNELS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "accumulate": (_accumulate, (_I1, types.int64, _U3, _I1, _I1)),
-    "render": (_render, (_I1, types.int64, _F2, _U3, _B3)),
+    "render": (_render, (_I1, types.int64, _F2, _B3)),
+    "boxes": (_boxes, (_I1, types.int64, _U3)),
     "orbit": (_orbit, (types.int64, _F3)),
     "growth": (_growth, (types.int64, types.int64, _F1)),
 }
@@ -225,6 +236,12 @@ def _compiled(name: str, slabs: int) -> Any:
     signature = types.void(pointers, types.int64, _I1, _ARRAYS, _SHAPE, *tail)
     # Not through the dispatcher: it would look up the types of all arguments again at every call.
     return driver(signature, function).entry_point
+
+
+@cache
+def tone_by_largest() -> Any:
+    """Compiled: tone box sums (J, H, W) by the largest of them, (boxes, out) -> None."""
+    return driver(types.void(_U3, _B3), _tone_by_largest).entry_point
 
 
 def kernel(name: str, variations: tuple[int, ...], fused: bool) -> Any:

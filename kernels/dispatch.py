@@ -1,6 +1,6 @@
 """The four public kernels: what they take, what they return, which backend answers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -44,7 +44,7 @@ def backends() -> tuple[str, ...]:
 
 def walkers(points: int) -> tuple[int, int]:
     """Rows and columns of walkers for a number of points; of nothing else, so that pixels depend on nothing else."""
-    return 4, 256 if points < 200_000 else 512
+    return (4, 256) if points < 200_000 else (4, 512)
 
 
 def orbit(
@@ -57,7 +57,8 @@ def orbit(
         reference.orbit(jobs, n, burn_in, out)
         return out
     shape = (1, ORBIT_COLUMNS)
-    _launch("orbit", jobs, shape, threads, lambda order: (burn_in, out), cost=ORBIT_COLUMNS * burn_in + n)
+    cost = np.full(len(jobs), ORBIT_COLUMNS * burn_in + n)
+    _launch("orbit", jobs, [shape] * len(jobs), threads, (burn_in, out), cost)
     return out
 
 
@@ -73,14 +74,8 @@ def growth(
     if _is_reference(backend):
         reference.growth(jobs, steps, burn_in, out)
         return out
-    _launch(
-        "growth",
-        jobs,
-        (1, GROWTH_WALKERS),
-        threads,
-        lambda order: (burn_in, steps, out),
-        cost=GROWTH_WALKERS * (burn_in + steps),
-    )
+    cost = np.full(len(jobs), GROWTH_WALKERS * (burn_in + steps))
+    _launch("growth", jobs, [(1, GROWTH_WALKERS)] * len(jobs), threads, (burn_in, steps, out), cost)
     return out
 
 
@@ -103,7 +98,7 @@ def accumulate(
         reference.accumulate(jobs, amounts, burn_in, counts, outside, discarded)
     else:
         tail = (amounts, burn_in, counts, outside, discarded)
-        _launch("accumulate", jobs, walkers(int(amounts.max())), threads, lambda order: tail, cost=int(amounts.max()))
+        _launch("accumulate", jobs, [walkers(n) for n in amounts.tolist()], threads, tail, amounts)
     return Accumulated(counts, outside, discarded)
 
 
@@ -133,44 +128,46 @@ def render(
     """
     height, width = _frame(size)
     amounts = _points(points, len(jobs))
+    if isinstance(exposure, str) and exposure != "max":
+        raise ValueError(f"exposure must be an array or 'max', got {exposure!r}")
     if _is_reference(backend):
         counts = accumulate(jobs, size=size, points=amounts, burn_in=burn_in, backend="reference").counts
         return reference.tone(jobs, counts, amounts, exposure, clip)
     out = np.empty((len(jobs), height, width), np.uint8)
-    shape = walkers(int(amounts.max()))
-    cost = int(amounts.max())
-    if isinstance(exposure, str):
-        groups = _groups(clip, len(jobs))
-        plan = np.zeros((len(jobs), 5), np.float32)
-
-        def grouped(order: NDArray[np.int64]) -> tuple[Any, ...]:
-            return (amounts, burn_in, plan, np.empty((max(len(order), 2), height, width), np.uint32), out)
-
-        _launch("render", jobs, shape, threads, grouped, cost=cost, groups=groups)
+    shapes = [walkers(n) for n in amounts.tolist()]
+    if not isinstance(exposure, str):
+        plan = tone.plan(jobs.projection, exposure, amounts)
+        _launch("render", jobs, shapes, threads, (amounts, burn_in, plan, out), amounts)
         return out
-    plan = tone.plan(jobs.projection, exposure, amounts)
-
-    def single(order: NDArray[np.int64]) -> tuple[Any, ...]:
-        return (amounts, burn_in, plan, np.empty((1, height, width), np.uint32), out)
-
-    _launch("render", jobs, shape, threads, single, cost=cost)
+    groups = _groups(clip, len(jobs))
+    for group in np.unique(groups).tolist():
+        # Clip by clip: a clip's box sums must be kept until its largest is known, but not those of all clips.
+        members = np.flatnonzero(groups == group)
+        boxes = np.empty((len(members), height, width), np.uint32)
+        part = jobs.select(members)
+        tail = (amounts[members], burn_in, boxes)
+        _launch("boxes", part, [shapes[j] for j in members], threads, tail, amounts[members])
+        toned = np.empty(boxes.shape, np.uint8)
+        cpu.tone_by_largest()(boxes, toned)
+        out[members] = toned
     return out
 
 
 def _launch(
     name: str,
     jobs: Jobs,
-    shape: tuple[int, int],
+    shapes: list[tuple[int, int]],
     threads: int | None,
-    tail: Callable[[NDArray[np.int64]], tuple[Any, ...]],
-    *,
-    cost: int,
-    groups: NDArray[np.int64] | None = None,
+    tail: tuple[Any, ...],
+    cost: NDArray[np.int64],
 ) -> None:
-    """Feed chunks of jobs that share their variations to the threads."""
+    """Feed chunks of jobs that share their variations and their number of walkers to the threads.
+
+    `shapes` are rows and columns of walkers a job, `cost` the steps of walkers it takes.
+    """
     start = np.empty((len(jobs), 0, 2), np.float32) if jobs.start is None else jobs.start
     work = []
-    for variations, fused, members in _by_variation(jobs):
+    for variations, fused, alike in _by_variation(jobs):
         compiled = cpu.kernel(name, variations, fused)
         # One variation at amount 1 without parameters needs no table of amounts and parameters.
         tabled = () if fused and not VARIATIONS[variations[0]].params else variations
@@ -179,12 +176,13 @@ def _launch(
             *(jobs.maps, jobs.weights, jobs.variation, jobs.amount, jobs.params),
             *(numbers, jobs.projection, jobs.seed, start),
         )
-        for order in _chunks(members, groups, threads, cost):
-            work.append((compiled, order, arrays))
+        for shape in sorted(set(shapes)):
+            members = np.array([j for j in alike.tolist() if shapes[j] == shape], np.int64)
+            work += [(compiled, order, arrays, shape) for order in _chunks(members, cost, threads)]
 
-    def call(item: tuple[Any, NDArray[np.int64], tuple[Any, ...]]) -> None:
-        compiled, order, arrays = item
-        compiled(order, arrays, shape, *tail(order))
+    def call(item: tuple[Any, NDArray[np.int64], tuple[Any, ...], tuple[int, int]]) -> None:
+        compiled, order, arrays, shape = item
+        compiled(order, arrays, shape, *tail)
 
     run_all(call, work, threads)
 
@@ -205,16 +203,13 @@ def _by_variation(jobs: Jobs) -> Iterator[tuple[tuple[int, ...], bool, NDArray[n
         yield variations, False, np.array(members, np.int64)
 
 
-def _chunks(
-    members: NDArray[np.int64], groups: NDArray[np.int64] | None, threads: int | None, cost: int
-) -> list[NDArray[np.int64]]:
+def _chunks(members: NDArray[np.int64], cost: NDArray[np.int64], threads: int | None) -> list[NDArray[np.int64]]:
     """Pieces large enough to be worth a hand-over, small enough to keep all threads busy to the end."""
-    if groups is not None:
-        return [members[groups[members] == g] for g in np.unique(groups[members])]
+    if not len(members):
+        return []
     workers = available_cores() if threads is None else threads
-    least = max(1, CHUNK_STEPS // cost)
-    pieces = max(1, min(len(members) // least, 8 * workers)) if workers > 1 else 1
-    return np.array_split(members, pieces)
+    pieces = min(len(members), int(cost[members].sum()) // CHUNK_STEPS, 8 * workers) if workers > 1 else 1
+    return np.array_split(members, max(1, pieces))
 
 
 def _groups(clip: ArrayLike | None, count: int) -> NDArray[np.int64]:

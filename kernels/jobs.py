@@ -1,6 +1,6 @@
 """The input of every kernel: a batch of iterated function systems, checked once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,12 @@ class Jobs:
     def __len__(self) -> int:
         """The number of jobs J."""
         return len(self.maps)
+
+    def select(self, rows: NDArray[np.int64]) -> "Jobs":
+        """The jobs of these rows."""
+        arrays: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        chosen: dict[str, Any] = {name: None if array is None else array[rows] for name, array in arrays.items()}
+        return Jobs(**chosen)
 
     @classmethod
     def of(

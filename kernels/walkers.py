@@ -57,10 +57,14 @@ def _shares(weights, columns, share, seed, step):
     shift = F32(draw(seed, step, 0, _SHARES)[0] >> U32(8)) * UNIT
     total = F32(0.0)
     last = np.int64(0)
+    final = 0
+    for m in range(weights.shape[0]):
+        final = m if weights[m] > F32(0.0) else final
     for m in range(weights.shape[0]):
         total += weights[m]
         edge = np.int64(np.floor(total * F32(columns) + shift))
-        edge = min(max(edge, last), columns) if m < weights.shape[0] - 1 else columns
+        # What rounding leaves over goes to the last map that there is, never to one of weight 0.
+        edge = min(max(edge, last), columns) if m < final else columns
         share[m] = edge - last
         last = edge
 

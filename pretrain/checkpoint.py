@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from fractalvid.errors import UserError
 from fractalvid.files import write_text, write_with
-from pretrain.models import build_model
 
 WEIGHTS_FORMAT = "fractalvid.weights"
 CHECKPOINT_FORMAT = "fractalvid.training"
@@ -195,24 +194,6 @@ def _refuse_partial(source: str, missing: list[str], left_over: list[str], resha
     told = [f"{len(names)} {what} (first: {names[0]})" for what, names in faults if names]
     if told:
         raise UserError(f"{source} do not fit this network: {', '.join(told)}; use the same architecture")
-
-
-def load_model(path: Path) -> tuple[nn.Module, Card]:
-    """The whole network, head included, that `save_weights` wrote, and its card.
-
-    Raises:
-        UserError: unreadable weights, or weights that are not those of the card's architecture.
-    """
-    card = load_card(path)
-    model = build_model(card.architecture, card.num_classes, seed=0)
-    try:
-        model.load_state_dict(load_tensors(path))
-    except RuntimeError as error:
-        raise UserError(
-            f"the weights {find_weights(path)} are not those of a {card.architecture} with "
-            f"{card.num_classes} classes, which their card says they are"
-        ) from error
-    return model, card
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:

@@ -12,12 +12,11 @@ import tyro
 from fractalvid.arguments import parse
 from fractalvid.errors import UserError, run_cli
 from pretrain.configs import override
-from pretrain.job import PretrainConfig, pretrain
+from pretrain.job import PROGRAM, PretrainConfig, pretrain
 from pretrain.models import ARCHITECTURES
 from pretrain.recipes import headline, load_recipe, recipe_names
 from pretrain.rundir import read_config
 
-PROGRAM = "pretrain"
 ABOUT = (
     "Train a video network to tell fractal classes apart, straight from the stream: no data set is needed. "
     "Settings come from --recipe, then from the options. Ends with weights.safetensors and its card in --out."

@@ -1,15 +1,15 @@
 """Frozen dataclasses as configuration: changed by recipes, kept as JSON, compared when a run goes on."""
 
 import dataclasses
-import difflib
 import types
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from tyro.constructors import PrimitiveConstructorSpec
 
 from fractalvid.errors import UserError
+from pretrain.nearest import nearest
 
 C = TypeVar("C")
 
@@ -56,17 +56,6 @@ def _override(config: C, values: Mapping[str, Any], where: str, prefix: str, kno
         except ValueError as error:
             raise UserError(f"{where}: {prefix}{key} can't be {value!r}: {error}") from error
     return dataclasses.replace(config, **changed)  # type: ignore[type-var]  # likewise
-
-
-def nearest(name: str, known: Collection[str]) -> str:
-    """The one of `known` (dotted names) most like `name`; its last part counts most."""
-
-    def likeness(candidate: str) -> tuple[float, float]:
-        leaves = name.rpartition(".")[2], candidate.rpartition(".")[2]
-        whole = difflib.SequenceMatcher(None, name, candidate).ratio()
-        return difflib.SequenceMatcher(None, *leaves).ratio(), whole
-
-    return max(sorted(known), key=likeness)
 
 
 def convert(value: Any, hint: Any) -> Any:

@@ -244,7 +244,8 @@ class _Run:
         self.meter.add(clips=clips, seconds=seconds, waited=batches.waited - waited, **(values or {}))
         if values is None:
             self._skip()
-        shown = {k: v for k, v in (values or {}).items() if k in ("loss", "accuracy")}
+        shown: dict[str, float | str] = {k: v for k, v in (values or {}).items() if k in ("loss", "accuracy")}
+        shown["wait"] = f"{self.meter.share('waited', 'seconds'):.0%}"
         if self.skipped:
             shown["skipped"] = self.skipped
         self.bar.update(clips, self._clips(), **shown)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import tyro
 
 from fractalvid.classes import ClassBank
@@ -17,9 +18,11 @@ from pretrain.configs import to_json
 from pretrain.engine import CHECKPOINT, EngineConfig, TrainResult, Validate, train
 from pretrain.models import architecture, build_model
 from pretrain.optim import OptimConfig
-from pretrain.rundir import prepare_run
+from pretrain.rundir import check_can_make, discard_run, prepare_run, read_config
 from pretrain.validation import classification_metrics
 
+PROGRAM = "pretrain"
+BANK = "classes.npz"
 DEFAULT_CLASSES = 1000
 FREE = frozenset(
     {"bank", "threads"}
@@ -82,6 +85,8 @@ class PretrainConfig:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UserError(f"{name.replace('_', '-')} is {value}; it must be at least {least}")
+        if self.seed >= 2**64:
+            raise UserError(f"seed is {self.seed}; it must be below 2^64")
         if self.stream.channels != 3:
             raise UserError(f"channels is {self.stream.channels}; these networks take 3")
         self.optim.check()
@@ -98,7 +103,8 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool, progress: bool)
         UserError: whatever is wrong with the configuration, the bank or the folder, before any training.
     """
     config.check()
-    bank = _find_bank(config, out / "classes.npz" if resume else None)
+    check_can_make(out)
+    bank = _kept_bank(config, out) if resume and (out / BANK).exists() else _find_bank(config)
     config = dataclasses.replace(config, classes=len(bank))
     stream = FractalStream(
         bank,
@@ -108,10 +114,10 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool, progress: bool)
         instances=config.instances,
         threads=config.threads,
     )
-    prepare_run(out, program="pretrain", config=to_json(config), resume=resume, free=FREE)
-    if not (out / "classes.npz").exists():
-        bank.save(out / "classes.npz")
+    validate = _validation(bank, config)
     model = build_model(config.arch, len(bank), seed=config.seed)
+    prepare_run(out, program=PROGRAM, config=to_json(config), resume=resume, free=FREE)
+    _keep_bank(bank, out, resume=resume)
     print(_opening(config, out, go_on=(out / CHECKPOINT).exists()), file=sys.stderr)
     result = train(
         model,
@@ -121,7 +127,7 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool, progress: bool)
         batch_size=config.batch_size,
         seed=config.seed,
         out=out,
-        validate=_validation(bank, config),
+        validate=validate,
         resume=resume,
         progress=progress,
     )
@@ -130,10 +136,47 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool, progress: bool)
     return weights
 
 
-def _find_bank(config: PretrainConfig, kept: Path | None) -> ClassBank:
-    """The run's own copy where it goes on, else the bank asked for, else one sampled from the seed."""
-    if kept is not None and kept.exists():
-        return ClassBank.load(kept)
+def _kept_bank(config: PretrainConfig, out: Path) -> ClassBank:
+    """The run's own copy of its bank, which has to be the bank that is asked for."""
+    kept = ClassBank.load(out / BANK)
+    own = "a run goes on with its own classes"
+    if config.classes not in (None, len(kept)):
+        raise UserError(f"the run in {out} has {len(kept)} classes, not {config.classes}; {own}: leave out --classes")
+    # The path the run began with may have moved or changed since: it is asked for only where it is another.
+    if config.bank is not None and str(config.bank) != read_config(out, PROGRAM).get("bank"):
+        differing = bank_difference(kept, ClassBank.load(config.bank))
+        if differing:
+            raise UserError(f"{config.bank} is not the bank of the run in {out}: {differing}; {own}: leave out --bank")
+    return kept
+
+
+def bank_difference(one: ClassBank, other: ClassBank) -> str | None:
+    """What tells two banks apart, in a few words; None where they hold the same classes."""
+    if len(one) != len(other):
+        return f"{len(other)} classes, not {len(one)}"
+    if one.seed != other.seed:
+        return f"seed {other.seed}, not {one.seed}"
+    for field_ in dataclasses.fields(ClassBank):
+        a, b = getattr(one, field_.name), getattr(other, field_.name)
+        if not (np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b):
+            return f"another {field_.name}"
+    return None
+
+
+def _keep_bank(bank: ClassBank, out: Path, *, resume: bool) -> None:
+    """Put a copy of the bank into the folder of the run; if that fails, a new run leaves nothing behind."""
+    if (out / BANK).exists():
+        return
+    try:
+        bank.save(out / BANK)
+    except BaseException:
+        if not resume:
+            discard_run(out)
+        raise
+
+
+def _find_bank(config: PretrainConfig) -> ClassBank:
+    """The bank asked for, or one sampled from the seed."""
     if config.bank is None:
         return ClassBank.sample(config.classes or DEFAULT_CLASSES, seed=config.seed)
     bank = ClassBank.load(config.bank)

@@ -4,7 +4,6 @@ Every network maps video float32 (B, 3, T, H, W) to logits float32 (B, K), and n
 torchvision's `VideoResNet` does: `stem`, `layer1` to `layer4`, `avgpool` and the head `fc`.
 """
 
-import difflib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from torchvision.models.video import r3d_18
 from torchvision.models.video.resnet import BasicBlock, Conv3DSimple
 
 from fractalvid.errors import UserError
+from pretrain.nearest import nearest
 
 
 @dataclass(frozen=True)
@@ -106,26 +106,19 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
-def model_names() -> tuple[str, ...]:
-    """The architectures there are."""
-    return tuple(ARCHITECTURES)
-
-
 def architecture(name: str) -> Architecture:
     """The row called `name`; a `UserError` naming the nearest one where there is none."""
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
-    nearest = difflib.get_close_matches(name, ARCHITECTURES, n=1, cutoff=0.0)
-    raise UserError(
-        f"no architecture is called {name!r}; did you mean {nearest[0]}? There are {', '.join(ARCHITECTURES)}"
-    )
+    near = nearest(name, ARCHITECTURES)
+    raise UserError(f"no architecture is called {name!r}; did you mean {near}? There are {', '.join(ARCHITECTURES)}")
 
 
 def build_model(name: str, num_classes: int, *, seed: int) -> nn.Module:
     """A freshly initialised network.
 
     Args:
-        name: a row of the table, see `model_names`.
+        name: a row of the table `ARCHITECTURES`.
         num_classes: K, the size of the head.
         seed: determines the initial parameters; torch's global generator is left as it was.
 
@@ -142,35 +135,6 @@ def build_model(name: str, num_classes: int, *, seed: int) -> nn.Module:
 def head_name(name: str) -> str:
     """The attribute that holds the last linear layer of architecture `name`."""
     return architecture(name).head
-
-
-def feature_dim(model: nn.Module, head: str = "fc") -> int:
-    """Width of the features that the head of `model` reads."""
-    return _linear(model, head).in_features
-
-
-def replace_head(model: nn.Module, num_classes: int, *, seed: int, head: str = "fc") -> nn.Module:
-    """Give `model`, in place, a new head for another number of classes; returns the model.
-
-    Args:
-        model: a network with a linear head.
-        num_classes: the new K.
-        seed: determines the head's initial weights.
-        head: attribute that holds the head.
-    """
-    old = _linear(model, head)
-    with _drawing_from(seed):
-        new = nn.Linear(old.in_features, num_classes, device=old.weight.device, dtype=old.weight.dtype)
-        _init_head(new)
-    setattr(model, head, new)
-    return model
-
-
-def _linear(model: nn.Module, head: str) -> nn.Linear:
-    layer = getattr(model, head, None)
-    if not isinstance(layer, nn.Linear):
-        raise TypeError(f"{type(model).__name__}.{head} is {type(layer).__name__}, not a linear layer")
-    return layer
 
 
 @contextmanager

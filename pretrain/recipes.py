@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from fractalvid.errors import UserError
-from pretrain.configs import C, nearest, override
+from pretrain.configs import C, override
+from pretrain.nearest import nearest
 
 RECIPES = Path(__file__).with_name("recipes")
 

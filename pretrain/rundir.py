@@ -1,6 +1,7 @@
 """The folder of a run: made, recognised and protected."""
 
 import json
+import tempfile
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,30 @@ from fractalvid.files import write_text
 from pretrain.configs import differences
 
 CONFIG = "config.json"
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether a folder holds nothing but what writes that were killed left: hidden files, `.<name>.tmp`."""
+    return all(path.name.startswith(".") and path.suffix == ".tmp" for path in folder.iterdir())
+
+
+def check_can_make(out: Path) -> None:
+    """Find out, before long work, whether the folder `out` is there to write to, or can be made; changes nothing.
+
+    Raises:
+        UserError: a file is in the way, or nothing can be written there.
+    """
+    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        raise UserError(f"can't make the folder {out}: {there} is a file; choose another with --out")
+    try:
+        # Permission bits alone say nothing to root, nor on file systems like /proc.
+        with tempfile.NamedTemporaryFile(dir=there, prefix=".", suffix=".tmp"):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"can't make the folder {out}: {there} can't be written to ({error.strerror}); choose another with --out"
+        ) from error
 
 
 def prepare_run(out: Path, *, program: str, config: dict[str, Any], resume: bool, free: Collection[str] = ()) -> None:
@@ -37,12 +62,17 @@ def prepare_run(out: Path, *, program: str, config: dict[str, Any], resume: bool
     if (out / CONFIG).exists():
         raise UserError(f"{out} holds a run already; go on with it (--resume) or choose another --out")
     try:
-        if out.is_dir() and any(out.iterdir()):
+        if out.is_dir() and not is_empty(out):
             raise UserError(f"{out} holds something else; choose a new or empty folder for --out")
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"can't make the folder {out}: {error.strerror}; choose another with --out") from error
     write_text(out / CONFIG, json.dumps({"program": program, "config": config}, indent=2) + "\n")
+
+
+def discard_run(out: Path) -> None:
+    """Undo `prepare_run` for a run that could not begin, so that the same command can be given again."""
+    (out / CONFIG).unlink(missing_ok=True)
 
 
 def read_config(out: Path, program: str) -> dict[str, Any]:

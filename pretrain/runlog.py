@@ -2,12 +2,14 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from fractalvid.errors import UserError
 from fractalvid.files import write_text
 
 Row = dict[str, Any]
@@ -16,7 +18,7 @@ Row = dict[str, Any]
 def read_rows(path: Path, *, up_to: int) -> list[Row]:
     """The rows of a `metrics.jsonl` up to a step; a line cut off by a crash is left out."""
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
         try:
             row = json.loads(line)
         except ValueError:
@@ -24,6 +26,18 @@ def read_rows(path: Path, *, up_to: int) -> list[Row]:
         if isinstance(row, dict) and row.get("step", up_to + 1) <= up_to:
             rows.append(row)
     return rows
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Inside, a failure to write below the folder of `path` becomes a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(
+            f"can't write {path}: {reason}; make room, then --resume goes on from the last checkpoint, if there is one"
+        ) from error
 
 
 class MetricLog:
@@ -40,31 +54,41 @@ class MetricLog:
             out: folder of the run; it exists.
             step: steps already done. Rows of later steps, left by a run that died, are dropped.
             tensorboard: also write TensorBoard files.
+
+        Raises:
+            UserError: the folder can't be written to, or the disk is full; `write` and `close` raise the same.
         """
-        path = out / "metrics.jsonl"
-        self.rows = read_rows(path, up_to=step) if step else []
-        write_text(path, "".join(json.dumps(row) + "\n" for row in self.rows))
-        self._file = path.open("a", encoding="utf-8")
+        self._path, self._board = out / "metrics.jsonl", out / "tensorboard"
         self._writer: Any = None
+        with _telling(self._path):
+            self.rows = read_rows(self._path, up_to=step) if step else []
+            write_text(self._path, "".join(json.dumps(row) + "\n" for row in self.rows))
+            self._file = self._path.open("a", encoding="utf-8")
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter  # takes seconds to import
 
-            self._writer = SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)
+            with _telling(self._board):
+                self._writer = SummaryWriter(str(self._board), purge_step=step + 1)
 
     def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
         """Add a row: `kind` is `train` or `val`, `step` the number of steps done."""
         row: Row = {"kind": kind, "step": step, **{k: _short(v) for k, v in values.items()}}
         self.rows.append(row)
-        self._file.write(json.dumps(row) + "\n")
-        self._file.flush()
-        for name, value in values.items() if self._writer else ():
-            self._writer.add_scalar(f"{kind}/{name}", value, step)
+        with _telling(self._path):
+            self._file.write(json.dumps(row) + "\n")
+            self._file.flush()
+        with _telling(self._board):
+            for name, value in values.items() if self._writer else ():
+                self._writer.add_scalar(f"{kind}/{name}", value, step)
 
     def close(self) -> None:
         """Write out what is left."""
-        self._file.close()
+        # Every row was flushed: what is left here is only what `write` has complained about.
+        with suppress(OSError):
+            self._file.close()
         if self._writer:
-            self._writer.close()
+            with _telling(self._board):
+                self._writer.close()
 
 
 def _short(value: float) -> float:
@@ -72,7 +96,7 @@ def _short(value: float) -> float:
 
 
 class Progress:
-    """A bar counting clips: loss, accuracy, clips/s and time left."""
+    """A bar counting clips: loss, accuracy, share of time waited for data, clips/s and time left."""
 
     def __init__(self, *, done: int, total: int | None, show: bool) -> None:
         """A bar of `total` clips (None: not known yet) of which `done` are done."""
@@ -82,10 +106,10 @@ class Progress:
             initial=done, total=total, unit="clip", disable=not show, mininterval=interval, dynamic_ncols=True
         )
 
-    def update(self, clips: int, total: int | None, **values: float) -> None:
+    def update(self, clips: int, total: int | None, **values: float | str) -> None:
         """`clips` more are done of `total`; `values` stand beside the bar."""
         self._bar.total = total
-        self._bar.set_postfix({k: f"{v:.3g}" for k, v in values.items()}, refresh=False)
+        self._bar.set_postfix({k: v if isinstance(v, str) else f"{v:.3g}" for k, v in values.items()}, refresh=False)
         self._bar.update(clips)
 
     def say(self, text: str) -> None:
@@ -109,6 +133,10 @@ class Meter:
         for name, value in values.items():
             total, count = self._sums.get(name, (0.0, 0))
             self._sums[name] = total + value, count + 1
+
+    def share(self, part: str, whole: str) -> float:
+        """The sum of the values `part` over that of `whole`, which is above 0."""
+        return self._sums[part][0] / self._sums[whole][0]
 
     def take(self) -> dict[str, float]:
         """The means, and start anew."""

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from finetune.targets.base import Target, nearest, some
+from finetune.targets.base import Target, some
 from finetune.targets.demo import DemoSet, demo_protocol, render_actions
 from finetune.targets.folder import Folder
 from finetune.targets.hmdb51 import Hmdb51
 from fractalvid.errors import UserError
+from pretrain.nearest import ALIKE, nearest
 
 TARGETS = ("hmdb51", "folder", "demo")
 
@@ -44,7 +45,7 @@ def _refuse(source: Source, *fields: str) -> None:
 def make_target(source: Source) -> Target:
     """The benchmark that the options name. Raises `UserError` for an unknown one, or options of another."""
     if source.target not in TARGETS:
-        near = nearest(source.target, TARGETS)
+        near = nearest(source.target, TARGETS, at_least=ALIKE)
         hint = f"; did you mean {near!r}?" if near else ""
         raise UserError(f"unknown target {source.target!r}: the targets are {some(TARGETS)}{hint}")
     table = ("csv", "label_column", "split_column", "fold_column")

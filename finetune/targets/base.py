@@ -1,6 +1,5 @@
 """What a benchmark says about itself: its classes, videos and protocol. Everything else is shared."""
 
-import difflib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -77,13 +76,6 @@ def some(names: Iterable[str], limit: int = 5) -> str:
         return "nothing"
     text = ", ".join(listed[:limit])
     return text if len(listed) <= limit else f"{text} and {len(listed) - limit} more"
-
-
-def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """The choice most like `name`, case aside, or None."""
-    folded = {choice.casefold(): choice for choice in choices}
-    close = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.6)
-    return folded[close[0]] if close else None
 
 
 def read_lines(path: Path) -> list[str]:

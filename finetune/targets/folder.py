@@ -12,13 +12,13 @@ from finetune.targets.base import (
     TargetProtocol,
     check_same_case,
     found_in,
-    nearest,
     require_folder,
     some,
     subfolders,
     video_names,
 )
 from fractalvid.errors import UserError
+from pretrain.nearest import ALIKE, nearest
 
 _EXPECTED = "train/<class>/<video> and test/<class>/<video> (or name a table with --csv)"
 _PROTOCOL = TargetProtocol()
@@ -78,7 +78,7 @@ class Folder:
         check_same_case(tested, classes, root / "train")
         for name in tested:
             if name not in classes:
-                near = nearest(name, classes)
+                near = nearest(name, classes, at_least=ALIKE)
                 hint = f" (nearest: {near!r})" if near else ""
                 raise UserError(f"test class {name!r} in {root / 'test'} has no folder in {root / 'train'}{hint}")
         for name in classes:
@@ -124,7 +124,7 @@ class Folder:
         columns = reader.fieldnames or []
         for needed in ("path", self.label_column, self.fold_column or self.split_column):
             if needed not in columns:
-                near = nearest(needed, columns)
+                near = nearest(needed, columns, at_least=ALIKE)
                 hint = f"; did you mean {near!r}?" if near else ""
                 raise UserError(f"{self.table} has no column {needed!r}: its columns are {some(columns, 12)}{hint}")
         try:
@@ -175,6 +175,6 @@ def _check_labels(entries: list[Entry], table: Path) -> None:
         if other != label:
             raise UserError(f"{table}: the labels {other!r} and {label!r} differ only in upper and lower case")
         if label not in trained:
-            near = nearest(label, trained)
+            near = nearest(label, trained, at_least=ALIKE)
             hint = f" (nearest: {near!r})" if near else ""
             raise UserError(f"{table}: label {label!r} has test but no training videos{hint}")

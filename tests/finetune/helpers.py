@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.cli import main
-from finetune.clips import ClipStore
+from finetune.clips import ClipStore, Memory
 from finetune.targets.base import Row
 from fractalvid.video_io import write_video
 
@@ -67,7 +67,7 @@ class ArrayStore(ClipStore):
     """A store of frames in memory: row path -> uint8 (T, H, W, 3)."""
 
     def __init__(self, videos: Mapping[str, Bytes]) -> None:
-        super().__init__(Path("."), short_side=36, limit_bytes=0)
+        super().__init__(Path("."), short_side=36, memory=Memory(0))
         self.videos = videos
 
     def get(self, row: Row) -> Bytes:

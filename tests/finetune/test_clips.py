@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from finetune.augment import AugmentConfig
-from finetune.clips import ClipStore, effective_stride, view_windows, window
+from finetune.clips import ClipStore, Memory, effective_stride, view_windows, window
+from finetune.data import Stores
 from finetune.source import ClipBatch, SourceConfig, TrainSource
 from finetune.targets.base import Row
 from fractalvid.errors import UserError
@@ -42,25 +43,25 @@ def test_the_store_decodes_once_within_its_limit(tmp_path: Path) -> None:
     for name in "ab":
         put(tmp_path / f"{name}.mp4", 6)
     a, b = Row("a.mp4", 0, "train"), Row("b.mp4", 0, "train")
-    store = ClipStore(tmp_path, short_side=18, limit_bytes=10**6)
+    store = ClipStore(tmp_path, short_side=18, memory=Memory(10**6))
     assert store.get(a).shape == (6, 18, 24, 3)
     assert store.get(a) is store.get(a)
     assert store.decoded == 1
     limit = store.get(a).nbytes
-    small = ClipStore(tmp_path, short_side=18, limit_bytes=limit)
+    small = ClipStore(tmp_path, short_side=18, memory=Memory(limit))
     for _ in range(3):
         assert np.array_equal(small.get(a), store.get(a))
         assert np.array_equal(small.get(b), store.get(b))
-    assert small.used_bytes == limit
+    assert small.memory.used_bytes == limit
     assert small.decoded == 4  # a once, b each time
-    none = ClipStore(tmp_path, short_side=18, limit_bytes=0)
+    none = ClipStore(tmp_path, short_side=18, memory=Memory(0))
     none.get(a), none.get(a)
-    assert (none.decoded, none.used_bytes) == (2, 0)
+    assert (none.decoded, none.memory.used_bytes) == (2, 0)
 
 
 def test_a_row_can_be_a_part_of_a_video(tmp_path: Path) -> None:
     put(tmp_path / "a.mp4", 12)
-    store = ClipStore(tmp_path, short_side=36, limit_bytes=10**7)
+    store = ClipStore(tmp_path, short_side=36, memory=Memory(10**7))
     whole = store.get(Row("a.mp4", 0, "train"))
     part = store.get(Row("a.mp4", 0, "train", 3, 7))
     assert np.array_equal(part, whole[3:7])
@@ -69,7 +70,7 @@ def test_a_row_can_be_a_part_of_a_video(tmp_path: Path) -> None:
 def test_a_file_that_vanished_is_a_users_error(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"")
     with pytest.raises(UserError, match=r"a\.mp4"):
-        ClipStore(tmp_path, short_side=18, limit_bytes=0).get(Row("a.mp4", 0, "train"))
+        ClipStore(tmp_path, short_side=18, memory=Memory(0)).get(Row("a.mp4", 0, "train"))
 
 
 CONFIG = SourceConfig(4, 2, 16, (0.4, 0.4, 0.4), (0.2, 0.2, 0.2))
@@ -147,3 +148,15 @@ def test_an_error_in_a_thread_reaches_the_reader() -> None:
     stream = TrainSource([Row("absent", 0, "train")], ArrayStore({}), batch_size=2, config=CONFIG, seed=0, threads=2)
     with pytest.raises(KeyError):
         next(iter(stream))
+
+
+def test_stores_share_one_limit(tmp_path: Path) -> None:
+    put(tmp_path / "a.mp4", 4)
+    row = Row("a.mp4", 0, "train")
+    size = ClipStore(tmp_path, short_side=18, memory=Memory(0)).get(row).nbytes
+    stores = Stores(size + size // 2)
+    first, second = (stores.get(tmp_path, side) for side in (18, 17))
+    for store in (first, second, first, second):
+        store.get(row)
+    assert (first.decoded, second.decoded) == (1, 2)
+    assert stores.memory.used_bytes == size

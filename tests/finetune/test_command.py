@@ -250,6 +250,33 @@ def test_the_demo_target_needs_no_data(tmp_path: Path, monkeypatch: pytest.Monke
     )
 
 
+def test_the_demo_is_not_drawn_for_a_folder_that_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def never(*args: object, **kwargs: object) -> None:
+        raise AssertionError("drawn in vain")
+
+    monkeypatch.setattr("finetune.data.draw_demo", never)
+    assert command("--target", "demo", "--out", "/proc/fractalvid", cache=tmp_path) == 2
+    assert "can't make the folder" in capsys.readouterr().err
+
+
+def test_what_a_killed_write_left_is_in_nobodys_way(data: Path, tmp_path: Path) -> None:
+    for name in ("out", "compared/scratch/seed-0"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / ".config.json.tmp").write_text("{")
+    args = ["--target", "folder", "--data", data]
+    assert command(*args, "--out", tmp_path / "out", cache=tmp_path / "c") == 0
+    assert command("compare", *args, "--out", tmp_path / "compared", cache=tmp_path / "c") == 0
+
+
+def test_results_name_the_device_that_was_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: f"GPU at {device}")
+    assert transfer.versions(torch.device("cpu"))["device"] == "cpu"
+    assert transfer.versions(torch.device("cuda:1"))["device"] == "GPU at cuda:1"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -270,6 +297,13 @@ def test_the_demo_target_needs_no_data(tmp_path: Path, monkeypatch: pytest.Monke
         ("--target folder --data {data} --out {data}/test/dark/0.mp4", "is a file"),
         ("--target folder --data {data} --out {data}/test/dark/0.mp4/x", "is a file"),
         ("--target folder --data {data} --split 1 --fold 1", "exclude each other"),
+        ("--target folder --data {data} --fold 1", "--fold needs --fold-column"),
+        ("--target hmdb51 --data {data} --fold 1", "chosen with --split"),
+        ("compare --target hmdb51 --data {data} --out {out} --folds 1 2", "chosen with --splits"),
+        ("--target folder --data {data} --init ../x=scratch", "cannot be the name of a folder"),
+        ("--target folder --data {data} --init ..=scratch", "cannot be the name of a folder"),
+        ("--target folder --data {data} --out /proc/fractalvid", "can't make the folder"),
+        ("compare --target folder --data {data} --out /proc/fractalvid", "can't make the folder"),
         ("compare --target folder --data {data}", "--out"),
         ("compare --target folder --data {data} --out {out} --seeds 0 0", "--seeds names something twice"),
         ("compare --target folder --data {data} --out {out} --folds 1 --splits 2", "exclude each other"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import pytest
 
-from finetune.clips import ClipStore
+from finetune.clips import ClipStore, Memory
 from finetune.index import build_index
 from finetune.listing import list_videos
 from finetune.targets.base import video_names
@@ -74,6 +74,6 @@ def test_the_subset_decodes_as_its_table_says() -> None:
     with (ROOT / "hmdb51_subset.csv").open(newline="") as file:
         expected = {line["path"]: int(line["frames"]) for line in csv.DictReader(file)}
     assert index.frames == {row.path: expected[row.path] for row in few}
-    frames = ClipStore(root, short_side=73, limit_bytes=0).get(few[0])
+    frames = ClipStore(root, short_side=73, memory=Memory(0)).get(few[0])
     assert frames.shape == (expected[few[0].path], 73, 97, 3)
     assert 10 < frames.mean() < 245

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from finetune.cli import main
 from finetune.report import (
+    FILES,
     RunResult,
     check_comparable,
     find_runs,
@@ -87,11 +89,20 @@ def test_everything_is_written_beside_the_runs(tmp_path: Path) -> None:
     assert len(saved["runs"]) == 6
 
 
-@pytest.mark.parametrize("changes", [{"epochs": 10}, {"views": 5}, {"model": "r3d_18"}, {"classes": 51}])
+@pytest.mark.parametrize(
+    "changes", [{"epochs": 10}, {"views": 5}, {"model": "r3d_18"}, {"classes": 51}, {"lr": 0.5}, {"class_names": ["x"]}]
+)
 def test_runs_of_unequal_budget_or_data_are_not_compared(changes: dict[str, Any]) -> None:
     (name,) = changes
     with pytest.raises(UserError, match=f"differ in {name}"):
         check_comparable([*SCRATCH, result("fractal", "0", 0, 30.0, **changes)])
+
+
+def test_runs_of_other_videos_are_not_compared() -> None:
+    fewer = {"train": 400, "test": 300}
+    check_comparable([*SCRATCH, result("fractal", "9", 0, 30.0, videos=fewer)])
+    with pytest.raises(UserError, match=r"of split 1 differ in videos \(400 to train and 300 to test, 600"):
+        check_comparable([*SCRATCH, result("fractal", "1", 0, 30.0, videos=fewer)])
 
 
 def test_one_run_twice_is_refused() -> None:
@@ -117,3 +128,42 @@ def test_foreign_results_are_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "metrics.json").write_text(content)
     with pytest.raises(UserError, match="not the result of a fine-tuning run"):
         read_run(tmp_path)
+
+
+def gather(tmp_path: Path, out: Path) -> int:
+    for number, run in enumerate(SCRATCH):
+        (tmp_path / f"runs/{number}").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"runs/{number}/metrics.json").write_text(json.dumps(run.metrics))
+    return main(["compare", "--runs", str(tmp_path / "runs"), "--out", str(out)])
+
+
+def test_gathering_replaces_its_own_comparison_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine, ours = tmp_path / "mine", tmp_path / "ours"
+    mine.mkdir()
+    (mine / "comparison.md").write_text("my thesis")
+    assert gather(tmp_path, mine) == 2
+    assert "holds comparison.md, but no comparison" in capsys.readouterr().err
+    assert (mine / "comparison.md").read_text() == "my thesis"
+    (mine / "comparison.json").write_text("{}")
+    assert gather(tmp_path, mine) == 2
+    assert gather(tmp_path, ours) == 0
+    assert gather(tmp_path, ours) == 0
+    for name in FILES:
+        (ours / name).unlink()
+    (ours / "thesis.txt").write_text("mine")
+    capsys.readouterr()
+    assert gather(tmp_path, ours) == 2
+    assert "holds something else" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["a_file", "a_file/below", "/proc/fractalvid"])
+def test_places_where_no_comparison_can_be_are_one_line(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a_file").write_text("mine")
+    assert gather(tmp_path, tmp_path / place) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("finetune: error: can't make the folder")
+    assert error.count("\n") == 1
+    with pytest.raises(UserError, match="cannot make the folder"):
+        write_comparison(tmp_path / place, SCRATCH)

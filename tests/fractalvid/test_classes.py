@@ -96,6 +96,39 @@ def test_other_archives_and_versions_are_refused(bank: ClassBank, tmp_path: Path
         ClassBank.load(tmp_path / "c.npz")
 
 
+def test_no_damage_is_a_traceback(bank: ClassBank, tmp_path: Path) -> None:
+    path = tmp_path / "classes.npz"
+    bank.save(path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for position in rng.integers(0, len(whole), 3):
+            damaged[position] = rng.integers(0, 256)
+        path.write_bytes(damaged)
+        try:
+            ClassBank.load(path)
+        except UserError:
+            refused += 1
+    assert refused > 75
+
+
+def test_values_out_of_range_are_refused(bank: ClassBank, tmp_path: Path) -> None:
+    for name, value in (("native_frames", 50), ("num_maps", 9), ("variation", 998)):
+        values = getattr(bank, name).copy()
+        values[3] = value
+        dataclasses.replace(bank, **{name: values}).save(tmp_path / "a.npz")
+        with pytest.raises(UserError, match="out of range"):
+            ClassBank.load(tmp_path / "a.npz")
+
+
+def test_files_can_be_read_by_others(bank: ClassBank, tmp_path: Path) -> None:
+    bank.save(tmp_path / "a.npz")
+    (tmp_path / "b").write_text("")
+    assert (tmp_path / "a.npz").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -114,7 +147,7 @@ def test_impossible_configurations(values: dict[str, Any]) -> None:
         ClassConfig(**values)
 
 
-@pytest.mark.parametrize(("count", "seed"), [(0, 0), (-3, 0), (1, -1), (1, 2**64)])
+@pytest.mark.parametrize(("count", "seed"), [(0, 0), (-3, 0), (10**9, 0), (1, -1), (1, 2**64)])
 def test_impossible_banks(count: int, seed: int) -> None:
     with pytest.raises(UserError):
         ClassBank.sample(count, seed=seed)

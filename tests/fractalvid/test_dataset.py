@@ -27,7 +27,7 @@ def make(bank: ClassBank, out: Path, config: SetConfig = SMALL, workers: int = 2
 
 
 def digest(root: Path) -> dict[str, str]:
-    files = [p for p in sorted(root.rglob("*")) if p.is_file() and p.name != "manifest.csv"]
+    files = [p for p in sorted(root.rglob("*")) if p.is_file()]
     return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files if p.suffix != ".npz"}
 
 
@@ -48,7 +48,13 @@ def test_a_set_is_whole(four: ClassBank, tmp_path: Path) -> None:
     assert card["seed"] == 3
     assert card["fingerprint"]["numba"]
     assert len(ClassBank.load(tmp_path / "set" / "classes.npz")) == 4
-    assert not (tmp_path / "set" / ".partial").exists()
+    assert sorted(p.name for p in (tmp_path / "set").iterdir()) == [
+        ".lock",
+        "classes.npz",
+        "clips",
+        "dataset.json",
+        "manifest.csv",
+    ]
 
 
 def test_pieces_equal_the_whole(four: ClassBank, tmp_path: Path) -> None:
@@ -73,9 +79,49 @@ def test_a_kill_in_between_loses_nothing(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text() + "clips/000000/00000")
     subprocess.run([*command, "--out", str(tmp_path / "cut")], check=True, capture_output=True)
     assert digest(tmp_path / "whole") == digest(tmp_path / "cut")
-    assert sorted(read_manifest(manifest), key=str) == sorted(
-        read_manifest(tmp_path / "whole" / "manifest.csv"), key=str
+    assert read_manifest(manifest) == read_manifest(tmp_path / "whole" / "manifest.csv")
+
+
+def test_what_a_very_early_kill_leaves_is_gone_on_with(four: ClassBank, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    out.mkdir()
+    (out / ".lock").write_text("")
+    (out / ".dataset.json.tmp").write_text("{")
+    assert make(four, out) == 0
+    (out / "classes.npz").unlink()
+    (out / "manifest.csv").unlink()
+    assert make(four, out) == 0
+    make(four, tmp_path / "whole")
+    assert digest(out) == digest(tmp_path / "whole")
+
+
+def test_two_processes_do_not_write_one_set(four: ClassBank, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    make(four, out)
+    holder = (
+        "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(); time.sleep(60)"
     )
+    command = [sys.executable, "-u", "-c", holder, str(out / ".lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(UserError, match="another process"):
+            make(four, out)
+        other.kill()
+    assert make(four, out) == 0
+
+
+def test_damaged_files_are_one_line(four: ClassBank, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    make(four, out)
+    card = (out / "dataset.json").read_text()
+    (out / "dataset.json").write_text(card.replace('"seed"', '"sead"'))
+    with pytest.raises(UserError, match="damaged"):
+        make(four, out)
+    (out / "dataset.json").write_text(card)
+    (out / "manifest.csv").write_bytes(b"path,\xff\xfe\n")
+    with pytest.raises(UserError, match="not a manifest"):
+        make(four, out)
 
 
 def test_validation_clips_and_images(four: ClassBank, tmp_path: Path) -> None:

@@ -50,11 +50,12 @@ def parameters(bank: ClassBank, fits: Fits) -> list[list[float]]:
 
 def pictures(bank: ClassBank, fits: Fits) -> np.ndarray:
     times = np.tile([2.0, 9.0, 15.0], (20, 1))
-    return render_fits(bank, fits, times, size=64, points=400_000)[SHOWN]
+    return np.asarray(render_fits(bank, fits, times, size=64, points=400_000)[SHOWN])
 
 
 def thumbnails(frames: np.ndarray) -> np.ndarray:
-    return frames.reshape(*frames.shape[:2], 32, 2, 32, 2).mean(axis=(3, 5)).round().astype(np.uint8)
+    pooled = frames.reshape(*frames.shape[:2], 32, 2, 32, 2).mean(axis=(3, 5))
+    return np.asarray(pooled.round(), np.uint8)
 
 
 def record() -> dict[str, Any]:

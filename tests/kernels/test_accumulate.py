@@ -123,6 +123,23 @@ def test_thread_count_and_batch_do_not_matter() -> None:
     assert np.array_equal(accumulate(alone, size=32, points=30_000).counts[0], one[3])
 
 
+def test_points_by_job_do_not_change_a_job() -> None:
+    """Also where the neighbour's number asks for another number of walkers."""
+    maps, weights = system(5, seed=1)
+    pair = Jobs.of([maps] * 2, [weights], seed=[1, 2], projection=view((32, 32)))
+    alone = Jobs.of([maps], [weights], seed=[1], projection=view((32, 32)))
+    both = accumulate(pair, size=32, points=[10_000, 300_000]).counts[0]
+    assert np.array_equal(both, accumulate(alone, size=32, points=10_000).counts[0])
+
+
+def test_a_map_of_weight_zero_is_never_chosen() -> None:
+    """Not even where the others' weights add up to a little less than 1."""
+    far = [0.0, 0, 1000, 0, 0, 1000]
+    maps = [[0.5, 0, -1, 0, 0.5, 0], [0.5, 0, 1, 0, 0.5, 0], far]
+    jobs = Jobs.of([maps] * 8, [[0.49996, 0.49996, 0]], seed=np.arange(8), projection=view((8, 8)))
+    assert accumulate(jobs, size=8, points=300_000).outside.sum() == 0
+
+
 def test_start_points_are_used() -> None:
     start = np.full((1, 4, 2), 0.75, np.float32)
     jobs = Jobs.of([[[1, 0, 0, 0, 1, 0]]], [[1.0]], seed=[1], start=start)

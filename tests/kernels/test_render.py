@@ -40,6 +40,14 @@ def test_exposure_by_the_largest_count(five_maps: Jobs) -> None:
     assert np.abs(images - expected).max() <= 0.51
 
 
+def test_a_clip_of_several_variations_has_one_largest_count() -> None:
+    maps, weights = system(4, seed=2)
+    jobs = Jobs.of([maps] * 2, [weights], seed=[1, 2], variation=[0, 29], projection=view((24, 24), 3))
+    largest = render(jobs, size=24, points=20_000, exposure="max").reshape(2, -1).max(axis=1).tolist()
+    assert max(largest) == 255
+    assert min(largest) < 255
+
+
 def test_one_frame_by_the_largest_count(five_maps: Jobs) -> None:
     images = render(five_maps, size=64, points=20_000, exposure="max", clip=[0, 1, 2])
     assert images.reshape(3, -1).max(axis=1).tolist() == [255, 255, 255]
@@ -75,5 +83,7 @@ def test_impossible_exposure_is_refused(five_maps: Jobs) -> None:
         render(five_maps, size=8, points=10, exposure=exposure(2))
     with pytest.raises(ValueError, match="exposure"):
         render(five_maps, size=8, points=10, exposure=exposure(3, white=-1))
+    with pytest.raises(ValueError, match="exposure"):
+        render(five_maps, size=8, points=10, exposure="Max")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="clip"):
         render(five_maps, size=8, points=10, exposure="max", clip=[0])

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pretrain.checkpoint import load_card, load_tensors
 from pretrain.engine import EngineConfig, TrainResult, train
+from pretrain.models import build_model
 from pretrain.optim import OptimConfig
 
 
@@ -99,3 +101,11 @@ def fit(out: Path, model: nn.Module | None = None, source: Any = None, **options
 def equal_state(a: nn.Module, b: nn.Module) -> bool:
     first, second = a.state_dict(), b.state_dict()
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+def saved_model(path: Path) -> nn.Module:
+    """The whole network, head included, of the weights at `path`."""
+    card = load_card(path)
+    model = build_model(card.architecture, card.num_classes, seed=0)
+    model.load_state_dict(load_tensors(path))
+    return model

@@ -13,13 +13,13 @@ import torch
 from fractalvid.classes import ClassBank
 from fractalvid.errors import UserError
 from fractalvid.stream import StreamConfig
-from pretrain.checkpoint import load_card, load_model
+from pretrain.checkpoint import load_card
 from pretrain.cli import last_budget_wins, main
 from pretrain.configs import override
 from pretrain.job import PretrainConfig, shortest_stride
 from pretrain.recipes import load_recipe, recipe_names
 from pretrain.update import Update
-from tests.pretrain.helpers import equal_state
+from tests.pretrain.helpers import equal_state, saved_model
 
 SMALL = [
     *("--arch", "r3d_10", "--classes", "3", "--batch-size", "4", "--clip-len", "4", "--frame-stride", "2"),
@@ -48,7 +48,7 @@ def test_from_nothing_to_weights(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert set(card.metrics) == {"loss", "top1", "top5"}
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if row["kind"] == "val"] == [2, 4]
-    model, _ = load_model(out)
+    model = saved_model(out)
     assert all(torch.isfinite(v).all() for v in model.state_dict().values())
 
 
@@ -67,7 +67,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: 
         assert run(parts, "--steps", "6", "--checkpoint-every", "2") == 2
     assert torch.load(parts / "checkpoint.pt", weights_only=True)["step"] == 4
     assert main(["--resume", "--no-progress", "--out", str(parts)]) == 0  # its own settings hold
-    assert equal_state(load_model(parts)[0], load_model(tmp_path / "whole")[0])
+    assert equal_state(saved_model(parts), saved_model(tmp_path / "whole"))
     assert load_card(parts).metrics == load_card(tmp_path / "whole").metrics
 
 
@@ -78,14 +78,14 @@ def test_a_run_that_died_before_its_first_checkpoint_starts_again(tmp_path: Path
         if path.name != "config.json":
             path.unlink()
     assert main(["--resume", "--no-progress", "--out", str(tmp_path / "parts")]) == 0
-    assert equal_state(load_model(tmp_path / "parts")[0], load_model(tmp_path / "whole")[0])
+    assert equal_state(saved_model(tmp_path / "parts"), saved_model(tmp_path / "whole"))
 
 
 def test_a_bank_from_a_file_trains_the_same_network(tmp_path: Path) -> None:
     ClassBank.sample(3, seed=0).save(tmp_path / "bank.npz")
     assert run(tmp_path / "a", "--steps", "2") == 0
     assert run(tmp_path / "b", "--steps", "2", "--bank", str(tmp_path / "bank.npz")) == 0
-    assert equal_state(load_model(tmp_path / "a")[0], load_model(tmp_path / "b")[0])
+    assert equal_state(saved_model(tmp_path / "a"), saved_model(tmp_path / "b"))
 
 
 def test_folders_and_changed_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,6 +109,40 @@ def test_folders_and_changed_settings(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (out / "weights.safetensors").read_bytes() == before
 
 
+def test_a_resumed_run_keeps_its_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, bank = tmp_path / "run", tmp_path / "bank.npz"
+    ClassBank.sample(3, seed=0).save(bank)
+    assert run(out, "--steps", "2", "--val-clips", "0", "--bank", str(bank)) == 0
+    ClassBank.sample(3, seed=5).save(tmp_path / "other.npz")
+    ClassBank.sample(4, seed=0).save(tmp_path / "larger.npz")
+    bank.rename(tmp_path / "moved.npz")
+    resume = ["--resume", "--no-progress", "--out", str(out)]
+    for options, told in [
+        (["--classes", "7"], "has 3 classes, not 7"),
+        (["--bank", str(tmp_path / "other.npz")], "seed 5, not 0"),
+        (["--bank", str(tmp_path / "larger.npz")], "4 classes, not 3"),
+        (["--bank", str(tmp_path / "absent.npz")], "absent.npz"),
+    ]:
+        capsys.readouterr()
+        assert main([*resume, *options]) == 2, options
+        assert told in capsys.readouterr().err
+    assert main([*resume, "--bank", str(tmp_path / "moved.npz")]) == 0
+    assert main(resume) == 0
+
+
+def test_a_full_disk_at_the_start_leaves_the_command_to_be_given_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(self: ClassBank, path: Path) -> None:
+        raise UserError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ClassBank, "save", full)
+        assert run(tmp_path / "run", "--steps", "2", "--val-clips", "0") == 2
+    assert "no space left" in capsys.readouterr().err
+    assert run(tmp_path / "run", "--steps", "2", "--val-clips", "0") == 0
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -121,6 +155,7 @@ def test_folders_and_changed_settings(tmp_path: Path, capsys: pytest.CaptureFixt
         (["--steps", "2", "--batch-size", "0"], "batch-size"),
         (["--steps", "2", "--lr", "-1"], "lr"),
         (["--steps", "2", "--seed", "-1"], "seed"),
+        (["--steps", "2", "--seed", str(2**64)], "below 2^64"),
         (["--steps", "2", "--val-clips", "-1"], "val-clips"),
         (["--steps", "2", "--threads", "0"], "threads"),
         (["--steps", "2", "--clip-len", "0"], "clip"),

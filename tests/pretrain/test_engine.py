@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from fractalvid.errors import UserError
 from pretrain.engine import CHECKPOINT, EngineConfig
 from pretrain.optim import OptimConfig
+from pretrain.runlog import MetricLog, Progress
 from pretrain.trainable import set_train_mode
 from tests.pretrain.helpers import Coloured, Tiny, equal_state, fit, tiny
 
@@ -72,6 +73,36 @@ def test_torchs_own_generator_never_notices(tmp_path: Path) -> None:
     torch.manual_seed(3)
     fit(tmp_path, steps=3)
     assert torch.equal(torch.rand(2), expected)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
+def test_a_disk_that_fills_up_ends_the_run_with_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = MetricLog.write
+
+    def fills_up(self: MetricLog, kind: str, step: int, values: Any) -> None:
+        if step == 8:
+            self._file = Path("/dev/full").open("a", encoding="utf-8")
+        write(self, kind, step, values)
+
+    whole, resumed = tiny(), tiny(seed=9)
+    expected = fit(tmp_path / "whole", whole)
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricLog, "write", fills_up)
+        with pytest.raises(UserError, match=r"can't write .*metrics\.jsonl: No space left.* --resume"):
+            fit(tmp_path / "parts", checkpoint_every=4)
+    assert torch.load(tmp_path / "parts" / CHECKPOINT, weights_only=True)["step"] == 4
+    result = fit(tmp_path / "parts", resumed, resume=True)
+    assert equal_state(whole, resumed)
+    assert untimed(result.history) == untimed(expected.history)
+
+
+def test_the_bar_tells_the_share_of_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[dict[str, float | str]] = []
+    monkeypatch.setattr(Progress, "update", lambda self, clips, total, **values: shown.append(values))
+    fit(tmp_path, steps=3)
+    shares = [str(values["wait"]) for values in shown]
+    assert len(shares) == 3
+    assert all(share.endswith("%") and 0 <= int(share[:-1]) <= 100 for share in shares)
 
 
 class StopsAfter(Coloured):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fractalvid.errors import UserError
-from pretrain.rundir import prepare_run, read_config
+from pretrain.rundir import check_can_make, is_empty, prepare_run, read_config
 
 CONFIG: dict[str, Any] = {"seed": 0, "engine": {"steps": 5, "device": "cpu"}}
 
@@ -52,3 +52,26 @@ def test_there_must_be_a_run_to_resume(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UserError, match="damaged"):
         start(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("name", [".config.json.tmp", ".checkpoint.pt.0123abcd.tmp"])
+def test_what_a_killed_write_left_does_not_fill_a_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("{")
+    start(tmp_path)
+    assert read_config(tmp_path, "pretrain") == CONFIG
+
+
+@pytest.mark.parametrize("name", ["tmp", "a.tmp", ".git"])
+def test_other_files_do_fill_a_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    assert not is_empty(tmp_path)
+
+
+def test_a_folder_can_be_made_or_not(tmp_path: Path) -> None:
+    check_can_make(tmp_path / "a" / "b")
+    check_can_make(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "a", Path("/proc/fractalvid")):
+        with pytest.raises(UserError, match="can't make the folder"):
+            check_can_make(out)

@@ -1,0 +1,23 @@
+"""What somebody who mistyped a name most likely meant."""
+
+import difflib
+from collections.abc import Iterable
+
+ALIKE = 0.6
+"""What two names need for one to be suggested for the other without doubt: difflib's own limit."""
+
+
+def nearest(name: str, known: Iterable[str], *, at_least: float = 0.0) -> str | None:
+    """The one of `known` most like `name`, case aside; of dotted names the last part counts most.
+
+    None where nothing is known, or the likeness (0 to 1, difflib's ratio) is below `at_least`.
+    """
+
+    def ratio(a: str, b: str) -> float:
+        return difflib.SequenceMatcher(None, a.casefold(), b.casefold()).ratio()
+
+    def likeness(candidate: str) -> tuple[float, float]:
+        return ratio(name.rpartition(".")[2], candidate.rpartition(".")[2]), ratio(name, candidate)
+
+    best = max(sorted(known), key=likeness, default=None)
+    return best if best is not None and likeness(best)[0] >= at_least else None
