@@ -133,12 +133,12 @@ def check_out(out: Path, *, may_hold_runs: bool) -> None:
     Raises:
         UserError: it holds something that must not be replaced, or cannot be made.
     """
+    check_can_make(out)
     if out.is_dir() and not is_comparison(out):
         there = [name for name in FILES if (out / name).exists()]
         if there or not (may_hold_runs or is_empty(out)):
             what = there[0] if there else "something else"
             raise UserError(f"--out {out} holds {what}, but no comparison of this program; choose another folder")
-    check_can_make(out)
 
 
 def finish(out: Path, results: Sequence[RunResult]) -> None:

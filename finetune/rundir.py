@@ -25,6 +25,7 @@ def check_folder(out: Path, plan: Plan, *, resume: bool) -> None:
     Raises:
         UserError: the folder holds a finished run, another run or something else, or cannot be made.
     """
+    check_can_make(out)
     if (out / METRICS).exists():
         raise UserError(f"{out} holds a finished run; choose another --out, or remove it")
     if (out / CONFIG).exists():
@@ -36,7 +37,6 @@ def check_folder(out: Path, plan: Plan, *, resume: bool) -> None:
         return
     if out.is_dir() and not is_empty(out):
         raise UserError(f"--out {out} is not empty and holds no fine-tuning run; choose another folder")
-    check_can_make(out)
 
 
 def claim_folder(out: Path, plan: Plan) -> None:

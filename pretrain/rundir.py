@@ -24,16 +24,17 @@ def check_can_make(out: Path) -> None:
     Raises:
         UserError: a file is in the way, or nothing can be written there.
     """
-    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    if not there.is_dir():
-        raise UserError(f"can't make the folder {out}: {there} is a file; choose another with --out")
+    there = out
     try:
+        there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+        if not there.is_dir():
+            raise UserError(f"can't make the folder {out}: {there} is a file; choose another with --out")
         # Permission bits alone say nothing to root, nor on file systems like /proc.
         with tempfile.NamedTemporaryFile(dir=there, prefix=".", suffix=".tmp"):
             pass
     except OSError as error:
         raise UserError(
-            f"can't make the folder {out}: {there} can't be written to ({error.strerror}); choose another with --out"
+            f"can't make the folder {out}: can't write to {there} ({error.strerror}); choose another with --out"
         ) from error
 
 

@@ -81,7 +81,8 @@ def test_a_disk_that_fills_up_ends_the_run_with_its_checkpoint(tmp_path: Path, m
 
     def fills_up(self: MetricLog, kind: str, step: int, values: Any) -> None:
         if step == 8:
-            self._file = Path("/dev/full").open("a", encoding="utf-8")
+            self._file.close()
+            self._file = Path("/dev/full").open("a", encoding="utf-8")  # noqa: SIM115  # the log closes it
         write(self, kind, step, values)
 
     whole, resumed = tiny(), tiny(seed=9)

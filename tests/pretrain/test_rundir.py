@@ -72,6 +72,6 @@ def test_a_folder_can_be_made_or_not(tmp_path: Path) -> None:
     check_can_make(tmp_path)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("mine")
-    for out in (tmp_path / "file", tmp_path / "file" / "a", Path("/proc/fractalvid")):
+    for out in (tmp_path / "file", tmp_path / "file" / "a", Path("/proc/fractalvid"), tmp_path / ("x" * 300)):
         with pytest.raises(UserError, match="can't make the folder"):
             check_can_make(out)
