@@ -72,6 +72,8 @@ class SetConfig:
                 raise UserError(f"{name} must be in {low}..{high}, got {getattr(self, name)}")
         if self.frames is not None and not 1 <= self.frames <= 10_000:
             raise UserError(f"frames must be in 1..10000, got {self.frames}")
+        if self.size % 2 and not self.images:
+            raise UserError(f"size must be even, got {self.size}: H.264 in its common 4:2:0 form has no odd sizes")
         if self.images and self.frames is not None:
             raise UserError("images have one frame: leave frames out")
 

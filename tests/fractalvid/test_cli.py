@@ -50,6 +50,7 @@ def test_time_runs_out_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["generate", "--classes", "-5"], "must be 1 to"),
         (["generate", "--clips", "0"], "clips"),
         (["generate", "--size", "1"], "size"),
+        (["generate", "--size", "33"], "even"),
         (["generate", "--points", "0"], "points"),
         (["generate", "--crf", "77"], "crf"),
         (["generate", "--workers", "0"], "workers"),
