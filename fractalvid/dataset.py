@@ -139,6 +139,7 @@ def _complete(bank: ClassBank, out: Path, config: SetConfig, workers: int, hours
     total = len(bank) * config.clips
     missing = total - len(done)
     if not missing:
+        _put_in_order(out, rows)  # a kill may have come between the last row and this
         return 0
     writer = ManifestWriter(out, rows)
     try:
@@ -152,8 +153,15 @@ def _complete(bank: ClassBank, out: Path, config: SetConfig, workers: int, hours
     finally:
         writer.close()
     if not missing:
-        write_manifest(out / "manifest.csv", sorted(rows, key=lambda row: row.path))
+        _put_in_order(out, rows)
     return missing
+
+
+def _put_in_order(out: Path, rows: list[Row]) -> None:
+    """Write a complete set's manifest by path, so that it does not tell in which pieces the set was made."""
+    ordered = sorted(rows, key=lambda row: row.path)
+    if rows != ordered:
+        write_manifest(out / "manifest.csv", ordered)
 
 
 def _rendered(

@@ -136,6 +136,8 @@ class FractalStream(IterableDataset[Batch]):
         self.rank = rank
         self.world_size = world_size
         self.threads = threads
+        self._round = -1
+        self._classes = np.empty(0, np.int64)
         self._begin = 0
         self._next = 0
 
@@ -181,7 +183,7 @@ class FractalStream(IterableDataset[Batch]):
 
     def _order(self, round_number: int) -> NDArray[np.int64]:
         """The order of the classes in a round: the stable argsort of one random word a class."""
-        if getattr(self, "_round", None) != round_number:
+        if self._round != round_number:
             low = words(self.seed, Domain.ORDER, Field.ORDER_KEY, round_number, np.arange(len(self.bank)), 1)
             self._classes = np.argsort(low[:, 0], kind="stable")
             self._round = round_number

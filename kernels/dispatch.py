@@ -15,6 +15,7 @@ from kernels.variations import LINEAR, VARIATIONS
 Backend = Literal["auto", "cpu", "reference"]
 Size = int | tuple[int, int]
 
+ROWS = 4
 ORBIT_COLUMNS = 128
 GROWTH_WALKERS = 64
 MAX_PIXELS = 2**28
@@ -42,9 +43,9 @@ def backends() -> tuple[str, ...]:
     return ("cpu", "reference")
 
 
-def walkers(points: int) -> tuple[int, int]:
-    """Rows and columns of walkers for a number of points; of nothing else, so that pixels depend on nothing else."""
-    return (4, 256) if points < 200_000 else (4, 512)
+def _columns(points: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Columns of walkers for a number of points; of nothing else, so that pixels depend on nothing else."""
+    return np.where(points < 200_000, 256, 512)
 
 
 def orbit(
@@ -56,9 +57,8 @@ def orbit(
     if _is_reference(backend):
         reference.orbit(jobs, n, burn_in, out)
         return out
-    shape = (1, ORBIT_COLUMNS)
     cost = np.full(len(jobs), ORBIT_COLUMNS * burn_in + n)
-    _launch("orbit", jobs, [shape] * len(jobs), threads, (burn_in, out), cost)
+    _launch("orbit", jobs, (1, np.full(len(jobs), ORBIT_COLUMNS)), threads, (burn_in, out), cost)
     return out
 
 
@@ -75,7 +75,7 @@ def growth(
         reference.growth(jobs, steps, burn_in, out)
         return out
     cost = np.full(len(jobs), GROWTH_WALKERS * (burn_in + steps))
-    _launch("growth", jobs, [(1, GROWTH_WALKERS)] * len(jobs), threads, (burn_in, steps, out), cost)
+    _launch("growth", jobs, (1, np.full(len(jobs), GROWTH_WALKERS)), threads, (burn_in, steps, out), cost)
     return out
 
 
@@ -98,7 +98,7 @@ def accumulate(
         reference.accumulate(jobs, amounts, burn_in, counts, outside, discarded)
     else:
         tail = (amounts, burn_in, counts, outside, discarded)
-        _launch("accumulate", jobs, [walkers(n) for n in amounts.tolist()], threads, tail, amounts)
+        _launch("accumulate", jobs, (ROWS, _columns(amounts)), threads, tail, amounts)
     return Accumulated(counts, outside, discarded)
 
 
@@ -134,10 +134,10 @@ def render(
         counts = accumulate(jobs, size=size, points=amounts, burn_in=burn_in, backend="reference").counts
         return reference.tone(jobs, counts, amounts, exposure, clip)
     out = np.empty((len(jobs), height, width), np.uint8)
-    shapes = [walkers(n) for n in amounts.tolist()]
+    columns = _columns(amounts)
     if not isinstance(exposure, str):
         plan = tone.plan(jobs.projection, exposure, amounts)
-        _launch("render", jobs, shapes, threads, (amounts, burn_in, plan, out), amounts)
+        _launch("render", jobs, (ROWS, columns), threads, (amounts, burn_in, plan, out), amounts)
         return out
     groups = _groups(clip, len(jobs))
     for group in np.unique(groups).tolist():
@@ -146,7 +146,7 @@ def render(
         boxes = np.empty((len(members), height, width), np.uint32)
         part = jobs.select(members)
         tail = (amounts[members], burn_in, boxes)
-        _launch("boxes", part, [shapes[j] for j in members], threads, tail, amounts[members])
+        _launch("boxes", part, (ROWS, columns[members]), threads, tail, amounts[members])
         toned = np.empty(boxes.shape, np.uint8)
         cpu.tone_by_largest()(boxes, toned)
         out[members] = toned
@@ -156,15 +156,16 @@ def render(
 def _launch(
     name: str,
     jobs: Jobs,
-    shapes: list[tuple[int, int]],
+    walkers: tuple[int, NDArray[np.int64]],
     threads: int | None,
     tail: tuple[Any, ...],
     cost: NDArray[np.int64],
 ) -> None:
     """Feed chunks of jobs that share their variations and their number of walkers to the threads.
 
-    `shapes` are rows and columns of walkers a job, `cost` the steps of walkers it takes.
+    `walkers` are their rows and, a job, their columns (J,); `cost` (J,) the steps of walkers a job takes.
     """
+    rows, columns = walkers
     start = np.empty((len(jobs), 0, 2), np.float32) if jobs.start is None else jobs.start
     work = []
     for variations, fused, alike in _by_variation(jobs):
@@ -176,9 +177,9 @@ def _launch(
             *(jobs.maps, jobs.weights, jobs.variation, jobs.amount, jobs.params),
             *(numbers, jobs.projection, jobs.seed, start),
         )
-        for shape in sorted(set(shapes)):
-            members = np.array([j for j in alike.tolist() if shapes[j] == shape], np.int64)
-            work += [(compiled, order, arrays, shape) for order in _chunks(members, cost, threads)]
+        for count in np.unique(columns[alike]).tolist():
+            members = alike[columns[alike] == count]
+            work += [(compiled, order, arrays, (rows, count)) for order in _chunks(members, cost, threads)]
 
     def call(item: tuple[Any, NDArray[np.int64], tuple[Any, ...], tuple[int, int]]) -> None:
         compiled, order, arrays, shape = item
@@ -205,8 +206,6 @@ def _by_variation(jobs: Jobs) -> Iterator[tuple[tuple[int, ...], bool, NDArray[n
 
 def _chunks(members: NDArray[np.int64], cost: NDArray[np.int64], threads: int | None) -> list[NDArray[np.int64]]:
     """Pieces large enough to be worth a hand-over, small enough to keep all threads busy to the end."""
-    if not len(members):
-        return []
     workers = available_cores() if threads is None else threads
     pieces = min(len(members), int(cost[members].sum()) // CHUNK_STEPS, 8 * workers) if workers > 1 else 1
     return np.array_split(members, max(1, pieces))

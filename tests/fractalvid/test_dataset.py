@@ -95,6 +95,16 @@ def test_what_a_very_early_kill_leaves_is_gone_on_with(four: ClassBank, tmp_path
     assert digest(out) == digest(tmp_path / "whole")
 
 
+def test_a_kill_before_the_manifest_is_ordered_is_made_good(four: ClassBank, tmp_path: Path) -> None:
+    make(four, tmp_path / "set")
+    manifest = tmp_path / "set" / "manifest.csv"
+    ordered = manifest.read_text()
+    header, *rows = ordered.splitlines(keepends=True)
+    manifest.write_text(header + "".join(reversed(rows)))
+    assert make(four, tmp_path / "set") == 0
+    assert manifest.read_text() == ordered
+
+
 def test_two_processes_do_not_write_one_set(four: ClassBank, tmp_path: Path) -> None:
     out = tmp_path / "set"
     make(four, out)
