@@ -1,28 +1,23 @@
 """Classes: two keyframe systems, a variation, and curves between them. A bank holds K of them, drawn from one seed."""
 
-import dataclasses
-import json
-import zipfile
-import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fractalvid.draws import STREAM_VERSION
+from fractalvid.bank import KindName, array_names, check_draw, read_bank, reading, write_bank
 from fractalvid.errors import UserError
-from fractalvid.files import write_with
 from fractalvid.ifs import compose, sample_singular_values
+from fractalvid.mix import PAPER_LINEAR_SHARE, PAPER_VARIATIONS, Mix
 from fractalvid.trajectory import SUBFRAMES, sample_curves, sample_grid
-from kernels.variations import VARIATIONS, by_name
+from kernels.variations import VARIATIONS
 
-FORMAT = "fractalvid-classes-1"
-MAX_CLASSES = 1_000_000
+FORMAT = "fractalvid-classes-2"
 MAX_MAPS = 8
 MAX_FRAMES = 20
-PAPER_VARIATIONS = ("horseshoe", "bent", "fisheye", "popcorn", "cosine", "eyefish", "cylinder")
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,9 @@ class ClassConfig:
         interpolation: "decomposed" interpolates rotations, singular values and shifts apart; "naive" the matrices,
             which collapses attractors in mid-clip and is kept for comparison.
         linear_share: share of classes without a non-linear variation.
-        variations: names of the variations that the other classes take, one each.
+        variations: names of the variations that the other classes take, equally often (`fractalvid.mix`).
+        max_summed: most variations of a weighted sum, 1 to 3; how many is drawn for each choice.
+        per_map: a choice for each map of a class, instead of one for all.
         min_maps: fewest maps of a system.
         max_maps: most maps of a system, at most 8.
         min_frames: fewest native frames of a clip.
@@ -45,16 +42,26 @@ class ClassConfig:
         max_rate: largest rate of growth at infinity an instance may have at any native time.
         radius: an orbit counts as bounded if `inside` of it lies within this distance of the origin.
         inside: that share.
-        attempts: how often an unbounded instance is drawn again before it is damped.
+        unbounded_inside: that share for variations that throw single points very far.
+        attempts: how often an instance that is unbounded or broken is drawn again; then an unbounded one is damped.
+        empty: a frame is nearly empty where the figure meets at most this share of a grid of 32² cells over the view.
+        full: and nearly full where it meets more than this share; an even field meets 0.63 of them.
+        broken: a clip is broken if this share of its native frames is nearly empty, or nearly full.
+        still: or if less than this share of its orbit moves to other cells from a native time to the next, on average.
         tail: share of an orbit cut off on each side of the view, per axis and time.
+        fence: for variations that throw single points very far, the view goes this many spans of the middle 80 % of
+            the orbit beyond these, at most.
         margin: widening of the view on each side, as a share of its extent.
         equal_scales: keep the aspect of the plane instead of stretching the view to the frame.
+        rows: the coordinate of the plane that rows of pixels follow; "x" as in pictures of the reference method's code.
     """
 
     motion: Literal["paper", "linear"] = "paper"
     interpolation: Literal["decomposed", "naive"] = "decomposed"
-    linear_share: float = 0.5
+    linear_share: float = PAPER_LINEAR_SHARE
     variations: tuple[str, ...] = PAPER_VARIATIONS
+    max_summed: int = 1
+    per_map: bool = False
     min_maps: int = 3
     max_maps: int = 8
     min_frames: int = 18
@@ -65,30 +72,43 @@ class ClassConfig:
     max_rate: float = -0.1
     radius: float = 30.0
     inside: float = 0.975
+    unbounded_inside: float = 0.75
     attempts: int = 8
+    empty: float = 0.008
+    full: float = 0.5
+    broken: float = 0.8
+    still: float = 0.01
     tail: float = 0.005
+    fence: float = 0.4
     margin: float = 0.1
     equal_scales: bool = False
+    rows: Literal["x", "y"] = "y"
 
     def __post_init__(self) -> None:
         """Refuse what no bank could be drawn from."""
         ordered = (
             2 <= self.min_maps <= self.max_maps <= MAX_MAPS and 18 <= self.min_frames <= self.max_frames <= MAX_FRAMES
         )
-        shares = all(0 <= p <= 1 for p in (self.linear_share, self.constant_shift, self.inside))
+        parts = [self.linear_share, self.constant_shift, self.inside, self.unbounded_inside]
+        parts += [self.empty, self.full, self.still]
+        shares = all(0 <= p <= 1 for p in parts) and 0 < self.broken <= 1
         spread = 0 <= self.instance_scale < 1 and self.instance_offset >= 0
-        fit = 0 <= self.tail < 0.5 and self.margin >= 0 and self.radius > 0 and 0 <= self.attempts < 256
+        fit = 0 <= self.tail < 0.5 and min(self.fence, self.margin) >= 0 and self.radius > 0
+        fit = fit and 0 <= self.attempts < 256
         if not (ordered and shares and spread and fit):
             raise UserError(f"impossible class configuration: {self}")
+        if self.rows not in ("x", "y"):
+            raise UserError(f"rows must be x or y, got {self.rows!r}")
         if self.motion not in ("paper", "linear") or self.interpolation not in ("decomposed", "naive"):
             raise UserError(f"unknown motion {self.motion!r} or interpolation {self.interpolation!r}")
-        for name in self.variations:
-            try:
-                by_name(name)
-            except KeyError:
-                raise UserError(f"unknown variation {name!r}") from None
+        Mix(self.variations, self.max_summed, self.per_map)
         if not self.variations and self.linear_share < 1:
             raise UserError("no variations named, but linear_share is below 1")
+
+    @cached_property
+    def mix(self) -> Mix:
+        """What the variations of the classes that are not linear are drawn from."""
+        return Mix(self.variations, self.max_summed, self.per_map)
 
 
 @dataclass(frozen=True)
@@ -100,7 +120,9 @@ class ClassBank:
         config: what they were drawn from.
         native_frames: int64 (K,), T of each class.
         num_maps: int64 (K,).
-        variation: int32 (K,), numbers of `kernels.variations.VARIATIONS`.
+        variation: int32 (K, 8, V), numbers of `kernels.variations.VARIATIONS`, a map and summand.
+        amount: float32 (K, 2, 8, V), their amounts at both keyframes, 0 where a map sums fewer than V.
+        params: float32 (K, 2, 8, V, 4), their parameters at both keyframes.
         theta: float64 (K, 2, 8), outer rotation at both keyframes, radians; this and the following are padded with 0.
         phi: float64 (K, 2, 8), inner rotation.
         sigma: float64 (K, 2, 8, 2), singular values.
@@ -110,11 +132,14 @@ class ClassBank:
         curve_kind: int8 (K, 8), indices into `fractalvid.trajectory.KINDS`.
     """
 
+    kind: ClassVar[KindName] = "ifs"
     seed: int
     config: ClassConfig
     native_frames: NDArray[np.int64]
     num_maps: NDArray[np.int64]
     variation: NDArray[np.int32]
+    amount: NDArray[np.float32]
+    params: NDArray[np.float32]
     theta: NDArray[np.float64]
     phi: NDArray[np.float64]
     sigma: NDArray[np.float64]
@@ -130,31 +155,14 @@ class ClassBank:
     @classmethod
     def sample(cls, num_classes: int, *, seed: int, config: ClassConfig | None = None) -> "ClassBank":
         """Draw classes 0..num_classes - 1 of a seed."""
-        if not 1 <= num_classes <= MAX_CLASSES:
-            raise UserError(f"the number of classes must be 1 to {MAX_CLASSES}, got {num_classes}")
-        if not 0 <= seed < 2**64:
-            raise UserError(f"seed must be in 0..2**64 - 1, got {seed}")
+        check_draw(num_classes, seed)
         config = ClassConfig() if config is None else config
         rows = [_sample_class(seed, c, config) for c in range(num_classes)]
         return cls(seed, config, **{name: np.stack([row[name] for row in rows]) for name in _ARRAYS})
 
     def save(self, path: str | Path) -> None:
         """Write an npz file without pickles; it appears complete or not at all."""
-        header = json.dumps(
-            {
-                "format": FORMAT,
-                "stream_version": STREAM_VERSION,
-                "seed": self.seed,
-                "config": dataclasses.asdict(self.config),
-            }
-        )
-        target = Path(path)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"cannot make the folder {target.parent}: {error.strerror}") from error
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        write_with(target, lambda file: np.savez_compressed(file, header=np.array(header), **arrays))
+        write_bank(path, self, file_format=FORMAT)
 
     @classmethod
     def load(cls, path: str | Path) -> "ClassBank":
@@ -163,25 +171,10 @@ class ClassBank:
         Raises:
             UserError: no such file, not a bank, or one of another version.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                header = json.loads(str(file["header"]))
-                if header["format"] != FORMAT or header["stream_version"] != STREAM_VERSION:
-                    raise UserError(
-                        f"{path} was written by another version (format {header['format']}, stream version "
-                        f"{header['stream_version']}; here {FORMAT}, {STREAM_VERSION}): sample it again from its seed"
-                    )
-                arrays = {name: file[name] for name in _ARRAYS}
-            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in header["config"].items()}
-            return cls(int(header["seed"]), ClassConfig(**values), **_checked(arrays, path))
-        except FileNotFoundError:
-            raise UserError(
-                f"no class bank at {path}; fractalvid classes --classes 1000 --out {path} makes one"
-            ) from None
-        except _UNREADABLE as error:
-            raise UserError(
-                f"{path} is not a class bank of fractalvid, or is damaged ({type(error).__name__})"
-            ) from None
+        with reading(path):
+            seed, values, arrays = read_bank(path, kind=cls.kind, file_format=FORMAT, names=_ARRAYS)
+            config = ClassConfig(**values)
+            return cls(seed, config, **_checked(arrays, config, path))
 
     def maps_at(self, class_ids: ArrayLike, times: ArrayLike) -> NDArray[np.float32]:
         """Affine coefficients of unmutated classes (B,) at times (B, F) in native frames: float32 (B, F, 8, 6)."""
@@ -200,13 +193,32 @@ class ClassBank:
             maps = ends[:, :1] + s[..., None] * (ends[:, 1:] - ends[:, :1])
         return maps.astype(np.float32)
 
+    def variations_at(self, class_ids: ArrayLike, times: ArrayLike) -> dict[str, NDArray[Any]]:
+        """What `Jobs.of` takes of the variations of classes (B,) at times (B, F), with leading axes (B, F)."""
+        ids, at = np.asarray(class_ids, np.int64), np.asarray(times, np.float64)
+        if self.config.mix.plain:
+            return {"variation": np.broadcast_to(self.variation[ids, 0, :1], at.shape)}
+        s = sample_grid(self.curve[ids], at)[..., None]
 
-_UNREADABLE = (
-    *(OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, NotImplementedError),
-    *(zipfile.BadZipFile, zlib.error),
-)
-"""What reading a file that is no bank, or a damaged one, may raise."""
-_ARRAYS = tuple(f.name for f in dataclasses.fields(ClassBank) if f.name not in ("seed", "config"))
+        def between(keys: NDArray[np.float32], share: NDArray[np.float32]) -> NDArray[np.float32]:
+            first, second = keys[ids, 0][:, None], keys[ids, 1][:, None]
+            return np.asarray(first + share * (second - first))
+
+        number = self.variation[ids][:, None]
+        return {
+            "variation": np.broadcast_to(number, (*at.shape, *number.shape[2:])),
+            "amount": between(self.amount, s),
+            "params": between(self.params, s[..., None]),
+        }
+
+    def takes(self, class_ids: ArrayLike, trait: str) -> NDArray[np.bool_]:
+        """Which classes (B,) take a variation with a trait, the name of a flag of `kernels.variations.Variation`."""
+        having = [number for number, row in VARIATIONS.items() if getattr(row, trait)]
+        ids = np.asarray(class_ids, np.int64)
+        return np.asarray((np.isin(self.variation[ids], having) & (self.amount[ids, 0] != 0)).any(axis=(1, 2)))
+
+
+_ARRAYS = array_names(ClassBank)
 
 
 def _sample_class(seed: int, class_id: int, config: ClassConfig) -> dict[str, Any]:
@@ -224,13 +236,17 @@ def _sample_class(seed: int, class_id: int, config: ClassConfig) -> dict[str, An
     if rng.random() < config.constant_shift:
         shift[1] = shift[0]
     linear = rng.random() < config.linear_share
-    variation = by_name("linear" if linear else str(rng.choice(config.variations))).number
+    named = None if linear else str(rng.choice(config.variations))
     curve, kinds = sample_curves(n, frames, config.motion, rng)
+    # Last, so that classes of one seed have the same maps and curves whatever their variations.
+    chosen = config.mix.sample(named, n, rng)
     grid_size = SUBFRAMES * (MAX_FRAMES - 1) + 1
     return {
         "native_frames": np.int64(frames),
         "num_maps": np.int64(n),
-        "variation": np.int32(variation),
+        "variation": _padded(chosen["variation"], 0, MAX_MAPS),
+        "amount": _padded(chosen["amount"], 1, MAX_MAPS),
+        "params": _padded(chosen["params"], 1, MAX_MAPS),
         "theta": _padded(theta, 1, MAX_MAPS),
         "phi": _padded(phi, 1, MAX_MAPS),
         "sigma": _padded(sigma, 1, MAX_MAPS),
@@ -251,9 +267,9 @@ def _padded(array: NDArray[Any], axis: int, size: int) -> NDArray[Any]:
     return np.pad(array, widths)
 
 
-def _checked(arrays: dict[str, NDArray[Any]], path: str | Path) -> dict[str, NDArray[Any]]:
+def _checked(arrays: dict[str, NDArray[Any]], config: ClassConfig, path: str | Path) -> dict[str, NDArray[Any]]:
     """The arrays of a file if they could be a bank's."""
-    like = _sample_class(0, 0, ClassConfig())
+    like = _sample_class(0, 0, config)
     k = len(arrays["native_frames"]) if arrays["native_frames"].ndim == 1 else 0
     for name, one in like.items():
         if k < 1 or arrays[name].shape != (k, *np.shape(one)) or arrays[name].dtype != np.asarray(one).dtype:

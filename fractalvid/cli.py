@@ -5,17 +5,27 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from fractalvid.arguments import parse
-from fractalvid.classes import ClassBank, ClassConfig
+from fractalvid.bank import Bank, KindName
+from fractalvid.classes import ClassConfig
+from fractalvid.colour import Choice, colour_config
 from fractalvid.dataset import SetConfig, generate
 from fractalvid.duration import parse_hours
 from fractalvid.errors import UserError, run_cli
 from fractalvid.gallery import PreviewConfig, preview
+from fractalvid.kinds import load_bank, sample_bank
+from fractalvid.mix import parse_mix
+from fractalvid.reference_files import class_files, import_classes
 from fractalvid.render import PAPER_POINTS, PAPER_SIZE
+from fractalvid.textures.dead_leaves import DeadLeavesConfig
+from fractalvid.textures.octopus import OctopusConfig
+from fractalvid.textures.perlin import PerlinConfig
+from fractalvid.textures.shapes import ShapesConfig
+from fractalvid.verify import repair, verify
 from kernels.threads import available_cores
 
 USAGE = """\
@@ -23,18 +33,27 @@ usage: fractalvid COMMAND [OPTIONS]
 
 Fractal clips to pre-train video networks on: no real video needed.
 
-  classes    invent classes and save them as a bank
+  classes    invent classes and save them as a bank; `classes import` reads the reference method's files
   generate   render clips of classes into a folder, resumable
   preview    a contact sheet and a gallery page of a bank or a generated set
+  verify     check every file of a generated set, and make again what is broken
+  stats      quality figures of banks and generated sets, side by side
   demo       the whole chain in five minutes, with a report
 
 `fractalvid COMMAND --help` lists the options. See also: pretrain --help, finetune --help."""
+
+
+IFS_OPTIONS = ("motion", "interpolation", "variations", "max_summed", "per_map")
+"""Options that only fractals have."""
 
 
 @dataclass(frozen=True)
 class ClassesArguments:
     """Options of `fractalvid classes`."""
 
+    kind: KindName = "ifs"
+    """Fractals of iterated function systems, or what others pre-train on: moving shapes, Perlin noise, octopuses, dead
+    leaves."""
     classes: int = 1000
     """How many."""
     seed: int = 0
@@ -45,12 +64,29 @@ class ClassesArguments:
     """Curves of the reference method, or even motion only."""
     interpolation: Literal["decomposed", "naive"] = "decomposed"
     """Interpolate rotations, singular values and shifts apart, or the matrices (for comparison)."""
+    variations: str = "paper"
+    """The reference method's `paper` mix, half linear; `linear` only; `all` 49; or names: julia,swirl,linear. All but
+    the first take each equally often. docs/variations.md shows them."""
+    max_summed: Annotated[int, tyro.conf.arg(metavar="1-3")] = 1
+    """Most variations of a weighted sum; how many is drawn for each choice."""
+    per_map: bool = False
+    """A choice of variations for each map of a class, instead of one for all."""
+    shapes: ShapesConfig = field(default_factory=ShapesConfig)
+    """With --kind shapes."""
+    perlin: PerlinConfig = field(default_factory=PerlinConfig)
+    """With --kind perlin."""
+    octopus: OctopusConfig = field(default_factory=OctopusConfig)
+    """With --kind octopus."""
+    dead_leaves: DeadLeavesConfig = field(default_factory=DeadLeavesConfig)
+    """With --kind dead_leaves."""
 
 
 @dataclass(frozen=True)
 class GenerateArguments:
     """Options of `fractalvid generate`."""
 
+    kind: KindName = "ifs"
+    """Fractals, or what others pre-train on; see `fractalvid classes --help`."""
     classes: int | None = None
     """How many classes (1000 where neither a bank nor --unlabelled is given)."""
     clips: int = 10
@@ -60,7 +96,7 @@ class GenerateArguments:
     bank: Path | None = None
     """A bank made by `fractalvid classes`, instead of --classes and --seed."""
     unlabelled: int | None = None
-    """So many clips without classes: one unmutated instance of each of N systems."""
+    """So many clips without classes: one instance of each of N classes, unmutated where they are fractals."""
     split: Literal["train", "val"] = "train"
     """`val` renders held-out instances of the same classes."""
     out: Path = Path("dataset")
@@ -77,12 +113,35 @@ class GenerateArguments:
     """Curves of the reference method, or even motion only."""
     interpolation: Literal["decomposed", "naive"] = "decomposed"
     """Interpolate rotations, singular values and shifts apart, or the matrices (for comparison)."""
+    variations: str = "paper"
+    """The reference method's `paper` mix, half linear; `linear` only; `all` 49; or names: julia,swirl,linear. All but
+    the first take each equally often. docs/variations.md shows them."""
+    max_summed: Annotated[int, tyro.conf.arg(metavar="1-3")] = 1
+    """Most variations of a weighted sum; how many is drawn for each choice."""
+    per_map: bool = False
+    """A choice of variations for each map of a class, instead of one for all."""
+    colour: Choice = "grey"
+    """Grey as in the reference method; or each map's own colour, averaged along orbits, from a palette an instance."""
+    gamma: float | None = None
+    """Brightness is grey^(1/gamma), in colour (default: 1.5)."""
+    vibrancy: float | None = None
+    """From 1, vivid at every gamma, down to 0, pale where gamma is large (default: 1)."""
+    drift: float | None = None
+    """Most turns through its palette that a clip makes (default: 0, static)."""
+    masks: bool = False
+    """Keep each clip's foreground mask too, its pixels above 0, as a black-and-white PNG."""
+    format: Literal["mp4", "webdataset", "npz", "png"] = "mp4"
+    """Video files; tar shards of them for WebDataset; arrays of uint8; or pictures of single frames."""
     images: bool = False
-    """PNG images of single frames instead of clips."""
+    """PNG images of single frames instead of clips: the same as --format png."""
+    shard_size: int = 1000
+    """Clips a shard."""
+    codec: str = "libx264"
+    """Encoder of videos: libx264, libx265, libvpx-vp9, libsvtav1 or mpeg4."""
     fps: int = 12
-    """Frames a second of the files."""
-    crf: int = 18
-    """Quality of the H.264 encoding, 0 (lossless) to 51."""
+    """Frames a second of videos."""
+    crf: int | None = None
+    """Quality of videos in the encoder's own numbers, lower is better (default: libx264 18, of 0 to 51)."""
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
     """Effort of the encoder."""
     workers: int | None = None
@@ -102,8 +161,34 @@ class PreviewArguments:
     options: Annotated[PreviewConfig, tyro.conf.arg(name="")] = field(default_factory=PreviewConfig)
 
 
+@dataclass(frozen=True)
+class ImportArguments:
+    """Options of `fractalvid classes import`."""
+
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """Class files, each a class in this order; or folders of them, in the order of the numbers in their names."""
+    out: Path = Path("classes.npz")
+    """The bank to write; one that exists is not overwritten."""
+    seed: int = 0
+    """Determines instances and pixels."""
+
+
+@dataclass(frozen=True)
+class VerifyArguments:
+    """Options of `fractalvid verify`."""
+
+    source: Annotated[Path, tyro.conf.Positional] = Path("dataset")
+    """The folder of a generated set."""
+    repair: bool = False
+    """Make again what is broken or missing; nothing is removed."""
+    workers: int | None = None
+    """Threads (default: one a core)."""
+
+
 def classes_command(arguments: Sequence[str]) -> None:
     """`fractalvid classes`."""
+    if arguments and arguments[0] == "import":
+        return import_command(arguments[1:])
     args = parse(
         ClassesArguments,
         arguments,
@@ -113,10 +198,63 @@ def classes_command(arguments: Sequence[str]) -> None:
     )
     if args.out.exists():
         raise UserError(f"{args.out} exists already: choose another --out, or remove it")
-    config = ClassConfig(motion=args.motion, interpolation=args.interpolation)
-    bank = ClassBank.sample(args.classes, seed=args.seed, config=config)
+    bank = sample_bank(args.kind, args.classes, seed=args.seed, config=_class_config(args))
     bank.save(args.out)
     print(f"{len(bank)} classes in {args.out}; look at them with: fractalvid preview {args.out}")
+
+
+def _class_config(args: ClassesArguments) -> Any:
+    """What the classes are drawn from; options of kinds that are not asked for are refused."""
+    chosen: Any = _ifs_config(args)
+    _refuse_ifs_options(args)
+    for name in ("shapes", "perlin", "octopus", "dead_leaves"):
+        config = getattr(args, name)
+        if name == args.kind:
+            chosen = config
+        elif config != type(config)():
+            raise UserError(f"the options --{name.replace('_', '-')}.* need --kind {name}")
+    return chosen
+
+
+def _ifs_config(args: ClassesArguments | GenerateArguments) -> ClassConfig:
+    variations, linear_share = parse_mix(args.variations)
+    return ClassConfig(
+        motion=args.motion,
+        interpolation=args.interpolation,
+        linear_share=linear_share,
+        variations=variations,
+        max_summed=args.max_summed,
+        per_map=args.per_map,
+    )
+
+
+def _refuse_ifs_options(args: ClassesArguments | GenerateArguments) -> None:
+    """Refuse options of fractals where there are none."""
+    given = [name for name in IFS_OPTIONS if getattr(args, name) != getattr(type(args)(), name)]
+    if given and args.kind != "ifs":
+        option = given[0].replace("_", "-")
+        raise UserError(f"--{option} belongs to fractals: leave it out with --kind {args.kind}")
+
+
+def import_command(arguments: Sequence[str]) -> None:
+    """`fractalvid classes import`."""
+    args = parse(
+        ImportArguments,
+        arguments,
+        program="fractalvid classes import",
+        default=ImportArguments(),
+        description="Read class files (.npz) of the reference method's public code into a bank.",
+    )
+    if args.out.exists():
+        raise UserError(f"{args.out} exists already: choose another --out, or remove it")
+    files = class_files(args.files)
+    if not files:
+        raise UserError("name class files, or a folder of them: fractalvid classes import FOLDER --out classes.npz")
+    bank, notes = import_classes(files, seed=args.seed)
+    bank.save(args.out)
+    for note in notes:
+        print(f"note: {note}")
+    print(f"{len(bank)} classes in {args.out}, from {files[0].name} (class 0) to {files[-1].name}")
 
 
 def generate_command(arguments: Sequence[str]) -> None:
@@ -128,6 +266,8 @@ def generate_command(arguments: Sequence[str]) -> None:
         default=GenerateArguments(),
         description="Render clips.",
     )
+    if args.images and args.format not in ("mp4", "png"):
+        raise UserError(f"--images and --format {args.format} exclude each other")
     config = SetConfig(
         clips=1 if args.unlabelled is not None else args.clips,
         split=args.split,
@@ -138,37 +278,47 @@ def generate_command(arguments: Sequence[str]) -> None:
         fps=args.fps,
         crf=args.crf,
         preset=args.preset,
-        images=args.images,
+        colour=colour_config(args.colour, args.gamma, args.vibrancy, args.drift),
+        masks=args.masks,
+        format="png" if args.images else args.format,
+        shard_size=args.shard_size,
+        codec=args.codec,
     )
     try:
         hours = None if args.time is None else parse_hours(args.time)
     except ValueError as error:
         raise UserError(f"--time: {error}") from None
     workers = available_cores() if args.workers is None else args.workers
-    missing = generate(_bank(args), args.out, config, workers=workers, hours=hours)
+    bank = _bank(args)
+    if bank.kind != "ifs" and (args.points, args.exposure) != (PAPER_POINTS, "density"):
+        raise UserError(f"--points and --exposure belong to the chaos game: leave them out for clips of {bank.kind}")
+    missing = generate(bank, args.out, config, workers=workers, hours=hours)
     if missing:
         print(f"time is up: {missing} clips are missing from {args.out}; the same command goes on")
     else:
         print(f"complete: {args.out}; look at it with: fractalvid preview {args.out}")
 
 
-def _bank(args: GenerateArguments) -> ClassBank:
+def _bank(args: GenerateArguments) -> Bank:
     """The classes that `generate` was asked for."""
     named = [name for name in ("classes", "bank", "unlabelled") if getattr(args, name) is not None]
     if len(named) > 1:
         raise UserError(f"--{named[0]} and --{named[1]} exclude each other")
     if args.bank is not None:
-        if (args.motion, args.interpolation) != ("paper", "decomposed") or args.seed:
-            raise UserError("--seed, --motion and --interpolation belong to the bank: leave them out with --bank")
-        return ClassBank.load(args.bank)
-    config = ClassConfig(motion=args.motion, interpolation=args.interpolation)
+        for name in ("seed", "kind", *IFS_OPTIONS):
+            if getattr(args, name) != getattr(GenerateArguments(), name):
+                raise UserError(f"--{name.replace('_', '-')} belongs to the bank: leave it out with --bank")
+        return load_bank(args.bank)
+    _refuse_ifs_options(args)
+    config = _ifs_config(args) if args.kind == "ifs" else None
     if args.unlabelled is not None:
         if args.clips != GenerateArguments().clips or args.split != "train":
             raise UserError("--unlabelled N makes one clip of each of N systems: leave --clips and --split out")
-        # Nothing is random about such an instance: drawing it again would change nothing.
-        config = dataclasses.replace(config, instance_scale=0.0, instance_offset=0.0, attempts=0)
-        return ClassBank.sample(args.unlabelled, seed=args.seed, config=config)
-    return ClassBank.sample(1000 if args.classes is None else args.classes, seed=args.seed, config=config)
+        if config is not None:
+            # Nothing is random about such an instance: drawing it again would change nothing.
+            config = dataclasses.replace(config, instance_scale=0.0, instance_offset=0.0, attempts=0)
+        return sample_bank(args.kind, args.unlabelled, seed=args.seed, config=config)
+    return sample_bank(args.kind, 1000 if args.classes is None else args.classes, seed=args.seed, config=config)
 
 
 def preview_command(arguments: Sequence[str]) -> None:
@@ -180,6 +330,41 @@ def preview_command(arguments: Sequence[str]) -> None:
         print(path)
 
 
+def verify_command(arguments: Sequence[str]) -> int:
+    """`fractalvid verify`; 1 where something is wrong, and still is."""
+    args = parse(
+        VerifyArguments, arguments, program="fractalvid verify", default=VerifyArguments(), description="Check a set."
+    )
+    workers = available_cores() if args.workers is None else args.workers
+    found = verify(args.source, workers=workers)
+    print("\n".join([*found.lines(), found.summary()]))
+    if found.clean or not args.repair:
+        return 0 if found.clean else 1
+    for line in repair(args.source, found, workers=workers):
+        print(line)
+    left = verify(args.source, workers=workers)
+    print("\n".join([*left.lines(), f"after the repair: {left.summary()}"]))
+    return 0 if left.clean else 1
+
+
+def stats_command(arguments: Sequence[str]) -> None:
+    """`fractalvid stats`."""
+    from fractalvid.stats.report import StatsArguments, stats  # its charts need matplotlib
+    from fractalvid.stats.table import as_text
+
+    args = parse(
+        StatsArguments,
+        arguments,
+        program="fractalvid stats",
+        default=StatsArguments(),
+        description="Quality figures.",
+    )
+    workers = available_cores() if args.workers is None else args.workers
+    found = stats(args.sources, args.out, args.options, workers=workers, overwrite=args.overwrite)
+    print(as_text(found))
+    print(f"look at {args.out / 'stats.html'}")
+
+
 def demo_command(arguments: Sequence[str]) -> None:
     """`fractalvid demo`."""
     from fractalvid.demo import DemoConfig, run_demo  # its charts need matplotlib, which takes half a second to import
@@ -189,21 +374,23 @@ def demo_command(arguments: Sequence[str]) -> None:
     )
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+COMMANDS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "classes": classes_command,
     "generate": generate_command,
     "preview": preview_command,
+    "verify": verify_command,
+    "stats": stats_command,
     "demo": demo_command,
 }
 
 
-def _run(arguments: list[str]) -> None:
+def _run(arguments: list[str]) -> int | None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
-        return
+        return 0
     if arguments[0] not in COMMANDS:
         raise UserError(f"unknown command {arguments[0]!r}; one of: {', '.join(COMMANDS)}")
-    COMMANDS[arguments[0]](arguments[1:])
+    return COMMANDS[arguments[0]](arguments[1:])
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """The page that `fractalvid demo` ends with: one file with clips, curves, the comparison and the commands."""
 
 import html
-import io
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,55 +10,11 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fractalvid.charts import COLOURS, INK, LOOK, MUTED, STYLE, plain, section, svg
 from fractalvid.gallery import Clip, clip_grid, page
 
 Rows = Sequence[Mapping[str, Any]]
 
-_INK, _MUTED, _LINE = "#e2e3e5", "#8e9299", "#2c2f35"
-_COLOURS = ("#6f8fae", "#e0a458", "#7fa877", "#b07aa1")
-_LOOK: Any = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "text.color": _INK,
-    "axes.labelcolor": _MUTED,
-    "axes.edgecolor": _LINE,
-    "axes.facecolor": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": _LINE,
-    "xtick.color": _MUTED,
-    "ytick.color": _MUTED,
-    "legend.frameon": False,
-}
-
-_STYLE = """
-body { max-width: 62rem; }
-h2 { font-size: 1.15rem; font-weight: 650; margin: 3rem 0 .6rem; }
-section > p { max-width: 52rem; color: var(--muted); margin: 0 0 1.1rem; }
-.headline { font-size: 1.2rem; margin: 0 0 .4rem; max-width: none; }
-.headline b { color: var(--accent); font-weight: 650; }
-.columns { display: grid; grid-template-columns: 1fr 1fr; gap: 2rem; align-items: center; }
-.columns > * { min-width: 0; }
-@media (max-width: 44rem) { .columns { grid-template-columns: 1fr; } }
-svg { display: block; width: 100%; height: auto; }
-svg text { font-family: inherit !important; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .92rem; }
-th, td { padding: .5rem .75rem .5rem 0; border-bottom: 1px solid var(--line); text-align: right;
-  white-space: nowrap; }
-th { color: var(--muted); font-weight: 500; }
-th:first-child, td:first-child { text-align: left; }
-pre { margin: 0 0 1rem; padding: .9rem 1.1rem; background: var(--card); border: 1px solid var(--line);
-  border-radius: 6px; overflow-x: auto; font: .8rem/1.65 ui-monospace, Menlo, Consolas, monospace; }
-pre .note { color: var(--muted); }
-.time { display: flex; height: .6rem; border-radius: 3px; overflow: hidden; gap: 2px; margin: 0 0 1rem; }
-.time span { min-width: 2px; }
-.dot { display: inline-block; width: .65rem; height: .65rem; border-radius: 2px; margin-right: .6rem; }
-footer { margin-top: 3.5rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--muted);
-  font-size: .82rem; }
-"""
 _TIMES = ("#4f5b66", "#66788a", "#8597a6", "#e0a458", "#6f8fae", "#7fa877")
 
 REAL_THING = """# pre-train the small network for 20 minutes on a CPU ...
@@ -114,35 +69,30 @@ def render_report(result: DemoResult) -> str:
     total = sum(part.seconds for part in result.parts)
     sections = [
         _top(result.comparison, total),
-        _section("Result", _about(result.comparison), _comparison(result.comparison)),
-        _section(
+        section("Result", _about(result.comparison), _comparison(result.comparison)),
+        section(
             "What the network was pre-trained on",
             "Fractals in motion, invented from a seed. The task: name the class of a clip never seen before.",
             clip_grid(result.fractals, size=112, columns=8, limit=5_000_000),
         ),
-        _section(
+        section(
             "What it was then asked",
             "Which action is this? Twelve stick-figure actions with random bodies, clothes, cameras and "
             "backgrounds, drawn by the program, so that the demo needs no download.",
             clip_grid(result.actions, size=144, columns=6, limit=3_000_000),
         ),
-        _section("Learning curves", "", _curves(result)),
-        _section("Where the time went", "", _times(result.parts, total)),
-        _section(
+        section("Learning curves", "", _curves(result)),
+        section("Where the time went", "", _times(result.parts, total)),
+        section(
             "The commands",
             "This is what the demo ran:",
             _code([wrapped(part.command) for part in result.parts]),
         ),
-        _section("The real thing", "The same two steps on real video:", _code(REAL_THING.splitlines())),
+        section("The real thing", "The same two steps on real video:", _code(REAL_THING.splitlines())),
         "<footer>A few minutes show that every part works; they are no benchmark. For a comparison to rely on, give "
         "both sides more time and several seeds (--minutes, --seeds).</footer>",
     ]
-    return page("fractalvid demo", "\n".join(sections), _STYLE)
-
-
-def _section(title: str, text: str, body: str) -> str:
-    lead = f"<p>{html.escape(text)}</p>\n" if text else ""
-    return f"<section>\n<h2>{html.escape(title)}</h2>\n{lead}{body}\n</section>"
+    return page("fractalvid demo", "\n".join(sections), STYLE)
 
 
 def _top(comparison: Mapping[str, Any], seconds: float) -> str:
@@ -191,48 +141,43 @@ def _spread(value: Mapping[str, float | None]) -> str:
 def _bars(comparison: Mapping[str, Any]) -> str:
     """Horizontal bars of top-1 accuracy, the single runs as dots, chance as a dotted line."""
     entries = comparison["initialisations"]
-    with rc_context(_LOOK):
+    with rc_context(LOOK):
         figure = Figure(figsize=(5, 0.9 + 0.55 * len(entries)), layout="constrained")
         axes = figure.add_subplot()
         for row, entry in enumerate(entries):
             mean = entry["top1"]["mean"]
-            axes.barh(row, mean, height=0.62, color=_COLOURS[row % len(_COLOURS)])
+            axes.barh(row, mean, height=0.62, color=COLOURS[row % len(COLOURS)])
             runs = [run["metrics"]["top1"] for run in comparison["runs"] if run["label"] == entry["label"]]
             axes.plot(runs, [row] * len(runs), "o", color="#ffffff", markersize=3, alpha=0.75)
             axes.text(max([mean, *runs]) + 1.5, row, f"{mean:.1f}", va="center")
-        axes.axvline(100 / comparison["runs"][0]["metrics"]["classes"], color=_MUTED, linestyle=":", linewidth=1)
-        axes.set_yticks(range(len(entries)), [_plain(entry["label"]) for entry in entries])
+        axes.axvline(100 / comparison["runs"][0]["metrics"]["classes"], color=MUTED, linestyle=":", linewidth=1)
+        axes.set_yticks(range(len(entries)), [plain(entry["label"]) for entry in entries])
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", length=0, labelcolor=_INK)
+        axes.tick_params(axis="y", length=0, labelcolor=INK)
         axes.set(xlim=(0, 105), xlabel="top-1 accuracy (%); dots: single runs, dotted: chance")
-        return _svg(figure)
-
-
-def _plain(text: str) -> str:
-    """A label that matplotlib takes literally."""
-    return text.replace("$", r"\$")
+        return svg(figure)
 
 
 def _curves(result: DemoResult) -> str:
     """Loss and accuracy of the pre-training, and the test accuracy while fine-tuning."""
-    with rc_context(_LOOK):
+    with rc_context(LOOK):
         figure = Figure(figsize=(10, 3.1), layout="constrained")
         loss, held_out, test = figure.subplots(1, 3)
-        _line(loss, result.pretraining, "train", "loss", color=_COLOURS[1])
+        _line(loss, result.pretraining, "train", "loss", color=COLOURS[1])
         loss.set(title="pre-training: loss", xlabel="step")
-        _line(held_out, result.pretraining, "val", "top1", color=_COLOURS[1], scale=100, marker="o")
+        _line(held_out, result.pretraining, "val", "top1", color=COLOURS[1], scale=100, marker="o")
         held_out.set(title="pre-training: new clips (%)", xlabel="step", ylim=(0, None))
         for number, (label, runs) in enumerate(result.fine_tuning.items()):
-            colour = _COLOURS[number % len(_COLOURS)]
+            colour = COLOURS[number % len(COLOURS)]
             for run, rows in enumerate(runs):
-                _line(test, rows, "val", "top1", color=colour, marker="o", label=None if run else _plain(label))
+                _line(test, rows, "val", "top1", color=colour, marker="o", label=None if run else plain(label))
         test.set(title="fine-tuning: test accuracy (%)", xlabel="step", ylim=(0, 100))
         if result.fine_tuning:
             test.legend()
         for axes in (loss, held_out, test):
             axes.title.set_fontsize(10)
-        return _svg(figure)
+        return svg(figure)
 
 
 def _line(
@@ -251,14 +196,6 @@ def _line(
     steps, values = zip(*points, strict=True) if points else ((), ())
     marker = marker or ("o" if len(points) == 1 else "")
     axes.plot(steps, values, color=color, marker=marker, markersize=3.5, linewidth=1.6, label=label)
-
-
-def _svg(figure: Figure) -> str:
-    """A chart as an SVG element."""
-    file = io.StringIO()
-    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    text = file.getvalue()
-    return text[text.index("<svg") :]
 
 
 def _times(parts: Sequence[Part], total: float) -> str:

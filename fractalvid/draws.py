@@ -18,8 +18,8 @@ STREAM_VERSION = 1
 class Domain(IntEnum):
     """What a draw is for.
 
-    INSTANCE and PIXELS take (instance, class) and the bank's seed; ORDER takes (round, class), SAMPLE and EMULATE the
-    index (low, high), and the stream's seed.
+    INSTANCE and PIXELS take (instance, class), CLASS takes (0, class), and the bank's seed; ORDER takes (round, class),
+    SAMPLE and EMULATE the index (low, high), and the stream's seed.
     """
 
     INSTANCE = 1
@@ -27,6 +27,7 @@ class Domain(IntEnum):
     ORDER = 3
     SAMPLE = 4
     EMULATE = 5
+    CLASS = 6
 
 
 class Field(IntEnum):
@@ -42,6 +43,39 @@ class Field(IntEnum):
     WINDOW = 48
     CROP = 49
     FLIP = 50
+    MAP_COLOURS = 64
+    PALETTE = 65
+    STOPS = 66
+    DRIFT = 67
+    FIGURE = 96
+    LAYERS = 97
+    LAYER_SEEDS = 98
+    EMULATED = 128
+    POOL = 129
+    BACKGROUND = 130
+    BACKGROUND_ENTRIES = 131
+    BACKGROUND_WALK = 132
+    PLACEMENT = 133
+    GROUP = 134
+    COPIES = 135
+    FOREGROUND_MOTION = 136
+    BACKGROUND_MOTION = 137
+    CAMERA_MOTION = 138
+    PERSPECTIVE = 139
+    ZOOM = 140
+    SHAKE = 141
+    SHAKE_NOISE = 142
+    ROLL = 143
+    TIMING = 144
+    RANDAUGMENT_CHOICE = 160
+    RANDAUGMENT_STRENGTH = 161
+    BLUR = 162
+    MOTION_BLUR = 163
+    VIGNETTE = 164
+    EXPOSURE = 165
+    WHITE_BALANCE = 166
+    SENSOR_NOISE = 167
+    COMPRESSION = 168
 
 
 def words(

@@ -27,6 +27,20 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """Put bytes in the place of `path`, whole or not at all, without waiting for the disk.
+
+    Raises:
+        OSError: the folder can't be written to, or the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a temporary file, then put it in the place of `path`.
 

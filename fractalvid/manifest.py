@@ -10,15 +10,40 @@ from fractalvid.errors import UserError
 from fractalvid.files import write_text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
-    """A complete clip: where it lies under the set's folder, what it shows, how long and how large it is."""
+    """A complete clip: where it lies, what it shows, how long and how large it is.
+
+    Attributes:
+        path: of its file under the set's folder; clips of a shard share one.
+        class_id: its class.
+        instance_id: its instance of that class.
+        frames: T.
+        bytes: of the encoded clip.
+        digest: of the encoded clip (`fractalvid.formats.packed.digest`).
+        offset: where in the file it begins; 0 unless it lies in a shard.
+        mask_bytes: of the encoded mask; 0 where there is none.
+        mask_digest: of the encoded mask; empty where there is none.
+    """
 
     path: str
     class_id: int
     instance_id: int
     frames: int
     bytes: int
+    digest: str
+    offset: int = 0
+    mask_bytes: int = 0
+    mask_digest: str = ""
+
+    def files(self) -> list[str]:
+        """The paths of all files that hold a part of it: its mask has one of its own, unless it lies in a shard."""
+        return [self.path, mask_path(self)] if self.mask_bytes and not self.offset else [self.path]
+
+
+def mask_path(row: Row) -> str:
+    """Where the mask of a clip that has a file of its own lies under the set's folder."""
+    return f"masks/{row.class_id:06d}/{row.instance_id:010d}.png"
 
 
 HEADER = ",".join(field.name for field in fields(Row)) + "\n"
@@ -38,8 +63,8 @@ def read_manifest(path: Path) -> list[Row]:
     if whole and not whole.startswith(HEADER):
         raise UserError(f"{path} is not a manifest of fractalvid: its first line should be {HEADER.strip()!r}")
     try:
-        return [Row(r[0], *(int(v) for v in r[1:5])) for r in list(csv.reader(io.StringIO(whole)))[1:] if r]
-    except (ValueError, IndexError) as error:
+        return [_row(values) for values in list(csv.reader(io.StringIO(whole)))[1:] if values]
+    except (ValueError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error}); remove the damaged line and run the command again") from None
 
 
@@ -65,8 +90,8 @@ class ManifestWriter:
 
     def append(self, rows: list[Row]) -> None:
         """Make the rows' files durable, then the rows."""
-        for row in rows:
-            descriptor = os.open(self.root / row.path, os.O_RDONLY)
+        for path in dict.fromkeys(path for row in rows for path in row.files()):
+            descriptor = os.open(self.root / path, os.O_RDONLY)
             try:
                 os.fsync(descriptor)
             finally:
@@ -78,6 +103,12 @@ class ManifestWriter:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _row(values: list[str]) -> Row:
+    path, class_id, instance_id, frames, size, digest, offset, mask_size, mask_digest = values
+    clip, lengths = (int(class_id), int(instance_id)), (int(frames), int(size))
+    return Row(path, *clip, *lengths, digest, int(offset), int(mask_size), mask_digest)
 
 
 def _line(row: Row) -> str:

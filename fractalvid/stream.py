@@ -2,21 +2,27 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+import tyro
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
+from fractalvid.arguments import ColourOption, EmulationOption
+from fractalvid.bank import Bank
 from fractalvid.camera import Camera, CameraConfig, camera_matrices, draw_camera, identity_camera
-from fractalvid.classes import ClassBank
+from fractalvid.colour import check_points, foreground
 from fractalvid.draws import Domain, Field, integers, uniforms, words
+from fractalvid.emulate.backgrounds import KnownFits
+from fractalvid.emulate.config import EmulationConfig, preset
+from fractalvid.emulate.draw import Emulation, draw_emulation
+from fractalvid.emulate.layers import Emulated, channels_first, emulate_samples
 from fractalvid.errors import UserError
 from fractalvid.instances import VALIDATION
-from fractalvid.render import render_fits
-from fractalvid.view import fit_clips
+from fractalvid.kinds import fit_clips, render_fits
 
 
 @dataclass(frozen=True)
@@ -28,12 +34,27 @@ class Batch:
         target: int64 (B,), the class.
         clip_id: int64 (B, 2), class id and instance id.
         next_index: the value for `load_state_dict` once this batch has been used.
+        mask: bool (B, T, H, W), True where the grey clip is above 0, also where it was emulated: the foreground, seen
+            by the camera; None unless asked for.
+        background_id: int64 (B, 2), class and instance of the clip behind, of the first where it is a still joined of
+            two, -1 where there is none; None unless clips are emulated.
     """
 
     video: torch.Tensor
     target: torch.Tensor
     clip_id: torch.Tensor
     next_index: int
+    mask: torch.Tensor | None = None
+    background_id: torch.Tensor | None = None
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "Batch":
+        """The same batch with its tensors on a device; PyTorch Lightning moves batches by this."""
+        moved: dict[str, Any] = {
+            name: value.to(device, non_blocking=non_blocking)
+            for name, value in vars(self).items()
+            if isinstance(value, torch.Tensor)
+        }
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True)
@@ -45,10 +66,13 @@ class StreamConfig:
         frame_stride: native frames from one to the next; it shrinks where a sample would exceed the clip.
         size: height and width in pixels.
         points: points of the chaos game a frame.
-        channels: 3 repeats the grey channel without copying it, 1 does not.
+        channels: 3 repeats the grey channel without copying it, 1 does not; colour has 3.
         camera: random resized crop and flip.
         mean: subtracted from every channel, after scaling to [0, 1].
         std: divides every channel.
+        colour: how clips are coloured; grey by default.
+        masks: give the foreground masks too.
+        emulate: how clips are made to look filmed; not at all by default. Never those of validation.
     """
 
     clip_len: int = 8
@@ -59,6 +83,10 @@ class StreamConfig:
     camera: CameraConfig = field(default_factory=CameraConfig)
     mean: float | None = None
     std: float | None = None
+    colour: ColourOption = None
+    # No option of a command: whoever uses masks calls the stream.
+    masks: Annotated[bool, tyro.conf.Suppress] = False
+    emulate: EmulationOption = None
 
     def __post_init__(self) -> None:
         """Refuse values that no sample could have."""
@@ -72,6 +100,10 @@ class StreamConfig:
             raise UserError(f"mean must be a number, got {self.mean}")
         if self.std is not None and not 0 < self.std < math.inf:
             raise UserError(f"std must be above 0, got {self.std}")
+        if self.colour is not None:
+            check_points(self.points)
+            if self.channels != 3:
+                raise UserError(f"colour has 3 channels, not {self.channels}: leave channels out")
 
 
 @dataclass(frozen=True)
@@ -84,6 +116,7 @@ class Samples:
         instance_id: int64 (B,).
         times: float64 (B, T), in native frames.
         camera: crop and flip.
+        emulation: how they are made to look filmed, None for plain ones.
     """
 
     index: NDArray[np.int64]
@@ -91,6 +124,7 @@ class Samples:
     instance_id: NDArray[np.int64]
     times: NDArray[np.float64]
     camera: Camera
+    emulation: Emulation | None = None
 
 
 class FractalStream(IterableDataset[Batch]):
@@ -104,16 +138,17 @@ class FractalStream(IterableDataset[Batch]):
         bank: the classes.
         batch_size: B, on this rank.
         config: how samples are taken.
-        seed: determines order, time window, crop and flip; pixels are the bank's.
+        seed: determines order, time window, crop, flip and emulation; pixels are the bank's.
         instances: show only instances 0..n-1 of each class, in a keyed order; by default every round shows new ones.
         rank: which of `world_size` processes this is.
         world_size: R.
         threads: for rendering; by default all cores, or one in a DataLoader's worker.
+        emulate: instead of the config's: how clips are made to look filmed, or the name of a preset.
     """
 
     def __init__(
         self,
-        bank: ClassBank,
+        bank: Bank,
         *,
         batch_size: int,
         config: StreamConfig | None = None,
@@ -122,6 +157,7 @@ class FractalStream(IterableDataset[Batch]):
         rank: int = 0,
         world_size: int = 1,
         threads: int | None = None,
+        emulate: EmulationConfig | str | None = None,
     ) -> None:
         """See the class."""
         if batch_size < 1 or (instances is not None and instances < 1):
@@ -131,11 +167,14 @@ class FractalStream(IterableDataset[Batch]):
         self.bank = bank
         self.batch_size = batch_size
         self.config = StreamConfig() if config is None else config
+        if emulate is not None:
+            self.config = replace(self.config, emulate=preset(emulate) if isinstance(emulate, str) else emulate)
         self.seed = seed
         self.instances = instances
         self.rank = rank
         self.world_size = world_size
         self.threads = threads
+        self._known = None if self.config.emulate is None else KnownFits(bank, self.config.emulate.background.pool)
         self._round = -1
         self._classes = np.empty(0, np.int64)
         self._begin = 0
@@ -163,7 +202,9 @@ class FractalStream(IterableDataset[Batch]):
             first = step * total + self.rank * self.batch_size
             samples = self.draw(np.arange(first, first + self.batch_size))
             self._next = (step + 1) * total
-            yield render_samples(self.bank, samples, self.config, next_index=self._next, threads=threads)
+            yield render_samples(
+                self.bank, samples, self.config, next_index=self._next, threads=threads, known=self._known
+            )
             step += workers
 
     def draw(self, index: NDArray[np.int64]) -> Samples:
@@ -179,7 +220,15 @@ class FractalStream(IterableDataset[Batch]):
             instance_id=self._instance(rounds, class_id),
             times=window(bank.native_frames[class_id], config.clip_len, config.frame_stride, start),
             camera=draw_camera(config.camera, self.seed, low, high),
+            emulation=self._emulation(index, class_id),
         )
+
+    def _emulation(self, index: NDArray[np.int64], class_id: NDArray[np.int64]) -> Emulation | None:
+        """How samples (B,) of classes (B,) are made to look filmed."""
+        config = self.config
+        if config.emulate is None:
+            return None
+        return draw_emulation(config.emulate, self.bank, self.seed, index, class_id=class_id, clip_len=config.clip_len)
 
     def _order(self, round_number: int) -> NDArray[np.int64]:
         """The order of the classes in a round: the stable argsort of one random word a class."""
@@ -200,7 +249,7 @@ class FractalStream(IterableDataset[Batch]):
 
     @staticmethod
     def validation(
-        bank: ClassBank,
+        bank: Bank,
         *,
         num_clips: int,
         batch_size: int,
@@ -214,9 +263,7 @@ class FractalStream(IterableDataset[Batch]):
 class ValidationClips:
     """Held-out instances of the same classes: class j mod K, instance 2³¹ + j div K, central window, whole view."""
 
-    def __init__(
-        self, bank: ClassBank, num_clips: int, batch_size: int, config: StreamConfig, threads: int | None
-    ) -> None:
+    def __init__(self, bank: Bank, num_clips: int, batch_size: int, config: StreamConfig, threads: int | None) -> None:
         """See `FractalStream.validation`."""
         if num_clips < 1 or batch_size < 1:
             raise UserError("num_clips and batch_size must be at least 1")
@@ -258,29 +305,62 @@ def window(
 
 
 def render_samples(
-    bank: ClassBank, samples: Samples, config: StreamConfig, *, next_index: int, threads: int | None = None
+    bank: Bank,
+    samples: Samples,
+    config: StreamConfig,
+    *,
+    next_index: int,
+    threads: int | None = None,
+    known: KnownFits | None = None,
 ) -> Batch:
-    """Render drawn samples: a pure function of the bank, the samples and the config."""
-    fits = fit_clips(bank, samples.class_id, samples.instance_id, threads=threads)
+    """Render drawn samples: a pure function of the bank, the samples and the config.
+
+    `known` keeps what is found about backgrounds from one batch to the next.
+    """
+    if samples.emulation is None:
+        done = _plain(bank, samples, config, threads)
+    else:
+        done = emulate_samples(
+            KnownFits(bank, limit=0) if known is None else known,
+            samples.emulation,
+            class_id=samples.class_id,
+            instance_id=samples.instance_id,
+            times=samples.times,
+            crop=camera_matrices(samples.camera, config.size),
+            size=config.size,
+            points=config.points,
+            colour=config.colour,
+            masks=config.masks,
+            threads=threads,
+        )
+    return Batch(
+        video=to_float(done.video, config),
+        target=torch.from_numpy(samples.class_id),
+        clip_id=torch.from_numpy(np.stack([samples.class_id, samples.instance_id], axis=1)),
+        next_index=next_index,
+        mask=done.mask,
+        background_id=done.background_id,
+    )
+
+
+def _plain(bank: Bank, samples: Samples, config: StreamConfig, threads: int | None) -> Emulated:
+    """The clips as they are, with nothing behind them."""
     frames = render_fits(
         bank,
-        fits,
+        fit_clips(bank, samples.class_id, samples.instance_id, threads=threads),
         samples.times,
         size=config.size,
         points=config.points,
         camera=camera_matrices(samples.camera, config.size),
+        colour=config.colour,
         threads=threads,
     )
-    return Batch(
-        video=_to_float(frames, config),
-        target=torch.from_numpy(samples.class_id),
-        clip_id=torch.from_numpy(np.stack([samples.class_id, samples.instance_id], axis=1)),
-        next_index=next_index,
-    )
+    mask = torch.from_numpy(foreground(frames, colour=config.colour is not None)) if config.masks else None
+    return Emulated(channels_first(frames, config.colour), mask, None)
 
 
-def _to_float(frames: NDArray[np.uint8], config: StreamConfig) -> torch.Tensor:
-    """Grey uint8 (B, T, H, W) to float32 (B, C, T, H, W)."""
+def to_float(video: torch.Tensor, config: StreamConfig) -> torch.Tensor:
+    """Uint8 (B, C, T, H, W) as float32, normalised; grey repeated for as many channels as wanted."""
     mean, std = config.mean or 0.0, config.std or 1.0
-    video = torch.from_numpy(frames).to(torch.float32).mul_(1 / (255 * std)).sub_(mean / std)
-    return video[:, None].expand(-1, config.channels, -1, -1, -1)
+    scaled = video.contiguous().to(torch.float32).mul_(1 / (255 * std)).sub_(mean / std)
+    return scaled.expand(-1, config.channels, -1, -1, -1)

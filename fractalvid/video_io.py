@@ -1,5 +1,6 @@
 """Video files through PyAV: H.264 (or another encoder) out, anything FFmpeg decodes in."""
 
+import io
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -10,9 +11,18 @@ import numpy as np
 from av.video.reformatter import ColorRange, VideoReformatter
 from numpy.typing import NDArray
 
+from fractalvid.codecs import DEFAULT_PRESET, encoder_options
 from fractalvid.errors import UserError
+from fractalvid.files import replace_file
 
 _NEUTRAL = 128
+_BT601 = 6
+"""FFmpeg's number for the matrix that makes YCbCr of RGB here; unsaid, players guess another for large frames."""
+_WRITE = 2
+"""FFmpeg's flag for a file that is written to."""
+
+Source = str | Path | bytes
+"""A video: its file, or what such a file holds."""
 
 
 class VideoError(UserError):
@@ -25,29 +35,44 @@ def write_video(
     *,
     fps: int = 12,
     codec: str = "libx264",
-    crf: int = 18,
-    preset: str = "veryfast",
+    crf: int | None = None,
+    preset: str = DEFAULT_PRESET,
 ) -> int:
-    """Encode uint8 (T, H, W) or (T, H, W, 3) frames; the file appears complete or not at all. Returns its bytes.
+    """Write what `encode_video` makes; the file appears complete or not at all. Returns its bytes.
+
+    Raises:
+        UserError: no such encoder, or no place to write to.
+    """
+    data = encode_video(frames, fps=fps, codec=codec, crf=crf, preset=preset)
+    replace_file(Path(path), data)
+    return len(data)
+
+
+def encode_video(
+    frames: NDArray[np.uint8],
+    *,
+    fps: int = 12,
+    codec: str = "libx264",
+    crf: int | None = None,
+    preset: str = DEFAULT_PRESET,
+) -> bytes:
+    """An MP4 file of uint8 (T, H, W) or (T, H, W, 3) frames.
 
     Samples are stored in full range, 4:2:0. Odd sizes are padded by repeating the last row or column; 4:2:0 has no
     other: reading gives back the even size. Encoding uses one thread, so that its bytes depend on nothing else.
+
+    Args:
+        frames: what to encode.
+        fps: frames a second.
+        codec: a name of `fractalvid.codecs.CODECS`.
+        crf: quality, in the encoder's own numbers; None for its default.
+        preset: the encoder's effort, one of `fractalvid.codecs.PRESETS`.
+
+    Raises:
+        UserError: no such encoder here, a quality or effort that it does not have, or too few pixels for it.
     """
-    target = Path(path)
     clip = _even(frames)
-    # One name for each target, so that what a kill leaves behind is replaced by the next attempt.
-    temporary = target.with_name(f".{target.name}.part")
-    options = {"crf": str(crf), "preset": preset} if codec != "mpeg4" else {"qscale": "2"}
-    if codec == "libx264":
-        # x264's macroblock tree reads memory it has not written: the same frames would give other bytes.
-        options["x264-params"] = "mbtree=0"
-    try:
-        _encode(str(temporary), clip, fps, codec, options)
-        size = temporary.stat().st_size
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return size
+    return _encode(clip, fps, codec, encoder_options(codec, crf, preset, min(clip.shape[1:3])))
 
 
 def _even(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -60,25 +85,65 @@ def _even(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return frames
 
 
-def _encode(path: str, frames: NDArray[np.uint8], fps: int, codec: str, options: dict[str, str]) -> None:
-    with av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as container:
+def _encode(frames: NDArray[np.uint8], fps: int, codec: str, options: dict[str, str]) -> bytes:
+    file = io.BytesIO()
+
+    def opened(url: str, flags: int, options: dict[str, str]) -> io.IOBase:
+        # With its index at the front, a file is read again while it is written, from a place of its own.
+        return file if flags & _WRITE else _Beside(file)
+
+    with av.open(file, "w", format="mp4", options={"movflags": "+faststart"}, io_open=opened) as container:
         stream: Any = container.add_stream(codec, rate=fps, options=options)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, fps)
         stream.codec_context.thread_count = 1
         stream.codec_context.color_range = ColorRange.JPEG
+        if frames.ndim == 4:
+            stream.codec_context.colorspace = _BT601
+        if codec == "libx265":
+            stream.codec_context.codec_tag = "hvc1"  # the tag that Apple's players want
         for index, picture in enumerate(_pictures(frames)):
             picture.pts = index
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
+    return file.getvalue()
+
+
+class _Beside(io.RawIOBase):
+    """Reads what another file object holds in memory, at a position of its own."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        self._file = file
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        with self._file.getbuffer() as held:
+            data = bytes(held[self._at :] if size < 0 else held[self._at : self._at + size])
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with self._file.getbuffer() as held:
+            end = len(held)
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: end}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
 
 
 def _pictures(frames: NDArray[np.uint8]) -> Iterator[av.VideoFrame]:
     if frames.ndim == 4:
         for image in frames:
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-            yield picture.reformat(format="yuv420p", dst_color_range=ColorRange.JPEG)
+            yield picture.reformat(format="yuv420p", dst_colorspace="itu601", dst_color_range=ColorRange.JPEG)
         return
     height, width = frames.shape[1:]
     planes = np.full((height * 3 // 2, width), _NEUTRAL, np.uint8)
@@ -89,7 +154,7 @@ def _pictures(frames: NDArray[np.uint8]) -> Iterator[av.VideoFrame]:
         yield picture
 
 
-def read_video(path: str | Path, *, rgb: bool = True, short_side: int | None = None) -> NDArray[np.uint8]:
+def read_video(path: Source, *, rgb: bool = True, short_side: int | None = None) -> NDArray[np.uint8]:
     """Decode every frame: uint8 (T, H, W, 3), or (T, H, W) grey where `rgb` is False.
 
     `short_side` scales frames so that the shorter side has that many pixels. A file that breaks off gives the frames
@@ -105,14 +170,14 @@ def read_video(path: str | Path, *, rgb: bool = True, short_side: int | None = N
             frames.append(_pixels(scaler, frame, rgb, short_side))
     except (av.FFmpegError, OSError) as error:
         if not frames:
-            raise VideoError(f"{path}: no frame decodes ({error.__class__.__name__})") from None
+            raise VideoError(f"{_called(path)}: no frame decodes ({error.__class__.__name__})") from None
     if not frames:
-        raise VideoError(f"{path}: no frame decodes")
+        raise VideoError(f"{_called(path)}: no frame decodes")
     first = frames[0].shape
     return np.stack([frame for frame in frames if frame.shape == first])
 
 
-def count_frames(path: str | Path) -> int:
+def count_frames(path: Source) -> int:
     """How many frames decode; raises `VideoError` where none does."""
     count = 0
     try:
@@ -121,14 +186,18 @@ def count_frames(path: str | Path) -> int:
     except (av.FFmpegError, OSError):
         pass
     if not count:
-        raise VideoError(f"{path}: no frame decodes")
+        raise VideoError(f"{_called(path)}: no frame decodes")
     return count
 
 
-def _decoded(path: str | Path) -> Iterator[av.VideoFrame]:
-    with av.open(str(path)) as container:
+def _called(source: Source) -> str:
+    return "a video in memory" if isinstance(source, bytes) else str(source)
+
+
+def _decoded(path: Source) -> Iterator[av.VideoFrame]:
+    with av.open(io.BytesIO(path) if isinstance(path, bytes) else str(path), "r") as container:
         if not container.streams.video:
-            raise VideoError(f"{path}: holds no video")
+            raise VideoError(f"{_called(path)}: holds no video")
         stream = container.streams.video[0]
         # Many files are decoded at once by many threads; one a decoder is the fastest then.
         stream.codec_context.thread_count = 1

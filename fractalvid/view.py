@@ -1,19 +1,20 @@
-"""What a clip shows, found once from its orbit at its native times: boundedness, view box and exposure.
+"""What a clip shows, found once from its orbit at its native times: acceptance, view box and exposure.
 
 Nothing here depends on the frames, size or points asked for, so every rendering of a clip agrees on them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fractalvid.acceptance import Fault, faults
 from fractalvid.classes import MAX_FRAMES, ClassBank
 from fractalvid.draws import Domain, Field, seeds64, words
 from fractalvid.instances import Instances, draw_instances, maps_at, weights_at
 from kernels import Jobs, growth, orbit
-from kernels.points import extent, share_within, white_density
+from kernels.points import extent, on_grid, share_within
 
 ORBIT_POINTS = 1024
 SETTLING = 64
@@ -35,6 +36,8 @@ class Fits:
         white: float32 (B,), the density that is shown as white (1 = uniform over the view).
         points: float32 (B, 20, 1024, 2), orbit points at native times, where walkers begin; the last is repeated.
         seed: uint64 (B,), of the clip's pixels.
+        rejected: int64 (B, 5), how many attempts were rejected for each `fractalvid.acceptance.Fault`.
+        fault: int8 (B,), what is wrong with the attempt that was taken all the same, `Fault.NONE` as a rule.
     """
 
     instances: Instances
@@ -43,6 +46,8 @@ class Fits:
     white: NDArray[np.float32]
     points: NDArray[np.float32]
     seed: NDArray[np.uint64]
+    rejected: NDArray[np.int64]
+    fault: NDArray[np.int8]
 
     def __len__(self) -> int:
         """The number of clips B."""
@@ -50,36 +55,118 @@ class Fits:
 
 
 def fit_clips(bank: ClassBank, class_id: ArrayLike, instance_id: ArrayLike, *, threads: int | None = None) -> Fits:
-    """Accept or redraw instances (B,) of classes (B,), then find their views. A pure function of the bank and the ids.
+    """Accept or redraw instances (B,) of classes (B,), and find their views. A pure function of the bank and the ids.
 
     An instance is bounded if its rate of growth at infinity is below `max_rate` and `inside` of its orbit lies within
-    `radius`, at every native time. One that is not is drawn again, up to `attempts` times, and then damped.
+    `radius`, at every native time. One that is not, or that is broken (`fractalvid.acceptance`), is drawn again, up to
+    `attempts` times. Where none of them will do, the first bounded one is taken, or else the last one, damped.
     """
     classes, ids = np.broadcast_arrays(np.atleast_1d(np.asarray(class_id, np.int64)), np.asarray(instance_id, np.int64))
-    attempt = np.zeros(len(classes), np.int64)
-    rate = np.empty((len(classes), MAX_FRAMES), np.float32)
-    points = np.empty((len(classes), MAX_FRAMES, ORBIT_POINTS, 2), np.float32)
+    drawn = _search(bank, classes, ids, np.zeros(len(classes), np.int64), threads)
+    damping = np.ones_like(drawn.rate)
+    wild = np.flatnonzero(~drawn.bounded)
+    if len(wild):
+        instances = draw_instances(bank, classes[wild], ids[wild], drawn.attempt[wild])
+        damping[wild], drawn.points[wild] = _damp(bank, instances, drawn.rate[wild], threads)
+    looks = _look(bank, classes, drawn.points, threads)
+    rejected = np.zeros((len(classes), len(Fault)), np.int64)
+    rejected[:, Fault.UNBOUNDED] = drawn.attempt + ~drawn.bounded
+    _replace_broken(bank, classes, ids, drawn, looks, rejected, threads)
+    seed = seeds64(words(bank.seed, Domain.PIXELS, Field.PIXEL_SEED, ids, classes, 2))
+    return Fits(
+        draw_instances(bank, classes, ids, drawn.attempt),
+        *(damping, looks.box, looks.white, drawn.points, seed, rejected, looks.fault),
+    )
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """For B clips the first attempt that is bounded, or else the last: its rate (B, 20) and orbit (B, 20, 1024, 2)."""
+
+    attempt: NDArray[np.int64]
+    bounded: NDArray[np.bool_]
+    rate: NDArray[np.float32]
+    points: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Looks:
+    """View boxes (B, 4), white densities (B,) and faults (B,) of B orbits."""
+
+    box: NDArray[np.float32]
+    white: NDArray[np.float32]
+    fault: NDArray[np.int8]
+
+
+def _search(
+    bank: ClassBank, classes: NDArray[np.int64], ids: NDArray[np.int64], first: NDArray[np.int64], threads: int | None
+) -> _Drawn:
+    """Draw attempts `first` (B,), at most `attempts`, and later ones until one is bounded."""
+    most = bank.config.attempts
+    found = _Drawn(
+        first.copy(),
+        np.zeros(len(classes), np.bool_),
+        np.empty((len(classes), MAX_FRAMES), np.float32),
+        np.empty((len(classes), MAX_FRAMES, ORBIT_POINTS, 2), np.float32),
+    )
     left = np.arange(len(classes))
-    for tries in _rounds(bank.config.attempts):
+    for tries in _rounds(most):
         tried = np.repeat(left, len(tries))
-        number = np.tile(tries, len(left))
+        # Past the last attempt there is only the last attempt: drawing it twice changes nothing.
+        number = np.minimum(first[tried] + np.tile(tries, len(left)), most)
         bounded, rates, orbits = _try(bank, draw_instances(bank, classes[tried], ids[tried], number), threads)
         success = bounded.reshape(len(left), len(tries))
         # The first attempt that is bounded, else the last of the round.
         taken = np.where(success.any(axis=1), success.argmax(axis=1), len(tries) - 1)
         chosen = np.arange(len(left)) * len(tries) + taken
-        attempt[left], rate[left], points[left] = number[chosen], rates[chosen], orbits[chosen]
+        found.attempt[left], found.bounded[left] = number[chosen], bounded[chosen]
+        found.rate[left], found.points[left] = rates[chosen], orbits[chosen]
         left = left[~success.any(axis=1)]
         if not len(left):
             break
-    instances = draw_instances(bank, classes, ids, attempt)
-    damping = np.ones_like(rate)
-    if len(left):
-        damping[left], points[left] = _damp(bank, _select(instances, left), rate[left], threads)
-    box = _boxes(bank, points, threads)
-    white = _white(bank, instances, points, box, threads)
-    seed = seeds64(words(bank.seed, Domain.PIXELS, Field.PIXEL_SEED, ids, classes, 2))
-    return Fits(instances, damping, box, white, points, seed)
+    return found
+
+
+def _replace_broken(
+    bank: ClassBank,
+    classes: NDArray[np.int64],
+    ids: NDArray[np.int64],
+    drawn: _Drawn,
+    looks: _Looks,
+    rejected: NDArray[np.int64],
+    threads: int | None,
+) -> None:
+    """Put the next attempt that is bounded and whole, where there is one, in the place of broken ones, and count."""
+    most = bank.config.attempts
+    rows = np.flatnonzero((looks.fault != Fault.NONE) & drawn.bounded)
+    fault, attempt = looks.fault[rows], drawn.attempt[rows]
+    while len(rows):
+        rejected[rows, fault] += 1
+        rows, attempt = rows[attempt < most], attempt[attempt < most]
+        if not len(rows):
+            break
+        later = _search(bank, classes[rows], ids[rows], attempt + 1, threads)
+        rejected[rows, Fault.UNBOUNDED] += later.attempt - attempt - later.bounded
+        seen = _look(bank, classes[rows], later.points, threads)
+        good = later.bounded & (seen.fault == Fault.NONE)
+        taken = rows[good]
+        for whole, part in ((drawn, later), (looks, seen)):
+            for field in fields(whole):
+                getattr(whole, field.name)[taken] = getattr(part, field.name)[good]
+        again = later.bounded & ~good
+        rows, fault, attempt = rows[again], seen.fault[again], later.attempt[again]
+
+
+def _look(bank: ClassBank, classes: NDArray[np.int64], points: NDArray[np.float32], threads: int | None) -> _Looks:
+    """What orbits (B, 20, 1024, 2) of classes (B,) show.
+
+    White is the median over native times of the density below which 95 % of the points lie.
+    """
+    box = _boxes(bank, classes, points, threads)
+    grid, frames = on_grid(points, box, threads=threads), bank.native_frames[classes]
+    real = np.arange(MAX_FRAMES) < frames[:, None]
+    white = np.nanmedian(np.where(real, grid.dense, np.nan), axis=1).astype(np.float32)
+    return _Looks(box, white, faults(bank.config, grid, frames))
 
 
 def _rounds(attempts: int) -> list[NDArray[np.int64]]:
@@ -97,7 +184,7 @@ def _try(
     """
     config = bank.config
     jobs, spread = _native_jobs(bank, instances, None)
-    rate = growth(jobs, threads=threads)[spread]
+    rate = _rates(bank, instances, jobs, spread, threads)
     slow = np.asarray((rate < config.max_rate).all(axis=1))
     points = np.empty((len(instances), MAX_FRAMES, ORBIT_POINTS, 2), np.float32)
     if slow.all():
@@ -108,8 +195,23 @@ def _try(
         points[rows] = orbit(jobs, ORBIT_POINTS, burn_in=SETTLING, threads=threads)[spread]
     near = share_within(points[slow].reshape(-1, ORBIT_POINTS, 2), config.radius, threads=threads)
     bounded = slow.copy()
-    bounded[slow] = (near.reshape(-1, MAX_FRAMES) >= config.inside).all(axis=1)
+    needed = _inside(bank, instances.class_id[slow])
+    bounded[slow] = (near.reshape(-1, MAX_FRAMES) >= needed[:, None]).all(axis=1)
     return bounded, rate, points
+
+
+def _inside(bank: ClassBank, classes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Which share of an orbit must lie within the radius, for classes (B,)."""
+    return np.where(bank.takes(classes, "unbounded"), bank.config.unbounded_inside, bank.config.inside)
+
+
+def _rates(
+    bank: ClassBank, instances: Instances, jobs: Jobs, spread: NDArray[np.int64], threads: int | None
+) -> NDArray[np.float32]:
+    """Rates of growth at infinity (B, 20); -inf where a variation grows so fast there that they say nothing."""
+    rate = growth(jobs, threads=threads)[spread]
+    rate[bank.takes(instances.class_id, "superlinear")] = -np.inf
+    return rate
 
 
 def native_times(bank: ClassBank, class_id: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -126,13 +228,14 @@ def _damp(
     """
     config = bank.config
     damping = np.minimum(1, np.exp(config.max_rate - rate)).astype(np.float32)
-    stray = np.zeros(damping.shape, np.bool_)
+    stray, inside = np.zeros(damping.shape, np.bool_), _inside(bank, instances.class_id)[:, None]
     for _ in range(MAX_DAMPINGS):
         damping[stray] *= STRONGER
         jobs, spread = _native_jobs(bank, instances, damping)
         points = orbit(jobs, ORBIT_POINTS, burn_in=SETTLING, threads=threads)[spread]
         near = share_within(points.reshape(-1, ORBIT_POINTS, 2), config.radius, threads=threads)
-        stray = (growth(jobs, threads=threads)[spread] >= config.max_rate) | (near.reshape(rate.shape) < config.inside)
+        rates = _rates(bank, instances, jobs, spread, threads)
+        stray = (rates >= config.max_rate) | (near.reshape(rate.shape) < inside)
         if not stray.any():
             break
     return damping, points
@@ -149,16 +252,22 @@ def _native_jobs(
         maps[..., LINEAR_PART] *= damping[:, :, None, None]
     weights = weights_at(bank, instances, maps)
     seed = seeds64(words(bank.seed, Domain.PIXELS, Field.FIT_SEED, instances.instance_id, instances.class_id, 2))
-    clip = np.nonzero(real)[0]
-    jobs = Jobs.of(maps[real], weights[real], variation=bank.variation[instances.class_id][clip], seed=seed[clip])
+    chosen = bank.variations_at(instances.class_id, native_times(bank, instances.class_id))
+    by_job = {name: values[real] for name, values in chosen.items()}
+    jobs = Jobs.of(maps[real], weights[real], seed=seed[np.nonzero(real)[0]], **by_job)
     last = np.cumsum(frames)[:, None] - 1
     return jobs, np.minimum(last - frames[:, None] + 1 + np.arange(MAX_FRAMES), last)
 
 
-def _boxes(bank: ClassBank, points: NDArray[np.float32], threads: int | None) -> NDArray[np.float32]:
+def _boxes(
+    bank: ClassBank, classes: NDArray[np.int64], points: NDArray[np.float32], threads: int | None
+) -> NDArray[np.float32]:
     """View boxes (B, 4): per time the quantiles of each axis, the union over times, and a margin."""
     config = bank.config
     ends = extent(points.reshape(-1, ORBIT_POINTS, 2), config.tail, threads=threads).reshape(len(points), MAX_FRAMES, 4)
+    far = bank.takes(classes, "unbounded")
+    if far.any():
+        ends[far] = _fenced(ends[far], points[far], config.fence)
     ends = np.clip(ends, -10 * config.radius, 10 * config.radius)
     low, high = ends[..., :2].min(axis=1), ends[..., 2:].max(axis=1)
     size = np.maximum((high - low) * (1 + 2 * config.margin), MIN_EXTENT)
@@ -168,20 +277,16 @@ def _boxes(bank: ClassBank, points: NDArray[np.float32], threads: int | None) ->
     return np.concatenate([centre - size / 2, centre + size / 2], axis=1).astype(np.float32)
 
 
-def _white(
-    bank: ClassBank,
-    instances: Instances,
-    points: NDArray[np.float32],
-    box: NDArray[np.float32],
-    threads: int | None,
-) -> NDArray[np.float32]:
-    """Median over native times of the density below which 95 % of the points lie (B,)."""
-    repeated = np.repeat(box, MAX_FRAMES, axis=0)
-    dense = white_density(points.reshape(-1, ORBIT_POINTS, 2), repeated, threads=threads).reshape(
-        len(points), MAX_FRAMES
-    )
-    real = np.arange(MAX_FRAMES) < bank.native_frames[instances.class_id][:, None]
-    return np.nanmedian(np.where(real, dense, np.nan), axis=1).astype(np.float32)
+def _fenced(ends: NDArray[np.float32], points: NDArray[np.float32], fence: float) -> NDArray[np.float32]:
+    """Extents (B, 20, 4) of orbits (B, 20, 1024, 2), no farther out than `fence` spans of the middle 80 %.
+
+    The tails of such orbits are so heavy that any fixed share of them to be left out is too much or too little.
+    """
+    cut = ORBIT_POINTS // 10
+    parted = np.partition(points, (cut, ORBIT_POINTS - 1 - cut), axis=2)
+    low, high = parted[:, :, cut], parted[:, :, -1 - cut]
+    reach = np.float32(fence) * (high - low)
+    return np.concatenate([np.maximum(ends[..., :2], low - reach), np.minimum(ends[..., 2:], high + reach)], axis=2)
 
 
 def _select(instances: Instances, rows: NDArray[np.int64]) -> Instances:

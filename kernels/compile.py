@@ -12,7 +12,10 @@ from numba import njit
 # load. NumPy's error model leaves out the checks for division by zero, which would stop vectorisation.
 FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
-COMPILED_FILES = ("compile", "cpu", "elementary", "picture", "points", "random", "variations", "walkers")
+COMPILED_FILES = (
+    *("compile", "cpu", "elementary", "picture", "points", "random"),
+    *("slabs", "sums", "variations", "walkers"),
+)
 
 COMPILED: list[tuple[str, bool]] = []
 """Drivers made in this process so far, and whether each came from the disk cache."""
@@ -34,16 +37,19 @@ def part(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @cache
-def _sources() -> str:
+def _digest(files: tuple[str, ...]) -> str:
     """A digest of the code that is compiled."""
     folder = Path(__file__).parent
-    return hashlib.sha256(b"".join((folder / f"{name}.py").read_bytes() for name in COMPILED_FILES)).hexdigest()[:12]
+    return hashlib.sha256(b"".join((folder / f"{name}.py").read_bytes() for name in files)).hexdigest()[:12]
 
 
-def driver(signature: Any, function: Callable[..., Any]) -> Any:
-    """Compile a top-level function for one signature, kept in the disk cache; returns Numba's compile result."""
+def driver(signature: Any, function: Callable[..., Any], files: tuple[str, ...] = COMPILED_FILES) -> Any:
+    """Compile a top-level function for one signature, kept in the disk cache; returns Numba's compile result.
+
+    `files` are the modules of `kernels` that it is compiled from.
+    """
     # Numba's cache notices changes of the function's own file only, not of what is compiled into it from others.
-    function.__qualname__ = f"{function.__name__}_{_sources()}"
+    function.__qualname__ = f"{function.__name__}_{_digest(files)}"
     dispatcher = njit(signature, cache=True, **FLAGS)(function)
     COMPILED.append((function.__name__, sum(dispatcher.stats.cache_hits.values()) > 0))
     return dispatcher.get_compile_result(signature)

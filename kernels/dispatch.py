@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,11 +14,17 @@ from kernels.variations import LINEAR, VARIATIONS
 
 Backend = Literal["auto", "cpu", "reference"]
 Size = int | tuple[int, int]
+How = Literal["fused", "dense", "picked"]
+_HOW: tuple[How, ...] = ("fused", "dense", "picked")
+_HOW_BITS = 60
+"""Below these bits of a key lies the set of variations, a bit each."""
 
 ROWS = 4
 ORBIT_COLUMNS = 128
 GROWTH_WALKERS = 64
 MAX_PIXELS = 2**28
+MAX_COLOUR_POINTS = (2**32 - 1) // 255
+"""Points of a coloured job: their 8-bit indices must add up in 32 bits, were all in one pixel."""
 CHUNK_STEPS = 300_000
 """Steps of walkers that are worth a hand-over to another thread, a third of a millisecond."""
 
@@ -31,11 +37,13 @@ class Accumulated:
         counts: uint32 (J, H, W).
         outside: int64 (J,), points beside the frame.
         discarded: int64 (J,), points of walkers that left for infinity in that step and were restarted.
+        colour: uint32 (J, H, W), the sum of the 8-bit colour indices of the points counted; None for jobs without.
     """
 
     counts: NDArray[np.uint32]
     outside: NDArray[np.int64]
     discarded: NDArray[np.int64]
+    colour: NDArray[np.uint32] | None = None
 
 
 def backends() -> tuple[str, ...]:
@@ -88,18 +96,29 @@ def accumulate(
     backend: Backend = "auto",
     threads: int | None = None,
 ) -> Accumulated:
-    """Count `points` (an int or (J,)) of each job's orbit in a frame of `size` (H, W) after `burn_in` free steps."""
-    height, width = _frame(size)
+    """Count `points` (an int or (J,)) of each job's orbit in a frame of `size` (H, W) after `burn_in` free steps.
+
+    Where the jobs have colours, the walkers' colour indices are added up too; points are then at most 16,843,009.
+    """
+    frame = (len(jobs), *_frame(size))
     amounts = _points(points, len(jobs))
-    counts = np.empty((len(jobs), height, width), np.uint32)
+    if jobs.colour is not None:
+        _few(amounts)
+    counts = np.empty(frame, np.uint32)
+    colour = None if jobs.colour is None else np.empty(frame, np.uint32)
     outside = np.empty(len(jobs), np.int64)
     discarded = np.empty(len(jobs), np.int64)
     if _is_reference(backend):
-        reference.accumulate(jobs, amounts, burn_in, counts, outside, discarded)
-    else:
-        tail = (amounts, burn_in, counts, outside, discarded)
+        reference.accumulate(jobs, amounts, burn_in, counts, outside, discarded, colour)
+    elif colour is None:
+        tail: tuple[Any, ...] = (amounts, burn_in, counts, outside, discarded)
         _launch("accumulate", jobs, (ROWS, _columns(amounts)), threads, tail, amounts)
-    return Accumulated(counts, outside, discarded)
+    else:
+        both = np.empty(frame, np.uint64)
+        tail = (amounts, burn_in, jobs.colour, both, outside, discarded)
+        _launch("accumulate_colour", jobs, (ROWS, _columns(amounts)), threads, tail, amounts)
+        counts, colour = (both >> np.uint64(32)).astype(np.uint32), both.astype(np.uint32)
+    return Accumulated(counts, outside, discarded, colour)
 
 
 def render(
@@ -109,11 +128,15 @@ def render(
     points: int | ArrayLike,
     exposure: NDArray[np.float32] | Literal["max"],
     clip: ArrayLike | None = None,
+    palette: NDArray[np.uint8] | None = None,
+    curve: NDArray[np.uint8] | None = None,
     burn_in: int = 32,
     backend: Backend = "auto",
     threads: int | None = None,
 ) -> NDArray[np.uint8]:
-    """Grey images uint8 (J, H, W): tone(box3(accumulate)), without keeping the histograms.
+    """Grey images uint8 (J, H, W): tone(box3(accumulate)), without keeping the histograms; or coloured (J, H, W, 3).
+
+    A coloured pixel is curve[grey] times the palette's entry at the mean colour index of its 3 x 3 neighbourhood.
 
     Args:
         jobs: the batch.
@@ -122,6 +145,8 @@ def render(
         exposure: float32 (J, 2), the area of the view box in the plane and the density that is white
             (`kernels.tone`); or "max", the clip's largest log count is white, as in the reference method.
         clip: int32 (J,), which clip a job belongs to where exposure is "max"; by default all are one clip.
+        palette: uint8 (J, 256, 3), for colour; the jobs then need theirs, and points are at most 16,843,009.
+        curve: uint8 (256,), the brightness of each grey in a coloured image; by default the same.
         burn_in: steps before the first recorded point.
         backend: which implementation.
         threads: at most this many; a job stays on one.
@@ -130,27 +155,76 @@ def render(
     amounts = _points(points, len(jobs))
     if isinstance(exposure, str) and exposure != "max":
         raise ValueError(f"exposure must be an array or 'max', got {exposure!r}")
+    paints = None if palette is None else _paints(jobs, palette, curve, amounts)
     if _is_reference(backend):
-        counts = accumulate(jobs, size=size, points=amounts, burn_in=burn_in, backend="reference").counts
-        return reference.tone(jobs, counts, amounts, exposure, clip)
-    out = np.empty((len(jobs), height, width), np.uint8)
-    columns = _columns(amounts)
-    if not isinstance(exposure, str):
-        plan = tone.plan(jobs.projection, exposure, amounts)
-        _launch("render", jobs, (ROWS, columns), threads, (amounts, burn_in, plan, out), amounts)
+        done = accumulate(jobs, size=size, points=amounts, burn_in=burn_in, backend="reference")
+        grey = reference.tone(jobs, done.counts, amounts, exposure, clip)
+        if paints is None or done.colour is None:
+            return grey
+        return reference.paint(grey, done.counts, done.colour, paints.curve, paints.palette)
+    out = np.empty((len(jobs), height, width, *(() if paints is None else (3,))), np.uint8)
+    if isinstance(exposure, str):
+        _by_largest(jobs, amounts, _groups(clip, len(jobs)), paints, burn_in, threads, out)
         return out
-    groups = _groups(clip, len(jobs))
-    for group in np.unique(groups).tolist():
-        # Clip by clip: a clip's box sums must be kept until its largest is known, but not those of all clips.
-        members = np.flatnonzero(groups == group)
-        boxes = np.empty((len(members), height, width), np.uint32)
-        part = jobs.select(members)
-        tail = (amounts[members], burn_in, boxes)
-        _launch("boxes", part, (ROWS, columns[members]), threads, tail, amounts[members])
-        toned = np.empty(boxes.shape, np.uint8)
-        cpu.tone_by_largest()(boxes, toned)
-        out[members] = toned
+    plan, walkers = tone.plan(jobs.projection, exposure, amounts), (ROWS, _columns(amounts))
+    if paints is None:
+        _launch("render", jobs, walkers, threads, (amounts, burn_in, plan, out), amounts)
+    else:
+        tail = (amounts, burn_in, paints.own, plan, paints.curve, paints.palette, out)
+        _launch("render_colour", jobs, walkers, threads, tail, amounts)
     return out
+
+
+class _Paints(NamedTuple):
+    """The jobs' colours (J, N), the curve (256,) and the palettes (J, 256, 3), as the compiled kernels want them."""
+
+    own: NDArray[np.float32]
+    curve: NDArray[np.uint8]
+    palette: NDArray[np.uint8]
+
+
+def _by_largest(
+    jobs: Jobs,
+    points: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    paints: _Paints | None,
+    burn_in: int,
+    threads: int | None,
+    out: NDArray[np.uint8],
+) -> None:
+    """Render into `out` by each clip's largest count: a clip's sums are kept until that is known, not all clips'."""
+    for group in np.unique(groups).tolist():
+        members = np.flatnonzero(groups == group)
+        part, cost = jobs.select(members), points[members]
+        walkers, toned = (ROWS, _columns(cost)), np.empty((len(members), *out.shape[1:]), np.uint8)
+        if paints is None:
+            boxes = np.empty(toned.shape[:3], np.uint32)
+            _launch("boxes", part, walkers, threads, (cost, burn_in, boxes), cost)
+            cpu.tone_by_largest()(boxes, toned)
+        else:
+            both = np.empty(toned.shape[:3], np.uint64)
+            _launch("boxes_colour", part, walkers, threads, (cost, burn_in, part.colour, both), cost)
+            cpu.paint_by_largest()(both, paints.curve, paints.palette[members], toned)
+        out[members] = toned
+
+
+def _paints(
+    jobs: Jobs, palette: NDArray[np.uint8], curve: NDArray[np.uint8] | None, points: NDArray[np.int64]
+) -> _Paints:
+    if jobs.colour is None:
+        raise ValueError("a palette needs jobs with colours")
+    _few(points)
+    table = np.arange(256, dtype=np.uint8) if curve is None else np.require(curve, requirements=["C", "W"])
+    colours = np.require(palette, requirements=["C", "W"])
+    if table.shape != (256,) or colours.shape != (len(jobs), 256, 3) or not table.dtype == colours.dtype == np.uint8:
+        raise ValueError(f"curve must be uint8 (256,), palette uint8 (J, 256, 3); got {table.shape}, {colours.shape}")
+    return _Paints(jobs.colour, table, colours)
+
+
+def _few(points: NDArray[np.int64]) -> None:
+    """Refuse points of coloured jobs whose indices might not add up in 32 bits."""
+    if points.max() > MAX_COLOUR_POINTS:
+        raise ValueError(f"points of coloured jobs must be at most {MAX_COLOUR_POINTS}, got {points.max()}")
 
 
 def _launch(
@@ -168,10 +242,10 @@ def _launch(
     rows, columns = walkers
     start = np.empty((len(jobs), 0, 2), np.float32) if jobs.start is None else jobs.start
     work = []
-    for variations, fused, alike in _by_variation(jobs):
-        compiled = cpu.kernel(name, variations, fused)
+    for variations, how, alike in _by_variation(jobs):
+        compiled = cpu.kernel(name, variations, how)
         # One variation at amount 1 without parameters needs no table of amounts and parameters.
-        tabled = () if fused and not VARIATIONS[variations[0]].params else variations
+        tabled = () if how == "fused" and not VARIATIONS[variations[0]].params else variations
         numbers = np.array(tabled, np.int32)
         arrays = (
             *(jobs.maps, jobs.weights, jobs.variation, jobs.amount, jobs.params),
@@ -188,20 +262,32 @@ def _launch(
     run_all(call, work, threads)
 
 
-def _by_variation(jobs: Jobs) -> Iterator[tuple[tuple[int, ...], bool, NDArray[np.int64]]]:
-    """Split jobs by the variations they use: (numbers, one for all maps at amount 1?, which jobs)."""
-    first = jobs.variation[:, :1, :1]
-    if jobs.variation.shape[2] == 1 and np.all(jobs.variation == first) and np.all(jobs.amount == 1):
-        numbers = first.reshape(-1)
-        for k in np.unique(numbers).tolist():
-            yield (k,), True, np.flatnonzero(numbers == k)
+def _by_variation(jobs: Jobs) -> Iterator[tuple[tuple[int, ...], How, NDArray[np.int64]]]:
+    """Split jobs by the variations they use: (numbers, how a step applies them, which jobs). A job's own affair."""
+    numbers = jobs.variation[:, 0, 0]
+    if jobs.variation.shape[2] == 1 and np.all(jobs.variation == numbers[:, None, None]) and np.all(jobs.amount == 1):
+        yield from (((k,), "fused", np.flatnonzero(numbers == k)) for k in np.unique(numbers).tolist())
         return
-    kinds: dict[tuple[int, ...], list[int]] = {}
-    for j in range(len(jobs)):
-        used = np.unique(jobs.variation[j][(jobs.amount[j] != 0) & (jobs.weights[j] > 0)[:, None]])
-        kinds.setdefault(tuple(used.tolist()) or (LINEAR,), []).append(j)
-    for variations, members in kinds.items():
-        yield variations, False, np.array(members, np.int64)
+    used = (jobs.amount != 0) & (jobs.weights > 0)[:, :, None]
+    bits = np.where(used, np.uint64(1) << jobs.variation.astype(np.uint64), np.uint64(0))
+    by_map = np.bitwise_or.reduce(bits, axis=2)
+    by_job = np.bitwise_or.reduce(by_map, axis=1)
+    number, own = _ones(by_job), _ones(by_map).max(axis=1)
+    alone = (used.sum(axis=2) == 1) | (jobs.weights == 0)
+    fused = (number == 1) & alone.all(axis=1) & ((jobs.amount == 1) | ~used).all(axis=(1, 2))
+    # Collecting columns costs about as much as one variation more.
+    how = np.where(fused, 0, np.where(number <= own + 1, 1, 2)).astype(np.uint64)
+    kinds, kind = np.unique(by_job | how << np.uint64(_HOW_BITS), return_inverse=True)
+    for k, code in enumerate(kinds.tolist()):
+        mask = code & ((1 << _HOW_BITS) - 1)
+        together = tuple(n for n in VARIATIONS if mask >> n & 1) or (LINEAR,)
+        yield together, _HOW[code >> _HOW_BITS], np.flatnonzero(kind == k)
+
+
+def _ones(bits: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """How many bits of each number are set."""
+    single = np.unpackbits(np.ascontiguousarray(bits)[..., None].view(np.uint8), axis=-1)
+    return np.asarray(single.sum(axis=-1, dtype=np.int64))
 
 
 def _chunks(members: NDArray[np.int64], cost: NDArray[np.int64], threads: int | None) -> list[NDArray[np.int64]]:

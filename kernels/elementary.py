@@ -1,6 +1,7 @@
 """Elementary functions in float32 from + - x / and sqrt alone: they vectorise, and their bits depend on no libm.
 
-exp and log are those of Cephes (S. Moshier), single precision; sine and cosine are fitted on half a turn.
+exp and log are those of Cephes (S. Moshier), single precision; sine and cosine are fitted on half a turn, the
+arctangent on [0, 1], all with the error spread evenly (minimax).
 """
 
 import numpy as np
@@ -19,7 +20,10 @@ _HALF_PI = F32(np.pi / 2)
 _LOG2_E = F32(1.44269504088896341)
 _LN2_HIGH = F32(0.693359375)
 _LN2_LOW = F32(-2.12194440e-4)
+_LOG10_E = F32(0.434294481903251828)
 _SQRT_HALF = F32(0.707106781186547524)
+# The smallest normal number: what lies below has lost bits, and `log` cannot take it.
+_TINY = F32(1.17549435e-38)
 
 
 @inlined
@@ -125,3 +129,57 @@ def log(x):
     p = p * r + F32(-2.4999993993e-1)
     p = p * r + F32(3.3333331174e-1)
     return r + (r * z * p + exponent * _LN2_LOW - F32(0.5) * z) + exponent * _LN2_HIGH
+
+
+@inlined
+def log10(x):
+    """Decimal logarithm of a positive, normal x."""
+    return log(x) * _LOG10_E
+
+
+@inlined
+def raised(x, p):
+    """Power p of x >= 0, relative error below 1e-7 · (2 + |p log x|); of 0 it is 0 if p > 0, and 1 if p is 0."""
+    q = exp(p * log(max(x, _TINY)))
+    return F32(0.0) if x < _TINY and p > F32(0.0) else q
+
+
+@inlined
+def atan2(y, x):
+    """Angle of (x, y) in [-π, π], absolute error below 4e-7; 0 at the origin. Zeros have no sign here."""
+    ax, ay = abs(x), abs(y)
+    steep = ay > ax
+    t = (ax if steep else ay) / max(ay if steep else ax, _TINY)
+    z = t * t
+    p = F32(-4.355317913e-03)
+    p = p * z + F32(2.303981967e-02)
+    p = p * z + F32(-5.777313933e-02)
+    p = p * z + F32(9.794202447e-02)
+    p = p * z + F32(-1.397656947e-01)
+    p = p * z + F32(1.996270120e-01)
+    p = p * z + F32(-3.333165944e-01)
+    angle = t + t * z * p
+    angle = _HALF_PI - angle if steep else angle
+    angle = PI - angle if x < F32(0.0) else angle
+    return -angle if y < F32(0.0) else angle
+
+
+@inlined
+def sincos_turns(t):
+    """(sin 2πt, cos 2πt) for |t| < 1e6 turns."""
+    k = np.rint(t + t)
+    r = (t + t - k) * PI
+    odd = (I32(k) & I32(1)) != I32(0)
+    s, c = _sin_half(r), _cos_half(r)
+    return (-s if odd else s), (-c if odd else c)
+
+
+@inlined
+def fmod(x, m):
+    """Remainder x - m · trunc(x/m) for m > 0, as in C: of the sign of x and below m in size."""
+    q = abs(x)
+    rest = q - m * np.floor(q / m)
+    # A quotient rounded across an integer leaves the remainder one m off.
+    rest = rest + m if rest < F32(0.0) else rest
+    rest = rest - m if rest >= m else rest
+    return -rest if x < F32(0.0) else rest

@@ -1,6 +1,7 @@
 """The input of every kernel: a batch of iterated function systems, checked once."""
 
 from dataclasses import dataclass, fields
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ class Jobs:
             pixel i covers [i, i + 1).
         seed: uint64 (J,), the key of a job's random numbers.
         start: float32 (J, S, 2) or None; walker l begins at start[l mod S], else uniformly in [-1, 1]².
+        colour: float32 (J, N) or None, the colour index of each map, in [0, 1]; a walker's own moves half way to it.
     """
 
     maps: NDArray[np.float32]
@@ -33,6 +35,7 @@ class Jobs:
     projection: NDArray[np.float32]
     seed: NDArray[np.uint64]
     start: NDArray[np.float32] | None = None
+    colour: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         """The number of jobs J."""
@@ -56,6 +59,7 @@ class Jobs:
         params: ArrayLike | None = None,
         projection: ArrayLike | None = None,
         start: ArrayLike | None = None,
+        colour: ArrayLike | None = None,
     ) -> "Jobs":
         """Check and complete the arrays of a batch.
 
@@ -64,7 +68,8 @@ class Jobs:
         size 1, or without the leading axis where that is unambiguous, serve all jobs.
 
         Raises:
-            ValueError: shapes that do not fit, weights that are no distribution, an unknown variation.
+            ValueError: shapes that do not fit, weights that are no distribution, colours outside [0, 1], an unknown
+                variation, fewer parameters than the variations have.
         """
         m = _f32(maps, 3, "maps")
         j, n, six = m.shape
@@ -80,21 +85,17 @@ class Jobs:
             raise ValueError(f"unknown variation number {unknown[0]}; known: {sorted(VARIATIONS)}")
         v = number.shape[2]
         factor = np.ones((1, 1, 1), np.float32) if amount is None else _f32(amount, 3, "amount")
-        own = np.zeros((1, 1, 1, MAX_PARAMS), np.float32) if params is None else _f32(params, 4, "params")
-        if own.shape[3] < MAX_PARAMS:
-            own = np.pad(own, ((0, 0), (0, 0), (0, 0), (0, MAX_PARAMS - own.shape[3])))
-        needed = max(len(VARIATIONS[k].params) for k in np.unique(number).tolist())
-        if params is None and needed:
-            raise ValueError("params are needed by these variations")
+        _check_repeated(number, np.broadcast_to(factor, np.broadcast_shapes(factor.shape, number.shape)))
         return cls(
             maps=m,
             weights=_full(w, (j, n)),
             variation=_full(number, (j, n, v)),
             amount=_full(factor, (j, n, v)),
-            params=_full(own, (j, n, v, MAX_PARAMS)),
+            params=_full(_parameters(params, number), (j, n, v, MAX_PARAMS)),
             projection=_projections(projection, j),
             seed=_full(np.asarray(seed, np.uint64), (j,)),
             start=_starts(start, j),
+            colour=_colours(colour, (j, n)),
         )
 
 
@@ -112,11 +113,42 @@ def _f32(values: ArrayLike, ndim: int, name: str) -> NDArray[np.float32]:
     return array
 
 
+def _parameters(params: ArrayLike | None, number: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Parameters padded with zeros to MAX_PARAMS."""
+    rows = [VARIATIONS[k] for k in np.unique(number).tolist()]
+    needed = max(rows, key=lambda row: len(row.params))
+    own = np.zeros((1, 1, 1, 0), np.float32) if params is None else _f32(params, 4, "params")
+    if not len(needed.params) <= own.shape[3] <= MAX_PARAMS:
+        raise ValueError(f"{needed.name} takes {len(needed.params)} parameters, got {own.shape[3]}; most: {MAX_PARAMS}")
+    if not np.all(np.isfinite(own)):
+        raise ValueError("params must be finite")
+    return np.pad(own, ((0, 0), (0, 0), (0, 0), (0, MAX_PARAMS - own.shape[3])))
+
+
+def _check_repeated(number: NDArray[np.int32], factor: NDArray[np.float32]) -> None:
+    """Refuse a map that sums a variation with itself where that is not the same as one of both amounts."""
+    v = number.shape[2]
+    for first, second in combinations(range(v), 2):
+        both = (number[..., first] == number[..., second]) & (factor[..., first] != 0) & (factor[..., second] != 0)
+        for k in np.unique(np.broadcast_to(number[..., first], both.shape)[both]).tolist():
+            if VARIATIONS[k].params or VARIATIONS[k].draws:
+                raise ValueError(f"a map sums {VARIATIONS[k].name} with itself")
+
+
 def _projections(projection: ArrayLike | None, j: int) -> NDArray[np.float32]:
     matrices = _f32(np.eye(3) if projection is None else projection, 3, "projection")
     if matrices.shape[1:] != (3, 3) or not np.all(np.isfinite(matrices)):
         raise ValueError("projection must hold finite 3 x 3 matrices")
     return _full(matrices, (j, 3, 3))
+
+
+def _colours(colour: ArrayLike | None, shape: tuple[int, int]) -> NDArray[np.float32] | None:
+    if colour is None:
+        return None
+    indices = _f32(colour, 2, "colour")
+    if not np.all((indices >= 0) & (indices <= 1)):
+        raise ValueError("colour must be in [0, 1]")
+    return _full(indices, shape)
 
 
 def _starts(start: ArrayLike | None, j: int) -> NDArray[np.float32] | None:

@@ -4,10 +4,15 @@ import numpy as np
 
 from kernels.compile import part
 from kernels.elementary import F32, I32, log
-from kernels.random import U32
+from kernels.random import U32, U64
 from kernels.walkers import ESCAPE
 
+F64 = np.float64
+HALVES, BYTES = U64(0x0080_0080_0080), U64(0x00FF_00FF_00FF)  # in each of three lanes of 16 bits
+
 TINY = F32(1e-30)
+ONE_POINT = U64(1 << 32)
+"""A point in a histogram of colours: the sum of at most 2³² / 255 indices stays below it."""
 
 
 @part
@@ -59,6 +64,21 @@ def count(pixel, n, histogram):
 
 
 @part
+def mix(shade, colours, index):
+    """Move a row's colours half way to those of the maps just taken, and note them in 8 bits."""
+    for k in range(shade.shape[0]):
+        shade[k] = (shade[k] + colours[k]) * F32(0.5)
+        index[k] = U32(shade[k] * F32(255.0) + F32(0.5))
+
+
+@part
+def count_colours(pixel, index, n, histogram):
+    """Count the first n pixels in the upper half of 64 bits, and add up their colour indices in the lower."""
+    for k in range(n):
+        histogram[pixel[k]] += ONE_POINT + U64(index[k])
+
+
+@part
 def box3(histogram, height, width, box, row):
     """Sum of the 3 x 3 neighbourhood of every pixel; nothing lies outside the frame."""
     stride = width + 2
@@ -95,3 +115,35 @@ def tone_map(box, gain, white, inverse, out):
                 s = abs(inverse[0] * (F32(k) + F32(0.5)) + inverse[1] * (F32(i) + F32(0.5)) + inverse[2])
                 value = log(F32(1.0) + gain * s * s * s * F32(counts[k])) * scale
                 grey[k] = np.uint8(I32(min(value, F32(255.0)) + F32(0.5)))
+
+
+@part
+def split(box, counts, index):
+    """Part box sums of colours (H, W) into counts, and the mean index of each pixel, rounded to 8 bits."""
+    height, width = box.shape
+    for i in range(height):
+        both, number, mean = box[i], counts[i], index[i]
+        for k in range(width):
+            number[k] = U32(both[k] >> U64(32))
+        for k in range(width):
+            # Exact in float64, and faster than a division of integers.
+            total = F64(both[k] & U64(0xFFFFFFFF))
+            mean[k] = np.uint8(I32(total / F64(max(number[k], U32(1))) + F64(0.5)))
+
+
+@part
+def paint(grey, index, curve, palette, out):
+    """Colours (H, W, 3): `curve` (256,) of the grey times the palette (256, 3) at the index, over 255, rounded."""
+    height, width = grey.shape
+    # The three channels of a colour, 16 bits apart in one word, are multiplied at once.
+    wide = np.empty(256, np.uint64)
+    for e in range(256):
+        wide[e] = U64(palette[e, 0]) | U64(palette[e, 1]) << U64(16) | U64(palette[e, 2]) << U64(32)
+    for i in range(height):
+        brightness, entry, colour = grey[i], index[i], out[i]
+        for k in range(width):
+            v = U64(curve[brightness[k]]) * wide[entry[k]] + HALVES
+            v = (v + ((v >> U64(8)) & BYTES)) >> U64(8)  # v / 255, rounded, for every product of two bytes
+            colour[k, 0] = np.uint8(v)
+            colour[k, 1] = np.uint8(v >> U64(16))
+            colour[k, 2] = np.uint8(v >> U64(32))

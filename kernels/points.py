@@ -1,5 +1,6 @@
-"""Statistics of orbit points: their extent, how much is near, how dense the dense part is."""
+"""Statistics of orbit points: their extent, how much is near, how they fill and move over a grid of cells."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,8 @@ DENSE_SHARE = 0.95
 _F1 = types.Array(types.float32, 1, "C")
 _F2 = types.Array(types.float32, 2, "C")
 _F3 = types.Array(types.float32, 3, "C")
+_F4 = types.Array(types.float32, 4, "C")
+_I2 = types.Array(types.int32, 2, "C")
 
 
 def _extent(points, cut, smallest, largest, out):
@@ -50,43 +53,65 @@ def _share_within(points, radius, out):
         out[j] = F32(inside) / F32(points.shape[1])
 
 
-def _white_density(points, box, share, cells, out):
-    n = points.shape[1]
+def _on_grid(points, box, share, cells, before, dense, occupied, moved):
+    n = points.shape[2]
     tally = np.empty(n + 1, np.int64)
     for j in range(points.shape[0]):
-        cells[:] = 0
-        tally[:] = 0
         scale_x = F32(cells.shape[1]) / (box[j, 2] - box[j, 0])
         scale_y = F32(cells.shape[0]) / (box[j, 3] - box[j, 1])
-        seen = 0
-        for i in range(n):
-            u = (points[j, i, 0] - box[j, 0]) * scale_x
-            v = (points[j, i, 1] - box[j, 1]) * scale_y
-            if u >= F32(0.0) and v >= F32(0.0) and u < F32(cells.shape[1]) and v < F32(cells.shape[0]):
-                cells[np.int64(v), np.int64(u)] += 1
-                seen += 1
-        for row in range(cells.shape[0]):
-            for column in range(cells.shape[1]):
-                tally[cells[row, column]] += cells[row, column]
-        below = 0
-        level = 0
-        while level < n and F32(below + tally[level]) < share * F32(seen):
-            below += tally[level]
-            level += 1
-        out[j] = F32(max(level, 1)) * F32(cells.size) / F32(n)
+        seen_before = 0
+        for t in range(points.shape[1]):
+            cells[:] = 0
+            tally[:] = 0
+            seen = 0
+            for i in range(n):
+                u = (points[j, t, i, 0] - box[j, 0]) * scale_x
+                v = (points[j, t, i, 1] - box[j, 1]) * scale_y
+                if u >= F32(0.0) and v >= F32(0.0) and u < F32(cells.shape[1]) and v < F32(cells.shape[0]):
+                    cells[np.int64(v), np.int64(u)] += 1
+                    seen += 1
+            change = abs(seen - seen_before)
+            for row in range(cells.shape[0]):
+                for column in range(cells.shape[1]):
+                    tally[cells[row, column]] += 1
+                    change += abs(cells[row, column] - before[row, column])
+            below = 0
+            level = 0
+            while level < n and F32(below + tally[level] * level) < share * F32(seen):
+                below += tally[level] * level
+                level += 1
+            dense[j, t] = F32(max(level, 1)) * F32(cells.size) / F32(n)
+            occupied[j, t] = F32(cells.size - tally[0]) / F32(cells.size)
+            moved[j, t] = F32(0.0) if t == 0 else F32(change) / F32(2 * n)
+            before[:] = cells
+            seen_before = seen
 
 
 _extent_kernel = driver(types.void(_F3, types.int64, _F1, _F1, _F2), _extent).entry_point
 _share_kernel = driver(types.void(_F3, types.float32, _F1), _share_within).entry_point
-_white_kernel = driver(
-    types.void(_F3, _F2, types.float32, types.Array(types.int64, 2, "C"), _F1), _white_density
-).entry_point
+_grid_kernel = driver(types.void(_F4, _F2, types.float32, _I2, _I2, _F2, _F2, _F2), _on_grid).entry_point
 
 
-def _split(count: int, threads: int | None) -> list[slice]:
-    """Even pieces of J systems, of at least 64."""
+@dataclass(frozen=True)
+class OnGrid:
+    """What orbits of B clips at F times are on a grid of 32² cells over each clip's view.
+
+    Attributes:
+        dense: float32 (B, F), the density, 1 being uniform, below which 95 % of the points lie.
+        occupied: float32 (B, F), share of the cells with a point.
+        moved: float32 (B, F), share of the points that lie elsewhere than a time before: half the sum of the cells'
+            changes, over the number of points; 0 at the first time.
+    """
+
+    dense: NDArray[np.float32]
+    occupied: NDArray[np.float32]
+    moved: NDArray[np.float32]
+
+
+def _split(count: int, threads: int | None, smallest: int = 64) -> list[slice]:
+    """Even pieces of J systems, of at least `smallest`."""
     workers = available_cores() if threads is None else threads
-    edges = np.linspace(0, count, max(1, min(4 * workers, count // 64)) + 1).astype(int)
+    edges = np.linspace(0, count, max(1, min(4 * workers, count // smallest)) + 1).astype(int)
     return [slice(low, high) for low, high in pairwise(edges.tolist())]
 
 
@@ -109,14 +134,16 @@ def share_within(points: NDArray[np.float32], radius: float, *, threads: int | N
     return out
 
 
-def white_density(
-    points: NDArray[np.float32], box: NDArray[np.float32], *, threads: int | None = None
-) -> NDArray[np.float32]:
-    """Density (J,), 1 being uniform, below which 95 % of the points (J, n, 2) in `box` (J, 4) lie on a grid of 32²."""
-    out = np.empty(len(points), np.float32)
+def on_grid(points: NDArray[np.float32], box: NDArray[np.float32], *, threads: int | None = None) -> OnGrid:
+    """How points (B, F, n, 2) of B clips at F times fill and move over their views `box` (B, 4)."""
+    out = OnGrid(*(np.empty(points.shape[:2], np.float32) for _ in range(3)))
 
     def work(part: slice) -> None:
-        _white_kernel(points[part], box[part], DENSE_SHARE, np.empty((GRID, GRID), np.int64), out[part])
+        cells, before = np.empty((2, GRID, GRID), np.int32)
+        _grid_kernel(
+            *(points[part], box[part], DENSE_SHARE, cells, before),
+            *(out.dense[part], out.occupied[part], out.moved[part]),
+        )
 
-    run_all(work, _split(len(points), threads), threads)
+    run_all(work, _split(len(points), threads, 4), threads)
     return out

@@ -33,26 +33,37 @@ def _begin(jobs: Jobs, j: int, count: int) -> NDArray[np.float32]:
     return 2 * _uniforms(jobs, j, 0, count, 11)[:, :2] - 1
 
 
+def _choose(jobs: Jobs, j: int, step: int, count: int) -> NDArray[np.int64]:
+    """The map that each of `count` walkers takes in a step."""
+    u = _uniforms(jobs, j, step, count, 12)[:, 0]
+    edges = np.cumsum(jobs.weights[j])
+    return np.searchsorted(edges / edges[-1], u, side="right").clip(0, len(edges) - 1)
+
+
 def _move(jobs: Jobs, j: int, step: int, points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Apply an independently chosen map and its variations to every walker (L, 2)."""
-    u = _uniforms(jobs, j, step, len(points), 12)[:, 0]
-    edges = np.cumsum(jobs.weights[j])
-    chosen = np.searchsorted(edges / edges[-1], u, side="right").clip(0, len(edges) - 1)
+    chosen = _choose(jobs, j, step, len(points))
     m = jobs.maps[j][chosen]
     x = m[:, 0] * points[:, 0] + m[:, 1] * points[:, 1] + m[:, 2]
     y = m[:, 3] * points[:, 0] + m[:, 4] * points[:, 1] + m[:, 5]
     moved = np.zeros_like(points)
-    for i, k in enumerate(chosen):
-        for s in range(jobs.variation.shape[2]):
+    for s in range(jobs.variation.shape[2]):
+        # Two blocks of four uniforms for each summed variation.
+        draws = np.column_stack([_uniforms(jobs, j, step, len(points), 20 + 2 * s + block) for block in (0, 1)])
+        for i, k in enumerate(chosen):
             if jobs.amount[j, k, s] != 0:
-                moved[i] += jobs.amount[j, k, s] * np.array(_vary(jobs, j, k, s, x[i], y[i]), np.float32)
+                moved[i] += jobs.amount[j, k, s] * np.array(_vary(jobs, j, k, s, x[i], y[i], draws[i]), np.float32)
     return moved
 
 
-def _vary(jobs: Jobs, j: int, k: int, s: int, x: np.float32, y: np.float32) -> tuple[Any, Any]:
+def _vary(
+    jobs: Jobs, j: int, k: int, s: int, x: np.float32, y: np.float32, draws: NDArray[np.float32]
+) -> tuple[Any, Any]:
+    """Summand s of map k at a point, with eight uniform random numbers of its own."""
     row = VARIATIONS[int(jobs.variation[j, k, s])]
     values = dict(zip("abcdef", jobs.maps[j, k], strict=True))
     values |= {f"p{i + 1}": p for i, p in enumerate(jobs.params[j, k, s])}
+    values |= {f"u{i + 1}": u for i, u in enumerate(draws)}
     return row.function(x, y, *(values[name] for name in row.arguments))
 
 
@@ -101,15 +112,23 @@ def accumulate(
     counts: NDArray[np.uint32],
     outside: NDArray[np.int64],
     discarded: NDArray[np.int64],
+    colour: NDArray[np.uint32] | None = None,
 ) -> None:
-    """See `kernels.accumulate`; fills counts (J, H, W), outside (J,) and discarded (J,)."""
+    """See `kernels.accumulate`; fills counts (J, H, W), outside (J,), discarded (J,) and, if given, colour (J, H, W).
+
+    A walker's colour begins at 1/2 and moves half way to that of each map it takes.
+    """
     counts[:] = 0
+    sums = np.zeros(counts.shape, np.int64)
     height, width = counts.shape[1:]
     for j in range(len(jobs)):
         walkers = _begin(jobs, j, min(WALKERS, int(points[j])))
+        shade = np.full(len(walkers), 0.5, np.float32)
         left, lost, step = int(points[j]), 0, 0
         while left:
             walkers = _move(jobs, j, step, walkers)
+            if jobs.colour is not None:
+                shade = (shade + jobs.colour[j][_choose(jobs, j, step, len(walkers))]) * np.float32(0.5)
             kept = walkers.copy()
             escaped = _restart(jobs, j, step, walkers)
             if step >= burn_in:
@@ -117,11 +136,15 @@ def accumulate(
                 lost += int(escaped[:n].sum())
                 row, column = _project(jobs.projection[j], kept[:n][~escaped[:n]])
                 inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-                np.add.at(counts[j], (row[inside].astype(int), column[inside].astype(int)), 1)
+                pixel = (row[inside].astype(int), column[inside].astype(int))
+                np.add.at(counts[j], pixel, 1)
+                np.add.at(sums[j], pixel, (255 * shade[:n][~escaped[:n]][inside] + 0.5).astype(int))
                 left -= n
             step += 1
         discarded[j] = lost
         outside[j] = int(points[j]) - lost - int(counts[j].sum())
+    if colour is not None:
+        colour[:] = sums
 
 
 def _project(
@@ -164,3 +187,16 @@ def tone(
         area = np.where(flat, 1.0, np.abs(a * u + b * v + c) ** 3)
         grey = np.log1p(gain[:, None, None] * area * boxes) / np.log1p(white)[:, None, None]
     return np.asarray((255 * grey.clip(0, 1) + 0.5), np.uint8)
+
+
+def paint(
+    grey: NDArray[np.uint8],
+    counts: NDArray[np.uint32],
+    colour: NDArray[np.uint32],
+    curve: NDArray[np.uint8],
+    palette: NDArray[np.uint8],
+) -> NDArray[np.uint8]:
+    """Colours uint8 (J, H, W, 3) of greys (J, H, W), from counts and sums of indices, see `kernels.render`."""
+    index = np.floor(box3(colour) / np.maximum(box3(counts), 1) + 0.5).astype(int)
+    colours = palette[np.arange(len(grey))[:, None, None], index].astype(int)
+    return np.asarray(np.floor(curve[grey][..., None] * colours / 255 + 0.5), np.uint8)

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from kernels.compile import inlined, part
 from kernels.elementary import F32
 from kernels.random import U32, U64, UNIT, philox, philox4x32
-from kernels.variations import AFFINE_ROWS, MAX_PARAMS
+from kernels.sums import fill_dense, fill_picked, step_dense
+from kernels.variations import AFFINE_ROWS
 
 REFRESH = 16
 ESCAPE = F32(1e6)
 MAX_COLUMNS = 512
 
-# Third word of a counter: what the number is for.
+# Third word of a counter: what the number is for. 6 is taken by `kernels.slabs`.
 _START, _OFFSETS, _SHARES, _SCATTERING, _RESTART = U32(1), U32(2), U32(3), U32(4), U32(5)
 
 
@@ -70,9 +71,15 @@ def _shares(weights, columns, share, seed, step):
 
 
 @part
-def refresh(job, share, block, owner, columns, step):
-    """Draw who owns each column and fill `columns` (rows: a..f, then amount and params a pass), doubled for offsets."""
+def refresh(job, passes, tables, step):
+    """Draw who owns each column and fill the tables (share, block, owner, columns, picked) accordingly.
+
+    `columns` has rows a..f, doubled for offsets, and, unless `passes` is negative, then amount and params of each
+    variation; 0 passes mean one variation for all maps at amount 1, positive ones dense sums, negative ones picked
+    columns (`kernels.sums`).
+    """
     maps, weights, choice, amount, params, variations, _, seed = job
+    share, block, owner, columns, picked = tables
     c = owner.shape[0]
     _shares(weights, c, share, seed, step)
     position = 0
@@ -91,24 +98,10 @@ def refresh(job, share, block, owner, columns, step):
             value = maps[owner[k], e]
             first[k] = value
             second[k] = value
-    for q in range(variations.shape[0]):
-        _fill_pass(choice, amount, params, variations[q], owner, columns, AFFINE_ROWS + q * (1 + MAX_PARAMS))
-
-
-@part
-def _fill_pass(choice, amount, params, number, owner, columns, base):
-    """Rows of one summed variation: its amount a column, 0 where the column's map does not use it, and its params."""
-    c = owner.shape[0]
-    columns[base, :c] = F32(0.0)
-    for k in range(c):
-        m = owner[k]
-        for s in range(choice.shape[1]):
-            if choice[m, s] == number:
-                columns[base, k] += amount[m, s]
-                for p in range(MAX_PARAMS):
-                    columns[base + 1 + p, k] = params[m, s, p]
-    for row in range(base, base + 1 + MAX_PARAMS):
-        columns[row, c:] = columns[row, :c]
+    if passes >= 0:
+        fill_dense(choice, amount, params, variations, owner, columns)
+    else:
+        fill_picked(choice, amount, params, variations, share, owner, columns, picked)
 
 
 @part
@@ -134,33 +127,16 @@ def begin(x, y, start, seed):
                 x[r, k], y[r, k] = _uniform_point(seed, walker, 0, _START)
 
 
-@part
-def _affine(x, y, u, v, columns, offset):
-    n = x.shape[0]
-    a = columns[0, offset : offset + n]
-    b = columns[1, offset : offset + n]
-    c = columns[2, offset : offset + n]
-    d = columns[3, offset : offset + n]
-    e = columns[4, offset : offset + n]
-    f = columns[5, offset : offset + n]
-    for i in range(n):
-        s = x[i]
-        t = y[i]
-        u[i] = a[i] * s + b[i] * t + c[i]
-        v[i] = d[i] * s + e[i] * t + f[i]
-
-
 @inlined
-def step_row(slabs, passes, x, y, u, v, columns, offset):
-    """One step of a row: one fused slab (`passes` 0), or affine maps and a sum of variations."""
+def step_row(slabs, passes, x, y, u, v, columns, offset, moment):
+    """One step of a row by one fused slab (`passes` 0), or by a dense sum; `kernels.sums.step_picked` is the third way.
+
+    `moment` is (seed, step, row), from which variations draw.
+    """
     if passes == 0:
-        slabs[0](x, y, u, v, columns, AFFINE_ROWS, offset)
+        slabs[0](x, y, u, v, columns, AFFINE_ROWS, offset, moment)
     else:
-        _affine(x, y, u, v, columns, offset)
-        x[:] = F32(0.0)
-        y[:] = F32(0.0)
-        for q in range(passes):
-            slabs[q](x, y, u, v, columns, AFFINE_ROWS + q * (1 + MAX_PARAMS), offset)
+        step_dense(slabs, passes, x, y, u, v, columns, offset, moment)
 
 
 @inlined

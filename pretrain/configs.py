@@ -47,15 +47,24 @@ def _override(config: C, values: Mapping[str, Any], where: str, prefix: str, kno
             tables = {name.rpartition(".")[0] for name in known} - {""}
             guess = nearest(prefix + key, tables if isinstance(value, Mapping) and tables else known)
             raise UserError(f"{where}: {prefix}{key} is no setting; did you mean {guess}?")
-        current = getattr(config, key)
-        if dataclasses.is_dataclass(current) and isinstance(value, Mapping):
-            changed[key] = _override(current, value, where, f"{prefix}{key}.", known)
+        table = _table(getattr(config, key), hints[key])
+        if table is not None and isinstance(value, Mapping):
+            inner = [f"{prefix}{key}.{name}" for name in field_names(table)]
+            changed[key] = _override(table, value, where, f"{prefix}{key}.", [*known, *inner])
             continue
         try:
             changed[key] = convert(value, hints[key])
         except ValueError as error:
             raise UserError(f"{where}: {prefix}{key} can't be {value!r}: {error}") from error
     return dataclasses.replace(config, **changed)  # type: ignore[type-var]  # likewise
+
+
+def _table(current: Any, hint: Any) -> Any:
+    """The dataclass that a nested table changes: what is there, or the default of one that may be absent; or None."""
+    if dataclasses.is_dataclass(current):
+        return current
+    inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return next((kind() for kind in get_args(inner) if isinstance(kind, type) and dataclasses.is_dataclass(kind)), None)
 
 
 def convert(value: Any, hint: Any) -> Any:

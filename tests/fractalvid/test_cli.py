@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from fractalvid.classes import ClassBank
 from fractalvid.cli import _run
+from fractalvid.colour import ColourConfig
 from fractalvid.duration import parse_hours
 from fractalvid.errors import run_cli
 from fractalvid.manifest import read_manifest
+from fractalvid.reader import SetReader
 
 TINY = ["--size", "32", "--points", "2000", "--clips", "1"]
 
@@ -27,6 +31,34 @@ def test_classes_generate_preview(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert fractalvid("preview", out, "--out", tmp_path / "a", "--clips", 3, "--size", 32) == 0
     assert (tmp_path / "a" / "sheet.png").stat().st_size > 500
     assert "complete" in capsys.readouterr().out
+
+
+def test_colour_and_masks_from_the_command_line(tmp_path: Path) -> None:
+    options = ["--colour", "structural", "--gamma", "2", "--vibrancy", "0.5", "--drift", "1", "--masks"]
+    assert fractalvid("generate", "--classes", 2, "--out", tmp_path / "set", *TINY, *options) == 0
+    reader = SetReader(tmp_path / "set")
+    assert reader.config.colour == ColourConfig(gamma=2, vibrancy=0.5, drift=1)
+    assert reader.config.masks
+    assert reader.mask(reader.rows[0]).any()
+    bank = tmp_path / "set" / "classes.npz"
+    shown = [*("--clips", 2, "--size", 32, "--points", 2000), *options[:-1]]
+    assert fractalvid("preview", bank, "--out", tmp_path / "a", *shown) == 0
+    sheet = np.asarray(Image.open(tmp_path / "a" / "sheet.png")).astype(int)
+    assert (np.abs(sheet[..., 0] - sheet[..., 1]) > 60).any()
+
+
+@pytest.mark.parametrize("kept", ["webdataset", "npz", "png"])
+def test_every_format_from_start_to_end(tmp_path: Path, kept: str) -> None:
+    out = tmp_path / "set"
+    options = ["--classes", "3", "--format", kept, "--out", out, *TINY]
+    options += ["--shard-size", "2"] if kept == "webdataset" else []
+    assert fractalvid("generate", *options) == 0
+    assert fractalvid("verify", out) == 0
+    assert fractalvid("preview", out, "--out", tmp_path / "p", "--clips", 2, "--size", 32, "--animate", "gif") == 0
+    assert len(list((tmp_path / "p").glob("clip-*.gif"))) == 2
+    (out / SetReader(out).rows[1].path).unlink()
+    assert fractalvid("verify", out) == 1
+    assert fractalvid("verify", out, "--repair") == 0
 
 
 def test_unlabelled_clips_are_unmutated(tmp_path: Path) -> None:
@@ -59,14 +91,43 @@ def test_time_runs_out_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["generate", "--classes", "1000000000"], "classes"),
         (["generate", "--time", "soon"], "time"),
         (["generate", "--preset", "lazy"], "preset"),
+        (["generate", "--format", "avi"], "avi"),
+        (["generate", "--codec", "libfoo"], "there are: libx264"),
+        (["generate", "--codec", "libvpx-vp9", "--crf", "70"], "0..63"),
+        (["generate", "--codec", "mpeg4", "--preset", "slow"], "no presets"),
+        (["generate", "--codec", "libx265", "--size", "32"], "at least 34 pixels"),
+        (["generate", "--fps", "0"], "fps"),
+        (["generate", "--format", "npz", "--crf", "20"], "crf belongs to videos"),
+        (["generate", "--images", "--codec", "mpeg4"], "codec belongs to videos"),
+        (["generate", "--images", "--format", "npz"], "exclude"),
+        (["generate", "--shard-size", "10"], "shard_size belongs to shards"),
+        (["generate", "--format", "webdataset", "--shard-size", "0"], "shard_size"),
+        (["verify", "nosuch"], "nosuch is no generated set"),
+        (["classes", "import"], "name class files"),
+        (["classes", "import", "nosuch.npz"], "nosuch.npz"),
+        (["preview", "--animate", "mp4"], "animate"),
         (["generate", "--bank", "nosuch.npz"], "nosuch.npz"),
         (["generate", "--bank", "a.npz", "--classes", "3"], "exclude"),
-        (["generate", "--bank", "a.npz", "--seed", "3"], "belong to the bank"),
+        (["generate", "--bank", "a.npz", "--seed", "3"], "--seed belongs to the bank"),
+        (["generate", "--bank", "a.npz", "--per-map"], "--per-map belongs to the bank"),
+        (["classes", "--variations", "jullia,linear"], "did you mean julia?"),
+        (["classes", "--variations", "al"], "did you mean all?"),
+        (["classes", "--variations", "all,julia"], "all is a mix of its own"),
+        (["generate", "--variations", ","], "names none"),
+        (["classes", "--max-summed", "4"], "max_summed must be 1 to 3"),
+        (["classes", "--kind", "perlin", "--variations", "all"], "--variations belongs to fractals"),
         (["generate", "--unlabelled", "3", "--clips", "2"], "--unlabelled"),
         (["generate", "--seed", "-1", "--classes", "2"], "seed"),
         (["classes", "--classes", "0"], "must be 1 to"),
         (["classes", "--interpolation", "cubic"], "interpolation"),
         (["preview", "nosuch"], "nosuch"),
+        (["preview", "nosuch", "--colour", "structural", "--drift", "-1"], "drift"),
+        (["generate", "--colour", "pink"], "colour"),
+        (["generate", "--gamma", "2"], "--colour structural"),
+        (["generate", "--colour", "structural", "--gamma", "0"], "gamma"),
+        (["generate", "--colour", "structural", "--vibrancy", "1.5"], "vibrancy"),
+        (["generate", "--colour", "structural", "--points", "20000000"], "points"),
+        (["generate", "--masks", "--size", "4000"], "masks"),
         (["dance"], "unknown command"),
     ],
 )

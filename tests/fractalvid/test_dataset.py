@@ -15,9 +15,10 @@ import pytest
 from fractalvid.classes import ClassBank
 from fractalvid.dataset import SetConfig, generate
 from fractalvid.errors import UserError
+from fractalvid.files import replace_file
 from fractalvid.instances import VALIDATION
 from fractalvid.manifest import HEADER, read_manifest
-from fractalvid.video_io import read_video, write_video
+from fractalvid.video_io import read_video
 
 SMALL = SetConfig(clips=2, size=32, points=2000)
 
@@ -137,7 +138,7 @@ def test_damaged_files_are_one_line(four: ClassBank, tmp_path: Path) -> None:
 def test_validation_clips_and_images(four: ClassBank, tmp_path: Path) -> None:
     make(four, tmp_path / "val", SetConfig(clips=1, size=32, points=2000, split="val"))
     assert {r.instance_id for r in read_manifest(tmp_path / "val" / "manifest.csv")} == {VALIDATION}
-    make(four, tmp_path / "images", SetConfig(clips=1, size=32, points=2000, images=True))
+    make(four, tmp_path / "images", SetConfig(clips=1, size=32, points=2000, format="png"))
     rows = read_manifest(tmp_path / "images" / "manifest.csv")
     assert {r.frames for r in rows} == {1}
     assert all((tmp_path / "images" / r.path).read_bytes()[:4] == b"\x89PNG" for r in rows)
@@ -190,10 +191,10 @@ def test_manifests_that_are_none(tmp_path: Path) -> None:
     path.write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match="not a manifest"):
         read_manifest(path)
-    path.write_text(HEADER + "clips/x.mp4,one,2,3,4\n")
+    path.write_text(HEADER + "clips/x.mp4,one,2,3,4,ab,0,0,\n")
     with pytest.raises(UserError, match="damaged"):
         read_manifest(path)
-    path.write_text(HEADER + "clips/x.mp4,1,2,3,4\nclips/y.m")
+    path.write_text(HEADER + "clips/x.mp4,1,2,3,4,ab,0,0,\nclips/y.m")
     assert len(read_manifest(path)) == 1
 
 
@@ -201,13 +202,13 @@ def test_manifests_that_are_none(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_clear_error(four: ClassBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def failing(*arguments: object, **options: object) -> int:
+    def failing(path: Path, data: bytes) -> None:
         calls.append(1)
         if len(calls) > 3:
             raise OSError(28, "No space left on device")
-        return write_video(*arguments, **options)  # type: ignore[arg-type]
+        replace_file(path, data)
 
-    monkeypatch.setattr("fractalvid.dataset.write_video", failing)
+    monkeypatch.setattr("fractalvid.formats.clip_files.replace_file", failing)
     with pytest.raises(UserError, match="No space left"):
         make(four, tmp_path / "set", workers=1)
     monkeypatch.undo()
@@ -225,7 +226,14 @@ def test_a_full_disk_is_one_clear_error(four: ClassBank, tmp_path: Path, monkeyp
         {"points": 0},
         {"crf": 99},
         {"frames": 0},
-        {"images": True, "frames": 3},
+        {"format": "png", "frames": 3},
+        {"format": "avi"},
+        {"format": "npz", "crf": 20},
+        {"format": "mp4", "shard_size": 10},
+        {"shard_size": 0, "format": "webdataset"},
+        {"codec": "nosuch"},
+        {"codec": "mpeg4", "crf": 40},
+        {"preset": "lazy"},
     ],
 )
 def test_impossible_sets(values: dict[str, int]) -> None:

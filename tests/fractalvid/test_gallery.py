@@ -4,13 +4,16 @@ import base64
 import io
 import re
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from fractalvid.classes import ClassBank
+from fractalvid.dataset import SetConfig, generate
 from fractalvid.errors import UserError
+from fractalvid.formats import FORMATS
 from fractalvid.gallery import (
     Clip,
     PreviewConfig,
@@ -21,7 +24,8 @@ from fractalvid.gallery import (
     preview,
     spread_over_classes,
 )
-from fractalvid.video_io import write_video
+from fractalvid.instances import VALIDATION
+from fractalvid.reader import SetReader
 
 SMALL = PreviewConfig(clips=3, columns=4, size=32, points=2000)
 
@@ -112,13 +116,16 @@ def test_preview_of_a_bank(tmp_path: Path) -> None:
     assert Image.open(sheet).height == 3 * 36 + 4
 
 
+def made(out: Path, classes: int, **options: Any) -> Path:
+    config = SetConfig(clips=1, size=32, points=2000, **options)
+    generate(ClassBank.sample(classes, seed=0), out, config, workers=1, progress=False)
+    return out
+
+
 def test_preview_of_a_set_and_what_it_refuses_to_replace(tmp_path: Path) -> None:
-    for c in range(3):
-        folder = tmp_path / "set" / "clips" / f"{c:05d}"
-        folder.mkdir(parents=True)
-        write_video(folder / "00000007.mp4", ramp(4, 32, 32))
+    made(tmp_path / "set", 3, split="val")
     _, page = preview(tmp_path / "set", tmp_path / "out", SMALL)
-    assert re.findall("<figcaption>([^<]*)", page.read_text()) == ["0 · 7", "1 · 7", "2 · 7"]
+    assert re.findall("<figcaption>([^<]*)", page.read_text()) == [f"{c} · {VALIDATION}" for c in range(3)]
     before = page.read_bytes()
     with pytest.raises(UserError, match="--overwrite"):
         preview(tmp_path / "set", tmp_path / "out", SMALL)
@@ -127,12 +134,31 @@ def test_preview_of_a_set_and_what_it_refuses_to_replace(tmp_path: Path) -> None
     assert len(images_of(page.read_text())) == 1
 
 
-def test_preview_of_a_set_of_images(tmp_path: Path) -> None:
-    folder = tmp_path / "set" / "images" / "000004"
-    folder.mkdir(parents=True)
-    Image.fromarray(ramp(1, 24, 24)[0]).save(folder / "0000000000.png")
+@pytest.mark.parametrize("kept", FORMATS)
+def test_preview_of_every_format(tmp_path: Path, kept: str) -> None:
+    made(tmp_path / "set", 2, format=kept)
     _, page = preview(tmp_path / "set", tmp_path / "out", SMALL)
-    assert re.findall("<figcaption>([^<]*)", page.read_text()) == ["4 · 0"]
+    images = images_of(page.read_text())
+    assert [getattr(image, "n_frames", 1) > 1 for image in images] == [not FORMATS[kept].still] * 2
+
+
+@pytest.mark.parametrize("kind", ["webp", "gif"])
+def test_files_that_move(tmp_path: Path, kind: Literal["webp", "gif"]) -> None:
+    made(tmp_path / "set", 2)
+    config = PreviewConfig(clips=2, size=32, animate=kind)
+    paths = preview(tmp_path / "set", tmp_path / "out", config)[2:]
+    assert [path.name for path in paths] == [f"clip-0-0.{kind}", f"clip-1-0.{kind}"]
+    reader = SetReader(tmp_path / "set")
+    for path, row in zip(paths, reader.rows, strict=True):
+        with Image.open(path) as image:
+            assert image.format == kind.upper()
+            assert getattr(image, "n_frames", 1) > 10
+            first = np.asarray(image.convert("L")).astype(int)
+        assert np.abs(first - reader.frames(row)[0]).mean() < 20
+    (tmp_path / "out" / "sheet.png").unlink()
+    (tmp_path / "out" / "gallery.html").unlink()
+    with pytest.raises(UserError, match="clip-0-0"):
+        preview(tmp_path / "set", tmp_path / "out", config)
 
 
 @pytest.mark.parametrize("source", ["missing", "empty_folder", "no_clips", "text.npz"])

@@ -39,7 +39,7 @@ def integers(bank: ClassBank) -> dict[str, Any]:
         "flips": samples.camera.flip.astype(int).tolist(),
         "frames": bank.native_frames.tolist(),
         "maps": bank.num_maps.tolist(),
-        "variation": bank.variation.tolist(),
+        "variation": bank.variation[:, 0, 0].tolist(),
     }
 
 

@@ -6,7 +6,8 @@ import pytest
 from fractalvid.classes import ClassBank
 from fractalvid.errors import UserError
 from fractalvid.instances import VALIDATION
-from fractalvid.render import clip_times, render_clip, render_fits
+from fractalvid.kinds import clip_times, render_clip
+from fractalvid.render import render_fits
 from fractalvid.view import fit_clips
 
 

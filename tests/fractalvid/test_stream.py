@@ -1,5 +1,6 @@
 """The stream: the same samples for every worker, batch size, rank and restart."""
 
+import dataclasses
 from itertools import islice
 from typing import Any
 
@@ -10,9 +11,10 @@ from torch.utils.data import DataLoader
 
 from fractalvid.camera import CameraConfig, camera_matrices, draw_camera
 from fractalvid.classes import ClassBank
+from fractalvid.colour import ColourConfig
 from fractalvid.errors import UserError
 from fractalvid.instances import VALIDATION
-from fractalvid.render import render_clip
+from fractalvid.kinds import render_clip
 from fractalvid.stream import Batch, FractalStream, StreamConfig, window
 
 CONFIG = StreamConfig(clip_len=4, frame_stride=2, size=32, points=3000)
@@ -108,6 +110,57 @@ def test_shapes_and_normalisation(bank: ClassBank) -> None:
     assert torch.allclose(normalised.video, (plain.video - 0.4) / 0.2, atol=1e-5)
 
 
+DRIFTING = ColourConfig(drift=0.7)
+
+
+def test_colour_has_three_channels_that_are_those_of_the_clip(bank: ClassBank) -> None:
+    plain = CameraConfig(crop_scale=(1, 1), crop_ratio=(1, 1), flip=0)
+    config = StreamConfig(clip_len=4, size=48, points=5000, camera=plain, colour=DRIFTING)
+    stream = FractalStream(bank, batch_size=3, config=config, seed=9)
+    batch, samples = take(stream, 1)[0], stream.draw(np.arange(3))
+    assert batch.mask is None
+    assert batch.video.shape == (3, 3, 4, 48, 48)
+    assert batch.video.is_contiguous()
+    frames = (batch.video * 255).round().to(torch.uint8).permute(0, 2, 3, 4, 1).numpy()
+    for row in range(3):
+        name = int(samples.class_id[row]), int(samples.instance_id[row])
+        whole = render_clip(bank, *name, size=48, points=5000, colour=DRIFTING)
+        assert np.array_equal(frames[row], whole[samples.times[row].astype(int)])
+    assert (batch.video[:, 0] != batch.video[:, 2]).float().mean() > 0.02
+    shifted = dataclasses.replace(config, mean=0.4, std=0.2)
+    normalised = take(FractalStream(bank, batch_size=3, config=shifted, seed=9), 1)[0]
+    assert torch.allclose(normalised.video, (batch.video - 0.4) / 0.2, atol=1e-5)
+
+
+@pytest.mark.parametrize("colour", [None, DRIFTING])
+def test_masks_are_where_the_grey_clip_is_above_0(bank: ClassBank, colour: ColourConfig | None) -> None:
+    grey = take(FractalStream(bank, batch_size=4, config=CONFIG, seed=5), 2)
+    config = dataclasses.replace(CONFIG, masks=True, colour=colour, mean=0.3, std=0.1)
+    masked = take(FractalStream(bank, batch_size=4, config=config, seed=5), 2)
+    for one, other in zip(grey, masked, strict=True):
+        assert other.mask is not None
+        assert other.mask.dtype == torch.bool
+        assert torch.equal(other.mask, one.video[:, 0] > 0)
+        assert 0 < other.mask.float().mean() < 1
+    clips = [FractalStream.validation(bank, num_clips=5, batch_size=3, config=c) for c in (CONFIG, config)]
+    for one, other in zip(*clips, strict=True):
+        assert other.mask is not None
+        assert torch.equal(other.mask, one.video[:, 0] > 0)
+        assert one.mask is None
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+def test_colour_and_masks_are_the_same_for_every_worker_and_batch_size(bank: ClassBank) -> None:
+    config = dataclasses.replace(CONFIG, masks=True, colour=DRIFTING)
+    stream = FractalStream(bank, batch_size=4, config=config, seed=5, threads=3)
+    loaded = take(DataLoader(stream, batch_size=None, num_workers=2), 3)
+    small = take(FractalStream(bank, batch_size=2, config=config, seed=5, threads=1), 6)
+    assert same(loaded, small)
+    masks = [torch.cat([b.mask for b in batches if b.mask is not None]) for batches in (loaded, small)]
+    assert len(masks[0]) == 12
+    assert torch.equal(*masks)
+
+
 def test_validation_is_finite_fixed_and_held_out(bank: ClassBank) -> None:
     clips = FractalStream.validation(bank, num_clips=15, batch_size=4, config=CONFIG)
     first, second = list(clips), list(clips)
@@ -163,7 +216,19 @@ def test_impossible_streams(bank: ClassBank) -> None:
         FractalStream(bank, seed=0, batch_size=1, rank=2)
     with pytest.raises(UserError, match="instances"):
         FractalStream(bank, seed=0, batch_size=1, instances=0)
+    coloured = {"colour": ColourConfig()}
     bad: list[dict[str, Any]] = [{"clip_len": 0}, {"channels": 2}, {"std": 0.0}]
+    bad += [coloured | {"channels": 1}, coloured | {"points": 17_000_000}]
     for values in bad:
         with pytest.raises(UserError):
             StreamConfig(**values)
+
+
+def test_a_batch_moves_to_a_device_with_all_its_tensors(bank: ClassBank) -> None:
+    config = StreamConfig(clip_len=2, size=16, points=500, masks=True)
+    batch = next(iter(FractalStream(bank, batch_size=2, config=config, seed=0)))
+    moved = batch.to("meta", non_blocking=True)
+    tensors = (moved.video, moved.target, moved.clip_id, moved.mask)
+    assert [None if tensor is None else tensor.device.type for tensor in tensors] == ["meta"] * 4
+    assert (moved.next_index, moved.video.shape) == (batch.next_index, batch.video.shape)
+    assert dataclasses.replace(batch, mask=None).to("cpu").mask is None

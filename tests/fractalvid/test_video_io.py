@@ -1,12 +1,21 @@
 """Files: what is written is what is read; broken ones are named."""
 
+import hashlib
+import io
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from fractalvid.video_io import VideoError, count_frames, read_video, write_video
+from fractalvid.codecs import CODECS, available_codecs
+from fractalvid.errors import UserError
+from fractalvid.video_io import VideoError, count_frames, encode_video, read_video, write_video
+
+ROOT = Path(__file__).parents[2]
 
 
 def moving_square(frames: int = 6, height: int = 48, width: int = 64) -> np.ndarray:
@@ -98,3 +107,82 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"."):
         write_video(tmp_path / "a.mp4", moving_square(), codec="nosuch")
     assert list(tmp_path.iterdir()) == []
+
+
+def noise(seed: int, frames: int = 12, height: int = 64, width: int = 96) -> np.ndarray:
+    """Blocks that flicker and move: much for an encoder to decide."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 256, (frames, height // 8, width // 8))
+    return np.kron(blocks, np.ones((1, 8, 8), int)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("codec", available_codecs())
+def test_every_encoder_gives_the_same_bytes_again_beside_others_and_in_another_process(codec: str) -> None:
+    # Sizes that once gave other bytes each time, or damaged the heap: few blocks of an encoder's, or parts of them.
+    clips = [noise(0, height=48, width=48), noise(1, height=40, width=112), noise(2)]
+    alone = [encode_video(clip, codec=codec) for clip in clips]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda clip: encode_video(clip, codec=codec), clips * 3)) == alone * 3
+    code = (
+        "import hashlib; from tests.fractalvid.test_video_io import *;"
+        f"print(hashlib.sha256(encode_video(noise(2), codec={codec!r})).hexdigest())"
+    )
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert other.stdout.split()[-1] == hashlib.sha256(alone[2]).hexdigest()
+
+
+@pytest.mark.parametrize("codec", available_codecs())
+def test_every_encoder_keeps_frames_range_and_size(codec: str) -> None:
+    clip = np.zeros((5, 48, 64), np.uint8)
+    clip[:, 8:40, 8:56] = 255
+    data = encode_video(clip, codec=codec, crf=CODECS[codec].crf[0], fps=30)
+    grey = read_video(data, rgb=False)
+    assert grey.shape == clip.shape
+    assert grey[:, :4].max() <= 4
+    assert grey[:, 12:36, 12:52].min() >= 251
+    with av.open(io.BytesIO(data)) as container:
+        assert container.streams.video[0].average_rate == 30
+
+
+@pytest.mark.parametrize("codec", available_codecs())
+def test_quality_and_effort_are_told_to_every_encoder(codec: str) -> None:
+    low, high = CODECS[codec].crf
+    fine, coarse = (encode_video(noise(0), codec=codec, crf=crf) for crf in (low, high))
+    assert len(fine) > 1.5 * len(coarse)
+    assert encode_video(noise(0), codec=codec, crf=CODECS[codec].default) == encode_video(noise(0), codec=codec)
+    for crf in (low - 1, high + 1):
+        with pytest.raises(UserError, match=f"crf must be in {low}..{high}"):
+            encode_video(noise(0), codec=codec, crf=crf)
+    if CODECS[codec].effort:
+        assert encode_video(noise(0), codec=codec, preset="slow") != encode_video(noise(0), codec=codec)
+    else:
+        with pytest.raises(UserError, match="no presets"):
+            encode_video(noise(0), codec=codec, preset="slow")
+
+
+def test_encoders_that_are_not_here_are_named_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"no encoder 'libfoo' here; there are: libx264, .*mpeg4"):
+        encode_video(noise(0), codec="libfoo")
+    monkeypatch.setattr("fractalvid.codecs._is_built_in", lambda name: name == "mpeg4")
+    with pytest.raises(UserError, match=r"no encoder 'libx264' here; there are: mpeg4$"):
+        encode_video(noise(0))
+
+
+@pytest.mark.parametrize("codec", available_codecs())
+def test_pictures_that_are_too_small_are_refused(codec: str) -> None:
+    side = CODECS[codec].smallest
+    assert len(read_video(encode_video(np.zeros((2, side, 64), np.uint8), codec=codec))) == 2
+    if side > 2:
+        with pytest.raises(UserError, match=f"at least {side} pixels"):
+            encode_video(np.zeros((2, 64, side - 2), np.uint8), codec=codec)
+
+
+def test_a_file_holds_what_the_bytes_hold(tmp_path: Path) -> None:
+    assert write_video(tmp_path / "a.mp4", moving_square()) == len(encode_video(moving_square()))
+    data = (tmp_path / "a.mp4").read_bytes()
+    assert data == encode_video(moving_square())
+    assert data.find(b"moov") < data.find(b"mdat")  # the index first, for those who stream it
+    assert np.array_equal(read_video(data), read_video(tmp_path / "a.mp4"))
+    assert count_frames(data) == 6
+    with pytest.raises(VideoError, match="in memory"):
+        read_video(b"no video")

@@ -9,7 +9,7 @@ from fractalvid.classes import ClassBank, ClassConfig
 from fractalvid.instances import VALIDATION, draw_instances, maps_at, weights_at
 from fractalvid.view import LINEAR_PART, Fits, fit_clips, native_times
 from kernels import Jobs, orbit
-from kernels.points import extent, share_within, white_density
+from kernels.points import extent, on_grid, share_within
 
 
 def independent_orbits(bank: ClassBank, fits: Fits, points: int) -> np.ndarray:
@@ -21,7 +21,7 @@ def independent_orbits(bank: ClassBank, fits: Fits, points: int) -> np.ndarray:
     jobs = Jobs.of(
         maps.reshape(-1, *maps.shape[2:]),
         weights.reshape(-1, weights.shape[2]),
-        variation=np.repeat(bank.variation[fits.instances.class_id], times.shape[1]),
+        variation=np.repeat(bank.variation[fits.instances.class_id, 0, 0], times.shape[1]),
         seed=np.arange(times.size) + 12345,
     )
     return orbit(jobs, points, burn_in=100).reshape(*times.shape, points, 2)
@@ -102,11 +102,30 @@ def test_point_statistics() -> None:
     assert np.allclose(box[:, :2], expected[:, 5])
     assert np.allclose(box[:, 2:], expected[:, -6])
     assert np.allclose(share_within(points, 0.5), (np.hypot(*np.moveaxis(points, 2, 0)) <= 0.5).mean(axis=1))
+
+
+def test_orbits_on_a_grid() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, 1, (3, 2, 1000, 2)).astype(np.float32)
     unit = np.tile(np.array([0, 0, 1, 1], np.float32), (3, 1))
+    even = on_grid(points, unit)
     # A thousand points on 1024 cells: most cells hold 0..2, and 95 % of the points lie in cells of at most 4.
-    assert np.all((white_density(points, unit) >= 2) & (white_density(points, unit) <= 4.2))
-    corner = (points * 0.25).astype(np.float32)
-    assert np.all(white_density(corner, unit) > 15)
+    assert np.all((even.dense >= 2) & (even.dense <= 4.2))
+    assert np.allclose(even.occupied, 1 - np.exp(-1000 / 1024), atol=0.05)
+    corner = on_grid((points * 0.25).astype(np.float32), unit)
+    assert np.all(corner.dense > 15)
+    assert np.all(corner.occupied <= 1 / 16)
+    counts = [
+        np.histogram2d(points[0, t, :, 0], points[0, t, :, 1], bins=32, range=[[0, 1], [0, 1]])[0] for t in range(2)
+    ]
+    assert even.occupied[0, 1] == np.mean(counts[1] > 0)
+    assert even.moved[0, 1] == pytest.approx(np.abs(counts[1] - counts[0]).sum() / 2000)
+    assert np.all(even.moved[:, 0] == 0)
+    still = on_grid(np.repeat(points[:, :1], 3, axis=1), unit)
+    assert np.all(still.moved == 0)
+    gone = points.copy()
+    gone[:, 1] += 5
+    assert np.allclose(on_grid(gone, unit).moved[:, 1], 1)
 
 
 def test_escaped_points_do_not_spoil_the_view() -> None:

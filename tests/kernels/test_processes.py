@@ -20,6 +20,8 @@ from kernels import Jobs, accumulate
 from kernels.compile import COMPILED
 jobs = Jobs.of([[[0.5, 0, 1, 0, 0.5, 1]]] * 2, [[1.0]], seed=[1, 2], variation=[4, 17])
 accumulate(jobs, size=8, points=10)
+mixed = Jobs.of([[[0.5, 0, 1, 0, 0.5, 1]] * 3], [[0.3, 0.3, 0.4]], seed=[1], variation=[[[13], [4], [35]]])
+accumulate(mixed, size=8, points=10)
 print(json.dumps([[name, hits] for name, hits in COMPILED]))
 """
 
@@ -36,7 +38,7 @@ def test_a_second_process_hits_the_compile_cache(tmp_path: Path) -> None:
         output = subprocess.run([sys.executable, "-c", _PROBE], env=environment, capture_output=True, check=True).stdout
         runs.append(json.loads(output))
     first, second = runs
-    assert {name for name, _ in first} >= {"fused_horseshoe", "fused_popcorn", "_accumulate"}
+    assert {name for name, _ in first} >= {"fused_horseshoe", "fused_popcorn", "summed_gaussian_blur", "_accumulate"}
     assert not any(cached for _, cached in first)
     assert all(cached for _, cached in second)
     files = sorted(path.name for path in tmp_path.rglob("*.nbc"))

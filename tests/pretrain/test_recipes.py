@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import pytest
 
+from fractalvid.arguments import ColourOption
+from fractalvid.colour import ColourConfig
 from fractalvid.errors import UserError
 from pretrain.budget import Hours
 from pretrain.configs import convert, differences, override, to_json
@@ -17,6 +19,7 @@ class Clip:
     size: int | tuple[int, int] = 64
     crop: tuple[float, float] = (0.5, 1.0)
     mean: tuple[float, ...] | None = None
+    colour: ColourOption = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,12 @@ def test_a_recipe_changes_fields_and_only_those(tmp_path: Path) -> None:
         ('[loop]\nhours = "soon"', "is no time"),
         ('[loop]\nprecision = "fp8"', "it can be fp32, bf16"),
         ("clip = 3", "clip can't be 3"),
+        ('[clip]\ncolour = "pink"', "clip\\.colour can't be 'pink': it is grey, structural"),
+        ('[clip]\ncolour = "structural,gama=2"', "structural,gamma=2"),
+        ('[clip]\ncolour = "structural,gamma=much"', "colour can't be"),
+        ('[clip]\ncolour = "structural,drift=9"', "drift must be 0 to 4"),
+        ("[clip.colour]\ngama = 2", r"clip\.colour\.gama is no setting; did you mean clip\.colour\.gamma\?"),
+        ("[clip.colour]\ngamma = 99", "gamma must be"),
         ("fast =", "not valid TOML"),
     ],
 )
@@ -89,6 +98,22 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 def test_a_configuration_survives_json() -> None:
     config = Config(bank=Path("x"), clip=Clip(size=(3, 4), mean=(0.1,)), loop=Loop(hours=0.5))
     assert override(Config(), to_json(config), where="config.json") == config
+
+
+@pytest.mark.parametrize(
+    ("text", "colour"),
+    [
+        ('colour = "grey"', None),
+        ('colour = "structural"', ColourConfig()),
+        ('colour = "structural,gamma=2,vibrancy=0.5,drift=1"', ColourConfig(gamma=2, vibrancy=0.5, drift=1)),
+        ("colour = { drift = 1 }", ColourConfig(drift=1)),
+    ],
+)
+def test_colour_in_a_recipe_and_in_json(tmp_path: Path, text: str, colour: ColourConfig | None) -> None:
+    config = recipe(tmp_path, f"[clip]\n{text}\n")
+    assert config.clip.colour == colour
+    for base in (Config(), Config(clip=Clip(colour=ColourConfig(drift=0.1)))):
+        assert override(base, to_json(config), where="config.json") == config
 
 
 def test_differences_are_named() -> None:

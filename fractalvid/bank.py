@@ -1,0 +1,161 @@
+"""What banks of every kind have in common: K classes of one seed, kept in one npz file without pickles."""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fractalvid.draws import STREAM_VERSION
+from fractalvid.errors import UserError
+from fractalvid.files import write_with
+
+MAX_CLASSES = 1_000_000
+
+KindName = Literal["ifs", "shapes", "perlin", "octopus", "dead_leaves"]
+"""Rows of `fractalvid.kinds.KINDS`."""
+
+Size = int | tuple[int, int]
+"""H and W in pixels; one number for both."""
+
+
+class Bank(Protocol):
+    """K classes of some kind (`fractalvid.kinds`). Class c depends on seed, config and c only, never on K."""
+
+    @property
+    def kind(self) -> KindName:
+        """Which row of `fractalvid.kinds.KINDS` draws them."""
+
+    @property
+    def seed(self) -> int:
+        """Determines classes, instances and pixels."""
+
+    @property
+    def config(self) -> Any:
+        """The frozen dataclass that the classes were drawn from."""
+
+    @property
+    def native_frames(self) -> NDArray[np.int64]:
+        """T of each class, (K,): its clips are functions of native time in [0, T - 1]."""
+
+    def __len__(self) -> int:
+        """The number of classes K."""
+
+    def save(self, path: str | Path) -> None:
+        """Write it to a file that `fractalvid.kinds.load_bank` reads."""
+
+
+class Fit(Protocol):
+    """What B clips need to be drawn at any time, size and number of points. Opaque to all but its kind."""
+
+    def __len__(self) -> int:
+        """The number of clips B."""
+
+
+def array_names(bank_type: Any) -> tuple[str, ...]:
+    """The fields of a bank's dataclass that hold a row a class."""
+    return tuple(f.name for f in dataclasses.fields(bank_type) if f.name not in ("seed", "config"))
+
+
+def check_draw(num_classes: int, seed: int) -> None:
+    """Refuse numbers that no bank can be drawn with."""
+    if not 1 <= num_classes <= MAX_CLASSES:
+        raise UserError(f"the number of classes must be 1 to {MAX_CLASSES}, got {num_classes}")
+    if not 0 <= seed < 2**64:
+        raise UserError(f"seed must be in 0..2**64 - 1, got {seed}")
+
+
+def bank_difference(one: Bank, other: Bank) -> str | None:
+    """What tells two banks apart, in a few words; None where they hold the same classes."""
+    if one.kind != other.kind:
+        return f"{other.kind}, not {one.kind}"
+    if len(one) != len(other):
+        return f"{len(other)} classes, not {len(one)}"
+    if one.seed != other.seed:
+        return f"seed {other.seed}, not {one.seed}"
+    names = ("config", *array_names(one))
+    differing = (name for name in names if not _equal(getattr(one, name), getattr(other, name)))
+    return next((f"another {name}" for name in differing), None)
+
+
+def extends(larger: Bank, smaller: Bank) -> bool:
+    """Whether the first classes of one bank are those of another."""
+    if larger.kind != smaller.kind or len(larger) < len(smaller):
+        return False
+    k = len(smaller)
+    return all(np.array_equal(getattr(larger, name)[:k], getattr(smaller, name)) for name in array_names(smaller))
+
+
+def write_bank(path: str | Path, bank: Bank, *, file_format: str) -> None:
+    """Write an npz file without pickles; it appears complete or not at all."""
+    header = {"format": file_format, "kind": bank.kind, "stream_version": STREAM_VERSION}
+    header |= {"seed": bank.seed, "config": dataclasses.asdict(bank.config)}
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {target.parent}: {error.strerror}") from error
+    arrays = {name: getattr(bank, name) for name in array_names(bank)}
+    write_with(target, lambda file: np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays))
+
+
+def bank_kind(path: str | Path) -> str:
+    """The kind of the bank in a file; files that do not say are of the first kind there was.
+
+    Raises:
+        UserError: no such file, or not a bank.
+    """
+    with reading(path), np.load(path, allow_pickle=False) as file:
+        return str(_header(file).get("kind", "ifs"))
+
+
+def read_bank(
+    path: str | Path, *, kind: str, file_format: str, names: Sequence[str]
+) -> tuple[int, dict[str, Any], dict[str, NDArray[Any]]]:
+    """Seed, values of the config and named arrays of a bank's file, to be called under `reading`.
+
+    Raises:
+        UserError: a bank of another kind or version.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        header = _header(file)
+        found = str(header.get("kind", "ifs"))
+        if found != kind:
+            raise UserError(f"{path} holds classes of kind {found}, not {kind}")
+        if header["format"] != file_format or header["stream_version"] != STREAM_VERSION:
+            raise UserError(
+                f"{path} was written by another version (format {header['format']}, stream version "
+                f"{header['stream_version']}; here {file_format}, {STREAM_VERSION}): sample it again from its seed"
+            )
+        arrays = {name: file[name] for name in names}
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in header["config"].items()}
+    return int(header["seed"]), values, arrays
+
+
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Turn whatever reading a file that is no bank, or a damaged one, raises into one line."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise UserError(f"no class bank at {path}; fractalvid classes --classes 1000 --out {path} makes one") from None
+    except UserError:
+        raise
+    # Of any kind: NumPy hands on whatever its zip, zlib, tokenizer and parser raise at bytes that make no sense.
+    except Exception as error:
+        raise UserError(f"{path} is not a class bank of fractalvid, or is damaged ({type(error).__name__})") from None
+
+
+def _header(file: Any) -> dict[str, Any]:
+    header = json.loads(str(file["header"]))
+    if not isinstance(header, dict) or not isinstance(header["config"], dict):
+        raise TypeError
+    return header
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return np.array_equal(a, b) if isinstance(a, np.ndarray) else bool(a == b)

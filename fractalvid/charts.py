@@ -1,0 +1,72 @@
+"""The common look of reports: charts by matplotlib as SVG in a page, parts under headings."""
+
+import html
+import io
+from typing import Any
+
+from matplotlib.figure import Figure
+
+INK, MUTED, LINE = "#e2e3e5", "#8e9299", "#2c2f35"
+COLOURS = ("#6f8fae", "#e0a458", "#7fa877", "#b07aa1", "#c96f5e", "#5fb0b0")
+LOOK: Any = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": LINE,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "legend.frameon": False,
+}
+
+STYLE = """
+body { max-width: 62rem; }
+h2 { font-size: 1.15rem; font-weight: 650; margin: 3rem 0 .6rem; }
+section > p { max-width: 52rem; color: var(--muted); margin: 0 0 1.1rem; }
+.headline { font-size: 1.2rem; margin: 0 0 .4rem; max-width: none; }
+.headline b { color: var(--accent); font-weight: 650; }
+.columns { display: grid; grid-template-columns: 1fr 1fr; gap: 2rem; align-items: center; }
+.columns > * { min-width: 0; }
+@media (max-width: 44rem) { .columns { grid-template-columns: 1fr; } }
+svg { display: block; width: 100%; height: auto; }
+svg text { font-family: inherit !important; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .92rem; }
+th, td { padding: .5rem .75rem .5rem 0; border-bottom: 1px solid var(--line); text-align: right;
+  white-space: nowrap; }
+th { color: var(--muted); font-weight: 500; }
+th:first-child, td:first-child { text-align: left; }
+pre { margin: 0 0 1rem; padding: .9rem 1.1rem; background: var(--card); border: 1px solid var(--line);
+  border-radius: 6px; overflow-x: auto; font: .8rem/1.65 ui-monospace, Menlo, Consolas, monospace; }
+pre .note { color: var(--muted); }
+.time { display: flex; height: .6rem; border-radius: 3px; overflow: hidden; gap: 2px; margin: 0 0 1rem; }
+.time span { min-width: 2px; }
+.dot { display: inline-block; width: .65rem; height: .65rem; border-radius: 2px; margin-right: .6rem; }
+footer { margin-top: 3.5rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--muted);
+  font-size: .82rem; }
+"""
+
+
+def section(title: str, text: str, body: str) -> str:
+    """A part of a page: a heading, a paragraph, and HTML."""
+    lead = f"<p>{html.escape(text)}</p>\n" if text else ""
+    return f"<section>\n<h2>{html.escape(title)}</h2>\n{lead}{body}\n</section>"
+
+
+def plain(text: str) -> str:
+    """A label that matplotlib takes literally."""
+    return text.replace("$", r"\$")
+
+
+def svg(figure: Figure) -> str:
+    """A chart as an SVG element."""
+    file = io.StringIO()
+    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    text = file.getvalue()
+    return text[text.index("<svg") :]

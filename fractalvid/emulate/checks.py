@@ -1,0 +1,38 @@
+"""Checks that configurations of effects share."""
+
+import math
+
+from fractalvid.errors import UserError
+
+Range = tuple[float, float]
+
+
+def check_p(name: str, value: float) -> None:
+    """Refuse what is no probability.
+
+    Raises:
+        UserError: with the setting's name.
+    """
+    if not 0 <= value <= 1:
+        raise UserError(f"{name} must be a probability in 0..1, got {value}")
+
+
+def check_range(name: str, values: Range, low: float, high: float) -> None:
+    """Refuse what is no range (low, high), is reversed, or leaves low..high.
+
+    Raises:
+        UserError: with the setting's name.
+    """
+    if len(values) != 2 or not low <= values[0] <= values[1] <= high or math.isinf(values[1]):
+        shown = f"{low:g}..{high:g}" if math.isfinite(high) else f"{low:g} and above"
+        raise UserError(f"{name} must be a range (low, high) within {shown}, got {values}")
+
+
+def check_integer(name: str, value: int, low: int, high: int) -> None:
+    """Refuse what is no whole number of low..high.
+
+    Raises:
+        UserError: with the setting's name.
+    """
+    if not (low <= value <= high and int(value) == value):
+        raise UserError(f"{name} must be a whole number, {low} to {high}, got {value}")

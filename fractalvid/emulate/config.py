@@ -1,0 +1,325 @@
+"""How clips are made to look filmed: one frozen dataclass an effect, each with a probability and ranges; presets.
+
+Lengths are shares of the frame, times are shares of the sample's duration, angles are radians. Whatever is drawn is
+held over the frames of a sample. Crop and flip are the stream's own (`fractalvid.camera.CameraConfig`).
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+
+from fractalvid.emulate.photometric_config import PhotometricConfig
+from fractalvid.errors import UserError
+
+Range = tuple[float, float]
+
+MAX_COPIES = 7
+MAX_POOL = 1_000_000
+MAX_WAVES = 8
+MAX_DISTORTION = 0.9
+"""At 1, the corners of a frame in perspective could meet."""
+
+
+def _check_p(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise UserError(f"{name} must be a probability in 0..1, got {value}")
+
+
+def _check_range(name: str, values: Range, low: float, high: float) -> None:
+    if len(values) != 2 or not low <= values[0] <= values[1] <= high:
+        raise UserError(f"{name} must be a range (low, high) within {low:g}..{high:g}, got {values}")
+
+
+def _check_integer(name: str, value: int, low: int, high: int) -> None:
+    if not (low <= value <= high and int(value) == value):
+        raise UserError(f"{name} must be a whole number, {low} to {high}, got {value}")
+
+
+@dataclass(frozen=True)
+class BackgroundConfig:
+    """Other clips of the bank behind the foreground: (1 - alpha) · fg^power + alpha · bg^power, clamped, to the gamma.
+
+    Attributes:
+        p: probability of a background.
+        dynamic: share of them that move; the others are the maximum of two stills.
+        window: longest part of the clip that a moving one walks through at random, as a share of the clip.
+        crop: area of the part that is shown.
+        alpha: weight of the background.
+        power: exponent of both before they are added.
+        gamma: exponent of the sum.
+        maximum: share of backgrounds that are joined by maximum instead.
+        pool: how many (class, instance) there are to choose from; what is found about each is kept in memory, 25 kB.
+    """
+
+    p: float = 0.0
+    dynamic: float = 0.2
+    window: float = 0.25
+    crop: Range = (0.6, 1.0)
+    alpha: Range = (0.25, 0.55)
+    power: float = 0.75
+    gamma: Range = (0.6, 1.0)
+    maximum: float = 0.05
+    pool: int = 2048
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability, range or number."""
+        for name in ("p", "dynamic", "maximum", "window"):
+            _check_p(f"background.{name}", getattr(self, name))
+        _check_range("background.crop", self.crop, 0.01, 1)
+        _check_range("background.alpha", self.alpha, 0, 1)
+        _check_range("background.gamma", self.gamma, 0.1, 10)
+        _check_range("background.power", (self.power, self.power), 0.1, 10)
+        _check_integer("background.pool", self.pool, 2, MAX_POOL)
+
+
+@dataclass(frozen=True)
+class PlacementConfig:
+    """The foreground smaller, anywhere. `scale`: of its width and its height, drawn apart."""
+
+    p: float = 0.0
+    scale: Range = (0.3, 1.0)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability or range."""
+        _check_p("placement.p", self.p)
+        _check_range("placement.scale", self.scale, 0.05, 1)
+
+
+@dataclass(frozen=True)
+class GroupConfig:
+    """More copies of the foreground, joined by maximum. None before the curriculum's end.
+
+    Attributes:
+        p: probability of a group.
+        copies: most copies besides the original; how many is drawn.
+        scale: width and height of original and copies, which share them; instead of a placement's.
+        mirror: share of copies that are mirrored.
+        turn: largest rotation of a copy, either way.
+        delay: most by which a copy runs ahead or behind, as a share of the clip; no farther than the clip goes.
+    """
+
+    p: float = 0.0
+    copies: int = 1
+    scale: Range = (0.2, 0.7)
+    mirror: float = 0.5
+    turn: float = math.radians(60)
+    delay: float = 0.25
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability, range or number."""
+        for name in ("p", "mirror", "delay"):
+            _check_p(f"group.{name}", getattr(self, name))
+        _check_integer("group.copies", self.copies, 1, MAX_COPIES)
+        _check_range("group.scale", self.scale, 0.05, 1)
+        _check_range("group.turn", (0, self.turn), 0, math.pi)
+
+
+@dataclass(frozen=True)
+class DisplacementConfig:
+    """Motion along a straight line at any angle, half before and half after its middle.
+
+    Attributes:
+        p: probability.
+        speed: frame widths in the time of the sample; widened by the curriculum.
+        duration: share of that time during which it moves; widened by the curriculum.
+    """
+
+    p: float = 0.0
+    speed: Range = (0.2, 1.0)
+    duration: Range = (0.1, 1.0)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability or range."""
+        _check_p("displacement.p", self.p)
+        _check_range("displacement.speed", self.speed, 0, 10)
+        _check_range("displacement.duration", self.duration, 0.01, 1)
+
+
+@dataclass(frozen=True)
+class ZoomConfig:
+    """The camera zooms in or out, about the middle. `rate`: by how much larger things get, 1 for twice as large."""
+
+    p: float = 0.0
+    rate: Range = (0.3, 1.0)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability or range."""
+        _check_p("zoom.p", self.p)
+        _check_range("zoom.rate", self.rate, 0, 10)
+
+
+@dataclass(frozen=True)
+class ShakeConfig:
+    """A hand-held camera: sines with weights 1/k and one shared phase along either axis, and noise.
+
+    Attributes:
+        p: probability.
+        deviation: standard deviation along either axis; widened by the curriculum.
+        waves: how many sines.
+        frequency: of the sines, radians a frame of the sample.
+        noise: standard deviation of what is drawn for every frame, as a share of the whole.
+    """
+
+    p: float = 0.0
+    deviation: Range = (2 / 112, 4 / 112)
+    waves: tuple[int, int] = (2, 5)
+    frequency: Range = (0.1, 1.2)
+    noise: float = 0.25
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability or range."""
+        _check_p("shake.p", self.p)
+        _check_range("shake.deviation", self.deviation, 0, 1)
+        _check_range("shake.waves", self.waves, 1, MAX_WAVES)
+        _check_range("shake.frequency", self.frequency, 0, math.pi)
+        _check_p("shake.noise", self.noise)
+
+
+@dataclass(frozen=True)
+class RollConfig:
+    """The camera is held askew and turns. `tilt`: in the middle of the sample; `turn`: from first to last frame."""
+
+    p: float = 0.0
+    tilt: Range = (0.0, math.radians(8))
+    turn: Range = (0.0, math.radians(15))
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability or range."""
+        _check_p("roll.p", self.p)
+        _check_range("roll.tilt", self.tilt, 0, math.pi)
+        _check_range("roll.turn", self.turn, 0, 2 * math.pi)
+
+
+@dataclass(frozen=True)
+class PerspectiveConfig:
+    """The corners move inwards, each for itself, and the whole is enlarged about the middle.
+
+    Attributes:
+        p: probability.
+        distortion: how far corners move at most, as a share of half the frame.
+        enlarge: by what factor the whole is enlarged then.
+    """
+
+    p: float = 0.0
+    distortion: float = 0.7
+    enlarge: float = 1.4
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability or number."""
+        _check_p("perspective.p", self.p)
+        _check_range("perspective.distortion", (0, self.distortion), 0, MAX_DISTORTION)
+        _check_range("perspective.enlarge", (1, self.enlarge), 1, 4)
+
+
+@dataclass(frozen=True)
+class TimingConfig:
+    """A camera that drops frames: every frame but the first may repeat the one before, or come a frame too late.
+
+    Attributes:
+        p: probability for a sample.
+        repeat: share of its frames that show the one before.
+        skip: share of its frames before which one is left out.
+    """
+
+    p: float = 0.0
+    repeat: float = 0.1
+    skip: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability."""
+        for name in ("p", "repeat", "skip"):
+            _check_p(f"timing.{name}", getattr(self, name))
+
+
+@dataclass(frozen=True)
+class CurriculumConfig:
+    """How emulation comes in: at a sample's position q = min(1, index / samples).
+
+    Attributes:
+        samples: index from which on emulation is at full strength; 0 is at once. None is at once, too, but in
+            pre-training it follows from the budget.
+        share: share of samples that are emulated at full strength; q times that before.
+        narrow: at q = 0, how much there is of the ranges that are widened: speeds and durations reach from their lowest
+            so far to their highest, deviations of shaking are so much of their own.
+    """
+
+    samples: int | None = None
+    share: float = 1.0
+    narrow: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse what is no share or number."""
+        _check_integer("curriculum.samples", self.samples or 0, 0, 2**62)
+        _check_p("curriculum.share", self.share)
+        _check_p("curriculum.narrow", self.narrow)
+
+
+@dataclass(frozen=True)
+class EmulationConfig:
+    """Everything that makes a clip look filmed; by default nothing has any probability.
+
+    In the order of the reference method: placement and group, motion of the foreground and of the background, blend;
+    then what the camera does to both: perspective, displacement, zoom, shake, roll; then the photometric rest.
+    """
+
+    background: BackgroundConfig = field(default_factory=BackgroundConfig)
+    placement: PlacementConfig = field(default_factory=PlacementConfig)
+    group: GroupConfig = field(default_factory=GroupConfig)
+    foreground_motion: DisplacementConfig = field(default_factory=DisplacementConfig)
+    background_motion: DisplacementConfig = field(default_factory=DisplacementConfig)
+    perspective: PerspectiveConfig = field(default_factory=PerspectiveConfig)
+    camera_motion: DisplacementConfig = field(default_factory=DisplacementConfig)
+    zoom: ZoomConfig = field(default_factory=ZoomConfig)
+    shake: ShakeConfig = field(default_factory=ShakeConfig)
+    roll: RollConfig = field(default_factory=RollConfig)
+    timing: TimingConfig = field(default_factory=TimingConfig)
+    photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
+    curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
+
+
+_PAPER = EmulationConfig(
+    background=BackgroundConfig(p=1.0),
+    placement=PlacementConfig(p=1.0),
+    group=GroupConfig(p=0.15),
+    foreground_motion=DisplacementConfig(p=0.3),
+    background_motion=DisplacementConfig(p=0.3),
+    perspective=PerspectiveConfig(p=0.8),
+    camera_motion=DisplacementConfig(p=0.3),
+    zoom=ZoomConfig(p=0.3),
+    shake=ShakeConfig(p=0.3),
+    photometric=PhotometricConfig.preset("paper"),
+)
+
+PRESETS: dict[str, EmulationConfig] = {
+    "none": EmulationConfig(),
+    "light": EmulationConfig(
+        background=BackgroundConfig(p=0.7, alpha=(0.2, 0.4), gamma=(0.7, 1.0), maximum=0.0),
+        placement=PlacementConfig(p=0.7, scale=(0.6, 1.0)),
+        foreground_motion=DisplacementConfig(p=0.3, speed=(0.1, 0.4)),
+        background_motion=DisplacementConfig(p=0.2, speed=(0.1, 0.4)),
+        perspective=PerspectiveConfig(p=0.3, distortion=0.3, enlarge=1.15),
+        camera_motion=DisplacementConfig(p=0.3, speed=(0.1, 0.4)),
+        zoom=ZoomConfig(p=0.3, rate=(0.1, 0.4)),
+        shake=ShakeConfig(p=0.3, deviation=(0.5 / 112, 2 / 112)),
+        photometric=PhotometricConfig.preset("light"),
+    ),
+    "paper": _PAPER,
+    "full": replace(
+        _PAPER,
+        group=GroupConfig(p=0.15, copies=3),
+        roll=RollConfig(p=0.3),
+        timing=TimingConfig(p=0.2),
+        photometric=PhotometricConfig.preset("full"),
+    ),
+}
+"""By name: nothing; a little of most; the reference method's; and that with roll, dropped frames and a real camera."""
+
+
+def preset(name: str) -> EmulationConfig:
+    """The preset of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in PRESETS:
+        raise UserError(f"there is no preset {name!r} of emulation; choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]

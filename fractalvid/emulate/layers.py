@@ -1,0 +1,212 @@
+"""Layers of samples into filmed clips: foregrounds drawn under their homographies, backgrounds warped, both blended.
+
+Everything stays uint8 and in as many channels as the clips have. Samples are grouped by what happens to them; nothing
+depends on which others are in the batch.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fractalvid.bank import Bank
+from fractalvid.colour import ColourConfig
+from fractalvid.emulate.backgrounds import KnownFits, render_moving, render_stills
+from fractalvid.emulate.draw import Backgrounds, Emulation
+from fractalvid.emulate.geometry import Homographies, homographies, in_pixels, picture_motion, sample_times
+from fractalvid.emulate.photometric import apply_photometric, follow_camera
+from fractalvid.emulate.rows import on_rows
+from fractalvid.emulate.warp import warp
+from fractalvid.kinds import fit_clips, render_fits
+
+Floats = NDArray[np.float64]
+
+STEPS = 4096
+"""Steps of the sum of foreground and background, before the last exponent."""
+
+
+@dataclass(frozen=True)
+class Emulated:
+    """B filmed clips, and what is in them.
+
+    Attributes:
+        video: uint8 (B, C, T, H, W).
+        mask: bool (B, T, H, W), where the foreground is; None unless asked for.
+        background_id: int64 (B, 2), class and instance of the (first) clip behind, -1 where there is none; None where
+            there could not be any.
+    """
+
+    video: Tensor
+    mask: Tensor | None
+    background_id: Tensor | None
+
+
+def emulate_samples(
+    known: KnownFits,
+    drawn: Emulation,
+    *,
+    class_id: NDArray[np.int64],
+    instance_id: NDArray[np.int64],
+    times: Floats,
+    crop: NDArray[np.float32],
+    size: int,
+    points: int,
+    colour: ColourConfig | None = None,
+    masks: bool = False,
+    threads: int | None = None,
+) -> Emulated:
+    """Render samples as drawn.
+
+    Args:
+        known: the bank, and what is known of its backgrounds.
+        drawn: of B samples of T frames.
+        class_id: (B,).
+        instance_id: (B,).
+        times: (B, T), of the undisturbed samples, in native frames.
+        crop: (B, 3, 3), crop and flip in pixels, which act last.
+        size: H and W.
+        points: points of the chaos game a frame.
+        colour: how clips are coloured; grey where None.
+        masks: give the masks, too.
+        threads: at most this many for rendering.
+    """
+    seen = homographies(drawn)
+    frame = (size, size)
+    figures = crop.astype(np.float64)[:, None, None] @ in_pixels(seen.foreground(), frame, frame)
+    front = render_figures(
+        known.bank,
+        *(class_id, instance_id, sample_times(drawn, times, known.bank.native_frames[class_id]), figures),
+        copies=drawn.figures.copies,
+        size=size,
+        points=points,
+        colour=colour,
+        threads=threads,
+    )
+    video = channels_first(front, colour)
+    return finish(
+        video,
+        (video > 0).any(dim=1) if masks else None,
+        known,
+        drawn,
+        seen,
+        crop,
+        points=points,
+        colour=colour,
+        threads=threads,
+    )
+
+
+def finish(
+    video: Tensor,
+    mask: Tensor | None,
+    known: KnownFits,
+    drawn: Emulation,
+    seen: Homographies,
+    crop: NDArray[np.float32],
+    *,
+    points: int,
+    colour: ColourConfig | None,
+    threads: int | None,
+) -> Emulated:
+    """Put backgrounds behind foregrounds uint8 (B, C, T, H, W), and do the photometric rest."""
+    size = (video.shape[3], video.shape[4])
+    camera = crop.astype(np.float64)[:, None] @ in_pixels(seen.camera, (1, 1), size)
+    for dynamic in (False, True):
+
+        def behind(front: Tensor, rows: NDArray[np.int64], dynamic: bool = dynamic) -> Tensor:
+            some = drawn.select(rows).background
+            render = render_moving if dynamic else render_stills
+            pictures = render(known, some, size=size[0], points=points, colour=colour, threads=threads)
+            back = channels_first(pictures, colour).float()
+            matrices = camera[rows], seen.background[rows]
+            return blend(front, warp(back, *matrices, size, outside="reflection", fold=True), some)
+
+        video = on_rows(video, drawn.background.present & (drawn.background.dynamic == dynamic), behind)
+    motion = picture_motion(camera, size)
+    return Emulated(
+        video=apply_photometric(video, follow_camera(drawn.photometric, motion)),
+        mask=mask,
+        background_id=torch.from_numpy(np.where(drawn.background.present[:, None], drawn.background.clip_id[:, 0], -1)),
+    )
+
+
+def render_figures(
+    bank: Bank,
+    class_id: NDArray[np.int64],
+    instance_id: NDArray[np.int64],
+    times: Floats,
+    matrices: Floats,
+    *,
+    copies: NDArray[np.int64],
+    size: int,
+    points: int,
+    colour: ColourConfig | None = None,
+    threads: int | None = None,
+) -> NDArray[np.uint8]:
+    """Foregrounds and their copies, joined by maximum: uint8 (B, T, H, W), or (B, T, H, W, 3) in colour.
+
+    Args:
+        bank: the classes.
+        class_id: (B,).
+        instance_id: (B,).
+        times: (B, L, T), native frames.
+        matrices: (B, L, T, 3, 3), from pixels of the whole view to pixels of the frame.
+        copies: (B,), how many of the L are there besides the first.
+        size: H and W.
+        points: points of the chaos game a frame.
+        colour: how clips are coloured; grey where None.
+        threads: at most this many.
+    """
+    channels = () if colour is None else (3,)
+    out = np.empty((len(copies), times.shape[2], size, size, *channels), np.uint8)
+    for number in np.unique(copies).tolist():
+        rows = np.flatnonzero(copies == number)
+        layers, (count, _, frames) = slice(number + 1), (len(rows), *times.shape[1:])
+        rendered = render_fits(
+            bank,
+            fit_clips(bank, class_id[rows], instance_id[rows], threads=threads),
+            times[rows, layers].reshape(count, -1),
+            size=size,
+            points=points,
+            camera=matrices[rows, layers].reshape(count, -1, 3, 3).astype(np.float32),
+            colour=colour,
+            threads=threads,
+        )
+        layered = rendered.reshape(count, -1, frames, *rendered.shape[2:])
+        out[rows] = layered[:, 0] if number == 0 else layered.max(axis=1)
+    return out
+
+
+def blend(front: Tensor, back: Tensor, drawn: Backgrounds) -> Tensor:
+    """Foregrounds uint8 (B, C, T, H, W) before backgrounds float32 likewise, in 0..255: uint8.
+
+    The reference method's ((1 - α) · front^power + α · back^power)^gamma, or the maximum of both.
+    """
+    tables = blend_tables(drawn)
+    begin = 2**16 * torch.arange(len(tables), dtype=torch.int32)
+    place = front.to(torch.int32).mul_(256).add_(back.add(0.5).to(torch.uint8))
+    place += begin.view(-1, 1, 1, 1, 1)
+    return tables.view(-1).index_select(0, place.view(-1)).view(front.shape)
+
+
+def blend_tables(drawn: Backgrounds) -> Tensor:
+    """The blend of every pair of greys: uint8 (B, 256, 256), by foreground and background."""
+    greys = np.arange(256) / 255
+    raised = (STEPS - 1) * greys ** drawn.power[:, None]
+    alpha = drawn.alpha[:, None]
+    fore, behind = (np.rint(weight * raised).astype(np.int32) for weight in (1 - alpha, alpha))
+    total = np.minimum(fore[:, :, None] + behind[:, None, :], STEPS - 1)
+    curves = np.rint(255 * (np.arange(STEPS) / (STEPS - 1)) ** drawn.gamma[:, None]).astype(np.uint8)
+    total += (STEPS * np.arange(len(total), dtype=np.int32))[:, None, None]
+    tables = np.take(curves.reshape(-1), total)
+    larger = np.maximum(np.arange(256)[:, None], np.arange(256)).astype(np.uint8)
+    tables[drawn.maximum] = larger
+    return torch.from_numpy(tables)
+
+
+def channels_first(frames: NDArray[np.uint8], colour: ColourConfig | None) -> Tensor:
+    """Grey (B, ..., H, W), or colours (B, ..., H, W, 3), as (B, C, ..., H, W)."""
+    pictures = torch.from_numpy(frames)
+    return pictures[:, None] if colour is None else pictures.movedim(-1, 1).contiguous()

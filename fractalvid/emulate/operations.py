@@ -1,0 +1,174 @@
+"""What RandAugment's operations do to pixels: those of torchvision, but for statistics.
+
+Mean, extremes and histogram are the clip's and not each frame's, so that an operation is one function of grey for all
+frames and nothing flickers.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fractalvid.emulate.filters import convolve
+from fractalvid.emulate.randaugment import GEOMETRIC, Operation
+from fractalvid.emulate.rows import on_rows
+from fractalvid.emulate.tables import compose, histogram, identity_tables, look_up, moved
+
+
+def apply_operations(video: Tensor, operation: NDArray[np.int64], argument: NDArray[np.float32]) -> Tensor:
+    """Apply all but the geometric operations (B, n), in order, to uint8 (B, C, T, H, W).
+
+    Pointwise ones are gathered in one table a clip and channel, which is used before an operation that looks at
+    neighbours or at other channels, and at the end.
+    """
+    tables = identity_tables(len(video), video.shape[1], video.device)
+    for step in range(operation.shape[1]):
+        for kind in sorted(set(operation[:, step].tolist()) - _NOT_HERE):
+            active = operation[:, step] == kind
+            if kind in _PICTURES:
+                video, tables = _use(video, tables, active), on_rows(tables, active, _forget)
+                video = on_rows(video, active, partial(_picture, Operation(kind), argument[:, step]))
+            else:
+                tables = on_rows(tables, active, partial(_table, Operation(kind), argument[:, step], video))
+    return _use(video, tables, np.ones(len(video), np.bool_))
+
+
+def _use(video: Tensor, tables: Tensor, active: NDArray[np.bool_]) -> Tensor:
+    """Apply the tables of active clips (B,), where they change anything."""
+    identity = identity_tables(1, 1, tables.device)
+    changed = active & (tables != identity).flatten(1).any(dim=1).cpu().numpy()
+    return on_rows(video, changed, lambda clips, rows: look_up(clips, tables[torch.from_numpy(rows).to(tables.device)]))
+
+
+def _forget(tables: Tensor, rows: NDArray[np.int64]) -> Tensor:
+    return identity_tables(len(tables), tables.shape[1], tables.device)
+
+
+def _picture(kind: Operation, argument: NDArray[np.float32], clips: Tensor, rows: NDArray[np.int64]) -> Tensor:
+    return _PICTURES[kind](clips, _column(argument[rows], clips)[..., None])
+
+
+def _table(
+    kind: Operation, argument: NDArray[np.float32], video: Tensor, tables: Tensor, rows: NDArray[np.int64]
+) -> Tensor:
+    """The tables of clips, followed by an operation."""
+    value = _column(argument[rows], video)
+    if kind in _CURVES:
+        return compose(tables, _CURVES[kind](value))
+    counts = histogram(video.index_select(0, torch.from_numpy(rows).to(video.device)))
+    return compose(tables, _STATISTICS[kind](moved(counts, tables), value))
+
+
+def _column(argument: NDArray[np.float32], like: Tensor) -> Tensor:
+    return torch.from_numpy(argument).to(like.device).view(-1, 1, 1, 1)
+
+
+# Pointwise operations that need only their argument: value (B, 1, 1, 1) -> tables (B, 1, 1, 256).
+
+
+def _greys(like: Tensor) -> Tensor:
+    return torch.arange(256, dtype=torch.float32, device=like.device)
+
+
+def _byte(greys: Tensor) -> Tensor:
+    """Greys cut to 0..255 and to whole numbers, as torchvision does."""
+    return greys.clamp(0, 255).to(torch.uint8)
+
+
+def _brightness(factor: Tensor) -> Tensor:
+    return _byte(_greys(factor) * factor)
+
+
+def _invert(value: Tensor) -> Tensor:
+    return _byte(255 - _greys(value).expand(*value.shape[:3], 256))
+
+
+def _posterize(bits: Tensor) -> Tensor:
+    step = torch.exp2(8 - bits)
+    return _byte(torch.floor(_greys(bits) / step) * step)
+
+
+def _solarize(threshold: Tensor) -> Tensor:
+    greys = _greys(threshold)
+    return _byte(torch.where(greys >= 255 * threshold, 255 - greys, greys))
+
+
+_CURVES: dict[Operation, Callable[[Tensor], Tensor]] = {
+    Operation.BRIGHTNESS: _brightness,
+    Operation.INVERT: _invert,
+    Operation.POSTERIZE: _posterize,
+    Operation.SOLARIZE: _solarize,
+}
+
+
+# Pointwise operations that look at the clip: counts (B, C, 1, 256), value (B, 1, 1, 1) -> tables (B, C or 1, 1, 256).
+
+
+def _contrast(counts: Tensor, factor: Tensor) -> Tensor:
+    greys = _greys(counts)
+    means = (counts * greys.double()).sum(dim=-1, keepdim=True) / counts.sum(dim=-1, keepdim=True)
+    mean = _grey(means) if means.shape[1] == 3 else means
+    return _byte(greys * factor + (mean * (1 - factor.double())).float())
+
+
+def _autocontrast(counts: Tensor, value: Tensor) -> Tensor:
+    present = (counts > 0).int()
+    darkest = present.argmax(dim=-1, keepdim=True).float()
+    lightest = 255 - present.flip(-1).argmax(dim=-1, keepdim=True).float()
+    flat = darkest == lightest
+    scale = ((lightest - darkest) * (1 / 255)).masked_fill(flat, 1)
+    return _byte((_greys(counts) - darkest.masked_fill(flat, 0)) / scale)
+
+
+def _equalize(counts: Tensor, value: Tensor) -> Tensor:
+    # As in Pillow: pixels of the lightest value that occurs don't count.
+    total = counts.cumsum(dim=-1)
+    last = counts.gather(-1, total.argmax(dim=-1, keepdim=True))
+    step = (total[..., -1:] - last) // 255
+    below = torch.nn.functional.pad(total[..., :-1], (1, 0))
+    curve = ((below + step // 2) // step.clamp(min=1)).clamp(0, 255).to(torch.uint8)
+    return torch.where(step > 0, curve, _byte(_greys(counts)))
+
+
+_STATISTICS: dict[Operation, Callable[[Tensor, Tensor], Tensor]] = {
+    Operation.CONTRAST: _contrast,
+    Operation.AUTOCONTRAST: _autocontrast,
+    Operation.EQUALIZE: _equalize,
+}
+
+
+# Operations on neighbours or channels: uint8 (B, C, T, H, W), value (B, 1, 1, 1, 1) -> uint8 (B, C, T, H, W).
+
+_SMOOTH = torch.tensor([[1, 1, 1], [1, 5, 1], [1, 1, 1]])
+
+
+def _sharpness(video: Tensor, factor: Tensor) -> Tensor:
+    height, width = video.shape[3:]
+    kernel = _SMOOTH.to(video.device).expand(len(video), 1, 3, 3)
+    # The border stays as it is.
+    inside = torch.zeros(height, width, device=video.device)
+    inside[1:-1, 1:-1] = 1
+    greys = video.float()
+    return _byte(convolve(video, kernel).div_(13).round_().sub_(greys).mul_(inside * (1 - factor)).add_(greys))
+
+
+def _colour(video: Tensor, factor: Tensor) -> Tensor:
+    if video.shape[1] == 1:
+        return video
+    return _byte(video * factor + _grey(video).floor() * (1 - factor))
+
+
+def _grey(colours: Tensor) -> Tensor:
+    """ITU-R BT.601 brightness (B, 1, ...) of red, green and blue (B, 3, ...), with torchvision's coefficients."""
+    red, green, blue = colours.unbind(1)
+    return (0.2989 * red + 0.587 * green + 0.114 * blue)[:, None]
+
+
+_NOT_HERE = {Operation.IDENTITY, *GEOMETRIC}
+_PICTURES: dict[Operation, Callable[[Tensor, Tensor], Tensor]] = {
+    Operation.SHARPNESS: _sharpness,
+    Operation.COLOUR: _colour,
+}

@@ -1,0 +1,89 @@
+"""Pictures under homographies: one `grid_sample` for all frames of many clips."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+Floats = NDArray[np.float64]
+
+CHUNK = 2**19
+"""Pixels that are warped at once: few enough that what is in between stays in the cache."""
+BEHIND = 1e-3
+"""Places whose third coordinate is below this lie behind the camera, or so near the horizon that nothing is seen."""
+NOWHERE = -4.0
+"""A coordinate far outside of every picture."""
+
+
+def warp(
+    pictures: Tensor, camera: Floats, inner: Floats, size: tuple[int, int], *, outside: str, fold: bool = False
+) -> Tensor:
+    """Pictures seen under homographies, bilinear: float32 (B, C, T, H, W).
+
+    Args:
+        pictures: float32 (B, C, h, w), one for all frames of a clip, or (B, C, T, h, w).
+        camera: (B, T, 3, 3), affine, from shares of the scene to pixels of the frame.
+        inner: (B, T, 3, 3), from shares of the picture to shares of the scene.
+        size: H and W.
+        outside: what lies beside a picture: "zeros" or "reflection".
+        fold: whether what lies beside the scene is its reflection, too.
+    """
+    count, frames = camera.shape[:2]
+    rows = max(1, CHUNK // (frames * size[0] * size[1]))
+    own = pictures.ndim == 5
+    parts = []
+    for first in range(0, count, rows):
+        some = slice(first, first + rows)
+        grid = _grid(camera[some], inner[some], size, fold=fold, device=pictures.device)
+        if own:
+            source = pictures[some].transpose(1, 2).flatten(0, 1)
+            seen = functional.grid_sample(source, grid.flatten(0, 1), padding_mode=outside, align_corners=False)
+            parts.append(seen.view(-1, frames, *seen.shape[1:]).transpose(1, 2))
+        else:
+            # The frames of a clip lie below each other: they share one picture, and one call serves them all.
+            seen = functional.grid_sample(pictures[some], grid.flatten(1, 2), padding_mode=outside, align_corners=False)
+            parts.append(seen.view(*seen.shape[:2], frames, *size))
+    return torch.cat(parts)
+
+
+def _grid(camera: Floats, inner: Floats, size: tuple[int, int], *, fold: bool, device: torch.device) -> Tensor:
+    """Where in the picture the pixels of (B, T) frames look, in [-1, 1] as `grid_sample` has it: (B, T, H, W, 2)."""
+    to_scene, to_picture = (torch.from_numpy(_inverse(m)).to(device) for m in (camera, inner))
+    columns = torch.arange(size[1], dtype=torch.float32, device=device) + 0.5
+    lines = (torch.arange(size[0], dtype=torch.float32, device=device) + 0.5)[:, None]
+    x, y = (_linear(to_scene, axis, columns, lines) for axis in (0, 1))
+    if fold:
+        x, y = _folded(x), _folded(y)
+    grid = torch.empty((*x.shape, 2), dtype=torch.float32, device=device)
+    if not bool((to_picture[..., 2, :2] != 0).any()):
+        for axis in (0, 1):
+            grid[..., axis] = _linear(to_picture, axis, x, y).mul_(2).sub_(1)
+        return grid
+    depth = _linear(to_picture, 2, x, y)
+    behind = depth < BEHIND
+    depth = depth.reciprocal_().mul_(2)
+    for axis in (0, 1):
+        grid[..., axis] = _linear(to_picture, axis, x, y).mul_(depth).sub_(1).masked_fill_(behind, NOWHERE)
+    return grid
+
+
+def _linear(matrices: Tensor, row: int, x: Tensor, y: Tensor) -> Tensor:
+    """One coordinate of places (x, y) under matrices (B, T, 3, 3)."""
+    a, b, c = (matrices[..., row, k, None, None] for k in range(3))
+    return a * x + (b * y + c)
+
+
+def _folded(x: Tensor) -> Tensor:
+    """The line folded into [0, 1] by reflection at both ends, again and again."""
+    half = x.mul_(0.5)
+    half -= half.floor()
+    return half.mul_(2).sub_(1).abs_().neg_().add_(1)
+
+
+def _inverse(matrices: Floats) -> NDArray[np.float32]:
+    """Inverses of homographies between shares or pixels; the middle of the scene is at depth 1 under one of shares."""
+    inverse = np.linalg.inv(matrices)
+    affine = (matrices[..., 2, :2] == 0).all(axis=-1)
+    middle = np.where(affine, inverse[..., 2, 2], inverse[..., 2, :] @ (0.5, 0.5, 1.0))
+    return np.asarray(inverse / middle[..., None, None], np.float32)

@@ -1,0 +1,181 @@
+"""Kinds of synthetic classes, all used in the same way: what makes, keeps and draws each stands in one table."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fractalvid import render, view
+from fractalvid.bank import Bank, Fit, KindName, Size, bank_kind
+from fractalvid.classes import ClassBank, ClassConfig
+from fractalvid.colour import ColourConfig
+from fractalvid.errors import UserError
+from fractalvid.render import PAPER_POINTS, PAPER_SIZE
+from fractalvid.textures import render as textures
+from fractalvid.textures.bank import TextureBank
+from fractalvid.textures.dead_leaves import DeadLeavesBank
+from fractalvid.textures.octopus import OctopusBank
+from fractalvid.textures.perlin import PerlinBank
+from fractalvid.textures.shapes import ShapesBank
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of classes.
+
+    Attributes:
+        name: what banks and commands call it.
+        about: what its clips show, in a few words.
+        config: the frozen dataclass its classes are drawn from; called without arguments it gives the defaults.
+        sample: (num_classes, seed=, config=) -> bank.
+        load: (path) -> bank.
+        fit: (bank, class_id, instance_id, threads=) -> fit.
+        render: (bank, fit, times, size=, points=, exposure=, camera=, colour=, threads=) -> uint8 (B, F, H, W), or
+            (B, F, H, W, 3) in colour, with a channel above 0 exactly where the grey is.
+    """
+
+    name: KindName
+    about: str
+    config: Callable[[], Any]
+    sample: Callable[..., Bank]
+    load: Callable[[str | Path], Bank]
+    fit: Callable[..., Fit]
+    render: Callable[..., NDArray[np.uint8]]
+
+
+def _drawn(name: KindName, about: str, bank: type[TextureBank]) -> Kind:
+    """A row for a texture that is drawn."""
+    return Kind(name, about, bank.config_type, bank.sample, bank.load, textures.fit_clips, textures.render_fits)
+
+
+_ALL = (
+    Kind(
+        "ifs",
+        "fractals of iterated function systems",
+        ClassConfig,
+        *(ClassBank.sample, ClassBank.load, view.fit_clips, render.render_fits),
+    ),
+    _drawn("shapes", "moving textured shapes with acceleration", ShapesBank),
+    _drawn("perlin", "Perlin noise in space and time", PerlinBank),
+    _drawn("octopus", "limbs along moving random curves", OctopusBank),
+    _drawn("dead_leaves", "moving shapes of all sizes that hide each other", DeadLeavesBank),
+)
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
+
+
+def kind_named(name: str) -> Kind:
+    """The row of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in KINDS:
+        raise UserError(f"unknown kind {name!r}; one of: {', '.join(KINDS)}")
+    return KINDS[name]
+
+
+def sample_bank(kind: str, num_classes: int, *, seed: int, config: Any = None) -> Bank:
+    """Draw classes 0..num_classes - 1 of a seed; `config` is that kind's, its defaults where None."""
+    return kind_named(kind).sample(num_classes, seed=seed, config=config)
+
+
+def load_bank(path: str | Path) -> Bank:
+    """Read a bank of any kind.
+
+    Raises:
+        UserError: no such file, not a bank, one of another version, or of a kind that is not known here.
+    """
+    name = bank_kind(path)
+    if name not in KINDS:
+        raise UserError(f"{path} holds classes of kind {name!r}, which is not known here: {', '.join(KINDS)}")
+    return KINDS[name].load(path)
+
+
+def fit_clips(bank: Bank, class_id: ArrayLike, instance_id: ArrayLike, *, threads: int | None = None) -> Fit:
+    """Draw instances (B,) of classes (B,) and find what their clips need. A pure function of the bank and the ids."""
+    return KINDS[bank.kind].fit(bank, class_id, instance_id, threads=threads)
+
+
+def render_fits(
+    bank: Bank,
+    fit: Fit,
+    times: ArrayLike,
+    *,
+    size: Size,
+    points: int = PAPER_POINTS,
+    exposure: str = "density",
+    camera: NDArray[np.float32] | None = None,
+    colour: ColourConfig | None = None,
+    threads: int | None = None,
+) -> NDArray[np.uint8]:
+    """Render B fitted clips at times (B, F) in native frames: uint8 (B, F, H, W), or (B, F, H, W, 3) in colour.
+
+    Args:
+        bank: the classes.
+        fit: of `fit_clips`.
+        times: (B, F), real numbers in [0, T - 1].
+        size: H and W in pixels.
+        points: points of the chaos game a frame, for the kinds that play one.
+        exposure: "density" or "max", likewise.
+        camera: (B, 3, 3) or (B, F, 3, 3), takes pixels of the whole view to pixels of the frame (crop, flip, motion);
+            what it shows is drawn under it, nothing is resampled.
+        colour: how to colour them; grey where None.
+        threads: at most this many, by default all cores.
+    """
+    return KINDS[bank.kind].render(
+        *(bank, fit, times),
+        size=size,
+        points=points,
+        exposure=exposure,
+        camera=camera,
+        colour=colour,
+        threads=threads,
+    )
+
+
+def render_clip(
+    bank: Bank,
+    class_id: int,
+    instance_id: int,
+    *,
+    size: Size = PAPER_SIZE,
+    frames: int | None = None,
+    points: int = PAPER_POINTS,
+    exposure: str = "density",
+    colour: ColourConfig | None = None,
+    threads: int | None = None,
+) -> NDArray[np.uint8]:
+    """One clip, uint8 (T, H, W), or (T, H, W, 3) in colour.
+
+    Args:
+        bank: the classes.
+        class_id: which class, 0..K-1.
+        instance_id: which instance of it, 0..2³²-1; from 2³¹ up they are validation.
+        size: H and W in pixels.
+        frames: so many equidistant times of the clip; by default its T native ones.
+        points: points of the chaos game a frame, for the kinds that play one.
+        exposure: "density" (see `kernels.tone`) or "max", as in the reference method: the largest count is white.
+        colour: how to colour it; grey where None.
+        threads: at most this many, by default all cores.
+    """
+    if not (0 <= class_id < len(bank) and 0 <= instance_id < 2**32):
+        raise UserError(f"class {class_id}, instance {instance_id}: out of range for a bank of {len(bank)} classes")
+    fit = fit_clips(bank, [class_id], [instance_id], threads=threads)
+    times = clip_times(bank, class_id, frames)
+    clips = render_fits(
+        *(bank, fit, times[None]), size=size, points=points, exposure=exposure, colour=colour, threads=threads
+    )
+    return np.asarray(clips[0])
+
+
+def clip_times(bank: Bank, class_id: int, frames: int | None) -> NDArray[np.float64]:
+    """The (F,) times in native frames that `frames` asks for; one frame is the middle of the clip."""
+    native = int(bank.native_frames[class_id])
+    if frames is None:
+        return np.arange(native).astype(np.float64)
+    if frames < 1:
+        raise UserError(f"frames must be at least 1, got {frames}")
+    return np.linspace(0, native - 1, frames) if frames > 1 else np.array([(native - 1) / 2])

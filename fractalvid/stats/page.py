@@ -1,0 +1,270 @@
+"""The page that `fractalvid stats` makes: one file with the figures of banks and sets side by side."""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Chart
+
+from fractalvid.charts import COLOURS, INK, LOOK, MUTED, STYLE, plain, section, svg
+from fractalvid.gallery import Clip, clip_grid, page
+from fractalvid.stats.config import StatsConfig
+from fractalvid.stats.measure import BY_VARIATION
+from fractalvid.stats.probe import VIEWS
+from fractalvid.stats.results import BINS, FIGURES, Figure, SourceStats
+from fractalvid.stats.table import NONE, percent, rows
+
+_SHOWN = ("occupancy", "brightness", "motion", "path", "exponent")
+_VIEWS = {"video": "clips", "shuffled": "frames shuffled", "frame": "a single frame"}
+_PAGE_STYLE = """
+body { max-width: 68rem; }
+.wide { overflow-x: auto; }
+h3 { font-size: .95rem; font-weight: 600; margin: 1.6rem 0 .5rem; overflow-wrap: anywhere; }
+th { white-space: normal; overflow-wrap: anywhere; vertical-align: bottom; }
+dl { display: grid; grid-template-columns: 13rem 1fr; gap: .35rem 1rem; margin: 0; font-size: .9rem; }
+dt { color: var(--muted); }
+dd { margin: 0; }
+"""
+
+
+def render_page(
+    sources: Sequence[SourceStats], config: StatsConfig, extremes: Mapping[str, Sequence[Clip]], command: str
+) -> str:
+    """The page as HTML: one file, nothing loaded from anywhere.
+
+    Args:
+        sources: what was measured.
+        config: how.
+        extremes: clips at the ends of the distributions, by the name of their source.
+        command: that made it.
+    """
+    names = ", ".join(source.name for source in sources)
+    clips = sum(source.clips for source in sources)
+    parts = [
+        f'<h1>Quality figures</h1>\n<p class="lead">{clips:,} clips of {html.escape(names)}</p>',
+        section(
+            "Side by side", "Mean ± standard deviation over clips; accuracies ± their standard error.", _table(sources)
+        ),
+        section(
+            "Over clips",
+            "Shares of the clips, in fifty bins; clips beyond an end count in the last bin.",
+            _histograms(sources),
+        ),
+        section("Spectrum", _about_spectrum(config), _spectra(sources, config)),
+        _told_apart(sources),
+        _variations(sources),
+        section("At the ends", "The clips with the least and the most of a figure.", _extremes(extremes)),
+        section("What was measured", "", _definitions(sources, config)),
+        f"<footer>{html.escape(command)}<br>{_notes(sources)}</footer>",
+    ]
+    return page("Quality figures", "\n".join(part for part in parts if part), STYLE + _PAGE_STYLE)
+
+
+def _table(sources: Sequence[SourceStats]) -> str:
+    head = "".join(f"<th>{_dot(n)}{html.escape(source.name)}</th>" for n, source in enumerate(sources))
+    body = "".join(
+        f'<tr title="{html.escape(row.about)}"><td>{html.escape(row.label)}</td>'
+        + "".join(f"<td>{html.escape(value)}</td>" for value in row.values)
+        + "</tr>"
+        for row in rows(sources)
+    )
+    return f'<div class="wide"><table><tr><th></th>{head}</tr>{body}</table></div>'
+
+
+def _dot(number: int) -> str:
+    return f'<span class="dot" style="background: {COLOURS[number % len(COLOURS)]}"></span>'
+
+
+def _histograms(sources: Sequence[SourceStats]) -> str:
+    """How the figures are distributed over clips, and the distance of frames over classes."""
+    with rc_context(LOOK):
+        chart = Chart(figsize=(10.5, 5.2), layout="constrained")
+        grid = chart.subplots(2, 3).ravel()
+        for axes, figure in zip(grid, [f for f in FIGURES if f.name in _SHOWN], strict=False):
+            _histogram(axes, sources, figure)
+        last = grid[-1]
+        for n, source in enumerate(sources):
+            values = [value for value in source.by_class["distance"] if np.isfinite(value)]
+            counts, edges = np.histogram(np.clip(values, 0, 0.6), BINS, (0, 0.6))
+            last.stairs(100 * counts / max(len(values), 1), edges, **_line(n, source))
+        last.set(title="frame distance within a class", ylabel="classes (%)", xlim=(0, 0.6), ylim=(0, None))
+        last.title.set_fontsize(10)
+        grid[0].legend(fontsize=8)
+        return svg(chart)
+
+
+def _histogram(axes: Axes, sources: Sequence[SourceStats], figure: Figure) -> None:
+    scale = 100 if figure.percent else 1
+    edges = np.linspace(*figure.span, BINS + 1) * scale
+    for n, source in enumerate(sources):
+        found = source.figures[figure.name]
+        if found is not None:
+            axes.stairs(100 * np.array(found.histogram), edges, **_line(n, source))
+    unit = " (%)" if figure.percent else ""
+    axes.set(title=f"{figure.label}{unit}", ylabel="clips (%)", xlim=(edges[0], edges[-1]), ylim=(0, None))
+    axes.title.set_fontsize(10)
+
+
+def _line(number: int, source: SourceStats) -> dict[str, Any]:
+    return {"color": COLOURS[number % len(COLOURS)], "linewidth": 1.4, "label": plain(source.name)}
+
+
+def _about_spectrum(config: StatsConfig) -> str:
+    return (
+        "Amplitude against spatial frequency, over all directions and clips; each curve is 1 where the shaded band "
+        f"begins, in which the exponent α is fitted ({config.band.low} to {config.band.high} cycles a frame side). "
+        "Natural images have an α of about 1 (dotted). Yu, Chen & Gandelsman (2024) found that sets with exponents of "
+        "1.2 to 1.4 pre-train best. These are read here as of amplitude: of power they would be twice as large, about "
+        "2 for natural images."
+    )
+
+
+def _spectra(sources: Sequence[SourceStats], config: StatsConfig) -> str:
+    low, high = config.band.low, config.band.high
+    with rc_context(LOOK):
+        chart = Chart(figsize=(10.5, 4), layout="constrained")
+        axes = chart.add_subplot()
+        axes.axvspan(low, high, color=INK, alpha=0.06, linewidth=0)
+        longest = max((len(source.spectrum) for source in sources), default=0)
+        for n, source in enumerate(sources):
+            amplitude = np.sqrt(np.array(source.spectrum))
+            found = source.figures["exponent"]
+            if len(amplitude) >= low and found is not None:
+                line = _line(n, source) | {"label": f"{plain(source.name)}: α = {found.mean:.2f}"}
+                axes.loglog(np.arange(1, len(amplitude) + 1), amplitude / amplitude[low - 1], **line)
+        at = np.array([low, max(longest, high)])
+        axes.loglog(at, at[0] / at, color=MUTED, linestyle=":", linewidth=1, label="α = 1")
+        axes.set(xlabel="cycles a frame side", ylabel="amplitude")
+        axes.legend(fontsize=8)
+        return svg(chart)
+
+
+def _told_apart(sources: Sequence[SourceStats]) -> str:
+    """Bars of the classifier's accuracy, and of the probe's."""
+    if not any(source.separability or source.probe for source in sources):
+        return ""
+    with rc_context(LOOK):
+        chart = Chart(
+            figsize=(10.5, 1.5 + 0.36 * len(sources) * len(VIEWS) ** bool(any(s.probe for s in sources))),
+            layout="constrained",
+        )
+        left, right = chart.subplots(1, 2)
+        _separability_bars(left, sources)
+        _probe_bars(right, sources)
+        body = svg(chart)
+    text = (
+        "Left: classes named by a linear classifier of simple features, on instances that it has not seen. Right: a "
+        "small 3D network on classes that share their shapes and differ in motion only. What it names right beyond a "
+        "single frame it learned from motion, and beyond shuffled frames from their order. Dots are single probes, "
+        "each of other shapes; dotted lines are chance."
+    )
+    return section("Told apart", text, body)
+
+
+def _separability_bars(axes: Axes, sources: Sequence[SourceStats]) -> None:
+    for row, source in enumerate(sources):
+        if source.separability is not None:
+            value = 100 * source.separability.accuracy
+            axes.barh(row, value, height=0.6, color=COLOURS[row % len(COLOURS)])
+            axes.plot(
+                [100 * source.separability.chance] * 2, [row - 0.4, row + 0.4], color=INK, linestyle=":", linewidth=1
+            )
+            axes.text(value + 1.5, row, f"{value:.0f}", va="center")
+    _bars(axes, [plain(source.name) for source in sources], "held-out clips named right (%)")
+
+
+def _probe_bars(axes: Axes, sources: Sequence[SourceStats]) -> None:
+    labels: list[str] = []
+    for n, source in enumerate(sources):
+        for view, shade in zip(VIEWS, (1.0, 0.65, 0.4), strict=True):
+            row = len(labels)
+            labels.append(_VIEWS[view])
+            if source.probe is None:
+                continue
+            value = 100 * source.probe.accuracy[view]
+            axes.barh(row, value, height=0.7, color=COLOURS[n % len(COLOURS)], alpha=shade)
+            single = [100 * one for one in source.probe.single[view]]
+            axes.plot(single, [row] * len(single), "o", color="#ffffff", markersize=3, alpha=0.75)
+            axes.text(max(value, *single) + 1.5, row, f"{value:.0f}", va="center")
+            axes.plot([100 * source.probe.chance] * 2, [row - 0.5, row + 0.5], color=INK, linestyle=":", linewidth=1)
+    _bars(axes, labels, "motion only: held-out clips named right (%)")
+
+
+def _bars(axes: Axes, labels: Sequence[str], title: str) -> None:
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set(xlim=(0, 105), ylim=(len(labels) - 0.4, -0.6), xlabel=title)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+
+
+def _variations(sources: Sequence[SourceStats]) -> str:
+    """Tables of the variations that classes take."""
+    names = {figure.name: figure for figure in FIGURES}
+    head = "".join(f"<th>{names[name].label}</th>" for name in BY_VARIATION)
+    tables = []
+    for n, source in enumerate(sources):
+        if not source.by_variation:
+            continue
+        body = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{values['classes']:.0f}</td>"
+            + "".join(f"<td>{_mean(values[column], names[column])}</td>" for column in BY_VARIATION)
+            + f"<td>{percent(values['damped'])}</td></tr>"
+            for name, values in source.by_variation.items()
+        )
+        tables.append(
+            f'<h3>{_dot(n)}{html.escape(source.name)}</h3><div class="wide"><table><tr><th>variation</th>'
+            f"<th>classes</th>{head}<th>clips damped</th></tr>{body}</table></div>"
+        )
+    about = "Means over the clips of the classes that take a variation, alone or among others."
+    return section("By variation", about, "".join(tables)) if tables else ""
+
+
+def _mean(value: float, figure: Figure) -> str:
+    if not np.isfinite(value):
+        return NONE
+    return percent(value) if figure.percent else f"{value:.2f}"
+
+
+def _extremes(extremes: Mapping[str, Sequence[Clip]]) -> str:
+    return "".join(
+        f"<h3>{_dot(n)}{html.escape(name)}</h3>" + clip_grid(clips, size=128, columns=6, limit=2_000_000)
+        for n, (name, clips) in enumerate(extremes.items())
+    )
+
+
+def _definitions(sources: Sequence[SourceStats], config: StatsConfig) -> str:
+    """What each row of the table means, and how it was measured."""
+    probe = config.probe
+    more = {
+        "lit pixels": "; in videos, whose encoders leave noise in black, above a grey level of 8"
+        if config.above is None
+        else f"; black is a grey level of {config.above} or less",
+        "nearly full frames": ": over 99 % of the pixels lit, grey levels with a standard deviation under 8",
+        "frame distance": ": √(2 tr Σ / 256), Σ their covariance, of four equidistant frames a clip",
+        "effective rank": ": exp of the entropy of Σ's normalised eigenvalues (Roy & Vetterli 2007)",
+        "classes told apart": (
+            ": a linear discriminant on means and deviations of thumbnails over time, octaves of the spectrum, lit "
+            f"pixels and the path of the centre, fitted on {config.clips} clips a class, tested on {config.held_out}"
+        ),
+        "motion probe: clips": (
+            f": {probe.motions} classes with the shapes of one class and the motion of {probe.motions}, {probe.train} "
+            f"clips each to learn from and {probe.test} held out, {probe.frames} frames of {probe.size} × "
+            f"{probe.size}, {probe.steps} steps; a mean over {probe.shapes} shapes"
+        ),
+    }
+    told = "".join(
+        f"<dt>{html.escape(row.label)}</dt><dd>{html.escape(row.about + more.get(row.label, ''))}</dd>"
+        for row in rows(sources)
+    )
+    return f"<dl>{told}</dl>"
+
+
+def _notes(sources: Sequence[SourceStats]) -> str:
+    told = []
+    for source in sources:
+        parts = [*source.notes, *([f"{source.skipped} clips could not be read"] if source.skipped else [])]
+        told.append(f"{source.name}: measured in {source.seconds:.0f} s" + "".join(f"; {part}" for part in parts))
+    return "<br>".join(html.escape(line) for line in told)

@@ -1,0 +1,242 @@
+"""The motion-only probe: are classes that share their shapes and differ only in how they move told apart?
+
+A bank is made from a given one: one class's shapes for all, and the motion of another class for each. A small 3D
+network learns to name them from clips, and is tested on instances that it has not seen. Beside it, a twin sees one
+frame of each clip only, and another all frames in random order: what the network finds beyond the first is not in
+single frames, and beyond the second is in their order.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fractalvid.bank import Bank, array_names
+from fractalvid.errors import UserError
+from fractalvid.instances import VALIDATION
+from fractalvid.kinds import fit_clips, render_fits
+from fractalvid.trajectory import SUBFRAMES
+
+AnyBank = TypeVar("AnyBank", bound=Bank)
+Clips = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+
+VIEWS = ("video", "shuffled", "frame")
+"""What a network sees of a clip: all of it, its frames in random order, or one of them."""
+
+MOTION = {
+    "ifs": ("curve", "curve_kind"),
+    "shapes": ("speed", "coherence", "acceleration", "swerve", "spin", "pulse", "shear", "beat"),
+    "perlin": ("time_frequency", "drift"),
+    "octopus": ("curve", "beat", "wander"),
+    "dead_leaves": ("speed", "coherence", "parallax", "spin", "sway", "beat"),
+}
+"""For each kind of bank the arrays that say how its classes move; the others say what they look like."""
+
+
+@dataclass(frozen=True)
+class ProbeConfig:
+    """How the probe is made. The defaults take about a minute on two cores."""
+
+    shapes: int = 3
+    """Classes whose shapes are used, one after the other; results are means over them."""
+    motions: int = 8
+    """Classes of each probe, which differ in motion only."""
+    train: int = 64
+    """Clips a class to learn from, instances from 0 up."""
+    test: int = 24
+    """Clips a class to be tested on, held-out instances."""
+    size: int = 32
+    """Height and width in pixels."""
+    frames: int = 12
+    """Frames a clip, equidistant over it."""
+    points: int = 8_000
+    """Points of the chaos game a frame, for the kinds that play one."""
+    steps: int = 150
+    """Steps of training."""
+    batch: int = 32
+    """Clips a step."""
+    learning_rate: float = 2e-3
+    """Largest, of a schedule that rises once and falls."""
+    seed: int = 0
+    """Determines initial weights and batches."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no probe could be made with."""
+        limits = {"shapes": 1, "motions": 2, "train": 1, "test": 1, "size": 16, "frames": 4, "points": 1, "steps": 1}
+        for name, least in (limits | {"batch": 2, "seed": 0}).items():
+            if getattr(self, name) < least:
+                raise UserError(f"{name} of the probe must be at least {least}, got {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise UserError(f"learning_rate of the probe must be above 0, got {self.learning_rate}")
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What the networks found.
+
+    Attributes:
+        accuracy: share of held-out clips named right, for each of `VIEWS`, a mean over the shapes.
+        single: the same, shape by shape.
+        chance: share that guessing would name right.
+        tested: held-out clips a shape.
+    """
+
+    accuracy: dict[str, float]
+    single: dict[str, list[float]]
+    chance: float
+    tested: int
+
+    @property
+    def motion_gain(self) -> float:
+        """Accuracy from clips less that from single frames."""
+        return self.accuracy["video"] - self.accuracy["frame"]
+
+
+def motion_probe(bank: Bank, config: ProbeConfig, *, threads: int | None = None) -> ProbeResult:
+    """Probe the motion of a bank's classes (see the module).
+
+    Raises:
+        UserError: of a kind whose motion can't be told from its looks, or with too few classes.
+    """
+    if bank.kind not in MOTION:
+        raise UserError(f"no motion-only probe for classes of kind {bank.kind}")
+    if len(bank) < config.motions:
+        raise UserError(f"a probe of {config.motions} motions needs as many classes, the bank has {len(bank)}")
+    donors = np.linspace(0, len(bank) - 1, config.motions).round().astype(int)
+    shapes = np.linspace(0, len(bank) - 1, min(config.shapes, len(bank)) + 2).round().astype(int)[1:-1]
+    single: dict[str, list[float]] = {view: [] for view in VIEWS}
+    for number, shape in enumerate(shapes.tolist()):
+        task = _task(share_shapes(bank, shape, donors.tolist()), config, threads)
+        for view in VIEWS:
+            single[view].append(
+                tell_apart(*task, view=view, config=dataclasses.replace(config, seed=config.seed + number))
+            )
+    accuracy = {view: float(np.mean(values)) for view, values in single.items()}
+    return ProbeResult(accuracy, single, 1 / config.motions, config.motions * config.test)
+
+
+def share_shapes(bank: AnyBank, shape: int, motions: Sequence[int]) -> AnyBank:
+    """A bank of one class for each of `motions`, all of the shapes and length of class `shape`.
+
+    Its seed and instances are the bank's own, of class ids 0..len(motions) - 1. Curves of classes of another length are
+    stretched to this one's; those for maps that a class does not have are its others in turn.
+    """
+    donors = np.asarray(motions, np.int64)
+    columns: dict[str, NDArray[Any]] = {}
+    for name in array_names(type(bank)):
+        values = getattr(bank, name)
+        columns[name] = values[donors] if name in MOTION[bank.kind] else np.repeat(values[[shape]], len(donors), axis=0)
+    if "curve" in MOTION[bank.kind]:
+        length = int(bank.native_frames[shape])
+        columns["curve"] = np.stack([_fitted_curve(bank, donor, length) for donor in donors.tolist()])
+    if "curve_kind" in MOTION[bank.kind]:
+        kinds: Any = bank
+        columns["curve_kind"] = np.stack([kinds.curve_kind[d][_maps(bank, d)] for d in donors.tolist()])
+    return dataclasses.replace(bank, **columns)  # type: ignore[type-var]
+
+
+def _fitted_curve(bank: Any, donor: int, length: int) -> NDArray[np.float32]:
+    """The curves (S, N) of a class, stretched to a clip of `length` native frames."""
+    curves = bank.curve[donor][:, _maps(bank, donor)]
+    at = (
+        np.minimum(np.arange(len(curves)) / (SUBFRAMES * (length - 1)), 1) * SUBFRAMES * (bank.native_frames[donor] - 1)
+    )
+    left = np.minimum(at.astype(np.int64), len(curves) - 2)
+    share = (at - left)[:, None]
+    return np.asarray(curves[left] * (1 - share) + curves[left + 1] * share, np.float32)
+
+
+def _maps(bank: Any, donor: int) -> NDArray[np.int64]:
+    """Which of a class's curves stand in for all of its columns."""
+    columns = bank.curve.shape[2]
+    return np.arange(columns) % int(bank.num_maps[donor] if hasattr(bank, "num_maps") else columns)
+
+
+def _task(bank: Bank, config: ProbeConfig, threads: int | None) -> tuple[Clips, Labels, Clips, Labels]:
+    """Clips and classes to learn from, and to be tested on."""
+    parts: list[Any] = []
+    for first, count in ((0, config.train), (VALIDATION, config.test)):
+        classes = np.repeat(np.arange(len(bank)), count)
+        ids = first + np.tile(np.arange(count), len(bank))
+        fit = fit_clips(bank, classes, ids, threads=threads)
+        times = np.linspace(0, 1, config.frames) * (bank.native_frames[classes, None] - 1)
+        parts += [render_fits(bank, fit, times, size=config.size, points=config.points, threads=threads), classes]
+    return parts[0], parts[1], parts[2], parts[3]
+
+
+def tell_apart(
+    train: Clips, train_class: Labels, test: Clips, test_class: Labels, *, view: str, config: ProbeConfig
+) -> float:
+    """Train a small 3D network to name the classes of clips; returns its accuracy on others.
+
+    Args:
+        train: clips to learn from, (n, T, H, W).
+        train_class: their classes (n,), 0..K - 1.
+        test: clips to be tested on, (m, T, H, W).
+        test_class: their classes (m,).
+        view: what it sees of a clip, one of `VIEWS`.
+        config: steps, batch, learning rate and seed.
+    """
+    import torch  # takes seconds to import, and only the probe needs it
+
+    classes = int(max(train_class.max(), test_class.max())) + 1
+    rng = np.random.Generator(np.random.PCG64(config.seed))
+    scale = float(np.maximum(train.std(dtype=np.float32), 1.0))
+
+    def batch(clips: Clips) -> Any:
+        seen = _seen(clips, view, rng).astype(np.float32)
+        return torch.from_numpy((seen - np.float32(train.mean())) / np.float32(scale))[:, None]
+
+    # Initial weights and dropout draw from the global generator, which is put back afterwards.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = _network(classes)
+        optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=0.01)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=config.steps + 1)
+        for _ in range(config.steps):
+            rows = rng.integers(0, len(train), config.batch)
+            loss = torch.nn.functional.cross_entropy(network(batch(train[rows])), torch.from_numpy(train_class[rows]))
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            optimiser.step()
+            schedule.step()
+    network.eval()
+    with torch.no_grad():
+        found = torch.cat([network(batch(test[i : i + 64])).argmax(dim=1) for i in range(0, len(test), 64)])
+    return float(np.mean(found.numpy() == test_class))
+
+
+def _seen(clips: Clips, view: str, rng: np.random.Generator) -> Clips:
+    """What a network sees of clips (B, T, H, W), in the same shape."""
+    b, t = clips.shape[:2]
+    rows = np.arange(b)[:, None]
+    views: dict[str, Callable[[], Clips]] = {
+        "video": lambda: clips,
+        "shuffled": lambda: clips[rows, rng.permuted(np.tile(np.arange(t), (b, 1)), axis=1)],
+        "frame": lambda: clips[rows, np.broadcast_to(rng.integers(0, t, (b, 1)), (b, t))],
+    }
+    return views[view]()
+
+
+def _network(classes: int) -> Any:
+    """Three 3D convolutions, a mean over space, and a linear layer over what is left of time: 70 thousand weights."""
+    from torch import nn
+
+    def block(inputs: int, outputs: int, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> list[nn.Module]:
+        padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
+        convolution = nn.Conv3d(inputs, outputs, kernel, stride=stride, padding=padding, bias=False)
+        return [convolution, nn.BatchNorm3d(outputs), nn.ReLU(inplace=True)]
+
+    return nn.Sequential(
+        *block(1, 16, (3, 5, 5), (1, 4, 4)),
+        *block(16, 32, (3, 3, 3), (2, 2, 2)),
+        *block(32, 64, (3, 3, 3), (2, 2, 2)),
+        nn.AdaptiveAvgPool3d((3, 1, 1)),
+        nn.Flatten(),
+        nn.Dropout(0.2),
+        nn.Linear(64 * 3, classes),
+    )

@@ -1,0 +1,90 @@
+"""The command `fractalvid stats`: measure banks and sets, write stats.json and stats.html, show a table."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from fractalvid.dataset import MAX_WORKERS
+from fractalvid.errors import UserError
+from fractalvid.files import write_text
+from fractalvid.gallery import Clip
+from fractalvid.stats.config import StatsConfig
+from fractalvid.stats.measure import measure
+from fractalvid.stats.page import render_page
+from fractalvid.stats.results import SourceStats, to_json
+from fractalvid.stats.source import Request, Source, open_source
+
+MAX_SOURCES = 12
+
+
+@dataclass(frozen=True)
+class StatsArguments:
+    """Options of `fractalvid stats`."""
+
+    sources: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """Banks (classes.npz) and folders of generated sets; several are shown side by side."""
+    out: Path = Path("stats")
+    """Folder for stats.json and stats.html."""
+    overwrite: bool = False
+    """Replace the files that are there."""
+    workers: int | None = None
+    """Threads (default: one a core)."""
+    options: Annotated[StatsConfig, tyro.conf.arg(name="")] = field(default_factory=StatsConfig)
+
+
+def stats(
+    paths: Sequence[Path],
+    out: Path,
+    config: StatsConfig,
+    *,
+    workers: int,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> list[SourceStats]:
+    """Measure banks and sets, and write `stats.json` and `stats.html`.
+
+    Args:
+        paths: banks' files and sets' folders, shown side by side.
+        out: folder of the two files; made where missing.
+        config: how much is measured, and how.
+        workers: threads.
+        overwrite: replace the files that are there.
+        progress: show progress bars.
+
+    Raises:
+        UserError: a path is neither, one is named twice, a file is there already, or `out` can't be written.
+    """
+    if not 1 <= len(paths) <= MAX_SOURCES:
+        raise UserError(f"name 1 to {MAX_SOURCES} banks or sets, got {len(paths)}")
+    if not 1 <= workers <= MAX_WORKERS:
+        raise UserError(f"workers must be 1 to {MAX_WORKERS}, got {workers}")
+    if len(set(paths)) < len(paths):
+        raise UserError("a bank or set is named twice")
+    files = out / "stats.json", out / "stats.html"
+    for path in files:
+        if path.exists() and not overwrite:
+            raise UserError(f"{path} is there already; add --overwrite to replace it, or choose another --out")
+    sources = [open_source(path, config) for path in paths]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {out}: {error.strerror}; choose another --out") from error
+    found = [measure(source, config, workers=workers, progress=progress) for source in sources]
+    write_text(files[0], to_json(found, config))
+    extremes = {source.name: _clips(source, one) for source, one in zip(sources, found, strict=True)}
+    command = shlex.join(["fractalvid", "stats", *map(str, paths)])
+    write_text(files[1], render_page(found, config, extremes, command))
+    return found
+
+
+def _clips(source: Source, found: SourceStats) -> list[Clip]:
+    """The clips at the ends of a source's distributions, to look at."""
+    clips = []
+    for extreme in found.extremes:
+        batch = source.fetch(Request(extreme.class_id, (extreme.instance_id,), (False,)))
+        clips += [Clip(extreme.label, one.clips[0]) for one in batch]
+    return clips

@@ -1,0 +1,135 @@
+"""The figures of banks and sets side by side, as rows of text for a terminal and for a page."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fractalvid.stats.results import FIGURES, Acceptance, Figure, SourceStats
+
+NONE = "–"
+_SHARES = ("empty_frames", "full_frames", "still")
+"""Of these the mean says all: they are nearly always 0."""
+_FAULTS = {"unbounded": "unbounded", "empty": "nearly empty", "full": "nearly full", "still": "motionless"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure: what it is called, what it means, and its value for each source."""
+
+    label: str
+    about: str
+    values: tuple[str, ...]
+
+
+def rows(sources: Sequence[SourceStats]) -> list[Row]:
+    """The figures that at least one source has."""
+    made = [Row(label, about, tuple(value(source) or NONE for source in sources)) for label, about, value in _columns()]
+    return [row for row in made if any(value != NONE for value in row.values)]
+
+
+def as_text(sources: Sequence[SourceStats]) -> str:
+    """The table for a terminal."""
+    lines = [("", *(source.name for source in sources)), *((row.label, *row.values) for row in rows(sources))]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join([line[0].ljust(widths[0]), *(v.rjust(w) for v, w in zip(line[1:], widths[1:], strict=True))]).rstrip()
+        for line in lines
+    )
+
+
+def percent(share: float) -> str:
+    """A share in per cent, with more digits where it is small."""
+    value = 100 * share
+    return f"{value:.0f} %" if value in (0, 100) else f"{value:.{1 if value >= 1 else 2}f} %"
+
+
+_Value = Callable[[SourceStats], str | None]
+
+
+def _columns() -> list[tuple[str, str, _Value]]:
+    return [
+        ("kind", "what made the clips, and whether they were rendered or read", lambda s: f"{s.kind}, {s.origin}"),
+        ("clips", "how many were measured, and of how many classes", lambda s: f"{s.clips:,} of {s.classes:,} classes"),
+        ("pixels a frame", "height and width", lambda s: f"{s.size[0]} × {s.size[1]}"),
+        *((figure.label, figure.about, _figure(figure)) for figure in FIGURES),
+        (
+            "frame distance",
+            "root mean square difference in brightness of two frames, from 16 × 16 thumbnails",
+            lambda s: f"{s.diversity.distance:.3f}",
+        ),
+        (
+            "… within a class",
+            "the same of two frames of one class",
+            lambda s: f"{s.diversity.class_distance:.3f}",
+        ),
+        (
+            "effective rank",
+            "independent ways in which frames differ, of 256; grows with the number of frames",
+            lambda s: f"{s.diversity.rank:.1f}",
+        ),
+        *_accepted(),
+        ("classes told apart", "held-out clips that a linear classifier names right", _told_apart),
+        (
+            "… by chance",
+            "what guessing would name right",
+            lambda s: None if s.separability is None else percent(s.separability.chance),
+        ),
+        *_probed(),
+    ]
+
+
+def _figure(figure: Figure) -> _Value:
+    def value(source: SourceStats) -> str | None:
+        found = source.figures[figure.name]
+        if found is None:
+            return None
+        if figure.name in _SHARES:
+            return percent(found.mean)
+        if figure.percent:
+            return f"{100 * found.mean:.1f} ± {100 * found.deviation:.1f} %"
+        return f"{found.mean:.2f} ± {found.deviation:.2f}"
+
+    return value
+
+
+def _accepted() -> list[tuple[str, str, _Value]]:
+    def share(value: Callable[[Acceptance], float]) -> _Value:
+        return lambda s: None if s.acceptance is None else percent(value(s.acceptance))
+
+    def rejected(fault: str) -> _Value:
+        return share(lambda acceptance: acceptance.rejected[fault])
+
+    return [
+        ("instances redrawn", "clips whose first draw was rejected", share(lambda a: a.redrawn)),
+        *((f"draws rejected: {word}", "of all draws", rejected(fault)) for fault, word in _FAULTS.items()),
+        ("kept though broken", "clips that no draw was better for", share(lambda a: sum(a.kept.values()))),
+        ("clips damped", "clips that no draw was bounded for", share(lambda a: a.damped)),
+        ("frames damped", "native frames of all clips that are damped", share(lambda a: a.damped_frames)),
+    ]
+
+
+def _told_apart(source: SourceStats) -> str | None:
+    apart = source.separability
+    if apart is None:
+        return None
+    error = (apart.accuracy * (1 - apart.accuracy) / apart.tested) ** 0.5
+    return f"{100 * apart.accuracy:.1f} ± {100 * error:.1f} %"
+
+
+def _probed() -> list[tuple[str, str, _Value]]:
+    words = {
+        "video": ("motion probe: clips", "held-out clips named right where classes differ in motion only"),
+        "shuffled": ("… frames shuffled", "the same from all frames in random order"),
+        "frame": ("… a single frame", "the same from one frame of each clip"),
+    }
+
+    def value(view: str) -> _Value:
+        return lambda s: None if s.probe is None else percent(s.probe.accuracy[view])
+
+    return [
+        *((label, about, value(view)) for view, (label, about) in words.items()),
+        (
+            "… by chance",
+            "what guessing would name right",
+            lambda s: None if s.probe is None else percent(s.probe.chance),
+        ),
+    ]

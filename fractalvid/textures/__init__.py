@@ -1,0 +1,1 @@
+"""The literature's other synthetic videos as classes: moving shapes, Perlin noise, octopuses, dead leaves."""

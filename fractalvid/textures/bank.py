@@ -1,0 +1,169 @@
+"""Banks of drawn textures: what the kinds share, from ranges to files."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fractalvid.bank import KindName, array_names, check_draw, read_bank, reading, write_bank
+from fractalvid.errors import UserError
+
+FORMAT = "fractalvid-textures-1"
+MIN_FRAMES, MAX_FRAMES = 18, 20
+
+Range = tuple[float, float]
+"""Smallest and largest value of what is drawn a class."""
+
+
+@dataclass(frozen=True)
+class TextureConfig:
+    """What every kind's classes are drawn from.
+
+    Attributes:
+        min_frames: fewest native frames of a clip, at least 18.
+        max_frames: most native frames of a clip, at most 20.
+    """
+
+    limits: ClassVar[dict[str, Range]] = {}
+    """What each range of a kind has to lie in."""
+
+    min_frames: int = 18
+    max_frames: int = 20
+
+    def __post_init__(self) -> None:
+        """Refuse what no class could be drawn from."""
+        if not MIN_FRAMES <= self.min_frames <= self.max_frames <= MAX_FRAMES:
+            raise UserError(f"frames must be {MIN_FRAMES} to {MAX_FRAMES}, got {self.min_frames} to {self.max_frames}")
+        for name, (least, most) in self.limits.items():
+            low, high = getattr(self, name)
+            if not least <= low <= high <= most:
+                raise UserError(f"{name} must be a range in {least:g} to {most:g}, got {low:g} to {high:g}")
+
+    def check_names(self, name: str, known: tuple[str, ...]) -> None:
+        """Refuse a field that is no choice of `known` names."""
+        chosen = getattr(self, name)
+        unknown = [one for one in chosen if one not in known]
+        if unknown or not chosen:
+            raise UserError(f"{name} must be some of {', '.join(known)}; got {', '.join(map(str, unknown)) or 'none'}")
+
+
+@dataclass(frozen=True)
+class TextureBank(ABC):
+    """K classes of one kind. Class c does not depend on K, so a larger bank of the same seed extends a smaller one.
+
+    A kind adds its own arrays, a row a class, and says how a class is drawn, what is random about an instance, and how
+    its pictures follow from that.
+
+    Attributes:
+        seed: determines classes, instances and pixels.
+        config: what they were drawn from.
+        native_frames: int64 (K,), T of each class.
+    """
+
+    kind: ClassVar[KindName]
+    config_type: ClassVar[type[TextureConfig]]
+    bounds: ClassVar[dict[str, Range]] = {}
+    """What the arrays of a file have to lie in, where anything else could not be drawn."""
+
+    seed: int
+    config: Any
+    native_frames: NDArray[np.int64]
+
+    @classmethod
+    @abstractmethod
+    def sample_class(cls, config: Any, frames: int, rng: np.random.Generator) -> dict[str, Any]:
+        """Draw a class of `frames` native frames: its row of each of the kind's own arrays."""
+
+    @abstractmethod
+    def draw(self, class_id: NDArray[np.int64], instance_id: NDArray[np.int64]) -> Any:
+        """The random part of instances (B,) of classes (B,), each a function of the bank and its own ids."""
+
+    @abstractmethod
+    def pictures(
+        self,
+        fit: Any,
+        times: NDArray[np.float64],
+        projection: NDArray[np.float64],
+        *,
+        size: tuple[int, int],
+        indices: bool,
+        threads: int | None,
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+        """Grey pictures uint8 (B, F, H, W) and, if `indices`, palette indices likewise; a pure function.
+
+        Args:
+            fit: of `draw`, B clips.
+            times: (B, F), in native frames.
+            projection: (B, F, 3, 3), from the plane, whose view is [0, 1]², to pixels.
+            size: H and W.
+            indices: whether the pictures are to be coloured.
+            threads: at most this many.
+        """
+
+    def __len__(self) -> int:
+        """The number of classes K."""
+        return len(self.native_frames)
+
+    @classmethod
+    def sample(cls, num_classes: int, *, seed: int, config: Any = None) -> Self:
+        """Draw classes 0..num_classes - 1 of a seed."""
+        check_draw(num_classes, seed)
+        config = cls.config_type() if config is None else config
+        rows = [_row(cls, config, seed, c) for c in range(num_classes)]
+        return cls(seed, config, **{name: np.stack([row[name] for row in rows]) for name in array_names(cls)})
+
+    def save(self, path: str | Path) -> None:
+        """Write an npz file without pickles; it appears complete or not at all."""
+        write_bank(path, self, file_format=FORMAT)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a bank.
+
+        Raises:
+            UserError: no such file, not a bank, or one of another version or kind.
+        """
+        with reading(path):
+            names = array_names(cls)
+            seed, values, arrays = read_bank(path, kind=cls.kind, file_format=FORMAT, names=names)
+            config = cls.config_type(**values)
+            _check(cls, config, arrays, path)
+            return cls(seed, config, **{name: arrays[name] for name in names})
+
+
+def _row(bank_type: type[TextureBank], config: Any, seed: int, class_id: int) -> dict[str, Any]:
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(class_id,))))
+    frames = int(rng.integers(config.min_frames, config.max_frames, endpoint=True))
+    return {"native_frames": np.int64(frames)} | bank_type.sample_class(config, frames, rng)
+
+
+def _check(bank_type: type[TextureBank], config: Any, arrays: dict[str, NDArray[Any]], path: str | Path) -> None:
+    """Refuse arrays of a file that cannot be a bank's."""
+    like = _row(bank_type, config, 0, 0)
+    k = len(arrays["native_frames"]) if arrays["native_frames"].ndim == 1 else 0
+    for name, one in like.items():
+        if k < 1 or arrays[name].shape != (k, *np.shape(one)) or arrays[name].dtype != np.asarray(one).dtype:
+            raise UserError(f"{path} is damaged: {name} has shape {arrays[name].shape}, type {arrays[name].dtype}")
+        if not np.all(np.isfinite(arrays[name])):
+            raise UserError(f"{path} is damaged: {name} is not finite")
+    for name, (least, most) in ({"native_frames": (MIN_FRAMES, MAX_FRAMES)} | bank_type.bounds).items():
+        if arrays[name].min() < least or arrays[name].max() > most:
+            raise UserError(f"{path} is damaged: {name} is out of range")
+
+
+def evenly(rng: np.random.Generator, between: Range) -> np.float64:
+    """A uniform number of a range."""
+    return np.float64(rng.uniform(*between))
+
+
+def evenly_in_logarithm(rng: np.random.Generator, between: Range) -> np.float64:
+    """A number of a range above 0, uniform in its logarithm."""
+    return np.float64(np.exp(rng.uniform(*np.log(between))))
+
+
+def either_way(rng: np.random.Generator, between: Range) -> np.float64:
+    """A uniform number of a range, or its negative."""
+    return np.float64(rng.uniform(*between) * rng.choice((-1.0, 1.0)))

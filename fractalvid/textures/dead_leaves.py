@@ -1,0 +1,236 @@
+"""Moving dead leaves: the plane covered by ellipses and polygons that hide each other, their sizes by a power law.
+
+The model of images is Matheron's; Lee, Mumford & Huang ("Occlusion models for natural images", IJCV 2001) found that an
+exponent near 3 gives the statistics of natural images at all scales. Here every leaf moves, turns and sways.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fractalvid.bank import KindName
+from fractalvid.errors import UserError
+from fractalvid.textures.bank import Range, TextureBank, TextureConfig, either_way, evenly, evenly_in_logarithm
+from fractalvid.textures.instances import Drawn, draw_instances
+from fractalvid.textures.looks import LOOK_NUMBERS, WAVELENGTH_LIMITS, Texture, looks, regular_corners, sample_look
+from fractalvid.textures.motion import TURN, heading, placed
+from kernels.painter import ABSENT, TEXTURES, Layers, paint_layers
+
+SIDES = {"ellipse": 0, "triangle": 3, "quadrilateral": 4, "pentagon": 5, "hexagon": 6}
+MAX_LEAVES = 1024
+PERIOD = 1.25
+"""Leaves repeat that often, both ways, so the plane is covered without end; more than the view, lest it shows."""
+DARKEST = 0.15
+_OWN = 9
+_CORNERS = 6
+
+
+@dataclass(frozen=True)
+class DeadLeavesConfig(TextureConfig):
+    """What classes of dead leaves are drawn from: a value of each range is drawn a class.
+
+    Attributes:
+        leaves: outlines to choose from; a class has one or two of them.
+        textures: textures to choose from, one a class.
+        smallest: least radius of leaves, as a share of the view; even in the logarithm.
+        largest: largest radius.
+        exponent: n of the radii's density r^-n between them.
+        aspect: width of leaves to their length.
+        cover: how many leaves lie over a point on average, which gives their number.
+        max_leaves: most leaves, at most 1024.
+        irregularity: how far corners stray from those of regular polygons, 0 to 1.
+        wavelength: of textures, as a share of the view; even in the logarithm.
+        contrast: how far below a leaf's bright tone its dark one lies, as a share of it.
+        speed: views a native frame.
+        coherence: 1 if all leaves of a clip drift in one direction, 0 if in any.
+        parallax: by how much the nearest leaves are faster and the farthest slower, as a share of the speed.
+        spin: turning, radians a native frame, to either side.
+        sway: amplitude of swinging about the path, as a share of the view.
+        beat: its frequency, radians a native frame.
+    """
+
+    limits: ClassVar[dict[str, Range]] = {
+        "smallest": (0.005, 0.5),
+        "largest": (0.005, 1.0),
+        "exponent": (0.0, 6.0),
+        "aspect": (0.05, 1.0),
+        "cover": (0.1, 20.0),
+        "irregularity": (0.0, 1.0),
+        "wavelength": WAVELENGTH_LIMITS,
+        "contrast": (0.0, 0.95),
+        "speed": (0.0, 0.5),
+        "coherence": (0.0, 1.0),
+        "parallax": (0.0, 1.0),
+        "spin": (0.0, 1.5),
+        "sway": (0.0, 0.5),
+        "beat": (0.0, 1.5),
+    }
+
+    leaves: tuple[Literal["ellipse", "triangle", "quadrilateral", "pentagon", "hexagon"], ...] = (
+        *("ellipse", "triangle", "quadrilateral"),
+        *("pentagon", "hexagon"),
+    )
+    textures: tuple[Texture, ...] = TEXTURES  # type: ignore[assignment]
+    smallest: Range = (0.04, 0.1)
+    largest: Range = (0.2, 0.45)
+    exponent: Range = (2.5, 3.5)
+    aspect: Range = (0.4, 1.0)
+    cover: Range = (2.5, 3.5)
+    max_leaves: int = 512
+    irregularity: Range = (0.0, 1.0)
+    wavelength: Range = (0.05, 0.25)
+    contrast: Range = (0.2, 0.7)
+    speed: Range = (0.003, 0.03)
+    coherence: Range = (0.0, 1.0)
+    parallax: Range = (0.0, 1.0)
+    spin: Range = (0.0, 0.2)
+    sway: Range = (0.0, 0.05)
+    beat: Range = (0.2, 0.9)
+
+    def __post_init__(self) -> None:
+        """Refuse what no class could be drawn from."""
+        super().__post_init__()
+        self.check_names("leaves", tuple(SIDES))
+        self.check_names("textures", TEXTURES)
+        if self.smallest[1] > self.largest[0]:
+            raise UserError(f"smallest must end below largest, got {self.smallest} and {self.largest}")
+        if not 1 <= self.max_leaves <= MAX_LEAVES:
+            raise UserError(f"max_leaves must be 1 to {MAX_LEAVES}, got {self.max_leaves}")
+
+
+@dataclass(frozen=True)
+class DeadLeavesBank(TextureBank):
+    """K classes of dead leaves; arrays (K,) unless said otherwise, in the units of `DeadLeavesConfig`.
+
+    Attributes:
+        sides: int64 (K, 2), corners of the one or two outlines, 0 for ellipses.
+        texture: int64, index into `kernels.painter.TEXTURES`.
+        count: int64, number of leaves.
+    """
+
+    kind: ClassVar[KindName] = "dead_leaves"
+    config_type: ClassVar[type[TextureConfig]] = DeadLeavesConfig
+    bounds: ClassVar[dict[str, Range]] = {
+        "sides": (0, 6),
+        "texture": (0, len(TEXTURES) - 1),
+        "count": (1, MAX_LEAVES),
+        "smallest": (0.005, 0.5),
+        "largest": (0.005, 1.0),
+        "wavelength": WAVELENGTH_LIMITS,
+    }
+
+    sides: NDArray[np.int64]
+    count: NDArray[np.int64]
+    smallest: NDArray[np.float64]
+    largest: NDArray[np.float64]
+    exponent: NDArray[np.float64]
+    aspect: NDArray[np.float64]
+    irregularity: NDArray[np.float64]
+    texture: NDArray[np.int64]
+    wavelength: NDArray[np.float64]
+    contrast: NDArray[np.float64]
+    speed: NDArray[np.float64]
+    coherence: NDArray[np.float64]
+    parallax: NDArray[np.float64]
+    spin: NDArray[np.float64]
+    sway: NDArray[np.float64]
+    beat: NDArray[np.float64]
+
+    @classmethod
+    def sample_class(cls, config: DeadLeavesConfig, frames: int, rng: np.random.Generator) -> dict[str, Any]:
+        """Draw a class."""
+        low, high = evenly_in_logarithm(rng, config.smallest), evenly_in_logarithm(rng, config.largest)
+        exponent, aspect = evenly(rng, config.exponent), evenly(rng, config.aspect)
+        share = (np.arange(1000) + 0.5) / 1000
+        sides = np.array([SIDES[str(rng.choice(config.leaves))] for _ in range(2)], np.int64)
+        area = np.mean(unit_area(sides)) * aspect * np.mean(power_law(share, low, high, exponent) ** 2)
+        return {
+            "sides": sides,
+            "count": np.int64(np.clip(np.rint(evenly(rng, config.cover) * PERIOD**2 / area), 1, config.max_leaves)),
+            "smallest": low,
+            "largest": high,
+            "exponent": exponent,
+            "aspect": aspect,
+            "irregularity": evenly(rng, config.irregularity),
+            **sample_look(config, rng),
+            "speed": evenly(rng, config.speed),
+            "coherence": evenly(rng, config.coherence),
+            "parallax": evenly(rng, config.parallax),
+            "spin": either_way(rng, config.spin),
+            "sway": evenly(rng, config.sway),
+            "beat": evenly(rng, config.beat),
+        }
+
+    def draw(self, class_id: NDArray[np.int64], instance_id: NDArray[np.int64]) -> Drawn:
+        """Positions, directions, phases, sizes, outlines and tones, and the ground's tone."""
+        numbers = _OWN + LOOK_NUMBERS + 2 * _CORNERS
+        layers = int(self.count[class_id].max())
+        return draw_instances(self.seed, class_id, instance_id, figure=3, layers=layers, numbers=numbers)
+
+    def pictures(
+        self,
+        fit: Drawn,
+        times: NDArray[np.float64],
+        projection: NDArray[np.float64],
+        *,
+        size: tuple[int, int],
+        indices: bool,
+        threads: int | None,
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+        """See `TextureBank.pictures`."""
+        return paint_layers(self.layers_at(fit, times), projection, size=size, indices=indices, threads=threads)
+
+    def layers_at(self, drawn: Drawn, times: NDArray[np.float64]) -> Layers:
+        """The leaves of B clips at times (B, F); the first is the nearest."""
+        c = drawn.class_id
+        own = drawn.layers
+        size = power_law(own[5], *(a[c][:, None] for a in (self.smallest, self.largest, self.exponent)))
+        sides = np.where(own[6] < 0.5, self.sides[c][:, :1], self.sides[c][:, 1:])
+        look = looks(self, c, own[_OWN : _OWN + LOOK_NUMBERS], size, DARKEST)
+        irregular = np.broadcast_to(self.irregularity[c][:, None], size.shape)
+        present = np.arange(size.shape[1]) < self.count[c][:, None]
+        return Layers(
+            place=self._places(drawn, size, times),
+            corners=regular_corners(sides, irregular, own[_OWN + LOOK_NUMBERS :])[:, None],
+            sides=np.where(present, sides, ABSENT).astype(np.int32),
+            texture=look.texture,
+            pattern=look.pattern,
+            seed=drawn.seeds,
+            tones=look.tones,
+            tints=look.tints,
+            background=(DARKEST + (1 - DARKEST) * drawn.figure[1:]).T.astype(np.float32),
+            period=np.full(len(c), PERIOD, np.float32),
+        )
+
+    def _places(self, drawn: Drawn, size: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Where the leaves (B, L) are at times (B, F): (B, F, L, 6)."""
+        x, y, own, pace, angle, _, _, phase, second = (numbers[:, None] for numbers in drawn.layers[:_OWN])
+        c = drawn.class_id[:, None, None]
+        t = times[:, :, None]
+        direction = heading(drawn.figure[0][:, None, None], own, self.coherence[c])
+        depth = np.arange(size.shape[1]) / self.count[c]
+        way = self.speed[c] * (0.8 + 0.4 * pace) * (1 + self.parallax[c] * (1 - 2 * depth)) * t
+        beat = self.beat[c] * t
+        return placed(
+            PERIOD * x + way * np.cos(direction) + self.sway[c] * np.sin(beat + TURN * phase),
+            PERIOD * y + way * np.sin(direction) + self.sway[c] * np.sin(beat + TURN * second),
+            TURN * angle + self.spin[c] * t,
+            size[:, None],
+            self.aspect[c],
+            np.zeros(1),
+        )
+
+
+def unit_area(sides: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Areas of regular polygons in the unit circle, and of the circle for 0."""
+    return np.where(sides == 0, np.pi, 0.5 * sides * np.sin(TURN / np.maximum(sides, 1)))
+
+
+def power_law(
+    share: NDArray[np.float64], low: Any, high: Any, exponent: NDArray[np.float64] | np.float64
+) -> NDArray[np.float64]:
+    """Radii of density r^-n in [low, high] at shares in [0, 1] of their distribution; n = 1 is taken as nearly that."""
+    power = 1 - np.where(np.abs(exponent - 1) < 1e-6, 1 + 1e-6, exponent)
+    return np.asarray((low**power + share * (high**power - low**power)) ** (1 / power))

@@ -1,0 +1,59 @@
+"""Clips of drawn textures: the part that does not depend on the kind."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fractalvid.bank import Size
+from fractalvid.colour import ColourConfig, brightness_curve, draw_palettes
+from fractalvid.errors import UserError
+from fractalvid.textures.bank import TextureBank
+from kernels.painter import colourise
+
+
+def fit_clips(bank: TextureBank, class_id: ArrayLike, instance_id: ArrayLike, *, threads: int | None = None) -> Any:
+    """Draw instances (B,) of classes (B,), see `fractalvid.kinds.fit_clips`; so quick that it takes one thread."""
+    classes, ids = np.broadcast_arrays(np.atleast_1d(np.asarray(class_id, np.int64)), np.asarray(instance_id, np.int64))
+    return bank.draw(classes.copy(), ids.copy())
+
+
+def render_fits(
+    bank: TextureBank,
+    fit: Any,
+    times: ArrayLike,
+    *,
+    size: Size,
+    points: int,
+    exposure: str = "density",
+    camera: NDArray[np.float32] | None = None,
+    colour: ColourConfig | None = None,
+    threads: int | None = None,
+) -> NDArray[np.uint8]:
+    """Render B clips at times (B, F), see `fractalvid.kinds.render_fits`. With no chaos game, `points` is unused."""
+    if exposure != "density":
+        raise UserError(f"exposure {exposure!r} belongs to the chaos game: clips of {bank.kind} have none")
+    at = np.asarray(times, np.float64)
+    frame = (size, size) if isinstance(size, int) else size
+    grey, index = bank.pictures(
+        *(fit, at, projections(at.shape, frame, camera)), size=frame, indices=colour is not None, threads=threads
+    )
+    if colour is None or index is None:
+        return grey
+    palettes = draw_palettes(colour, bank.seed, fit.class_id, fit.instance_id)
+    palette = palettes.at(at / (bank.native_frames[fit.class_id] - 1)[:, None]).reshape(-1, 256, 3)
+    flat = (-1, *frame)
+    painted = colourise(grey.reshape(flat), index.reshape(flat), brightness_curve(colour), palette, threads=threads)
+    return painted.reshape(*grey.shape, 3)
+
+
+def projections(
+    shape: tuple[int, ...], size: tuple[int, int], camera: NDArray[np.float32] | None
+) -> NDArray[np.float64]:
+    """Homographies (B, F, 3, 3) from the plane to pixels; the view is [0, 1]², as wide and high as the frame."""
+    height, width = size
+    whole = np.diag([width, height, 1.0])
+    if camera is not None:
+        seen = np.asarray(camera, np.float64)
+        whole = (seen if seen.ndim == 4 else seen[:, None]) @ whole
+    return np.broadcast_to(whole, (*shape, 3, 3))

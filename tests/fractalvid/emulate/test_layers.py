@@ -1,0 +1,235 @@
+"""The stream route: layers, blend, masks, and samples that depend on nothing but their index."""
+
+import pickle
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from fractalvid.camera import CameraConfig
+from fractalvid.classes import ClassBank
+from fractalvid.colour import ColourConfig
+from fractalvid.emulate.backgrounds import KnownFits, render_moving, render_stills
+from fractalvid.emulate.config import (
+    PRESETS,
+    BackgroundConfig,
+    CurriculumConfig,
+    EmulationConfig,
+    GroupConfig,
+    PlacementConfig,
+    ZoomConfig,
+)
+from fractalvid.emulate.draw import draw_emulation
+from fractalvid.emulate.layers import blend, blend_tables
+from fractalvid.errors import UserError
+from fractalvid.kinds import fit_clips, render_fits, sample_bank
+from fractalvid.stream import Batch, FractalStream, StreamConfig
+from pretrain.prefetch import Prefetcher
+
+CONFIG = StreamConfig(clip_len=4, frame_stride=2, size=32, points=3000, masks=True)
+WHOLE = CameraConfig(crop_scale=(1, 1), crop_ratio=(1, 1), flip=0)
+
+
+def take(stream: Any, count: int) -> list[Batch]:
+    return list(islice(stream, count))
+
+
+def stream(bank: Any, emulate: EmulationConfig | str | None, **options: Any) -> FractalStream:
+    chosen: dict[str, Any] = {"batch_size": 4, "config": CONFIG, "seed": 5} | options
+    return FractalStream(bank, **chosen, emulate=emulate)
+
+
+def flat(batches: list[Batch]) -> list[torch.Tensor]:
+    names = ("video", "target", "clip_id", "mask", "background_id")
+    return [torch.cat([getattr(batch, name) for batch in batches]) for name in names]
+
+
+def same(a: list[Batch], b: list[Batch]) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(flat(a), flat(b), strict=True))
+
+
+@pytest.mark.parametrize("colour", [None, ColourConfig()])
+def test_nothing_drawn_gives_the_plain_stream_bit_for_bit(bank: ClassBank, colour: ColourConfig | None) -> None:
+    config = replace(CONFIG, colour=colour)
+    plain, same_again = (take(stream(bank, emulate, config=config), 3) for emulate in (None, "none"))
+    for one, other in zip(plain, same_again, strict=True):
+        assert torch.equal(one.video, other.video)
+        assert one.mask is not None
+        assert other.mask is not None
+        assert torch.equal(one.mask, other.mask)
+        assert one.background_id is None
+        assert other.background_id is not None
+        assert (other.background_id == -1).all()
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+def test_samples_do_not_depend_on_batch_threads_workers_or_prefetching(bank: ClassBank) -> None:
+    emulate = replace(PRESETS["full"], group=GroupConfig(p=0.5, copies=2))
+    whole = take(stream(bank, emulate, batch_size=12, threads=1), 2)
+    assert same(whole, take(stream(bank, emulate, batch_size=1, threads=3), 24))
+    assert same(whole, take(DataLoader(stream(bank, emulate), batch_size=None, num_workers=2), 6))
+    for depth in (1, 4):
+        with Prefetcher(stream(bank, emulate, batch_size=3), depth) as batches:
+            assert same(whole, take(batches, 8))
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        assert same(whole, take(stream(bank, emulate, batch_size=12), 2))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_the_curriculum_counts_samples_not_batches(bank: ClassBank) -> None:
+    emulate = replace(PRESETS["paper"], curriculum=CurriculumConfig(samples=24))
+    whole = take(stream(bank, emulate, batch_size=8), 4)
+    assert same(whole, take(stream(bank, emulate, batch_size=2), 16))
+    plain = take(stream(bank, None, batch_size=8), 4)
+    assert torch.equal(whole[0].video[0], plain[0].video[0])
+    late = take(stream(bank, "paper", batch_size=8), 4)
+    assert torch.equal(whole[3].video, late[3].video)
+    assert not torch.equal(whole[0].video, late[0].video)
+    again = stream(bank, emulate, batch_size=8)
+    again.load_state_dict({"next_index": 16})
+    assert same(whole[2:], take(again, 2))
+
+
+@pytest.mark.parametrize("colour", [None, ColourConfig()])
+def test_masks_are_the_foreground_that_is_seen(bank: ClassBank, colour: ColourConfig | None) -> None:
+    moving = replace(PRESETS["paper"], background=BackgroundConfig(), photometric=PRESETS["none"].photometric)
+    batches = take(stream(bank, moving, config=replace(CONFIG, colour=colour)), 5)
+    video, _, _, mask, background = flat(batches)
+    assert (background == -1).all()
+    assert torch.equal(mask, (video > 0).any(dim=1))
+    behind = replace(moving, background=BackgroundConfig(p=1, maximum=0))
+    blended, _, _, shown, background = flat(take(stream(bank, behind, config=replace(CONFIG, colour=colour)), 5))
+    assert torch.equal(shown, mask)
+    assert (background >= 0).all()
+    assert ((blended > 0).any(dim=1) & ~shown).float().mean() > 0.1
+    # Where there is a foreground, it is at most thinned by its weight.
+    visible = blended.amax(dim=1)[shown] + 2 / 255 >= (0.45 * video.amax(dim=1)[shown] ** 0.75)
+    assert visible.all()
+
+
+def test_background_ids_name_what_is_behind(bank: ClassBank) -> None:
+    batch = take(stream(bank, "paper", batch_size=16), 1)[0]
+    assert batch.background_id is not None
+    assert batch.background_id.dtype == torch.int64
+    drawn = draw_emulation(
+        PRESETS["paper"], bank, 5, np.arange(16), class_id=batch.target.numpy(), clip_len=CONFIG.clip_len
+    )
+    assert np.array_equal(batch.background_id, drawn.background.clip_id[:, 0])
+    # Some class of the bank, and as a rule another than the foreground's.
+    assert (batch.background_id[:, 0] != batch.target).float().mean() > 0.9
+
+
+def test_a_still_background_is_the_maximum_of_two_pictures(bank: ClassBank) -> None:
+    config = EmulationConfig(background=BackgroundConfig(p=1, dynamic=0, crop=(1, 1)))
+    drawn = draw_emulation(config, bank, 2, np.arange(4), class_id=np.arange(4), clip_len=4).background
+    whole = replace(drawn, corner=np.zeros((4, 2)), extent=np.ones((4, 2)))
+    pictures = render_stills(KnownFits(bank, 100), whole, size=32, points=20000)
+    for row in range(4):
+        ids = whole.clip_id[row]
+        pair = render_fits(
+            bank, fit_clips(bank, ids[:, 0], ids[:, 1]), whole.still[row][:, None], size=32, points=20000
+        )
+        # Walkers begin at other points than here, so noise differs, and nothing else.
+        assert np.abs(pair.max(axis=(0, 1)).astype(int) - pictures[row]).mean() < 4
+    assert (pictures > 0).mean() > 0.1
+
+
+def test_a_moving_background_shows_its_walk(bank: ClassBank) -> None:
+    config = EmulationConfig(background=BackgroundConfig(p=1, dynamic=1))
+    drawn = draw_emulation(config, bank, 2, np.arange(3), class_id=np.arange(3), clip_len=9).background
+    pictures = render_moving(KnownFits(bank, 0), drawn, size=24, points=5000)
+    assert pictures.shape == (3, 9, 24, 24)
+    for row in range(3):
+        for a in range(9):
+            for b in range(a):
+                equal = np.array_equal(pictures[row, a], pictures[row, b])
+                assert equal == (drawn.walk[row, a] == drawn.walk[row, b])
+
+
+def test_what_is_known_of_backgrounds_changes_nothing(bank: ClassBank) -> None:
+    kept, never = KnownFits(bank, 50), KnownFits(bank, 0)
+    config = EmulationConfig(background=BackgroundConfig(p=1, dynamic=0))
+    for index in (np.arange(6), np.arange(3, 9)):
+        drawn = draw_emulation(config, bank, 2, index, class_id=index, clip_len=4).background
+        one, other = (render_stills(known, drawn, size=24, points=3000) for known in (kept, never))
+        assert np.array_equal(one, other)
+    assert 12 < len(kept) <= 18
+    assert len(never) == 0
+    assert len(pickle.loads(pickle.dumps(kept))) == 0
+
+
+def test_the_blend_is_the_reference_methods(bank: ClassBank) -> None:
+    config = EmulationConfig(background=BackgroundConfig(p=1, maximum=0.5))
+    index = np.arange(12)
+    drawn = draw_emulation(config, bank, 2, index, class_id=index, clip_len=2).background
+    generator = np.random.default_rng(1)
+    front, back = (torch.from_numpy(generator.integers(0, 256, (12, 1, 2, 8, 8)).astype(np.uint8)) for _ in range(2))
+    out = blend(front, back.float(), drawn)
+    f, b = front.numpy() / 255, back.numpy() / 255
+    alpha, gamma = (v.reshape(-1, 1, 1, 1, 1) for v in (drawn.alpha, drawn.gamma))
+    wanted = np.minimum((1 - alpha) * f**0.75 + alpha * b**0.75, 1) ** gamma
+    assert drawn.maximum.any()
+    assert not drawn.maximum.all()
+    assert np.abs(out.numpy()[~drawn.maximum] - 255 * wanted[~drawn.maximum]).max() < 1.6
+    assert torch.equal(out[drawn.maximum], torch.maximum(front, back)[drawn.maximum])
+    tables = blend_tables(drawn)
+    assert tables.shape == (12, 256, 256)
+    assert (np.diff(tables.numpy().astype(int), axis=1) >= 0).all()
+    assert (np.diff(tables.numpy().astype(int), axis=2) >= 0).all()
+
+
+def test_copies_are_drawn_and_joined(bank: ClassBank) -> None:
+    config = replace(CONFIG, camera=WHOLE, size=48, points=20000)
+    group = GroupConfig(p=1, copies=2, scale=(0.25, 0.3))
+    alone = EmulationConfig(placement=PlacementConfig(p=1, scale=(0.25, 0.3)))
+    masks = [flat(take(stream(bank, e, config=config), 6))[3] for e in (alone, EmulationConfig(group=group))]
+    area = [float(mask.float().mean()) for mask in masks]
+    assert 1.5 * area[0] < area[1] < 3 * area[0]
+
+
+def test_every_kind_of_classes_can_be_emulated() -> None:
+    for kind in ("shapes", "octopus"):
+        batch = take(stream(sample_bank(kind, 5, seed=1), "full"), 1)[0]
+        assert batch.video.shape == (4, 3, 4, 32, 32)
+        assert batch.video.std() > 0.05
+
+
+def test_smallest_cases(bank: ClassBank) -> None:
+    one = ClassBank.sample(1, seed=4)
+    batch = take(stream(one, "full", batch_size=1), 1)[0]
+    assert batch.background_id is not None
+    assert batch.background_id[0, 0] == 0
+    assert batch.background_id[0, 1] != batch.clip_id[0, 1]
+    single = take(stream(bank, "full", config=replace(CONFIG, clip_len=1)), 1)[0]
+    assert single.video.shape == (4, 3, 1, 32, 32)
+    long = take(stream(bank, "paper", config=replace(CONFIG, clip_len=40)), 1)[0]
+    assert long.video.shape == (4, 3, 40, 32, 32)
+    with pytest.raises(UserError, match="no preset"):
+        stream(bank, "papr")
+
+
+def test_validation_is_never_emulated(bank: ClassBank) -> None:
+    plain, emulated = (
+        list(FractalStream.validation(bank, num_clips=4, batch_size=4, config=replace(CONFIG, emulate=e)))
+        for e in (None, PRESETS["full"])
+    )
+    assert torch.equal(plain[0].video, emulated[0].video)
+    assert emulated[0].background_id is None
+
+
+def test_zooming_in_makes_figures_larger(bank: ClassBank) -> None:
+    zoom = EmulationConfig(placement=PlacementConfig(p=1, scale=(0.4, 0.4)), zoom=ZoomConfig(p=1, rate=(1, 1)))
+    config = replace(CONFIG, camera=WHOLE, frame_stride=1, clip_len=2, points=20000)
+    batch = take(stream(bank, zoom, config=config, batch_size=24), 1)[0]
+    drawn = draw_emulation(zoom, bank, 5, np.arange(24), class_id=batch.target.numpy(), clip_len=2)
+    assert batch.mask is not None
+    area = batch.mask.float().mean(dim=(2, 3)).numpy()
+    ratio = np.exp(np.log(area[:, 1] / area[:, 0]).mean(where=drawn.zoom > 0))
+    assert ratio > 2

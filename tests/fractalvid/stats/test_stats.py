@@ -1,0 +1,258 @@
+"""Banks and sets are measured alike, side by side, whoever does the work; mistakes are one line."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fractalvid.bank import Bank
+from fractalvid.classes import ClassBank, ClassConfig
+from fractalvid.cli import _run
+from fractalvid.dataset import SetConfig, generate
+from fractalvid.errors import UserError, run_cli
+from fractalvid.instances import VALIDATION
+from fractalvid.kinds import fit_clips, render_clip, sample_bank
+from fractalvid.reader import SetReader
+from fractalvid.stats.config import StatsConfig
+from fractalvid.stats.figures import Band, lit_share, motion
+from fractalvid.stats.measure import measure
+from fractalvid.stats.probe import ProbeConfig
+from fractalvid.stats.report import stats
+from fractalvid.stats.results import FIGURES, SourceStats, Summary
+from fractalvid.stats.source import BankSource, open_source, spread, variations_taken
+from fractalvid.stats.table import as_text, percent, rows
+from fractalvid.view import Fits
+
+SMALL = StatsConfig(classes=3, clips=3, held_out=1, size=32, points=2000, motion_probe=False)
+TINY_PROBE = ProbeConfig(shapes=1, motions=2, train=2, test=2, size=16, frames=4, points=500, steps=1, batch=2)
+
+
+def measured(bank: Bank, config: StatsConfig = SMALL, *, workers: int = 1) -> SourceStats:
+    source = BankSource("bank", bank, config)
+    return measure(source, config, workers=workers, progress=False)
+
+
+def set_of(bank: Bank, out: Path, **values: object) -> Path:
+    config = SetConfig(**{"clips": 4, "size": 32, "points": 2000, **values})  # type: ignore[arg-type]
+    assert generate(bank, out, config, workers=1, progress=False) == 0
+    return out
+
+
+def fractalvid(*arguments: object) -> int:
+    return run_cli("fractalvid", _run, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def three() -> ClassBank:
+    return ClassBank.sample(3, seed=3)
+
+
+def test_figures_are_those_of_the_clips(three: ClassBank) -> None:
+    found = measured(three)
+    ids = [(c, i) for c in range(3) for i in (0, 1, 2, VALIDATION)]
+    clips = [render_clip(three, c, i, size=32, points=2000)[None] for c, i in ids]
+    assert found.clips == 12
+    assert found.frames == sum(clip.shape[1] for clip in clips)
+    lit, moved = found.figures["occupancy"], found.figures["motion"]
+    assert lit is not None and moved is not None
+    assert lit.mean == pytest.approx(np.mean([lit_share(clip).mean() for clip in clips]))
+    values = [motion(clip)[0] for clip in clips]
+    assert moved.deviation == pytest.approx(np.std(values), rel=1e-5)
+    assert moved.percentiles[2] == pytest.approx(np.median(values), rel=1e-5)
+    assert sum(moved.histogram) == pytest.approx(1)
+    first = np.mean([lit_share(clip).mean() for clip in clips[:4]])
+    assert found.by_class["class_id"] == [0, 1, 2]
+    assert found.by_class["occupancy"][0] == pytest.approx(first)
+    assert found.separability is not None
+    assert (found.separability.trained, found.separability.tested) == (9, 3)
+    extreme = {(e.class_id, e.instance_id) for e in found.extremes if e.label.startswith("most motion")}
+    assert extreme == {ids[int(np.argmax(values))]}
+
+
+def test_what_is_found_does_not_depend_on_the_workers(three: ClassBank) -> None:
+    one, three_of_them = (dataclasses.replace(measured(three, workers=n), seconds=0) for n in (1, 3))
+    assert one == three_of_them
+
+
+def test_acceptance_is_reported(bank: ClassBank) -> None:
+    config = dataclasses.replace(SMALL, classes=12, held_out=0)
+    strict = dataclasses.replace(bank, config=dataclasses.replace(bank.config, empty=0.08))
+    found = measured(strict, config).acceptance
+    fits = fit_clips(strict, np.repeat(np.arange(12), 3), np.tile(np.arange(3), 12))
+    assert isinstance(fits, Fits) and found is not None
+    assert found.redrawn == pytest.approx(np.mean(fits.instances.attempt > 0), abs=1 / 36)
+    assert found.rejected["empty"] > 0.02
+    wild = fits.rejected[:, 4].sum()
+    whole = int(((fits.fault == 0) & (fits.damping.min(axis=1) == 1)).sum())
+    assert found.rejected["unbounded"] == pytest.approx(wild / (fits.rejected.sum() + whole))
+    assert found.damped == pytest.approx(np.mean(fits.damping.min(axis=1) < 1))
+
+
+def test_a_set_without_losses_is_measured_like_its_bank(three: ClassBank, tmp_path: Path) -> None:
+    set_of(three, tmp_path / "set", format="npz", clips=2)
+    halves = dataclasses.replace(SMALL, clips=1, held_out=1)
+    from_set = measure(open_source(tmp_path / "set", halves), halves, workers=2, progress=False)
+    assert from_set.size == (32, 32)
+    assert (from_set.origin, from_set.kind, from_set.clips) == ("set", "ifs", 6)
+    three.save(tmp_path / "classes.npz")
+    both = dataclasses.replace(SMALL, clips=2, held_out=0)
+    from_bank = measure(open_source(tmp_path / "classes.npz", both), both, workers=1, progress=False)
+    assert from_set.figures == from_bank.figures
+    assert from_set.diversity == from_bank.diversity
+    assert from_set.acceptance == from_bank.acceptance
+    assert from_set.by_variation == from_bank.by_variation
+    assert from_set.separability is not None and from_bank.separability is None
+    assert any("held-out" in note for note in from_bank.notes)
+
+
+def test_encoders_noise_is_not_counted(tmp_path: Path) -> None:
+    dark = ClassBank.sample(4, seed=8)
+    path = set_of(dark, tmp_path / "set", size=64, points=20_000, clips=2)
+    config = dataclasses.replace(SMALL, classes=4, clips=2, held_out=0, size=64, points=20_000)
+    videos = measure(open_source(path, config), config, workers=1)
+    exact, lossy = measured(dark, config).figures["occupancy"], videos.figures["occupancy"]
+    assert exact is not None and lossy is not None
+    assert lossy.mean == pytest.approx(exact.mean, abs=0.03)
+
+
+def test_pictures_have_no_motion(three: ClassBank, tmp_path: Path) -> None:
+    path = set_of(three, tmp_path / "set", format="png", clips=2)
+    found = stats([path], tmp_path / "out", SMALL, workers=1, progress=False)[0]
+    assert found.figures["motion"] is None and found.figures["still"] is None
+    assert found.figures["occupancy"] is not None
+    assert json.loads((tmp_path / "out" / "stats.json").read_text())["sources"][0]["figures"]["motion"] is None
+
+
+def test_few_broken_clips_are_skipped_and_many_refused(three: ClassBank, tmp_path: Path) -> None:
+    path = set_of(three, tmp_path / "set", format="npz", clips=10)
+    lots = dataclasses.replace(SMALL, clips=10, held_out=0)
+    reader = SetReader(path)
+    (path / reader.rows[4].path).unlink()
+    found = measure(open_source(path, lots), lots, workers=1, progress=False)
+    assert (found.skipped, found.clips) == (1, 29)
+    for row in reader.rows[5:8]:
+        (path / row.path).unlink()
+    with pytest.raises(UserError, match=r"4 of 30 clips .* fractalvid verify"):
+        measure(open_source(path, lots), lots, workers=1, progress=False)
+
+
+def test_colour_is_measured_as_its_luma(three: ClassBank, tmp_path: Path) -> None:
+    assert fractalvid("generate", "--classes", 2, "--clips", 2, "--size", 32, "--points", 2000, "--format", "npz",
+                      "--colour", "structural", "--out", tmp_path / "set") == 0  # fmt: skip
+    found = stats([tmp_path / "set"], tmp_path / "out", SMALL, workers=1, progress=False)[0]
+    grey = measured(ClassBank.sample(2, seed=0), dataclasses.replace(SMALL, clips=2, held_out=0)).figures["occupancy"]
+    coloured = found.figures["occupancy"]
+    assert grey is not None and coloured is not None
+    assert coloured.mean == pytest.approx(grey.mean)
+
+
+def test_the_variations_that_classes_take() -> None:
+    mixed = ClassConfig(linear_share=0.0, variations=("julia", "swirl", "bent"), max_summed=2, per_map=True)
+    bank = ClassBank.sample(20, seed=0, config=mixed)
+    taken = variations_taken(bank)
+    assert taken is not None
+    assert set(taken) <= {"linear", "julia", "swirl", "bent"}
+    assert sum(taken[name].sum() for name in ("julia", "swirl", "bent")) > 20
+    plain = variations_taken(ClassBank.sample(40, seed=0))
+    assert plain is not None
+    assert sum(classes.sum() for classes in plain.values()) == 40
+    assert variations_taken(sample_bank("perlin", 2, seed=0)) is None
+
+
+def test_other_kinds_are_measured_too() -> None:
+    found = measured(sample_bank("shapes", 3, seed=0))
+    assert found.acceptance is None and not found.by_variation
+    assert found.figures["occupancy"] is not None
+    text = as_text([found])
+    assert "damped" not in text
+
+
+def test_side_by_side_from_the_command(three: ClassBank, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    three.save(tmp_path / "a.npz")
+    sample_bank("octopus", 4, seed=0).save(tmp_path / "b&.npz")
+    out = tmp_path / "out"
+    options = ["--classes", 3, "--clips", 3, "--held-out", 1, "--size", 32, "--points", 2000]
+    options += [f"--probe.{name.replace('_', '-')}={value}" for name, value in dataclasses.asdict(TINY_PROBE).items()]
+    assert fractalvid("stats", tmp_path / "a.npz", tmp_path / "b&.npz", "--out", out, *options) == 0
+    table = capsys.readouterr().out
+    assert "clips damped" in table and "motion probe: clips" in table
+    kept = json.loads((out / "stats.json").read_text())
+    assert [source["kind"] for source in kept["sources"]] == ["ifs", "octopus"]
+    assert kept["config"]["probe"]["steps"] == 1
+    assert kept["sources"][0]["probe"]["chance"] == 0.5
+    page = (out / "stats.html").read_text()
+    assert "b&amp;.npz" in page and "b&.npz" not in page
+    assert page.count("<svg") == 3
+    assert all(source.startswith("data:") for source in re.findall(r'src="([^"]{0,30})', page))
+    assert not re.findall(r'(?:href|src)="http', page)
+    assert fractalvid("stats", tmp_path / "a.npz", "--out", out, *options) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert (out / "stats.html").read_text() == page
+    assert fractalvid("stats", tmp_path / "a.npz", "--out", out, "--overwrite", "--no-motion-probe", *options[:10]) == 0
+    assert len(json.loads((out / "stats.json").read_text())["sources"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "name 1 to"),
+        (["nosuch"], "nosuch does not exist"),
+        (["text.npz"], "not a class bank"),
+        (["empty"], "no generated set"),
+        (["bank.npz", "bank.npz"], "twice"),
+        (["bank.npz", "--size", "8"], "size"),
+        (["bank.npz", "--classes", "0"], "classes"),
+        (["bank.npz", "--above", "255"], "above"),
+        (["bank.npz", "--frames", "1"], "frames"),
+        (["bank.npz", "--band.low", "9", "--band.high", "9"], "band"),
+        (["bank.npz", "--size", "16", "--band.low", "8", "--points", "500"], "band"),
+        (["bank.npz", "--probe.steps", "0"], "steps"),
+        (["bank.npz", "--workers", "0"], "workers"),
+        (["bank.npz", "--clasess", "3"], "--clas"),
+    ],
+)
+def test_mistakes_are_one_line(
+    arguments: list[str],
+    said: str,
+    three: ClassBank,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    three.save(tmp_path / "bank.npz")
+    (tmp_path / "text.npz").write_text("not a bank")
+    (tmp_path / "empty").mkdir()
+    assert fractalvid("stats", *arguments) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("fractalvid: error: ")]
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert not (tmp_path / "stats" / "stats.html").exists()
+
+
+def test_summaries_leave_out_what_is_no_number() -> None:
+    found = Summary.of(np.array([np.nan, 0.5, 1.5, 9.0]), (0.0, 2.0))
+    assert found is not None
+    assert found.clips == 3
+    assert found.mean == pytest.approx(11 / 3)
+    assert found.histogram[-1] == pytest.approx(1 / 3)
+    assert Summary.of(np.array([np.nan]), (0, 1)) is None
+
+
+def test_shares_are_shown_with_as_many_digits_as_they_need() -> None:
+    assert [percent(value) for value in (0, 1, 0.5, 0.00123)] == ["0 %", "100 %", "50.0 %", "0.12 %"]
+
+
+def test_classes_are_spread() -> None:
+    assert spread(10, 3) == [0, 4, 9]
+    assert spread(3, 10) == [0, 1, 2]
+    assert spread(5, 1) == [0]
+
+
+def test_every_figure_has_a_row(three: ClassBank) -> None:
+    labels = [row.label for row in rows([measured(three)])]
+    assert all(figure.label in labels for figure in FIGURES)
+    assert Band().low < Band().high
