@@ -19,7 +19,8 @@ from fractalvid.draws import Domain, Field, integers, uniforms, words
 from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.emulate.config import EmulationConfig, preset
 from fractalvid.emulate.draw import Emulation, draw_emulation
-from fractalvid.emulate.layers import Emulated, channels_first, emulate_samples
+from fractalvid.emulate.layers import channels_first, emulate_samples
+from fractalvid.emulate.threads import in_parts
 from fractalvid.errors import UserError
 from fractalvid.instances import VALIDATION
 from fractalvid.kinds import fit_clips, render_fits
@@ -318,33 +319,26 @@ def render_samples(
     `known` keeps what is found about backgrounds from one batch to the next.
     """
     if samples.emulation is None:
-        done = _plain(bank, samples, config, threads)
+        video, mask = _plain(bank, samples, config, threads)
+        background = None
     else:
-        done = emulate_samples(
-            KnownFits(bank, limit=0) if known is None else known,
-            samples.emulation,
-            class_id=samples.class_id,
-            instance_id=samples.instance_id,
-            times=samples.times,
-            crop=camera_matrices(samples.camera, config.size),
-            size=config.size,
-            points=config.points,
-            colour=config.colour,
-            masks=config.masks,
-            threads=threads,
-        )
+        known = KnownFits(bank, limit=0) if known is None else known
+        video, mask = _filmed(known, samples, samples.emulation, config, threads)
+        background = torch.from_numpy(samples.emulation.background.named())
     return Batch(
-        video=to_float(done.video, config),
+        video=video,
         target=torch.from_numpy(samples.class_id),
         clip_id=torch.from_numpy(np.stack([samples.class_id, samples.instance_id], axis=1)),
         next_index=next_index,
-        mask=done.mask,
-        background_id=done.background_id,
+        mask=mask,
+        background_id=background,
     )
 
 
-def _plain(bank: Bank, samples: Samples, config: StreamConfig, threads: int | None) -> Emulated:
-    """The clips as they are, with nothing behind them."""
+def _plain(
+    bank: Bank, samples: Samples, config: StreamConfig, threads: int | None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Videos and masks of the clips as they are, with nothing behind them."""
     frames = render_fits(
         bank,
         fit_clips(bank, samples.class_id, samples.instance_id, threads=threads),
@@ -356,11 +350,43 @@ def _plain(bank: Bank, samples: Samples, config: StreamConfig, threads: int | No
         threads=threads,
     )
     mask = torch.from_numpy(foreground(frames, colour=config.colour is not None)) if config.masks else None
-    return Emulated(channels_first(frames, config.colour), mask, None)
+    clips = channels_first(frames, config.colour)
+    video = torch.empty(clips.shape)
+    in_parts(lambda rows, _: to_float(clips[rows], config, out=video[rows]), len(clips), threads)
+    return video.expand(-1, config.channels, -1, -1, -1), mask
 
 
-def to_float(video: torch.Tensor, config: StreamConfig) -> torch.Tensor:
-    """Uint8 (B, C, T, H, W) as float32, normalised; grey repeated for as many channels as wanted."""
+def _filmed(
+    known: KnownFits, samples: Samples, drawn: Emulation, config: StreamConfig, threads: int | None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Videos and masks of the clips as they were drawn to be filmed."""
+    shape = (len(drawn), config.clip_len, config.size, config.size)
+    video = torch.empty((shape[0], 1 if config.colour is None else 3, *shape[1:]))
+    mask = torch.empty(shape, dtype=torch.bool) if config.masks else None
+    crop = camera_matrices(samples.camera, config.size)
+
+    def part(rows: slice, threads: int) -> None:
+        done = emulate_samples(
+            known,
+            drawn.select(np.arange(rows.start, rows.stop)),
+            class_id=samples.class_id[rows],
+            instance_id=samples.instance_id[rows],
+            times=samples.times[rows],
+            crop=crop[rows],
+            size=config.size,
+            points=config.points,
+            colour=config.colour,
+            threads=threads,
+        )
+        to_float(done.video, config, out=video[rows])
+        if mask is not None:
+            mask[rows] = done.mask
+
+    in_parts(part, len(drawn), threads)
+    return video.expand(-1, config.channels, -1, -1, -1), mask
+
+
+def to_float(video: torch.Tensor, config: StreamConfig, *, out: torch.Tensor) -> None:
+    """Put uint8 (B, C, T, H, W), normalised, into float32 `out`."""
     mean, std = config.mean or 0.0, config.std or 1.0
-    scaled = video.contiguous().to(torch.float32).mul_(1 / (255 * std)).sub_(mean / std)
-    return scaled.expand(-1, config.channels, -1, -1, -1)
+    out.copy_(video).mul_(1 / (255 * std)).sub_(mean / std)

@@ -1,5 +1,7 @@
 """Clips from disk made to look filmed: warped as a whole, by the matrices under which a stream would draw them."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from fractalvid.emulate.draw import Emulation, draw_emulation
 from fractalvid.emulate.geometry import Homographies, homographies, in_pixels, sample_times
 from fractalvid.emulate.layers import finish
 from fractalvid.emulate.resample import FRACTAL, PAINTED, Tone, taps
+from fractalvid.emulate.threads import in_parts
 from fractalvid.emulate.warp import warp
 from fractalvid.errors import UserError
 from fractalvid.stream import Batch, StreamConfig, to_float, window
@@ -48,7 +51,7 @@ def emulate_clips(
         config: how samples are taken.
         seed: determines time window, crop, flip and emulation.
         known: of the bank; keeps what is found about backgrounds from one call to the next.
-        threads: at most this many for rendering backgrounds.
+        threads: at most this many.
 
     Raises:
         UserError: no clips, or clips whose channels are not those of the config.
@@ -62,24 +65,27 @@ def emulate_clips(
     times = sample_times(drawn, window(native, config.clip_len, config.frame_stride, start), native)
     frames = np.rint(times * ((video.shape[2] - 1) / (native - 1))[:, None, None]).astype(np.int64)
     crop = camera_matrices(draw_camera(config.camera, seed, low, high), config.size)
-    seen = homographies(drawn)
-    front = warp_figures(video, frames, drawn, seen, crop, config.size, FRACTAL if bank.kind == "ifs" else PAINTED)
-    done = finish(
-        front,
-        (front > FAINT).any(dim=1) if config.masks else None,
-        KnownFits(bank, limit=0) if known is None else known,
-        *(drawn, seen, crop),
-        points=config.points,
-        colour=config.colour,
-        threads=threads,
-    )
+    own = KnownFits(bank, limit=0) if known is None else known
+    tone = FRACTAL if bank.kind == "ifs" else PAINTED
+    shape = (len(drawn), config.clip_len, config.size, config.size)
+    out, mask = torch.empty((shape[0], video.shape[1], *shape[1:])), torch.empty(shape, dtype=torch.bool)
+
+    def part(rows: slice, threads: int) -> None:
+        some = drawn.select(np.arange(rows.start, rows.stop))
+        seen = homographies(some)
+        front = warp_figures(video[rows], frames[rows], some, seen, crop[rows], config.size, tone)
+        mask[rows] = (front > FAINT).any(dim=1)
+        options: dict[str, Any] = {"points": config.points, "colour": config.colour, "threads": threads}
+        to_float(finish(front, own, some, seen, crop[rows], **options), config, out=out[rows])
+
+    in_parts(part, len(drawn), threads)
     return Batch(
-        video=to_float(done.video, config),
+        video=out.expand(-1, config.channels, -1, -1, -1),
         target=torch.from_numpy(clip_id[:, 0]),
         clip_id=torch.from_numpy(clip_id),
         next_index=int(index[-1]) + 1,
-        mask=done.mask,
-        background_id=None if config.emulate is None else done.background_id,
+        mask=mask if config.masks else None,
+        background_id=None if config.emulate is None else torch.from_numpy(drawn.background.named()),
     )
 
 

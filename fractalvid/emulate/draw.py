@@ -71,6 +71,10 @@ class Backgrounds:
     gamma: Floats
     maximum: Bools
 
+    def named(self) -> Ints:
+        """Class and instance (B, 2) of the clip behind, of the first of two stills; -1 where there is none."""
+        return np.where(self.present[:, None], self.clip_id[:, 0], -1)
+
 
 @dataclass(frozen=True)
 class Figures:

@@ -29,18 +29,15 @@ STEPS = 4096
 
 @dataclass(frozen=True)
 class Emulated:
-    """B filmed clips, and what is in them.
+    """B filmed clips, and where their foregrounds are.
 
     Attributes:
         video: uint8 (B, C, T, H, W).
-        mask: bool (B, T, H, W), where the foreground is; None unless asked for.
-        background_id: int64 (B, 2), class and instance of the (first) clip behind, -1 where there is none; None where
-            there could not be any.
+        mask: bool (B, T, H, W).
     """
 
     video: Tensor
-    mask: Tensor | None
-    background_id: Tensor | None
+    mask: Tensor
 
 
 def emulate_samples(
@@ -54,7 +51,6 @@ def emulate_samples(
     size: int,
     points: int,
     colour: ColourConfig | None = None,
-    masks: bool = False,
     threads: int | None = None,
 ) -> Emulated:
     """Render samples as drawn.
@@ -69,7 +65,6 @@ def emulate_samples(
         size: H and W.
         points: points of the chaos game a frame.
         colour: how clips are coloured; grey where None.
-        masks: give the masks, too.
         threads: at most this many for rendering.
     """
     seen = homographies(drawn)
@@ -85,22 +80,12 @@ def emulate_samples(
         threads=threads,
     )
     video = channels_first(front, colour)
-    return finish(
-        video,
-        (video > 0).any(dim=1) if masks else None,
-        known,
-        drawn,
-        seen,
-        crop,
-        points=points,
-        colour=colour,
-        threads=threads,
-    )
+    mask = (video > 0).any(dim=1)
+    return Emulated(finish(video, known, drawn, seen, crop, points=points, colour=colour, threads=threads), mask)
 
 
 def finish(
     video: Tensor,
-    mask: Tensor | None,
     known: KnownFits,
     drawn: Emulation,
     seen: Homographies,
@@ -109,7 +94,7 @@ def finish(
     points: int,
     colour: ColourConfig | None,
     threads: int | None,
-) -> Emulated:
+) -> Tensor:
     """Put backgrounds behind foregrounds uint8 (B, C, T, H, W), and do the photometric rest."""
     size = (video.shape[3], video.shape[4])
     camera = crop.astype(np.float64)[:, None] @ in_pixels(seen.camera, (1, 1), size)
@@ -125,11 +110,7 @@ def finish(
 
         video = on_rows(video, drawn.background.present & (drawn.background.dynamic == dynamic), behind)
     motion = picture_motion(camera, size)
-    return Emulated(
-        video=apply_photometric(video, follow_camera(drawn.photometric, motion)),
-        mask=mask,
-        background_id=torch.from_numpy(np.where(drawn.background.present[:, None], drawn.background.clip_id[:, 0], -1)),
-    )
+    return apply_photometric(video, follow_camera(drawn.photometric, motion))
 
 
 def render_figures(

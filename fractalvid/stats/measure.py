@@ -110,7 +110,7 @@ def measure(source: Source, config: StatsConfig, *, workers: int, progress: bool
         ),
         spectrum=_spectrum(parts),
         acceptance=_acceptance(parts),
-        by_variation=_by_variation(source, class_id, figures, parts),
+        by_variation=_by_variation(source, class_id, figures),
         by_class=_by_class(class_id, figures, distances),
         extremes=_extremes(class_id, np.concatenate([part.instance_id for part in parts]), figures),
         separability=apart,
@@ -166,10 +166,14 @@ def _measure_batch(batch: ClipBatch, above: int, band: Band) -> tuple[_Part, Sca
 
 
 def _gathered(parts: list[_Part]) -> tuple[NDArray[np.int64], dict[str, Floats]]:
-    """The class of each clip (n,), and its figures, by name."""
+    """The class of each clip (n,), and its figures by name; of fractals also whether it was redrawn, or damped."""
     class_id = np.repeat([part.class_id for part in parts], [len(part.instance_id) for part in parts])
-    names = [field.name for field in fields(ClipFigures)]
-    return class_id, {name: np.concatenate([getattr(part.figures, name) for part in parts]) for name in names}
+    figures = {f.name: np.concatenate([getattr(part.figures, f.name) for part in parts]) for f in fields(ClipFigures)}
+    accepted = [part.accepted for part in parts if part.accepted is not None]
+    if accepted:
+        figures["redrawn"] = np.concatenate([one.rejected.sum(axis=1) > 0 for one in accepted]).astype(np.float64)
+        figures["damped"] = np.concatenate([one.damped > 0 for one in accepted]).astype(np.float64)
+    return class_id, figures
 
 
 def _separability(parts: list[_Part], notes: list[str]) -> Separability | None:
@@ -228,15 +232,11 @@ def _acceptance(parts: list[_Part]) -> Acceptance | None:
 
 
 def _by_variation(
-    source: Source, class_id: NDArray[np.int64], figures: dict[str, Floats], parts: list[_Part]
+    source: Source, class_id: NDArray[np.int64], figures: dict[str, Floats]
 ) -> dict[str, dict[str, float]]:
     """For each variation the classes that take it, alone or among others: their number, and means over their clips."""
-    taken = variations_taken(source.bank)
-    damped = [part.accepted.damped for part in parts if part.accepted is not None]
-    if taken is None or not damped:
-        return {}
-    columns = {name: figures[name] for name in BY_VARIATION}
-    columns["damped"] = (np.concatenate(damped) > 0).astype(np.float64)
+    columns = {name: figures[name] for name in (*BY_VARIATION, "damped") if name in figures}
+    taken = variations_taken(source.bank) or {}
     found = {}
     for name, classes in taken.items():
         rows = classes[class_id]

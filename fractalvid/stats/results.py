@@ -154,7 +154,8 @@ class SourceStats:
         spectrum: geometric mean over clips of the power at 1, 2, ... cycles a frame side.
         acceptance: of fractals' instances.
         by_variation: for each variation the number of classes and clips, and means, over the classes that take it.
-        by_class: class ids, and for each class means of the figures and the distance of its frames.
+        by_class: class ids, and for each class means of the figures, for fractals also the shares of clips that were
+            redrawn and that are damped, and the distance of its frames.
         extremes: clips at the ends of the distributions.
         separability: of the classes on held-out instances.
         probe: of motion alone.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.bank import Bank, Fit
+from fractalvid.classes import MAX_FRAMES
 from fractalvid.errors import UserError
 from fractalvid.instances import VALIDATION
 from fractalvid.kinds import fit_clips, load_bank, render_fits
@@ -19,8 +20,9 @@ from fractalvid.stats.figures import Clips, Floats, grey_levels
 from fractalvid.view import Fits
 from kernels.variations import VARIATIONS
 
-CHUNK = 16
-"""Clips at once: few enough to stay in memory, enough for array code."""
+MOST_AT_ONCE = 16
+PIXELS_AT_ONCE = 2**25
+"""Of the clips of a batch: few enough to stay in memory, enough for array code."""
 VIDEO_NOISE = 8
 """Grey levels that H.264 at its default quality may leave in black."""
 
@@ -136,7 +138,8 @@ class BankSource:
         """See `Source`."""
         clips, held_out = self._config.clips, self._config.held_out
         ids = [*range(clips), *range(VALIDATION, VALIDATION + held_out)]
-        return [r for c in spread(len(self.bank), self._config.classes) for r in _chunks(c, ids, clips)]
+        pixels = (self._config.frames or MAX_FRAMES) * self._config.size**2
+        return [r for c in spread(len(self.bank), self._config.classes) for r in _chunks(c, ids, clips, pixels)]
 
     def fetch(self, request: Request) -> list[ClipBatch]:
         """See `Source`."""
@@ -183,7 +186,8 @@ class SetSource:
         found, config, requests = list(instances), self._config, []
         for place in spread(len(found), config.classes):
             ids = instances[found[place]][: config.clips + config.held_out]
-            requests += _chunks(found[place], ids, max(len(ids) - config.held_out, 1))
+            pixels = self._rows[found[place], ids[0]].frames * self._reader.config.size**2
+            requests += _chunks(found[place], ids, max(len(ids) - config.held_out, 1), pixels)
         return requests
 
     def fetch(self, request: Request) -> list[ClipBatch]:
@@ -211,11 +215,12 @@ def spread(total: int, count: int) -> list[int]:
     return [round(place) for place in np.linspace(0, total - 1, min(count, total)).tolist()]
 
 
-def _chunks(class_id: int, ids: Sequence[int], train: int) -> list[Request]:
-    """Requests for instances of a class, of which all but the first `train` are held out."""
+def _chunks(class_id: int, ids: Sequence[int], train: int, pixels: int) -> list[Request]:
+    """Requests for instances of a class, of which all but the first `train` are held out; a clip has `pixels`."""
     held_out = [place >= train for place in range(len(ids))]
+    step = max(1, min(MOST_AT_ONCE, PIXELS_AT_ONCE // pixels))
     return [
-        Request(class_id, tuple(ids[i : i + CHUNK]), tuple(held_out[i : i + CHUNK])) for i in range(0, len(ids), CHUNK)
+        Request(class_id, tuple(ids[i : i + step]), tuple(held_out[i : i + step])) for i in range(0, len(ids), step)
     ]
 
 

@@ -80,15 +80,19 @@ def test_what_is_found_does_not_depend_on_the_workers(three: ClassBank) -> None:
 def test_acceptance_is_reported(bank: ClassBank) -> None:
     config = dataclasses.replace(SMALL, classes=12, held_out=0)
     strict = dataclasses.replace(bank, config=dataclasses.replace(bank.config, empty=0.08))
-    found = measured(strict, config).acceptance
+    whole_stats = measured(strict, config)
+    found = whole_stats.acceptance
     fits = fit_clips(strict, np.repeat(np.arange(12), 3), np.tile(np.arange(3), 12))
     assert isinstance(fits, Fits) and found is not None
-    assert found.redrawn == pytest.approx(np.mean(fits.instances.attempt > 0), abs=1 / 36)
+    assert found.redrawn == pytest.approx(np.mean(fits.rejected.sum(axis=1) > 0))
     assert found.rejected["empty"] > 0.02
     wild = fits.rejected[:, 4].sum()
     whole = int(((fits.fault == 0) & (fits.damping.min(axis=1) == 1)).sum())
     assert found.rejected["unbounded"] == pytest.approx(wild / (fits.rejected.sum() + whole))
     assert found.damped == pytest.approx(np.mean(fits.damping.min(axis=1) < 1))
+    redrawn = (fits.rejected.sum(axis=1) > 0).reshape(12, 3).mean(axis=1)
+    assert np.allclose(whole_stats.by_class["redrawn"], redrawn)
+    assert np.mean(whole_stats.by_class["damped"]) == pytest.approx(found.damped)
 
 
 def test_a_set_without_losses_is_measured_like_its_bank(three: ClassBank, tmp_path: Path) -> None:
@@ -244,6 +248,18 @@ def test_summaries_leave_out_what_is_no_number() -> None:
 
 def test_shares_are_shown_with_as_many_digits_as_they_need() -> None:
     assert [percent(value) for value in (0, 1, 0.5, 0.00123)] == ["0 %", "100 %", "50.0 %", "0.12 %"]
+
+
+def test_batches_fit_into_memory(three: ClassBank) -> None:
+    def largest(size: int) -> int:
+        config = dataclasses.replace(SMALL, size=size, clips=40)
+        return max(len(request.instance_id) for request in BankSource("x", three, config).requests())
+
+    assert (largest(64), largest(512), largest(1024)) == (16, 6, 1)
+    requests = BankSource("x", three, dataclasses.replace(SMALL, clips=20, held_out=3)).requests()
+    first = [request for request in requests if request.class_id == 0]
+    assert [i for r in first for i in r.instance_id] == [*range(20), *range(VALIDATION, VALIDATION + 3)]
+    assert [h for r in first for h in r.held_out] == [False] * 20 + [True] * 3
 
 
 def test_classes_are_spread() -> None:
