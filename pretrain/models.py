@@ -34,7 +34,10 @@ class Architecture:
 
 
 class R3D(nn.Module):
-    """A 3D ResNet of `BasicBlock`s with free width and depth (Tran et al. 2018, arXiv 1711.11248)."""
+    """A 3D ResNet of `BasicBlock`s with free width and depth (Tran et al. 2018, arXiv 1711.11248).
+
+    Its stem ends with a max pool in space, as in ResNets of pictures: cheaper than the original's, and learns faster.
+    """
 
     def __init__(self, width: int, blocks: tuple[int, int, int, int], num_classes: int) -> None:
         """Layers with freshly drawn parameters.
@@ -46,9 +49,10 @@ class R3D(nn.Module):
         """
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv3d(3, width, kernel_size=(3, 7, 7), stride=(2, 2, 2), padding=(1, 3, 3), bias=False),
+            nn.Conv3d(3, width, kernel_size=(3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3), bias=False),
             nn.BatchNorm3d(width),
             nn.ReLU(inplace=True),
+            nn.MaxPool3d(kernel_size=(1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)),
         )
         widths = [width, width, 2 * width, 4 * width, 8 * width]
         stages = [
@@ -65,11 +69,11 @@ class R3D(nn.Module):
 
     def forward(self, video: Tensor) -> Tensor:
         """Logits (B, K) of video (B, 3, T, H, W)."""
-        x = self.stem(video)  # (B, w, T/2, H/2, W/2)
+        x = self.stem(video)  # (B, w, T, H/4, W/4)
         x = self.layer1(x)
-        x = self.layer2(x)  # (B, 2w, T/4, H/4, W/4)
-        x = self.layer3(x)  # (B, 4w, T/8, H/8, W/8)
-        x = self.layer4(x)  # (B, 8w, T/16, H/16, W/16)
+        x = self.layer2(x)  # (B, 2w, T/2, H/8, W/8)
+        x = self.layer3(x)  # (B, 4w, T/4, H/16, W/16)
+        x = self.layer4(x)  # (B, 8w, T/8, H/32, W/32)
         logits: Tensor = self.fc(self.avgpool(x).flatten(1))
         return logits
 
