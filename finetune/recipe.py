@@ -11,6 +11,7 @@ from finetune.initial import Initial
 from finetune.source import SourceConfig
 from finetune.targets.base import TargetProtocol
 from fractalvid.errors import UserError
+from pretrain.mixing import check_alpha
 from pretrain.models import architecture
 from pretrain.precision import PrecisionName
 
@@ -43,6 +44,10 @@ class Recipe:
     """Epochs in which the learning rate rises, before it falls along a cosine; default 2, at most a fifth."""
     label_smoothing: float = 0.1
     """Share of the target spread over all classes."""
+    mixup: float = 0.0
+    """Blend clips and labels in pairs: alpha of mixup's Beta distribution, such as 0.2; 0 is off."""
+    cutmix: float = 0.0
+    """Paste boxes of other clips: alpha of CutMix's Beta distribution, such as 1; 0 is off; with --mixup, either."""
     grad_clip: float = 5.0
     """Largest norm of the gradient."""
     model: str | None = None
@@ -84,6 +89,8 @@ class Recipe:
             )
         if not 0 <= self.label_smoothing < 1:
             raise UserError(f"--label-smoothing is {self.label_smoothing}: at least 0 and below 1")
+        check_alpha("--mixup", self.mixup)
+        check_alpha("--cutmix", self.cutmix)
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise UserError(f"--weight-decay is {self.weight_decay}: it must be 0 or more")
         if not self.grad_clip > 0:
@@ -120,6 +127,8 @@ class Plan:
     weight_decay: float
     warmup_epochs: float
     label_smoothing: float
+    mixup: float
+    cutmix: float
     grad_clip: float
     eval_every: int
     augment: AugmentConfig
@@ -184,6 +193,8 @@ def make_plan(
         weight_decay=recipe.weight_decay,
         warmup_epochs=min(2.0, epochs / 5) if recipe.warmup_epochs is None else recipe.warmup_epochs,
         label_smoothing=recipe.label_smoothing,
+        mixup=recipe.mixup,
+        cutmix=recipe.cutmix,
         grad_clip=recipe.grad_clip,
         eval_every=recipe.eval_every,
         augment=recipe.augment,

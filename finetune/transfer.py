@@ -112,6 +112,8 @@ def _train(
         device=machine.device,
         grad_clip=plan.grad_clip,
         label_smoothing=plan.label_smoothing,
+        mixup=plan.mixup,
+        cutmix=plan.cutmix,
         log_every=max(1, min(20, an_epoch)),
         val_every=plan.eval_every * an_epoch,
         checkpoint_every=max(_CHECKPOINT_STEPS, an_epoch),

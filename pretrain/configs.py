@@ -132,12 +132,15 @@ def _plain(value: Any) -> Any:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Dotted names of the fields in which two configurations, as JSON, differ."""
+    """Dotted names of the fields in which two configurations, as JSON, differ.
+
+    A field that `old` doesn't have is of a later version: there, what is off (0, None, False) is as before.
+    """
     found: list[str] = []
     for key in dict.fromkeys([*old, *new]):
         a, b = old.get(key), new.get(key)
         if isinstance(a, Mapping) and isinstance(b, Mapping):
             found += differences(a, b, f"{prefix}{key}.")
-        elif a != b or (key in old) != (key in new):
+        elif b if key not in old else a != b or key not in new:
             found.append(prefix + key)
     return found

@@ -19,6 +19,7 @@ from pretrain import trainable as freezing
 from pretrain.budget import Budget, Hours
 from pretrain.checkpoint import load_checkpoint, save_checkpoint
 from pretrain.interrupt import StopRequest
+from pretrain.mixing import check_alpha, draw_mixture
 from pretrain.optim import OptimConfig, build_optimizer, lr_at, scaled, warmup_steps
 from pretrain.precision import PrecisionName, resolve_device, resolve_precision
 from pretrain.prefetch import Prefetcher, Source
@@ -51,6 +52,10 @@ class EngineConfig:
     """Largest norm of all gradients together; 0 doesn't clip."""
     label_smoothing: float = 0.1
     """Probability spread over all classes by the default loss."""
+    mixup: float = 0.0
+    """Blend clips and labels in pairs: alpha of mixup's Beta distribution, such as 0.2; 0 is off."""
+    cutmix: float = 0.0
+    """Paste boxes of other clips: alpha of CutMix's Beta distribution, such as 1; 0 is off; with --mixup, either."""
     max_bad_share: float = 0.05
     """Share of steps that may be skipped for a non-finite loss or gradient before the run stops."""
     log_every: int = 20
@@ -81,6 +86,8 @@ class EngineConfig:
             raise UserError(f"val-every ({self.val_every}) and grad-clip ({self.grad_clip}) can't be negative")
         if not 0 <= self.label_smoothing < 1:
             raise UserError(f"label-smoothing is {self.label_smoothing}; it must be at least 0 and below 1")
+        check_alpha("mixup", self.mixup)
+        check_alpha("cutmix", self.cutmix)
         if not 0 <= self.max_bad_share <= 1:
             raise UserError(f"max-bad-share is {self.max_bad_share}; it must lie between 0 and 1")
         resolve_precision(self.precision, resolve_device(self.device))
@@ -128,9 +135,10 @@ def train(
         config: how the loop runs.
         optim: how parameters are updated.
         batch_size: clips a step, for the learning rate and the progress bar.
-        seed: of the noise in training (dropout).
+        seed: of the noise in training: dropout, mixing.
         out: folder of the run.
-        loss_fn: (output, batch) -> scalar; smoothed cross-entropy if None.
+        loss_fn: (output, batch) -> scalar; smoothed cross-entropy if None. With mixing on, `batch` is the mixed one,
+            its targets probabilities (B, K).
         validate: called every `config.val_every` steps and at the end, without gradients, in evaluation mode.
         trainable: parameters to train, None for all; the rest, BatchNorm statistics too, stays bit-equal.
         resume: go on from the checkpoint in `out`, where there is one.
@@ -167,7 +175,7 @@ def train(
             channels_last=config.channels_last,
             compiled=config.compile,
         )
-        run = _Run(update, config, optim, batch_size, out, validate)
+        run = _Run(update, config, optim, batch_size, seed, out, validate)
         if state is not None:
             run.load_state_dict(state, checkpoint)
             source.load_state_dict({"next_index": run.next_index})
@@ -183,11 +191,12 @@ class _Run:
         config: EngineConfig,
         optim: OptimConfig,
         batch_size: int,
+        seed: int,
         out: Path,
         validate: Validate | None,
     ) -> None:
         self.update, self.config, self.batch_size, self.out = update, config, batch_size, out
-        self.optim, self.validate = optim, validate
+        self.optim, self.seed, self.validate = optim, seed, validate
         self.budget = Budget(config.steps, config.hours)
         self.meter = Meter()
         self.step, self.next_index, self.skipped = 0, 0, 0
@@ -232,7 +241,9 @@ class _Run:
                 f"the data ended after {self.step} of {self.budget.total or 'all'} steps; "
                 "give more data or a smaller budget"
             ) from None
-        values = self.update.step(batch, self._lr())
+        shape, config = tuple(batch.video.shape), self.config
+        mixture = draw_mixture(self.seed, self.step, shape, mixup=config.mixup, cutmix=config.cutmix)
+        values = self.update.step(batch, self._lr(), mixture)
         self.step += 1
         self.next_index = batch.next_index
         clips = batch.target.shape[0]

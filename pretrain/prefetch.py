@@ -43,15 +43,25 @@ def to_device(batch: Any, device: torch.device) -> Any:
     """A copy of `batch` with its tensors on `device`; on the CPU the batch itself."""
     if device.type == "cpu":
         return batch
-    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+    if _is_record(batch):
         values = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
-        moved = {k: v.to(device, non_blocking=True) for k, v in values.items() if isinstance(v, Tensor)}
-        return dataclasses.replace(batch, **moved)
-    moved_batch = copy.copy(batch)
-    for name, value in vars(batch).items():
-        if isinstance(value, Tensor):
-            setattr(moved_batch, name, value.to(device, non_blocking=True))
-    return moved_batch
+    else:
+        values = vars(batch)
+    return replaced(batch, **{k: v.to(device, non_blocking=True) for k, v in values.items() if isinstance(v, Tensor)})
+
+
+def replaced(batch: Any, **values: Any) -> Any:
+    """A copy of `batch`, of whatever class, with other values in some fields."""
+    if _is_record(batch):
+        return dataclasses.replace(batch, **values)
+    other = copy.copy(batch)
+    for name, value in values.items():
+        setattr(other, name, value)
+    return other
+
+
+def _is_record(batch: Any) -> bool:
+    return dataclasses.is_dataclass(batch) and not isinstance(batch, type)
 
 
 class Prefetcher:

@@ -81,6 +81,17 @@ def test_the_seed_determines_the_result(data: Path, tmp_path: Path) -> None:
     assert not torch.equal(states[0]["stem.0.weight"], states[2]["stem.0.weight"])
 
 
+def test_mixing_is_part_of_the_recipe(data: Path, tmp_path: Path) -> None:
+    states = []
+    for name, alphas in (("plain", ()), ("mixed", ("--mixup", 0.4, "--cutmix", 1.0))):
+        args = ["--target", "folder", "--data", data, "--out", tmp_path / name]
+        assert command(*args, *alphas, cache=tmp_path / "c") == 0
+        states.append(load_file(tmp_path / name / "weights.safetensors"))
+    assert not torch.equal(states[0]["stem.0.weight"], states[1]["stem.0.weight"])
+    config = json.loads((tmp_path / "mixed" / "config.json").read_text())
+    assert (config["mixup"], config["cutmix"]) == (0.4, 1.0)
+
+
 def test_a_network_learns_what_can_be_told_apart(data: Path, tmp_path: Path) -> None:
     args = ["--target", "folder", "--data", data, "--out", tmp_path / "out", "--eval-every", 12]
     plain = ["--augment.brightness", 0, "--augment.contrast", 0, "--mode", "full"]
@@ -289,6 +300,8 @@ def test_results_name_the_device_that_was_used(monkeypatch: pytest.MonkeyPatch) 
         ("--target folder --data {data}/absent", "does not exist"),
         ("--target folder --data {data}/train", "expected train/<class>/<video>"),
         ("--target folder --data {data} --seed -1", "--seed is -1"),
+        ("--target folder --data {data} --mixup -1", "--mixup is -1"),
+        ("--target folder --data {data} --cutmix nan", "--cutmix is nan"),
         ("--target folder --data {data} --split 1", "no splits or folds"),
         ("--target folder --data {data} --device quantum", "quantum"),
         ("--target folder --data {data} --cache-gb -1", "--cache-gb is -1"),

@@ -145,6 +145,8 @@ def test_scratch_gets_the_shape_of_the_weights_it_is_compared_with() -> None:
         (Recipe(lr=0.0), "--lr"),
         (Recipe(lr=float("nan")), "--lr"),
         (Recipe(label_smoothing=1.0), "--label-smoothing"),
+        (Recipe(mixup=-0.1), "--mixup"),
+        (Recipe(cutmix=float("nan")), "--cutmix"),
         (Recipe(epochs=2, warmup_epochs=2), "--warmup-epochs"),
         (Recipe(weight_decay=-1.0), "--weight-decay"),
         (Recipe(eval_every=-1), "--eval-every"),

@@ -17,6 +17,7 @@ from pretrain.checkpoint import load_card
 from pretrain.cli import last_budget_wins, main
 from pretrain.configs import override
 from pretrain.job import PretrainConfig, shortest_stride
+from pretrain.mixing import Mixture
 from pretrain.recipes import load_recipe, recipe_names
 from pretrain.update import Update
 from tests.pretrain.helpers import equal_state, saved_model
@@ -53,18 +54,20 @@ def test_from_nothing_to_weights(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run(tmp_path / "whole", "--steps", "6") == 0
+    options = ("--steps", "6", "--mixup", "0.4", "--cutmix", "1.0")
+    assert run(tmp_path / "whole", *options) == 0
     parts = tmp_path / "parts"
     step = Update.step
 
-    def fails(self: Update, batch: Any, lr: float) -> dict[str, float] | None:
+    def fails(self: Update, batch: Any, lr: float, mixture: Mixture | None) -> dict[str, float] | None:
+        assert mixture is not None
         if batch.next_index > 16:
             raise UserError("power failure")
-        return step(self, batch, lr)
+        return step(self, batch, lr, mixture)
 
     with monkeypatch.context() as patch:
         patch.setattr(Update, "step", fails)
-        assert run(parts, "--steps", "6", "--checkpoint-every", "2") == 2
+        assert run(parts, *options, "--checkpoint-every", "2") == 2
     assert torch.load(parts / "checkpoint.pt", weights_only=True)["step"] == 4
     assert main(["--resume", "--no-progress", "--out", str(parts)]) == 0  # its own settings hold
     assert equal_state(saved_model(parts), saved_model(tmp_path / "whole"))
@@ -154,6 +157,8 @@ def test_a_full_disk_at_the_start_leaves_the_command_to_be_given_again(
         (["--steps", "2", "--classes", "1"], "at least 2"),
         (["--steps", "2", "--batch-size", "0"], "batch-size"),
         (["--steps", "2", "--lr", "-1"], "lr"),
+        (["--steps", "2", "--mixup", "-1"], "mixup is -1"),
+        (["--steps", "2", "--cutmix", "inf"], "cutmix is inf"),
         (["--steps", "2", "--seed", "-1"], "seed"),
         (["--steps", "2", "--seed", str(2**64)], "below 2^64"),
         (["--steps", "2", "--val-clips", "-1"], "val-clips"),

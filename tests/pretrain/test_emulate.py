@@ -14,6 +14,7 @@ from pretrain.cli import main
 from pretrain.configs import override, to_json
 from pretrain.engine import EngineConfig
 from pretrain.job import PretrainConfig
+from pretrain.mixing import Mixture
 from pretrain.update import Update
 from tests.pretrain.helpers import equal_state, saved_model
 
@@ -93,10 +94,10 @@ def test_an_emulated_run_ends_and_resumes(tmp_path: Path, monkeypatch: pytest.Mo
     assert config["stream"]["emulate"]["curriculum"]["samples"] is None  # what follows from others isn't written back
     step = Update.step
 
-    def fails(self: Update, batch: Any, lr: float) -> dict[str, float] | None:
+    def fails(self: Update, batch: Any, lr: float, mixture: Mixture | None) -> dict[str, float] | None:
         if batch.next_index > 16:
             raise UserError("power failure")
-        return step(self, batch, lr)
+        return step(self, batch, lr, mixture)
 
     with monkeypatch.context() as patch:
         patch.setattr(Update, "step", fails)
