@@ -33,6 +33,12 @@ def spread(values: list[float]) -> dict[str, float]:
     return {"min": min(values), "median": statistics.median(values), "max": max(values)}
 
 
+def shown(values: list[float], digits: int = 0) -> str:
+    """Median (min to max)."""
+    s = spread(values)
+    return f"{s['median']:.{digits}f} ({s['min']:.{digits}f} to {s['max']:.{digits}f})"
+
+
 def machine() -> dict[str, Any]:
     """What the numbers were measured on."""
     return {

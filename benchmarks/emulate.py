@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import tyro
 
-from benchmarks.common import spread, timed, write
+from benchmarks.common import shown, spread, timed, write
 from fractalvid.classes import ClassBank
 from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.emulate.config import PRESETS, EmulationConfig
@@ -56,10 +56,10 @@ def main(settings: Settings) -> None:
     rows = [
         [
             name,
-            _text(found["all"], 0),
+            shown(found["all"], 0),
             f"{_median(found['all']) / plain:.2f}",
-            _text(found["cpu"], 2),
-            _text(found["unknown"], 0),
+            shown(found["cpu"], 2),
+            shown(found["unknown"], 0),
         ]
         for name, found in speeds.items()
     ]
@@ -174,11 +174,6 @@ def _torch_threads(number: int) -> Iterator[None]:
 
 def _median(values: list[float]) -> float:
     return spread(values)["median"]
-
-
-def _text(values: list[float], digits: int) -> str:
-    s = spread(values)
-    return f"{s['median']:.{digits}f} ({s['min']:.{digits}f} to {s['max']:.{digits}f})"
 
 
 if __name__ == "__main__":

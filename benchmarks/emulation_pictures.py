@@ -1,7 +1,7 @@
 """The pictures of docs/emulation.md: one row an effect, at low, middle and high strength, three frames of each.
 
-Every effect is shown by itself, at probability 1 and at both ends and in the middle of its range, on the same clip:
-what is drawn is the same otherwise. `python -m benchmarks.emulation_pictures` writes them to docs/.
+Every effect is shown by itself, at probability 1 and at three strengths, which may go beyond what presets have; what is
+drawn is the same otherwise, and so is the clip. `python -m benchmarks.emulation_pictures` writes them to docs/.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from fractalvid.camera import CameraConfig, camera_matrices, draw_camera, identity_camera
 from fractalvid.classes import ClassBank
 from fractalvid.colour import ColourConfig
 from fractalvid.emulate.backgrounds import KnownFits
@@ -156,6 +157,11 @@ CAMERA = (
             camera_motion=DisplacementConfig(p=1, speed=even(0.6), duration=(1, 1)),
         ),
     ),
+    Row(
+        "crop and flip",
+        ((0.9, "90 % of the frame"), (0.7, "70 %"), (0.5, "50 %, flipped")),
+        lambda v: scene(crop=CameraConfig(crop_scale=even(v), flip=float(v == 0.5))),
+    ),
 )
 
 PHOTOMETRIC = (
@@ -205,14 +211,15 @@ PHOTOMETRIC = (
 
 def strip(known: KnownFits, row: Row, value: float) -> NDArray[np.uint8]:
     """Three frames beside each other: uint8 (SIZE, 3 SIZE, 3)."""
-    index, classes = np.array([row.index]), np.array([CLASS])
+    index, classes, config = np.array([row.index]), np.array([CLASS]), row.config(value)
+    camera = identity_camera(1) if config.crop is None else draw_camera(config.crop, 0, index, 0)
     done = emulate_samples(
         known,
-        draw_emulation(row.config(value), known.bank, 0, index, class_id=classes, clip_len=FRAMES),
+        draw_emulation(config, known.bank, 0, index, class_id=classes, clip_len=FRAMES),
         class_id=classes,
         instance_id=np.zeros(1, np.int64),
         times=np.linspace(0, 16, FRAMES)[None],
-        crop=np.eye(3, dtype=np.float32)[None],
+        crop=camera_matrices(camera, SIZE),
         size=SIZE,
         points=400_000,
         colour=ColourConfig(gamma=1.8),

@@ -1,6 +1,7 @@
-"""`fractalvid generate` at the reference settings, as a whole process: clips a second, first clip, memory.
+"""`fractalvid generate` as a whole process: clips a second, first clip, memory; small clips with one worker and two.
 
-256², 18 to 20 frames, 934,400 points a frame, MP4 (x264 veryfast, CRF 18).
+At the reference settings, 256², 18 to 20 frames, 934,400 points a frame, MP4 (x264 veryfast, CRF 18); and at 128² with
+100,000 points, by one worker and two in turn.
 """
 
 import shutil
@@ -8,27 +9,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.common import spread, write
+from benchmarks.common import shown, spread, write
 
 CLASSES, RUNS = 60, 3
+SMALL_CLASSES, SMALL_CLIPS, SMALL_RUNS = 1000, 3, 3
+SMALL = ["--size", "128", "--points", "100000"]
 
 
-def run(clips: int, out: Path) -> tuple[float, float, float]:
+def run(clips: int, out: Path, classes: int = CLASSES, options: Sequence[str] = ()) -> tuple[float, float, float]:
     """Seconds until the first clip, seconds in all, and peak memory in GiB of one call."""
-    command = [
-        sys.executable,
-        "-c",
-        _WRAPPED,
-        "generate",
-        "--classes",
-        str(CLASSES),
-        "--clips",
-        str(clips),
-        "--out",
-        str(out),
-    ]
+    generate = ["generate", "--classes", str(classes), "--clips", str(clips), "--out", str(out), *options]
+    command = [sys.executable, "-c", _WRAPPED, *generate]
     begin = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     while not next(out.glob("clips/*/*.mp4"), None) and process.poll() is None:
@@ -55,7 +49,14 @@ def main() -> None:
     run(1, root / "warm")
     few = [run(1, root / f"few{i}") for i in range(RUNS)]
     many = [run(8, root / f"many{i}") for i in range(RUNS)]
+    small: dict[int, list[float]] = {1: [], 2: []}
+    for number in range(SMALL_RUNS):
+        for workers, rates in small.items():
+            out = root / f"small{number}-{workers}"
+            _, seconds, _ = run(SMALL_CLIPS, out, SMALL_CLASSES, [*SMALL, "--workers", str(workers)])
+            rates.append(SMALL_CLASSES * SMALL_CLIPS / seconds)
     shutil.rmtree(root)
+    gain = [two / one for one, two in zip(small[1], small[2], strict=True)]
     rate = [CLASSES * 8 / seconds for _, seconds, _ in many]
     steady = [CLASSES * 7 / (m[1] - f[1]) for m, f in zip(many, few, strict=True)]
     first = [m[0] for m in few + many]
@@ -66,14 +67,24 @@ def main() -> None:
         ["first clip on disk after, s", f"{spread(first)['median']:.2f} (max {max(first):.2f})", "4"],
         [f"peak memory, GiB, {CLASSES} clips", f"{memory[0]:.2f}", "1.5"],
         [f"peak memory, GiB, {CLASSES * 8} clips", f"{memory[1]:.2f}", "1.5, flat"],
+        [f"128², clips a second, {SMALL_CLASSES * SMALL_CLIPS} clips, 2 workers", shown(small[2], 1), "at least 60"],
+        ["128², 1 worker", shown(small[1], 1), ""],
+        ["128², 2 workers to 1", shown(gain, 2), "at least 1.8"],
     ]
     data = {
         "clips_per_second": spread(rate),
         "steady": spread(steady),
         "first_clip_s": spread(first),
         "memory_gib": memory,
+        "small": {f"{workers} workers": spread(rates) for workers, rates in small.items()},
     }
-    write("generate", "`fractalvid generate` at the reference settings", ["what", "measured", "wanted"], rows, data)
+    write(
+        "generate",
+        "`fractalvid generate` at the reference settings, and small",
+        ["what", "measured", "wanted"],
+        rows,
+        data,
+    )
 
 
 if __name__ == "__main__":

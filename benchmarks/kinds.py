@@ -3,14 +3,14 @@
 `python -m benchmarks.kinds` measures and draws, `python -m benchmarks.kinds --sheet` only draws.
 """
 
-import sys
+import argparse
 import time
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.common import spread, timed, write
+from benchmarks.common import shown, spread, timed, write
 from fractalvid.bank import Bank
 from fractalvid.camera import camera_matrices
 from fractalvid.colour import ColourConfig
@@ -27,14 +27,17 @@ SHOWN = {"ifs": (3, 12), "shapes": (1, 25), "perlin": (3, 4), "octopus": (4, 5),
 
 def main() -> None:
     """Measure and write, or only draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sheet", action="store_true", help="only draw")
+    only_draw = parser.parse_args().sheet
     sheet()
-    if "--sheet" in sys.argv:
+    if only_draw:
         return
     rows, data = [], {}
     for kind in KINDS:
         grey, own = rates(sample_bank(kind, 1000, seed=0), None)
         coloured, _ = rates(sample_bank(kind, 1000, seed=0), ColourConfig())
-        rows.append([kind, _text(grey), _text(coloured), f"{own:.2f}"])
+        rows.append([kind, shown(grey), shown(coloured), f"{own:.2f}"])
         data[kind] = {"clips_per_second": spread(grey), "coloured": spread(coloured), "cpu_ms": own}
     title = "The stream of every kind: 8 x 112², batches of 32, random crops and flips"
     header = ["kind", f"clips/s on {available_cores()} cores", "in colour", "ms of processor time a grey clip"]
@@ -72,11 +75,6 @@ def sheet() -> None:
     # 32 greys are enough to judge by, and keep the file small.
     picture.convert("L").quantize(32, method=Image.Quantize.MEDIANCUT).save(SHEET, optimize=True)
     print(f"{SHEET}: {SHEET.stat().st_size / 1000:.0f} kB")
-
-
-def _text(values: list[float]) -> str:
-    s = spread(values)
-    return f"{s['median']:.0f} ({s['min']:.0f} to {s['max']:.0f})"
 
 
 if __name__ == "__main__":

@@ -155,22 +155,23 @@ def distance(values: Floats, wanted: Floats) -> float:
 
 def draw(found: dict[str, Realism]) -> Figure:
     """Mean spectra, and the distribution of every figure."""
-    figure = Figure(figsize=(10.5, 5.6), layout="constrained")
-    first, *rest = figure.subplots(2, 3).ravel()
+    figure = Figure(figsize=(13.5, 5.6), layout="constrained")
+    first, *rest, legend = figure.subplots(2, 4).ravel()
     for name, one in found.items():
         style = {"color": COLOURS[name], "label": name, "lw": 2.2 if name == "real" else 1.4}
         frequency = np.arange(1, one.spectrum.shape[1] + 1)
         first.loglog(frequency, np.exp(np.log(np.maximum(one.spectrum, 1e-9)).mean(axis=0)), **style)
-        for axis, key in zip(rest, [f.name for f in fields(Realism) if f.name not in ("low", "spectrum")], strict=True):
+        for axis, key in zip(rest, [f.name for f in fields(Realism) if f.name != "spectrum"], strict=True):
             values = np.sort(_finite(getattr(one, key)))
             axis.plot(values, (np.arange(len(values)) + 0.5) / len(values), **style)
             axis.set(title=NAMES[key], ylabel="share of clips below")
     first.set(title="power spectrum", xlabel="cycles a frame", ylabel="share of the power")
-    first.legend(frameon=False)
+    legend.legend(*first.get_legend_handles_labels(), loc="center", frameon=False)
+    legend.set_axis_off()
     for axis in (first, *rest):
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25)
-    rest[1].set_xlim(0, 1.6)
+    rest[2].set_xlim(0, 1.6)
     return figure
 
 

@@ -120,7 +120,8 @@ def _search(
         taken = np.where(success.any(axis=1), success.argmax(axis=1), len(tries) - 1)
         chosen = np.arange(len(left)) * len(tries) + taken
         found.attempt[left], found.bounded[left] = number[chosen], bounded[chosen]
-        found.rate[left], found.points[left] = rates[chosen], orbits[chosen]
+        # Orbits are large: without choice they are not copied once more.
+        found.rate[left], found.points[left] = rates[chosen], orbits if len(tries) == 1 else orbits[chosen]
         left = left[~success.any(axis=1)]
         if not len(left):
             break
@@ -182,21 +183,19 @@ def _try(
 
     Orbits are found only where the rate allows; the others stay undefined.
     """
-    config = bank.config
+    config, frames = bank.config, bank.native_frames[instances.class_id]
     jobs, spread = _native_jobs(bank, instances, None)
     rate = _rates(bank, instances, jobs, spread, threads)
     slow = np.asarray((rate < config.max_rate).all(axis=1))
     points = np.empty((len(instances), MAX_FRAMES, ORBIT_POINTS, 2), np.float32)
-    if slow.all():
-        points[:] = orbit(jobs, ORBIT_POINTS, burn_in=SETTLING, threads=threads)[spread]
-    elif slow.any():
-        rows = np.flatnonzero(slow)
-        jobs, spread = _native_jobs(bank, _select(instances, rows), None)
-        points[rows] = orbit(jobs, ORBIT_POINTS, burn_in=SETTLING, threads=threads)[spread]
-    near = share_within(points[slow].reshape(-1, ORBIT_POINTS, 2), config.radius, threads=threads)
     bounded = slow.copy()
-    needed = _inside(bank, instances.class_id[slow])
-    bounded[slow] = (near.reshape(-1, MAX_FRAMES) >= needed[:, None]).all(axis=1)
+    if slow.any():
+        some = jobs if slow.all() else jobs.select(np.flatnonzero(np.repeat(slow, frames)))
+        orbits = orbit(some, ORBIT_POINTS, burn_in=SETTLING, threads=threads)[_spread(frames[slow])]
+        near = share_within(orbits.reshape(-1, ORBIT_POINTS, 2), config.radius, threads=threads)
+        needed = _inside(bank, instances.class_id[slow])
+        bounded[slow] = (near.reshape(-1, MAX_FRAMES) >= needed[:, None]).all(axis=1)
+        points[slow] = orbits
     return bounded, rate, points
 
 
@@ -255,8 +254,13 @@ def _native_jobs(
     chosen = bank.variations_at(instances.class_id, native_times(bank, instances.class_id))
     by_job = {name: values[real] for name, values in chosen.items()}
     jobs = Jobs.of(maps[real], weights[real], seed=seed[np.nonzero(real)[0]], **by_job)
+    return jobs, _spread(frames)
+
+
+def _spread(frames: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which job shows a padded time (B, 20), where the jobs of clips with `frames` (B,) times follow each other."""
     last = np.cumsum(frames)[:, None] - 1
-    return jobs, np.minimum(last - frames[:, None] + 1 + np.arange(MAX_FRAMES), last)
+    return np.asarray(np.minimum(last - frames[:, None] + 1 + np.arange(MAX_FRAMES), last))
 
 
 def _boxes(
@@ -287,13 +291,3 @@ def _fenced(ends: NDArray[np.float32], points: NDArray[np.float32], fence: float
     low, high = parted[:, :, cut], parted[:, :, -1 - cut]
     reach = np.float32(fence) * (high - low)
     return np.concatenate([np.maximum(ends[..., :2], low - reach), np.minimum(ends[..., 2:], high + reach)], axis=2)
-
-
-def _select(instances: Instances, rows: NDArray[np.int64]) -> Instances:
-    return Instances(
-        instances.class_id[rows],
-        instances.instance_id[rows],
-        instances.attempt[rows],
-        instances.factor[rows],
-        instances.offset[rows],
-    )

@@ -185,11 +185,11 @@ def tell_apart(
 
     classes = int(max(train_class.max(), test_class.max())) + 1
     rng = np.random.Generator(np.random.PCG64(config.seed))
-    scale = float(np.maximum(train.std(dtype=np.float32), 1.0))
+    mean, scale = np.float32(train.mean()), np.maximum(train.std(dtype=np.float32), np.float32(1))
 
     def batch(clips: Clips) -> Any:
         seen = _seen(clips, view, rng).astype(np.float32)
-        return torch.from_numpy((seen - np.float32(train.mean())) / np.float32(scale))[:, None]
+        return torch.from_numpy((seen - mean) / scale)[:, None]
 
     # Initial weights and dropout draw from the global generator, which is put back afterwards.
     with torch.random.fork_rng(devices=[]):
