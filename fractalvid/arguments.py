@@ -54,6 +54,8 @@ def _read_emulation(arguments: list[str]) -> EmulationConfig | None:
     name, *settings = arguments[0].split(",")
     if name not in PRESETS:
         raise ValueError(f"it is {', '.join(PRESETS)}, or one of them with settings as in paper,samples=60000")
+    if name == "none" and settings:
+        raise ValueError("none has no settings; it is a preset with settings as in paper,samples=60000, or none alone")
     chosen = PRESETS[name]
     for setting in settings:
         key, _, value = setting.partition("=")

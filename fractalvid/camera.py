@@ -6,7 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.draws import Domain, Field, uniforms
-from fractalvid.errors import UserError
+from fractalvid.emulate.checks import check_p, check_range
+
+SMALLEST = 1e-4
+"""Crops of no area, and aspects of none, are none."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +27,10 @@ class CameraConfig:
     flip: float = 0.5
 
     def __post_init__(self) -> None:
-        """Refuse shares outside 0..1 and reversed ranges."""
-        if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
-            raise UserError(f"crop_scale must be a range in (0, 1], got {self.crop_scale}")
-        if not 0 < self.crop_ratio[0] <= self.crop_ratio[1] < np.inf:
-            raise UserError(f"crop_ratio must be a range above 0, got {self.crop_ratio}")
-        if not 0 <= self.flip <= 1:
-            raise UserError(f"flip must be a probability, got {self.flip}")
+        """Refuse shares outside 0..1, reversed ranges, and what is no number."""
+        check_range("crop_scale", self.crop_scale, SMALLEST, 1)
+        check_range("crop_ratio", self.crop_ratio, SMALLEST, np.inf)
+        check_p("flip", self.flip)
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,26 @@ def identity_camera(count: int) -> Camera:
 def draw_camera(config: CameraConfig, seed: int, low: ArrayLike, high: ArrayLike) -> Camera:
     """Draw crops for samples whose index has the words `low` and `high` (B,)."""
     u = uniforms(seed, Domain.SAMPLE, Field.CROP, low, high, 4)
-    area = config.crop_scale[0] + u[:, 0] * (config.crop_scale[1] - config.crop_scale[0])
-    first, last = np.log(config.crop_ratio[0]), np.log(config.crop_ratio[1])
-    ratio = np.exp(first + u[:, 1] * (last - first))
-    extent = np.minimum(np.stack([np.sqrt(area * ratio), np.sqrt(area / ratio)], axis=1), 1)
+    corner, extent = draw_parts(u, config.crop_scale, config.crop_ratio)
     flip = uniforms(seed, Domain.SAMPLE, Field.FLIP, low, high, 1)[:, 0] < config.flip
-    return Camera((u[:, 2:] * (1 - extent)).astype(np.float32), extent.astype(np.float32), flip)
+    return Camera(corner.astype(np.float32), extent.astype(np.float32), flip)
+
+
+def draw_parts(
+    u: NDArray[np.floating], scale: tuple[float, float], ratio: tuple[float, float]
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Random parts of pictures: left and top (B, 2), width and height (B, 2), as shares of the picture.
+
+    Args:
+        u: uniforms (B, 4): for area, aspect, and place along x and y.
+        scale: smallest and largest area.
+        ratio: smallest and largest aspect, width to height, drawn evenly in the logarithm.
+    """
+    area = scale[0] + u[:, 0] * (scale[1] - scale[0])
+    first, last = np.log(ratio[0]), np.log(ratio[1])
+    aspect = np.exp(first + u[:, 1] * (last - first))
+    extent = np.minimum(np.stack([np.sqrt(area * aspect), np.sqrt(area / aspect)], axis=1), 1)
+    return u[:, 2:] * (1 - extent), extent
 
 
 def camera_matrices(camera: Camera, size: int) -> NDArray[np.float32]:

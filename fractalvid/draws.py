@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from kernels.random import philox4x32, seed_words, uniform
 
 STREAM_VERSION = 1
-"""Stands in every bank and card. It rises whenever the same seed gives other classes, instances, pixels or order."""
+"""Stands in every bank and card. It rises whenever the same seed gives other classes, instances, pixels, order or
+emulation."""
 
 
 class Domain(IntEnum):

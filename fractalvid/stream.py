@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 import tyro
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
 from fractalvid.arguments import ColourOption, EmulationOption
@@ -16,8 +16,9 @@ from fractalvid.bank import Bank
 from fractalvid.camera import Camera, CameraConfig, camera_matrices, draw_camera, identity_camera
 from fractalvid.colour import check_points, foreground
 from fractalvid.draws import Domain, Field, integers, uniforms, words
+from fractalvid.emulate.arrays import map_arrays
 from fractalvid.emulate.backgrounds import KnownFits
-from fractalvid.emulate.config import EmulationConfig, preset
+from fractalvid.emulate.config import EmulationConfig, resolve
 from fractalvid.emulate.draw import Emulation, draw_emulation
 from fractalvid.emulate.layers import channels_first, emulate_samples
 from fractalvid.emulate.threads import in_parts
@@ -37,8 +38,8 @@ class Batch:
         next_index: the value for `load_state_dict` once this batch has been used.
         mask: bool (B, T, H, W), True where the grey clip is above 0, also where it was emulated: the foreground, seen
             by the camera; None unless asked for.
-        background_id: int64 (B, 2), class and instance of the clip behind, of the first where it is a still joined of
-            two, -1 where there is none; None unless clips are emulated.
+        background_id: int64 (B, 2, 2), class and instance of both stills that are joined behind a clip, of a background
+            that moves twice, -1 where there is none; None unless clips are emulated.
     """
 
     video: torch.Tensor
@@ -73,7 +74,8 @@ class StreamConfig:
         std: divides every channel.
         colour: how clips are coloured; grey by default.
         masks: give the foreground masks too.
-        emulate: how clips are made to look filmed; not at all by default. Never those of validation.
+        emulate: how clips are made to look filmed, or the name of a preset, which then stands here; not at all by
+            default. Never those of validation.
     """
 
     clip_len: int = 8
@@ -90,7 +92,9 @@ class StreamConfig:
     emulate: EmulationOption = None
 
     def __post_init__(self) -> None:
-        """Refuse values that no sample could have."""
+        """Refuse values that no sample could have; look up a preset that is named."""
+        if self.emulate is not None:
+            object.__setattr__(self, "emulate", resolve(self.emulate))
         limits = {"clip_len": 10_000, "frame_stride": 10_000, "size": 8192, "points": 2**31 - 1}
         for name, most in limits.items():
             if not 1 <= getattr(self, name) <= most:
@@ -163,13 +167,14 @@ class FractalStream(IterableDataset[Batch]):
         """See the class."""
         if batch_size < 1 or (instances is not None and instances < 1):
             raise UserError("batch_size and instances must be at least 1")
+        _check_threads(threads)
         if not 0 <= rank < world_size:
             raise UserError(f"rank {rank} is not in 0..{world_size - 1}")
         self.bank = bank
         self.batch_size = batch_size
         self.config = StreamConfig() if config is None else config
         if emulate is not None:
-            self.config = replace(self.config, emulate=preset(emulate) if isinstance(emulate, str) else emulate)
+            self.config = replace(self.config, emulate=resolve(emulate))
         self.seed = seed
         self.instances = instances
         self.rank = rank
@@ -215,13 +220,14 @@ class FractalStream(IterableDataset[Batch]):
         class_id = np.array([self._order(int(e))[p] for e, p in zip(rounds, place, strict=True)], np.int64)
         low, high = index & 0xFFFFFFFF, index >> 32
         start = uniforms(self.seed, Domain.SAMPLE, Field.WINDOW, low, high, 1)[:, 0]
+        emulation = self._emulation(index, class_id)
         return Samples(
             index=index,
             class_id=class_id,
             instance_id=self._instance(rounds, class_id),
             times=window(bank.native_frames[class_id], config.clip_len, config.frame_stride, start),
-            camera=draw_camera(config.camera, self.seed, low, high),
-            emulation=self._emulation(index, class_id),
+            camera=sample_camera(config, self.seed, low, high, emulation),
+            emulation=emulation,
         )
 
     def _emulation(self, index: NDArray[np.int64], class_id: NDArray[np.int64]) -> Emulation | None:
@@ -268,6 +274,7 @@ class ValidationClips:
         """See `FractalStream.validation`."""
         if num_clips < 1 or batch_size < 1:
             raise UserError("num_clips and batch_size must be at least 1")
+        _check_threads(threads)
         self.bank, self.num_clips, self.batch_size = bank, num_clips, batch_size
         self.config, self.threads = config, threads
 
@@ -289,6 +296,30 @@ class ValidationClips:
                 camera=identity_camera(len(index)),
             )
             yield render_samples(self.bank, samples, self.config, next_index=int(index[-1]) + 1, threads=self.threads)
+
+
+def _check_threads(threads: int | None) -> None:
+    """Refuse fewer than one."""
+    if threads is not None and threads < 1:
+        raise UserError(f"threads must be at least 1, got {threads}")
+
+
+def sample_camera(
+    config: StreamConfig, seed: int, low: ArrayLike, high: ArrayLike, emulation: Emulation | None
+) -> Camera:
+    """Draw crop and flip of samples whose index has the words `low` and `high` (B,).
+
+    Samples that are emulated have those of the emulation, where it says any.
+    """
+    plain = draw_camera(config.camera, seed, low, high)
+    if emulation is None or config.emulate is None or config.emulate.crop is None:
+        return plain
+    emulated = emulation.emulated
+    own = draw_camera(config.emulate.crop, seed, low, high)
+    chosen: Camera = map_arrays(
+        lambda one, other: np.where(emulated.reshape(-1, *[1] * (one.ndim - 1)), one, other), own, plain
+    )
+    return chosen
 
 
 def window(

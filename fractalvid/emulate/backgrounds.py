@@ -1,7 +1,6 @@
 """What is behind: pictures of other clips of the same bank, at their drawn times."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from fractalvid.bank import Bank, Fit
 from fractalvid.camera import Camera, camera_matrices
 from fractalvid.colour import ColourConfig
+from fractalvid.emulate.arrays import map_arrays
 from fractalvid.emulate.draw import Backgrounds
 from fractalvid.kinds import fit_clips, render_fits
 from fractalvid.view import Fits
@@ -52,10 +52,10 @@ class KnownFits:
             fits = dataclasses.replace(fits, points=fits.points[:, :, :STARTS])
             for row, key in enumerate(new):
                 # A copy: a part of the whole would keep the whole.
-                found[key] = _map(lambda array, row=row: array[row : row + 1].copy(), fits)
+                found[key] = map_arrays(lambda array, row=row: array[row : row + 1].copy(), fits)
                 if len(self._known) < self._limit:
                     self._known[key] = found[key]
-        together: Fits = _map(lambda *arrays: np.concatenate(arrays), *(found[key] for key in wanted))
+        together: Fits = map_arrays(lambda *arrays: np.concatenate(arrays), *(found[key] for key in wanted))
         return together
 
 
@@ -115,13 +115,3 @@ def _crop(drawn: Backgrounds, size: int) -> NDArray[np.float32]:
     """Homographies (B, 3, 3), in pixels, that show the drawn part."""
     corner, extent = drawn.corner.astype(np.float32), drawn.extent.astype(np.float32)
     return camera_matrices(Camera(corner, extent, np.zeros(len(corner), np.bool_)), size)
-
-
-def _map(function: Callable[..., Any], *parts: Any) -> Any:
-    """`function` of every array of dataclasses, and of those inside them."""
-    first = parts[0]
-    if not dataclasses.is_dataclass(first):
-        return function(*parts)
-    names = [field.name for field in dataclasses.fields(first)]
-    values = {name: _map(function, *(getattr(part, name) for part in parts)) for name in names}
-    return dataclasses.replace(first, **values)  # type: ignore[type-var]  # an instance, not a class

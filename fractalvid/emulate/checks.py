@@ -1,6 +1,7 @@
 """Checks that configurations of effects share."""
 
 import math
+from numbers import Integral, Real
 
 from fractalvid.errors import UserError
 
@@ -13,8 +14,8 @@ def check_p(name: str, value: float) -> None:
     Raises:
         UserError: with the setting's name.
     """
-    if not 0 <= value <= 1:
-        raise UserError(f"{name} must be a probability in 0..1, got {value}")
+    if not (isinstance(value, Real) and 0 <= value <= 1):
+        raise UserError(f"{name} must be a probability in 0..1, got {value!r}")
 
 
 def check_range(name: str, values: Range, low: float, high: float) -> None:
@@ -23,16 +24,27 @@ def check_range(name: str, values: Range, low: float, high: float) -> None:
     Raises:
         UserError: with the setting's name.
     """
-    if len(values) != 2 or not low <= values[0] <= values[1] <= high or math.isinf(values[1]):
+    pair = isinstance(values, tuple | list) and len(values) == 2 and all(isinstance(value, Real) for value in values)
+    if not (pair and low <= values[0] <= values[1] <= high) or math.isinf(values[1]):
         shown = f"{low:g}..{high:g}" if math.isfinite(high) else f"{low:g} and above"
-        raise UserError(f"{name} must be a range (low, high) within {shown}, got {values}")
+        raise UserError(f"{name} must be a range (low, high) within {shown}, got {values!r}")
 
 
-def check_integer(name: str, value: int, low: int, high: int) -> None:
-    """Refuse what is no whole number of low..high.
+def check_number(name: str, value: float, low: float, high: float) -> None:
+    """Refuse what is no number of low..high.
 
     Raises:
         UserError: with the setting's name.
     """
-    if not (low <= value <= high and int(value) == value):
-        raise UserError(f"{name} must be a whole number, {low} to {high}, got {value}")
+    if not (isinstance(value, Real) and low <= value <= high):
+        raise UserError(f"{name} must be a number, {low:g} to {high:g}, got {value!r}")
+
+
+def check_integer(name: str, value: int, low: int, high: int) -> None:
+    """Refuse what is no whole number of low..high, also one that is written as 2.0.
+
+    Raises:
+        UserError: with the setting's name.
+    """
+    if not (isinstance(value, Integral) and low <= value <= high):
+        raise UserError(f"{name} must be a whole number, {low} to {high}, got {value!r}")

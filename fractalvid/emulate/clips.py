@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fractalvid.bank import Bank
-from fractalvid.camera import camera_matrices, draw_camera
+from fractalvid.camera import camera_matrices
 from fractalvid.draws import Domain, Field, uniforms
 from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.emulate.config import EmulationConfig
@@ -19,7 +19,7 @@ from fractalvid.emulate.resample import FRACTAL, PAINTED, Tone, taps
 from fractalvid.emulate.threads import in_parts
 from fractalvid.emulate.warp import warp
 from fractalvid.errors import UserError
-from fractalvid.stream import Batch, StreamConfig, to_float, window
+from fractalvid.stream import Batch, StreamConfig, sample_camera, to_float, window
 
 Floats = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ def emulate_clips(
     start = uniforms(seed, Domain.SAMPLE, Field.WINDOW, low, high, 1)[:, 0]
     times = sample_times(drawn, window(native, config.clip_len, config.frame_stride, start), native)
     frames = np.rint(times * ((video.shape[2] - 1) / (native - 1))[:, None, None]).astype(np.int64)
-    crop = camera_matrices(draw_camera(config.camera, seed, low, high), config.size)
+    crop = camera_matrices(sample_camera(config, seed, low, high, drawn), config.size)
     own = KnownFits(bank, limit=0) if known is None else known
     tone = FRACTAL if bank.kind == "ifs" else PAINTED
     shape = (len(drawn), config.clip_len, config.size, config.size)
@@ -175,6 +175,9 @@ def _check(
         raise UserError(f"{count} clips need so many ids and indices, got {len(clip_id)} and {len(index)}")
     wanted = 1 if config.colour is None else 3
     if video.shape[1] != wanted:
-        raise UserError(f"clips have {video.shape[1]} channels, and those of this config have {wanted}")
+        hint = "read a grey set with channels=1, or give this config the colour of the set"
+        if wanted == 3:
+            hint = "leave colour out of this config, or make a set in colour"
+        raise UserError(f"clips have {video.shape[1]} channels, and those of this config have {wanted}: {hint}")
     if clip_id.min() < 0 or clip_id[:, 0].max() >= len(bank):
         raise UserError(f"clip_id must name classes of the bank, 0 to {len(bank) - 1}")

@@ -1,37 +1,22 @@
 """How clips are made to look filmed: one frozen dataclass an effect, each with a probability and ranges; presets.
 
 Lengths are shares of the frame, times are shares of the sample's duration, angles are radians. Whatever is drawn is
-held over the frames of a sample. Crop and flip are the stream's own (`fractalvid.camera.CameraConfig`).
+held over the frames of a sample. Crop and flip are the stream's own unless `EmulationConfig.crop` says otherwise.
 """
 
 import math
 from dataclasses import dataclass, field, replace
 
+from fractalvid.camera import CameraConfig
+from fractalvid.emulate.checks import Range, check_integer, check_number, check_p, check_range
 from fractalvid.emulate.photometric_config import PhotometricConfig
 from fractalvid.errors import UserError
-
-Range = tuple[float, float]
 
 MAX_COPIES = 7
 MAX_POOL = 1_000_000
 MAX_WAVES = 8
 MAX_DISTORTION = 0.9
 """At 1, the corners of a frame in perspective could meet."""
-
-
-def _check_p(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise UserError(f"{name} must be a probability in 0..1, got {value}")
-
-
-def _check_range(name: str, values: Range, low: float, high: float) -> None:
-    if len(values) != 2 or not low <= values[0] <= values[1] <= high:
-        raise UserError(f"{name} must be a range (low, high) within {low:g}..{high:g}, got {values}")
-
-
-def _check_integer(name: str, value: int, low: int, high: int) -> None:
-    if not (low <= value <= high and int(value) == value):
-        raise UserError(f"{name} must be a whole number, {low} to {high}, got {value}")
 
 
 @dataclass(frozen=True)
@@ -63,12 +48,12 @@ class BackgroundConfig:
     def __post_init__(self) -> None:
         """Refuse what is no probability, range or number."""
         for name in ("p", "dynamic", "maximum", "window"):
-            _check_p(f"background.{name}", getattr(self, name))
-        _check_range("background.crop", self.crop, 0.01, 1)
-        _check_range("background.alpha", self.alpha, 0, 1)
-        _check_range("background.gamma", self.gamma, 0.1, 10)
-        _check_range("background.power", (self.power, self.power), 0.1, 10)
-        _check_integer("background.pool", self.pool, 2, MAX_POOL)
+            check_p(f"background.{name}", getattr(self, name))
+        check_range("background.crop", self.crop, 0.01, 1)
+        check_range("background.alpha", self.alpha, 0, 1)
+        check_range("background.gamma", self.gamma, 0.1, 10)
+        check_number("background.power", self.power, 0.1, 10)
+        check_integer("background.pool", self.pool, 2, MAX_POOL)
 
 
 @dataclass(frozen=True)
@@ -80,8 +65,8 @@ class PlacementConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or range."""
-        _check_p("placement.p", self.p)
-        _check_range("placement.scale", self.scale, 0.05, 1)
+        check_p("placement.p", self.p)
+        check_range("placement.scale", self.scale, 0.05, 1)
 
 
 @dataclass(frozen=True)
@@ -107,10 +92,10 @@ class GroupConfig:
     def __post_init__(self) -> None:
         """Refuse what is no probability, range or number."""
         for name in ("p", "mirror", "delay"):
-            _check_p(f"group.{name}", getattr(self, name))
-        _check_integer("group.copies", self.copies, 1, MAX_COPIES)
-        _check_range("group.scale", self.scale, 0.05, 1)
-        _check_range("group.turn", (0, self.turn), 0, math.pi)
+            check_p(f"group.{name}", getattr(self, name))
+        check_integer("group.copies", self.copies, 1, MAX_COPIES)
+        check_range("group.scale", self.scale, 0.05, 1)
+        check_number("group.turn", self.turn, 0, math.pi)
 
 
 @dataclass(frozen=True)
@@ -129,9 +114,9 @@ class DisplacementConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or range."""
-        _check_p("displacement.p", self.p)
-        _check_range("displacement.speed", self.speed, 0, 10)
-        _check_range("displacement.duration", self.duration, 0.01, 1)
+        check_p("displacement.p", self.p)
+        check_range("displacement.speed", self.speed, 0, 10)
+        check_range("displacement.duration", self.duration, 0.01, 1)
 
 
 @dataclass(frozen=True)
@@ -143,8 +128,8 @@ class ZoomConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or range."""
-        _check_p("zoom.p", self.p)
-        _check_range("zoom.rate", self.rate, 0, 10)
+        check_p("zoom.p", self.p)
+        check_range("zoom.rate", self.rate, 0, 10)
 
 
 @dataclass(frozen=True)
@@ -153,10 +138,12 @@ class ShakeConfig:
 
     Attributes:
         p: probability.
-        deviation: standard deviation along either axis; widened by the curriculum.
+        deviation: standard deviation of the offsets along either axis, over the frames of the sample and about their
+            mean; widened by the curriculum.
         waves: how many sines.
         frequency: of the sines, radians a frame of the sample.
-        noise: standard deviation of what is drawn for every frame, as a share of the whole.
+        noise: standard deviation of what is drawn for every frame, as a share of the whole, before that is brought to
+            its deviation.
     """
 
     p: float = 0.0
@@ -167,11 +154,13 @@ class ShakeConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or range."""
-        _check_p("shake.p", self.p)
-        _check_range("shake.deviation", self.deviation, 0, 1)
-        _check_range("shake.waves", self.waves, 1, MAX_WAVES)
-        _check_range("shake.frequency", self.frequency, 0, math.pi)
-        _check_p("shake.noise", self.noise)
+        check_p("shake.p", self.p)
+        check_range("shake.deviation", self.deviation, 0, 1)
+        check_range("shake.waves", self.waves, 1, MAX_WAVES)
+        for waves in self.waves:
+            check_integer("shake.waves", waves, 1, MAX_WAVES)
+        check_range("shake.frequency", self.frequency, 0, math.pi)
+        check_p("shake.noise", self.noise)
 
 
 @dataclass(frozen=True)
@@ -184,9 +173,9 @@ class RollConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or range."""
-        _check_p("roll.p", self.p)
-        _check_range("roll.tilt", self.tilt, 0, math.pi)
-        _check_range("roll.turn", self.turn, 0, 2 * math.pi)
+        check_p("roll.p", self.p)
+        check_range("roll.tilt", self.tilt, 0, math.pi)
+        check_range("roll.turn", self.turn, 0, 2 * math.pi)
 
 
 @dataclass(frozen=True)
@@ -195,7 +184,8 @@ class PerspectiveConfig:
 
     Attributes:
         p: probability.
-        distortion: how far corners move at most, as a share of half the frame.
+        distortion: how far corners move at most, as a share of half the frame; all of them less where the horizon would
+            come near the scene.
         enlarge: by what factor the whole is enlarged then.
     """
 
@@ -205,9 +195,9 @@ class PerspectiveConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or number."""
-        _check_p("perspective.p", self.p)
-        _check_range("perspective.distortion", (0, self.distortion), 0, MAX_DISTORTION)
-        _check_range("perspective.enlarge", (1, self.enlarge), 1, 4)
+        check_p("perspective.p", self.p)
+        check_number("perspective.distortion", self.distortion, 0, MAX_DISTORTION)
+        check_number("perspective.enlarge", self.enlarge, 1, 4)
 
 
 @dataclass(frozen=True)
@@ -217,7 +207,7 @@ class TimingConfig:
     Attributes:
         p: probability for a sample.
         repeat: share of its frames that show the one before.
-        skip: share of its frames before which one is left out.
+        skip: share of those that do not repeat, before which one is left out.
     """
 
     p: float = 0.0
@@ -227,7 +217,7 @@ class TimingConfig:
     def __post_init__(self) -> None:
         """Refuse what is no probability."""
         for name in ("p", "repeat", "skip"):
-            _check_p(f"timing.{name}", getattr(self, name))
+            check_p(f"timing.{name}", getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -248,9 +238,9 @@ class CurriculumConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no share or number."""
-        _check_integer("curriculum.samples", self.samples or 0, 0, 2**62)
-        _check_p("curriculum.share", self.share)
-        _check_p("curriculum.narrow", self.narrow)
+        check_integer("curriculum.samples", 0 if self.samples is None else self.samples, 0, 2**62)
+        check_p("curriculum.share", self.share)
+        check_p("curriculum.narrow", self.narrow)
 
 
 @dataclass(frozen=True)
@@ -258,7 +248,8 @@ class EmulationConfig:
     """Everything that makes a clip look filmed; by default nothing has any probability.
 
     In the order of the reference method: placement and group, motion of the foreground and of the background, blend;
-    then what the camera does to both: perspective, displacement, zoom, shake, roll; then the photometric rest.
+    then what the camera does to both: perspective, displacement, zoom, shake, roll; then the photometric rest. `crop`
+    is the crop and flip of emulated samples, which act last; the stream's own where None, as in all other samples.
     """
 
     background: BackgroundConfig = field(default_factory=BackgroundConfig)
@@ -274,6 +265,7 @@ class EmulationConfig:
     timing: TimingConfig = field(default_factory=TimingConfig)
     photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
+    crop: CameraConfig | None = None
 
 
 _PAPER = EmulationConfig(
@@ -287,6 +279,7 @@ _PAPER = EmulationConfig(
     zoom=ZoomConfig(p=0.3),
     shake=ShakeConfig(p=0.3),
     photometric=PhotometricConfig.preset("paper"),
+    crop=CameraConfig(crop_scale=(0.9, 1.0)),
 )
 
 PRESETS: dict[str, EmulationConfig] = {
@@ -323,3 +316,16 @@ def preset(name: str) -> EmulationConfig:
     if name not in PRESETS:
         raise UserError(f"there is no preset {name!r} of emulation; choose one of {', '.join(PRESETS)}")
     return PRESETS[name]
+
+
+def resolve(emulate: EmulationConfig | str) -> EmulationConfig:
+    """A configuration as it is, or the preset of that name.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if isinstance(emulate, str):
+        return preset(emulate)
+    if not isinstance(emulate, EmulationConfig):
+        raise UserError(f"emulate must be an EmulationConfig or one of {', '.join(PRESETS)}, got {emulate!r}")
+    return emulate

@@ -4,15 +4,15 @@ A sample's numbers follow from the stream's seed and its own index, whatever bat
 follows from the index, too. The same `Emulation` gives the same pictures, so it can be kept, shown and replayed.
 """
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.bank import Bank
+from fractalvid.camera import draw_parts
 from fractalvid.draws import Domain, Field, integers, uniforms, words
+from fractalvid.emulate.arrays import map_arrays, within
 from fractalvid.emulate.config import (
     MAX_COPIES,
     MAX_WAVES,
@@ -23,12 +23,12 @@ from fractalvid.emulate.config import (
     GroupConfig,
     PerspectiveConfig,
     PlacementConfig,
-    Range,
     RollConfig,
     ShakeConfig,
     TimingConfig,
     ZoomConfig,
 )
+from fractalvid.emulate.perspective import SCENE, smallest_depth
 from fractalvid.emulate.photometric import Photometric, draw_photometric
 from fractalvid.instances import VALIDATION
 
@@ -38,7 +38,15 @@ Bools = NDArray[np.bool_]
 
 CANDIDATES = 4
 """Entries of the pool that are drawn for a background, of which the first of another class is taken."""
-COPY_NUMBERS = 4
+BACKGROUND_RATIO = (3 / 4, 4 / 3)
+"""Aspects of the parts of backgrounds that are shown."""
+COPY_NUMBERS = 5
+"""Uniforms that every copy draws: place, mirror, turn and delay."""
+NEAREST = 0.1
+"""Perspectives that would bring the horizon nearer to the scene, see `perspective.smallest_depth`, are made weaker."""
+FLATTEST = 0.1
+"""Paths of shaking flatter than this, in the deviation of their sines over all time, are not made any steeper: a slow
+wave hardly moves in a few frames."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +80,8 @@ class Backgrounds:
     maximum: Bools
 
     def named(self) -> Ints:
-        """Class and instance (B, 2) of the clip behind, of the first of two stills; -1 where there is none."""
-        return np.where(self.present[:, None], self.clip_id[:, 0], -1)
+        """`clip_id` (B, 2, 2) where there is a background, -1 where there is none."""
+        return np.where(self.present[:, None, None], self.clip_id, -1)
 
 
 @dataclass(frozen=True)
@@ -107,23 +115,6 @@ class Displacement:
 
 
 @dataclass(frozen=True)
-class Shake:
-    """Shaking of B samples.
-
-    Attributes:
-        amplitude: float64 (B, 2, W), of the sines along x and y, 0 for those that are left out.
-        frequency: float64 (B, 2, W), radians a frame.
-        phase: float64 (B, 2).
-        noise: float64 (B, 2, T), added to every frame.
-    """
-
-    amplitude: Floats
-    frequency: Floats
-    phase: Floats
-    noise: Floats
-
-
-@dataclass(frozen=True)
 class Emulation:
     """Everything drawn for B samples of T frames; the first axis of every array is B.
 
@@ -140,7 +131,7 @@ class Emulation:
         enlarge: float64 (B,), by what factor afterwards.
         camera_motion: of everything.
         zoom: float64 (B,), logarithm of the last frame's scale over the first's.
-        shake: of the camera.
+        shake: float64 (B, T, 2), by how much shaking moves each frame.
         tilt: float64 (B,), roll in the middle of the sample.
         turn: float64 (B,), roll from its first to its last frame.
         photometric: the rest.
@@ -158,7 +149,7 @@ class Emulation:
     enlarge: Floats
     camera_motion: Displacement
     zoom: Floats
-    shake: Shake
+    shake: Floats
     tilt: Floats
     turn: Floats
     photometric: Photometric
@@ -174,7 +165,7 @@ class Emulation:
 
     def select(self, rows: NDArray[np.int64]) -> "Emulation":
         """The samples of these rows."""
-        chosen: Emulation = _rows(self, rows)
+        chosen: Emulation = map_arrays(lambda array: array[rows], self)
         return chosen
 
 
@@ -224,6 +215,7 @@ def draw_emulation(
     width = config.curriculum.narrow + (1 - config.curriculum.narrow) * at
     corners, enlarge = _draw_perspective(config.perspective, numbers, emulated)
     tilt, turn = _draw_roll(config.roll, numbers, emulated)
+    clock = _draw_clock(config.timing, numbers, emulated, clip_len)
     motions = {
         "foreground_motion": Field.FOREGROUND_MOTION,
         "background_motion": Field.BACKGROUND_MOTION,
@@ -233,7 +225,7 @@ def draw_emulation(
         index=index,
         progress=at,
         emulated=emulated,
-        clock=_draw_clock(config.timing, numbers, emulated, clip_len),
+        clock=clock,
         background=_draw_backgrounds(config.background, bank, numbers, emulated, class_id, clip_len),
         figures=_draw_figures(config.placement, config.group, numbers, emulated, emulated & (at >= 1)),
         **{
@@ -243,7 +235,7 @@ def draw_emulation(
         corners=corners,
         enlarge=enlarge,
         zoom=_draw_zoom(config.zoom, numbers, emulated),
-        shake=_draw_shake(config.shake, numbers, emulated, width, clip_len),
+        shake=_draw_shake(config.shake, numbers, emulated, width, clock),
         tilt=tilt,
         turn=turn,
         photometric=draw_photometric(config.photometric, seed, index & 0xFFFFFFFF, index >> 32, emulated),
@@ -256,10 +248,6 @@ def pool_ids(seed: int, entries: Ints, num_classes: int) -> Ints:
     drawn[:, 0] = drawn[:, 0] * num_classes >> 32
     drawn[:, 1] %= VALIDATION
     return drawn.reshape(*entries.shape, 2)
-
-
-def _within(u: Floats, between: Range) -> Floats:
-    return between[0] + u * (between[1] - between[0])
 
 
 def _draw_clock(config: TimingConfig, numbers: _Numbers, emulated: Bools, clip_len: int) -> Ints:
@@ -284,20 +272,18 @@ def _draw_backgrounds(
     chosen = np.take_along_axis(ids, other[:, :, None, None], axis=2)[:, :, 0]
     chosen[dynamic, 1] = chosen[dynamic, 0]
     frames = bank.native_frames[chosen[..., 0]]
-    area = _within(u[:, 2], config.crop)
-    ratio = np.exp(_within(u[:, 3], (float(np.log(3 / 4)), float(np.log(4 / 3)))))
-    extent = np.minimum(np.sqrt(np.stack([area * ratio, area / ratio], axis=1)), 1)
+    corner, extent = draw_parts(u[:, [2, 3, 8, 9]], config.crop, BACKGROUND_RATIO)
     return Backgrounds(
         present=emulated & (u[:, 0] < config.p),
         dynamic=dynamic,
         clip_id=chosen,
         still=np.minimum((u[:, 4:6] * frames).astype(np.int64), frames - 1),
         walk=_draw_walk(config.window, frames[:, 0], u[:, 6:8], numbers.of(Field.BACKGROUND_WALK, clip_len)),
-        corner=u[:, 8:10] * (1 - extent),
-        extent=extent,
-        alpha=_within(u[:, 10], config.alpha),
+        corner=np.asarray(corner, np.float64),
+        extent=np.asarray(extent, np.float64),
+        alpha=within(u[:, 10], config.alpha),
         power=np.full(len(u), config.power),
-        gamma=_within(u[:, 11], config.gamma),
+        gamma=within(u[:, 11], config.gamma),
         maximum=u[:, 12] < config.maximum,
     )
 
@@ -320,12 +306,12 @@ def _draw_figures(
     """Placements, and copies where `grouped` (B,) allows them."""
     u = numbers.of(Field.PLACEMENT, 5)
     own = numbers.of(Field.GROUP, 4)
-    many = numbers.of(Field.COPIES, MAX_COPIES + 1, COPY_NUMBERS + 1)[:, : group.copies + 1]
+    many = numbers.of(Field.COPIES, MAX_COPIES + 1, COPY_NUMBERS)[:, : group.copies + 1]
     grouped = grouped & (own[:, 0] < group.p)
     copies = np.where(grouped, integers(own[:, 1].astype(np.float32), 1, group.copies), 0)
     placed = emulated & (u[:, 0] < placement.p)
-    alone = np.where(placed[:, None], _within(u[:, 1:3], placement.scale), 1.0)
-    scale = np.where(grouped[:, None], _within(own[:, 2:4], group.scale), alone)[:, None]
+    alone = np.where(placed[:, None], within(u[:, 1:3], placement.scale), 1.0)
+    scale = np.where(grouped[:, None], within(own[:, 2:4], group.scale), alone)[:, None]
     places = np.concatenate([u[:, None, 3:5], many[:, 1:, :2]], axis=1)
     copy = (np.arange(group.copies + 1) > 0) & (np.arange(group.copies + 1) <= copies[:, None])
     return Figures(
@@ -349,50 +335,51 @@ def _draw_displacement(config: DisplacementConfig, u: Floats, emulated: Bools, w
 
 
 def _draw_perspective(config: PerspectiveConfig, numbers: _Numbers, emulated: Bools) -> tuple[Floats, Floats]:
-    """Corners (B, 4, 2) and factors (B,)."""
+    """Corners (B, 4, 2) and factors (B,): no horizon comes into the scene, however it is moved and reflected."""
     u = numbers.of(Field.PERSPECTIVE, 9)
     present = emulated & (u[:, 0] < config.p)
     inwards = np.where(present[:, None, None], config.distortion / 2 * u[:, 1:].reshape(-1, 4, 2), 0.0)
-    corners = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
-    return corners + (1 - 2 * corners) * inwards, np.where(present, config.enlarge, 1.0)
+    enlarge = np.where(present, config.enlarge, 1.0)
+    while True:
+        corners = SCENE + (1 - 2 * SCENE) * inwards
+        # What is no number, since three corners lie on a line, is too near as well.
+        near = ~(smallest_depth(corners, enlarge) >= NEAREST)
+        if not near.any():
+            return corners, enlarge
+        inwards[near] *= 0.9
 
 
 def _draw_zoom(config: ZoomConfig, numbers: _Numbers, emulated: Bools) -> Floats:
     u = numbers.of(Field.ZOOM, 3)
-    rate = np.log1p(_within(u[:, 1], config.rate)) * np.where(u[:, 2] < 0.5, -1, 1)
+    rate = np.log1p(within(u[:, 1], config.rate)) * np.where(u[:, 2] < 0.5, -1, 1)
     return np.where(emulated & (u[:, 0] < config.p), rate, 0.0)
 
 
-def _draw_shake(config: ShakeConfig, numbers: _Numbers, emulated: Bools, width: Floats, clip_len: int) -> Shake:
+def _draw_shake(config: ShakeConfig, numbers: _Numbers, emulated: Bools, width: Floats, clock: Ints) -> Floats:
+    """Offsets (B, T, 2) at frames (B, T), about their mean and with the drawn deviation along either axis."""
+    frames = clock.shape[1]
     u = numbers.of(Field.SHAKE, 8 + 2 * MAX_WAVES)
     present = emulated & (u[:, 0] < config.p)
-    deviation = np.where(present, _within(u[:, 1], config.deviation) * width, 0.0)[:, None]
+    deviation = np.where(present, within(u[:, 1], config.deviation) * width, 0.0)
     count = integers(u[:, 2:4].astype(np.float32), *config.waves)
     order = np.arange(1, MAX_WAVES + 1)
     weight = (order <= count[..., None]) / order
-    # Sines of amplitude a have variance a²/2.
-    smooth = np.sqrt(2 * (1 - config.noise**2)) * deviation / np.sqrt((weight**2).sum(axis=2))
-    spread = np.sqrt(3) * config.noise * deviation[..., None]
-    return Shake(
-        amplitude=weight * smooth[..., None],
-        frequency=_within(u[:, 8:].reshape(-1, 2, MAX_WAVES), config.frequency),
-        phase=2 * np.pi * u[:, 4:6],
-        noise=spread * (2 * np.moveaxis(numbers.of(Field.SHAKE_NOISE, clip_len, 2), 2, 1) - 1),
-    )
+    frequency = within(u[:, 8:].reshape(-1, 2, MAX_WAVES), config.frequency)
+    angle = frequency[..., None, :] * clock[:, None, :, None] + 2 * np.pi * u[:, 4:6, None, None]
+    # Sines of amplitude a have variance a²/2; numbers of [-1, 1] have 1/3.
+    waves = (weight[:, :, None] * np.sin(angle)).sum(axis=3) / np.sqrt((weight**2).sum(axis=2) / 2)[..., None]
+    own = np.sqrt(3) * (2 * np.moveaxis(numbers.of(Field.SHAKE_NOISE, frames, 2), 2, 1) - 1)
+    jitter = np.take_along_axis(own, np.minimum(clock, frames - 1)[:, None], axis=2)
+    path = np.sqrt(1 - config.noise**2) * waves + config.noise * jitter
+    path -= path.mean(axis=2, keepdims=True)
+    path *= deviation[:, None, None] / np.maximum(path.std(axis=2, keepdims=True), FLATTEST)
+    return np.moveaxis(path, 1, 2)
 
 
 def _draw_roll(config: RollConfig, numbers: _Numbers, emulated: Bools) -> tuple[Floats, Floats]:
     """Tilt and turn (B,)."""
     u = numbers.of(Field.ROLL, 5)
     present = emulated & (u[:, 0] < config.p)
-    tilt, turn = _within(u[:, 1], config.tilt), _within(u[:, 2], config.turn)
+    tilt, turn = within(u[:, 1], config.tilt), within(u[:, 2], config.turn)
     signs = np.where(u[:, 3:] < 0.5, -1.0, 1.0)
     return np.where(present, tilt * signs[:, 0], 0.0), np.where(present, turn * signs[:, 1], 0.0)
-
-
-def _rows(part: Any, rows: NDArray[np.int64]) -> Any:
-    """The given rows of every array of a dataclass and of those inside it."""
-    if not dataclasses.is_dataclass(part):
-        return part[rows]
-    kept = {field.name: _rows(getattr(part, field.name), rows) for field in dataclasses.fields(part)}
-    return dataclasses.replace(part, **kept)  # type: ignore[type-var]  # an instance, not a class

@@ -1,7 +1,7 @@
 """From drawn emulation to homographies, one a layer and frame: pure functions.
 
-Places are shares of the frame, (x, y, 1) with both in 0..1. Every matrix takes a place of what is shown to where it is
-seen. Points of a foreground are drawn under its matrices; pictures are warped by their inverses.
+Places are shares of a square frame, (x, y, 1) with both in 0..1. Every matrix takes a place of what is shown to where
+it is seen. Points of a foreground are drawn under its matrices; pictures are warped by their inverses.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.emulate.draw import Displacement, Emulation, Shake
+from fractalvid.emulate.draw import Displacement, Emulation
+from fractalvid.emulate.perspective import to_corners
 from fractalvid.emulate.photometric import randaugment_matrix
 
 Floats = NDArray[np.float64]
@@ -35,44 +36,46 @@ class Homographies:
         return np.asarray(self.camera[:, None] @ self.figures)
 
 
-def homographies(drawn: Emulation, aspect: float = 1.0) -> Homographies:
-    """All matrices of samples, but for crop and flip, which act last.
-
-    Args:
-        drawn: of B samples.
-        aspect: width of the frame to its height, in pixels; rotations keep angles in pixels.
-    """
-    clock = drawn.clock.astype(np.float64)
-    share = clock / (drawn.clip_len - 1) if drawn.clip_len > 1 else np.full_like(clock, 0.5)
-    perspective = _scaling(drawn.enlarge) @ _to_corners(drawn.corners)
-    figures = _figures(drawn, aspect)[:, :, None]
+def homographies(drawn: Emulation) -> Homographies:
+    """All matrices of samples, but for crop and flip, which act last."""
+    share = _time_shares(drawn)
+    perspective = _scaling(drawn.enlarge) @ to_corners(drawn.corners)
+    figures = _figures(drawn)[:, :, None]
     moved = _translation(_displaced(drawn.foreground_motion, share))[:, None]
     camera = _scaling(np.exp(drawn.zoom[:, None] * (share - 0.5)))
     camera = camera @ _translation(_displaced(drawn.camera_motion, share))
-    camera = _translation(_shaken(drawn.shake, drawn.clock)) @ camera
-    camera = _rotation(drawn.tilt[:, None] + drawn.turn[:, None] * (share - 0.5), aspect) @ camera
+    camera = _translation(drawn.shake) @ camera
+    camera = _rotation(drawn.tilt[:, None] + drawn.turn[:, None] * (share - 0.5)) @ camera
     return Homographies(
         figures=perspective[:, None, None] @ moved @ figures,
         background=perspective[:, None] @ _translation(_displaced(drawn.background_motion, share)),
-        camera=randaugment_matrix(drawn.photometric, aspect).astype(np.float64)[:, None] @ camera,
+        camera=randaugment_matrix(drawn.photometric).astype(np.float64)[:, None] @ camera,
     )
 
 
 def sample_times(drawn: Emulation, times: Floats, native_frames: NDArray[np.int64]) -> Floats:
     """Native times (B, L, T) of each copy's frames, from the undisturbed sample's (B, T).
 
-    Skipped frames move later times on, and all of them back where they would go beyond the clip's end; copies run ahead
-    or behind as far as the clip goes.
+    Skipped frames move later times on. Where they would go beyond the clip's end, the sample begins earlier, and where
+    the whole clip is too short, the stride shrinks. Copies run ahead or behind as far as the clip goes.
     """
-    stride = times[:, 1] - times[:, 0] if times.shape[1] > 1 else np.zeros(len(times))
-    shown = times + stride[:, None] * (drawn.clock - np.arange(drawn.clip_len))
-    end = native_frames - 1.0
-    shown = np.maximum(shown - np.maximum(shown[:, -1] - end, 0)[:, None], 0)
-    shown = np.minimum(shown, end[:, None])
+    end = native_frames.astype(np.float64) - 1
+    shown = _dropping(drawn.clock, times, end)
     delay = drawn.figures.delay * end[:, None]
     room = end - shown[:, -1]
     delay = np.clip(delay, -shown[:, :1], room[:, None])
     return np.asarray(shown[:, None] + delay[:, :, None])
+
+
+def _dropping(clock: NDArray[np.int64], times: Floats, end: Floats) -> Floats:
+    """Times (B, T) with the frames dropped that `clock` (B, T) leaves out, within 0..end (B,)."""
+    last = np.maximum(clock[:, -1], 1)
+    stride = np.minimum(times[:, 1] - times[:, 0] if times.shape[1] > 1 else 0.0, end / last)
+    begin = np.maximum(np.minimum(times[:, 0], end - stride * last), 0)
+    shown = np.minimum(begin[:, None] + stride[:, None] * clock, end[:, None])
+    dropped = (clock != np.arange(clock.shape[1])).any(axis=1)
+    # The others keep their times to the last bit.
+    return np.where(dropped[:, None], shown, times)
 
 
 def picture_motion(frame: Floats, size: tuple[int, int]) -> Floats:
@@ -102,10 +105,18 @@ def in_pixels(matrices: Floats, source: tuple[int, int], frame: tuple[int, int])
     return np.asarray(matrices * (rows[:, None] / columns))
 
 
-def _figures(drawn: Emulation, aspect: float) -> Floats:
+def _time_shares(drawn: Emulation) -> Floats:
+    """Where frames lie in the time of the sample: (B, T), 0..1; skipped frames make that longer."""
+    clock = drawn.clock.astype(np.float64)
+    if drawn.clip_len == 1:
+        return np.full_like(clock, 0.5)
+    return np.asarray(clock / np.maximum(clock[:, -1:], drawn.clip_len - 1))
+
+
+def _figures(drawn: Emulation) -> Floats:
     """Placements (B, L, 3, 3): mirrored and turned about the middle, then scaled and put in place."""
     own = drawn.figures
-    matrices = _rotation(own.turn, aspect)
+    matrices = _rotation(own.turn)
     mirror = np.zeros_like(matrices)
     sign = np.where(own.mirror, -1.0, 1.0)
     mirror[..., 0, 0], mirror[..., 1, 1], mirror[..., 2, 2] = sign, 1, 1
@@ -120,15 +131,6 @@ def _displaced(motion: Displacement, share: Floats) -> Floats:
     """Offsets (B, T, 2) at shares (B, T) of the sample's time."""
     done = np.clip((share - motion.start[:, None]) / motion.duration[:, None], 0, 1) - 0.5
     return (motion.duration[:, None] * done)[..., None] * motion.velocity[:, None]
-
-
-def _shaken(shake: Shake, clock: NDArray[np.int64]) -> Floats:
-    """Offsets (B, T, 2) at frames (B, T)."""
-    angle = shake.frequency[:, None] * clock[:, :, None, None] + shake.phase[:, None, :, None]
-    waves = (shake.amplitude[:, None] * np.sin(angle)).sum(axis=3)
-    last = shake.noise.shape[2] - 1
-    noise = np.take_along_axis(shake.noise, np.minimum(clock, last)[:, None], axis=2)
-    return np.asarray(waves + np.moveaxis(noise, 1, 2))
 
 
 def _translation(offset: Floats) -> Floats:
@@ -148,35 +150,12 @@ def _scaling(factor: Floats) -> Floats:
     return matrices
 
 
-def _rotation(angle: Floats, aspect: float) -> Floats:
+def _rotation(angle: Floats) -> Floats:
     """Matrices (..., 3, 3) that turn about the middle."""
     matrices = np.zeros((*angle.shape, 3, 3))
     matrices[..., 0, 0] = matrices[..., 1, 1] = np.cos(angle)
-    matrices[..., 0, 1] = -np.sin(angle) / aspect
-    matrices[..., 1, 0] = np.sin(angle) * aspect
+    matrices[..., 0, 1] = -np.sin(angle)
+    matrices[..., 1, 0] = np.sin(angle)
     matrices[..., :2, 2] = 0.5 - 0.5 * matrices[..., :2, :2].sum(axis=-1)
     matrices[..., 2, 2] = 1
     return matrices
-
-
-def _to_corners(corners: Floats) -> Floats:
-    """Homographies (B, 3, 3) that take (0, 0), (1, 0), (1, 1), (0, 1) to corners (B, 4, 2).
-
-    The closed form of Heckbert, "Fundamentals of Texture Mapping and Image Warping" (1989), section 2.2.3.
-    """
-    p0, p1, p2, p3 = np.moveaxis(corners, 1, 0)
-    first, second = p1 - p2, p3 - p2
-    total = p0 - p1 + p2 - p3
-    area = _cross(first, second)
-    g, h = _cross(total, second) / area, _cross(first, total) / area
-    matrices = np.empty((len(corners), 3, 3))
-    matrices[:, :2, 0] = p1 - p0 + g[:, None] * p1
-    matrices[:, :2, 1] = p3 - p0 + h[:, None] * p3
-    matrices[:, :2, 2] = p0
-    matrices[:, 2, 0], matrices[:, 2, 1], matrices[:, 2, 2] = g, h, 1
-    return matrices
-
-
-def _cross(a: Floats, b: Floats) -> Floats:
-    """The z component of the product of vectors (B, 2)."""
-    return np.asarray(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])

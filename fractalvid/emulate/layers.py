@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 
 STEPS = 4096
 """Steps of the sum of foreground and background, before the last exponent."""
+ENDLESS = frozenset({"perlin", "dead_leaves"})
+"""Kinds whose pictures cover the plane: as a figure they end at their view, as their stored clips do."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def finish(
     colour: ColourConfig | None,
     threads: int | None,
 ) -> Tensor:
-    """Put backgrounds behind foregrounds uint8 (B, C, T, H, W), and do the photometric rest."""
+    """Put backgrounds behind foregrounds uint8 (B, C, T, H, W), do the photometric rest, and repeat dropped frames."""
     size = (video.shape[3], video.shape[4])
     camera = crop.astype(np.float64)[:, None] @ in_pixels(seen.camera, (1, 1), size)
     for dynamic in (False, True):
@@ -110,7 +112,21 @@ def finish(
 
         video = on_rows(video, drawn.background.present & (drawn.background.dynamic == dynamic), behind)
     motion = picture_motion(camera, size)
-    return apply_photometric(video, follow_camera(drawn.photometric, motion))
+    return repeat_frames(apply_photometric(video, follow_camera(drawn.photometric, motion)), drawn.clock)
+
+
+def repeat_frames(video: Tensor, clock: NDArray[np.int64]) -> Tensor:
+    """Frames of (B, C, T, H, W) that show the same of the sample, by `clock` (B, T), as the first of them.
+
+    A camera that drops a frame shows the last one once more, with its noise, its light and what moved behind it.
+    """
+    again = np.diff(clock, axis=1, prepend=-1) == 0
+    first = np.maximum.accumulate(np.where(again, 0, np.arange(clock.shape[1])), axis=1)
+
+    def gather(clips: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        return clips[torch.arange(len(rows))[:, None], :, torch.from_numpy(first[rows])].movedim(1, 2)
+
+    return on_rows(video, again.any(axis=1), gather)
 
 
 def render_figures(
@@ -156,8 +172,29 @@ def render_figures(
             threads=threads,
         )
         layered = rendered.reshape(count, -1, frames, *rendered.shape[2:])
+        if bank.kind in ENDLESS:
+            inside = in_view(matrices[rows, layers], size)
+            layered *= inside.reshape(*inside.shape, *[1] * len(channels))
         out[rows] = layered[:, 0] if number == 0 else layered.max(axis=1)
     return out
+
+
+def in_view(matrices: Floats, size: int) -> NDArray[np.bool_]:
+    """Which pixels of frames show a place of the view: (..., size, size).
+
+    Args:
+        matrices: (..., 3, 3), from pixels of the whole view to pixels of the frame.
+        size: H and W of both.
+    """
+    centre = np.arange(size, dtype=np.float32) + np.float32(0.5)
+    x, y, depth = (
+        row[..., 0, None, None] * centre + (row[..., 1, None, None] * centre[:, None] + row[..., 2, None, None])
+        for row in np.moveaxis(np.linalg.inv(matrices).astype(np.float32), -2, 0)
+    )
+    inside = np.asarray(depth > 0)
+    for place in (x, y):
+        inside &= (place >= 0) & (place <= size * depth)
+    return inside
 
 
 def blend(front: Tensor, back: Tensor, drawn: Backgrounds) -> Tensor:

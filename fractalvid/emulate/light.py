@@ -16,7 +16,9 @@ WAVES = 3
 def drift(waves: NDArray[np.float32], frames: int) -> NDArray[np.float64]:
     """Smooth curves (B, T) over a clip's frames: cosines of 1 to `WAVES` half turns, of amplitudes (B, WAVES)."""
     share = np.linspace(0, 1, frames) if frames > 1 else np.zeros(1)
-    return waves.astype(np.float64) @ np.cos(np.pi * np.outer(np.arange(1, WAVES + 1), share))
+    cosines = np.cos(np.pi * np.outer(np.arange(1, WAVES + 1), share))
+    # A product of matrices would add up in another order for another number of clips.
+    return np.asarray((waves.astype(np.float64)[:, :, None] * cosines).sum(axis=1))
 
 
 def light_tables(exposure: NDArray[np.float64], warmth: NDArray[np.float64], channels: int) -> NDArray[np.uint8]:

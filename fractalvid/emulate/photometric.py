@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from fractalvid.draws import Domain, Field, integers, uniforms, words
+from fractalvid.emulate.arrays import within
 from fractalvid.emulate.checks import Range
 from fractalvid.emulate.compression import compress
 from fractalvid.emulate.filters import blur, gaussian_kernels, line_kernels
@@ -113,11 +114,6 @@ def draw_photometric(
     )
 
 
-def within(u: NDArray[np.float64], values: Range) -> NDArray[np.float64]:
-    """Uniforms of [0, 1) over a range."""
-    return values[0] + u * (values[1] - values[0])
-
-
 def _waves(u: NDArray[np.float64], stops: Range) -> NDArray[np.float64]:
     """Amplitudes (WAVES, B), slower ones larger, whose absolute values add up to what is drawn, from (1 + WAVES, B)."""
     amplitude = (2 * u[1:] - 1) / np.arange(1, WAVES + 1)[:, None]
@@ -141,9 +137,9 @@ def follow_camera(drawn: Photometric, motion: ArrayLike) -> Photometric:
     return dataclasses.replace(drawn, streak=streak * (MAX_STREAK / np.maximum(length, MAX_STREAK)))
 
 
-def randaugment_matrix(drawn: Photometric, aspect: float = 1.0) -> Floats:
+def randaugment_matrix(drawn: Photometric) -> Floats:
     """What RandAugment moves, float32 (B, 3, 3): see `randaugment.geometric_matrix`. Whoever moves pictures uses it."""
-    return geometric_matrix(drawn.operation, drawn.argument, aspect)
+    return geometric_matrix(drawn.operation, drawn.argument)
 
 
 def apply_photometric(video: Tensor, drawn: Photometric) -> Tensor:

@@ -1,14 +1,14 @@
 """What changes the pixels, but not the place, of what a clip shows: one frozen dataclass an effect, and presets.
 
-Every effect has a probability `p`, multiplied by the curriculum's position when it is drawn, and ranges from which its
-strength is drawn evenly. Whatever is drawn is held over the frames of a clip.
+Every effect has a probability `p` among the samples that are emulated at all, whose share the curriculum decides, and
+ranges from which its strength is drawn evenly. Whatever is drawn is held over the frames of a clip.
 """
 
 import math
 from dataclasses import dataclass, field
 from typing import Literal, Self, get_args
 
-from fractalvid.emulate.checks import Range, check_integer, check_p, check_range
+from fractalvid.emulate.checks import Range, check_integer, check_number, check_p, check_range
 from fractalvid.errors import UserError
 
 Preset = Literal["none", "paper", "full", "light"]
@@ -43,8 +43,7 @@ class RandAugmentConfig:
         check_p("randaugment.p", self.p)
         check_integer("randaugment.operations", self.operations, 0, MAX_OPERATIONS)
         for name in ("magnitude", "spread"):
-            if not 0 <= getattr(self, name) <= MAX_LEVEL:
-                raise UserError(f"randaugment.{name} must be 0 to {MAX_LEVEL:g}, got {getattr(self, name)}")
+            check_number(f"randaugment.{name}", getattr(self, name), 0, MAX_LEVEL)
 
 
 @dataclass(frozen=True)

@@ -68,18 +68,15 @@ def draw_operations(
     return np.where(applied, drawn, Operation.IDENTITY), np.where(applied, argument, 0).astype(np.float32)
 
 
-def geometric_matrix(
-    operation: NDArray[np.int64], argument: NDArray[np.float32], aspect: float = 1.0
-) -> NDArray[np.float32]:
+def geometric_matrix(operation: NDArray[np.int64], argument: NDArray[np.float32]) -> NDArray[np.float32]:
     """The geometric operations (B, n) as one matrix a clip, float32 (B, 3, 3); the identity where there are none.
 
-    It takes places of the frame (x, y, 1), both 0..1, to where the operations move what is there; rotation and shear
-    are about the middle.
+    It takes places of a square frame (x, y, 1), both 0..1, to where the operations move what is there; rotation and
+    shear are about the middle.
 
     Args:
         operation: (B, n).
         argument: (B, n).
-        aspect: width of the frame to its height, in pixels.
     """
 
     def only(wanted: Operation) -> NDArray[np.float64]:
@@ -88,8 +85,8 @@ def geometric_matrix(
     cosine, sine = np.cos(only(Operation.ROTATE)), np.sin(only(Operation.ROTATE))
     steps = np.zeros((*operation.shape, 3, 3))
     steps[..., 0, 0] = steps[..., 1, 1] = cosine
-    steps[..., 0, 1] = (only(Operation.SHEAR_X) - sine) / aspect
-    steps[..., 1, 0] = (only(Operation.SHEAR_Y) + sine) * aspect
+    steps[..., 0, 1] = only(Operation.SHEAR_X) - sine
+    steps[..., 1, 0] = only(Operation.SHEAR_Y) + sine
     steps[..., :2, 2] = 0.5 - steps[..., :2, :2].sum(axis=-1) / 2
     steps[..., 0, 2] += only(Operation.TRANSLATE_X)
     steps[..., 1, 2] += only(Operation.TRANSLATE_Y)

@@ -60,10 +60,12 @@ def filmed_files(
     colour: ColourConfig | None = None,
 ) -> list[NDArray[np.uint8]]:
     """The same of clips (T, H, W) or (T, H, W, 3) of a generated set, whose ids are (B, 2), with its own bank."""
+    # Sets hold as many frames of a clip as was asked for; a stride that is too long shrinks until they span the clip.
+    longest = int(bank.native_frames.max())
     shown = []
     for row, clip in enumerate(clips):
         whole = StreamConfig(
-            clip_len=len(clip), frame_stride=1, size=size, points=points, camera=WHOLE, colour=colour,
+            clip_len=len(clip), frame_stride=longest, size=size, points=points, camera=WHOLE, colour=colour,
             emulate=_at_full(config),
         )  # fmt: skip
         video = torch.from_numpy(clip)[None]
@@ -74,7 +76,8 @@ def filmed_files(
 
 
 def _at_full(config: EmulationConfig) -> EmulationConfig:
-    return dataclasses.replace(config, curriculum=CurriculumConfig(samples=0))
+    """Every sample emulated, and nothing cropped or flipped."""
+    return dataclasses.replace(config, curriculum=CurriculumConfig(samples=0), crop=None)
 
 
 def _picture(video: torch.Tensor) -> NDArray[np.uint8]:

@@ -202,7 +202,16 @@ def test_cameras_map_the_crop_onto_the_frame() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"crop_scale": (0.9, 0.2)}, {"crop_scale": (0, 1)}, {"flip": 1.2}, {"crop_ratio": (2, 1)}]
+    "values",
+    [
+        {"crop_scale": (0.9, 0.2)},
+        {"crop_scale": (0, 1)},
+        {"crop_scale": 0.5},
+        {"flip": 1.2},
+        {"flip": "x"},
+        {"crop_ratio": (2, 1)},
+        {"crop_ratio": (1, float("inf"))},
+    ],
 )
 def test_impossible_cameras(values: dict[str, Any]) -> None:
     with pytest.raises(UserError):
@@ -216,6 +225,10 @@ def test_impossible_streams(bank: ClassBank) -> None:
         FractalStream(bank, seed=0, batch_size=1, rank=2)
     with pytest.raises(UserError, match="instances"):
         FractalStream(bank, seed=0, batch_size=1, instances=0)
+    with pytest.raises(UserError, match="threads must be at least 1, got 0"):
+        FractalStream(bank, seed=0, batch_size=1, threads=0)
+    with pytest.raises(UserError, match="threads must be at least 1, got -1"):
+        FractalStream.validation(bank, num_clips=1, batch_size=1, threads=-1)
     coloured = {"colour": ColourConfig()}
     bad: list[dict[str, Any]] = [{"clip_len": 0}, {"channels": 2}, {"std": 0.0}]
     bad += [coloured | {"channels": 1}, coloured | {"points": 17_000_000}]

@@ -1,6 +1,6 @@
 """The route from disk: exact where nothing moves, and in agreement with the stream's."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from fractalvid.camera import CameraConfig, camera_matrices, draw_camera
+from fractalvid.camera import CameraConfig, camera_matrices
 from fractalvid.classes import ClassBank
 from fractalvid.colour import ColourConfig
 from fractalvid.dataset import SetConfig, generate
@@ -21,9 +21,9 @@ from fractalvid.emulate.draw import draw_emulation
 from fractalvid.emulate.layers import emulate_samples
 from fractalvid.emulate.resample import FRACTAL, PAINTED, taps
 from fractalvid.errors import UserError
-from fractalvid.kinds import fit_clips, load_bank, render_fits, sample_bank
+from fractalvid.kinds import KINDS, fit_clips, load_bank, render_fits, sample_bank
 from fractalvid.sets import FractalSet
-from fractalvid.stream import StreamConfig, window
+from fractalvid.stream import StreamConfig, sample_camera, window
 
 WHOLE = CameraConfig(crop_scale=(1, 1), crop_ratio=(1, 1), flip=0)
 SMALL = StreamConfig(clip_len=4, frame_stride=2, size=32, points=3000, camera=WHOLE, masks=True)
@@ -59,48 +59,75 @@ def test_nothing_drawn_gives_the_clip_back_bit_for_bit(bank: ClassBank, emulate:
     assert torch.equal(batch.mask, (video > 12)[:, 0])
 
 
-@pytest.mark.parametrize("kind", ["ifs", "shapes"])
-def test_both_routes_agree(kind: str) -> None:
-    """Centroids, masks at 5 % of white after 2 x 2 pooling, and brightness, within what the stored clip holds."""
+@dataclass(frozen=True)
+class Agreement:
+    """How frames of both routes agree, each (F,): masks' intersection over union, brightness, centroids in pixels."""
+
+    overlap: Any
+    bright: Any
+    apart: Any
+
+
+def agreement(kind: str, clips: int = 40, points: int = 1_000_000) -> Agreement:
+    """Of frames at 112 pixels from clips stored at 224, within what the stored clip holds.
+
+    Masks are taken at 5 % of white after 2 x 2 pooling; those of a few pixels say little, since their outline is most
+    of them.
+    """
     bank = sample_bank(kind, 16, seed=11)
-    bank_classes = np.flatnonzero(bank.native_frames == 19)
-    classes = np.resize(bank_classes, 40)
-    ids, index = np.stack([classes, np.arange(40)], axis=1), np.arange(40) + 100
-    config = StreamConfig(clip_len=2, frame_stride=6, size=112, points=1_000_000, emulate=MOVING)
+    classes = np.resize(np.flatnonzero(bank.native_frames == 19), clips)
+    ids, index = np.stack([classes, np.arange(clips)], axis=1), np.arange(clips) + 100
+    config = StreamConfig(clip_len=2, frame_stride=6, size=112, points=points, emulate=MOVING)
     known = KnownFits(bank, 0)
-    video = stored(bank, ids, 19, 224, 1_000_000)
+    video = stored(bank, ids, 19, 224, points)
     options: dict[str, Any] = {"bank": bank, "config": config, "seed": 3, "known": known}
     from_disk = emulate_clips(video, ids, index, **options).video[:, 0].numpy()
     held = emulate_clips(torch.full_like(video, 255), ids, index, **options).video[:, 0].numpy() > 0.999
     start = uniforms(3, Domain.SAMPLE, Field.WINDOW, index, 0, 1)[:, 0]
-    drawn_anew = (
-        emulate_samples(
-            known,
-            draw_emulation(MOVING, bank, 3, index, class_id=classes, clip_len=2),
-            class_id=classes,
-            instance_id=ids[:, 1],
-            times=window(bank.native_frames[classes], 2, 6, start),
-            crop=camera_matrices(draw_camera(config.camera, 3, index, 0), 112),
-            size=112,
-            points=1_000_000,
-        )
-        .video[:, 0]
-        .numpy()
-        / 255
-    )
-    one, other = (pooled(frames * held) for frames in (drawn_anew, from_disk))
-    # A mask of a few pixels says little: its outline is most of it.
+    drawn = draw_emulation(MOVING, bank, 3, index, class_id=classes, clip_len=2)
+    drawn_anew = emulate_samples(
+        known,
+        drawn,
+        class_id=classes,
+        instance_id=ids[:, 1],
+        times=window(bank.native_frames[classes], 2, 6, start),
+        crop=camera_matrices(sample_camera(config, 3, index, 0, drawn), 112),
+        size=112,
+        points=points,
+    ).video[:, 0]
+    one, other = (pooled(frames * held) for frames in (drawn_anew.numpy() / 255, from_disk))
     large = (one > 0.05).sum(axis=(1, 2)) >= 60
-    assert large.sum() >= 40
-    both, either = ((one > 0.05) & (other > 0.05))[large], ((one > 0.05) | (other > 0.05))[large]
-    overlap = both.sum(axis=(1, 2)) / either.sum(axis=(1, 2))
-    bright = other[large].sum(axis=(1, 2)) / one[large].sum(axis=(1, 2))
-    apart = np.hypot(*(centroids(one[large]) - centroids(other[large])).T)
-    assert np.quantile(overlap, 0.05) >= 0.9
-    assert np.median(overlap) >= 0.96
-    assert (np.abs(bright - 1) < 0.05).mean() >= 0.9
-    assert abs(np.median(bright) - 1) < 0.02
-    assert (apart < 0.5).mean() >= 0.95
+    assert large.sum() >= clips
+    one, other = one[large], other[large]
+    both, either = (one > 0.05) & (other > 0.05), (one > 0.05) | (other > 0.05)
+    return Agreement(
+        overlap=both.sum(axis=(1, 2)) / either.sum(axis=(1, 2)),
+        bright=other.sum(axis=(1, 2)) / one.sum(axis=(1, 2)),
+        apart=np.hypot(*(centroids(one) - centroids(other)).T),
+    )
+
+
+SHARES = {
+    "ifs": (0.98, 0.98, 0.95),
+    "shapes": (0.98, 0.98, 0.97),
+    "perlin": (1, 1, 1),
+    "octopus": (0.89, 0.1, 0.94),
+    "dead_leaves": (1, 1, 1),
+}
+"""Least shares of frames whose masks overlap by 90 %, whose brightness is within 5 %, and whose centroids are within
+half a pixel: those that docs/emulation.md states. Soft edges of a limb's pieces that lie over each other cover more of
+a pixel, the more so in a smaller picture: hence the octopus."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_routes_agree(kind: str) -> None:
+    found = agreement(kind)
+    shares = [(found.overlap >= 0.9).mean(), (np.abs(found.bright - 1) <= 0.05).mean(), (found.apart <= 0.5).mean()]
+    assert (np.array(shares) >= SHARES[kind]).all(), shares
+    # Those beyond the bounds are not far beyond: the rest are as near as can be.
+    assert np.median(found.overlap) >= 0.96
+    assert abs(np.median(found.bright) - 1) < (0.1 if kind == "octopus" else 0.02)
+    assert np.median(found.apart) < 0.15
 
 
 def pooled(frames: np.ndarray) -> np.ndarray:
@@ -155,7 +182,7 @@ def test_sets_on_disk_have_their_own_classes_behind(tmp_path: Path) -> None:
     assert batch.video.shape == (6, 3, 4, 32, 32)
     assert torch.equal(batch.target, target)
     assert batch.background_id is not None
-    assert set(batch.background_id[:, 0].tolist()) <= {0, 1, 2}
+    assert set(batch.background_id[..., 0].ravel().tolist()) <= {0, 1, 2}
     assert batch.mask is not None
     assert 0 < batch.mask.float().mean() < 0.6
 
@@ -193,7 +220,11 @@ def test_tones_are_inverted() -> None:
         (torch.zeros(1, 1, 3, 8, 8), [[0, 0]], "uint8"),
         (noise(1, 3, 8, 8), [[0, 0]], "uint8"),
         (noise(0, 1, 3, 8, 8), np.empty((0, 2)), "uint8"),
-        (noise(1, 3, 3, 8, 8), [[0, 0]], "3 channels"),
+        (
+            noise(1, 3, 3, 8, 8),
+            [[0, 0]],
+            "3 channels, and those of this config have 1: read a grey set with channels=1",
+        ),
         (noise(2, 1, 3, 8, 8), [[0, 0]], "2 clips"),
         (noise(1, 1, 3, 8, 8), [[12, 0]], "0 to 11"),
     ],

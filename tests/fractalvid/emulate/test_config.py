@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import tyro
 
@@ -21,8 +22,10 @@ from fractalvid.emulate.config import (
     TimingConfig,
     ZoomConfig,
     preset,
+    resolve,
 )
 from fractalvid.errors import UserError
+from fractalvid.stream import StreamConfig
 
 WITH_P = (
     BackgroundConfig,
@@ -52,9 +55,18 @@ def test_probabilities_outside_0_to_1_are_refused(kind: Any, p: float) -> None:
         (BackgroundConfig, {"crop": (0.0, 1.0)}, "background.crop"),
         (BackgroundConfig, {"dynamic": 1.5}, "background.dynamic"),
         (BackgroundConfig, {"pool": 1}, "background.pool"),
+        (BackgroundConfig, {"pool": 50.0}, "background.pool"),
+        (BackgroundConfig, {"p": None}, "background.p"),
+        (BackgroundConfig, {"p": "x"}, "background.p"),
+        (BackgroundConfig, {"alpha": 0.3}, "background.alpha"),
+        (BackgroundConfig, {"alpha": "ab"}, "background.alpha"),
+        (BackgroundConfig, {"alpha": (0.3, None)}, "background.alpha"),
+        (BackgroundConfig, {"power": "x"}, "background.power"),
         (PlacementConfig, {"scale": (1.0, 0.3)}, "placement.scale"),
         (GroupConfig, {"copies": 0}, "group.copies"),
         (GroupConfig, {"copies": 1.5}, "group.copies"),
+        (GroupConfig, {"copies": 2.0}, "group.copies"),
+        (GroupConfig, {"turn": None}, "group.turn"),
         (GroupConfig, {"scale": (0.7, 0.2)}, "group.scale"),
         (GroupConfig, {"turn": -1.0}, "group.turn"),
         (DisplacementConfig, {"speed": (1.0, 0.2)}, "displacement.speed"),
@@ -62,6 +74,8 @@ def test_probabilities_outside_0_to_1_are_refused(kind: Any, p: float) -> None:
         (ZoomConfig, {"rate": (1.0, 0.3)}, "zoom.rate"),
         (ShakeConfig, {"deviation": (0.4, 0.2)}, "shake.deviation"),
         (ShakeConfig, {"waves": (5, 2)}, "shake.waves"),
+        (ShakeConfig, {"waves": (1.5, 2.5)}, "shake.waves"),
+        (ShakeConfig, {"waves": (2.0, 5.0)}, "shake.waves"),
         (ShakeConfig, {"frequency": (2.0, 1.0)}, "shake.frequency"),
         (RollConfig, {"tilt": (1.0, 0.5)}, "roll.tilt"),
         (PerspectiveConfig, {"distortion": 1.0}, "perspective.distortion"),
@@ -69,6 +83,7 @@ def test_probabilities_outside_0_to_1_are_refused(kind: Any, p: float) -> None:
         (TimingConfig, {"repeat": 2.0}, "timing.repeat"),
         (CurriculumConfig, {"share": 1.2}, "curriculum.share"),
         (CurriculumConfig, {"samples": -1}, "curriculum.samples"),
+        (CurriculumConfig, {"samples": 0.0}, "curriculum.samples"),
     ],
 )
 def test_reversed_and_impossible_ranges_are_refused(kind: Any, values: dict[str, Any], named: str) -> None:
@@ -82,6 +97,27 @@ def test_presets_are_named_and_an_unknown_one_is_refused() -> None:
     assert preset("paper").background.p == preset("paper").placement.p == 1
     with pytest.raises(UserError, match="none, light, paper, full"):
         preset("papr")
+
+
+def test_presets_say_the_crop_of_the_reference_method() -> None:
+    for name, scale in (("paper", (0.9, 1.0)), ("full", (0.9, 1.0)), ("none", None), ("light", None)):
+        crop = PRESETS[name].crop
+        assert (None if crop is None else crop.crop_scale) == scale
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    config = BackgroundConfig(p=np.float32(0.5), alpha=(np.float64(0.1), 1), pool=np.int64(9))  # type: ignore[arg-type]
+    assert (config.p, config.alpha, config.pool) == (0.5, (0.1, 1), 9)
+
+
+def test_a_preset_may_be_named_wherever_a_configuration_goes() -> None:
+    assert resolve("paper") is PRESETS["paper"]
+    assert resolve(PRESETS["full"]) is PRESETS["full"]
+    assert StreamConfig(emulate="paper").emulate == PRESETS["paper"]  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="none, light, paper, full"):
+        StreamConfig(emulate="papr")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"EmulationConfig or one of none, light, paper, full, got 5"):
+        StreamConfig(emulate=5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -101,12 +137,12 @@ def test_commands_write_presets_with_settings(text: str, wanted: EmulationConfig
 
 
 def parse_option(text: str) -> EmulationConfig | None:
-    from fractalvid.gallery import PreviewConfig
+    from fractalvid.preview import PreviewConfig
 
     return parse(PreviewConfig, ["--emulate", text], program="p", default=PreviewConfig(), description="Show.").emulate
 
 
-@pytest.mark.parametrize("text", ["papr", "paper,speed=2", "paper,samples=x", "paper,share=1.5"])
+@pytest.mark.parametrize("text", ["papr", "paper,speed=2", "paper,samples=x", "paper,share=1.5", "none,samples=5"])
 def test_what_no_command_understands_is_one_line(text: str) -> None:
     with pytest.raises(UserError) as caught:
         parse_option(text)

@@ -38,15 +38,17 @@ def arrays(part: Any) -> list[np.ndarray[Any, Any]]:
 
 
 def test_a_sample_is_the_same_in_any_batch(bank: ClassBank) -> None:
-    index = np.array([3, 900, 2**40 + 5, 17])
+    index = np.array([3, 900, 2**40 + 5, 17, *range(40, 60)])
     whole = drawn(bank, FULL, index)
-    for row in range(4):
+    for row in range(len(index)):
         alone = drawn(bank, FULL, index[row : row + 1])
         for one, other in zip(arrays(alone), arrays(whole.select(np.array([row]))), strict=True):
             assert np.array_equal(one, other)
             assert len(one) == 1
-    assert len(whole) == 4
-    assert len({whole.zoom[k] if whole.zoom[k] else k for k in range(4)}) == 4
+    assert len(whole) == len(index)
+    zooming = drawn(bank, replace(FULL, zoom=ZoomConfig(p=1)), index).zoom
+    assert zooming.all()
+    assert len(np.unique(zooming)) == len(index)
 
 
 def test_nothing_is_drawn_where_nothing_has_a_probability(bank: ClassBank) -> None:
@@ -58,7 +60,7 @@ def test_nothing_is_drawn_where_nothing_has_a_probability(bank: ClassBank) -> No
     assert (none.figures.corner == 0).all()
     for motion in (none.foreground_motion, none.background_motion, none.camera_motion):
         assert not motion.velocity.any()
-    assert not (none.zoom.any() or none.tilt.any() or none.turn.any() or none.shake.amplitude.any())
+    assert not (none.zoom.any() or none.tilt.any() or none.turn.any() or none.shake.any())
     assert (none.enlarge == 1).all()
     assert not (none.photometric.operation.any() or none.photometric.sigma.any())
 
@@ -94,9 +96,12 @@ def test_ranges_widen_and_groups_come_last(bank: ClassBank) -> None:
     assert speed[1].max() > 0.95
     assert early.camera_motion.duration.max() <= 0.1 + most * 0.9 + 1e-9
     assert late.camera_motion.duration.max() > 0.95
-    power = [np.sqrt((d.shake.amplitude[d.emulated] ** 2).sum(axis=2) / 2) for d in (early, late)]
-    assert most * 0.02 - 1e-9 <= power[0].min() <= power[0].max() <= most * 0.04 + 1e-9
-    assert 0.02 - 1e-9 <= power[1].min() <= power[1].max() <= 0.04 + 1e-9
+    power = [d.shake[d.emulated].std(axis=1) for d in (early, late)]
+    for shaking, share in zip(power, (most, 1.0), strict=True):
+        assert shaking.max() == pytest.approx(share * 0.04, rel=0.02)
+        assert shaking.max() <= share * 0.04 + 1e-9
+        # Slow waves that hardly move in these few frames stay below their range.
+        assert (shaking < share * 0.02 - 1e-9).mean() < 0.05
     assert not early.figures.copies.any()
     assert sorted(set(late.figures.copies.tolist())) == [1, 2, 3]
 

@@ -1,7 +1,7 @@
 """The stream route: layers, blend, masks, and samples that depend on nothing but their index."""
 
 import pickle
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import islice
 from typing import Any
 
@@ -18,15 +18,19 @@ from fractalvid.emulate.config import (
     PRESETS,
     BackgroundConfig,
     CurriculumConfig,
+    DisplacementConfig,
     EmulationConfig,
     GroupConfig,
     PlacementConfig,
+    ShakeConfig,
+    TimingConfig,
     ZoomConfig,
 )
 from fractalvid.emulate.draw import draw_emulation
-from fractalvid.emulate.layers import blend, blend_tables
+from fractalvid.emulate.layers import ENDLESS, blend, blend_tables, emulate_samples
+from fractalvid.emulate.photometric_config import NoiseConfig, PhotometricConfig
 from fractalvid.errors import UserError
-from fractalvid.kinds import fit_clips, render_fits, sample_bank
+from fractalvid.kinds import KINDS, fit_clips, render_fits, sample_bank
 from fractalvid.stream import Batch, FractalStream, StreamConfig
 from pretrain.prefetch import Prefetcher
 
@@ -97,13 +101,81 @@ def test_the_curriculum_counts_samples_not_batches(bank: ClassBank) -> None:
     assert same(whole[2:], take(again, 2))
 
 
+def test_a_repeated_frame_is_the_same_picture(bank: ClassBank) -> None:
+    """Also before a background that moves, with noise and light of its own, while everything moves."""
+    noisy = PhotometricConfig.preset("full")
+    effects = {f.name: replace(getattr(noisy, f.name), p=1.0) for f in fields(noisy)}
+    moving = replace(
+        PRESETS["full"],
+        background=BackgroundConfig(p=1, dynamic=1),
+        camera_motion=DisplacementConfig(p=1),
+        shake=ShakeConfig(p=1),
+        timing=TimingConfig(p=1, repeat=0.5, skip=0.2),
+        photometric=PhotometricConfig(**effects),
+    )
+    chosen = stream(bank, moving, batch_size=16, config=replace(CONFIG, clip_len=6))
+    batch, drawn = take(chosen, 1)[0], chosen.draw(np.arange(16)).emulation
+    assert drawn is not None
+    repeats = np.diff(drawn.clock, axis=1) == 0
+    assert 0.3 < repeats.mean() < 0.7
+    assert batch.mask is not None
+    for row, frame in np.argwhere(np.ones_like(repeats)):
+        one, other = batch.video[row, 0, frame], batch.video[row, 0, frame + 1]
+        assert torch.equal(one, other) == repeats[row, frame]
+        if repeats[row, frame]:
+            assert torch.equal(batch.mask[row, frame], batch.mask[row, frame + 1])
+
+
+def test_emulated_samples_have_the_emulations_crop_and_others_the_streams(bank: ClassBank) -> None:
+    narrow, wide = CameraConfig(crop_scale=(0.2, 0.3), flip=0), CameraConfig(crop_scale=(0.9, 1.0), flip=1)
+    emulate = EmulationConfig(crop=wide, curriculum=CurriculumConfig(share=0.5))
+    config = replace(CONFIG, camera=narrow)
+    samples = stream(bank, emulate, config=config).draw(np.arange(400))
+    assert samples.emulation is not None
+    emulated, area = samples.emulation.emulated, samples.camera.extent.prod(axis=1)
+    assert 0.4 < emulated.mean() < 0.6
+    assert area[emulated].min() > 0.8  # an aspect may not leave room for all of it
+    assert area[~emulated].max() < 0.31
+    assert np.array_equal(samples.camera.flip, emulated)
+    own = stream(bank, replace(emulate, crop=None), config=config).draw(np.arange(400)).camera
+    assert own.extent.prod(axis=1).max() < 0.31
+    assert not own.flip.any()
+    # Each has what a stream with that crop alone would draw.
+    alone = stream(bank, None, config=replace(config, camera=wide)).draw(np.arange(400)).camera
+    assert np.array_equal(alone.corner[emulated], samples.camera.corner[emulated])
+    assert np.array_equal(own.corner[~emulated], samples.camera.corner[~emulated])
+
+
+def test_masks_move_as_the_foreground_does(bank: ClassBank) -> None:
+    """By whole pixels, before a background and under noise; against the plain clip's, moved by hand."""
+    index, size, shift = np.arange(6), 48, np.array([7, -12])
+    options: dict[str, Any] = {"class_id": index, "instance_id": index, "times": np.tile([2.0, 9.0], (6, 1))}
+    effects = EmulationConfig(
+        background=BackgroundConfig(p=1, maximum=0), photometric=PhotometricConfig(noise=NoiseConfig(p=1))
+    )
+    drawn = draw_emulation(effects, bank, 2, index, class_id=index, clip_len=2)
+    moved = replace(drawn, figures=replace(drawn.figures, corner=drawn.figures.corner + shift / size))
+    crop = np.tile(np.eye(3, dtype=np.float32), (6, 1, 1))
+    known = KnownFits(bank, 0)
+    options |= {"crop": crop, "size": size, "points": 20000}
+    masks = [emulate_samples(known, d, **options).mask.numpy() for d in (drawn, moved)]
+    plain = render_fits(bank, fit_clips(bank, index, index), options["times"], size=size, points=20000) > 0
+    assert np.array_equal(masks[0], plain)
+    assert 0.05 < plain.mean() < 0.8
+    # Points that fall on the edge of a pixel may fall on the other side of it.
+    where = np.s_[:, :, 1 : size - 13, 8 : size - 1]
+    expected = np.roll(plain, (shift[1], shift[0]), axis=(2, 3))
+    assert (masks[1][where] == expected[where]).mean() > 0.99
+    assert (masks[0][where] == expected[where]).mean() < 0.9
+    assert not masks[1][:, :, :, :6].any()
+
+
 @pytest.mark.parametrize("colour", [None, ColourConfig()])
 def test_masks_are_the_foreground_that_is_seen(bank: ClassBank, colour: ColourConfig | None) -> None:
     moving = replace(PRESETS["paper"], background=BackgroundConfig(), photometric=PRESETS["none"].photometric)
     batches = take(stream(bank, moving, config=replace(CONFIG, colour=colour)), 5)
     video, _, _, mask, background = flat(batches)
     assert (background == -1).all()
-    assert torch.equal(mask, (video > 0).any(dim=1))
     behind = replace(moving, background=BackgroundConfig(p=1, maximum=0))
     blended, _, _, shown, background = flat(take(stream(bank, behind, config=replace(CONFIG, colour=colour)), 5))
     assert torch.equal(shown, mask)
@@ -121,9 +193,20 @@ def test_background_ids_name_what_is_behind(bank: ClassBank) -> None:
     drawn = draw_emulation(
         PRESETS["paper"], bank, 5, np.arange(16), class_id=batch.target.numpy(), clip_len=CONFIG.clip_len
     )
-    assert np.array_equal(batch.background_id, drawn.background.clip_id[:, 0])
+    assert batch.background_id.shape == (16, 2, 2)
+    assert np.array_equal(batch.background_id, drawn.background.clip_id)
+    # Two stills, or one clip that moves.
+    one, other = batch.background_id.unbind(1)
+    assert np.array_equal((one == other).all(dim=1), drawn.background.dynamic)
+    assert 0 < drawn.background.dynamic.mean() < 1
     # Some class of the bank, and as a rule another than the foreground's.
-    assert (batch.background_id[:, 0] != batch.target).float().mean() > 0.9
+    assert (batch.background_id[..., 0] != batch.target[:, None]).float().mean() > 0.9
+    half = EmulationConfig(background=BackgroundConfig(p=0.5))
+    some = take(stream(bank, half, batch_size=16), 1)[0].background_id
+    assert some is not None
+    absent = (some == -1).all(dim=2).all(dim=1)
+    assert 0.2 < absent.float().mean() < 0.8
+    assert (some[~absent] >= 0).all()
 
 
 def test_a_still_background_is_the_maximum_of_two_pictures(bank: ClassBank) -> None:
@@ -194,19 +277,43 @@ def test_copies_are_drawn_and_joined(bank: ClassBank) -> None:
     assert 1.5 * area[0] < area[1] < 3 * area[0]
 
 
-def test_every_kind_of_classes_can_be_emulated() -> None:
-    for kind in ("shapes", "octopus"):
-        batch = take(stream(sample_bank(kind, 5, seed=1), "full"), 1)[0]
-        assert batch.video.shape == (4, 3, 4, 32, 32)
-        assert batch.video.std() > 0.05
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_classes_can_be_emulated(kind: str) -> None:
+    own = sample_bank(kind, 5, seed=1)
+    batch = take(stream(own, "full"), 1)[0]
+    assert batch.video.shape == (4, 3, 4, 32, 32)
+    assert batch.video.std() > 0.05
+    plain, again = (take(stream(own, emulate), 2) for emulate in (None, "none"))
+    assert all(torch.equal(one.video, other.video) for one, other in zip(plain, again, strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("colour", [None, ColourConfig()])
+def test_figures_of_every_kind_stay_in_their_place(kind: str, colour: ColourConfig | None) -> None:
+    """Also those that have no end; of the others, single points or corners stray out of their view."""
+    config = replace(CONFIG, camera=WHOLE, size=50, points=20000, colour=colour)
+    placed = EmulationConfig(placement=PlacementConfig(p=1, scale=(0.4, 0.4)))
+    chosen = stream(sample_bank(kind, 5, seed=1), placed, config=config)
+    batch, drawn = take(chosen, 1)[0], chosen.draw(np.arange(4)).emulation
+    assert batch.mask is not None
+    assert drawn is not None
+    place = (np.arange(50) + 0.5) / 50
+    low, high = drawn.figures.corner[:, 0] - 0.03, drawn.figures.corner[:, 0] + 0.43
+    across, down = ((place > low[:, axis, None]) & (place < high[:, axis, None]) for axis in (0, 1))
+    outside = ~(down[:, :, None] & across[:, None])
+    mask = batch.mask.numpy()
+    assert (mask & outside[:, None]).mean() < (1e-9 if kind in ENDLESS else 0.02)
+    assert 0.002 < mask.mean() < 0.2
+    if kind in ENDLESS:
+        assert mask.mean() == pytest.approx(0.16, abs=0.015)
 
 
 def test_smallest_cases(bank: ClassBank) -> None:
     one = ClassBank.sample(1, seed=4)
     batch = take(stream(one, "full", batch_size=1), 1)[0]
     assert batch.background_id is not None
-    assert batch.background_id[0, 0] == 0
-    assert batch.background_id[0, 1] != batch.clip_id[0, 1]
+    assert not batch.background_id[0, :, 0].any()
+    assert (batch.background_id[0, :, 1] != batch.clip_id[0, 1]).all()
     single = take(stream(bank, "full", config=replace(CONFIG, clip_len=1)), 1)[0]
     assert single.video.shape == (4, 3, 1, 32, 32)
     long = take(stream(bank, "paper", config=replace(CONFIG, clip_len=40)), 1)[0]

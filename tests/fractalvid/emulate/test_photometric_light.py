@@ -39,6 +39,13 @@ def test_drift_is_smooth_and_bounded() -> None:
     assert np.allclose(drift(waves, 8)[:, [0, 7]], curves[:, [0, 399]])
 
 
+def test_a_drift_does_not_depend_on_others() -> None:
+    waves = np.random.default_rng(0).uniform(-1, 1, (300, WAVES)).astype(np.float32)
+    for frames in (1, 2, 8, 19):
+        together = drift(waves, frames)
+        assert np.array_equal(together, np.concatenate([drift(waves[row : row + 1], frames) for row in range(300)]))
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (5, 9), (64, 48)])
 def test_the_middle_keeps_its_light_and_corners_lose_theirs(shape: tuple[int, int]) -> None:
     clips = torch.full((2, 1, 2, *shape), 200, dtype=torch.uint8)

@@ -5,15 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fractalvid.camera import CameraConfig
 from fractalvid.classes import ClassBank
 from fractalvid.cli import preview_command
 from fractalvid.colour import ColourConfig
 from fractalvid.dataset import SetConfig, generate
-from fractalvid.emulate.config import PRESETS
-from fractalvid.emulate.show import filmed_clips
+from fractalvid.emulate.config import PRESETS, EmulationConfig
+from fractalvid.emulate.show import filmed_clips, filmed_files
 from fractalvid.errors import UserError
-from fractalvid.gallery import PreviewConfig, clips_of_bank, preview
 from fractalvid.kinds import render_clip
+from fractalvid.preview import PreviewConfig, clips_of_bank, preview
 
 
 def test_clips_of_a_bank_are_whole_and_the_same_again(bank: ClassBank) -> None:
@@ -33,6 +34,24 @@ def test_previews_of_sets(tmp_path: Path, colour: ColourConfig | None) -> None:
     generate(ClassBank.sample(3, seed=2), tmp_path / "set", config, workers=1, hours=None, progress=False)
     paths = preview(tmp_path / "set", tmp_path / "out", PreviewConfig(clips=3, size=48, emulate=PRESETS["paper"]))
     assert all(path.stat().st_size > 1000 for path in paths)
+
+
+@pytest.mark.parametrize("frames", [1, 8, 19, 30])
+def test_files_are_shown_from_their_first_frame_to_their_last(bank: ClassBank, frames: int) -> None:
+    ids = np.array([[0, 0], [5, 1], [9, 0]])
+    clips = [np.random.default_rng(row).integers(0, 256, (frames, 24, 24)).astype(np.uint8) for row in range(3)]
+    shown = filmed_files(clips, ids, bank, EmulationConfig(), size=24, points=1000)
+    for clip, same in zip(clips, shown, strict=True):
+        assert np.array_equal(clip, same)
+
+
+def test_clips_to_look_at_are_not_cropped(bank: ClassBank) -> None:
+    crop = EmulationConfig(crop=CameraConfig(crop_scale=(0.3, 0.3)))
+    ids = np.array([[0, 0]])
+    whole, cropped = (filmed_clips(bank, ids, e, size=24, points=3000) for e in (EmulationConfig(), crop))
+    assert np.array_equal(whole[0], cropped[0])
+    clip = np.random.default_rng(0).integers(0, 256, (9, 24, 24)).astype(np.uint8)
+    assert np.array_equal(filmed_files([clip], ids, bank, crop, size=24, points=1000)[0], clip)
 
 
 def test_the_command(bank: ClassBank, tmp_path: Path) -> None:
