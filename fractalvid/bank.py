@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -67,6 +67,34 @@ def check_draw(num_classes: int, seed: int) -> None:
         raise UserError(f"the number of classes must be 1 to {MAX_CLASSES}, got {num_classes}")
     if not 0 <= seed < 2**64:
         raise UserError(f"seed must be in 0..2**64 - 1, got {seed}")
+
+
+def check_arrays(
+    arrays: Mapping[str, NDArray[Any]],
+    like: Mapping[str, Any],
+    bounds: Mapping[str, tuple[float, float]],
+    path: str | Path,
+) -> None:
+    """Refuse arrays of a file that can't be a bank's.
+
+    Args:
+        arrays: by name, a row a class.
+        like: a class of the same configuration: the shape and type of a row of each.
+        bounds: smallest and largest value of those that have any.
+        path: of the file.
+
+    Raises:
+        UserError: another shape or type, a value that is not finite, or one out of bounds.
+    """
+    k = len(arrays["native_frames"]) if arrays["native_frames"].ndim == 1 else 0
+    for name, one in like.items():
+        if k < 1 or arrays[name].shape != (k, *np.shape(one)) or arrays[name].dtype != np.asarray(one).dtype:
+            raise UserError(f"{path} is damaged: {name} has shape {arrays[name].shape}, type {arrays[name].dtype}")
+        if not np.all(np.isfinite(arrays[name])):
+            raise UserError(f"{path} is damaged: {name} is not finite")
+    for name, (least, most) in bounds.items():
+        if arrays[name].min() < least or arrays[name].max() > most:
+            raise UserError(f"{path} is damaged: {name} is out of range")
 
 
 def bank_difference(one: Bank, other: Bank) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fractalvid.bank import Bank, array_names
+from fractalvid.bank import Bank, array_names, check_draw
 from fractalvid.codecs import encoder_options
 from fractalvid.colour import ColourConfig
 from fractalvid.errors import UserError
@@ -20,6 +20,7 @@ from fractalvid.setconfig import SetConfig
 NAME = "dataset.json"
 FORMAT = "fractalvid-set-2"
 _PARTS = ("set_config", "class_config", "fingerprint")
+_TYPES = {"format": str, "kind": str, "seed": int, "classes": int, "bank_digest": str} | dict.fromkeys(_PARTS, dict)
 
 
 def describe(bank: Bank, config: SetConfig) -> dict[str, Any]:
@@ -49,20 +50,25 @@ def read_card(out: Path) -> dict[str, Any]:
     """The card of the set in `out`.
 
     Raises:
-        UserError: there is none, it is damaged, or of another version.
+        UserError: there is none, it is damaged or lacks something, or it is of another version.
     """
     path = out / NAME
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["format"] != FORMAT:
             raise UserError(f"{path} was written by another version ({found['format']}; here {FORMAT})")
-        if not all(isinstance(found[part], dict) for part in _PARTS):
-            raise TypeError
-        int(found["seed"]), int(found["classes"]), str(found["kind"])
+        wrong = next((name for name, kind in _TYPES.items() if type(found.get(name)) is not kind), None)
     except FileNotFoundError:
         raise UserError(f"{out} is no generated set: it has no {NAME} (fractalvid generate makes one)") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path} is damaged, or not a generated set's ({type(error).__name__})") from None
+    try:
+        if wrong is not None:
+            raise UserError(f"it does not say its {wrong}")
+        check_draw(found["classes"], found["seed"])
+    except UserError as error:
+        raise UserError(f"{path} is damaged ({error})") from None
+    config_of(found, out)
     return dict(found)
 
 
@@ -70,14 +76,20 @@ def config_of(card: dict[str, Any], out: Path) -> SetConfig:
     """The config that a card holds.
 
     Raises:
-        UserError: it holds values that are none.
+        UserError: it lacks values, or holds some that are none.
     """
     values = dict(card["set_config"])
     try:
-        if values.get("colour") is not None:
+        # Those that are left out would be taken for the defaults, which they need not have been.
+        for field in dataclasses.fields(SetConfig):
+            if isinstance(values[field.name], float):
+                raise TypeError(f"{field.name} must be whole")
+        if values["colour"] is not None:
             values["colour"] = ColourConfig(**values["colour"])
         return SetConfig(**values)
-    except TypeError as error:
+    except KeyError as error:
+        raise UserError(f"{out / NAME} is damaged (its set_config has no {error.args[0]})") from None
+    except (TypeError, UserError) as error:
         raise UserError(f"{out / NAME} is damaged ({error})") from None
 
 

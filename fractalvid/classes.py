@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fractalvid.bank import KindName, array_names, check_draw, read_bank, reading, write_bank
+from fractalvid.bank import KindName, array_names, check_arrays, check_draw, read_bank, reading, write_bank
 from fractalvid.errors import UserError
 from fractalvid.ifs import compose, sample_singular_values
 from fractalvid.mix import PAPER_LINEAR_SHARE, PAPER_VARIATIONS, Mix
@@ -174,7 +174,8 @@ class ClassBank:
         with reading(path):
             seed, values, arrays = read_bank(path, kind=cls.kind, file_format=FORMAT, names=_ARRAYS)
             config = ClassConfig(**values)
-            return cls(seed, config, **_checked(arrays, config, path))
+            check_arrays(arrays, _sample_class(0, 0, config), _BOUNDS, path)
+            return cls(seed, config, **arrays)
 
     def maps_at(self, class_ids: ArrayLike, times: ArrayLike) -> NDArray[np.float32]:
         """Affine coefficients of unmutated classes (B,) at times (B, F) in native frames: float32 (B, F, 8, 6)."""
@@ -219,6 +220,11 @@ class ClassBank:
 
 
 _ARRAYS = array_names(ClassBank)
+_BOUNDS = {
+    "native_frames": (2, MAX_FRAMES),
+    "num_maps": (1, MAX_MAPS),
+    "variation": (min(VARIATIONS), max(VARIATIONS)),
+}
 
 
 def _sample_class(seed: int, class_id: int, config: ClassConfig) -> dict[str, Any]:
@@ -265,19 +271,3 @@ def _padded(array: NDArray[Any], axis: int, size: int) -> NDArray[Any]:
     widths = [(0, 0)] * array.ndim
     widths[axis] = (0, size - array.shape[axis])
     return np.pad(array, widths)
-
-
-def _checked(arrays: dict[str, NDArray[Any]], config: ClassConfig, path: str | Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a file if they could be a bank's."""
-    like = _sample_class(0, 0, config)
-    k = len(arrays["native_frames"]) if arrays["native_frames"].ndim == 1 else 0
-    for name, one in like.items():
-        if k < 1 or arrays[name].shape != (k, *np.shape(one)) or arrays[name].dtype != np.asarray(one).dtype:
-            raise UserError(f"{path} is damaged: {name} has shape {arrays[name].shape}, type {arrays[name].dtype}")
-        if not np.all(np.isfinite(arrays[name])):
-            raise UserError(f"{path} is damaged: {name} is not finite")
-    frames, maps = arrays["native_frames"], arrays["num_maps"]
-    known = np.isin(arrays["variation"], list(VARIATIONS)).all()
-    if not (known and np.all((frames >= 2) & (frames <= MAX_FRAMES)) and np.all((maps >= 1) & (maps <= MAX_MAPS))):
-        raise UserError(f"{path} is damaged: lengths, maps or variations out of range")
-    return arrays

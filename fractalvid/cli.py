@@ -16,11 +16,13 @@ from fractalvid.colour import Choice, colour_config
 from fractalvid.dataset import SetConfig, generate
 from fractalvid.duration import parse_hours
 from fractalvid.errors import UserError, run_cli
-from fractalvid.gallery import PreviewConfig, preview
-from fractalvid.kinds import load_bank, sample_bank
+from fractalvid.files import check_place
+from fractalvid.kinds import KINDS, load_bank, sample_bank
 from fractalvid.mix import parse_mix
+from fractalvid.preview import PreviewConfig, preview
 from fractalvid.reference_files import class_files, import_classes
 from fractalvid.render import PAPER_POINTS, PAPER_SIZE
+from fractalvid.setconfig import FormatName
 from fractalvid.textures.dead_leaves import DeadLeavesConfig
 from fractalvid.textures.octopus import OctopusConfig
 from fractalvid.textures.perlin import PerlinConfig
@@ -130,7 +132,7 @@ class GenerateArguments:
     """Most turns through its palette that a clip makes (default: 0, static)."""
     masks: bool = False
     """Keep each clip's foreground mask too, its pixels above 0, as a black-and-white PNG."""
-    format: Literal["mp4", "webdataset", "npz", "png"] = "mp4"
+    format: FormatName = "mp4"
     """Video files; tar shards of them for WebDataset; arrays of uint8; or pictures of single frames."""
     images: bool = False
     """PNG images of single frames instead of clips: the same as --format png."""
@@ -147,7 +149,7 @@ class GenerateArguments:
     workers: int | None = None
     """Clips in the making at once (default: one a core)."""
     time: str | None = None
-    """Stop after so long (90s, 20m, 2h), complete as far as it got."""
+    """Stop after so long (90s, 20m, 2h), complete as far as it got; a shard that is begun is finished first."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,9 @@ def classes_command(arguments: Sequence[str]) -> None:
     )
     if args.out.exists():
         raise UserError(f"{args.out} exists already: choose another --out, or remove it")
-    bank = sample_bank(args.kind, args.classes, seed=args.seed, config=_class_config(args))
+    config = _class_config(args)
+    check_place(args.out)
+    bank = sample_bank(args.kind, args.classes, seed=args.seed, config=config)
     bank.save(args.out)
     print(f"{len(bank)} classes in {args.out}; look at them with: fractalvid preview {args.out}")
 
@@ -207,7 +211,7 @@ def _class_config(args: ClassesArguments) -> Any:
     """What the classes are drawn from; options of kinds that are not asked for are refused."""
     chosen: Any = _ifs_config(args)
     _refuse_ifs_options(args)
-    for name in ("shapes", "perlin", "octopus", "dead_leaves"):
+    for name in (name for name in KINDS if name != "ifs"):
         config = getattr(args, name)
         if name == args.kind:
             chosen = config

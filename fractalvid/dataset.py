@@ -53,7 +53,7 @@ def generate(
         out: the set's folder: new, empty, or an earlier part of the same set.
         config: what to render; `clips` and the number of classes may grow between calls.
         workers: clips in the making at once, each on one thread.
-        hours: stop after so long, complete as far as it got.
+        hours: stop after so long, complete as far as it got; a shard that is begun is finished.
         progress: show a progress bar.
     """
     if not 1 <= workers <= MAX_WORKERS:
@@ -148,9 +148,7 @@ def _rendered(
     waiting: deque[Future[list[Packed]]] = deque()
     with ThreadPoolExecutor(workers, "clips") as pool:
         try:
-            for clips in _chunks(clip for clip in store.plan() if clip not in done):
-                if deadline is not None and time.monotonic() > deadline:
-                    break
+            for clips in _chunks(_in_time((clip for clip in store.plan() if clip not in done), store, deadline)):
                 waiting.append(pool.submit(_make_clips, bank, store, config, clips))
                 if len(waiting) >= 4 * workers:
                     yield waiting.popleft().result()
@@ -159,6 +157,17 @@ def _rendered(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _in_time(clips: Iterator[ClipId], store: Store, deadline: float | None) -> Iterator[ClipId]:
+    """Clips until the deadline, and then those that share a file with the last: else no short run would get on."""
+    begun = None
+    for clip in clips:
+        path = store.path(clip)
+        if deadline is not None and path != begun and time.monotonic() > deadline:
+            return
+        begun = path
+        yield clip
 
 
 def _chunks(clips: Iterator[ClipId]) -> Iterator[list[ClipId]]:

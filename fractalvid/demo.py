@@ -14,7 +14,8 @@ from typing import IO, Any
 import fractalvid
 from fractalvid.demo_report import DemoResult, Part, headline, render_report
 from fractalvid.errors import UserError
-from fractalvid.gallery import Clip, clips_of_set
+from fractalvid.gallery import Clip
+from fractalvid.preview import clips_of_set
 from fractalvid.video_io import read_video
 
 _MARKER, REPORT = "demo.json", "report.html"

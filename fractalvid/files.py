@@ -1,19 +1,24 @@
 """Files that appear complete or not at all."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from fractalvid.errors import UserError
 
 
+def _temporary(path: Path) -> Path:
+    """One name for each target, so that what a kill leaves behind is replaced by the next attempt."""
+    return path.with_name(f".{path.name}.tmp")
+
+
 @contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write to that takes the place of `path` once everything is on the disk."""
-    # One name for each target, so that what a kill leaves behind is replaced by the next attempt.
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = _temporary(path)
     try:
         with temporary.open("wb") as file:
             yield file
@@ -24,7 +29,8 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(f"can't write {path}: {reason}; nothing was replaced") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what can't be removed, such as a name that is too long, hides no error before it
+            temporary.unlink(missing_ok=True)
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -38,7 +44,8 @@ def replace_file(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
         os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what can't be removed, such as a name that is too long, hides no error before it
+            temporary.unlink(missing_ok=True)
 
 
 def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -51,6 +58,27 @@ def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
         write(file)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write bytes, whole or not at all; raises as `write_with` does."""
+    write_with(path, lambda file: file.write(data))
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, whole or not at all; raises as `write_with` does."""
-    write_with(path, lambda file: file.write(text.encode("utf-8")))
+    """Write UTF-8 text, whole or not at all; raises as `write_with` does. Names that are not UTF-8 show a ? in it."""
+    write_bytes(path, text.encode("utf-8", errors="replace"))
+
+
+def check_place(path: Path) -> None:
+    """Make the folder of a file and try to write there, before the long work whose result the file is to hold.
+
+    Raises:
+        UserError: the file could not be written; nothing was.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _temporary(path).open("wb").close()
+        _temporary(path).unlink()
+    except OSError as error:
+        raise UserError(f"can't write {path}: {error.strerror}; choose another --out") from error

@@ -46,6 +46,8 @@ def mask_path(row: Row) -> str:
     return f"masks/{row.class_id:06d}/{row.instance_id:010d}.png"
 
 
+LONGEST = 10_000
+"""Most frames of a clip."""
 HEADER = ",".join(field.name for field in fields(Row)) + "\n"
 
 
@@ -59,13 +61,12 @@ def read_manifest(path: Path) -> list[Row]:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise UserError(f"{path} is not a manifest of fractalvid: it is no text") from None
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror}") from None
     whole = text[: text.rfind("\n") + 1]
     if whole and not whole.startswith(HEADER):
         raise UserError(f"{path} is not a manifest of fractalvid: its first line should be {HEADER.strip()!r}")
-    try:
-        return [_row(values) for values in list(csv.reader(io.StringIO(whole)))[1:] if values]
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error}); remove the damaged line and run the command again") from None
+    return [_row(line, f"{path}, line {n}") for n, line in enumerate(whole.split("\n"), 1) if n > 1 and line]
 
 
 def write_manifest(path: Path, rows: list[Row]) -> None:
@@ -105,10 +106,20 @@ class ManifestWriter:
         self._file.close()
 
 
-def _row(values: list[str]) -> Row:
-    path, class_id, instance_id, frames, size, digest, offset, mask_size, mask_digest = values
-    clip, lengths = (int(class_id), int(instance_id)), (int(frames), int(size))
-    return Row(path, *clip, *lengths, digest, int(offset), int(mask_size), mask_digest)
+def _row(line: str, where: str) -> Row:
+    """A line's row. Each line is parsed alone, so a stray quote harms no other."""
+    try:
+        (values,) = csv.reader([line], strict=True)
+        path, class_id, instance_id, frames, size, digest, offset, mask_size, mask_digest = values
+        clip, lengths = (int(class_id), int(instance_id)), (int(frames), int(size))
+        row = Row(path, *clip, *lengths, digest, int(offset), int(mask_size), mask_digest)
+    except (ValueError, csv.Error) as error:
+        reason = str(error)[:80]
+    else:
+        if 1 <= row.frames <= LONGEST and min(row.bytes, row.offset, row.mask_bytes) >= 0 and "\0" not in path:
+            return row
+        reason = "impossible numbers"
+    raise UserError(f"{where} is damaged ({reason}); remove that line and run the command again")
 
 
 def _line(row: Row) -> str:

@@ -1,5 +1,6 @@
 """Reading a generated set, whatever its format: rows of its manifest in, frames and masks out."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +35,14 @@ class SetReader:
         self.path = Path(path)
         self.card = read_card(self.path)
         self.config = config_of(self.card, self.path)
-        self.classes = int(self.card["classes"])
+        self.classes: int = self.card["classes"]
         manifest = self.path / "manifest.csv"
         self.rows = read_manifest(manifest) if manifest.exists() else []
+
+    def has(self, row: Row) -> bool:
+        """Whether a row names a clip of the set, which one of a damaged manifest may not."""
+        instance = row.instance_id - self.config.first_instance
+        return 0 <= row.class_id < self.classes and 0 <= instance < self.config.clips
 
     def frames(self, row: Row) -> NDArray[np.uint8]:
         """A clip, uint8 (T, H, W), or (T, H, W, 3) in colour.
@@ -76,13 +82,13 @@ class SetReader:
     def _read(self, row: Row, path: str, offset: int, size: int) -> bytes:
         try:
             with (self.path / path).open("rb") as file:
-                file.seek(offset)
-                data = file.read(size)
+                # Before it is read: a damaged row may ask for more bytes than there is memory.
+                if offset + size <= os.fstat(file.fileno()).st_size:
+                    file.seek(offset)
+                    return file.read(size)
         except OSError as error:
             raise self._broken(row, f"{path}: {error.strerror}") from None
-        if len(data) != size:
-            raise self._broken(row, f"{path} is cut short")
-        return data
+        raise self._broken(row, f"{path} is cut short")
 
     def _broken(self, row: Row, reason: str) -> "ClipError":
         return ClipError(

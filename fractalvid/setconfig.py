@@ -12,6 +12,12 @@ from fractalvid.formats.mask import MAX_PIXELS
 from fractalvid.instances import VALIDATION
 from fractalvid.render import PAPER_POINTS, PAPER_SIZE
 
+FormatName = Literal["mp4", "webdataset", "npz", "png"]
+"""Rows of `fractalvid.formats.FORMATS`."""
+MAX_POINTS = 2**31 - 1
+"""Of the chaos game a frame."""
+MAX_CLIP_BYTES = 2**31
+"""Of the pixels of one clip, which is in memory as a whole, once a worker."""
 _ENCODING = ("codec", "crf", "preset", "fps")
 
 
@@ -42,7 +48,7 @@ class SetConfig:
     frames: int | None = None
     points: int = PAPER_POINTS
     exposure: Literal["density", "max"] = "density"
-    format: Literal["mp4", "webdataset", "npz", "png"] = "mp4"
+    format: FormatName = "mp4"
     shard_size: int = 1000
     codec: str = "libx264"
     fps: int = 12
@@ -53,7 +59,7 @@ class SetConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible numbers before any work starts."""
-        limits = {"clips": (1, 2**31 - 1), "size": (2, 8192), "points": (1, 2**31 - 1), "fps": (1, 240)}
+        limits = {"clips": (1, 2**31 - 1), "size": (2, 8192), "points": (1, MAX_POINTS), "fps": (1, 240)}
         for name, (low, high) in (limits | {"shard_size": (1, 2**31 - 1)}).items():
             if not low <= getattr(self, name) <= high:
                 raise UserError(f"{name} must be in {low}..{high}, got {getattr(self, name)}")
@@ -61,12 +67,21 @@ class SetConfig:
             raise UserError(f"frames must be in 1..10000, got {self.frames}")
         if self.colour is not None:
             check_points(self.points)
-        rows = (self.frames or MAX_FRAMES) * self.size
-        if self.masks and rows * self.size > MAX_PIXELS:
-            raise UserError(f"masks of {rows} x {self.size} pixels are too large for a picture: leave --masks out")
         if self.format not in FORMATS:
             raise UserError(f"unknown format {self.format!r}; one of: {', '.join(FORMATS)}")
         self._check_format()
+        self._check_pixels()
+
+    def _check_pixels(self) -> None:
+        """Refuse clips and masks that are too large as a whole."""
+        frames = 1 if self.kept.still else self.frames or MAX_FRAMES
+        rows = frames * self.size
+        if self.masks and rows * self.size > MAX_PIXELS:
+            raise UserError(f"masks of {rows} x {self.size} pixels are too large for a picture: leave --masks out")
+        taken = rows * self.size * (1 if self.colour is None else 3)
+        if taken > MAX_CLIP_BYTES:
+            shape = f"{frames} frames of {self.size} x {self.size} pixels"
+            raise UserError(f"a clip of {shape} takes {taken / 2**30:.1f} GiB of at most 2: choose fewer or smaller")
 
     def _check_format(self) -> None:
         kept = self.kept

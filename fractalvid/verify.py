@@ -174,7 +174,7 @@ def _bank_again(reader: SetReader) -> Bank:
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in reader.card["class_config"].items()}
     try:
         config = type(kind.config())(**values)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"{reader.path / NAME} is damaged ({error})") from None
     bank = kind.sample(reader.classes, seed=int(reader.card["seed"]), config=config)
     if not _is_bank_of(reader, bank):
@@ -185,13 +185,11 @@ def _bank_again(reader: SetReader) -> Bank:
 def _check_rows(reader: SetReader) -> tuple[list[Row], list[Problem]]:
     """The rows that name clips of the set, each once and in its place; and what is wrong with the others."""
     store = store_of(reader.path, reader.config, reader.classes)
-    first = reader.config.first_instance
-    instances = range(first, first + reader.config.clips)
     good: dict[ClipId, Row] = {}
     problems = []
     for row in reader.rows:
         clip = (row.class_id, row.instance_id)
-        if not (0 <= row.class_id < reader.classes and row.instance_id in instances):
+        if not reader.has(row):
             problems.append(Problem(MANIFEST, f"names clip {_name(row)}, which the set does not have", (row,)))
         elif row.path != store.path(clip) or bool(row.offset) != reader.config.kept.sharded:
             problems.append(Problem(MANIFEST, f"says that clip {_name(row)} lies in {row.path}", (row,)))

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -58,16 +59,76 @@ def test_linked_files_are_there() -> None:
         assert (ROOT / link).exists(), link
 
 
-def test_the_options_it_names_exist() -> None:
-    named: dict[str, set[str]] = {}
-    for line in README.replace("\\\n", " ").splitlines():
-        command = re.match(r"\s*(fractalvid \w+|pretrain|finetune compare|finetune)\s", line)
-        if command:
-            named.setdefault(command[1], set()).update(re.findall(r"(--[a-z-]+)", line))
-    assert set(named) >= {"fractalvid generate", "pretrain", "finetune", "finetune compare"}
-    for name, options in named.items():
-        program, *rest = name.split()
-        call = [sys.executable, "-m", program, *rest, "--help"]
-        text = subprocess.run(call, capture_output=True, text=True, check=True, timeout=120).stdout
-        missing = {option for option in options - {"--help"} if option not in text}
-        assert not missing, f"{name} has no {missing}"
+FRACTALVID = ("classes import", "classes", "generate", "preview", "verify", "stats", "demo")
+COMMANDS = (*(f"fractalvid {name}" for name in FRACTALVID), "finetune compare", "finetune", "pretrain")
+"""Longer names before those they begin with."""
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OPTION = re.compile(r"(?<!\S)--[a-z][\w.-]*")
+
+
+def snippets(text: str) -> list[str]:
+    """What a page shows as code: lines of blocks, without comments, and code in its prose."""
+    text = re.sub(r"```python\n.*?```", "", text, flags=re.S).replace("\\\n", " ")
+    blocks = [*re.findall(r"```\w*\n(.*?)```", text, re.S), *re.findall(r"^ {4}(.*)$", text, re.M)]
+    spans = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text, flags=re.S))
+    lines = [line.split("#")[0] for block in blocks for line in block.splitlines()]
+    return [" ".join(call.split()) for code in lines + spans for call in code.split("&&")]
+
+
+def command_of(snippet: str) -> str | None:
+    """Which command a snippet calls, in prose also without its program's name: `verify --repair`."""
+    ours = (name for name in COMMANDS if re.match(rf"(?:{name}|{name.removeprefix('fractalvid ')})(?!\S)", snippet))
+    return next(ours, None)
+
+
+@cache
+def options(command: str) -> frozenset[str]:
+    """The options of a command: what begins the entries of its help."""
+    program, *rest = command.split()
+    call = [sys.executable, "-m", program, *rest, "--help"]
+    env = os.environ | {"COLUMNS": "80"}
+    text = subprocess.run(call, capture_output=True, text=True, check=True, timeout=120, cwd=ROOT, env=env).stdout
+    entries = re.findall(r"^│ ((?:-\w, )?--[a-z][\w.-]*(?:, --[a-z][\w.-]*)*)", text, re.M)
+    return frozenset(name for entry in entries for name in entry.split(", "))
+
+
+def unknown(text: str) -> set[str]:
+    """Options a page names that its commands do not have; one without a command has to be some command's."""
+    wrong = set()
+    for snippet in snippets(text):
+        command = command_of(snippet)
+        if command is None and not snippet.startswith("--"):
+            continue
+        for option in OPTION.findall(snippet):
+            if not any(option in options(name) for name in ([command] if command else COMMANDS)):
+                wrong.add(f"{command}: {option}")
+    return wrong
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_options_it_names_exist(page: Path) -> None:
+    assert unknown(page.read_text(encoding="utf-8")) == set()
+
+
+def test_every_command_that_has_options_is_shown() -> None:
+    shown = {command_of(snippet) for page in PAGES for snippet in snippets(page.read_text(encoding="utf-8"))}
+    assert shown >= set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("```bash\nfractalvid classes --kind shapes \\\n    --shapes.nosuch 0 0  # a\n```", "--shapes.nosuch"),
+        ("    fractalvid generate --clip 3", "--clip"),
+        ("In prose `pretrain --recip small_cpu` trains.", "--recip"),
+        ("`verify --repairs` makes it again", "--repairs"),
+        ("`fractalvid classes import --classes 3`", "--classes"),
+        ("`--nosuch 3` does", "--nosuch"),
+    ],
+)
+def test_options_that_do_not_exist_are_found(text: str, wrong: str) -> None:
+    assert [one.split(": ")[1] for one in unknown(text)] == [wrong]
+
+
+def test_what_is_no_command_of_ours_is_left_alone() -> None:
+    assert unknown("`pip install --upgrade x`, `python -m benchmarks.y --nosuch`\n\n    pytest --nosuch\n") == set()

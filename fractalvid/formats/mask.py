@@ -31,7 +31,7 @@ def decode_mask(data: bytes, frames: int) -> NDArray[np.bool_]:
         DecodeError: the bytes are no whole picture of so many frames.
     """
     rows = decode_picture(data, "L")
-    if len(rows) % frames:
+    if frames < 1 or len(rows) % frames:
         raise DecodeError(f"a mask of {len(rows)} rows is not one of {frames} frames")
     return np.asarray(rows.reshape(frames, -1, rows.shape[1]) > 0)
 

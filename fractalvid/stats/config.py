@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from fractalvid.errors import UserError
+from fractalvid.setconfig import MAX_POINTS
 from fractalvid.stats.figures import Band
 from fractalvid.stats.probe import ProbeConfig
 
@@ -34,7 +35,7 @@ class StatsConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that nothing can be measured with."""
-        limits = {"classes": (1, 10**6), "clips": (1, 10**6), "held_out": (0, 10**6), "points": (1, 2**31 - 1)}
+        limits = {"classes": (1, 10**6), "clips": (1, 10**6), "held_out": (0, 10**6), "points": (1, MAX_POINTS)}
         for name, (low, high) in (limits | {"size": (16, 1024), "above": (0, 254), "frames": (2, 10_000)}).items():
             value = getattr(self, name)
             if value is not None and not low <= value <= high:

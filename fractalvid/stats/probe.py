@@ -7,6 +7,7 @@ single frames, and beyond the second is in their order.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,10 +15,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.bank import Bank, array_names
+from fractalvid.bank import MAX_CLASSES, Bank, array_names
 from fractalvid.errors import UserError
 from fractalvid.instances import VALIDATION
 from fractalvid.kinds import fit_clips, render_fits
+from fractalvid.setconfig import MAX_POINTS
 from fractalvid.trajectory import SUBFRAMES
 
 AnyBank = TypeVar("AnyBank", bound=Bank)
@@ -35,6 +37,23 @@ MOTION = {
     "dead_leaves": ("speed", "coherence", "parallax", "spin", "sway", "beat"),
 }
 """For each kind of bank the arrays that say how its classes move; the others say what they look like."""
+
+MAX_BYTES = 2**31
+"""Of all clips of a shape, and of those of a step of training."""
+_AT_ONCE = 64
+"""Clips that are tested at once."""
+_LIMITS = {
+    "shapes": (1, MAX_CLASSES),
+    "motions": (2, MAX_CLASSES),
+    "train": (1, 10**6),
+    "test": (1, 10**6),
+    "size": (16, 1024),
+    "frames": (4, 10_000),
+    "points": (1, MAX_POINTS),
+    "steps": (1, 10**7),
+    "batch": (2, 10**4),
+    "seed": (0, 2**64 - 1),
+}
 
 
 @dataclass(frozen=True)
@@ -66,12 +85,15 @@ class ProbeConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that no probe could be made with."""
-        limits = {"shapes": 1, "motions": 2, "train": 1, "test": 1, "size": 16, "frames": 4, "points": 1, "steps": 1}
-        for name, least in (limits | {"batch": 2, "seed": 0}).items():
-            if getattr(self, name) < least:
-                raise UserError(f"{name} of the probe must be at least {least}, got {getattr(self, name)}")
-        if not self.learning_rate > 0:
+        for name, (low, high) in _LIMITS.items():
+            if not low <= getattr(self, name) <= high:
+                raise UserError(f"{name} of the probe must be in {low}..{high}, got {getattr(self, name)}")
+        if not 0 < self.learning_rate < math.inf:
             raise UserError(f"learning_rate of the probe must be above 0, got {self.learning_rate}")
+        # Clips are bytes; those of a step are float32 in the network, and its first layer gives as much again.
+        clips = max(self.motions * (self.train + self.test), 8 * max(self.batch, _AT_ONCE))
+        if clips * self.frames * self.size**2 > MAX_BYTES:
+            raise UserError("clips of the probe take more than 2 GiB: choose a smaller size, or fewer clips or frames")
 
 
 @dataclass(frozen=True)
@@ -89,11 +111,6 @@ class ProbeResult:
     single: dict[str, list[float]]
     chance: float
     tested: int
-
-    @property
-    def motion_gain(self) -> float:
-        """Accuracy from clips less that from single frames."""
-        return self.accuracy["video"] - self.accuracy["frame"]
 
 
 def motion_probe(bank: Bank, config: ProbeConfig, *, threads: int | None = None) -> ProbeResult:
@@ -113,7 +130,7 @@ def motion_probe(bank: Bank, config: ProbeConfig, *, threads: int | None = None)
         task = _task(share_shapes(bank, shape, donors.tolist()), config, threads)
         for view in VIEWS:
             single[view].append(
-                tell_apart(*task, view=view, config=dataclasses.replace(config, seed=config.seed + number))
+                tell_apart(*task, view=view, config=dataclasses.replace(config, seed=(config.seed + number) % 2**64))
             )
     accuracy = {view: float(np.mean(values)) for view, values in single.items()}
     return ProbeResult(accuracy, single, 1 / config.motions, config.motions * config.test)
@@ -206,7 +223,7 @@ def tell_apart(
             schedule.step()
     network.eval()
     with torch.no_grad():
-        found = torch.cat([network(batch(test[i : i + 64])).argmax(dim=1) for i in range(0, len(test), 64)])
+        found = torch.cat([network(batch(test[i : i + _AT_ONCE])).argmax(dim=1) for i in range(0, len(test), _AT_ONCE)])
     return float(np.mean(found.numpy() == test_class))
 
 

@@ -10,7 +10,7 @@ import tyro
 
 from fractalvid.dataset import MAX_WORKERS
 from fractalvid.errors import UserError
-from fractalvid.files import write_text
+from fractalvid.files import check_place, write_text
 from fractalvid.gallery import Clip
 from fractalvid.stats.config import StatsConfig
 from fractalvid.stats.measure import measure
@@ -69,10 +69,10 @@ def stats(
         if path.exists() and not overwrite:
             raise UserError(f"{path} is there already; add --overwrite to replace it, or choose another --out")
     sources = [open_source(path, config) for path in paths]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {out}: {error.strerror}; choose another --out") from error
+    for source in sources:  # names of files need not be UTF-8, but text that is drawn has to be
+        source.name = source.name.encode(errors="backslashreplace").decode()
+    for path in files:
+        check_place(path)
     found = [measure(source, config, workers=workers, progress=progress) for source in sources]
     write_text(files[0], to_json(found, config))
     extremes = {source.name: _clips(source, one) for source, one in zip(sources, found, strict=True)}

@@ -177,6 +177,11 @@ class SetSource:
         # What the bank adds, fractals' acceptance and the probe, is left out where it is not there.
         self.bank: Bank | None = load_bank(path / "classes.npz") if (path / "classes.npz").exists() else None
         self._config = config
+        known = self._reader.classes if self.bank is None else len(self.bank)
+        odd = next((row for row in self._reader.rows if not self._reader.has(row) or row.class_id >= known), None)
+        if odd is not None:
+            clip = f"{odd.class_id}/{odd.instance_id}"
+            raise UserError(f"{path} has no clip {clip}, which its manifest names; fractalvid verify {path} says more")
 
     def requests(self) -> list[Request]:
         """See `Source`."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.bank import KindName, array_names, check_draw, read_bank, reading, write_bank
+from fractalvid.bank import KindName, array_names, check_arrays, check_draw, read_bank, reading, write_bank
 from fractalvid.errors import UserError
 
 FORMAT = "fractalvid-textures-1"
@@ -130,7 +130,8 @@ class TextureBank(ABC):
             names = array_names(cls)
             seed, values, arrays = read_bank(path, kind=cls.kind, file_format=FORMAT, names=names)
             config = cls.config_type(**values)
-            _check(cls, config, arrays, path)
+            bounds = {"native_frames": (MIN_FRAMES, MAX_FRAMES)} | cls.bounds
+            check_arrays(arrays, _row(cls, config, 0, 0), bounds, path)
             return cls(seed, config, **{name: arrays[name] for name in names})
 
 
@@ -138,20 +139,6 @@ def _row(bank_type: type[TextureBank], config: Any, seed: int, class_id: int) ->
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(class_id,))))
     frames = int(rng.integers(config.min_frames, config.max_frames, endpoint=True))
     return {"native_frames": np.int64(frames)} | bank_type.sample_class(config, frames, rng)
-
-
-def _check(bank_type: type[TextureBank], config: Any, arrays: dict[str, NDArray[Any]], path: str | Path) -> None:
-    """Refuse arrays of a file that cannot be a bank's."""
-    like = _row(bank_type, config, 0, 0)
-    k = len(arrays["native_frames"]) if arrays["native_frames"].ndim == 1 else 0
-    for name, one in like.items():
-        if k < 1 or arrays[name].shape != (k, *np.shape(one)) or arrays[name].dtype != np.asarray(one).dtype:
-            raise UserError(f"{path} is damaged: {name} has shape {arrays[name].shape}, type {arrays[name].dtype}")
-        if not np.all(np.isfinite(arrays[name])):
-            raise UserError(f"{path} is damaged: {name} is not finite")
-    for name, (least, most) in ({"native_frames": (MIN_FRAMES, MAX_FRAMES)} | bank_type.bounds).items():
-        if arrays[name].min() < least or arrays[name].max() > most:
-            raise UserError(f"{path} is damaged: {name} is out of range")
 
 
 def evenly(rng: np.random.Generator, between: Range) -> np.float64:

@@ -94,6 +94,10 @@ def test_other_archives_and_versions_are_refused(bank: ClassBank, tmp_path: Path
     np.savez(tmp_path / "c.npz", header=header, **(arrays | {"theta": np.zeros((2, 2))}))
     with pytest.raises(UserError, match="damaged: theta"):
         ClassBank.load(tmp_path / "c.npz")
+    for name, value in (("native_frames", 1), ("num_maps", 9), ("variation", 49), ("variation", -1)):
+        np.savez(tmp_path / "d.npz", header=header, **(arrays | {name: np.full_like(arrays[name], value)}))
+        with pytest.raises(UserError, match=f"damaged: {name} is out of range"):
+            ClassBank.load(tmp_path / "d.npz")
 
 
 def test_no_damage_is_a_traceback(bank: ClassBank, tmp_path: Path) -> None:

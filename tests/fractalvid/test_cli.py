@@ -1,16 +1,22 @@
 """The command as a stranger would use it, and misuse it."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from fractalvid.bank import KindName
 from fractalvid.classes import ClassBank
-from fractalvid.cli import _run
+from fractalvid.cli import ClassesArguments, _run
 from fractalvid.colour import ColourConfig
 from fractalvid.duration import parse_hours
 from fractalvid.errors import run_cli
+from fractalvid.kinds import KINDS
 from fractalvid.manifest import read_manifest
 from fractalvid.reader import SetReader
 
@@ -128,6 +134,12 @@ def test_time_runs_out_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["generate", "--colour", "structural", "--vibrancy", "1.5"], "vibrancy"),
         (["generate", "--colour", "structural", "--points", "20000000"], "points"),
         (["generate", "--masks", "--size", "4000"], "masks"),
+        (["generate", "--size", "8192", "--frames", "10000"], "625.0 GiB"),
+        (["classes", "--out", "n" * 300], "File name too long"),
+        (["classes", "--out", "n" * 252], "File name too long"),
+        (["preview", "n" * 300], "File name too long"),
+        (["preview", "nosuch", "--points", "3000000000"], "--points"),
+        (["preview", "nosuch", "--clips", "1000", "--size", "1024"], "too much"),
         (["dance"], "unknown command"),
     ],
 )
@@ -161,6 +173,35 @@ def test_unwritable_places_are_one_line(tmp_path: Path, capsys: pytest.CaptureFi
     assert fractalvid("classes", "--classes", 2, "--out", tmp_path / "file" / "classes.npz") == 2
     assert fractalvid("generate", "--classes", 2, "--out", tmp_path / "file" / "set", *TINY) == 2
     assert capsys.readouterr().err.count("\n") == 2
+
+
+def test_names_that_are_not_utf_8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bank = tmp_path / os.fsdecode(b"q\xff.npz")
+    assert fractalvid("classes", "--classes", 2, "--out", bank) == 0
+    assert fractalvid("preview", bank, "--out", tmp_path / "p", "--clips", 2, "--size", 32, "--points", 2000) == 0
+    assert "q\\udcff.npz" in capsys.readouterr().out
+    assert "q?.npz" in (tmp_path / "p" / "gallery.html").read_text()
+    measured = ["--classes", 2, "--clips", 2, "--size", 32, "--points", 2000, "--no-motion-probe"]
+    assert fractalvid("stats", bank, "--out", tmp_path / "s", *measured) == 0
+    assert "q\\udcff.npz" in (tmp_path / "s" / "stats.html").read_text()
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        command = [sys.executable, "-m", "fractalvid", "generate", "--help"]
+        done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_every_kind_but_fractals_has_its_options() -> None:
+    assert get_args(KindName) == tuple(KINDS)
+    options = ClassesArguments()
+    for name in KINDS:
+        assert name == "ifs" or getattr(options, name) == KINDS[name].config()
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,16 +8,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from fractalvid.classes import ClassBank
+from fractalvid.colour import ColourConfig
 from fractalvid.dataset import SetConfig, generate
 from fractalvid.errors import UserError
 from fractalvid.files import replace_file
+from fractalvid.formats import FORMATS
 from fractalvid.instances import VALIDATION
 from fractalvid.manifest import HEADER, read_manifest
+from fractalvid.setconfig import FormatName
 from fractalvid.video_io import read_video
 
 SMALL = SetConfig(clips=2, size=32, points=2000)
@@ -194,7 +198,17 @@ def test_manifests_that_are_none(tmp_path: Path) -> None:
     path.write_text(HEADER + "clips/x.mp4,one,2,3,4,ab,0,0,\n")
     with pytest.raises(UserError, match="damaged"):
         read_manifest(path)
-    path.write_text(HEADER + "clips/x.mp4,1,2,3,4,ab,0,0,\nclips/y.m")
+    good = "clips/x.mp4,1,2,3,4,ab,0,0,\n"
+    path.write_text(HEADER + good + '"' + good * 6000)
+    with pytest.raises(UserError, match="line 3 is damaged"):
+        read_manifest(path)
+    numbers = ("0,4,ab,0,0", "10001,4,ab,0,0", "3,-4,ab,0,0", "3,4,ab,-1,0", "3,4,ab,0,-1")
+    for line in ("x" * 140_000, "\0,1,2,3,4,ab,0,0,", *(f"x,1,2,{those}," for those in numbers)):
+        path.write_text(HEADER + good + line + "\n")
+        with pytest.raises(UserError, match="line 3 is damaged") as error:
+            read_manifest(path)
+        assert len(str(error.value)) < len(str(path)) + 200
+    path.write_text(HEADER + good + "clips/y.m")
     assert len(read_manifest(path)) == 1
 
 
@@ -234,11 +248,29 @@ def test_a_full_disk_is_one_clear_error(four: ClassBank, tmp_path: Path, monkeyp
         {"codec": "nosuch"},
         {"codec": "mpeg4", "crf": 40},
         {"preset": "lazy"},
+        {"size": 8192, "frames": 10_000},
+        {"size": 8192, "format": "npz", "colour": ColourConfig()},
     ],
 )
 def test_impossible_sets(values: dict[str, int]) -> None:
     with pytest.raises(UserError):
         SetConfig(**values)  # type: ignore[arg-type]
+
+
+def test_clips_that_no_memory_holds_are_told_in_one_line() -> None:
+    with pytest.raises(UserError, match=r"10000 frames of 8192 x 8192 pixels takes 625\.0 GiB"):
+        SetConfig(size=8192, frames=10_000)
+    assert SetConfig(size=8192).size == 8192
+
+
+def test_the_mask_of_a_picture_is_one_frame_large() -> None:
+    assert SetConfig(format="png", masks=True, size=2048).masks
+    with pytest.raises(UserError, match="40960 x 2048"):
+        SetConfig(masks=True, size=2048)
+
+
+def test_the_names_of_formats_are_those_of_the_table() -> None:
+    assert get_args(FormatName) == tuple(FORMATS)
 
 
 def test_workers_do_not_matter(four: ClassBank, tmp_path: Path) -> None:

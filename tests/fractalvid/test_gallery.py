@@ -3,31 +3,12 @@
 import base64
 import io
 import re
-from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fractalvid.classes import ClassBank
-from fractalvid.dataset import SetConfig, generate
-from fractalvid.errors import UserError
-from fractalvid.formats import FORMATS
-from fractalvid.gallery import (
-    Clip,
-    PreviewConfig,
-    animation,
-    clip_grid,
-    contact_sheet,
-    gallery_page,
-    preview,
-    spread_over_classes,
-)
-from fractalvid.instances import VALIDATION
-from fractalvid.reader import SetReader
-
-SMALL = PreviewConfig(clips=3, columns=4, size=32, points=2000)
+from fractalvid.gallery import Clip, animation, clip_grid, contact_sheet, gallery_page
 
 
 def ramp(frames: int = 5, height: int = 40, width: int = 40, *, colour: bool = False) -> np.ndarray:
@@ -96,82 +77,3 @@ def test_a_page_of_many_noisy_clips_stays_within_its_limit() -> None:
 def test_what_is_no_video_is_refused(frames: np.ndarray) -> None:
     with pytest.raises(ValueError, match="clip"):
         Clip("clip", frames)
-
-
-def test_files_are_spread_over_classes() -> None:
-    classes = [[Path(f"{c}/{i}") for i in range(3)] for c in range(10)]
-    assert {p.parent.name for p in spread_over_classes(classes, 4)} == {"0", "3", "6", "9"}
-    assert len({p.parent.name for p in spread_over_classes(classes, 15)}) == 10
-    assert len(spread_over_classes(classes, 15)) == 15
-    assert len(spread_over_classes(classes, 99)) == 30
-    assert spread_over_classes([[], []], 4) == []
-
-
-def test_preview_of_a_bank(tmp_path: Path) -> None:
-    ClassBank.sample(2, seed=0).save(tmp_path / "classes.npz")
-    sheet, page = preview(tmp_path / "classes.npz", tmp_path / "out", SMALL)
-    images = images_of(page.read_text())
-    assert len(images) == 3  # more clips than classes: the first class shows a second instance
-    assert all(image.size == (32, 32) for image in images)
-    assert Image.open(sheet).height == 3 * 36 + 4
-
-
-def made(out: Path, classes: int, **options: Any) -> Path:
-    config = SetConfig(clips=1, size=32, points=2000, **options)
-    generate(ClassBank.sample(classes, seed=0), out, config, workers=1, progress=False)
-    return out
-
-
-def test_preview_of_a_set_and_what_it_refuses_to_replace(tmp_path: Path) -> None:
-    made(tmp_path / "set", 3, split="val")
-    _, page = preview(tmp_path / "set", tmp_path / "out", SMALL)
-    assert re.findall("<figcaption>([^<]*)", page.read_text()) == [f"{c} · {VALIDATION}" for c in range(3)]
-    before = page.read_bytes()
-    with pytest.raises(UserError, match="--overwrite"):
-        preview(tmp_path / "set", tmp_path / "out", SMALL)
-    assert page.read_bytes() == before
-    preview(tmp_path / "set", tmp_path / "out", PreviewConfig(clips=1, size=32, overwrite=True))
-    assert len(images_of(page.read_text())) == 1
-
-
-@pytest.mark.parametrize("kept", FORMATS)
-def test_preview_of_every_format(tmp_path: Path, kept: str) -> None:
-    made(tmp_path / "set", 2, format=kept)
-    _, page = preview(tmp_path / "set", tmp_path / "out", SMALL)
-    images = images_of(page.read_text())
-    assert [getattr(image, "n_frames", 1) > 1 for image in images] == [not FORMATS[kept].still] * 2
-
-
-@pytest.mark.parametrize("kind", ["webp", "gif"])
-def test_files_that_move(tmp_path: Path, kind: Literal["webp", "gif"]) -> None:
-    made(tmp_path / "set", 2)
-    config = PreviewConfig(clips=2, size=32, animate=kind)
-    paths = preview(tmp_path / "set", tmp_path / "out", config)[2:]
-    assert [path.name for path in paths] == [f"clip-0-0.{kind}", f"clip-1-0.{kind}"]
-    reader = SetReader(tmp_path / "set")
-    for path, row in zip(paths, reader.rows, strict=True):
-        with Image.open(path) as image:
-            assert image.format == kind.upper()
-            assert getattr(image, "n_frames", 1) > 10
-            first = np.asarray(image.convert("L")).astype(int)
-        assert np.abs(first - reader.frames(row)[0]).mean() < 20
-    (tmp_path / "out" / "sheet.png").unlink()
-    (tmp_path / "out" / "gallery.html").unlink()
-    with pytest.raises(UserError, match="clip-0-0"):
-        preview(tmp_path / "set", tmp_path / "out", config)
-
-
-@pytest.mark.parametrize("source", ["missing", "empty_folder", "no_clips", "text.npz"])
-def test_what_is_neither_bank_nor_set_is_one_clear_error(tmp_path: Path, source: str) -> None:
-    (tmp_path / "empty_folder").mkdir()
-    (tmp_path / "no_clips" / "clips").mkdir(parents=True)
-    (tmp_path / "text.npz").write_text("not a bank")
-    with pytest.raises(UserError, match=source):
-        preview(tmp_path / source, tmp_path / "out", SMALL)
-    assert not (tmp_path / "out" / "gallery.html").exists()
-
-
-@pytest.mark.parametrize("config", [PreviewConfig(clips=0), PreviewConfig(size=4), PreviewConfig(columns=0)])
-def test_impossible_numbers_are_refused(tmp_path: Path, config: PreviewConfig) -> None:
-    with pytest.raises(UserError, match="must be"):
-        preview(tmp_path, tmp_path / "out", config)

@@ -13,9 +13,9 @@ from fractalvid.camera import CameraConfig, camera_matrices, draw_camera
 from fractalvid.colour import ColourConfig, foreground
 from fractalvid.dataset import generate
 from fractalvid.errors import UserError
-from fractalvid.gallery import PreviewConfig, preview
 from fractalvid.instances import VALIDATION
 from fractalvid.kinds import KINDS, clip_times, fit_clips, load_bank, render_clip, render_fits, sample_bank
+from fractalvid.preview import PreviewConfig, preview
 from fractalvid.reader import SetReader
 from fractalvid.setconfig import SetConfig
 from fractalvid.stream import FractalStream, StreamConfig

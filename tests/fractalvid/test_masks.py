@@ -48,6 +48,9 @@ def test_masks_survive_as_one_bit_pictures(shape: tuple[int, int, int]) -> None:
         assert picture.mode == "1"
         assert picture.size == (shape[2], shape[0] * shape[1])
     assert np.array_equal(decode_mask(data, shape[0]), mask)
+    for frames in (0, -1):
+        with pytest.raises(UserError, match=f"not one of {frames} frames"):
+            decode_mask(data, frames)
 
 
 @pytest.mark.parametrize("colour", [None, COLOUR])

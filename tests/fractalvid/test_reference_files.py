@@ -1,5 +1,6 @@
 """Class files of the reference method's code: what its formulas give from a file, the imported class gives."""
 
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from fractalvid.classes import ClassBank
 from fractalvid.cli import _run
 from fractalvid.errors import UserError, run_cli
 from fractalvid.kinds import render_clip
-from fractalvid.reference_files import THERE, class_files, import_classes
+from fractalvid.reference_files import KEYS, THERE, class_files, import_classes
 from fractalvid.view import fit_clips
 from kernels.variations import VARIATIONS
 from tests.kernels.formulas import FORMULAS
@@ -223,6 +224,7 @@ def test_files_in_order(tmp_path: Path) -> None:
         ({"interp": np.zeros((1, 5), np.float32)}, "2 to 20 frames"),
         ({"interp": np.zeros((19, 9), np.float32)}, "1 to 8 maps"),
         ({"interp": np.full((19, 5), np.nan, np.float32)}, "interp is not finite"),
+        ({"interp": np.full((19, 5), "a")}, "interp has shape"),
         ({"bias": np.full((2, 5, 2), np.inf, np.float32)}, "bias is not finite"),
         ({"angle": np.zeros((2, 4, 2), np.float32)}, "angle has shape"),
         ({"sigma": np.ones((2, 5, 2, 2), np.float32)}, "sigma is not diagonal"),
@@ -239,8 +241,31 @@ def test_what_cannot_be_imported_is_one_line(tmp_path: Path, change: Arrays, sai
     assert "1-0.npz" in str(error.value)
 
 
+def encrypted(path: Path) -> bytes:
+    """The archive as if its members were encrypted: the flag that says so is set."""
+    data = path.read_bytes()
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        parts = data.split(mark)
+        data = mark.join([parts[0], *(p[: flags - 4] + bytes([p[flags - 4] | 1]) + p[flags - 3 :] for p in parts[1:])])
+    return data
+
+
 def test_what_is_no_class_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(b"PK but no archive")
-    for path, said in ((tmp_path / "a.npz", "damaged"), (tmp_path / "b.npz", "no class file at")):
+    with (tmp_path / "array.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    locked = save(tmp_path / "locked.npz", a_class(np.random.default_rng(0)))
+    locked.write_bytes(encrypted(locked))
+    with zipfile.ZipFile(tmp_path / "text.npz", "w") as archive:
+        for name in KEYS:
+            archive.writestr(name, "no array")
+    for name, said in {
+        "a": "damaged",
+        "array": "damaged",
+        "locked": "RuntimeError",
+        "text": "interp has shape",
+    }.items():
         with pytest.raises(UserError, match=said):
-            import_classes([path])
+            import_classes([tmp_path / f"{name}.npz"])
+    with pytest.raises(UserError, match="no class file at"):
+        import_classes([tmp_path / "b.npz"])

@@ -1,6 +1,8 @@
 """Generated sets as PyTorch data sets: what is on disk comes out as a network wants it, from every format."""
 
+import io
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from fractalvid.colour import ColourConfig
 from fractalvid.dataset import SetConfig, generate
 from fractalvid.errors import UserError
 from fractalvid.formats import FORMATS
+from fractalvid.formats.encodings import DecodeError
 from fractalvid.kinds import render_clip
 from fractalvid.reader import SetReader
 from fractalvid.sets import FractalSet
@@ -117,6 +120,27 @@ def test_a_copy_in_another_process_is_the_same(made: Sets) -> None:
     assert torch.equal(pickle.loads(pickle.dumps(clips))[3][0], clips[3][0])
     with pytest.raises(IndexError):
         clips[6]
+
+
+def test_bytes_that_hold_no_arrays_are_one_line() -> None:
+    array, text, video = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    np.save(array, np.zeros((3, 4, 4), np.uint8))
+    with zipfile.ZipFile(text, "w") as archive:
+        archive.writestr("video", "no array")
+    np.savez(video, video=np.zeros((3, 4, 4), np.uint8))
+    assert FORMATS["npz"].decode(video.getvalue(), False).shape == (3, 4, 4)
+    # The flag of a member, in the archive's directory, that says it is encrypted.
+    locked = bytearray(video.getvalue())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        locked[locked.index(mark) + flags] |= 1
+    for data, said in (
+        (array.getvalue(), "TypeError"),
+        (locked, "RuntimeError"),
+        (text.getvalue(), "has type"),
+        (b"", "no clip"),
+    ):
+        with pytest.raises(DecodeError, match=said):
+            FORMATS["npz"].decode(bytes(data), False)
 
 
 def test_what_cannot_be_had_is_one_line(made: Sets, tmp_path: Path) -> None:

@@ -92,6 +92,29 @@ def test_workers_and_pieces_do_not_matter(whole: Path, tmp_path: Path, workers: 
     assert contents(out) == contents(whole)
 
 
+def test_time_that_is_up_ends_with_the_shard_in_the_making(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a budget shorter than a shard would get nowhere, however often it is given."""
+    out, config = tmp_path / "set", shards(masks=True)
+    for missing in (5, 1, 0):
+        started = time.monotonic()
+        monkeypatch.setattr("fractalvid.dataset.time", Clock([started, started]))
+        assert make(3, out, config, hours=1 / 3600) == missing
+    monkeypatch.undo()
+    assert contents(out) == contents(whole)
+
+
+class Clock:
+    """In the place of the module `time`: the seconds given, then an hour later."""
+
+    def __init__(self, seconds: list[float]) -> None:
+        self._seconds = seconds
+
+    def monotonic(self) -> float:
+        return self._seconds.pop(0) if self._seconds else time.monotonic() + 3600
+
+
 def test_clips_may_grow(whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "set"
     make(3, out, shards(clips=1, masks=True))

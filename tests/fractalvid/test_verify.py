@@ -1,6 +1,7 @@
 """verify finds whatever is wrong with a set, and repair makes it what it was."""
 
 import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -146,6 +147,60 @@ def test_rows_that_are_wrong(copy: Callable[[str], Path], sound: Callable[[str],
     said = repair(out, found, workers=1, progress=False)
     assert ["clip 0/1 is not what its manifest said" in line for line in said] == [True]
     assert contents(out) == contents(sound("mp4"))
+
+
+def test_rows_that_ask_for_too_many_bytes(copy: Callable[[str], Path], sound: Callable[[str], Path]) -> None:
+    out = copy("webdataset")
+    rows = read_manifest(out / "manifest.csv")
+    odd = [replace(rows[0], bytes=10**18), replace(rows[1], mask_bytes=10**18), replace(rows[2], offset=10**30)]
+    write_manifest(out / "manifest.csv", [*odd, *rows[3:]])
+    found = check(out)
+    # Where a clip's mask lies follows from its offset and size, so two masks are missed too.
+    assert sum("is cut short" in line for line in found.lines()) == 5
+    repair(out, found, workers=1, progress=False)
+    assert contents(out) == contents(sound("webdataset"))
+
+
+def without(*names: str) -> Callable[[dict[str, Any]], object]:
+    return lambda card: (card if len(names) == 1 else card[names[0]]).pop(names[-1])
+
+
+def setting(**values: object) -> Callable[[dict[str, Any]], object]:
+    return lambda card: (card["set_config"] if "clips" in values or "colour" in values else card).update(values)
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (without("bank_digest"), "bank_digest"),
+        (without("kind"), "kind"),
+        (without("set_config"), "set_config"),
+        (without("set_config", "clips"), "no clips"),
+        (without("set_config", "masks"), "no masks"),
+        (setting(classes="3"), "classes"),
+        (setting(classes=0), "number of classes"),
+        (setting(seed=-1), "seed"),
+        (setting(clips=2.5), "whole"),
+        (setting(clips="many"), "not supported"),
+        (setting(clips=0), "clips must be"),
+        (setting(colour={"no": 1}), "no"),
+    ],
+)
+def test_a_card_that_lacks_something_is_one_line(
+    copy: Callable[[str], Path], harm: Callable[[dict[str, Any]], object], said: str
+) -> None:
+    out = copy("npz")
+    config, before = SetReader(out).config, contents(out)
+    card = json.loads((out / "dataset.json").read_text())
+    harm(card)
+    (out / "dataset.json").write_text(json.dumps(card))
+    for use in (lambda: check(out), lambda: generate(ClassBank.sample(3, seed=3), out, config, workers=1)):
+        with pytest.raises(UserError, match=said) as error:
+            use()
+        assert str(out / "dataset.json") in str(error.value)
+    assert {k: v for k, v in contents(out).items() if k != "dataset.json"} == {
+        k: v for k, v in before.items() if k != "dataset.json"
+    }
 
 
 def test_strays_are_named_and_stay(copy: Callable[[str], Path]) -> None:

@@ -15,6 +15,7 @@ from fractalvid.dataset import SetConfig, generate
 from fractalvid.errors import UserError, run_cli
 from fractalvid.instances import VALIDATION
 from fractalvid.kinds import fit_clips, render_clip, sample_bank
+from fractalvid.manifest import read_manifest, write_manifest
 from fractalvid.reader import SetReader
 from fractalvid.stats.config import StatsConfig
 from fractalvid.stats.figures import Band, lit_share, motion
@@ -143,6 +144,19 @@ def test_few_broken_clips_are_skipped_and_many_refused(three: ClassBank, tmp_pat
         measure(open_source(path, lots), lots, workers=1, progress=False)
 
 
+def test_rows_of_no_clip_of_the_set_are_one_line(three: ClassBank, tmp_path: Path) -> None:
+    path = set_of(three, tmp_path / "set", format="npz", clips=2)
+    rows = read_manifest(path / "manifest.csv")
+    for odd in (dataclasses.replace(rows[0], class_id=77), dataclasses.replace(rows[0], instance_id=-1)):
+        write_manifest(path / "manifest.csv", [odd, *rows[1:]])
+        with pytest.raises(UserError, match=rf"no clip {odd.class_id}/{odd.instance_id}, .* fractalvid verify"):
+            open_source(path, SMALL)
+    write_manifest(path / "manifest.csv", rows)
+    ClassBank.sample(2, seed=3).save(path / "classes.npz")
+    with pytest.raises(UserError, match="no clip 2/0"):
+        open_source(path, SMALL)
+
+
 def test_colour_is_measured_as_its_luma(three: ClassBank, tmp_path: Path) -> None:
     assert fractalvid("generate", "--classes", 2, "--clips", 2, "--size", 32, "--points", 2000, "--format", "npz",
                       "--colour", "structural", "--out", tmp_path / "set") == 0  # fmt: skip
@@ -214,6 +228,8 @@ def test_side_by_side_from_the_command(three: ClassBank, tmp_path: Path, capsys:
         (["bank.npz", "--band.low", "9", "--band.high", "9"], "band"),
         (["bank.npz", "--size", "16", "--band.low", "8", "--points", "500"], "band"),
         (["bank.npz", "--probe.steps", "0"], "steps"),
+        (["bank.npz", "--probe.points", "3000000000"], "points of the probe"),
+        (["bank.npz", "--probe.seed", "18446744073709551616"], "seed of the probe"),
         (["bank.npz", "--workers", "0"], "workers"),
         (["bank.npz", "--clasess", "3"], "--clas"),
     ],
@@ -235,6 +251,19 @@ def test_mistakes_are_one_line(
     assert len(lines) == 1
     assert said in lines[0]
     assert not (tmp_path / "stats" / "stats.html").exists()
+
+
+def test_an_unwritable_place_is_known_before_anything_is_measured(
+    three: ClassBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*arguments: object, **options: object) -> None:
+        pytest.fail("measured in vain")
+
+    three.save(tmp_path / "bank.npz")
+    monkeypatch.setattr("fractalvid.stats.report.measure", never)
+    for out in (Path("/proc/self"), tmp_path / "bank.npz" / "below"):
+        with pytest.raises(UserError, match="choose another --out"):
+            stats([tmp_path / "bank.npz"], out, SMALL, workers=1, progress=False)
 
 
 def test_summaries_leave_out_what_is_no_number() -> None:
