@@ -38,11 +38,11 @@ class Settings:
     classes: int = 1000
     batch_size: int = 32
     size: int = 112
-    runs: int = 7
+    runs: int = 5
     """Timings of each preset; the median counts."""
     batches: int = 8
     """Batches a timing."""
-    steps: int = 30
+    steps: int = 10
     """Steps of training a timing; each is repeated three times, from the stream and from memory in turn."""
 
 
