@@ -26,7 +26,10 @@ from fractalvid.setconfig import SetConfig
 
 __all__ = ["SetConfig", "generate"]
 
-CHUNK = 4
+CHUNK = 8
+"""Clips that a worker makes at a time."""
+BATCH_PIXELS = 2**24
+"""Of clips that are rendered at once: large ones go one by one."""
 MAX_WORKERS = 1024
 GROUP = 64
 GROUP_SECONDS = 2.0
@@ -189,22 +192,34 @@ def _groups(rows: Iterator[list[Row]]) -> Iterator[list[Row]]:
 
 
 def _make_clips(bank: Bank, store: Store, config: SetConfig, clips: list[ClipId]) -> list[Packed]:
-    """Render and write some clips, on this thread."""
-    made = []
-    for class_id, instance_id in clips:
-        times = clip_times(bank, class_id, 1 if config.kept.still else config.frames)
-        fits = fit_clips(bank, class_id, instance_id, threads=1)
-        frames = render_fits(
-            *(bank, fits, times[None]),
-            size=config.size,
-            points=config.points,
-            exposure=config.exposure,
-            colour=config.colour,
-            threads=1,
-        )[0]
-        made.append(_packed((class_id, instance_id), frames, config))
-        store.write(made[-1])
-    return made
+    """Render and write some clips, on this thread; small ones in batches, as threads wait for each other's Python."""
+    times = {clip: clip_times(bank, clip[0], 1 if config.kept.still else config.frames) for clip in clips}
+    made: dict[ClipId, Packed] = {}
+    for count in sorted({len(own) for own in times.values()}):
+        equal = [clip for clip in clips if len(times[clip]) == count]
+        most = max(1, BATCH_PIXELS // (count * config.size**2))
+        for first in range(0, len(equal), most):
+            batch = equal[first : first + most]
+            frames = _rendered_clips(bank, config, batch, np.stack([times[clip] for clip in batch]))
+            for clip, own in zip(batch, frames, strict=True):
+                made[clip] = _packed(clip, own, config)
+                store.write(made[clip])
+    return [made[clip] for clip in clips]
+
+
+def _rendered_clips(
+    bank: Bank, config: SetConfig, clips: list[ClipId], times: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    """Clips at times (B, T): (B, T, H, W), or (B, T, H, W, 3) in colour."""
+    classes, instances = np.array(clips, np.int64).T
+    return render_fits(
+        *(bank, fit_clips(bank, classes, instances, threads=1), times),
+        size=config.size,
+        points=config.points,
+        exposure=config.exposure,
+        colour=config.colour,
+        threads=1,
+    )
 
 
 def _packed(clip: ClipId, frames: NDArray[np.uint8], config: SetConfig) -> Packed:
