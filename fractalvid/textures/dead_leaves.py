@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from fractalvid.bank import KindName
 from fractalvid.errors import UserError
-from fractalvid.textures.bank import Range, TextureBank, TextureConfig, either_way, evenly, evenly_in_logarithm
+from fractalvid.textures.bank import Range, TextureConfig, either_way, evenly, evenly_in_logarithm
 from fractalvid.textures.instances import Drawn, draw_instances
-from fractalvid.textures.looks import LOOK_NUMBERS, WAVELENGTH_LIMITS, Texture, looks, regular_corners, sample_look
+from fractalvid.textures.layered import LayeredBank, outlined_layers
+from fractalvid.textures.looks import LOOK_NUMBERS, WAVELENGTH_LIMITS, Texture, sample_look
 from fractalvid.textures.motion import TURN, heading, placed
-from kernels.painter import ABSENT, TEXTURES, Layers, paint_layers
+from kernels.painter import Layers
+from kernels.textures import TEXTURES
 
 SIDES = {"ellipse": 0, "triangle": 3, "quadrilateral": 4, "pentagon": 5, "hexagon": 6}
 MAX_LEAVES = 1024
@@ -101,7 +103,7 @@ class DeadLeavesConfig(TextureConfig):
 
 
 @dataclass(frozen=True)
-class DeadLeavesBank(TextureBank):
+class DeadLeavesBank(LayeredBank):
     """K classes of dead leaves; arrays (K,) unless said otherwise, in the units of `DeadLeavesConfig`.
 
     Attributes:
@@ -169,39 +171,17 @@ class DeadLeavesBank(TextureBank):
         layers = int(self.count[class_id].max())
         return draw_instances(self.seed, class_id, instance_id, figure=3, layers=layers, numbers=numbers)
 
-    def pictures(
-        self,
-        fit: Drawn,
-        times: NDArray[np.float64],
-        projection: NDArray[np.float64],
-        *,
-        size: tuple[int, int],
-        indices: bool,
-        threads: int | None,
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-        """See `TextureBank.pictures`."""
-        return paint_layers(self.layers_at(fit, times), projection, size=size, indices=indices, threads=threads)
-
     def layers_at(self, drawn: Drawn, times: NDArray[np.float64]) -> Layers:
         """The leaves of B clips at times (B, F); the first is the nearest."""
-        c = drawn.class_id
-        own = drawn.layers
+        own, c = drawn.layers, drawn.class_id
         size = power_law(own[5], *(a[c][:, None] for a in (self.smallest, self.largest, self.exponent)))
-        sides = np.where(own[6] < 0.5, self.sides[c][:, :1], self.sides[c][:, 1:])
-        look = looks(self, c, own[_OWN : _OWN + LOOK_NUMBERS], size, DARKEST)
-        irregular = np.broadcast_to(self.irregularity[c][:, None], size.shape)
-        present = np.arange(size.shape[1]) < self.count[c][:, None]
-        return Layers(
+        return outlined_layers(
+            *(self, drawn, size, own[6]),
+            first=_OWN,
             place=self._places(drawn, size, times),
-            corners=regular_corners(sides, irregular, own[_OWN + LOOK_NUMBERS :])[:, None],
-            sides=np.where(present, sides, ABSENT).astype(np.int32),
-            texture=look.texture,
-            pattern=look.pattern,
-            seed=drawn.seeds,
-            tones=look.tones,
-            tints=look.tints,
+            darkest=DARKEST,
             background=(DARKEST + (1 - DARKEST) * drawn.figure[1:]).T.astype(np.float32),
-            period=np.full(len(c), PERIOD, np.float32),
+            period=PERIOD,
         )
 
     def _places(self, drawn: Drawn, size: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fractalvid.textures.bank import Range, evenly, evenly_in_logarithm
 from fractalvid.textures.motion import TURN
-from kernels.painter import TEXTURES
+from kernels.textures import TEXTURES
 
 Floats = NDArray[np.float64]
 

@@ -14,17 +14,18 @@ from fractalvid.errors import UserError
 from fractalvid.textures.bank import (
     MAX_FRAMES,
     Range,
-    TextureBank,
     TextureConfig,
     either_way,
     evenly,
     evenly_in_logarithm,
 )
 from fractalvid.textures.instances import Drawn, draw_instances
+from fractalvid.textures.layered import LayeredBank
 from fractalvid.textures.looks import LOOK_NUMBERS, WAVELENGTH_LIMITS, Texture, looks, sample_look
 from fractalvid.textures.motion import TURN, placed
 from fractalvid.trajectory import SUBFRAMES, sample_curves, sample_grid, spline_matrix
-from kernels.painter import ABSENT, TEXTURES, Layers, paint_layers
+from kernels.painter import ABSENT, Layers
+from kernels.textures import TEXTURES
 
 Floats = NDArray[np.float64]
 
@@ -138,7 +139,7 @@ class OctopusFit:
 
 
 @dataclass(frozen=True)
-class OctopusBank(TextureBank):
+class OctopusBank(LayeredBank):
     """K classes of octopuses; arrays (K,) unless said otherwise, in the units of `OctopusConfig`.
 
     Attributes:
@@ -217,19 +218,6 @@ class OctopusBank(TextureBank):
         low, high = ends
         extent = (1 + 2 * MARGIN) * (high - low).max(axis=1)
         return OctopusFit(drawn, (low + high - extent[:, None]) / 2, extent)
-
-    def pictures(
-        self,
-        fit: OctopusFit,
-        times: NDArray[np.float64],
-        projection: NDArray[np.float64],
-        *,
-        size: tuple[int, int],
-        indices: bool,
-        threads: int | None,
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-        """See `TextureBank.pictures`."""
-        return paint_layers(self.layers_at(fit, times), projection, size=size, indices=indices, threads=threads)
 
     def layers_at(self, fit: OctopusFit, times: NDArray[np.float64]) -> Layers:
         """B octopuses at times (B, F): the body on top, then limb by limb trapezoids and the discs that join them."""

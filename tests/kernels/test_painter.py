@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kernels.painter import ABSENT, TEXTURES, Layers, colourise, paint_layers
+from kernels.painter import ABSENT, Layers, colourise, paint_layers
+from kernels.textures import TEXTURES
 
 FINE = 8
 """Points a pixel along each axis in the plain picture."""
