@@ -14,7 +14,8 @@ from benchmarks.common import timed, write
 from benchmarks.kernel import system
 from fractalvid.classes import ClassBank
 from fractalvid.colour import ColourConfig
-from fractalvid.stream import FractalStream, StreamConfig, render_samples
+from fractalvid.samples import render_samples
+from fractalvid.stream import FractalStream, StreamConfig
 from kernels import Jobs, render
 from kernels.variations import by_name
 

@@ -19,7 +19,8 @@ from fractalvid.classes import ClassBank
 from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.emulate.config import PRESETS, EmulationConfig
 from fractalvid.emulate.draw import pool_ids
-from fractalvid.stream import Batch, FractalStream, StreamConfig, render_samples
+from fractalvid.samples import render_samples
+from fractalvid.stream import Batch, FractalStream, StreamConfig
 from kernels.threads import available_cores
 from pretrain.models import build_model
 from pretrain.optim import OptimConfig, build_optimizer

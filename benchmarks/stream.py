@@ -13,7 +13,8 @@ from fractalvid import view
 from fractalvid.camera import camera_matrices
 from fractalvid.classes import ClassBank
 from fractalvid.render import render_fits
-from fractalvid.stream import FractalStream, Samples, StreamConfig, render_samples
+from fractalvid.samples import Samples, render_samples
+from fractalvid.stream import FractalStream, StreamConfig
 from fractalvid.view import Fits, fit_clips
 from kernels.threads import available_cores
 

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = ("kernels", "fractalvid", "pretrain", "finetune")
-TORCH_IN_FRACTALVID = {"probe", "sets", "stream"}
+TORCH_IN_FRACTALVID = {"probe", "samples", "sets", "stream", "threads"}
 
 
 def imported(path: Path) -> set[str]:

@@ -16,10 +16,10 @@ from fractalvid.emulate.draw import Emulation, draw_emulation
 from fractalvid.emulate.geometry import Homographies, homographies, in_pixels, sample_times
 from fractalvid.emulate.layers import finish
 from fractalvid.emulate.resample import FRACTAL, PAINTED, Tone, taps
-from fractalvid.emulate.threads import in_parts
 from fractalvid.emulate.warp import warp
 from fractalvid.errors import UserError
-from fractalvid.stream import Batch, StreamConfig, sample_camera, to_float, window
+from fractalvid.samples import Batch, StreamConfig, sample_camera, to_float, window
+from fractalvid.threads import in_parts
 
 Floats = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from fractalvid.emulate.clips import emulate_clips
 from fractalvid.emulate.config import CurriculumConfig, EmulationConfig
 from fractalvid.emulate.draw import draw_emulation
 from fractalvid.emulate.layers import emulate_samples
-from fractalvid.stream import StreamConfig
+from fractalvid.samples import StreamConfig
 
 WHOLE = CameraConfig(crop_scale=(1, 1), crop_ratio=(1, 1), flip=0)
 

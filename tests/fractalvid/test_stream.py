@@ -15,7 +15,8 @@ from fractalvid.colour import ColourConfig
 from fractalvid.errors import UserError
 from fractalvid.instances import VALIDATION
 from fractalvid.kinds import render_clip
-from fractalvid.stream import Batch, FractalStream, StreamConfig, window
+from fractalvid.samples import window
+from fractalvid.stream import Batch, FractalStream, StreamConfig
 
 CONFIG = StreamConfig(clip_len=4, frame_stride=2, size=32, points=3000)
 

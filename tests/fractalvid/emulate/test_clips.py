@@ -22,8 +22,8 @@ from fractalvid.emulate.layers import emulate_samples
 from fractalvid.emulate.resample import FRACTAL, PAINTED, taps
 from fractalvid.errors import UserError
 from fractalvid.kinds import KINDS, fit_clips, load_bank, render_fits, sample_bank
+from fractalvid.samples import StreamConfig, sample_camera, window
 from fractalvid.sets import FractalSet
-from fractalvid.stream import StreamConfig, sample_camera, window
 
 WHOLE = CameraConfig(crop_scale=(1, 1), crop_ratio=(1, 1), flip=0)
 SMALL = StreamConfig(clip_len=4, frame_stride=2, size=32, points=3000, camera=WHOLE, masks=True)

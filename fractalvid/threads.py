@@ -55,7 +55,7 @@ def _pool(size: int) -> ThreadPoolExecutor:
         if size not in _pools:
             ready = threading.Barrier(size + 1)
             # The number is each thread's own, but threads made later begin with the last one that anybody set.
-            pool = ThreadPoolExecutor(size, "emulate", initializer=lambda: torch.set_num_threads(1))
+            pool = ThreadPoolExecutor(size, "samples", initializer=lambda: torch.set_num_threads(1))
             for _ in range(size):
                 pool.submit(ready.wait)
             ready.wait()

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from fractalvid.emulate.threads import in_parts
+from fractalvid.threads import in_parts
 
 
 @pytest.mark.parametrize(
