@@ -4,32 +4,26 @@ import fcntl
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fractalvid.bank import Bank, extends
 from fractalvid.card import NAME, check_continues, describe, read_card, write_card
-from fractalvid.colour import foreground
 from fractalvid.errors import UserError
-from fractalvid.formats import ClipId, Packed, Store, open_store
-from fractalvid.formats.mask import encode_mask
-from fractalvid.formats.packed import pack
-from fractalvid.kinds import clip_times, fit_clips, load_bank, render_fits
+from fractalvid.formats import ClipId, Packed, Store
+from fractalvid.kinds import load_bank
 from fractalvid.manifest import ManifestWriter, Row, read_manifest, write_manifest
 from fractalvid.setconfig import SetConfig
+from fractalvid.workers import BANK, Maker, open_workers, store_of
 
 __all__ = ["SetConfig", "generate"]
 
 CHUNK = 8
 """Clips that a worker makes at a time."""
-BATCH_PIXELS = 2**24
-"""Of clips that are rendered at once: large ones go one by one."""
 MAX_WORKERS = 1024
 GROUP = 64
 GROUP_SECONDS = 2.0
@@ -55,7 +49,8 @@ def generate(
         bank: the classes.
         out: the set's folder: new, empty, or an earlier part of the same set.
         config: what to render; `clips` and the number of classes may grow between calls.
-        workers: clips in the making at once, each on one thread.
+        workers: how many work at it, each on one core. Of 2000 clips and more they are processes, and a script that
+            calls this needs `if __name__ == "__main__":`, as for the workers of a DataLoader.
         hours: stop after so long, complete as far as it got; a shard that is begun is finished.
         progress: show a progress bar.
     """
@@ -99,7 +94,8 @@ def complete(bank: Bank, out: Path, config: SetConfig, workers: int, hours: floa
     try:
         with tqdm(total=total, initial=len(done), unit="clip", disable=not progress, smoothing=0.05) as bar:
             deadline = None if hours is None else time.monotonic() + 3600 * hours
-            for group in _groups(_collected(bank, store, config, done, workers, deadline, bar.update)):
+            collected = _collected(Maker(bank, store, config), out, done, workers, missing, deadline)
+            for group in _groups(collected, bar.update):
                 writer.append(group)
                 rows += group
                 missing -= len(group)
@@ -111,17 +107,6 @@ def complete(bank: Bank, out: Path, config: SetConfig, workers: int, hours: floa
     return missing
 
 
-def store_of(out: Path, config: SetConfig, classes: int) -> Store:
-    """Where a set of so many classes keeps its clips."""
-    return open_store(
-        *(out, config.kept),
-        classes=classes,
-        clips=config.clips,
-        first=config.first_instance,
-        shard_size=config.shard_size,
-    )
-
-
 def _put_in_order(out: Path, rows: list[Row]) -> None:
     """Write a complete set's manifest by path, so that it does not tell in which pieces the set was made."""
     ordered = sorted(rows, key=lambda row: (row.path, row.offset))
@@ -130,36 +115,23 @@ def _put_in_order(out: Path, rows: list[Row]) -> None:
 
 
 def _collected(
-    bank: Bank,
-    store: Store,
-    config: SetConfig,
-    done: set[ClipId],
-    workers: int,
-    deadline: float | None,
-    tell: Callable[[int], object],
-) -> Iterator[list[Row]]:
-    """Rows of clips as their files are complete, a bounded number of clips in the making."""
-    for clips in _rendered(bank, store, config, done, workers, deadline):
-        tell(len(clips))
-        yield [row for clip in clips for row in store.collect(clip)]
-
-
-def _rendered(
-    bank: Bank, store: Store, config: SetConfig, done: set[ClipId], workers: int, deadline: float | None
-) -> Iterator[list[Packed]]:
-    """Clips that are not done, in the store's order, several threads at work on later ones."""
+    maker: Maker, out: Path, done: set[ClipId], workers: int, missing: int, deadline: float | None
+) -> Iterator[tuple[int, list[Row]]]:
+    """How many clips were made, and the rows whose files are complete now; a bounded number of clips in the making."""
+    store = maker.store
     waiting: deque[Future[list[Packed]]] = deque()
-    with ThreadPoolExecutor(workers, "clips") as pool:
-        try:
-            for clips in _chunks(_in_time((clip for clip in store.plan() if clip not in done), store, deadline)):
-                waiting.append(pool.submit(_make_clips, bank, store, config, clips))
-                if len(waiting) >= 4 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with open_workers(maker, out, workers, missing) as crew:
+
+        def finished() -> tuple[int, list[Row]]:
+            clips = waiting.popleft().result()
+            return len(clips), [row for clip in clips for row in store.collect(clip)]
+
+        for clips in _chunks(_in_time((clip for clip in store.plan() if clip not in done), store, deadline)):
+            waiting.append(crew.make(clips))
+            if len(waiting) >= 4 * workers:
+                yield finished()
+        while waiting:
+            yield finished()
 
 
 def _in_time(clips: Iterator[ClipId], store: Store, deadline: float | None) -> Iterator[ClipId]:
@@ -178,12 +150,13 @@ def _chunks(clips: Iterator[ClipId]) -> Iterator[list[ClipId]]:
         yield chunk
 
 
-def _groups(rows: Iterator[list[Row]]) -> Iterator[list[Row]]:
-    """Gather rows so that one flush serves many, without keeping any back for long."""
+def _groups(collected: Iterator[tuple[int, list[Row]]], tell: Callable[[int], object]) -> Iterator[list[Row]]:
+    """Gather rows so that one flush serves many, without keeping any back for long; `tell` hears of every clip."""
     group: list[Row] = []
     since = 0.0
-    for part in rows:
-        group += part
+    for clips, rows in collected:
+        tell(clips)
+        group += rows
         if len(group) >= GROUP or (group and time.monotonic() - since > GROUP_SECONDS):
             yield group
             group, since = [], time.monotonic()
@@ -191,48 +164,10 @@ def _groups(rows: Iterator[list[Row]]) -> Iterator[list[Row]]:
         yield group
 
 
-def _make_clips(bank: Bank, store: Store, config: SetConfig, clips: list[ClipId]) -> list[Packed]:
-    """Render and write some clips, on this thread; small ones in batches, as threads wait for each other's Python."""
-    times = {clip: clip_times(bank, clip[0], 1 if config.kept.still else config.frames) for clip in clips}
-    made: dict[ClipId, Packed] = {}
-    for count in sorted({len(own) for own in times.values()}):
-        equal = [clip for clip in clips if len(times[clip]) == count]
-        most = max(1, BATCH_PIXELS // (count * config.size**2))
-        for first in range(0, len(equal), most):
-            batch = equal[first : first + most]
-            frames = _rendered_clips(bank, config, batch, np.stack([times[clip] for clip in batch]))
-            for clip, own in zip(batch, frames, strict=True):
-                made[clip] = _packed(clip, own, config)
-                store.write(made[clip])
-    return [made[clip] for clip in clips]
-
-
-def _rendered_clips(
-    bank: Bank, config: SetConfig, clips: list[ClipId], times: NDArray[np.float64]
-) -> NDArray[np.uint8]:
-    """Clips at times (B, T): (B, T, H, W), or (B, T, H, W, 3) in colour."""
-    classes, instances = np.array(clips, np.int64).T
-    return render_fits(
-        *(bank, fit_clips(bank, classes, instances, threads=1), times),
-        size=config.size,
-        points=config.points,
-        exposure=config.exposure,
-        colour=config.colour,
-        threads=1,
-    )
-
-
-def _packed(clip: ClipId, frames: NDArray[np.uint8], config: SetConfig) -> Packed:
-    mask = b""
-    if config.masks:
-        mask = encode_mask(foreground(frames, colour=config.colour is not None))
-    return pack(clip, len(frames), config.kept.encode(frames, clip, config.video), mask)
-
-
 def _open_set(bank: Bank, out: Path, config: SetConfig) -> list[Row]:
     """Make the folder of a new set, or check that the one there is an earlier part of this set; returns its rows."""
     described = describe(bank, config)
-    classes = out / "classes.npz"
+    classes = out / BANK
     rows: list[Row] = []
     if (out / NAME).exists():
         check_continues(read_card(out), described, out)

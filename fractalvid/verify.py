@@ -14,13 +14,14 @@ from tqdm import tqdm
 
 from fractalvid.bank import Bank
 from fractalvid.card import NAME, bank_digest, check_continues, describe
-from fractalvid.dataset import LOCK, MAX_WORKERS, complete, only_one, store_of
+from fractalvid.dataset import LOCK, MAX_WORKERS, complete, only_one
 from fractalvid.errors import UserError
 from fractalvid.formats.packed import ClipId, Packed, digest
 from fractalvid.formats.shards import add_clip
 from fractalvid.kinds import kind_named, load_bank
 from fractalvid.manifest import Row, write_manifest
 from fractalvid.reader import ClipError, SetReader
+from fractalvid.workers import store_of
 
 MANIFEST, CLASSES = "manifest.csv", "classes.npz"
 BATCH = 16
