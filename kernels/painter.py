@@ -1,7 +1,8 @@
 """Pictures of textured layers, the nearest first: ellipses and convex polygons, drawn exactly under a homography.
 
-Edges are found in pixels: the image of a straight edge is a line, that of a circle a conic, and a pixel is covered by
-one half minus its centre's distance from them. Textures are evaluated at pixel centres. Nothing is resampled.
+Edges are found in pixels: the image of a straight edge is a line, that of a circle a conic, and a pixel lies inside by
+one half minus its centre's distance from them, at a corner by the product of two. Textures are evaluated at pixel
+centres. Nothing is resampled.
 """
 
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ class Layers:
         tones: float32 (B, L, 2), grey in [0, 1] where the texture is 0 and 1.
         tints: float32 (B, L, 2), palette index in [0, 1] there.
         background: float32 (B, 2), grey and palette index where there is no layer.
+        united: int32 (B, L), layers that follow each other with the same number above 0 are pieces of one figure: where
+            they lie over each other, their soft edges do not add up.
         period: float32 (B,), layers repeat that often in the plane, both ways; 0 if they don't.
     """
 
@@ -60,6 +63,7 @@ class Layers:
     tones: NDArray[np.float32]
     tints: NDArray[np.float32]
     background: NDArray[np.float32]
+    united: NDArray[np.int32]
     period: NDArray[np.float32]
 
     def __post_init__(self) -> None:
@@ -74,6 +78,7 @@ class Layers:
             "tones": (b, n, 2),
             "tints": (b, n, 2),
             "background": (b, 2),
+            "united": (b, n),
             "period": (b,),
         }
         for name, shape in shapes.items():
@@ -215,8 +220,29 @@ def _locate(n, i, first, p, q, w):
 
 
 @inlined
-def _outside_disc(n, p, q, w, distance):
+def _most_of_a_pixel(m, turn, lines, count):
+    """The largest share of a pixel that an image can cover: that of a strip as wide, or of a disc as large.
+
+    Half a pixel minus the distance from the nearest edge would say more where two edges run through one pixel.
+    """
+    x, y, w = m[0, 2], m[1, 2], m[2, 2]
+    if w <= _TINY:
+        return F32(1.0)
+    if count == 0:
+        return F32(min(np.pi * abs(turn) / (w * w * w), 1.0))
+    width = 1.0
+    for s in range(count):
+        across = (s + count // 2) % count
+        near = lines[s, 0] * x / w + lines[s, 1] * y / w + lines[s, 2]
+        far = lines[across, 0] * x / w + lines[across, 1] * y / w + lines[across, 2]
+        width = min(width, -(near + far))
+    return F32(max(width, 0.0))
+
+
+@inlined
+def _outside_disc(n, p, q, w, distance, second):
     """Distance in pixels from the image of the unit circle, negative inside: the conic over its gradient."""
+    second[:] = F32(-1.0)
     for k in range(p.shape[0]):
         value = p[k] * p[k] + q[k] * q[k] - w[k] * w[k]
         gu = p[k] * n[0, 0] + q[k] * n[1, 0] - w[k] * n[2, 0]
@@ -225,30 +251,47 @@ def _outside_disc(n, p, q, w, distance):
 
 
 @inlined
-def _outside_polygon(lines, count, i, first, distance):
-    """Distance in pixels from the image of a convex polygon: the largest of those from its edges."""
+def _outside_polygon(lines, count, i, first, distance, second):
+    """Distances in pixels from the images of a convex polygon's edges, negative inside: the two largest."""
     v = F32(i) + F32(0.5)
+    distance[:], second[:] = F32(-1e9), F32(-1e9)
     for s in range(count):
         a, c = lines[s, 0], lines[s, 1] * v + lines[s, 2]
         for k in range(distance.shape[0]):
             d = a * (F32(first + k) + F32(0.5)) + c
-            distance[k] = d if s == 0 else max(distance[k], d)
+            second[k] = max(second[k], min(distance[k], d))
+            distance[k] = max(distance[k], d)
 
 
 @inlined
-def _shade(layer, p, q, w, distance, open_, light, most, index):
+def _covered(distance):
+    """The share of a pixel inside of an edge, its centre as far outside."""
+    return min(max(F32(0.5) - distance, F32(0.0)), F32(1.0))
+
+
+@inlined
+def _shade(layer, coordinates, row, figure):
     """Lay a row of a layer under what was painted before; returns how many pixels it closed.
 
     `open_` is the share of each pixel that is still uncovered, `light` the grey so far, `most` the largest share that
-    one layer has of a pixel and `index` that layer's.
+    one layer has of a pixel and `index` that layer's. Of pieces that are `united`, `before` is what was open above the
+    first, and `own` the most that one of them covers.
     """
     kind, pattern, seed, tones, tints = layer
+    p, q, w, distance, second, full = coordinates
+    open_, light, most, index = row
+    united, before, own = figure
     closed = 0
     for k in range(p.shape[0]):
-        cover = min(max(F32(0.5) - distance[k], F32(0.0)), F32(1.0))
+        cover = min(_covered(distance[k]) * _covered(second[k]), full)
         if cover < _COVERED or open_[k] == F32(0.0) or w[k] <= F32(0.0):
             continue
         share = open_[k] * cover
+        if united:
+            if cover <= own[k]:
+                continue
+            share = min(before[k] * (cover - own[k]), open_[k])
+            own[k] = cover
         if open_[k] - share < _COVERED:
             share = open_[k]
             closed += 1
@@ -292,11 +335,12 @@ def _copies(centre, reach, low, high, period):
 
 
 @part
-def _paint_layer(layer, place, shift, corners, sides, projection, scratch, open_, light, most, index):
+def _paint_layer(layer, united, place, shift, corners, sides, projection, scratch, pixels):
     """Paint one copy of a layer; returns how many pixels it closed."""
     matrices, lines, box, rows = scratch
     m, n, own, inverse = matrices
-    p, q, w, distance = rows
+    p, q, w, distance, second = rows
+    open_, light, most, index, before, covered = pixels
     height, width = open_.shape
     for i in range(2):
         own[i, 0], own[i, 1], own[i, 2] = place[3 * i], place[3 * i + 1], float(place[3 * i + 2]) + shift[i]
@@ -312,17 +356,20 @@ def _paint_layer(layer, place, shift, corners, sides, projection, scratch, open_
             inverse[i, j] = F32(n[i, j] / turn)
     if sides > 0:
         _edges(m, 1.0 if turn > 0.0 else -1.0, corners, sides, lines)
+    full = _most_of_a_pixel(m, turn, lines, sides)
     first, end = box[2], box[3]
     span = end - first
     closed = 0
     for i in range(box[0], box[1]):
         _locate(inverse, i, first, p[:span], q[:span], w[:span])
         if sides == 0:
-            _outside_disc(inverse, p[:span], q[:span], w[:span], distance[:span])
+            _outside_disc(inverse, p[:span], q[:span], w[:span], distance[:span], second[:span])
         else:
-            _outside_polygon(lines, sides, i, first, distance[:span])
+            _outside_polygon(lines, sides, i, first, distance[:span], second[:span])
+        coordinates = p[:span], q[:span], w[:span], distance[:span], second[:span], full
         row = open_[i, first:end], light[i, first:end], most[i, first:end], index[i, first:end]
-        closed += _shade(layer, p[:span], q[:span], w[:span], distance[:span], row[0], row[1], row[2], row[3])
+        figure = united, before[i, first:end], covered[i, first:end]
+        closed += _shade(layer, coordinates, row, figure)
     return closed
 
 
@@ -342,7 +389,7 @@ def _finish(open_, light, most, index, background, grey, indices):
 
 
 def _paint(order, arrays, projections, grey, indices):
-    place, corners, sides, texture, pattern, seed, tones, tints, background, period = arrays
+    place, corners, sides, texture, pattern, seed, tones, tints, background, united, period = arrays
     height, width = grey.shape[2:]
     frames, count = place.shape[1:3]
     matrices = (np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3), np.float32))
@@ -351,10 +398,13 @@ def _paint(order, arrays, projections, grey, indices):
     rows = (
         *(np.empty(width, np.float32), np.empty(width, np.float32)),
         *(np.empty(width, np.float32), np.empty(width, np.float32)),
+        np.empty(width, np.float32),
     )
     scratch = matrices, lines, box, rows
     open_, light = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
     most, index = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
+    before, covered = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
+    pixels = open_, light, most, index, before, covered
     for job in order:
         b, f = job // frames, job % frames
         still = corners[b, f % corners.shape[1]]
@@ -362,10 +412,13 @@ def _paint(order, arrays, projections, grey, indices):
         open_[:], light[:], most[:], index[:] = F32(1.0), F32(0.0), F32(0.0), F32(0.0)
         repeat = float(period[b])
         _window(projection, height, width, repeat, window, matrices[1])
-        left = height * width
+        left, figure = height * width, 0
         for i in range(count):
             if sides[b, i] == ABSENT or left == 0:
                 continue
+            if united[b, i] > 0 and united[b, i] != figure:
+                before[:], covered[:] = open_, F32(0.0)
+            figure = united[b, i]
             at = place[b, f, i]
             layer = texture[b, i], pattern[b, i], seed[b, i], tones[b, i], tints[b, i]
             x0, x1 = _copies(at[2], abs(at[0]) + abs(at[1]), window[0], window[1], repeat)
@@ -374,8 +427,7 @@ def _paint(order, arrays, projections, grey, indices):
                 for y in range(y0, y1 + 1):
                     shift[0], shift[1] = x * repeat, y * repeat
                     left -= _paint_layer(
-                        *(layer, at, shift, still[i], sides[b, i], projection, scratch),
-                        *(open_, light, most, index),
+                        *(layer, figure > 0, at, shift, still[i], sides[b, i], projection, scratch, pixels)
                     )
         _finish(open_, light, most, index, background[b], grey[b, f], indices[b, f])
 
@@ -395,7 +447,7 @@ _I1 = types.Array(types.int64, 1, "C")
 _B1 = types.Array(types.uint8, 1, "C")
 _B3 = types.Array(types.uint8, 3, "C")
 _B4 = types.Array(types.uint8, 4, "C")
-_ARRAYS = types.Tuple((_F4, _F5, _N2, _N2, _F3, types.Array(types.uint32, 2, "C"), _F3, _F3, _F2, _F1))
+_ARRAYS = types.Tuple((_F4, _F5, _N2, _N2, _F3, types.Array(types.uint32, 2, "C"), _F3, _F3, _F2, _N2, _F1))
 
 
 @cache

@@ -57,11 +57,12 @@ def sample_times(drawn: Emulation, times: Floats, native_frames: NDArray[np.int6
     """Native times (B, L, T) of each copy's frames, from the undisturbed sample's (B, T).
 
     Skipped frames move later times on. Where they would go beyond the clip's end, the sample begins earlier, and where
-    the whole clip is too short, the stride shrinks. Copies run ahead or behind as far as the clip goes.
+    the whole clip is too short, the stride shrinks. Copies run ahead or behind by whole frames, which stored clips have
+    too, as far as the clip goes.
     """
     end = native_frames.astype(np.float64) - 1
     shown = _dropping(drawn.clock, times, end)
-    delay = drawn.figures.delay * end[:, None]
+    delay = np.rint(drawn.figures.delay * end[:, None])
     room = end - shown[:, -1]
     delay = np.clip(delay, -shown[:, :1], room[:, None])
     return np.asarray(shown[:, None] + delay[:, :, None])

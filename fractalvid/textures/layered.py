@@ -73,5 +73,6 @@ def outlined_layers(
         tones=look.tones,
         tints=look.tints,
         background=background,
+        united=np.zeros(size.shape, np.int32),
         period=np.full(len(c), period, np.float32),
     )

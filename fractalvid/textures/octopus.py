@@ -37,6 +37,8 @@ MARGIN = 0.08
 """Around the figure, as a share of its extent over the whole clip."""
 _GRID = SUBFRAMES * (MAX_FRAMES - 1) + 1
 _MIDDLES = (np.arange(SEGMENTS) + 0.5) / SEGMENTS
+_LIMBS = np.repeat(np.arange(1 + MAX_LIMBS, dtype=np.int32), [1] + [2 * SEGMENTS] * MAX_LIMBS)
+"""To which limb the layers belong, the body to none."""
 _TONE = 2 * KNOTS + 2
 _LIMB_NUMBERS = _TONE + 2
 """Of each limb: factors of the knots, turn of the root, phase of the wave, tone and tint."""
@@ -241,6 +243,9 @@ class OctopusBank(LayeredBank):
             tones=np.concatenate([look.tones, tones], axis=1),
             tints=np.concatenate([look.tints, tints], axis=1),
             background=np.zeros((len(c), 2), np.float32),
+            united=np.tile(np.repeat(np.arange(1 + MAX_LIMBS), [1] + [2 * SEGMENTS] * MAX_LIMBS), (len(c), 1)).astype(
+                np.int32
+            ),
             period=np.zeros(len(c), np.float32),
         )
 

@@ -32,6 +32,7 @@ def layers(places: list[list[float]], **values: Any) -> Layers:
         tones=np.tile(np.array([0, 1], np.float32), (1, n, 1)),
         tints=np.zeros((1, n, 2), np.float32),
         background=np.zeros((1, 2), np.float32),
+        united=np.zeros((1, n), np.int32),
         period=np.zeros(1, np.float32),
     )
     return dataclasses.replace(whole, **values)
@@ -150,6 +151,7 @@ def test_threads_do_not_matter() -> None:
         tones=rng.uniform(0, 1, (6, 30, 2)).astype(np.float32),
         tints=rng.uniform(0, 1, (6, 30, 2)).astype(np.float32),
         background=np.zeros((6, 2), np.float32),
+        united=np.sort(rng.integers(0, 5, (6, 30)), axis=1).astype(np.int32),
         period=np.zeros(6, np.float32),
     )
     view = np.broadcast_to(np.diag([32.0, 32.0, 1.0]), (6, 5, 3, 3))
@@ -159,6 +161,26 @@ def test_threads_do_not_matter() -> None:
     assert second is not None
     assert np.array_equal(one, two)
     assert np.array_equal(first, second)
+
+
+def test_united_layers_are_one_figure() -> None:
+    disc = [0.25, 0.0, 0.5, 0.0, 0.25, 0.5]
+    view = np.diag([31.0, 31.0, 1.0])[None, None]
+    white = {"tones": np.ones((1, 3, 2), np.float32)}
+
+    def painted(places: list[list[float]], united: list[int]) -> np.ndarray:
+        stack = layers(places, united=np.array([united], np.int32), tones=white["tones"][:, : len(places)])
+        return paint_layers(stack, view, size=(31, 31))[0][0, 0].astype(int)
+
+    alone = painted([disc], [0])
+    assert np.array_equal(painted([disc] * 3, [1, 1, 1]), alone)
+    assert (painted([disc] * 3, [0, 0, 0]) >= alone).all()
+    assert painted([disc] * 3, [0, 0, 0]).sum() > 1.02 * alone.sum()
+    # Two figures are as opaque to each other as any two layers.
+    assert np.array_equal(painted([disc] * 3, [1, 1, 2]), painted([disc] * 2, [0, 0]))
+    # What lies beside is not touched.
+    other = [0.1, 0.0, 0.1, 0.0, 0.1, 0.1]
+    assert np.array_equal(painted([disc, other], [1, 1]), painted([disc, other], [0, 0]))
 
 
 def test_colours_are_curve_times_palette() -> None:

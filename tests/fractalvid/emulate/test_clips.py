@@ -107,26 +107,14 @@ def agreement(kind: str, clips: int = 40, points: int = 1_000_000) -> Agreement:
     )
 
 
-SHARES = {
-    "ifs": (0.98, 0.98, 0.95),
-    "shapes": (0.98, 0.98, 0.97),
-    "perlin": (1, 1, 1),
-    "octopus": (0.89, 0.1, 0.94),
-    "dead_leaves": (1, 1, 1),
-}
-"""Least shares of frames whose masks overlap by 90 %, whose brightness is within 5 %, and whose centroids are within
-half a pixel: those that docs/emulation.md states. Soft edges of a limb's pieces that lie over each other cover more of
-a pixel, the more so in a smaller picture: hence the octopus."""
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_routes_agree(kind: str) -> None:
     found = agreement(kind)
-    shares = [(found.overlap >= 0.9).mean(), (np.abs(found.bright - 1) <= 0.05).mean(), (found.apart <= 0.5).mean()]
-    assert (np.array(shares) >= SHARES[kind]).all(), shares
-    # Those beyond the bounds are not far beyond: the rest are as near as can be.
+    assert found.overlap.min() >= 0.9
+    assert np.abs(found.bright - 1).max() <= 0.05
+    assert found.apart.max() <= 0.5
     assert np.median(found.overlap) >= 0.96
-    assert abs(np.median(found.bright) - 1) < (0.1 if kind == "octopus" else 0.02)
+    assert abs(np.median(found.bright) - 1) < 0.02
     assert np.median(found.apart) < 0.15
 
 

@@ -162,7 +162,7 @@ def test_copies_run_ahead_or_behind_inside_their_clips(bank: ClassBank) -> None:
     assert np.array_equal(shown[:, 0], times)
     shift = shown[:, 1] - times
     assert np.allclose(shift, shift[:, :1])
-    assert np.allclose(shift[:, 0], np.clip(d.figures.delay[:, 1] * (native - 1), -1, native - 16))
+    assert np.allclose(shift[:, 0], np.clip(np.rint(d.figures.delay[:, 1] * (native - 1)), -1, native - 16))
     assert np.abs(shift).max() > 1
     whole = np.linspace(0, native - 1, 8).T
     assert np.allclose(sample_times(d, whole, native)[:, 1], whole)  # no room to either side
