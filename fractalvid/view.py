@@ -103,12 +103,7 @@ def _search(
 ) -> _Drawn:
     """Draw attempts `first` (B,), at most `attempts`, and later ones until one is bounded."""
     most = bank.config.attempts
-    found = _Drawn(
-        first.copy(),
-        np.zeros(len(classes), np.bool_),
-        np.empty((len(classes), MAX_FRAMES), np.float32),
-        np.empty((len(classes), MAX_FRAMES, ORBIT_POINTS, 2), np.float32),
-    )
+    found: _Drawn | None = None
     left = np.arange(len(classes))
     for tries in _rounds(most):
         tried = np.repeat(left, len(tries))
@@ -119,12 +114,15 @@ def _search(
         # The first attempt that is bounded, else the last of the round.
         taken = np.where(success.any(axis=1), success.argmax(axis=1), len(tries) - 1)
         chosen = np.arange(len(left)) * len(tries) + taken
-        found.attempt[left], found.bounded[left] = number[chosen], bounded[chosen]
-        # Orbits are large: without choice they are not copied once more.
-        found.rate[left], found.points[left] = rates[chosen], orbits if len(tries) == 1 else orbits[chosen]
+        if found is None:  # one attempt of each: what is large need not be copied
+            found = _Drawn(number, bounded, rates, orbits)
+        else:
+            found.attempt[left], found.bounded[left] = number[chosen], bounded[chosen]
+            found.rate[left], found.points[left] = rates[chosen], orbits[chosen]
         left = left[~success.any(axis=1)]
         if not len(left):
             break
+    assert found is not None
     return found
 
 
@@ -181,22 +179,22 @@ def _try(
 ) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
     """Which instances are bounded on average (B,), their rates (B, 20) and orbits (B, 20, 1024, 2).
 
-    Orbits are found only where the rate allows; the others stay undefined.
+    Orbits are found only where the rate allows; the others mean nothing.
     """
     config, frames = bank.config, bank.native_frames[instances.class_id]
     jobs, spread = _native_jobs(bank, instances, None)
     rate = _rates(bank, instances, jobs, spread, threads)
     slow = np.asarray((rate < config.max_rate).all(axis=1))
-    points = np.empty((len(instances), MAX_FRAMES, ORBIT_POINTS, 2), np.float32)
     bounded = slow.copy()
-    if slow.any():
-        some = jobs if slow.all() else jobs.select(np.flatnonzero(np.repeat(slow, frames)))
-        orbits = orbit(some, ORBIT_POINTS, burn_in=SETTLING, threads=threads)[_spread(frames[slow])]
-        near = share_within(orbits.reshape(-1, ORBIT_POINTS, 2), config.radius, threads=threads)
-        needed = _inside(bank, instances.class_id[slow])
-        bounded[slow] = (near.reshape(-1, MAX_FRAMES) >= needed[:, None]).all(axis=1)
-        points[slow] = orbits
-    return bounded, rate, points
+    if not slow.any():
+        return bounded, rate, np.empty((len(instances), MAX_FRAMES, ORBIT_POINTS, 2), np.float32)
+    some = jobs if slow.all() else jobs.select(np.flatnonzero(np.repeat(slow, frames)))
+    orbits = orbit(some, ORBIT_POINTS, burn_in=SETTLING, threads=threads)
+    shown = np.zeros((len(instances), MAX_FRAMES), np.int64)
+    shown[slow] = _spread(frames[slow])
+    near = share_within(orbits, config.radius, threads=threads)[shown[slow]]
+    bounded[slow] = (near >= _inside(bank, instances.class_id[slow])[:, None]).all(axis=1)
+    return bounded, rate, orbits[shown]
 
 
 def _inside(bank: ClassBank, classes: NDArray[np.int64]) -> NDArray[np.float64]:
