@@ -12,13 +12,12 @@ import tyro
 from fractalvid.arguments import parse
 from fractalvid.bank import Bank, KindName
 from fractalvid.classes import ClassConfig
-from fractalvid.colour import Choice, colour_config
 from fractalvid.dataset import SetConfig, generate
 from fractalvid.duration import parse_hours
 from fractalvid.errors import UserError, run_cli
 from fractalvid.files import check_place
 from fractalvid.kinds import KINDS, load_bank, sample_bank
-from fractalvid.mix import parse_mix
+from fractalvid.options import ColourOptions, FractalOptions
 from fractalvid.preview import PreviewConfig, preview
 from fractalvid.reference_files import class_files, import_classes
 from fractalvid.render import PAPER_POINTS, PAPER_SIZE
@@ -45,8 +44,7 @@ Fractal clips to pre-train video networks on: no real video needed.
 `fractalvid COMMAND --help` lists the options. See also: pretrain --help, finetune --help."""
 
 
-IFS_OPTIONS = ("motion", "interpolation", "variations", "max_summed", "per_map")
-"""Options that only fractals have."""
+_Fractals = Annotated[FractalOptions, tyro.conf.arg(name="")]
 
 
 @dataclass(frozen=True)
@@ -62,17 +60,7 @@ class ClassesArguments:
     """Determines them; a larger bank of the same seed extends a smaller one."""
     out: Path = Path("classes.npz")
     """The file to write; one that exists is not overwritten."""
-    motion: Literal["paper", "linear"] = "paper"
-    """Curves of the reference method, or even motion only."""
-    interpolation: Literal["decomposed", "naive"] = "decomposed"
-    """Interpolate rotations, singular values and shifts apart, or the matrices (for comparison)."""
-    variations: str = "paper"
-    """The reference method's `paper` mix, half linear; `linear` only; `all` 49; or names: julia,swirl,linear. All but
-    the first take each equally often. docs/variations.md shows them."""
-    max_summed: Annotated[int, tyro.conf.arg(metavar="1-3")] = 1
-    """Most variations of a weighted sum; how many is drawn for each choice."""
-    per_map: bool = False
-    """A choice of variations for each map of a class, instead of one for all."""
+    fractals: _Fractals = field(default_factory=FractalOptions)
     shapes: ShapesConfig = field(default_factory=ShapesConfig)
     """With --kind shapes."""
     perlin: PerlinConfig = field(default_factory=PerlinConfig)
@@ -111,25 +99,8 @@ class GenerateArguments:
     """Points of the chaos game a frame."""
     exposure: Literal["density", "max"] = "density"
     """A fixed white density, or the clip's maximum as in the reference method."""
-    motion: Literal["paper", "linear"] = "paper"
-    """Curves of the reference method, or even motion only."""
-    interpolation: Literal["decomposed", "naive"] = "decomposed"
-    """Interpolate rotations, singular values and shifts apart, or the matrices (for comparison)."""
-    variations: str = "paper"
-    """The reference method's `paper` mix, half linear; `linear` only; `all` 49; or names: julia,swirl,linear. All but
-    the first take each equally often. docs/variations.md shows them."""
-    max_summed: Annotated[int, tyro.conf.arg(metavar="1-3")] = 1
-    """Most variations of a weighted sum; how many is drawn for each choice."""
-    per_map: bool = False
-    """A choice of variations for each map of a class, instead of one for all."""
-    colour: Choice = "grey"
-    """Grey as in the reference method; or each map's own colour, averaged along orbits, from a palette an instance."""
-    gamma: float | None = None
-    """Brightness is grey^(1/gamma), in colour (default: 1.5)."""
-    vibrancy: float | None = None
-    """From 1, vivid at every gamma, down to 0, pale where gamma is large (default: 1)."""
-    drift: float | None = None
-    """Most turns through its palette that a clip makes (default: 0, static)."""
+    fractals: _Fractals = field(default_factory=FractalOptions)
+    colours: Annotated[ColourOptions, tyro.conf.arg(name="")] = field(default_factory=ColourOptions)
     masks: bool = False
     """Keep each clip's foreground mask too, its pixels above 0, as a black-and-white PNG."""
     format: FormatName = "mp4"
@@ -207,10 +178,17 @@ def classes_command(arguments: Sequence[str]) -> None:
     print(f"{len(bank)} classes in {args.out}; look at them with: fractalvid preview {args.out}")
 
 
+def _fractals(kind: KindName, options: FractalOptions) -> ClassConfig | None:
+    """What classes of fractals are drawn from; None for another kind, which has none of the options."""
+    if kind == "ifs":
+        return options.config()
+    options.refuse(f"belongs to fractals: leave it out with --kind {kind}")
+    return None
+
+
 def _class_config(args: ClassesArguments) -> Any:
     """What the classes are drawn from; options of kinds that are not asked for are refused."""
-    chosen: Any = _ifs_config(args)
-    _refuse_ifs_options(args)
+    chosen: Any = _fractals(args.kind, args.fractals)
     for name in (name for name in KINDS if name != "ifs"):
         config = getattr(args, name)
         if name == args.kind:
@@ -218,26 +196,6 @@ def _class_config(args: ClassesArguments) -> Any:
         elif config != type(config)():
             raise UserError(f"the options --{name.replace('_', '-')}.* need --kind {name}")
     return chosen
-
-
-def _ifs_config(args: ClassesArguments | GenerateArguments) -> ClassConfig:
-    variations, linear_share = parse_mix(args.variations)
-    return ClassConfig(
-        motion=args.motion,
-        interpolation=args.interpolation,
-        linear_share=linear_share,
-        variations=variations,
-        max_summed=args.max_summed,
-        per_map=args.per_map,
-    )
-
-
-def _refuse_ifs_options(args: ClassesArguments | GenerateArguments) -> None:
-    """Refuse options of fractals where there are none."""
-    given = [name for name in IFS_OPTIONS if getattr(args, name) != getattr(type(args)(), name)]
-    if given and args.kind != "ifs":
-        option = given[0].replace("_", "-")
-        raise UserError(f"--{option} belongs to fractals: leave it out with --kind {args.kind}")
 
 
 def import_command(arguments: Sequence[str]) -> None:
@@ -282,7 +240,7 @@ def generate_command(arguments: Sequence[str]) -> None:
         fps=args.fps,
         crf=args.crf,
         preset=args.preset,
-        colour=colour_config(args.colour, args.gamma, args.vibrancy, args.drift),
+        colour=args.colours.config(),
         masks=args.masks,
         format="png" if args.images else args.format,
         shard_size=args.shard_size,
@@ -309,12 +267,12 @@ def _bank(args: GenerateArguments) -> Bank:
     if len(named) > 1:
         raise UserError(f"--{named[0]} and --{named[1]} exclude each other")
     if args.bank is not None:
-        for name in ("seed", "kind", *IFS_OPTIONS):
+        for name in ("seed", "kind"):
             if getattr(args, name) != getattr(GenerateArguments(), name):
-                raise UserError(f"--{name.replace('_', '-')} belongs to the bank: leave it out with --bank")
+                raise UserError(f"--{name} belongs to the bank: leave it out with --bank")
+        args.fractals.refuse("belongs to the bank: leave it out with --bank")
         return load_bank(args.bank)
-    _refuse_ifs_options(args)
-    config = _ifs_config(args) if args.kind == "ifs" else None
+    config = _fractals(args.kind, args.fractals)
     if args.unlabelled is not None:
         if args.clips != GenerateArguments().clips or args.split != "train":
             raise UserError("--unlabelled N makes one clip of each of N systems: leave --clips and --split out")

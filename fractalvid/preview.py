@@ -3,23 +3,25 @@
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
+import tyro
 from numpy.typing import NDArray
 
 from fractalvid.arguments import EmulationOption
 from fractalvid.bank import Bank
 from fractalvid.classes import MAX_FRAMES
-from fractalvid.colour import Choice, ColourConfig, check_points, colour_config
+from fractalvid.colour import ColourConfig, check_points
 from fractalvid.emulate.config import EmulationConfig
 from fractalvid.errors import UserError
 from fractalvid.files import check_place, write_bytes, write_text, write_with
 from fractalvid.gallery import GAP, Clip, animation, contact_sheet, fitted, gallery_page
 from fractalvid.kinds import load_bank, render_clip
 from fractalvid.manifest import Row
+from fractalvid.options import ColourOptions
 from fractalvid.reader import ClipError, SetReader
 from fractalvid.setconfig import MAX_POINTS
 
@@ -144,14 +146,8 @@ class PreviewConfig:
     """Longest side of a frame in pixels."""
     points: int = 200_000
     """Chaos-game points a frame, where clips are rendered from a bank."""
-    colour: Choice = "grey"
-    """Colour of clips that are rendered from a bank: grey, or from the maps' own colours and a palette an instance."""
-    gamma: float | None = None
-    """Brightness is grey^(1/gamma), in colour (default: 1.5)."""
-    vibrancy: float | None = None
-    """From 1, vivid at every gamma, down to 0, pale where gamma is large (default: 1)."""
-    drift: float | None = None
-    """Most turns through its palette that a clip makes (default: 0, static)."""
+    colours: Annotated[ColourOptions, tyro.conf.arg(name="")] = field(default_factory=ColourOptions)
+    """Of clips that are rendered from a bank."""
     animate: Literal["none", "webp", "gif"] = "none"
     """Write each clip as a picture of its own that moves, too."""
     emulate: EmulationOption = None
@@ -175,7 +171,7 @@ class PreviewConfig:
     @property
     def painted(self) -> ColourConfig | None:
         """How clips of a bank are coloured; None for grey."""
-        return colour_config(self.colour, self.gamma, self.vibrancy, self.drift)
+        return self.colours.config()
 
 
 def preview(source: Path, out: Path, config: PreviewConfig = PreviewConfig()) -> tuple[Path, ...]:
