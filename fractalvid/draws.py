@@ -20,7 +20,8 @@ class Domain(IntEnum):
     """What a draw is for.
 
     INSTANCE and PIXELS take (instance, class), CLASS takes (0, class), and the bank's seed; ORDER takes (round, class),
-    SAMPLE and EMULATE the index (low, high), and the stream's seed.
+    SAMPLE and EMULATE the index (low, high), and the stream's seed. VIEW takes the index likewise, or (view, 0) for the
+    seed that a view is drawn under.
     """
 
     INSTANCE = 1
@@ -29,6 +30,7 @@ class Domain(IntEnum):
     SAMPLE = 4
     EMULATE = 5
     CLASS = 6
+    VIEW = 7
 
 
 class Field(IntEnum):
@@ -77,6 +79,8 @@ class Field(IntEnum):
     WHITE_BALANCE = 166
     SENSOR_NOISE = 167
     COMPRESSION = 168
+    VIEW_SEED = 192
+    BACKWARDS = 193
 
 
 def words(

@@ -10,7 +10,7 @@ import tyro
 from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.arguments import ColourOption, EmulationOption
-from fractalvid.bank import Bank
+from fractalvid.bank import Bank, Fit
 from fractalvid.camera import Camera, CameraConfig, camera_matrices, draw_camera
 from fractalvid.colour import check_points, foreground
 from fractalvid.draws import integers
@@ -36,7 +36,9 @@ class Batch:
         mask: bool (B, T, H, W), True where the grey clip is above 0, also where it was emulated: the foreground, seen
             by the camera; None unless asked for.
         background_id: int64 (B, 2, 2), class and instance of both stills that are joined behind a clip, of a background
-            that moves twice, -1 where there is none; None unless clips are emulated.
+            that moves twice, -1 where there is none; None unless clips are emulated. Of the first view.
+        video2: like `video`, another view of the same instances (`fractalvid.views`); None unless two are asked for.
+        mask2: the mask of `video2`, where masks are asked for.
     """
 
     video: torch.Tensor
@@ -45,6 +47,8 @@ class Batch:
     next_index: int
     mask: torch.Tensor | None = None
     background_id: torch.Tensor | None = None
+    video2: torch.Tensor | None = None
+    mask2: torch.Tensor | None = None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "Batch":
         """The same batch with its tensors on a device; PyTorch Lightning moves batches by this."""
@@ -119,6 +123,7 @@ class Samples:
         times: float64 (B, T), in native frames.
         camera: crop and flip.
         emulation: how they are made to look filmed, None for plain ones.
+        backwards: bool (B,), which of them end with their first frame; None where none does.
     """
 
     index: NDArray[np.int64]
@@ -127,6 +132,7 @@ class Samples:
     times: NDArray[np.float64]
     camera: Camera
     emulation: Emulation | None = None
+    backwards: NDArray[np.bool_] | None = None
 
 
 def sample_camera(
@@ -169,18 +175,22 @@ def render_samples(
     next_index: int,
     threads: int | None = None,
     known: KnownFits | None = None,
+    fit: Fit | None = None,
 ) -> Batch:
     """Render drawn samples: a pure function of the bank, the samples and the config.
 
-    `known` keeps what is found about backgrounds from one batch to the next.
+    `known` keeps what is found about backgrounds from one batch to the next; `fit` is that of the samples, where it is
+    known already.
     """
     if samples.emulation is None:
-        video, mask = _plain(bank, samples, config, threads)
+        video, mask = _plain(bank, samples, config, threads, fit)
         background = None
     else:
         known = KnownFits(bank, limit=0) if known is None else known
         video, mask = _filmed(known, samples, samples.emulation, config, threads)
         background = torch.from_numpy(samples.emulation.background.named())
+    if samples.backwards is not None:
+        video, mask = turned(video, mask, samples.backwards)
     return Batch(
         video=video,
         target=torch.from_numpy(samples.class_id),
@@ -191,13 +201,28 @@ def render_samples(
     )
 
 
+def turned(
+    video: torch.Tensor, mask: torch.Tensor | None, backwards: NDArray[np.bool_]
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Videos (B, C, T, H, W) and masks (B, T, H, W) with their frames in reverse where `backwards` (B,) says so.
+
+    In place, once for all channels that share their memory.
+    """
+    rows = torch.from_numpy(np.flatnonzero(backwards)).to(video.device)
+    own = video[:, :1] if video.stride(1) == 0 else video
+    own[rows] = own[rows].flip(2)
+    if mask is not None:
+        mask[rows] = mask[rows].flip(1)
+    return video, mask
+
+
 def _plain(
-    bank: Bank, samples: Samples, config: StreamConfig, threads: int | None
+    bank: Bank, samples: Samples, config: StreamConfig, threads: int | None, fit: Fit | None
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Videos and masks of the clips as they are, with nothing behind them."""
     frames = render_fits(
         bank,
-        fit_clips(bank, samples.class_id, samples.instance_id, threads=threads),
+        fit_clips(bank, samples.class_id, samples.instance_id, threads=threads) if fit is None else fit,
         samples.times,
         size=config.size,
         points=config.points,

@@ -1,9 +1,13 @@
 """Clips on the fly: whole batches rendered while a network trains, the same for every number of workers."""
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
@@ -12,10 +16,12 @@ from fractalvid.camera import identity_camera
 from fractalvid.draws import Domain, Field, uniforms, words
 from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.emulate.config import EmulationConfig, resolve
-from fractalvid.emulate.draw import Emulation, draw_emulation
+from fractalvid.emulate.draw import draw_emulation
 from fractalvid.errors import UserError
+from fractalvid.gpu.stream import DeviceRenderer, render_device
 from fractalvid.instances import VALIDATION
 from fractalvid.samples import Batch, Samples, StreamConfig, render_samples, sample_camera, window
+from fractalvid.views import SecondView, draw_backwards, eased, render_views, second_seed
 
 __all__ = ["Batch", "FractalStream", "StreamConfig", "ValidationClips"]
 
@@ -37,6 +43,11 @@ class FractalStream(IterableDataset[Batch]):
         world_size: R.
         threads: for rendering; by default all cores, or one in a DataLoader's worker.
         emulate: instead of the config's: how clips are made to look filmed, or the name of a preset.
+        views: 2 gives another view of each instance beside the first, as `video2` and, with masks, `mask2`.
+        second: how that one differs from the first (`fractalvid.views`); by default it runs backwards half the time.
+        device: where batches are wanted. "cuda" renders fractals there too, without DataLoader workers; pictures are
+            those of the CPU but for rounding (docs/design.md). What can't be rendered there, or where CuPy is missing,
+            is rendered on the CPU and copied, and one line says so.
     """
 
     def __init__(
@@ -51,6 +62,9 @@ class FractalStream(IterableDataset[Batch]):
         world_size: int = 1,
         threads: int | None = None,
         emulate: EmulationConfig | str | None = None,
+        views: Literal[1, 2] = 1,
+        second: SecondView | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
         """See the class."""
         if batch_size < 1 or (instances is not None and instances < 1):
@@ -58,6 +72,8 @@ class FractalStream(IterableDataset[Batch]):
         _check_threads(threads)
         if not 0 <= rank < world_size:
             raise UserError(f"rank {rank} is not in 0..{world_size - 1}")
+        if views not in (1, 2) or (views == 1 and second is not None):
+            raise UserError(f"views is {views}; it must be 1, or 2, which alone has a second view")
         self.bank = bank
         self.batch_size = batch_size
         self.config = StreamConfig() if config is None else config
@@ -68,7 +84,12 @@ class FractalStream(IterableDataset[Batch]):
         self.rank = rank
         self.world_size = world_size
         self.threads = threads
-        self._known = None if self.config.emulate is None else KnownFits(bank, self.config.emulate.background.pool)
+        self.views = views
+        self.second = SecondView() if second is None else second
+        emulated = self.config.emulate
+        # Each view has a pool of backgrounds of its own.
+        self._known = None if emulated is None else KnownFits(bank, views * emulated.background.pool)
+        self.device = _checked_device(device)
         self._round = -1
         self._classes = np.empty(0, np.int64)
         self._begin = 0
@@ -92,41 +113,95 @@ class FractalStream(IterableDataset[Batch]):
         threads = self.threads if self.threads is not None or info is None else 1
         total = self.batch_size * self.world_size
         step = self._begin // total + worker
+        if info is not None and self.device.type == "cuda":
+            raise UserError("a stream on a GPU has no DataLoader workers: num_workers=0, or device='cpu'")
+        if self._renderer is not None:
+            for batch in self._renderer.feed(self._chunks(step, self._renderer.chunk(self.batch_size, self.views))):
+                self._next = batch.next_index
+                yield batch
+            return
         while True:
             first = step * total + self.rank * self.batch_size
-            samples = self.draw(np.arange(first, first + self.batch_size))
             self._next = (step + 1) * total
-            yield render_samples(
-                self.bank, samples, self.config, next_index=self._next, threads=threads, known=self._known
-            )
+            batch = self.at(np.arange(first, first + self.batch_size), threads=threads)
+            yield replace(batch, next_index=self._next)
             step += workers
 
+    def at(self, index: NDArray[np.int64], *, threads: int | None = None) -> Batch:
+        """The samples `index` (B,), wherever they lie in the stream."""
+        views, after = self._drawn(index), int(index[-1]) + 1
+        if self._renderer is not None:
+            return self._renderer.batch(views, after)
+        threads = self.threads if threads is None else threads
+        batch = render_views(self.bank, views, self.config, next_index=after, threads=threads, known=self._known)
+        return batch if self.device.type == "cpu" else batch.to(self.device)
+
+    @cached_property
+    def _renderer(self) -> DeviceRenderer | None:
+        """What renders on the GPU, made when first used; None where the CPU renders."""
+        if self.device.type == "cpu":
+            return None
+        reason = _unfit(self.bank, self.config)
+        if reason is not None:
+            warnings.warn(f"{reason} on the CPU, and copied to {self.device}", RuntimeWarning, stacklevel=2)
+            return None
+        found = render_device(self.device)
+        bank: Any = self.bank
+        return None if found is None else DeviceRenderer(found, self.device, bank, self.config)
+
+    def _chunks(self, step: int, batches: int) -> Iterator[tuple[list[Samples], tuple[int, ...]]]:
+        """Views of so many batches from `step` on, and the `next_index` of each, for ever."""
+        total = self.batch_size * self.world_size
+        while True:
+            steps = np.arange(step, step + batches)
+            first = steps * total + self.rank * self.batch_size
+            index = (first[:, None] + np.arange(self.batch_size)).reshape(-1)
+            yield self._drawn(index), tuple(((steps + 1) * total).tolist())
+            step += batches
+
+    def _drawn(self, index: NDArray[np.int64]) -> list[Samples]:
+        """What samples `index` (B,) show in each view."""
+        first = self.draw(index)
+        return [first] if self.views == 1 else [first, self.draw_second(first)]
+
     def draw(self, index: NDArray[np.int64]) -> Samples:
-        """What samples `index` (B,) show."""
-        config, bank = self.config, self.bank
-        rounds, place = np.divmod(index, len(bank))
+        """What samples `index` (B,) show, in their first view."""
+        rounds, place = np.divmod(index, len(self.bank))
         class_id = np.empty(len(index), np.int64)
         for number in np.unique(rounds):
             here = rounds == number
             class_id[here] = self._order(int(number))[place[here]]
+        return self._taken(index, class_id, self._instance(rounds, class_id), self.config, self.seed)
+
+    def draw_second(self, first: Samples) -> Samples:
+        """The second views of samples whose first are given: the same instances, in a way of their own."""
+        config = eased(self.config, self.second.strength)
+        drawn = self._taken(first.index, first.class_id, first.instance_id, config, second_seed(self.seed))
+        return replace(drawn, backwards=draw_backwards(self.second, self.seed, first.index))
+
+    def _taken(
+        self,
+        index: NDArray[np.int64],
+        class_id: NDArray[np.int64],
+        instance_id: NDArray[np.int64],
+        config: StreamConfig,
+        seed: int,
+    ) -> Samples:
+        """Samples of instances: `seed` and `config` determine time window, crop, flip and emulation."""
+        bank, emulate = self.bank, config.emulate
         low, high = index & 0xFFFFFFFF, index >> 32
-        start = uniforms(self.seed, Domain.SAMPLE, Field.WINDOW, low, high, 1)[:, 0]
-        emulation = self._emulation(index, class_id)
+        start = uniforms(seed, Domain.SAMPLE, Field.WINDOW, low, high, 1)[:, 0]
+        emulation = None
+        if emulate is not None:
+            emulation = draw_emulation(emulate, bank, seed, index, class_id=class_id, clip_len=config.clip_len)
         return Samples(
             index=index,
             class_id=class_id,
-            instance_id=self._instance(rounds, class_id),
+            instance_id=instance_id,
             times=window(bank.native_frames[class_id], config.clip_len, config.frame_stride, start),
-            camera=sample_camera(config, self.seed, low, high, emulation),
+            camera=sample_camera(config, seed, low, high, emulation),
             emulation=emulation,
         )
-
-    def _emulation(self, index: NDArray[np.int64], class_id: NDArray[np.int64]) -> Emulation | None:
-        """How samples (B,) of classes (B,) are made to look filmed."""
-        config = self.config
-        if config.emulate is None:
-            return None
-        return draw_emulation(config.emulate, self.bank, self.seed, index, class_id=class_id, clip_len=config.clip_len)
 
     def _order(self, round_number: int) -> NDArray[np.int64]:
         """The order of the classes in a round: the stable argsort of one random word a class."""
@@ -187,6 +262,27 @@ class ValidationClips:
                 camera=identity_camera(len(index)),
             )
             yield render_samples(self.bank, samples, self.config, next_index=int(index[-1]) + 1, threads=self.threads)
+
+
+def _checked_device(device: torch.device | str) -> torch.device:
+    """A device to have batches on: a GPU that is asked for and not there is the CPU, and one line says so."""
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise UserError(f"device {str(device)!r} is unknown; it can be cpu, cuda or cuda:N") from None
+    if chosen.type not in ("cpu", "cuda"):
+        raise UserError(f"a stream has no device {chosen}; it can be cpu, cuda or cuda:N")
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        warnings.warn(f"{chosen} is not there; the stream stays on the CPU", RuntimeWarning, stacklevel=3)
+        return torch.device("cpu")
+    return chosen
+
+
+def _unfit(bank: Bank, config: StreamConfig) -> str | None:
+    """Why samples are not rendered on a GPU, in a few words; None where they are."""
+    if bank.kind != "ifs":
+        return f"clips of {bank.kind} are rendered"
+    return None if config.emulate is None else "emulated clips are rendered"
 
 
 def _check_threads(threads: int | None) -> None:

@@ -1,4 +1,4 @@
-"""A budget in steps or in time. Time becomes a number of steps once, after the first timed ones."""
+"""A budget in steps, epochs or time. Time becomes a number of steps once, after the first timed ones."""
 
 import math
 from typing import Annotated
@@ -38,6 +38,23 @@ def steps_in(budget: float, spent: float, done: int, seconds_a_step: float) -> i
     return done + max(0, math.floor((budget - spent) / seconds_a_step))
 
 
+def epoch_steps(epochs: float, clips: int, batch_size: int) -> int:
+    """Steps of `batch_size` clips that show `clips` clips an epoch at least `epochs` times."""
+    # Without the margin, 0.1 epochs of 30 clips in steps of 3 could be two.
+    return max(1, math.ceil(epochs * clips / batch_size - 1e-9))
+
+
+def check_budget(steps: int | None, epochs: float | None, hours: float | None) -> None:
+    """Raise a `UserError` unless exactly one of them is given, and above 0."""
+    if sum(value is not None for value in (steps, epochs, hours)) != 1:
+        raise UserError("a run needs one budget: give steps (--steps 5000), epochs (--epochs 30) or time (--hours 20m)")
+    if steps is not None and steps < 1:
+        raise UserError(f"steps is {steps}; a run needs at least 1")
+    for name, value in (("epochs", epochs), ("hours", hours)):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise UserError(f"{name} is {value}; a run needs more than 0")
+
+
 class Budget:
     """How many steps a run has: given, or found out after `TIMED_STEPS` steps and from then on fixed.
 
@@ -53,12 +70,7 @@ class Budget:
             steps: the number of steps, or None.
             hours: training time (steps and waiting for data; validation comes on top), or None.
         """
-        if (steps is None) == (hours is None):
-            raise UserError("a run needs one budget: give steps (--steps 5000) or time (--hours 20m)")
-        if steps is not None and steps < 1:
-            raise UserError(f"steps is {steps}; a run needs at least 1")
-        if hours is not None and not (math.isfinite(hours) and hours > 0):
-            raise UserError(f"hours is {hours}; a run needs more than 0")
+        check_budget(steps, None, hours)
         self.total = steps
         self.seconds = 0.0
         self._limit = math.inf if hours is None else hours * 3600

@@ -26,7 +26,7 @@ class Card:
 
     Attributes:
         architecture: a name `pretrain.models.build_model` knows.
-        num_classes: K, the size of the head.
+        num_classes: K, the size of the head; 0 without one.
         clip_len: frames of a clip.
         size: rows and columns of a frame, in pixels.
         frame_stride: native frames from one frame to the next; smaller than asked for where clips are short.
@@ -203,7 +203,12 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
         UserError: the folder can't be written to, or the disk is full; an older checkpoint is still there.
     """
     content = {"format": CHECKPOINT_FORMAT, "version": VERSION, **state}
-    write_with(path, lambda file: torch.save(content, file))
+    try:
+        write_with(path, lambda file: torch.save(content, file))
+    except UserError as error:
+        raise UserError(
+            f"{error}; make room, then --resume goes on from the last checkpoint, if there is one"
+        ) from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

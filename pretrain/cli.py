@@ -4,22 +4,28 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from fractalvid.arguments import parse
 from fractalvid.errors import UserError, run_cli
 from pretrain.configs import override
+from pretrain.distributed import from_main, is_main, process_name, run_together
+from pretrain.dryrun import dry_run
+from pretrain.export import export_main
 from pretrain.job import PROGRAM, PretrainConfig, pretrain
 from pretrain.models import ARCHITECTURES
+from pretrain.objectives.table import ABOUT as OBJECTIVES
 from pretrain.recipes import headline, load_recipe, recipe_names
 from pretrain.rundir import read_config
 
 ABOUT = (
     "Train a video network to tell fractal classes apart, straight from the stream: no data set is needed. "
-    "Settings come from --recipe, then from the options. Ends with weights.safetensors and its card in --out."
+    "Settings come from --recipe, then from the options. Ends with weights.safetensors and its card in --out. "
+    "`pretrain export RUN --out DIR` makes of them what others can use."
 )
 
 
@@ -27,35 +33,44 @@ ABOUT = (
 class Arguments:
     """What the command line says."""
 
-    config: tyro.conf.OmitArgPrefixes[PretrainConfig] = field(default_factory=PretrainConfig)
+    config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = field(default_factory=PretrainConfig)
     recipe: str | None = None
     """A recipe by its name (see --list) or the path of a .toml file; the other options change it."""
     out: Path | None = None
     """Folder of the run, new or empty; runs/<recipe or arch>-seed<seed> if not given."""
     resume: tyro.conf.FlagCreatePairsOff[bool] = False
     """Go on with the run in --out; its own settings hold, no other option is needed."""
+    dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print the resolved recipe, shapes, parameters, memory, steps and time from a short probe, and end."""
     list_all: Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(name="list")] = False
-    """List recipes and architectures, and end."""
+    """List recipes, architectures and objectives, and end."""
     progress: bool = True
     """Show a progress bar."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code."""
-    return run_cli(PROGRAM, _main, argv)
+    """Run the command, alone or as one of the processes that torchrun has started; returns its exit code."""
+    return run_cli(process_name(PROGRAM), partial(run_together, _main), argv)
 
 
 def _main(argv: list[str]) -> None:
-    base = _before_options(argv)
+    if argv[:1] == ["export"]:
+        export_main(argv[1:])
+        return
+    base = from_main(partial(_before_options, argv))
     default = Arguments(config=base)
     given = parse(Arguments, argv, program=PROGRAM, default=default, description=ABOUT)
     if given.list_all:
         print(_listing())
         return
     config = last_budget_wins(base, given.config)
+    if given.dry_run:
+        print(dry_run(config))
+        return
     out = given.out or _default_out(given.recipe, config)
     weights = pretrain(config, out, resume=given.resume, progress=given.progress)
-    print(f"weights: {weights}; fine-tune from them: finetune --target hmdb51 --data DIR --init {weights}")
+    if is_main():
+        print(f"weights: {weights}; fine-tune from them: finetune --target hmdb51 --data DIR --init {weights}")
 
 
 def _before_options(argv: list[str]) -> PretrainConfig:
@@ -73,17 +88,15 @@ def _before_options(argv: list[str]) -> PretrainConfig:
 
 
 def last_budget_wins(base: PretrainConfig, given: PretrainConfig) -> PretrainConfig:
-    """A budget from the command line replaces the other kind of budget of a recipe."""
-    engine = given.engine
-    if engine.steps is None or engine.hours is None:
+    """A budget from the command line replaces another kind of budget of a recipe."""
+    names = [name for name in ("steps", "epochs", "hours") if getattr(given.engine, name) is not None]
+    if len(names) < 2:
         return given
-    if engine.hours == base.engine.hours and engine.steps != base.engine.steps:
-        engine = dataclasses.replace(engine, hours=None)
-    elif engine.steps == base.engine.steps and engine.hours != base.engine.hours:
-        engine = dataclasses.replace(engine, steps=None)
-    else:
-        raise UserError("both --steps and --hours are given; a run has one budget")
-    return dataclasses.replace(given, engine=engine)
+    new = [name for name in names if getattr(given.engine, name) != getattr(base.engine, name)]
+    if len(new) != 1:
+        raise UserError(f"both --{names[0]} and --{names[1]} are given; a run has one budget")
+    others: dict[str, Any] = {name: None for name in names if name not in new}
+    return dataclasses.replace(given, engine=dataclasses.replace(given.engine, **others))
 
 
 def _default_out(recipe: str | None, config: PretrainConfig) -> Path:
@@ -93,4 +106,5 @@ def _default_out(recipe: str | None, config: PretrainConfig) -> Path:
 def _listing() -> str:
     rows = [("recipes", "")] + [(f"  {name}", headline(name)) for name in recipe_names()]
     rows += [("architectures", "")] + [(f"  {name}", row.about) for name, row in ARCHITECTURES.items()]
-    return "\n".join(f"{left:<16}{right}".rstrip() for left, right in rows)
+    rows += [("objectives", "")] + [(f"  {name}", about) for name, about in OBJECTIVES.items()]
+    return "\n".join(f"{left:<22}{right}".rstrip() for left, right in rows)

@@ -1,13 +1,15 @@
-"""The training loop, of pre-training and fine-tuning alike.
+"""The training loop, of pre-training and fine-tuning alike, on one process or many.
 
-A run is a folder: `checkpoint.pt` (everything to go on), `metrics.jsonl` and `tensorboard/`. A run that was
-stopped and resumed passes through the same states as one that never was; on one CPU process, bit for bit.
+A run is a folder: `checkpoint.pt` (everything to go on), `metrics.jsonl` and `tensorboard/`, which the main process
+alone reads and writes. A run that was stopped and resumed passes through the same states as one that never was; on one
+CPU process, bit for bit.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,25 @@ from torch import nn
 
 from fractalvid.errors import UserError
 from pretrain import trainable as freezing
-from pretrain.budget import Budget, Hours
 from pretrain.checkpoint import load_checkpoint, save_checkpoint
+from pretrain.distributed import from_main, is_main, mean, rank, world_size
+from pretrain.ema import Ema
+from pretrain.engine_config import EngineConfig
 from pretrain.interrupt import StopRequest
-from pretrain.mixing import check_alpha, draw_mixture
+from pretrain.mixing import Mixture, draw_mixture
+from pretrain.noise import noise_from
+from pretrain.objectives.base import Objective
+from pretrain.objectives.supervised import LossFn, Supervised
 from pretrain.optim import OptimConfig, build_optimizer, lr_at, scaled, warmup_steps
-from pretrain.precision import PrecisionName, resolve_device, resolve_precision
+from pretrain.precision import resolve_device, resolve_precision
 from pretrain.prefetch import Prefetcher, Source
-from pretrain.runlog import Meter, MetricLog, Progress, Row
-from pretrain.update import LossFn, Update, cross_entropy
+from pretrain.report import Report
+from pretrain.rundir import make_folder
+from pretrain.runlog import Row
+from pretrain.state import RunState
+from pretrain.update import Update
+
+__all__ = ["CHECKPOINT", "EngineConfig", "TrainResult", "Validate", "train"]
 
 Validate = Callable[[nn.Module], dict[str, float]]
 """The network, in evaluation mode -> named numbers."""
@@ -34,63 +46,6 @@ FEW_STEPS = 100
 """The share of skipped steps is taken of at least this many, so that one early one doesn't end a long run."""
 PROVISIONAL_WARMUP = 500
 """While a budget in time isn't steps yet, the learning rate rises as in a warm-up of this many steps."""
-
-
-@dataclass(frozen=True)
-class EngineConfig:
-    """How the loop runs. Give one budget: `steps` or `hours`."""
-
-    steps: int | None = None
-    """Steps to train."""
-    hours: Hours = None
-    """Time to train (2h, 20m, or a number of hours); becomes a number of steps after the first 50."""
-    precision: PrecisionName = "auto"
-    """auto (bf16 or fp16 on a GPU, fp32 on a CPU), fp32, bf16 or fp16."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-    grad_clip: float = 5.0
-    """Largest norm of all gradients together; 0 doesn't clip."""
-    label_smoothing: float = 0.1
-    """Probability spread over all classes by the default loss."""
-    mixup: float = 0.0
-    """Blend clips and labels in pairs: alpha of mixup's Beta distribution, such as 0.2; 0 is off."""
-    cutmix: float = 0.0
-    """Paste boxes of other clips: alpha of CutMix's Beta distribution, such as 1; 0 is off; with --mixup, either."""
-    max_bad_share: float = 0.05
-    """Share of steps that may be skipped for a non-finite loss or gradient before the run stops."""
-    log_every: int = 20
-    """Steps from one row of metrics.jsonl to the next."""
-    val_every: int = 500
-    """Steps from one validation to the next; 0 validates only at the end."""
-    checkpoint_every: int = 500
-    """Steps from one checkpoint to the next; there is always one at the end."""
-    prefetch: int = 2
-    """Batches fetched ahead in the background."""
-    torch_threads: int | None = None
-    """Threads torch computes with; None leaves torch's own choice."""
-    channels_last: bool = False
-    """Keep videos and weights in channels-last order, which some devices compute faster."""
-    compile: bool = False
-    """Compile the network with torch.compile: a slow start, then faster steps."""
-    tensorboard: bool = True
-    """Also write TensorBoard files."""
-
-    def check(self) -> None:
-        """Raise a `UserError` for values no run can use."""
-        Budget(self.steps, self.hours)
-        for name in ("log_every", "checkpoint_every", "prefetch", "torch_threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"{name.replace('_', '-')} is {value}; it must be at least 1")
-        if self.val_every < 0 or not self.grad_clip >= 0:
-            raise UserError(f"val-every ({self.val_every}) and grad-clip ({self.grad_clip}) can't be negative")
-        if not 0 <= self.label_smoothing < 1:
-            raise UserError(f"label-smoothing is {self.label_smoothing}; it must be at least 0 and below 1")
-        check_alpha("mixup", self.mixup)
-        check_alpha("cutmix", self.cutmix)
-        if not 0 <= self.max_bad_share <= 1:
-            raise UserError(f"max-bad-share is {self.max_bad_share}; it must lie between 0 and 1")
-        resolve_precision(self.precision, resolve_device(self.device))
 
 
 @dataclass(frozen=True)
@@ -124,23 +79,28 @@ def train(
     loss_fn: LossFn | None = None,
     validate: Validate | None = None,
     trainable: Iterable[nn.Parameter] | None = None,
+    epoch_clips: int | None = None,
     resume: bool = False,
     progress: bool = True,
 ) -> TrainResult:
     """Train `model` in place on batches of `source` until the budget is spent.
 
     Args:
-        model: maps `batch.video` to what `loss_fn` takes; ends on the device it was trained on.
-        source: where batches come from; must not end before the budget does.
+        model: an `Objective`, or a network that maps `batch.video` to what `loss_fn` takes; ends on the device it was
+            trained on, its weights averaged where `config.ema` says so.
+        source: where batches come from, `config.part(batch_size)` clips each; must not end before the budget does. With
+            several processes, each has its own share of the clips.
         config: how the loop runs.
         optim: how parameters are updated.
-        batch_size: clips a step, for the learning rate and the progress bar.
+        batch_size: clips a step, of all processes and parts together, for the learning rate and the progress bar.
         seed: of the noise in training: dropout, mixing.
         out: folder of the run.
         loss_fn: (output, batch) -> scalar; smoothed cross-entropy if None. With mixing on, `batch` is the mixed one,
-            its targets probabilities (B, K).
-        validate: called every `config.val_every` steps and at the end, without gradients, in evaluation mode.
+            its targets probabilities (B, K). Objectives have their own.
+        validate: called every `config.val_every` steps and at the end with the network (an objective's backbone), on
+            the main process, without gradients, in evaluation mode.
         trainable: parameters to train, None for all; the rest, BatchNorm statistics too, stays bit-equal.
+        epoch_clips: clips an epoch of the source, for a budget in epochs.
         resume: go on from the checkpoint in `out`, where there is one.
         progress: show a progress bar.
 
@@ -152,199 +112,187 @@ def train(
     optim.check()
     if batch_size < 1:
         raise UserError(f"batch-size is {batch_size}; it must be at least 1")
-    checkpoint = out / CHECKPOINT
-    if checkpoint.exists() and not resume:
-        raise UserError(f"{out} holds a run already; resume it (--resume) or choose another folder (--out)")
-    state = load_checkpoint(checkpoint) if checkpoint.exists() else None
-    _make_folder(out)
+    config.part(batch_size)
+    budget = config.budget(batch_size, epoch_clips)
+    objective = _objective(model, loss_fn, config)
+    state = from_main(lambda: _checkpoint(out, resume=resume))
     precision = resolve_precision(config.precision, resolve_device(config.device))
-    model.to(precision.device)
+    objective.to(precision.device)
+    if config.sync_bn and world_size() > 1:
+        nn.SyncBatchNorm.convert_sync_batchnorm(objective)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     with (
         _torch_threads(config.torch_threads),
-        _noise_from(seed, precision.device),
-        freezing.only(model, trainable) as parameters,
+        torch.cuda.device(precision.device) if precision.device.type == "cuda" else nullcontext(),
+        noise_from(seed, precision.device),
+        freezing.only(objective, trainable) as parameters,
     ):
-        loss_fn = loss_fn or cross_entropy(config.label_smoothing)
         update = Update(
-            model,
+            objective,
             parameters,
-            build_optimizer(optim, model, parameters),
-            loss_fn,
+            build_optimizer(optim, objective, parameters),
             precision,
             grad_clip=config.grad_clip,
             channels_last=config.channels_last,
             compiled=config.compile,
+            accumulate=config.accumulate,
         )
-        run = _Run(update, config, optim, batch_size, seed, out, validate)
+        ema = Ema(objective.backbone, config.ema) if config.ema else None
+        run = _Run(RunState(update, ema, budget, batch_size=batch_size, seed=seed), config, optim, out, validate)
         if state is not None:
-            run.load_state_dict(state, checkpoint)
-            source.load_state_dict({"next_index": run.next_index})
-        return run.go(source, show=progress)
+            run.state.load_state_dict(state, out / CHECKPOINT)
+            source.load_state_dict({"next_index": run.state.next_index})
+        result = run.go(source, show=progress)
+        if ema is not None:
+            objective.backbone.load_state_dict(ema.network.state_dict())
+        return result
+
+
+def _objective(model: nn.Module, loss_fn: LossFn | None, config: EngineConfig) -> Objective:
+    """`model` itself, or a network told to tell classes apart."""
+    if not isinstance(model, Objective):
+        return Supervised(model, config.label_smoothing, loss_fn=loss_fn)
+    if loss_fn is not None:
+        raise ValueError("an objective has a loss of its own: leave out loss_fn")
+    if (config.mixup or config.cutmix) and not model.mixes:
+        raise UserError("mixup and cutmix are for objectives that tell classes apart, not for this one; leave them out")
+    return model
+
+
+def _checkpoint(out: Path, *, resume: bool) -> dict[str, Any] | None:
+    """What the folder of the run holds to go on from; makes it where it isn't there."""
+    checkpoint = out / CHECKPOINT
+    if checkpoint.exists() and not resume:
+        raise UserError(f"{out} holds a run already; resume it (--resume) or choose another folder (--out)")
+    state = load_checkpoint(checkpoint) if checkpoint.exists() else None
+    make_folder(out)
+    return state
 
 
 class _Run:
-    """The loop around the steps, and everything it has to remember."""
+    """The loop around the steps."""
 
     def __init__(
-        self,
-        update: Update,
-        config: EngineConfig,
-        optim: OptimConfig,
-        batch_size: int,
-        seed: int,
-        out: Path,
-        validate: Validate | None,
+        self, state: RunState, config: EngineConfig, optim: OptimConfig, out: Path, validate: Validate | None
     ) -> None:
-        self.update, self.config, self.batch_size, self.out = update, config, batch_size, out
-        self.optim, self.seed, self.validate = optim, seed, validate
-        self.budget = Budget(config.steps, config.hours)
-        self.meter = Meter()
-        self.step, self.next_index, self.skipped = 0, 0, 0
+        self.state, self.config, self.optim, self.out, self.validate = state, config, optim, out, validate
+        self.update, self.budget = state.update, state.budget
 
     def go(self, source: Source, *, show: bool) -> TrainResult:
-        self.log = MetricLog(self.out, step=self.step, tensorboard=self.config.tensorboard)
-        self.bar = Progress(done=self.step * self.batch_size, total=self._clips(), show=show)
+        state = self.state
+        self.report = Report(state, self.out, tensorboard=self.config.tensorboard, show=show)
         try:
-            if self.step != self.budget.total:
+            if state.step != self.budget.total:
                 with StopRequest() as stop, Prefetcher(source, self.config.prefetch) as batches:
                     self._loop(batches, stop)
         finally:
-            self.bar.close()
-            self.log.close()
-        return TrainResult(self.step, self.log.rows, self._last_validation(), self.budget.seconds, self.skipped)
+            self.report.close()
+        history, metrics = self.report.log.rows, self.report.last_validation()
+        return TrainResult(state.step, history, metrics, self.budget.seconds, state.skipped)
 
     def _loop(self, batches: Prefetcher, stop: StopRequest) -> None:
-        freezing.set_train_mode(self.update.model)
-        while self.step != self.budget.total:
+        self._set_train_mode()
+        state, config = self.state, self.config
+        while state.step != self.budget.total:
             self._one_step(batches)
-            last = self.step == self.budget.total
-            if last or self.step % self.config.log_every == 0:
-                self._write_row()
-            if last or (self.config.val_every and self.step % self.config.val_every == 0):
-                self._validate()
-            if last or stop.requested or self.step % self.config.checkpoint_every == 0:
-                save_checkpoint(self.out / CHECKPOINT, self.state_dict())
-            if stop.requested and not last:
+            last, stopping = state.step == self.budget.total, stop.agreed()
+            if last or state.step % config.log_every == 0:
+                self.report.row()
+            if self.validate and (last or (config.val_every and state.step % config.val_every == 0)):
+                self.report.validation(from_main(partial(self._measure, self.validate)))
+            if last or stopping or state.step % config.checkpoint_every == 0:
+                self._save()
+            if stopping and not last:
                 total = self.budget.total or "an unknown number"
-                self.bar.say(
-                    f"stopped after step {self.step} of {total}, saved in {self.out}; "
+                self.report.bar.say(
+                    f"stopped after step {state.step} of {total}, saved in {self.out}; "
                     "the same command with --resume goes on from there"
                 )
                 raise KeyboardInterrupt
 
     def _one_step(self, batches: Prefetcher) -> None:
+        state, parts = self.state, self.config.accumulate
         started, waited = time.perf_counter(), batches.waited
+        for part in range(parts - 1):
+            batch = self._next(batches)
+            self.update.add(batch, self._mixture(batch, part))
+        batch = self._next(batches)
+        values = self.update.step(batch, self._lr(), self._mixture(batch, parts - 1))
+        state.step += 1
+        state.next_index = batch.next_index
+        if values is None:
+            state.skipped += 1
+        else:
+            self._follow()
+        seconds = time.perf_counter() - started
+        self._spend(seconds)
+        times = {"seconds": seconds, "waited": batches.waited - waited, **self.update.watch.take()}
+        self.report.step(batch.target.shape[0] * parts * world_size(), values, times)
+        self._check_skipped()
+
+    def _next(self, batches: Prefetcher) -> Any:
         try:
-            batch = next(batches)
+            return next(batches)
         except StopIteration:
             raise UserError(
-                f"the data ended after {self.step} of {self.budget.total or 'all'} steps; "
+                f"the data ended after {self.state.step} of {self.budget.total or 'all'} steps; "
                 "give more data or a smaller budget"
             ) from None
-        shape, config = tuple(batch.video.shape), self.config
-        mixture = draw_mixture(self.seed, self.step, shape, mixup=config.mixup, cutmix=config.cutmix)
-        values = self.update.step(batch, self._lr(), mixture)
-        self.step += 1
-        self.next_index = batch.next_index
-        clips = batch.target.shape[0]
-        seconds = time.perf_counter() - started
-        timing = self.budget.total is None
-        self.budget.record(self.step, seconds)
-        if timing and self.budget.total is not None:
-            self.bar.say(f"step {self.step}: from the time so far, the budget is {self.budget.total} steps")
-        self.meter.add(clips=clips, seconds=seconds, waited=batches.waited - waited, **(values or {}))
-        if values is None:
-            self._skip()
-        shown: dict[str, float | str] = {k: v for k, v in (values or {}).items() if k in ("loss", "accuracy")}
-        shown["wait"] = f"{self.meter.share('waited', 'seconds'):.0%}"
-        if self.skipped:
-            shown["skipped"] = self.skipped
-        self.bar.update(clips, self._clips(), **shown)
 
-    def _skip(self) -> None:
-        self.skipped += 1
-        self.bar.say(f"step {self.step} skipped: its loss or gradients were not finite ({self.skipped} so far)")
-        counted = max(self.step, min(FEW_STEPS, self.budget.total or FEW_STEPS))
-        if self.skipped > self.config.max_bad_share * counted:
+    def _mixture(self, batch: Any, part: int) -> Mixture | None:
+        """How a part of this step's clips is mixed: on each rank in its own way."""
+        number = (self.state.step * self.config.accumulate + part) * world_size() + rank()
+        shape, config = tuple(batch.video.shape), self.config
+        return draw_mixture(self.state.seed, number, shape, mixup=config.mixup, cutmix=config.cutmix)
+
+    def _lr(self) -> float:
+        step, batch_size = self.state.step, self.state.batch_size
+        base, total = scaled(self.optim.lr, batch_size), self.budget.total
+        if total is None:
+            return base * min(1.0, (step + 1) / PROVISIONAL_WARMUP)
+        return lr_at(step, total, warmup_steps(self.optim, total), base, scaled(self.optim.final_lr, batch_size))
+
+    def _follow(self) -> None:
+        """What goes along with the weights after a step."""
+        with torch.no_grad():
+            self.update.objective.after_step(self.state.step, self.budget.total)
+        if self.state.ema is not None:
+            self.state.ema.update(self.update.objective.backbone)
+
+    def _spend(self, seconds: float) -> None:
+        """Count the time of a step; once it is known, tell how many steps a budget in time is."""
+        timing = self.budget.total is None
+        # All ranks have to come to the same number of steps.
+        self.budget.record(self.state.step, float(mean(torch.tensor(seconds))) if timing else seconds)
+        if timing and self.budget.total is not None:
+            self.report.bar.say(
+                f"step {self.state.step}: from the time so far, the budget is {self.budget.total} steps"
+            )
+
+    def _check_skipped(self) -> None:
+        state = self.state
+        counted = max(state.step, min(FEW_STEPS, self.budget.total or FEW_STEPS))
+        if state.skipped > self.config.max_bad_share * counted:
             raise UserError(
-                f"{self.skipped} of {self.step} steps had a non-finite loss or gradients, over the limit of "
+                f"{state.skipped} of {state.step} steps had a non-finite loss or gradients, over the limit of "
                 f"{self.config.max_bad_share:.1%}; lower --lr, use --precision fp32 or raise --max-bad-share"
             )
 
-    def _lr(self) -> float:
-        base = scaled(self.optim.lr, self.batch_size)
-        total = self.budget.total
-        if total is None:
-            return base * min(1.0, (self.step + 1) / PROVISIONAL_WARMUP)
-        final = scaled(self.optim.final_lr, self.batch_size)
-        return lr_at(self.step, total, warmup_steps(self.optim, total), base, final)
-
-    def _write_row(self) -> None:
-        means = self.meter.take()
-        clips, seconds, waited = means.pop("clips"), means.pop("seconds"), means.pop("waited")
-        means["lr"] = self.update.optimizer.param_groups[0]["lr"]
-        means["clips_per_s"] = clips / seconds
-        means["data_wait"] = waited / seconds
-        means["skipped"] = self.skipped
-        means["seconds"] = self.budget.seconds
-        self.log.write("train", self.step, means)
-
-    def _validate(self) -> None:
-        if self.validate is None:
-            return
-        self.update.model.eval()
+    def _measure(self, validate: Validate) -> dict[str, float]:
+        self.state.network.eval()
         with torch.no_grad(), self.update.precision.autocast():
-            metrics = self.validate(self.update.model)
-        freezing.set_train_mode(self.update.model)
-        self.log.write("val", self.step, metrics)
-        told = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        self.bar.say(f"step {self.step}: validation {told}")
+            metrics = validate(self.state.network)
+        self._set_train_mode()
+        return metrics
 
-    def _last_validation(self) -> dict[str, float]:
-        rows = [row for row in self.log.rows if row["kind"] == "val"]
-        return {k: v for k, v in rows[-1].items() if k not in ("kind", "step")} if rows else {}
+    def _set_train_mode(self) -> None:
+        self.update.objective.train()
+        # Momentum networks, which are frozen as well, stay in training mode.
+        freezing.set_train_mode(self.update.objective.backbone)
 
-    def _clips(self) -> int | None:
-        return None if self.budget.total is None else self.budget.total * self.batch_size
-
-    def state_dict(self) -> dict[str, Any]:
-        device = self.update.precision.device
-        return {
-            "step": self.step,
-            "next_index": self.next_index,
-            "skipped": self.skipped,
-            "budget": self.budget.state_dict(),
-            "meter": self.meter.state_dict(),
-            "model": self.update.model.state_dict(),
-            "optimizer": self.update.optimizer.state_dict(),
-            "scaler": self.update.scaler.state_dict(),
-            "rng": torch.get_rng_state(),
-            "rng_cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-        }
-
-    def load_state_dict(self, state: dict[str, Any], path: Path) -> None:
-        try:
-            self.update.model.load_state_dict(state["model"])
-            self.update.optimizer.load_state_dict(state["optimizer"])
-            self.update.scaler.load_state_dict(state["scaler"])
-            self.budget.load_state_dict(state["budget"])
-            self.meter.load_state_dict(state["meter"])
-            self.step, self.next_index = int(state["step"]), int(state["next_index"])
-            self.skipped = int(state["skipped"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise UserError(
-                f"the checkpoint {path} is of another network or optimiser; use the run's own settings"
-            ) from error
-        torch.set_rng_state(state["rng"])
-        if state["rng_cuda"] is not None and self.update.precision.device.type == "cuda":
-            torch.cuda.set_rng_state(state["rng_cuda"], self.update.precision.device)
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"can't make the folder {out}: {error.strerror}; choose another with --out") from error
+    def _save(self) -> None:
+        state = self.state.state_dict()
+        if is_main():
+            save_checkpoint(self.out / CHECKPOINT, state)
 
 
 @contextmanager
@@ -355,14 +303,3 @@ def _torch_threads(number: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _noise_from(seed: int, device: torch.device) -> Iterator[None]:
-    """Inside, torch's generators (dropout draws from them) start at `seed`; afterwards they are as before."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.default_generator.manual_seed(seed)
-        if devices:
-            torch.cuda.manual_seed(seed)
-        yield

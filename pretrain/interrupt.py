@@ -5,6 +5,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from pretrain.distributed import any_of
+
 
 class StopRequest:
     """Inside this context SIGINT and SIGTERM only set `requested`; a second one interrupts at once.
@@ -30,6 +32,10 @@ class StopRequest:
         """Give the signals back."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+
+    def agreed(self) -> bool:
+        """Whether any process was asked to stop; each has to ask this after the same step."""
+        return any_of(self.requested)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:

@@ -2,128 +2,43 @@
 
 import dataclasses
 import sys
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import tyro
-
-from fractalvid.bank import Bank, KindName, bank_difference
+from fractalvid.bank import Bank, bank_difference
 from fractalvid.draws import STREAM_VERSION
 from fractalvid.errors import UserError
 from fractalvid.kinds import load_bank, sample_bank
+from fractalvid.reader import SetReader
 from fractalvid.stream import FractalStream, StreamConfig
+from kernels.threads import available_cores
 from pretrain.checkpoint import Card, save_weights
 from pretrain.configs import to_json
-from pretrain.engine import CHECKPOINT, EngineConfig, TrainResult, Validate, train
-from pretrain.models import architecture, build_model
-from pretrain.optim import OptimConfig
+from pretrain.distributed import from_main, is_main, local_world_size, world_size
+from pretrain.engine import CHECKPOINT, Validate, train
+from pretrain.job_config import DEFAULT_CLASSES, FREE, PretrainConfig
+from pretrain.models import head_name
+from pretrain.monitors import Monitors, together
+from pretrain.objectives.base import Objective
+from pretrain.objectives.table import build_objective
+from pretrain.optim import scaled
 from pretrain.rundir import check_can_make, discard_run, prepare_run, read_config
-from pretrain.validation import classification_metrics
+from pretrain.sources.build import open_clips
+
+__all__ = [
+    "BANK",
+    "PROGRAM",
+    "PretrainConfig",
+    "find_bank",
+    "make_card",
+    "make_objective",
+    "pretrain",
+    "render_threads",
+    "shortest_stride",
+]
 
 PROGRAM = "pretrain"
 BANK = "classes.npz"
-DEFAULT_CLASSES = 1000
-CURRICULUM = 0.6
-"""Share of a run over which emulation comes in: strong from the first step, it costs accuracy in short runs."""
-FREE = frozenset(
-    {"bank", "threads"}
-    | {
-        f"engine.{name}"
-        for name in (
-            "device",
-            "torch_threads",
-            "prefetch",
-            "tensorboard",
-            "log_every",
-            "val_every",
-            "checkpoint_every",
-            "max_bad_share",
-        )
-    }
-)
-"""Settings that may change when a run is resumed: they change where and how it runs, not what it learns."""
-
-
-@dataclass(frozen=True)
-class PretrainConfig:
-    """A pre-training run, completely."""
-
-    arch: str = "r3d_18"
-    """The network: see --list."""
-    kind: KindName | None = None
-    """What the classes are of: fractals (ifs) if not given, or a rival of theirs. With --bank, the bank's own kind."""
-    classes: int | None = None
-    """How many classes to invent; 1000 if not given. With --bank, the bank's own number."""
-    bank: Path | None = None
-    """Classes from `fractalvid classes`, instead of inventing them from --seed."""
-    seed: int = 0
-    """Determines classes, clips, their order and the initial weights."""
-    batch_size: int = 32
-    """Clips a step."""
-    instances: int | None = None
-    """Instances of each class to train on; without it every round brings new ones."""
-    val_clips: int = 1000
-    """Held-out instances of the same classes to validate on; 0 for no validation."""
-    threads: int | None = None
-    """Threads that draw clips; the machine decides if not given."""
-    curriculum: float | None = None
-    """With --emulate: share of the run's clips after which it is at full strength, rising from nothing; by default 0.6.
-    0 is all at once. A budget in time needs a number of clips instead, as in --emulate paper,samples=60000."""
-    stream: tyro.conf.OmitArgPrefixes[StreamConfig] = field(default_factory=StreamConfig)
-    """The clips."""
-    optim: tyro.conf.OmitArgPrefixes[OptimConfig] = field(default_factory=OptimConfig)
-    """The optimiser."""
-    engine: tyro.conf.OmitArgPrefixes[EngineConfig] = field(default_factory=EngineConfig)
-    """The loop."""
-
-    def check(self) -> None:
-        """Raise a `UserError` for values no run can use; what the bank and the stream refuse, they say."""
-        architecture(self.arch)
-        if self.classes is not None and self.classes < 2:
-            raise UserError(f"classes is {self.classes}; telling classes apart needs at least 2")
-        for name, least in (
-            ("seed", 0),
-            ("batch_size", 2),
-            ("instances", 1),
-            ("val_clips", 0),
-            ("threads", 1),
-        ):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise UserError(f"{name.replace('_', '-')} is {value}; it must be at least {least}")
-        if self.seed >= 2**64:
-            raise UserError(f"seed is {self.seed}; it must be below 2^64")
-        if self.stream.channels != 3:
-            raise UserError(f"channels is {self.stream.channels}; these networks take 3")
-        self.optim.check()
-        self.engine.check()
-        self.streamed()
-
-    def streamed(self) -> StreamConfig:
-        """The clips, with the curriculum of their emulation worked out from the budget.
-
-        Raises:
-            UserError: a curriculum that is no share, has nothing to be about, or cannot be worked out.
-        """
-        emulate = self.stream.emulate
-        fixed = emulate is None or emulate.curriculum.samples is not None
-        if fixed and self.curriculum is not None:
-            what = "has its own number of samples" if emulate else "is off"
-            raise UserError(f"curriculum is {self.curriculum}, but emulation {what}: leave out --curriculum")
-        share = CURRICULUM if self.curriculum is None else self.curriculum
-        if not 0 <= share <= 1:
-            raise UserError(f"curriculum is {share}; it must lie between 0 and 1")
-        if emulate is None or fixed:
-            return self.stream
-        if self.engine.steps is None and share > 0:
-            raise UserError(
-                "a budget in time doesn't tell after how many clips emulation is to be at full strength: say so, as in "
-                "--emulate paper,samples=60000, or give --steps"
-            )
-        samples = round(share * (self.engine.steps or 0) * self.batch_size)
-        curriculum = dataclasses.replace(emulate.curriculum, samples=samples)
-        return dataclasses.replace(self.stream, emulate=dataclasses.replace(emulate, curriculum=curriculum))
 
 
 def pretrain(config: PretrainConfig, out: Path, *, resume: bool, progress: bool) -> Path:
@@ -135,38 +50,66 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool, progress: bool)
     Raises:
         UserError: whatever is wrong with the configuration, the bank or the folder, before any training.
     """
-    config.check()
-    check_can_make(out)
-    bank = _kept_bank(config, out) if resume and (out / BANK).exists() else _find_bank(config)
+    from_main(config.check)
+    bank = from_main(partial(_bank, config, out, resume=resume))
     config = dataclasses.replace(config, classes=len(bank), kind=bank.kind)
-    stream = FractalStream(
-        bank,
-        batch_size=config.batch_size,
-        config=config.streamed(),
-        seed=config.seed,
-        instances=config.instances,
-        threads=config.threads,
-    )
+    clips = open_clips(config, bank, threads=render_threads(config), progress=progress and is_main())
     validate = _validation(bank, config)
-    model = build_model(config.arch, len(bank), seed=config.seed)
-    prepare_run(out, program=PROGRAM, config=to_json(config), resume=resume, free=FREE)
-    _keep_bank(bank, out, resume=resume)
-    print(_opening(config, out, go_on=(out / CHECKPOINT).exists()), file=sys.stderr)
+    objective = make_objective(bank, config, clips.classes, resumed=resume and (out / CHECKPOINT).exists())
+    go_on = from_main(partial(_prepare, config, bank, out, resume=resume))
+    if is_main():
+        print(_opening(config, out, go_on=go_on), file=sys.stderr)
     result = train(
-        model,
-        stream,
+        objective,
+        clips.source,
         config=config.engine,
         optim=config.optim,
         batch_size=config.batch_size,
         seed=config.seed,
         out=out,
         validate=validate,
+        epoch_clips=config.an_epoch(),
         resume=resume,
         progress=progress,
     )
     weights = out / "weights.safetensors"
-    save_weights(weights, model, _card(config, bank, result))
+    if is_main():
+        save_weights(weights, objective.backbone, make_card(config, bank, result.metrics, classes=clips.classes))
     return weights
+
+
+def _bank(config: PretrainConfig, out: Path, *, resume: bool) -> Bank:
+    """The classes of the run, once it is clear that its folder can be written to."""
+    check_can_make(out)
+    return _kept_bank(config, out) if resume and (out / BANK).exists() else find_bank(config)
+
+
+def _prepare(config: PretrainConfig, bank: Bank, out: Path, *, resume: bool) -> bool:
+    """Make the folder of the run; returns whether there is a checkpoint to go on from."""
+    defaults = to_json(PretrainConfig())
+    prepare_run(out, program=PROGRAM, config=to_json(config), resume=resume, free=FREE, defaults=defaults)
+    _keep_bank(bank, out, resume=resume)
+    return (out / CHECKPOINT).exists()
+
+
+def render_threads(config: PretrainConfig) -> int | None:
+    """Threads for rendering on this process: several on one machine share its cores."""
+    if config.threads is not None or local_world_size() == 1:
+        return config.threads
+    return max(1, available_cores() // local_world_size())
+
+
+def make_objective(bank: Bank, config: PretrainConfig, classes: int, *, resumed: bool = False) -> Objective:
+    """The network and what it is trained for, as they begin; a checkpoint makes up for weights that moved since."""
+    return build_objective(
+        config.objective,
+        config.arch,
+        bank,
+        num_classes=classes,
+        seed=config.seed,
+        label_smoothing=config.engine.label_smoothing,
+        init=None if resumed else config.init,
+    )
 
 
 def _kept_bank(config: PretrainConfig, out: Path) -> Bank:
@@ -197,36 +140,53 @@ def _keep_bank(bank: Bank, out: Path, *, resume: bool) -> None:
         raise
 
 
-def _find_bank(config: PretrainConfig) -> Bank:
-    """The bank asked for, or one sampled from the seed."""
-    if config.bank is None:
+def find_bank(config: PretrainConfig) -> Bank:
+    """The bank asked for, a set's own, or one sampled from the seed."""
+    source = config.bank if config.data is None else SetReader(config.data).path / BANK
+    if source is None:
         return sample_bank(config.kind or "ifs", config.classes or DEFAULT_CLASSES, seed=config.seed)
-    bank = load_bank(config.bank)
+    bank = load_bank(source)
     if config.classes not in (None, len(bank)):
-        raise UserError(f"{config.bank} has {len(bank)} classes, not {config.classes}; leave out --classes")
+        raise UserError(f"{source} has {len(bank)} classes, not {config.classes}; leave out --classes")
     if config.kind not in (None, bank.kind):
-        raise UserError(f"{config.bank} is of kind {bank.kind}, not {config.kind}; leave out --kind")
+        raise UserError(f"{source} is of kind {bank.kind}, not {config.kind}; leave out --kind")
     return bank
 
 
 def _validation(bank: Bank, config: PretrainConfig) -> Validate | None:
     """Measures a network on the same held-out clips every time."""
-    if not config.val_clips:
-        return None
-    batches = FractalStream.validation(
-        bank,
-        num_clips=config.val_clips,
-        batch_size=config.batch_size,
-        config=config.stream,
-        threads=config.threads,
-    )
-    return partial(classification_metrics, batches=batches)
+    threads, measures = render_threads(config), list[Validate]()
+    if config.val_clips:
+        batches = FractalStream.validation(
+            config.objective.validation_bank(bank, config.val_clips),
+            num_clips=config.val_clips,
+            batch_size=config.part(),
+            config=config.stream,
+            threads=threads,
+        )
+        measures.append(partial(config.objective.metrics, batches=batches))
+    if config.monitor.monitors:
+        head, size = head_name(config.arch), config.part()
+        measures.append(Monitors(config.monitor, bank, config.stream, head=head, batch_size=size, threads=threads))
+    return together(measures) if measures else None
 
 
 def _opening(config: PretrainConfig, out: Path, *, go_on: bool) -> str:
-    clip = f"{config.stream.clip_len} x {config.stream.size} x {config.stream.size}, {config.batch_size} a step"
+    clip = f"{config.stream.clip_len} x {config.stream.size} x {config.stream.size}"
+    rate = f"learning rate {scaled(config.optim.lr, config.batch_size):.3g}"
     verb = "going on with" if go_on else "pre-training"
-    return f"{verb} {config.arch} on {config.classes} classes of {config.kind}, clips {clip}, in {out}"
+    name = "" if config.objective.name == "supervised" else f" by {config.objective.name}"
+    classes = f"{config.classes} classes of {config.kind}"
+    own = "" if config.videos is None else f" and {config.mix:.0%} own videos" if config.mix else "own videos"
+    what = f"{verb} {config.arch}{name} on {classes + own if config.mix or not own else own}"
+    return f"{what}, clips {clip}, {_shared_out(config)} a step, {rate}, in {out}"
+
+
+def _shared_out(config: PretrainConfig) -> str:
+    """The clips of a step, and who takes how many of them at a time."""
+    parts = [(world_size(), "processes"), (config.engine.accumulate, "parts")]
+    named = [f"{number} {what}" for number, what in parts if number > 1]
+    return f"{config.batch_size}" + (f" ({' x '.join(named)} x {config.part()})" if named else "")
 
 
 def shortest_stride(bank: Bank, stream: StreamConfig) -> float:
@@ -235,11 +195,12 @@ def shortest_stride(bank: Bank, stream: StreamConfig) -> float:
     return min(stream.frame_stride, last / max(1, stream.clip_len - 1))
 
 
-def _card(config: PretrainConfig, bank: Bank, result: TrainResult) -> Card:
+def make_card(config: PretrainConfig, bank: Bank, metrics: dict[str, float], *, classes: int) -> Card:
+    """What the weights of a run are, given its resolved configuration, its last validation and its labels."""
     stream = config.stream
     return Card(
         architecture=config.arch,
-        num_classes=len(bank),
+        num_classes=classes if config.objective.name == "supervised" else 0,
         clip_len=stream.clip_len,
         size=stream.size,
         frame_stride=shortest_stride(bank, stream),
@@ -248,5 +209,5 @@ def _card(config: PretrainConfig, bank: Bank, result: TrainResult) -> Card:
         seed=config.seed,
         stream_version=STREAM_VERSION,
         config=to_json(config),
-        metrics=result.metrics,
+        metrics=metrics,
     )

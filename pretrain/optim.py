@@ -19,13 +19,15 @@ class OptimConfig:
     """How parameters are updated; the defaults are those of the reference method (arXiv 2411.17584)."""
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    """adamw, or sgd with Nesterov momentum."""
+    """adamw, or sgd with momentum."""
     lr: float = 8e-4
-    """Peak learning rate for 32 clips a step; scaled linearly with the batch size."""
+    """Peak learning rate for 32 clips a step; scaled linearly with the batch size, that of all processes together."""
     weight_decay: float = 0.01
     """Decoupled (adamw) or classic (sgd) weight decay; never on norms and biases."""
     momentum: float = 0.9
     """Momentum of sgd, beta 1 of adamw."""
+    classic_momentum: bool = False
+    """With sgd: plain momentum, as in MoCo; without it, Nesterov's."""
     beta2: float = 0.999
     """Beta 2 of adamw."""
     warmup: float = 0.12
@@ -96,7 +98,8 @@ def build_optimizer(
     """The optimiser of `trainable`, its learning rate still 0: `set_lr` gives it one before every step."""
     groups = param_groups(model, trainable, config.weight_decay)
     if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=0.0, momentum=config.momentum, nesterov=config.momentum > 0)
+        nesterov = config.momentum > 0 and not config.classic_momentum
+        return torch.optim.SGD(groups, lr=0.0, momentum=config.momentum, nesterov=nesterov)
     return torch.optim.AdamW(groups, lr=0.0, betas=(config.momentum, config.beta2))
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from fractalvid.errors import UserError
+from pretrain.distributed import local_rank, world_size
 
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -14,11 +15,15 @@ PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 def resolve_device(name: str) -> torch.device:
     """The device called `name`; `auto` is the GPU where there is one, else the CPU.
 
+    Where several processes train together, `auto` and `cuda` are a GPU for each of a machine's.
+
     Raises:
-        UserError: no such device here.
+        UserError: no such device here, or one for several processes.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if world_size() > 1 and name.startswith("cuda"):
+        return _own_gpu(name)
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -30,6 +35,21 @@ def resolve_device(name: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError("device 'mps' is not there")
     return device
+
+
+def _own_gpu(name: str) -> torch.device:
+    """The GPU of this process among several."""
+    there = torch.cuda.device_count()
+    if name != "cuda":
+        raise UserError(
+            f"device {name!r} is one for all {world_size()} processes; leave out --device, or give cuda or cpu"
+        )
+    if local_rank() >= there:
+        raise UserError(
+            f"process {local_rank()} of this machine has no GPU: torch sees {there}; "
+            "start no more processes than that (--nproc-per-node), or give --device cpu"
+        )
+    return torch.device("cuda", local_rank())
 
 
 @dataclass(frozen=True)

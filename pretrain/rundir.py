@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,15 @@ def check_can_make(out: Path) -> None:
         ) from error
 
 
-def prepare_run(out: Path, *, program: str, config: dict[str, Any], resume: bool, free: Collection[str] = ()) -> None:
+def prepare_run(
+    out: Path,
+    *,
+    program: str,
+    config: dict[str, Any],
+    resume: bool,
+    free: Collection[str] = (),
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
     """Make `out` the folder of a run, with its `config.json`; or make sure that it is that run already.
 
     Args:
@@ -47,13 +55,15 @@ def prepare_run(out: Path, *, program: str, config: dict[str, Any], resume: bool
         config: the resolved configuration, as JSON has it.
         resume: go on with the run that is there.
         free: dotted names of fields that may change when a run goes on.
+        defaults: what fields mean that an older version of the program didn't write yet.
 
     Raises:
         UserError: the folder holds another run or something else, can't be written to, or the configuration
             changed (the fields are named).
     """
     if resume:
-        changed = [name for name in differences(read_config(out, program), config) if name not in free]
+        kept = _filled(read_config(out, program), defaults or {})
+        changed = [name for name in differences(kept, config) if name not in free]
         if changed:
             raise UserError(
                 f"{out} was started with other settings: {', '.join(changed)} differ; resume it with its own "
@@ -62,13 +72,24 @@ def prepare_run(out: Path, *, program: str, config: dict[str, Any], resume: bool
         return
     if (out / CONFIG).exists():
         raise UserError(f"{out} holds a run already; go on with it (--resume) or choose another --out")
+    make_folder(out)
+    if not is_empty(out):
+        raise UserError(f"{out} holds something else; choose a new or empty folder for --out")
+    write_text(out / CONFIG, json.dumps({"program": program, "config": config}, indent=2) + "\n")
+
+
+def _filled(kept: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """`kept`, and of `defaults` what it lacks, in nested tables too."""
+    both = [k for k in kept if isinstance(kept[k], Mapping) and isinstance(defaults.get(k), Mapping)]
+    return {**defaults, **kept, **{k: _filled(kept[k], defaults[k]) for k in both}}
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder of a run, unless it is there; a `UserError` where that can't be."""
     try:
-        if out.is_dir() and not is_empty(out):
-            raise UserError(f"{out} holds something else; choose a new or empty folder for --out")
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"can't make the folder {out}: {error.strerror}; choose another with --out") from error
-    write_text(out / CONFIG, json.dumps({"program": program, "config": config}, indent=2) + "\n")
 
 
 def discard_run(out: Path) -> None:

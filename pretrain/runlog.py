@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from fractalvid.errors import UserError
 from fractalvid.files import write_text
+from pretrain.distributed import from_main, is_main
 
 Row = dict[str, Any]
 
@@ -41,7 +42,7 @@ def _telling(path: Path) -> Iterator[None]:
 
 
 class MetricLog:
-    """Appends rows to `out/metrics.jsonl` and, if asked, to TensorBoard files in `out/tensorboard`.
+    """Appends rows to `out/metrics.jsonl` and, if asked, to TensorBoard files in `out/tensorboard`; on rank 0 only.
 
     Attributes:
         rows: every row of the run, a resumed run's earlier ones included.
@@ -60,20 +61,28 @@ class MetricLog:
         """
         self._path, self._board = out / "metrics.jsonl", out / "tensorboard"
         self._writer: Any = None
-        with _telling(self._path):
-            self.rows = read_rows(self._path, up_to=step) if step else []
-            write_text(self._path, "".join(json.dumps(row) + "\n" for row in self.rows))
-            self._file = self._path.open("a", encoding="utf-8")
-        if tensorboard:
+        self._file: Any = None
+        self.rows = from_main(lambda: self._begin(step))
+        if tensorboard and is_main():
             from torch.utils.tensorboard import SummaryWriter  # takes seconds to import
 
             with _telling(self._board):
                 self._writer = SummaryWriter(str(self._board), purge_step=step + 1)
 
+    def _begin(self, step: int) -> list[Row]:
+        """Open the file; returns the rows that stay in it."""
+        with _telling(self._path):
+            rows = read_rows(self._path, up_to=step) if step else []
+            write_text(self._path, "".join(json.dumps(row) + "\n" for row in rows))
+            self._file = self._path.open("a", encoding="utf-8")
+        return rows
+
     def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
         """Add a row: `kind` is `train` or `val`, `step` the number of steps done."""
         row: Row = {"kind": kind, "step": step, **{k: _short(v) for k, v in values.items()}}
         self.rows.append(row)
+        if self._file is None:
+            return
         with _telling(self._path):
             self._file.write(json.dumps(row) + "\n")
             self._file.flush()
@@ -85,7 +94,8 @@ class MetricLog:
         """Write out what is left."""
         # Every row was flushed: what is left here is only what `write` has complained about.
         with suppress(OSError):
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
         if self._writer:
             with _telling(self._board):
                 self._writer.close()
@@ -96,14 +106,19 @@ def _short(value: float) -> float:
 
 
 class Progress:
-    """A bar counting clips: loss, accuracy, share of time waited for data, clips/s and time left."""
+    """A bar counting clips: loss, accuracy, share of time waited for data, clips/s and time left; on rank 0 only."""
 
     def __init__(self, *, done: int, total: int | None, show: bool) -> None:
         """A bar of `total` clips (None: not known yet) of which `done` are done."""
         # A log file gets a line every half minute instead of several a second.
         interval = 0.2 if sys.stderr.isatty() else 30.0
         self._bar: tqdm[Any] = tqdm(
-            initial=done, total=total, unit="clip", disable=not show, mininterval=interval, dynamic_ncols=True
+            initial=done,
+            total=total,
+            unit="clip",
+            disable=not (show and is_main()),
+            mininterval=interval,
+            dynamic_ncols=True,
         )
 
     def update(self, clips: int, total: int | None, **values: float | str) -> None:
@@ -114,7 +129,8 @@ class Progress:
 
     def say(self, text: str) -> None:
         """A line above the bar, on stderr; said even where no bar is shown."""
-        tqdm.write(text, file=sys.stderr)
+        if is_main():
+            tqdm.write(text, file=sys.stderr)
 
     def close(self) -> None:
         """Leave the bar as it stands."""
@@ -135,8 +151,8 @@ class Meter:
             self._sums[name] = total + value, count + 1
 
     def share(self, part: str, whole: str) -> float:
-        """The sum of the values `part` over that of `whole`, which is above 0."""
-        return self._sums[part][0] / self._sums[whole][0]
+        """The sum of the values `part`, 0 where there are none, over that of `whole`, which is above 0."""
+        return self._sums.get(part, (0.0, 0))[0] / self._sums[whole][0]
 
     def take(self) -> dict[str, float]:
         """The means, and start anew."""

@@ -170,7 +170,7 @@ def test_united_layers_are_one_figure() -> None:
 
     def painted(places: list[list[float]], united: list[int]) -> np.ndarray:
         stack = layers(places, united=np.array([united], np.int32), tones=white["tones"][:, : len(places)])
-        return paint_layers(stack, view, size=(31, 31))[0][0, 0].astype(int)
+        return np.asarray(paint_layers(stack, view, size=(31, 31))[0][0, 0], int)
 
     alone = painted([disc], [0])
     assert np.array_equal(painted([disc] * 3, [1, 1, 1]), alone)

@@ -1,5 +1,6 @@
 """A small network and a source whose batches are functions of their index."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,56 @@ class Coloured:
         return Clips(video, target, next_index)
 
 
+class Plain(nn.Module):
+    """A network without BatchNorm and dropout, for which parts of a batch give what the whole batch does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv3d(3, 8, 3, padding=1), nn.GroupNorm(2, 8), nn.ReLU())
+        self.fc = nn.Linear(8, 3)
+
+    def forward(self, video: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.stem(video).mean((2, 3, 4)))
+        return logits
+
+
+def plain(seed: int = 0) -> Plain:
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return Plain()
+
+
+class Shares:
+    """Clips that are functions of their number, dealt out as `FractalStream` does. `broken`: these hold NaN."""
+
+    def __init__(
+        self, batch_size: int, *, rank: int = 0, world_size: int = 1, broken: frozenset[int] = frozenset()
+    ) -> None:
+        self.batch_size, self.rank, self.world_size, self.broken = batch_size, rank, world_size, broken
+        self.start = 0
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.start = state["next_index"]
+
+    def __iter__(self) -> Iterator[Clips]:
+        total = self.batch_size * self.world_size
+        assert self.start % total == 0
+        number = self.start // total
+        while True:
+            first = number * total + self.rank * self.batch_size
+            yield self.batch(range(first, first + self.batch_size), (number + 1) * total)
+            number += 1
+
+    def batch(self, numbers: range, next_index: int) -> Clips:
+        clips = [torch.rand(3, 2, 4, 4, generator=torch.Generator().manual_seed(number)) for number in numbers]
+        video, target = torch.stack(clips), torch.tensor([number % 3 for number in numbers])
+        video[torch.arange(len(target)), target] += 0.5
+        for row, number in enumerate(numbers):
+            if number in self.broken:
+                video[row] = float("nan")
+        return Clips(video, target, next_index)
+
+
 def fit(out: Path, model: nn.Module | None = None, source: Any = None, **options: Any) -> TrainResult:
     """`train` with small settings; `steps` and other fields of `EngineConfig` by name."""
     names = EngineConfig.__dataclass_fields__
@@ -90,12 +141,25 @@ def fit(out: Path, model: nn.Module | None = None, source: Any = None, **options
         Coloured() if source is None else source,
         config=EngineConfig(**config),
         optim=options.pop("optim", OptimConfig(lr=0.1)),
-        batch_size=6,
+        batch_size=options.pop("batch_size", 6),
         seed=options.pop("seed", 0),
         out=out,
         progress=False,
         **options,
     )
+
+
+class Dawdling(Coloured):
+    """Clips that take a moment each, so that a run lasts longer than it takes to kill it."""
+
+    def batch(self, index: int, next_index: int) -> Clips:
+        time.sleep(0.003)
+        return super().batch(index, next_index)
+
+
+def dawdle(out: Path, steps: int) -> None:
+    """A run with everything that has a state, or what there is of it gone on with."""
+    fit(out, source=Dawdling(), steps=steps, checkpoint_every=3, ema=0.9, mixup=0.3, resume=True)
 
 
 def equal_state(a: nn.Module, b: nn.Module) -> bool:

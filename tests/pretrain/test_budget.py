@@ -2,7 +2,8 @@ import pytest
 
 from fractalvid.duration import parse_hours
 from fractalvid.errors import UserError
-from pretrain.budget import TIMED_STEPS, Budget
+from pretrain.budget import TIMED_STEPS, Budget, check_budget, epoch_steps
+from pretrain.engine_config import EngineConfig
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,42 @@ def test_state_of_unfinished_timing_goes_on() -> None:
 def test_impossible_budgets_are_refused(steps: int | None, hours: float | None) -> None:
     with pytest.raises(UserError):
         Budget(steps, hours)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "clips", "batch_size", "steps"),
+    [
+        (3, 100, 10, 30),
+        (1, 101, 10, 11),
+        (0.5, 100, 10, 5),
+        (0.1, 30, 3, 1),
+        (1e-9, 10, 10, 1),
+        (25, 100_000, 32, 78125),
+    ],
+)
+def test_epochs_become_steps(epochs: float, clips: int, batch_size: int, steps: int) -> None:
+    assert epoch_steps(epochs, clips, batch_size) == steps
+    budget = EngineConfig(epochs=epochs).budget(batch_size, clips)
+    assert budget.total == steps
+
+
+def test_epochs_of_a_source_without_any_are_refused() -> None:
+    with pytest.raises(UserError, match="no epochs: give --steps or --hours"):
+        EngineConfig(epochs=2).budget(10, None)
+    assert EngineConfig(steps=7).budget(10, None).total == 7
+
+
+@pytest.mark.parametrize(
+    ("budget", "told"),
+    [
+        ((None, None, None), "needs one budget"),
+        ((5, 1.0, None), "needs one budget"),
+        ((None, 1.0, 1.0), "needs one budget"),
+        ((None, 0.0, None), "epochs is 0.0"),
+        ((None, float("nan"), None), "epochs is nan"),
+        ((-1, None, None), "steps is -1"),
+    ],
+)
+def test_budgets_that_are_none_are_refused(budget: tuple[int | None, float | None, float | None], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        check_budget(*budget)

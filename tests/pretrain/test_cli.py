@@ -16,8 +16,10 @@ from fractalvid.stream import StreamConfig
 from pretrain.checkpoint import load_card
 from pretrain.cli import last_budget_wins, main
 from pretrain.configs import override
+from pretrain.engine_config import EngineConfig
 from pretrain.job import PretrainConfig, shortest_stride
 from pretrain.mixing import Mixture
+from pretrain.models import ARCHITECTURES
 from pretrain.recipes import load_recipe, recipe_names
 from pretrain.update import Update
 from tests.pretrain.helpers import equal_state, saved_model
@@ -159,6 +161,15 @@ def test_a_full_disk_at_the_start_leaves_the_command_to_be_given_again(
         (["--steps", "2", "--lr", "-1"], "lr"),
         (["--steps", "2", "--mixup", "-1"], "mixup is -1"),
         (["--steps", "2", "--cutmix", "inf"], "cutmix is inf"),
+        (["--steps", "2", "--epochs", "2"], "both --steps and --epochs are given"),
+        (["--epochs", "0"], "epochs is 0"),
+        (["--epochs", "2", "--epoch-clips", "0"], "epoch-clips is 0"),
+        (["--steps", "2", "--ema", "1"], "ema is 1"),
+        (["--steps", "2", "--accumulate", "0"], "accumulate is 0"),
+        (["--steps", "2", "--accumulate", "3"], "batch-size is 4; it must be a multiple of 3"),
+        (["--steps", "2", "--accumulate", "4"], "BatchNorm needs 2"),
+        (["--steps", "2", "--sync-bn"], "sync-bn needs CUDA"),
+        (["--steps", "2", "--objective", "moco", "--mixup", "0.2"], "mixup"),
         (["--steps", "2", "--seed", "-1"], "seed"),
         (["--steps", "2", "--seed", str(2**64)], "below 2^64"),
         (["--steps", "2", "--val-clips", "-1"], "val-clips"),
@@ -224,13 +235,83 @@ def test_the_budget_given_last_wins() -> None:
     given = override(base, {"engine": {"hours": 1.0}}, where="test")
     assert last_budget_wins(base, given).engine.steps is None
     assert last_budget_wins(base, base) == base
+    third = override(base, {"engine": {"epochs": 2.0}}, where="test")
+    assert last_budget_wins(base, third).engine == EngineConfig(epochs=2.0)
 
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_shipped_recipes_are_complete(name: str) -> None:
     config = load_recipe(name, PretrainConfig())
     config.check()
-    assert config.arch in ("r3d_18", "r3d_10")
+    assert config.arch in ARCHITECTURES
+
+
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        (["--epochs", "2"], 2),  # 3 classes, once an epoch
+        (["--epochs", "2", "--instances", "2"], 3),
+        (["--epochs", "1", "--epoch-clips", "15"], 4),
+    ],
+)
+def test_a_budget_in_epochs(tmp_path: Path, options: list[str], steps: int) -> None:
+    assert run(tmp_path / "run", "--val-clips", "0", *options) == 0
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == steps
+    config = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
+    assert config["engine"]["steps"] is None  # what follows from others isn't written back
+
+
+def test_the_opening_line_tells_the_batch_and_its_learning_rate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path / "run", "--steps", "1", "--val-clips", "0", "--accumulate", "2", "--lr", "1e-3") == 0
+    told = capsys.readouterr().err
+    assert "pre-training r3d_10 on 3 classes of ifs, clips 4 x 32 x 32, 4 (2 parts x 2) a step" in told
+    assert "learning rate 0.000125," in told
+
+
+def test_rows_tell_where_the_time_goes(tmp_path: Path) -> None:
+    assert run(tmp_path / "run", "--steps", "3", "--val-clips", "0", "--log-every", "3") == 0
+    row = json.loads((tmp_path / "run" / "metrics.jsonl").read_text())
+    shares = [row[name] for name in ("data_wait", "forward", "backward")]
+    assert all(0 <= share <= 1 for share in shares)
+    assert 0.5 < sum(shares) <= 1
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, None], ids=["empty", "truncated", "foreign"])
+def test_a_broken_checkpoint_is_one_line_and_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], share: float | None
+) -> None:
+    out = tmp_path / "run"
+    assert run(out, "--steps", "1", "--val-clips", "0") == 0
+    checkpoint = out / "checkpoint.pt"
+    data = b"not a checkpoint" if share is None else checkpoint.read_bytes()[: int(share * checkpoint.stat().st_size)]
+    checkpoint.write_bytes(data)
+    capsys.readouterr()
+    assert main(["--resume", "--no-progress", "--out", str(out)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("pretrain: error: the checkpoint")
+    assert "can't be read: truncated, or not written by this program; delete it" in error
+    assert checkpoint.read_bytes() == data
+
+
+def test_a_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert run(out, "--steps", "2", "--val-clips", "0") == 0
+    weights = saved_model(out)
+    content = json.loads((out / "config.json").read_text())
+    del content["config"]["objective"], content["config"]["epoch_clips"]
+    for name in ("epochs", "accumulate", "ema", "sync_bn"):
+        del content["config"]["engine"][name]
+    (out / "config.json").write_text(json.dumps(content))
+    state = torch.load(out / "checkpoint.pt", weights_only=True)
+    for name in ("objective", "ema", "batch_size", "optimizer_kind"):
+        del state[name]
+    torch.save(state, out / "checkpoint.pt")
+    (out / "weights.safetensors").unlink()
+    assert run(out, "--steps", "2", "--val-clips", "0", "--resume") == 0
+    assert equal_state(saved_model(out), weights)
 
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:

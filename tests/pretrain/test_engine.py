@@ -18,7 +18,7 @@ from pretrain.runlog import MetricLog, Progress
 from pretrain.trainable import set_train_mode
 from tests.pretrain.helpers import Coloured, Tiny, equal_state, fit, tiny
 
-TIMES = ("clips_per_s", "data_wait", "seconds")
+TIMES = ("clips_per_s", "data_wait", "forward", "backward", "seconds")
 
 
 def untimed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

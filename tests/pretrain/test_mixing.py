@@ -12,9 +12,10 @@ from torch.nn import functional as F
 
 from fractalvid.errors import UserError
 from pretrain.mixing import Mixture, check_alpha, draw_mixture
+from pretrain.objectives.supervised import Supervised, cross_entropy
 from pretrain.optim import OptimConfig
 from pretrain.precision import resolve_precision
-from pretrain.update import Update, cross_entropy
+from pretrain.update import Update
 from tests.pretrain.helpers import Clips, Coloured, equal_state, fit, tiny
 from tests.pretrain.test_engine import StopsAfter, untimed
 
@@ -156,8 +157,8 @@ def updating(model: nn.Module, precision: Any = "fp32", **options: Any) -> Updat
     parameters = list(model.parameters())
     optimizer = torch.optim.SGD(parameters, lr=0.1)
     settings = {"grad_clip": 0.0, "channels_last": False, "compiled": False, **options}
-    loss = settings.pop("loss_fn", cross_entropy(0.1))
-    return Update(model, parameters, optimizer, loss, resolve_precision(precision, torch.device("cpu")), **settings)
+    objective = Supervised(model, loss_fn=settings.pop("loss_fn", cross_entropy(0.1)))
+    return Update(objective, parameters, optimizer, resolve_precision(precision, torch.device("cpu")), **settings)
 
 
 def test_the_loss_is_that_of_both_labels_smoothed() -> None:

@@ -72,3 +72,21 @@ def test_only_trainable_parameters_are_updated(name: str) -> None:
 def test_impossible_settings_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(UserError):
         OptimConfig(**bad).check()  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_momentum_of_sgd_is_nesterovs_or_classic() -> None:
+    slope, momentum, lr = torch.tensor([1.0, 2.0, -3.0]), 0.9, 0.1
+    for classic in (False, True):
+        weight = nn.Parameter(torch.zeros(1, 1))
+        layer = nn.Module()
+        layer.register_parameter("weight", weight)
+        config = OptimConfig(optimizer="sgd", momentum=momentum, weight_decay=0.0, classic_momentum=classic)
+        optimizer = build_optimizer(config, layer, [weight])
+        set_lr(optimizer, lr)
+        velocity, expected = 0.0, 0.0
+        for g in slope.tolist():
+            weight.grad = torch.full((1, 1), g)
+            optimizer.step()
+            velocity = momentum * velocity + g
+            expected -= lr * (velocity if classic else g + momentum * velocity)
+        assert weight.item() == pytest.approx(expected, rel=1e-6)

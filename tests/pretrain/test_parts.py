@@ -112,6 +112,20 @@ def test_precision_of_a_cpu() -> None:
     assert resolve_device("auto").type in ("cpu", "cuda")
 
 
+def test_each_of_several_processes_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pretrain.precision.world_size", lambda: 4)
+    monkeypatch.setattr("pretrain.precision.local_rank", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resolve_device("auto") == resolve_device("cuda") == torch.device("cuda", 1)
+    assert resolve_device("cpu") == torch.device("cpu")
+    with pytest.raises(UserError, match="'cuda:0' is one for all 4 processes"):
+        resolve_device("cuda:0")
+    monkeypatch.setattr("pretrain.precision.local_rank", lambda: 2)
+    with pytest.raises(UserError, match="process 2 of this machine has no GPU: torch sees 2"):
+        resolve_device("auto")
+
+
 @pytest.mark.parametrize(
     ("args", "told"),
     [

@@ -75,3 +75,13 @@ def test_a_folder_can_be_made_or_not(tmp_path: Path) -> None:
     for out in (tmp_path / "file", tmp_path / "file" / "a", Path("/proc/fractalvid"), tmp_path / ("x" * 300)):
         with pytest.raises(UserError, match="can't make the folder"):
             check_can_make(out)
+
+
+def test_settings_of_a_later_version_mean_what_they_meant_before(tmp_path: Path) -> None:
+    start(tmp_path)
+    later = {"seed": 0, "engine": {"steps": 5, "device": "cpu", "parts": 1}, "aim": {"name": "classes", "weight": 0.5}}
+    defaults = {"seed": 7, "engine": {"steps": None, "parts": 1}, "aim": {"name": "classes", "weight": 0.5}}
+    prepare_run(tmp_path, program="pretrain", config=later, resume=True, defaults=defaults)
+    changed = {**later, "aim": {"name": "other", "weight": 0.5}}
+    with pytest.raises(UserError, match=r"aim\.name differ"):
+        prepare_run(tmp_path, program="pretrain", config=changed, resume=True, defaults=defaults)

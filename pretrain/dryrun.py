@@ -1,0 +1,115 @@
+"""`pretrain --dry-run`: what a run would be, and how long it would take, from a few steps that are thrown away."""
+
+import dataclasses
+import json
+import resource
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pretrain.configs import to_json
+from pretrain.engine import TrainResult, train
+from pretrain.job import find_bank, make_objective, render_threads
+from pretrain.job_config import PretrainConfig
+from pretrain.models import architecture
+from pretrain.models.cost import cost
+from pretrain.objectives.base import Objective
+from pretrain.sources.build import open_clips
+
+STEPS, SETTLING = 12, 4
+"""Steps of the probe, and the first of them, which are slower."""
+
+
+def dry_run(config: PretrainConfig) -> str:
+    """The resolved configuration as a recipe, then shapes, parameters, memory, steps and time.
+
+    Raises:
+        UserError: whatever the run itself would refuse.
+    """
+    config.check()
+    bank = find_bank(config)
+    config = dataclasses.replace(config, classes=len(bank), kind=bank.kind)
+    clips = open_clips(config, bank, threads=render_threads(config), progress=False)
+    objective = make_objective(bank, config, clips.classes)
+    lines = [as_toml(to_json(config)), "", *_network(config, objective, clips.classes)]
+    with tempfile.TemporaryDirectory() as folder:
+        probe = dataclasses.replace(
+            *(config.engine,),
+            steps=STEPS,
+            epochs=None,
+            hours=None,
+            log_every=1,
+            val_every=0,
+            checkpoint_every=STEPS,
+            tensorboard=False,
+        )
+        result = train(
+            objective,
+            clips.source,
+            config=probe,
+            optim=config.optim,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            out=Path(folder),
+            progress=False,
+        )
+    return "\n".join([*lines, *_memory(objective), *_time(config, result)])
+
+
+def _network(config: PretrainConfig, objective: Objective, classes: int) -> list[str]:
+    stream, part = config.stream, config.part()
+    shape = (part, stream.channels, stream.clip_len, stream.size, stream.size)
+    each = cost(config.arch, classes, clip_len=stream.clip_len, size=stream.size)
+    trained = sum(p.numel() for p in objective.parameters() if p.requires_grad)
+    return [
+        f"# clips: float32 {shape}, {config.batch_size} a step",
+        f"# network: {config.arch}, {each.params / 1e6:.2f} M parameters with a head of {classes} classes, "
+        f"{each.macs / 1e9:.2f} G multiply-adds a clip, {architecture(config.arch).feature_dim} features",
+        f"# trained: {trained / 1e6:.2f} M parameters, by {config.objective.name}",
+    ]
+
+
+def _memory(objective: Objective) -> list[str]:
+    """What parameters take, and the most that the probe has taken."""
+    held = sum(_bytes(tensor) for tensor in (*objective.parameters(), *objective.buffers()))
+    if torch.cuda.is_available() and next(objective.parameters()).is_cuda:
+        most, where = torch.cuda.max_memory_allocated(), "of the GPU"
+    else:
+        unit = 1 if sys.platform == "darwin" else 1024
+        most, where = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, "of this process"
+    return [f"# memory: {held / 2**20:.0f} MiB of parameters and buffers; at most {most / 2**30:.2f} GiB {where}"]
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _time(config: PretrainConfig, result: TrainResult) -> list[str]:
+    rows = [row for row in result.history if row["kind"] == "train"][SETTLING:]
+    rate = statistics.median(float(row["clips_per_s"]) for row in rows)
+    waited = statistics.median(float(row["data_wait"]) for row in rows)
+    step = config.batch_size / rate
+    total = config.engine.budget(config.batch_size, config.an_epoch()).total
+    if total is None:
+        hours = config.engine.hours or 0.0
+        told = f"{hours:.2f} hours are about {hours * 3600 / step:.0f} steps"
+    else:
+        told = f"{total} steps are about {total * step / 3600:.2f} hours"
+    return [f"# time: {rate:.1f} clips a second, {waited:.0%} of it waiting for them; {told} without validation"]
+
+
+def as_toml(config: Mapping[str, Any], table: str = "") -> str:
+    """A configuration, as JSON has it, in TOML; what is absent (None) is left out."""
+    plain = {key: value for key, value in config.items() if value is not None and not isinstance(value, Mapping)}
+    lines = [f"[{table}]"] if table and plain else []
+    lines += [f"{key} = {json.dumps(value)}" for key, value in plain.items()]
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            lines.append(as_toml(value, f"{table}.{key}" if table else key))
+    return "\n".join(line for line in lines if line)

@@ -1,0 +1,181 @@
+"""`pretrain export`: weights, their card and a README, ready to be given to others."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from torch import Tensor, nn
+
+from fractalvid.arguments import parse
+from fractalvid.errors import UserError
+from fractalvid.files import write_text
+from fractalvid.kinds import load_bank
+from pretrain.checkpoint import Card, card_path, find_weights, load_card, load_checkpoint, load_tensors, save_weights
+from pretrain.configs import override
+from pretrain.engine import CHECKPOINT
+from pretrain.job import BANK, PROGRAM, PretrainConfig, make_card
+from pretrain.models import architecture, backbone, build_model
+from pretrain.rundir import is_empty, read_config
+
+TORCHVISION = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d")
+"""Architectures that torchvision has whole, under these names in `torchvision.models.video`."""
+
+
+@dataclass(frozen=True)
+class ExportArguments:
+    """What `pretrain export` takes."""
+
+    source: Annotated[Path, tyro.conf.Positional]
+    """Weights, a checkpoint.pt, or the folder of a run, finished or not."""
+    out: Path
+    """Folder for the weights, their card and README.md; new or empty."""
+
+
+def export(source: Path, out: Path) -> Path:
+    """Write weights.safetensors, weights.json and README.md to the folder `out`; returns the weights' path.
+
+    Args:
+        source: weights, a checkpoint, or the folder of a run. Of an unfinished run the last checkpoint is taken, and
+            of one with an average of the weights (EMA), that.
+        out: new or empty.
+
+    Raises:
+        UserError: nothing to export, something damaged, or `out` holds something already.
+    """
+    if out.exists() and not (out.is_dir() and is_empty(out)):
+        raise UserError(f"{out} exists already: choose another --out, or empty it")
+    tensors, card = _read(source)
+    network = _network(card)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise UserError(f"the weights of {source} do not fit their card's {card.architecture}: {first}") from error
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"can't make the folder {out}: {error.strerror}; choose another --out") from error
+    weights = out / "weights.safetensors"
+    save_weights(weights, network, card)
+    write_text(out / "README.md", readme(card))
+    return weights
+
+
+def _read(source: Path) -> tuple[dict[str, Tensor], Card]:
+    """The tensors of a network, and what they are."""
+    unfinished = source.is_dir() and not (source / "weights.safetensors").exists() and (source / CHECKPOINT).exists()
+    if unfinished or source.name == CHECKPOINT:
+        return _read_checkpoint(source / CHECKPOINT if unfinished else source)
+    return load_tensors(source), load_card(find_weights(source))
+
+
+def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Card]:
+    state, run = load_checkpoint(path), path.parent
+    config = override(PretrainConfig(), read_config(run, PROGRAM), where=f"{run}/config.json")
+    try:
+        averaged = state.get("ema")
+        tensors = state["model"]
+        if averaged is not None:
+            tensors = {name.removeprefix("module."): value for name, value in averaged.items() if name != "n_averaged"}
+        steps = int(state["step"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(f"the checkpoint {path} lacks what it should hold ({error})") from error
+    card = make_card(config, load_bank(run / BANK), {"steps": steps}, classes=_classes(tensors, config.arch))
+    return tensors, card
+
+
+def _classes(tensors: dict[str, Tensor], name: str) -> int:
+    """How many classes the head of a network tells apart; 0 where it has none."""
+    head = architecture(name).head
+    rows = [value.shape[0] for key, value in tensors.items() if key.startswith(f"{head}.") and value.ndim > 1]
+    return rows[-1] if rows else 0
+
+
+def _network(card: Card) -> nn.Module:
+    if card.num_classes:
+        return build_model(card.architecture, card.num_classes, seed=0)
+    return backbone(card.architecture, seed=0)
+
+
+def readme(card: Card) -> str:
+    """A model card in Markdown: what the weights are, what they want to see, how to load them, where they come from."""
+    return "\n\n".join([_what(card), _loading(card), _input(card), _origin(card)]) + "\n"
+
+
+def _what(card: Card) -> str:
+    row = architecture(card.architecture)
+    head = f"a head of {card.num_classes} classes" if card.num_classes else "no head"
+    if card.stream_version is None:
+        story = "Fine-tuned on real video from what its configuration names."
+    else:
+        story = "Pre-trained on clips that a program has drawn: no real video was used."
+    return f"# {card.architecture}\n\n{story}\n{row.about}; {row.feature_dim} features, {head}."
+
+
+def _loading(card: Card) -> str:
+    name, head = card.architecture, architecture(card.architecture).head
+    here = 'load_file("weights.safetensors")'
+    if name in TORCHVISION:
+        lines = ["from safetensors.torch import load_file", f"from torchvision.models.video import {name}"]
+        if card.num_classes:
+            lines.append(f"model = {name}(num_classes={card.num_classes})")
+            lines.append(f"model.load_state_dict({here})")
+        else:
+            lines.append(f"model = {name}()")
+            lines.append(f"model.load_state_dict({here}, strict=False)  # {head} stays as it was")
+    elif card.num_classes:
+        lines = ["from pretrain.models import build_model", "from safetensors.torch import load_file"]
+        lines.append(f'model = build_model("{name}", {card.num_classes}, seed=0)')
+        lines.append(f"model.load_state_dict({here})")
+    else:
+        lines = ["from pretrain.models import backbone", "from safetensors.torch import load_file"]
+        lines += [f'model = backbone("{name}", seed=0)', f"model.load_state_dict({here})"]
+    need = "torch, torchvision and safetensors" if name in TORCHVISION else "fractalvid"
+    code = "\n".join(lines)
+    return f"## Load it\n\nWith {need}:\n\n```python\n{code}\n```\n\nOr `finetune --target hmdb51 --data DIR --init .`"
+
+
+def _input(card: Card) -> str:
+    shape = f"(B, 3, {card.clip_len}, {card.size}, {card.size})"
+    values = "in [0, 1]"
+    if card.mean is not None or card.std is not None:
+        values = f"from [0, 1], minus {_numbers(card.mean, '0')}, divided by {_numbers(card.std, '1')}"
+    return f"## Input\n\nfloat32 {shape}: batch, colours, frames, rows, columns; values {values}."
+
+
+def _numbers(values: tuple[float, ...] | None, default: str) -> str:
+    """One number where all are the same."""
+    if values is None:
+        return default
+    return ", ".join(f"{value:g}" for value in (values[:1] if len(set(values)) == 1 else values))
+
+
+def _origin(card: Card) -> str:
+    measured = "\n".join(f"- {name}: {value:.4g}" for name, value in card.metrics.items())
+    config = json.dumps(card.config, indent=2)
+    made = f"fractalvid {_version()}, seed {card.seed}"
+    stream = "" if card.stream_version is None else f", stream version {card.stream_version}"
+    return (
+        f"## Where it comes from\n\n{made}{stream}.\n\n{measured or 'Nothing was measured.'}\n\n"
+        f"<details><summary>The whole configuration</summary>\n\n```json\n{config}\n```\n\n</details>"
+    )
+
+
+def _version() -> str:
+    try:
+        return metadata.version("fractalvid")
+    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+        return "of a checkout"
+
+
+def export_main(argv: Sequence[str]) -> None:
+    """`pretrain export`."""
+    wanted = ExportArguments(source=tyro.MISSING, out=tyro.MISSING)
+    text = "Weights, their card and a README, ready to be given to others."
+    given = parse(ExportArguments, argv, program="pretrain export", default=wanted, description=text)
+    weights = export(given.source, given.out)
+    print(f"{weights}, {card_path(weights).name} and README.md: give the folder {given.out} to others")

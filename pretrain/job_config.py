@@ -1,0 +1,177 @@
+"""A pre-training run as a frozen dataclass: every option, and what follows from them together."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from fractalvid.bank import KindName
+from fractalvid.errors import UserError
+from fractalvid.stream import StreamConfig
+from pretrain.engine_config import EngineConfig
+from pretrain.models import check_clip
+from pretrain.monitors import MonitorConfig
+from pretrain.objectives.table import ObjectiveConfig
+from pretrain.optim import OptimConfig
+from pretrain.sources.stored import stored_clips
+from pretrain.sources.videos import list_videos
+
+DEFAULT_CLASSES = 1000
+CURRICULUM = 0.6
+"""Share of a run over which emulation comes in: strong from the first step, it costs accuracy in short runs."""
+FREE = frozenset(
+    {"bank", "data", "threads"}
+    | {
+        f"engine.{name}"
+        for name in (
+            "accumulate",
+            "device",
+            "torch_threads",
+            "prefetch",
+            "tensorboard",
+            "log_every",
+            "val_every",
+            "checkpoint_every",
+            "max_bad_share",
+        )
+    }
+)
+"""Settings that may change when a run is resumed: they change where and how it runs, not what it learns."""
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """A pre-training run, completely."""
+
+    arch: str = "r3d_18"
+    """The network: see --list."""
+    init: str | None = None
+    """Weights to start from, all but the head: kinetics or imagenet (torchvision's), a checkpoint of TSM's or X3D's
+    authors, or weights of an earlier run. Without it, fresh ones from --seed."""
+    kind: KindName | None = None
+    """What the classes are of: fractals (ifs) if not given, or a rival of theirs. With --bank, the bank's own kind."""
+    classes: int | None = None
+    """How many classes to invent; 1000 if not given. With --bank, the bank's own number."""
+    bank: Path | None = None
+    """Classes from `fractalvid classes`, instead of inventing them from --seed."""
+    data: Path | None = None
+    """Clips of a generated set on disk (`fractalvid generate`) and its classes, instead of the stream's."""
+    videos: Path | None = None
+    """Your own videos, in one folder or in a folder a class, instead of fractals or, with --mix, beside them."""
+    mix: float | None = None
+    """Share of --videos among the clips, above 0 and below 1; all clips if not given."""
+    seed: int = 0
+    """Determines classes, clips, their order and the initial weights."""
+    batch_size: int = 32
+    """Clips a step, of all processes together."""
+    epoch_clips: int | None = None
+    """Clips an epoch, for --epochs; by default those of --data, or every class once with each of --instances or one."""
+    instances: int | None = None
+    """Instances of each class to train on; without it every round brings new ones."""
+    val_clips: int = 1000
+    """Held-out instances of the same classes to validate on; 0 for no validation."""
+    monitor: Annotated[MonitorConfig, tyro.conf.arg(name="")] = field(default_factory=MonitorConfig)
+    """What else is measured at a validation."""
+    threads: int | None = None
+    """Threads that draw clips; the machine decides if not given."""
+    curriculum: float | None = None
+    """With --emulate: share of the run's clips after which it is at full strength, rising from nothing; by default 0.6.
+    0 is all at once. A budget in time needs a number of clips instead, as in --emulate paper,samples=60000."""
+    objective: Annotated[ObjectiveConfig, tyro.conf.arg(name="")] = field(default_factory=ObjectiveConfig)
+    """What the network is trained for."""
+    stream: tyro.conf.OmitArgPrefixes[StreamConfig] = field(default_factory=StreamConfig)
+    """The clips."""
+    optim: tyro.conf.OmitArgPrefixes[OptimConfig] = field(default_factory=OptimConfig)
+    """The optimiser."""
+    engine: tyro.conf.OmitArgPrefixes[EngineConfig] = field(default_factory=EngineConfig)
+    """The loop."""
+
+    def check(self) -> None:
+        """Raise a `UserError` for values no run can use; what the bank and the stream refuse, they say."""
+        check_clip(self.arch, self.stream.clip_len, self.stream.size)
+        if self.classes is not None and self.classes < 2:
+            raise UserError(f"classes is {self.classes}; telling classes apart needs at least 2")
+        for name, least in (
+            ("seed", 0),
+            ("batch_size", 2),
+            ("epoch_clips", 1),
+            ("instances", 1),
+            ("val_clips", 0),
+            ("threads", 1),
+        ):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UserError(f"{name.replace('_', '-')} is {value}; it must be at least {least}")
+        if self.seed >= 2**64:
+            raise UserError(f"seed is {self.seed}; it must be below 2^64")
+        if self.stream.channels != 3:
+            raise UserError(f"channels is {self.stream.channels}; these networks take 3")
+        self.monitor.check()
+        self._check_source()
+        self.objective.check(mixing=bool(self.engine.mixup or self.engine.cutmix))
+        self.optim.check()
+        self.engine.check()
+        if self.part() < 2:
+            raise UserError(
+                f"batch-size is {self.batch_size}, so that each process takes one clip at a time; BatchNorm needs 2"
+            )
+        self.streamed()
+
+    def _check_source(self) -> None:
+        """Raise a `UserError` for clips that exclude each other, or have not what the objective asks for."""
+        given = [name for name in ("bank", "instances") if getattr(self, name) is not None]
+        if self.data is not None and given:
+            raise UserError(f"{given[0]} belongs to the stream, --data has its own: leave one of them out")
+        if self.videos is None:
+            if self.mix is not None:
+                raise UserError(f"mix is {self.mix}, the share of one's own videos: say which, by --videos")
+            return
+        if self.mix is not None and not 0 < self.mix < 1:
+            raise UserError(f"mix is {self.mix}; it must lie between 0 and 1")
+        if self.mix is None and self.objective.name == "supervised":
+            raise UserError(
+                "labels of one's own videos alone are what finetune is for: give --mix, or train without labels, as by "
+                "--objective moco"
+            )
+        if self.objective.aux_mask or self.objective.aux_curve:
+            raise UserError("aux-mask and aux-curve ask for what --videos do not have: leave one of them out")
+
+    def part(self) -> int:
+        """Clips that one process takes at a time."""
+        return self.engine.part(self.batch_size)
+
+    def an_epoch(self) -> int:
+        """Clips an epoch: all of a folder; else each class once with each instance, or once with no end of these."""
+        if self.videos is not None and self.mix is None and not self.epoch_clips:
+            return len(list_videos(self.videos)[0])
+        if self.data is not None and not self.epoch_clips:
+            return stored_clips(self.data)
+        return self.epoch_clips or (self.classes or DEFAULT_CLASSES) * (self.instances or 1)
+
+    def streamed(self) -> StreamConfig:
+        """The clips, with the curriculum of their emulation worked out from the budget.
+
+        Raises:
+            UserError: a curriculum that is no share, has nothing to be about, or cannot be worked out.
+        """
+        emulate = self.stream.emulate
+        fixed = emulate is None or emulate.curriculum.samples is not None
+        if fixed and self.curriculum is not None:
+            what = "has its own number of samples" if emulate else "is off"
+            raise UserError(f"curriculum is {self.curriculum}, but emulation {what}: leave out --curriculum")
+        share = CURRICULUM if self.curriculum is None else self.curriculum
+        if not 0 <= share <= 1:
+            raise UserError(f"curriculum is {share}; it must lie between 0 and 1")
+        if emulate is None or fixed:
+            return self.stream
+        steps = self.engine.budget(self.batch_size, self.an_epoch()).total
+        if steps is None and share > 0:
+            raise UserError(
+                "a budget in time doesn't tell after how many clips emulation is to be at full strength: say so, as in "
+                "--emulate paper,samples=60000, or give --steps"
+            )
+        samples = round(share * (steps or 0) * self.batch_size)
+        curriculum = dataclasses.replace(emulate.curriculum, samples=samples)
+        return dataclasses.replace(self.stream, emulate=dataclasses.replace(emulate, curriculum=curriculum))

@@ -1,0 +1,1 @@
+"""What a network is trained for: a module that holds it and turns a batch into a loss."""

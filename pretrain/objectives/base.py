@@ -1,0 +1,53 @@
+"""What the loop needs of an objective."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an objective says of one batch.
+
+    Attributes:
+        loss: scalar, with gradient; the mean over the batch, so that means of parts of a batch are that of all.
+        logits: (B, K), where the objective classifies: accuracy is measured from it.
+        target: what `logits` should be: classes int64 (B,), or probabilities float32 (B, K).
+        parts: detached scalars for the log, by name.
+    """
+
+    loss: Tensor
+    logits: Tensor | None = None
+    target: Tensor | None = None
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Objective(nn.Module, ABC):
+    """A network and what it is trained for.
+
+    Checkpoints hold all parameters and buffers, so whatever is to outlive a stop has to be one: a queue is a buffer, a
+    momentum encoder has parameters that require no gradient. `forward` may write to buffers, in place: where a step is
+    skipped, they get back what they held before it. Parameters change in `after_step` only.
+
+    Attributes:
+        backbone: what is kept as weights in the end, and validated.
+        mixes: whether `forward` takes a `Mixture` as its second argument.
+    """
+
+    backbone: nn.Module
+    mixes: ClassVar[bool] = False
+
+    @abstractmethod
+    def forward(self, batch: Any) -> Outcome:
+        """The loss of a batch that lies on the module's device."""
+
+    def after_step(self, step: int, total: int | None) -> None:
+        """Called without gradients after every optimiser step that was taken.
+
+        Args:
+            step: steps done, this one included.
+            total: steps of the whole run; None while a budget in time is not steps yet.
+        """

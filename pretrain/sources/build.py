@@ -1,0 +1,94 @@
+"""The clips that a run's configuration asks for: the stream, a set on disk, one's own videos, or a mixture."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from fractalvid.bank import Bank
+from fractalvid.errors import UserError
+from fractalvid.stream import FractalStream
+from pretrain.distributed import rank, world_size
+from pretrain.job_config import PretrainConfig
+from pretrain.prefetch import Source
+from pretrain.sources.indexed import At, Share
+from pretrain.sources.mixture import Mixed
+from pretrain.sources.stored import StoredClips
+from pretrain.sources.videos import OwnVideos
+
+
+@dataclass(frozen=True)
+class Clips:
+    """What a run trains on.
+
+    Attributes:
+        source: of batches.
+        classes: how many its labels tell apart: those of the bank, then those of one's own videos.
+    """
+
+    source: Source
+    classes: int
+
+
+def open_clips(config: PretrainConfig, bank: Bank, *, threads: int | None, progress: bool) -> Clips:
+    """The clips of a run on this process.
+
+    Args:
+        config: resolved; was checked.
+        bank: its classes.
+        threads: at most this many, for drawing and decoding.
+        progress: show a progress bar while one's own videos are read for the first time.
+
+    Raises:
+        UserError: a set or videos that can't be used, or videos without labels where labels are asked for.
+    """
+    share = Share(config.part(), rank(), world_size())
+    drawn = _stored(config, share, threads) if config.data is not None else _stream(config, bank, threads)
+    if config.videos is None:
+        return Clips(drawn, len(bank))
+    videos = OwnVideos(
+        config.videos,
+        config=config.streamed(),
+        seed=config.seed,
+        share=share,
+        first_label=len(bank),
+        threads=threads,
+        second=config.objective.second,
+        progress=progress,
+    )
+    if config.objective.name == "supervised" and not videos.classes:
+        raise UserError(
+            f"{config.videos} has no labels (a folder a class), which --objective supervised needs: "
+            "train without labels, as by --objective moco"
+        )
+    source: Source = videos if config.mix is None else Mixed(_at(drawn), videos.at, part=config.mix, share=share)
+    return Clips(source, len(bank) + len(videos.classes))
+
+
+def _stream(config: PretrainConfig, bank: Bank, threads: int | None) -> FractalStream:
+    return FractalStream(
+        bank,
+        batch_size=config.part(),
+        config=dataclasses.replace(config.streamed(), masks=config.objective.masks),
+        seed=config.seed,
+        instances=config.instances,
+        rank=rank(),
+        world_size=world_size(),
+        threads=threads,
+        views=config.objective.views,
+        second=config.objective.second,
+    )
+
+
+def _stored(config: PretrainConfig, share: Share, threads: int | None) -> StoredClips:
+    assert config.data is not None
+    return StoredClips(
+        config.data,
+        config=dataclasses.replace(config.streamed(), masks=config.objective.masks),
+        seed=config.seed,
+        share=share,
+        threads=threads,
+        second=config.objective.second,
+    )
+
+
+def _at(source: FractalStream | StoredClips) -> At:
+    return source.at

@@ -1,0 +1,83 @@
+"""Other clips than the stream's, from the public command."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fractalvid.classes import ClassBank
+from fractalvid.dataset import SetConfig, generate
+from pretrain.checkpoint import load_card
+from pretrain.cli import main
+
+_SMALL = "--arch r3d_10 --batch-size 6 --clip-len 4 --size 32 --points 2000 --val-clips 6 --no-progress"
+SMALL = _SMALL.split()
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set of 3 classes, and beside it, under own/, its clips as somebody's videos of 2 classes."""
+    root = tmp_path_factory.mktemp("clips")
+    generate(
+        ClassBank.sample(3, seed=1), root / "set", SetConfig(clips=4, size=32, points=5000), workers=1, progress=False
+    )
+    for number, name in enumerate(("run", "jump")):
+        shutil.copytree(root / "set" / "clips" / f"{number:06d}", root / "own" / name)
+    return root
+
+
+def run(*options: object) -> int:
+    return main([*SMALL, *map(str, options)])
+
+
+def test_a_set_on_disk(stored: Path, tmp_path: Path) -> None:
+    assert run("--data", stored / "set", "--epochs", 2, "--emulate", "paper", "--out", tmp_path / "run") == 0
+    assert load_card(tmp_path / "run").num_classes == 3
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == 4  # two epochs of 12 clips, 6 a step
+    moved = tmp_path / "moved"
+    shutil.copytree(stored / "set", moved)
+    assert main(["--data", str(moved), "--out", str(tmp_path / "run"), "--resume"]) == 0
+
+
+def test_a_mixture_tells_both_apart(stored: Path, tmp_path: Path) -> None:
+    options = ["--classes", 4, "--videos", stored / "own", "--mix", 0.5, "--steps", 2]
+    assert run(*options, "--out", tmp_path / "run") == 0
+    assert load_card(tmp_path / "run").num_classes == 4 + 2
+
+
+def test_own_videos_alone_without_labels(stored: Path, tmp_path: Path) -> None:
+    for path in (stored / "own").rglob("*.mp4"):
+        shutil.copy(path, tmp_path / f"{path.parent.name}-{path.name}")
+    options = ["--videos", tmp_path, "--objective", "moco", "--moco.queue", 24, "--epochs", 3, "--classes", 4]
+    assert run(*options, "--out", tmp_path / "run") == 0
+    assert load_card(tmp_path / "run").num_classes == 0
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == 4  # three epochs of 8 videos, 6 a step
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--data", "{set}", "--bank", "x.npz"], "bank belongs to the stream"),
+        (["--data", "{set}", "--classes", "9"], "has 3 classes, not 9"),
+        (["--data", "{own}"], "no generated set"),
+        (["--mix", "0.5"], "--videos"),
+        (["--videos", "{own}"], "labels of one's own videos alone"),
+        (["--videos", "{own}", "--mix", "1.5"], "between 0 and 1"),
+        (["--videos", "{own}", "--mix", "0.5", "--aux-mask", "1"], "aux-mask"),
+        (["--videos", "{own}/run", "--mix", "0.5"], "no labels"),
+        (["--videos", "nowhere", "--mix", "0.5"], "no folder"),
+        (["--monitors", "depth"], "depth"),
+    ],
+)
+def test_mistakes_are_one_line(
+    options: list[str], said: str, stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [option.format(set=stored / "set", own=stored / "own") for option in options]
+    assert run("--steps", 1, *given, "--out", tmp_path / "run") == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,70 @@
+"""The dry run: a recipe that can be run, and numbers that are the run's."""
+
+import dataclasses
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from fractalvid.errors import UserError
+from fractalvid.stream import StreamConfig
+from pretrain.cli import main
+from pretrain.configs import override, to_json
+from pretrain.dryrun import as_toml, dry_run
+from pretrain.engine import EngineConfig
+from pretrain.job_config import PretrainConfig
+from pretrain.recipes import load_recipe, recipe_names
+
+SMALL = PretrainConfig(
+    arch="r3d_10",
+    classes=4,
+    batch_size=4,
+    val_clips=0,
+    stream=StreamConfig(clip_len=4, size=32, points=2000),
+    engine=EngineConfig(epochs=500, torch_threads=1),
+)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_what_is_printed_is_the_recipe(name: str) -> None:
+    config = load_recipe(name, PretrainConfig())
+    again = override(PretrainConfig(), tomllib.loads(as_toml(to_json(config))), where="here")
+    assert to_json(again) == to_json(config)
+
+
+def test_numbers_are_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = dry_run(SMALL)
+    assert "(4, 3, 4, 32, 32), 4 a step" in told
+    assert "a head of 4 classes" in told
+    assert "500 steps are about" in told  # 500 epochs of 4 classes, 4 clips a step
+    assert "by supervised" in told
+    assert tomllib.loads(told)["classes"] == 4
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_budget_in_time_becomes_steps() -> None:
+    engine = EngineConfig(hours=2.0, torch_threads=1)
+    assert "2.00 hours are about" in dry_run(dataclasses.replace(SMALL, engine=engine))
+
+
+def test_the_command_prints_and_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = "--arch r3d_10 --classes 3 --steps 9 --clip-len 2 --size 32 --points 1000 --batch-size 4 --objective byol"
+    assert main([*options.split(), "--dry-run"]) == 0
+    assert "9 steps are about" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_run_refuses_is_refused() -> None:
+    with pytest.raises(UserError, match="classes is 1"):
+        dry_run(dataclasses.replace(SMALL, classes=1))
+
+
+def test_absent_values_are_left_out() -> None:
+    config = {"a": None, "b": {"c": [1, 2.5], "d": None, "e": {"f": "x"}}, "g": True}
+    assert tomllib.loads(as_toml(config)) == {"b": {"c": [1, 2.5], "e": {"f": "x"}}, "g": True}
+    assert json.dumps(1e-5) in as_toml({"lr": 1e-5})
