@@ -23,10 +23,11 @@ from fractalvid.samples import render_samples
 from fractalvid.stream import Batch, FractalStream, StreamConfig
 from kernels.threads import available_cores
 from pretrain.models import build_model
+from pretrain.objectives.supervised import Supervised
 from pretrain.optim import OptimConfig, build_optimizer
 from pretrain.precision import resolve_device, resolve_precision
 from pretrain.prefetch import Prefetcher
-from pretrain.update import Update, cross_entropy
+from pretrain.update import Update
 
 SEED = 0
 CHOICES: dict[str, EmulationConfig | None] = {"plain": None} | {n: PRESETS[n] for n in ("light", "paper", "full")}
@@ -132,7 +133,7 @@ def _training(bank: ClassBank, threads: int, settings: Settings) -> dict[str, li
         parameters = list(model.parameters())
         optimizer = build_optimizer(OptimConfig(), model, parameters)
         update = Update(
-            *(model, parameters, optimizer, cross_entropy(0.1), precision),
+            *(Supervised(model, 0.1), parameters, optimizer, precision),
             grad_clip=5.0,
             channels_last=True,
             compiled=False,

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from finetune.frames import Frames
 from fractalvid.errors import UserError
 
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 Triple = tuple[float, float, float]
 
-_ORDER, _AUGMENT = 1, 2  # domains of the counter: append only
+_ORDER, _AUGMENT, POLICY, SEGMENTS, _SHOTS = 1, 2, 3, 4, 5  # domains of the counter: append only
 _WORDS = 9
+STRENGTHS, _MOST_OPERATIONS = 31, 14
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in the luma of the videos themselves
 
 
@@ -29,7 +31,9 @@ class AugmentConfig:
     """Random resized crop, flip and colour of a training clip; each is held over the frames of the clip.
 
     `crop_scale`: share of the frame's area; `crop_ratio`: width to height, relative to the output's; `flip`:
-    probability of a mirror image; `brightness`, `contrast`, `saturation`: factors uniform in 1 ± the value.
+    probability of a mirror image; `brightness`, `contrast`, `saturation`: factors uniform in 1 ± the value; `blur`:
+    probability of a Gaussian blur over 3 x 3 pixels; `operations`: how many of RandAugment's a clip takes (0: none), of
+    `magnitude` 0 to 30, torchvision's scale.
     """
 
     crop_scale: tuple[float, float] = (0.4, 1.0)
@@ -38,6 +42,9 @@ class AugmentConfig:
     brightness: float = 0.3
     contrast: float = 0.3
     saturation: float = 0.3
+    blur: float = 0.0
+    operations: int = 0
+    magnitude: int = 7
 
     def check(self) -> None:
         """Raise `UserError` for values outside their range."""
@@ -47,9 +54,12 @@ class AugmentConfig:
         low, high = self.crop_ratio
         if not 0 < low <= high < math.inf:
             raise UserError(f"--crop-ratio is {low:g} {high:g}: two ratios, 0 < low <= high")
-        for name in ("flip", "brightness", "contrast", "saturation"):
+        for name in ("flip", "brightness", "contrast", "saturation", "blur"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"--{name} is {getattr(self, name)}: it must lie between 0 and 1")
+        for name, most in (("operations", _MOST_OPERATIONS), ("magnitude", STRENGTHS - 1)):
+            if not 0 <= getattr(self, name) <= most:
+                raise UserError(f"--{name} is {getattr(self, name)}: RandAugment takes 0 to {most}")
 
 
 @dataclass(frozen=True)
@@ -84,10 +94,21 @@ def epoch_order(seed: int, epoch: int, size: int) -> NDArray[np.int64]:
     return np.argsort(random_words(seed, _ORDER, epoch, size), kind="stable")
 
 
+def few_of(seed: int, label: int, size: int, shots: int) -> NDArray[np.int64]:
+    """Which `shots` of the `size` videos of a class are kept, in their order; more shots only add to fewer."""
+    chosen = np.argsort(random_words(seed, _SHOTS, label, size), kind="stable")[:shots]
+    return np.sort(chosen)
+
+
+def uniform(seed: int, domain: int, indices: NDArray[np.int64], count: int) -> Floats:
+    """Numbers (count, B) in [0, 1) for the samples `indices` (B,), a function of the arguments."""
+    words = np.stack([random_words(seed, domain, int(index), count) for index in indices], axis=1)
+    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
 def draw(seed: int, indices: NDArray[np.int64], config: AugmentConfig) -> Augmentation:
     """Draw for the samples `indices` (B,) of the stream `seed`."""
-    words = np.stack([random_words(seed, _AUGMENT, int(index), _WORDS) for index in indices], axis=1)
-    u = (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    u = uniform(seed, _AUGMENT, indices, _WORDS)
     low, high = np.log(config.crop_ratio)
     return Augmentation(
         time=u[0],
@@ -122,7 +143,7 @@ def resize(frames: Bytes, size: int) -> Tensor:
     return planes.permute(0, 2, 3, 1)
 
 
-def crop(frames: Bytes, chosen: NDArray[np.int64], drawn: Augmentation, i: int, size: int) -> Tensor:
+def crop(frames: Frames, chosen: NDArray[np.int64], drawn: Augmentation, i: int, size: int) -> Tensor:
     """Cut clip i's crop out of the frames `chosen` (T,) of uint8 (N, H, W, 3): uint8 (T, size, size, 3)."""
     top, left, rows, columns = crop_box(frames.shape[1], frames.shape[2], drawn, i)
     # Times and region in one go, so that only what is seen is copied.

@@ -1,42 +1,59 @@
-"""The command `finetune`, and `finetune compare`."""
+"""The command `finetune` and its subcommands."""
 
+import argparse
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from finetune import compare
+from finetune import compare, predict, prepare
 from finetune.data import Machine, Stores, open_data
 from finetune.initial import parse_initial
-from finetune.recipe import Recipe
+from finetune.recipe import RECIPES, Recipe
+from finetune.report.runs import ACCURACIES
+from finetune.report.write import REPORT
 from finetune.rundir import METRICS
-from finetune.targets import TARGETS, Source
+from finetune.targets import TARGETS, WITH_SPLITS, Source
 from finetune.transfer import plan_run, run
 from fractalvid.arguments import parse
 from fractalvid.errors import UserError, run_cli
+from pretrain.distributed import is_main, process_name, run_together, several
+from pretrain.models import ARCHITECTURES
+from pretrain.recipes import headline, load_recipe, recipe_names
 
 _Source = Annotated[Source, tyro.conf.arg(name="")]
 _Recipe = Annotated[Recipe, tyro.conf.arg(name="")]
 _Machine = Annotated[Machine, tyro.conf.arg(name="")]
+_Preset = Annotated[
+    str | None,
+    tyro.conf.arg(
+        name="recipe",
+        help="A published protocol by its name (see finetune --list) or the path of a .toml file; the other options "
+        "change it.",
+    ),
+]
 
 
 @dataclass(frozen=True)
 class Finetune:
     """Fine-tune a network on real video and test it.
 
-    `finetune compare --help` is about several initialisations at once.
+    `finetune compare` does so with several initialisations, `finetune predict` names what is in videos; each has its
+    own --help. `finetune --list` names recipes, targets and networks.
     """
 
     source: _Source
+    preset: _Preset = None
     split: str | None = None
-    """hmdb51: official split 1, 2 or 3 (default 1)."""
+    """Official split, by default the first: 1, 2 or 3 (hmdb51, ucf101), v2 or v1 (diving48), val or test (kinetics)."""
     fold: str | None = None
-    """folder with --fold-column: the fold that is the test set."""
+    """With --fold-column: the fold that is the test set."""
     init: str = "scratch"
-    """What to start from: weights (a file or a run of pretrain), scratch or kinetics; LABEL=... names it."""
+    """What to start from: weights (a file or a run of pretrain), scratch, torchvision's weights as kinetics:ARCH or
+    imagenet:ARCH, or a checkpoint of TSM's or X3D's authors as FILE:ARCH; LABEL=... before it names it."""
     seed: int = 0
     """Seed of the head, the order and the augmentation."""
     allow_missing: bool = False
@@ -51,7 +68,7 @@ class Finetune:
 
 @dataclass(frozen=True)
 class Compare:
-    """Compare initialisations over seeds, splits or folds: mean ± deviation as a table and a bar chart.
+    """Compare initialisations over seeds, splits or folds: tables, a bar chart and a page with intervals and tests.
 
     Runs are resumed and reused: the same command again does only what is missing.
     """
@@ -59,12 +76,13 @@ class Compare:
     source: _Source
     out: Path
     """Folder of the comparison and its runs."""
+    preset: _Preset = None
     init: tuple[str, ...] = ("scratch",)
-    """What to compare: weights files or run folders, scratch, kinetics; LABEL=... names one in the table."""
+    """What to compare, each as for `finetune --init`; LABEL=... names one in the table."""
     splits: tuple[str, ...] = ()
-    """hmdb51: official splits (default 1)."""
+    """hmdb51, ucf101: official splits to average over, of 1 2 3 (default 1); others: one of theirs."""
     folds: tuple[str, ...] = ()
-    """folder with --fold-column: the folds, each in turn the test set."""
+    """With --fold-column: the folds, each in turn the test set."""
     seeds: tuple[int, ...] = (0,)
     """Seeds; every initialisation is run with each."""
     allow_missing: bool = False
@@ -88,7 +106,7 @@ def _check_folds(source: Source, splits: object, folds: object, word: str) -> No
     if folds and splits:
         raise UserError(f"--split{word} and --fold{word} exclude each other: --fold{word} goes with --fold-column")
     if folds and source.fold_column is None:
-        instead = f"; the splits of hmdb51 are chosen with --split{word}" if source.target == "hmdb51" else ""
+        instead = f"; official splits are chosen with --split{word}" if source.target in WITH_SPLITS else ""
         raise UserError(f"--fold{word} needs --fold-column: the column of --csv that says the fold{instead}")
 
 
@@ -109,13 +127,16 @@ def finetune_main(options: Finetune) -> None:
     )
     name = f"split-{plan.split}_seed-{plan.seed}" if plan.split else f"seed-{plan.seed}"
     out = options.out or Path("runs") / "finetune" / plan.target / init.label / name
-    stores = Stores(int(options.machine.cache_gb * 2**30))
+    stores = Stores(int(options.machine.cache_gb * 2**30), options.machine.cache())
     metrics = run(data, plan, out=out, machine=options.machine, stores=stores, resume=options.resume)
+    if not is_main():
+        return
     videos = metrics["videos"]
+    named = sorted(ACCURACIES, key=lambda name: name != options.recipe.metric)  # the headline first
+    told = ", ".join(f"{ACCURACIES[name]} {metrics[name]:.1f} %" for name in named)
     print(
-        f"{plan.target} from {init.label}: top-1 {metrics['top1']:.1f} %, top-5 {metrics['top5']:.1f} %, "
-        f"mean per class {metrics['mean_class']:.1f} % ({videos['test']} test videos, {plan.views} x "
-        f"{plan.crops} views; {videos['missing']} missing, {videos['skipped']} skipped); {out / METRICS}"
+        f"{plan.target} from {init.label}: {told} ({videos['test']} test videos, {plan.views} x {plan.crops} views; "
+        f"{videos['missing']} missing, {videos['skipped']} skipped); {out / METRICS}, {out / REPORT[0]}"
     )
 
 
@@ -156,22 +177,58 @@ def gather_main(options: Gather) -> None:
 _TARGETS = f"Targets: {', '.join(TARGETS)}."
 
 
-def _main(args: list[str]) -> None:
-    if args[:1] != ["compare"]:
-        defaults = Finetune(source=Source(tyro.MISSING))
-        text = f"{inspect.getdoc(Finetune)}\n\n{_TARGETS}"
-        finetune_main(parse(Finetune, args, program="finetune", default=defaults, description=text))
-    elif any(argument == "--runs" or argument.startswith("--runs=") for argument in args):
+def _recipe(args: list[str]) -> Recipe:
+    """What the options change: the recipe that --recipe names, or the defaults."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--recipe", nargs="?")
+    name = early.parse_known_args(args)[0].recipe
+    return load_recipe(name, Recipe(), RECIPES) if name else Recipe()
+
+
+def _listing() -> str:
+    rows = [("recipes", "")] + [(f"  {name}", headline(name, RECIPES)) for name in recipe_names(RECIPES)]
+    rows += [("targets", ""), *((f"  {name}", "") for name in TARGETS)]
+    rows += [("networks", "")] + [(f"  {name}", row.about) for name, row in ARCHITECTURES.items()]
+    return "\n".join(f"{left:<22}{right}".rstrip() for left, right in rows)
+
+
+def _finetune(args: list[str]) -> None:
+    if "--list" in args:
+        print(_listing())
+        return
+    defaults = Finetune(source=Source(tyro.MISSING), recipe=_recipe(args))
+    text = f"{inspect.getdoc(Finetune)}\n\n{_TARGETS}"
+    finetune_main(parse(Finetune, args, program="finetune", default=defaults, description=text))
+
+
+def _compare(args: list[str]) -> None:
+    if any(argument == "--runs" or argument.startswith("--runs=") for argument in args):
         wanted = Gather(runs=tyro.MISSING, out=tyro.MISSING)
         text = inspect.getdoc(Gather) or ""
-        gather_main(parse(Gather, args[1:], program="finetune compare", default=wanted, description=text))
-    else:
-        about = "With --runs FOLDER ... --out DIR it only gathers runs that are finished."
-        text = f"{inspect.getdoc(Compare)}\n\n{about} {_TARGETS}"
-        empty = Compare(source=Source(tyro.MISSING), out=tyro.MISSING)
-        compare_main(parse(Compare, args[1:], program="finetune compare", default=empty, description=text))
+        gather_main(parse(Gather, args, program="finetune compare", default=wanted, description=text))
+        return
+    about = "With --runs FOLDER ... --out DIR it only gathers runs that are finished."
+    text = f"{inspect.getdoc(Compare)}\n\n{about} {_TARGETS}"
+    empty = Compare(source=Source(tyro.MISSING), out=tyro.MISSING, recipe=_recipe(args))
+    compare_main(parse(Compare, args, program="finetune compare", default=empty, description=text))
+
+
+COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
+    "predict": predict.command,
+    "compare": _compare,
+    "prepare": prepare.command,
+}
+"""Subcommands; what follows their name -> the exit code (None is 0). Without one, `finetune` fine-tunes."""
+
+
+def _main(args: list[str]) -> int | None:
+    if not args or args[0] not in COMMANDS:
+        return run_together(_finetune, args)
+    if several():
+        raise UserError(f"finetune {args[0]} runs on one process: start it without torchrun")
+    return COMMANDS[args[0]](args[1:])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run `finetune` or `finetune compare`; the exit code is 2 for errors of the user."""
-    return run_cli("finetune", _main, argv)
+    """Run `finetune` or one of its subcommands; the exit code is 2 for errors of the user."""
+    return run_cli(process_name("finetune"), _main, argv)

@@ -1,14 +1,18 @@
-"""Decoded clips in memory, and which frames of them make a training or test window."""
+"""Decoded clips, from memory, a cache on disk or their files; and which frames make a training or test window."""
 
+import math
 import threading
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.augment import Bytes
+from finetune.cache import DecodedCache
+from finetune.frames import Bytes, Frames, Numbers, ReadFrames
 from finetune.targets.base import Row
-from fractalvid.video_io import read_video
+from fractalvid.video_io import VideoFacts, read_frames, read_video, scaled_size
 
 _Key = tuple[str, int | None, int | None]
 
@@ -34,25 +38,52 @@ class Memory:
             self.used_bytes += count if fits else 0
             return fits
 
+    def fits(self, count: int) -> bool:
+        """Whether `count` more bytes would fit now."""
+        return self.used_bytes + count <= self.limit_bytes
+
 
 class ClipStore:
     """Decoded, resized clips, kept in memory within a limit, so that later epochs need no decoder.
 
     Once full it keeps what it has: an order that visits everything once an epoch would make any exchange
-    useless. Safe to use from several threads.
+    useless. What a cache on disk holds is mapped from there and needs no room. Safe to use from several threads.
     """
 
-    def __init__(self, root: Path, *, short_side: int, memory: Memory) -> None:
-        """A store of the videos below `root`, resized to `short_side` pixels, that keeps what `memory` has room for."""
+    def __init__(
+        self,
+        root: Path,
+        *,
+        short_side: int,
+        memory: Memory,
+        facts: Mapping[str, VideoFacts] | None = None,
+        cache: DecodedCache | None = None,
+    ) -> None:
+        """A store of the videos below `root`, resized to `short_side` pixels, that keeps what `memory` has room for.
+
+        `facts`: path -> what is known of videos, which saves decoding more of them than is looked at; `cache`: decoded
+        videos on disk, at `short_side` pixels or more.
+        """
         self.root = root
         self.short_side = short_side
         self.memory = memory
+        self.facts = facts or {}
+        self.cache = cache
         self.decoded = 0
         self._clips: dict[_Key, Bytes] = {}
         self._lock = threading.Lock()
 
+    @property
+    def origin(self) -> str:
+        """Where frames come from, for the record: JPEG pictures and larger frames give slightly other samples."""
+        if self.cache is None:
+            return f"files, {self.short_side} pixels"
+        kind = self.cache.kind
+        how = "" if kind.quality is None else f", JPEG {kind.quality}"
+        return f"cache, {kind.short_side} pixels{how}"
+
     def get(self, row: Row) -> Bytes:
-        """The frames of a row: uint8 (T, H, W, 3). Raises `VideoError` if the file no longer decodes."""
+        """All frames of a row, decoded: uint8 (T, H, W, 3). Raises `VideoError` if the file no longer decodes."""
         key = (row.path, row.start, row.end)
         with self._lock:
             known = self._clips.get(key)
@@ -66,6 +97,40 @@ class ClipStore:
             if key not in self._clips and self.memory.take(frames.nbytes):
                 self._clips[key] = frames
         return frames
+
+    def clip(self, row: Row) -> Frames:
+        """The frames of a row, of which only those that are looked at may ever be read.
+
+        From memory, else from the cache on disk, else from the file: all of them where there is room to keep them or
+        nothing is known of the video, else only up to the last that is looked at. Raises as `get` does, and so may
+        looking at the frames.
+        """
+        with self._lock:
+            known = self._clips.get((row.path, row.start, row.end))
+        if known is not None:
+            return known
+        cached = self.cache.frames(row.path) if self.cache is not None else None
+        if cached is not None:
+            return _cut(cached, row)
+        facts = self.facts.get(row.path)
+        if facts is None:
+            return self.get(row)
+        width, height = scaled_size(facts.width, facts.height, self.short_side)
+        whole = ReadFrames((facts.frames, height, width, 3), partial(self._read, self.root / row.path))
+        frames = _cut(whole, row)
+        return self.get(row) if self.memory.fits(math.prod(frames.shape)) else frames
+
+    def _read(self, path: Path, numbers: Numbers) -> Bytes:
+        with self._lock:
+            self.decoded += 1
+        return read_frames(path, numbers, short_side=self.short_side)
+
+
+def _cut(frames: Frames, row: Row) -> Frames:
+    """The part of a video that is the row's."""
+    if row.start is None and row.end is None:
+        return frames
+    return frames.part(row.start, row.end) if isinstance(frames, ReadFrames) else frames[row.start : row.end]
 
 
 def effective_stride(length: int, clip_len: int, stride: int) -> int:

@@ -8,9 +8,11 @@ from tqdm import tqdm
 
 from finetune.data import Data, Machine, Stores
 from finetune.initial import Initial, parse_initial
-from finetune.recipe import Plan, Recipe
+from finetune.plan import Plan
+from finetune.recipe import Recipe
 from finetune.report import FILES, RunResult, find_runs, is_comparison, read_run, write_comparison
 from finetune.rundir import CONFIG, METRICS, differences
+from finetune.targets.base import some
 from finetune.transfer import plan_run, run
 from fractalvid.errors import UserError
 from pretrain.rundir import check_can_make, is_empty
@@ -73,6 +75,10 @@ def plan_jobs(
     Raises:
         UserError: a folder holds a run with other settings, or something else.
     """
+    protocol = data.target.protocol
+    if len(splits) > 1 and protocol.splits and not protocol.average_splits:
+        several = some(map(str, splits))
+        raise UserError(f"--splits {several}: those of {data.target.name} are no repetitions; compare in one at a time")
     recipe = same_shape(recipe, inits)
     jobs = []
     for split in splits:
@@ -98,7 +104,7 @@ def _check_folder(job: Job) -> None:
 
 def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[RunResult]:
     """Run what is not finished, resuming what was begun; return the results of all."""
-    stores = Stores(int(machine.cache_gb * 2**30))
+    stores = Stores(int(machine.cache_gb * 2**30), machine.cache())
     results = []
     for number, job in enumerate(jobs, start=1):
         plan = job.plan
@@ -145,4 +151,4 @@ def finish(out: Path, results: Sequence[RunResult]) -> None:
     """Write the comparison and print its table."""
     text = write_comparison(out, results)
     print(text)
-    print(f"written: {out / 'comparison.md'}, {out / 'comparison.png'}, {out / 'comparison.json'}")
+    print("written: " + ", ".join(str(out / name) for name in FILES))

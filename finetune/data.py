@@ -1,13 +1,15 @@
 """The data of a run: a benchmark, its folder, its videos that decode, and memory for decoded clips."""
 
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
+from finetune.cache import open_cache
 from finetune.clips import ClipStore, Memory
-from finetune.index import build_index, default_cache_dir
+from finetune.index import build_index, default_cache_dir, remembered
 from finetune.listing import Listing, keep_decodable, list_videos
 from finetune.targets import Source, demo_path, draw_demo, make_target
 from finetune.targets.base import Target
@@ -26,9 +28,9 @@ class Machine:
     threads: int | None = None
     """Threads that decode and crop; default one a processor."""
     cache_gb: float = 4.0
-    """Memory for decoded videos, in GiB; what does not fit is decoded anew each epoch."""
+    """Memory for decoded videos, in GiB; what does not fit is decoded each epoch, unless `finetune prepare` did."""
     cache_dir: Path | None = None
-    """Where frame counts and drawn demo clips are kept; default ~/.cache/fractalvid."""
+    """Where the index, decoded videos and drawn demo clips are kept; default ~/.cache/fractalvid."""
     max_broken: float = 0.05
     """Share of videos that may fail to decode; those are skipped, counted and named."""
     progress: bool = True
@@ -56,17 +58,27 @@ class Machine:
 class Stores:
     """Decoded clips shared by the runs of one process: what one fold trains on, the next tests on."""
 
-    def __init__(self, limit_bytes: int) -> None:
-        """At most `limit_bytes` in all."""
+    def __init__(self, limit_bytes: int, cache_dir: Path | None = None) -> None:
+        """At most `limit_bytes` in memory in all; with what `cache_dir` holds of indices and decoded videos."""
         self.memory = Memory(limit_bytes)
+        self.cache_dir = cache_dir
         self._stores: dict[tuple[Path, int], ClipStore] = {}
 
     def get(self, root: Path, short_side: int) -> ClipStore:
         """The store for a data root and a resolution."""
         key = (root, short_side)
         if key not in self._stores:
-            self._stores[key] = ClipStore(root, short_side=short_side, memory=self.memory)
+            self._stores[key] = self._open(root, short_side)
         return self._stores[key]
+
+    def _open(self, root: Path, short_side: int) -> ClipStore:
+        if self.cache_dir is None:
+            return ClipStore(root, short_side=short_side, memory=self.memory)
+        facts = remembered(self.cache_dir, root)
+        cache, refused = open_cache(self.cache_dir, root, short_side, facts)
+        if refused:
+            tqdm.write(f"note: {refused}", file=sys.stderr)
+        return ClipStore(root, short_side=short_side, memory=self.memory, facts=facts, cache=cache)
 
 
 @dataclass(frozen=True)

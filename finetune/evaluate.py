@@ -1,31 +1,38 @@
-"""Testing: uniformly spread views of every video, averaged softmax, and what is said about the result."""
+"""Testing: uniformly spread views of every video, their vote, and what is said about the result."""
 
 import csv
 import io
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 from tqdm import tqdm
 
 from finetune.augment import Bytes, Floats, Triple, resize, to_network
-from finetune.clips import ClipStore, view_windows
+from finetune.clips import ClipStore
+from finetune.frames import Frames
+from finetune.sampling import FrameConfig, Sampling, view_frames
 from finetune.targets.base import Row
 from fractalvid.errors import UserError
 from fractalvid.files import write_with
 
 Integers = NDArray[np.int64]
+Voting = Literal["softmax", "logits", "votes"]
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class ViewConfig:
-    """What the network sees of a video: `views` windows times `crops` squares (1: the centre)."""
+    """What the network sees of a video, and how it judges: `views` clips times `crops` squares (1: the centre)."""
 
     clip_len: int
     frame_stride: int
@@ -34,6 +41,13 @@ class ViewConfig:
     std: Triple
     views: int
     crops: int
+    sampling: Sampling = "window"
+    first_frames: int = 0
+    voting: Voting = "softmax"
+
+    def frames(self) -> FrameConfig:
+        """How a clip's frames are chosen."""
+        return FrameConfig(self.clip_len, self.frame_stride, self.sampling, self.first_frames)
 
 
 def squares(frames: Bytes, crops: int) -> Iterator[Bytes]:
@@ -46,24 +60,28 @@ def squares(frames: Bytes, crops: int) -> Iterator[Bytes]:
         yield frames[:, first : first + side] if height > width else frames[:, :, first : first + side]
 
 
-def video_views(frames: Bytes, config: ViewConfig) -> Tensor:
+def video_views(frames: Frames, config: ViewConfig) -> Tensor:
     """All views of a video: uint8 (N, H, W, 3) to uint8 (views · crops, T, size, size, 3)."""
-    windows = view_windows(len(frames), config.clip_len, config.frame_stride, config.views)
+    windows = view_frames(len(frames), config.frames(), config.views)
     # A frame is in several windows: resize each once, then pick.
     used, where = np.unique(windows, return_inverse=True)
-    seen = frames[used]
+    return cut_views(frames[used], where.reshape(windows.shape), config)
+
+
+def cut_views(seen: Bytes, windows: Integers, config: ViewConfig) -> Tensor:
+    """The views of a video of which only the frames `seen` are there: `windows` (views, T) counts among those."""
     cut = [resize(np.ascontiguousarray(square), config.size) for square in squares(seen, config.crops)]
-    picks = torch.from_numpy(where.reshape(windows.shape))
+    picks = torch.from_numpy(windows)
     return torch.cat([video[picks] for video in cut])
 
 
-def _prepared(rows: Sequence[Row], store: ClipStore, config: ViewConfig, threads: int) -> Iterator[Tensor]:
-    """The views of each row in turn, decoded a few rows ahead."""
-    waiting: deque[Future[Tensor]] = deque()
+def ahead(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
+    """`function` of each item in turn, made in threads a few items ahead."""
+    waiting: deque[Future[R]] = deque()
     pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="views")
     try:
-        for row in rows:
-            waiting.append(pool.submit(lambda row: video_views(store.get(row), config), row))
+        for item in items:
+            waiting.append(pool.submit(function, item))
             if len(waiting) > 4 * threads:
                 yield waiting.popleft().result()
         while waiting:
@@ -72,15 +90,32 @@ def _prepared(rows: Sequence[Row], store: ClipStore, config: ViewConfig, threads
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _probabilities(model: nn.Module, videos: list[Tensor], config: ViewConfig, batch_size: int) -> Tensor:
-    """Softmax (n, K), float64, of n videos with equally many views, averaged over the views."""
+def vote(logits: Tensor, voting: Voting) -> Tensor:
+    """Probabilities (n, K) of videos from the logits (n, V, K) of their V views.
+
+    softmax: the mean of the views' softmax. logits: the softmax of their mean. votes: the share of the views whose best
+    class it is; of classes with equally many votes, the one that the mean softmax prefers comes first.
+    """
+    mean = logits.softmax(2).mean(1)
+    if voting == "logits":
+        return logits.mean(1).softmax(1)
+    if voting == "votes":
+        views, classes = logits.shape[1:]
+        shares = functional.one_hot(logits.argmax(2), classes).to(mean).mean(1)
+        little = 1 / (4 * views)  # less than any difference of two shares
+        return (1 - little) * shares + little * mean
+    return mean
+
+
+def probabilities(model: nn.Module, videos: list[Tensor], config: ViewConfig, batch_size: int) -> Tensor:
+    """Class probabilities (n, K), float64, of n videos with equally many views, uint8 (V, T, size, size, 3) each."""
     device = next(model.parameters()).device
     parts = [
-        model(to_network(part, config.mean, config.std).to(device)).float().softmax(1).double().cpu()
+        model(to_network(part, config.mean, config.std).to(device)).float().double().cpu()
         for part in torch.split(torch.cat(videos), batch_size)
     ]
     clips = torch.cat(parts)
-    return clips.view(len(videos), -1, clips.shape[1]).mean(1)
+    return vote(clips.view(len(videos), -1, clips.shape[1]), config.voting)
 
 
 @torch.no_grad()
@@ -94,7 +129,7 @@ def predict(
     threads: int = 1,
     progress: bool = False,
 ) -> Floats:
-    """Class probabilities (n, K) of the videos `rows`: the softmax averaged over a video's views.
+    """Class probabilities (n, K) of the videos `rows`: what their views vote.
 
     `batch_size` counts clips in a forward pass; the result does not depend on it but for rounding. The model
     is left in the mode (training or evaluation) it was in.
@@ -106,21 +141,21 @@ def predict(
     model.eval()
     at_once = max(1, batch_size // (config.views * config.crops))
     results, waiting = list[Tensor](), list[Tensor]()
-    views = _prepared(rows, store, config, threads)
+    views = ahead(lambda row: video_views(store.clip(row), config), rows, threads)
     try:
         for number, video in enumerate(
             tqdm(views, total=len(rows), desc="testing", unit="video", disable=not progress), start=1
         ):
             waiting.append(video)
             if len(waiting) == at_once or number == len(rows):
-                results.append(_probabilities(model, waiting, config, batch_size))
+                results.append(probabilities(model, waiting, config, batch_size))
                 waiting.clear()
     finally:
         model.train(was_training)
-    probabilities: Floats = torch.cat(results).numpy()
-    if not np.isfinite(probabilities).all():
+    found: Floats = torch.cat(results).numpy()
+    if not np.isfinite(found).all():
         raise UserError("the network's outputs are not finite: the training diverged; a lower --lr helps")
-    return probabilities
+    return found
 
 
 def labels_of(rows: Sequence[Row]) -> Integers:
@@ -152,14 +187,27 @@ def scores(probabilities: Floats, labels: Integers) -> dict[str, float]:
     }
 
 
-def write_predictions(path: Path, rows: Sequence[Row], probabilities: Floats, classes: Sequence[str]) -> None:
-    """Write a CSV with a line a video: path, label, predicted, top5 (best first, `|` between), confidence."""
+def write_predictions(
+    path: Path,
+    rows: Sequence[Row],
+    probabilities: Floats,
+    classes: Sequence[str],
+    groups: Sequence[str | None] | None = None,
+) -> None:
+    """Write a CSV with a line a video: path, label, predicted, top5 (best first, `|` between), confidence.
+
+    With `groups`, one more column: the source of each video (empty where it is not known). Clips of one source are not
+    independent, which intervals have to heed.
+    """
     text = io.StringIO(newline="")
     table = csv.writer(text)
-    table.writerow(["path", "label", "predicted", "top5", "confidence"])
-    for row, best, p in zip(rows, top_classes(probabilities, 5), probabilities, strict=True):
+    known = groups is not None and any(groups)
+    table.writerow(["path", "label", "predicted", "top5", "confidence", *(["group"] if known else [])])
+    sources = groups if groups is not None and known else [None] * len(rows)
+    for row, best, p, source in zip(rows, top_classes(probabilities, 5), probabilities, sources, strict=True):
         names = [classes[k] for k in best]
-        table.writerow([row.path, classes[row.label], names[0], "|".join(names), f"{p[best[0]]:.4f}"])
+        line = [row.path, classes[row.label], names[0], "|".join(names), f"{p[best[0]]:.4f}"]
+        table.writerow([*line, *([source or ""] if known else [])])
     # Names that are no Unicode come out as the bytes they are on disk.
     data = text.getvalue().encode("utf-8", "surrogateescape")
     write_with(path, lambda file: file.write(data))

@@ -7,36 +7,45 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
 
+from finetune.parallel import as_done
 from finetune.targets.base import some
 from fractalvid.errors import UserError
 from fractalvid.files import write_text
-from fractalvid.video_io import VideoError, count_frames
+from fractalvid.video_io import VideoError, VideoFacts, probe_video
 
-_VERSION = 1
+Stamp = tuple[int, int]
+"""Bytes of a file and when it changed (ns): equal ones tell that it is still the same."""
+
+_VERSION = 2
+_SAVE_SECONDS = 60
+_NOTHING = VideoFacts(0, 0, 0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class ClipIndex:
-    """`frames`: path -> number of frames that decode; `broken`: path -> why nothing does."""
+    """`frames`: path -> number of frames that decode; `broken`: path -> why nothing does.
+
+    `facts`: path -> frames, size, rate and duration of those that decode.
+    """
 
     frames: dict[str, int] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, VideoFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """What is remembered of a file; `size` (bytes) and `changed` (ns) tell whether it is still the same."""
+    """What is remembered of a file: what decodes of it, or why nothing does."""
 
-    size: int
-    changed: int
-    frames: int
+    stamp: Stamp
+    facts: VideoFacts
     error: str
 
 
@@ -44,6 +53,30 @@ def default_cache_dir() -> Path:
     """The user's cache folder: `$XDG_CACHE_HOME/fractalvid`, else `~/.cache/fractalvid`."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "fractalvid"
+
+
+def index_file(cache_dir: Path, root: Path) -> Path:
+    """Where the index of the data folder `root` is kept."""
+    return cache_dir / "index" / f"{root_key(root)}.json"
+
+
+def root_key(root: Path) -> str:
+    """A name for a data folder, by its place."""
+    return hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:20]
+
+
+def stamp_of(path: Path) -> Stamp:
+    """The stamp of a file. Raises `OSError` where there is none."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def is_same(path: Path, stamp: Stamp) -> bool:
+    """Whether the file is there and still the one that the stamp was taken of."""
+    try:
+        return stamp_of(path) == stamp
+    except OSError:
+        return False
 
 
 def build_index(
@@ -55,12 +88,12 @@ def build_index(
     max_broken: float,
     progress: bool,
 ) -> ClipIndex:
-    """Decode every video once, several files at a time, and count its frames.
+    """Decode every video once, several files at a time, and say what there is of it.
 
     Args:
         root: the data folder.
         paths: videos relative to it.
-        cache_dir: where the counts are kept for the next time (a file per data root); None keeps nothing. A
+        cache_dir: where what was found is kept for the next time (a file per data root); None keeps nothing. A
             video whose size or time of change differs is decoded again.
         threads: files decoded at once.
         max_broken: share of broken videos, 0 to 1, past which the index stops.
@@ -70,19 +103,23 @@ def build_index(
         UserError: more than `max_broken` of the videos do not decode; some are named.
     """
     wanted = sorted(set(paths))
-    store = cache_dir / "index" / f"{_key(root)}.json" if cache_dir is not None else None
+    store = index_file(cache_dir, root) if cache_dir is not None else None
     known = _load(store)
-    fresh = {path: _stamp(root / path) for path in wanted}
-    todo = [path for path in wanted if path not in known or (known[path].size, known[path].changed) != fresh[path]]
+    fresh = {path: stamp_of(root / path) for path in wanted}
+    todo = [path for path in wanted if path not in known or known[path].stamp != fresh[path]]
     limit = max_broken * len(wanted)
     broken = sum(bool(known[path].error) for path in set(wanted).difference(todo))
+    saved = time.monotonic()
     bar = tqdm(total=len(todo), desc="reading videos", unit="video", disable=not progress or not todo)
     try:
-        with bar, ThreadPoolExecutor(max(1, threads)) as pool:
-            for path, frames, error in _probe_all(pool, root, todo, 2 * threads):
-                known[path] = _Entry(*fresh[path], frames, error)
+        with bar:
+            for path, (facts, error) in as_done(lambda path: _probe(root / path), todo, threads=threads):
+                known[path] = _Entry(fresh[path], facts, error)
                 broken += bool(error)
                 bar.update()
+                if time.monotonic() - saved > _SAVE_SECONDS:  # days of decoding must survive a kill
+                    _save(store, known)
+                    saved = time.monotonic()
                 if broken > limit:
                     break
     finally:
@@ -95,40 +132,26 @@ def build_index(
             f"{len(failed)} of the first {len(seen)} of {len(wanted)} videos in {root} do not decode, more "
             f"than --max-broken {max_broken:g} of all: {some(failed.values(), 3)}"
         )
-    return ClipIndex({path: entry.frames for path, entry in seen.items() if not entry.error}, failed)
+    whole = {path: entry.facts for path, entry in seen.items() if not entry.error}
+    return ClipIndex({path: found.frames for path, found in whole.items()}, failed, whole)
 
 
-def _probe_all(pool: ThreadPoolExecutor, root: Path, paths: list[str], ahead: int) -> Iterator[tuple[str, int, str]]:
-    """Probe with at most `ahead` files under way, so that an interrupt need not wait for all."""
-    queue = iter(paths)
-    running: dict[Future[tuple[int, str]], str] = {}
-    while True:
-        while len(running) < max(1, ahead) and (path := next(queue, None)) is not None:
-            running[pool.submit(_probe, root / path)] = path
-        if not running:
-            return
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield running.pop(future), *future.result()
+def remembered(cache_dir: Path, root: Path) -> dict[str, VideoFacts]:
+    """What the index keeps of the videos below `root` that have not changed since."""
+    entries = _load(index_file(cache_dir, root))
+    return {
+        path: entry.facts for path, entry in entries.items() if not entry.error and is_same(root / path, entry.stamp)
+    }
 
 
-def _probe(path: Path) -> tuple[int, str]:
-    """Frames that decode and "", or 0 and why not."""
+def _probe(path: Path) -> tuple[VideoFacts, str]:
+    """What decodes and "", or nothing and why not."""
     try:
-        return count_frames(path), ""
+        return probe_video(path), ""
     except VideoError as error:
-        return 0, str(error)
+        return _NOTHING, str(error)
     except OSError as error:
-        return 0, error.strerror or str(error)
-
-
-def _key(root: Path) -> str:
-    return hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:20]
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
+        return _NOTHING, error.strerror or str(error)
 
 
 def _load(store: Path | None) -> dict[str, _Entry]:
@@ -139,15 +162,21 @@ def _load(store: Path | None) -> dict[str, _Entry]:
         saved = json.loads(store.read_bytes())
         if saved["version"] != _VERSION:
             return {}
-        return {path: _Entry(int(e[0]), int(e[1]), int(e[2]), str(e[3])) for path, e in saved["videos"].items()}
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return {path: _entry(values) for path, values in saved["videos"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
+
+
+def _entry(values: list[object]) -> _Entry:
+    size, changed, frames, width, height, rate, duration, error = map(str, values)
+    facts = VideoFacts(int(frames), int(width), int(height), float(rate), float(duration))
+    return _Entry((int(size), int(changed)), facts, error)
 
 
 def _save(store: Path | None, known: dict[str, _Entry]) -> None:
     if store is None:
         return
-    videos = {path: [e.size, e.changed, e.frames, e.error] for path, e in sorted(known.items())}
+    videos = {path: [*e.stamp, *astuple(e.facts), e.error] for path, e in sorted(known.items())}
     try:
         store.parent.mkdir(parents=True, exist_ok=True)
         write_text(store, json.dumps({"version": _VERSION, "videos": videos}))

@@ -1,20 +1,36 @@
-"""What a network starts from: weights of a pre-training, torchvision's Kinetics weights, or nothing."""
+"""What a network starts from: weights of a pre-training, weights that others have published, or nothing.
+
+`--init` reads
+
+- `scratch`: nothing;
+- `kinetics:ARCH` or `imagenet:ARCH`: torchvision's weights for the architecture ARCH (`kinetics` alone: r3d_18);
+- `FILE:ARCH`: a checkpoint that the authors of TSM or X3D have published (see `pretrain.models.keymaps`);
+- a weights file or a run's folder: our own weights, whose card says what they are.
+
+`LABEL=...` before any of them names it in tables.
+"""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.error import URLError
 
-import torch
-from torch import Tensor, nn
-from torchvision.models.video import R3D_18_Weights
+from torch import nn
 
 from finetune.augment import Triple
 from fractalvid.errors import UserError
-from pretrain.checkpoint import find_weights, load_backbone, load_backbone_state, load_card
-from pretrain.models import build_model, head_name
+from pretrain.checkpoint import find_weights, load_backbone, load_card
+from pretrain.models import architecture, build_model, head_name
+from pretrain.models.published import (
+    CHECKPOINT_SUFFIXES,
+    IMAGENET,
+    KINETICS,
+    load_published,
+    normalisation,
+    published_state,
+    with_checkpoint,
+    with_imagenet,
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +43,7 @@ class Initial:
     """
 
     label: str
-    kind: Literal["scratch", "kinetics", "weights"]
+    kind: Literal["scratch", "kinetics", "imagenet", "checkpoint", "weights"]
     path: str | None = None
     sha256: str | None = None
     model: str | None = None
@@ -38,10 +54,11 @@ class Initial:
 
 
 def parse_initial(text: str) -> Initial:
-    """Read `scratch`, `kinetics`, a weights file or run folder, or any of them as `LABEL=...`.
+    """Read what `--init` says.
 
     Raises:
-        UserError: no such file, a file without a readable card, or a label that cannot be a folder's name.
+        UserError: no such file, a file without a readable card, an architecture that has no such weights, or a label
+            that cannot be a folder's name.
     """
     init = _parse(text)
     label = init.label
@@ -58,30 +75,58 @@ def _parse(text: str) -> Initial:
         raise UserError(f"--init {text!r}: the label before = is empty")
     if rest == "scratch":
         return Initial(label or "scratch", "scratch")
-    if rest == "kinetics":
-        return _kinetics(label or "kinetics")
+    source, colon, model = rest.rpartition(":")
+    if colon and not Path(rest).exists():  # a path may itself hold a :
+        return _published(text, label, source, model)
+    if rest == KINETICS:
+        return _published(text, label, KINETICS, "r3d_18")
+    if rest == IMAGENET:
+        raise UserError(f"--init {text!r}: which network? {_choices(IMAGENET, with_imagenet())}")
     if not Path(rest).exists():
-        raise UserError(f"--init {text!r}: there is no such file; it can be weights, scratch or kinetics")
+        raise UserError(
+            f"--init {text!r}: there is no such file; it can be weights, scratch, kinetics:ARCH, imagenet:ARCH or "
+            "FILE:ARCH"
+        )
+    if Path(rest).suffix in CHECKPOINT_SUFFIXES:
+        raise UserError(f"--init {text!r}: of which network? {_choices(rest, with_checkpoint())}")
     return _weights(label, Path(rest))
 
 
-def _kinetics(label: str) -> Initial:
-    preset = R3D_18_Weights.KINETICS400_V1.transforms()
-    # 16 frames of 112 x 112: what torchvision's reference training of these weights used.
-    return Initial(label, "kinetics", None, None, "r3d_18", 16, 112, tuple(preset.mean), tuple(preset.std))
+def _choices(source: str, names: list[str]) -> str:
+    return "say " + " or ".join(f"{source}:{name}" for name in names)
+
+
+def _published(text: str, label: str, source: str, model: str) -> Initial:
+    """Weights of others for the network `model`, with its clip as published and the normalisation they want."""
+    try:
+        row = architecture(model)
+        mean, std = normalisation(model, source)
+        if source not in (KINETICS, IMAGENET):
+            published_state(model, source)  # a file of another kind is to be known before videos are looked at
+    except UserError as error:
+        raise UserError(f"--init {text!r}: {error}") from error
+    if source in (KINETICS, IMAGENET):
+        kind: Literal["kinetics", "imagenet"] = "kinetics" if source == KINETICS else "imagenet"
+        return Initial(label or source, kind, None, None, model, row.clip_len, row.size, mean, std)
+    file = Path(source)
+    name, path = label or file.stem, str(file.resolve())
+    return Initial(name, "checkpoint", path, _sha256(file), model, row.clip_len, row.size, mean, std)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _weights(label: str, path: Path) -> Initial:
     card = load_card(path)
     file = find_weights(path)
-    with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
     name = file.resolve().parent.name if file.stem == "weights" else file.stem
     return Initial(
         label=label or name,
         kind="weights",
         path=str(file.resolve()),
-        sha256=digest,
+        sha256=_sha256(file),
         model=card.architecture,
         clip_len=card.clip_len,
         size=card.size,
@@ -101,23 +146,6 @@ def _triple(values: tuple[float, ...] | None, default: Triple) -> Triple:
     return red, green, blue
 
 
-def kinetics_state() -> Mapping[str, Tensor]:
-    """The state dict of torchvision's R3D-18 trained on Kinetics-400, downloaded through torch.hub's cache.
-
-    Raises:
-        UserError: it is not in the cache and cannot be downloaded.
-    """
-    weights = R3D_18_Weights.KINETICS400_V1
-    try:
-        state: Mapping[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True)
-    except (URLError, OSError, RuntimeError) as error:
-        folder = Path(torch.hub.get_dir()) / "checkpoints"
-        raise UserError(
-            f"the Kinetics weights cannot be downloaded ({error}); put {weights.url} into {folder} yourself"
-        ) from error
-    return state
-
-
 def build(init: Initial, model: str, num_classes: int, *, seed: int) -> tuple[nn.Module, str]:
     """The network with a fresh head of `num_classes`, and a line on what was loaded.
 
@@ -131,10 +159,9 @@ def build(init: Initial, model: str, num_classes: int, *, seed: int) -> tuple[nn
         UserError: weights that do not fit the architecture exactly.
     """
     network = build_model(model, num_classes, seed=seed)
-    head = head_name(model)
     if init.kind == "scratch":
         return network, "from scratch"
-    if init.kind == "kinetics":
-        return network, str(load_backbone_state(network, kinetics_state(), head=head, source="the Kinetics weights"))
-    assert init.path is not None
-    return network, str(load_backbone(network, Path(init.path), head=head))
+    if init.kind == "weights":
+        assert init.path is not None
+        return network, str(load_backbone(network, Path(init.path), head=head_name(model)))
+    return network, str(load_published(network, model, init.path or init.kind))

@@ -1,9 +1,11 @@
 """From a target's rows to the videos that are really there: what is missing, what does not decode."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finetune.index import ClipIndex
+from finetune.leakage import check_files, check_lists
 from finetune.targets.base import Row, Side, Target, require_folder, some
 from fractalvid.errors import UserError
 
@@ -43,10 +45,13 @@ def list_videos(target: Target, root: Path, split: str, *, allow_missing: bool) 
         raise UserError(f"{target.name} has no split {split!r}: its splits are {some(splits)}")
     rows = target.index(root, split)
     classes = target.classes(root, split)
+    check_labels(target, rows, classes)
+    check_lists(target, rows)
     there = [row for row in rows if (root / row.path).is_file()]
     if not there:
         raise UserError(f"none of the {len(rows)} listed videos is in {root}: expected e.g. {rows[0].path}")
-    missing = tuple(row.path for row in rows if not (root / row.path).is_file())
+    found = {row.path for row in there}
+    missing = tuple(row.path for row in rows if row.path not in found)
     if missing and not allow_missing:
         raise UserError(
             f"{len(missing)} of {len(rows)} listed videos are not in {root}: {some(missing, 3)}; "
@@ -54,7 +59,19 @@ def list_videos(target: Target, root: Path, split: str, *, allow_missing: bool) 
         )
     listing = _drop_empty_classes(Listing(classes, tuple(there), missing))
     require_both_sides(listing, root)
+    check_files(root, listing.rows)
     return listing
+
+
+def check_labels(target: Target, rows: Sequence[Row], classes: tuple[str, ...]) -> None:
+    """Raise `UserError` for labels out of range, and where there is nothing to train or to test on."""
+    for row in rows:
+        if not 0 <= row.label < len(classes):
+            raise UserError(f"{target.name}: the label of {row.path} is {row.label} of 0 to {len(classes) - 1}")
+    for side, word in (("train", "training"), ("test", "test")):
+        if not any(row.side == side for row in rows):
+            hint = "" if target.protocol.splits else "; name a table with --csv that says which videos are which"
+            raise UserError(f"{target.name} lists no {word} video{hint}")
 
 
 def _drop_empty_classes(listing: Listing) -> Listing:

@@ -1,27 +1,35 @@
-"""How a network is fine-tuned and tested: every option, and what follows from weights and benchmark."""
+"""How a network is fine-tuned and tested: every option."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from finetune.augment import AugmentConfig, Triple
-from finetune.evaluate import ViewConfig
-from finetune.initial import Initial
-from finetune.source import SourceConfig
-from finetune.targets.base import TargetProtocol
+from finetune.evaluate import Voting
+from finetune.sampling import Sampling
 from fractalvid.errors import UserError
 from pretrain.mixing import check_alpha
 from pretrain.models import architecture
 from pretrain.precision import PrecisionName
 
 Mode = Literal["full", "linear"]
+Normalise = Literal["kinetics", "imagenet", "symmetric", "unit"]
+Metric = Literal["top1", "mean_class"]
 
-DEFAULT_MODEL = "r3d_18"
-DEFAULT_SIZE = 112
+RECIPES = Path(__file__).with_name("recipes")
+"""Published protocols, a TOML file each: `pretrain.recipes.load_recipe(name, Recipe(), RECIPES)`."""
+
 KINETICS_MEAN: Triple = (0.43216, 0.394666, 0.37645)
 """Channel means of real video (Kinetics-400, as torchvision's weights use them)."""
 KINETICS_STD: Triple = (0.22803, 0.22145, 0.216989)
+NORMALISATION: dict[str, tuple[Triple, Triple]] = {
+    "kinetics": (KINETICS_MEAN, KINETICS_STD),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "symmetric": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "unit": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+}
+"""Mean and deviation a channel: of Kinetics, of ImageNet, or for values in [-1, 1] and in [0, 1]."""
 LR: dict[Mode, float] = {"full": 1e-3, "linear": 1e-2}
 """Peak learning rate of AdamW for 32 clips a step; a head alone bears, and needs, a larger one."""
 
@@ -32,14 +40,22 @@ class Recipe:
 
     mode: Mode = "full"
     """full: everything trains; linear: only the head, on frozen features (a linear probe)."""
+    shots: int | None = None
+    """Few-shot: so many training videos a class, drawn by the seed; default all."""
     epochs: int = 30
     """Times that every training video is seen."""
     batch_size: int = 16
     """Clips a step."""
     lr: float | None = None
     """Peak learning rate for 32 clips a step, scaled with the batch; default 1e-3 (full), 1e-2 (linear)."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """adamw, or sgd with Nesterov momentum."""
+    momentum: float = 0.9
+    """Momentum of sgd, beta 1 of adamw."""
     weight_decay: float = 0.02
-    """AdamW's decoupled weight decay."""
+    """Weight decay: decoupled (adamw) or classic (sgd)."""
+    dropout: float = 0.0
+    """Share of the features that the head does not see in a step of training."""
     warmup_epochs: float | None = None
     """Epochs in which the learning rate rises, before it falls along a cosine; default 2, at most a fifth."""
     label_smoothing: float = 0.1
@@ -51,17 +67,28 @@ class Recipe:
     grad_clip: float = 5.0
     """Largest norm of the gradient."""
     model: str | None = None
-    """Network: r3d_18 or r3d_10; default that of the weights, else r3d_18."""
+    """Network, one of those that finetune --list names; default that of the weights, else r3d_18."""
     clip_len: int | None = None
     """Frames of a clip; default that of the weights, else the benchmark's."""
     frame_stride: int | None = None
     """Frames from one frame of a clip to the next; default the benchmark's. Short videos shrink it."""
     size: int | None = None
     """Rows and columns of a frame; default that of the weights, else 112."""
+    sampling: Sampling = "window"
+    """window: --clip-len frames --frame-stride apart; segments: one frame of each of --clip-len equal parts (TSN)."""
+    first_frames: int | None = None
+    """Only so many frames from the start of a video count; default all."""
+    normalise: Normalise | None = None
+    """Mean and deviation of kinetics or imagenet, or values in [-1, 1] (symmetric) or [0, 1] (unit); default the
+    weights', else kinetics."""
     views: int | None = None
-    """Windows a test video, spread uniformly; default the benchmark's."""
+    """Clips a test video, spread uniformly; default the benchmark's."""
     crops: int | None = None
-    """Squares a test window: 1 (centre) or 3 (along the long side); default the benchmark's."""
+    """Squares a test clip: 1 (centre) or 3 (along the long side); default the benchmark's."""
+    voting: Voting = "softmax"
+    """How views make one judgement: the mean of their softmax or of their logits, or a vote."""
+    metric: Metric = "top1"
+    """The accuracy that the result is headed by: top1, or mean_class, in which all classes weigh equally."""
     eval_every: int = 0
     """Also test every so many epochs, one central view, for the curve: no weights are chosen by it. 0: no."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -75,7 +102,8 @@ class Recipe:
             raise UserError(f"--mode is {self.mode!r}: it can be full or linear")
         if self.model is not None:
             architecture(self.model)
-        for name in ("epochs", "batch_size", "clip_len", "frame_stride", "size", "views", "crops"):
+        counts = ("epochs", "batch_size", "shots", "clip_len", "frame_stride", "size", "first_frames", "views", "crops")
+        for name in counts:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"--{name.replace('_', '-')} is {value}: it must be at least 1")
@@ -95,109 +123,9 @@ class Recipe:
             raise UserError(f"--weight-decay is {self.weight_decay}: it must be 0 or more")
         if not self.grad_clip > 0:
             raise UserError(f"--grad-clip is {self.grad_clip}: it must be above 0")
+        for name in ("dropout", "momentum"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"--{name} is {getattr(self, name)}: at least 0 and below 1")
         if self.eval_every < 0:
             raise UserError(f"--eval-every is {self.eval_every}: it must be 0 or more")
         self.augment.check()
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A run with nothing left to default: what `config.json` says, and what a resumed run must agree with."""
-
-    target: str
-    data: str
-    annotations: str | None
-    table: str | None
-    split: str
-    official_classes: int | None
-    seed: int
-    init: Initial
-    mode: Mode
-    model: str
-    clip_len: int
-    frame_stride: int
-    size: int
-    mean: Triple
-    std: Triple
-    views: int
-    crops: int
-    epochs: int
-    batch_size: int
-    lr: float
-    weight_decay: float
-    warmup_epochs: float
-    label_smoothing: float
-    mixup: float
-    cutmix: float
-    grad_clip: float
-    eval_every: int
-    augment: AugmentConfig
-    precision: PrecisionName
-    allow_missing: bool
-
-    def source_config(self) -> SourceConfig:
-        """What training clips look like."""
-        return SourceConfig(self.clip_len, self.frame_stride, self.size, self.mean, self.std, self.augment)
-
-    def view_config(self) -> ViewConfig:
-        """What test clips look like."""
-        return ViewConfig(self.clip_len, self.frame_stride, self.size, self.mean, self.std, self.views, self.crops)
-
-    def steps(self, videos: int) -> int:
-        """Training steps: enough that `videos` are each seen `epochs` times."""
-        return math.ceil(self.epochs * videos / self.batch_size)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as in JSON."""
-        return asdict(self)
-
-
-def make_plan(
-    recipe: Recipe,
-    protocol: TargetProtocol,
-    init: Initial,
-    *,
-    target: str,
-    data: Path,
-    annotations: Path | None,
-    table: Path | None,
-    split: str,
-    seed: int,
-    allow_missing: bool,
-) -> Plan:
-    """Fill in what the recipe leaves open: first from the weights, then from the benchmark's protocol."""
-    if init.model is not None and recipe.model not in (None, init.model):
-        raise UserError(f"--model {recipe.model}: the weights {init.label!r} are of a {init.model}")
-    epochs = recipe.epochs
-    return Plan(
-        target=target,
-        data=str(data.resolve()),
-        annotations=None if annotations is None else str(annotations.resolve()),
-        table=None if table is None else str(table.resolve()),
-        split=split,
-        official_classes=protocol.num_classes,
-        seed=seed,
-        init=init,
-        mode=recipe.mode,
-        model=recipe.model or init.model or DEFAULT_MODEL,
-        clip_len=recipe.clip_len or init.clip_len or protocol.clip_len,
-        frame_stride=recipe.frame_stride or protocol.frame_stride,
-        size=recipe.size or init.size or DEFAULT_SIZE,
-        mean=init.mean or KINETICS_MEAN,
-        std=init.std or KINETICS_STD,
-        views=recipe.views or protocol.views,
-        crops=recipe.crops or protocol.crops,
-        epochs=epochs,
-        batch_size=recipe.batch_size,
-        lr=recipe.lr or LR[recipe.mode],
-        weight_decay=recipe.weight_decay,
-        warmup_epochs=min(2.0, epochs / 5) if recipe.warmup_epochs is None else recipe.warmup_epochs,
-        label_smoothing=recipe.label_smoothing,
-        mixup=recipe.mixup,
-        cutmix=recipe.cutmix,
-        grad_clip=recipe.grad_clip,
-        eval_every=recipe.eval_every,
-        augment=recipe.augment,
-        precision=recipe.precision,
-        allow_missing=allow_missing,
-    )

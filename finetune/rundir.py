@@ -1,22 +1,28 @@
 """The folder of a run: what lies in it, whose it is, and whether a run may use it."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from finetune.recipe import Plan
+from finetune.augment import AugmentConfig
+from finetune.plan import Plan
 from fractalvid.errors import UserError
 from fractalvid.files import write_text
 from pretrain import configs
 from pretrain.rundir import check_can_make, is_empty
 
-CONFIG, METRICS, PREDICTIONS, CONFUSION, WEIGHTS = (
+CONFIG, METRICS, LOG, PREDICTIONS, CONFUSION, WEIGHTS = (
     "config.json",
     "metrics.json",
+    "metrics.jsonl",
     "predictions.csv",
     "confusion.png",
     "weights.safetensors",
 )
+
+_ADDED = {"sampling": "window", "voting": "softmax", "metric": "top1", "optimizer": "adamw", "momentum": 0.9}
+"""What earlier versions did without saying so in `config.json`."""
 
 
 def check_folder(out: Path, plan: Plan, *, resume: bool) -> None:
@@ -59,6 +65,7 @@ def differences(out: Path, plan: Plan) -> list[str]:
     if not isinstance(old, dict):
         raise UserError(f"{out / CONFIG} is not the configuration of a fine-tuning run")
     new = json.loads(json.dumps(plan.to_dict()))
+    old = _completed(old)
     # What a run is called or where its weights lie does not change it: their content does.
     ignored = {"init.label", "init.path"}
     return [
@@ -66,6 +73,14 @@ def differences(out: Path, plan: Plan) -> list[str]:
         for name in configs.differences(old, new)
         if name not in ignored
     ]
+
+
+def _completed(old: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run with those that its version did not have yet."""
+    augment = old.get("augment")
+    if isinstance(augment, dict):
+        augment = {**asdict(AugmentConfig()), **augment}
+    return {**_ADDED, **old, "augment": augment}
 
 
 def _at(tree: Any, name: str) -> Any:

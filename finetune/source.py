@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from finetune.augment import Augmentation, AugmentConfig, Triple, crop, draw, epoch_order, to_network
-from finetune.clips import ClipStore, window
+from finetune.augment import Augmentation, AugmentConfig, Floats, Triple, crop, draw, epoch_order, to_network
+from finetune.clips import ClipStore
+from finetune.randaugment import Policy, apply_policy, draw_policy
+from finetune.sampling import FrameConfig, Sampling, draw_offsets, training_frames
 from finetune.targets.base import Row
 
 
@@ -41,14 +43,20 @@ class SourceConfig:
     mean: Triple
     std: Triple
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    sampling: Sampling = "window"
+    first_frames: int = 0
+
+    def frames(self) -> FrameConfig:
+        """How a clip's frames are chosen."""
+        return FrameConfig(self.clip_len, self.frame_stride, self.sampling, self.first_frames)
 
 
 class TrainSource(IterableDataset[ClipBatch]):
     """Whole training batches, without end; sample i of epoch i div N is video order[i mod N].
 
     Order, time window, crop, flip and colour of sample i are functions of (seed, i): not of the batch, the
-    threads or where a run was resumed. Clips are decoded and cropped in threads, a few batches ahead of the
-    network.
+    threads or where a run was resumed. Batch m of rank r of R holds samples (m R + r) B + 0..B-1. Clips are decoded
+    and cropped in threads, a few batches ahead of the network.
     """
 
     def __init__(
@@ -60,14 +68,17 @@ class TrainSource(IterableDataset[ClipBatch]):
         config: SourceConfig,
         seed: int,
         threads: int,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
-        """A source of the videos `rows`, decoded by `store`."""
+        """A source of the videos `rows`, decoded by `store`; `rank` of `world_size` processes has its own samples."""
         self.rows = tuple(rows)
         self.store = store
         self.batch_size = batch_size
         self.config = config
         self.seed = seed
         self.threads = max(1, threads)
+        self.rank, self.world_size = rank, world_size
         self._next_index = 0
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
@@ -90,8 +101,8 @@ class TrainSource(IterableDataset[ClipBatch]):
         """Batches from `next_index` on."""
         worker = torch.utils.data.get_worker_info()
         skip, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        first = self._next_index
-        starts = itertools.count(first + skip * self.batch_size, step * self.batch_size)
+        total = self.batch_size * self.world_size
+        starts = itertools.count(self._next_index + skip * total, step * total)
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="clips")
         pending: deque[_Pending] = deque()
         try:
@@ -103,16 +114,21 @@ class TrainSource(IterableDataset[ClipBatch]):
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _submit(self, pool: ThreadPoolExecutor, start: int) -> "_Pending":
-        indices = np.arange(start, start + self.batch_size)
+        """Begin with this process' share of the samples from `start` on."""
+        indices = start + self.rank * self.batch_size + np.arange(self.batch_size)
         rows = np.array([self.row_of(int(index)) for index in indices])
         drawn = draw(self.seed, indices, self.config.augment)
-        clips = [pool.submit(self._clip, self.rows[row], drawn, i) for i, row in enumerate(rows)]
-        return _Pending(rows, drawn, clips, start + self.batch_size)
+        policy = draw_policy(self.seed, indices, self.config.augment)
+        offsets = draw_offsets(self.seed, indices, self.config.frames())
+        clips = [pool.submit(self._clip, self.rows[row], drawn, policy, offsets, i) for i, row in enumerate(rows)]
+        return _Pending(rows, drawn, clips, start + self.batch_size * self.world_size)
 
-    def _clip(self, row: Row, drawn: Augmentation, i: int) -> Tensor:
-        frames = self.store.get(row)
-        chosen = window(len(frames), self.config.clip_len, self.config.frame_stride, float(drawn.time[i]))
-        return crop(frames, chosen, drawn, i, self.config.size)
+    def _clip(self, row: Row, drawn: Augmentation, policy: Policy, offsets: Floats | None, i: int) -> Tensor:
+        frames = self.store.clip(row)
+        within = None if offsets is None else offsets[i]
+        chosen = training_frames(len(frames), self.config.frames(), float(drawn.time[i]), within)
+        cut = crop(frames, chosen, drawn, i, self.config.size)
+        return apply_policy(cut, policy, i, self.config.augment.magnitude)
 
     def _finish(self, pending: "_Pending") -> ClipBatch:
         video = torch.stack([clip.result() for clip in pending.clips])

@@ -6,25 +6,32 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 from tqdm import tqdm
 
 from finetune import evaluate
 from finetune.clips import ClipStore, decoded_side
 from finetune.data import Data, Machine, Stores, read_videos
+from finetune.few_shot import few_shot
 from finetune.initial import Initial, build
 from finetune.listing import Listing
-from finetune.recipe import Plan, Recipe, make_plan
+from finetune.plan import Plan, make_plan
+from finetune.recipe import Recipe
+from finetune.report import write_run
 from finetune.rundir import CONFUSION, METRICS, PREDICTIONS, WEIGHTS, check_folder, claim_folder
 from finetune.source import TrainSource
+from finetune.targets.base import Target
 from fractalvid.errors import UserError
 from fractalvid.files import write_text
 from pretrain.checkpoint import Card, save_weights
+from pretrain.distributed import from_main, is_main, local_world_size, rank, world_size
 from pretrain.engine import CHECKPOINT, EngineConfig, TrainResult, train
 from pretrain.models import head_name
 from pretrain.optim import OptimConfig
@@ -74,15 +81,18 @@ def run(
 
     The folder is made after the videos were listed, so that wrong data leave nothing behind.
     """
-    check_folder(out, plan, resume=resume)
-    listing = read_videos(data, plan.split, machine, allow_missing=plan.allow_missing)
+    from_main(partial(check_folder, out, plan, resume=resume))
+    listing = from_main(partial(read_videos, data, plan.split, machine, allow_missing=plan.allow_missing))
+    if plan.shots is not None:
+        listing = few_shot(listing, plan.shots, plan.seed)
     network, loaded = build(plan.init, plan.model, len(listing.classes), seed=plan.seed)
-    claim_folder(out, plan)
-    if machine.progress:
+    from_main(partial(claim_folder, out, plan))
+    if machine.progress and is_main():
         tqdm.write(f"{plan.model}, {plan.init.label}: {loaded}")
     store = stores.get(data.root, decoded_side(plan.size))
     result = _train(network, plan, listing, store, out=out, machine=machine, resume=resume)
-    return _test(network, plan, listing, store, result, out=out, machine=machine)
+    # The main process alone tests, and writes what it finds.
+    return from_main(partial(_test, network, plan, data.target, listing, store, result, out=out, machine=machine))
 
 
 def _train(
@@ -96,14 +106,6 @@ def _train(
     resume: bool,
 ) -> TrainResult:
     rows = listing.side("train")
-    source = TrainSource(
-        rows,
-        store,
-        batch_size=plan.batch_size,
-        config=plan.source_config(),
-        seed=plan.seed,
-        threads=machine.decoders(),
-    )
     steps = plan.steps(len(rows))
     an_epoch = max(1, round(steps / plan.epochs))
     engine = EngineConfig(
@@ -119,13 +121,27 @@ def _train(
         checkpoint_every=max(_CHECKPOINT_STEPS, an_epoch),
         tensorboard=False,
     )
+    source = TrainSource(
+        rows,
+        store,
+        batch_size=engine.part(plan.batch_size),
+        config=plan.source_config(),
+        seed=plan.seed,
+        threads=max(1, machine.decoders() // local_world_size()),
+        rank=rank(),
+        world_size=world_size(),
+    )
     optim = OptimConfig(
+        optimizer=plan.optimizer,
+        momentum=plan.momentum,
         lr=plan.lr,
         weight_decay=plan.weight_decay,
         warmup=plan.warmup_epochs / plan.epochs,
         final_lr=plan.lr / 100,
     )
     head: nn.Module = getattr(network, head_name(plan.model))
+    if plan.dropout:
+        head.register_forward_pre_hook(_dropper(plan.dropout))
     return train(
         network,
         source,
@@ -139,6 +155,15 @@ def _train(
         resume=resume,
         progress=machine.progress,
     )
+
+
+def _dropper(share: float) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
+    """A hook before the head: dropout in training, without a layer that would change the names of the weights."""
+
+    def drop(head: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (functional.dropout(inputs[0], share, training=head.training), *inputs[1:])
+
+    return drop
 
 
 def _curve(plan: Plan, listing: Listing, store: ClipStore, machine: Machine) -> Callable[[nn.Module], dict[str, float]]:
@@ -156,6 +181,7 @@ def _curve(plan: Plan, listing: Listing, store: ClipStore, machine: Machine) -> 
 def _test(
     network: nn.Module,
     plan: Plan,
+    target: Target,
     listing: Listing,
     store: ClipStore,
     result: TrainResult,
@@ -170,13 +196,16 @@ def _test(
     )
     labels = evaluate.labels_of(rows)
     scores = evaluate.scores(p, labels)
+    groups = [target.group(row.path) for row in rows]
     device = resolve_device(machine.device)
     metrics = scores | describe(plan, listing, result, device, time.perf_counter() - started)
+    metrics["frames"] = store.origin
     matrix = evaluate.confusion_matrix(labels, evaluate.top_classes(p, 1)[:, 0], len(listing.classes))
     title = f"{plan.target}, {plan.init.label}: top-1 {scores['top1']:.1f} %"
-    evaluate.write_predictions(out / PREDICTIONS, rows, p, listing.classes)
+    evaluate.write_predictions(out / PREDICTIONS, rows, p, listing.classes, groups)
     evaluate.draw_confusion(out / CONFUSION, matrix, listing.classes, title)
     save_weights(out / WEIGHTS, network, _card(plan, listing, scores))
+    write_run(out, metrics)
     # Last, for its presence says that the run is finished; then nothing is left to resume.
     write_text(out / METRICS, json.dumps(metrics, indent=2) + "\n")
     (out / CHECKPOINT).unlink(missing_ok=True)
@@ -203,17 +232,23 @@ def describe(
     plan: Plan, listing: Listing, result: TrainResult, device: torch.device, test_seconds: float
 ) -> dict[str, Any]:
     """What `metrics.json` says beside the accuracies."""
-    span = (plan.clip_len - 1) * plan.frame_stride + 1  # frames; shorter videos are seen at a smaller stride
+    # Frames; of shorter videos windows are seen at a smaller stride, and segments share frames.
+    span = plan.clip_len if plan.sampling == "segments" else (plan.clip_len - 1) * plan.frame_stride + 1
     return {
         "target": plan.target,
         "split": plan.split,
         "seed": plan.seed,
         "init": vars(plan.init).copy(),
         "mode": plan.mode,
+        "shots": plan.shots,
         "model": plan.model,
         "clip": {"clip_len": plan.clip_len, "frame_stride": plan.frame_stride, "size": plan.size},
         "views": plan.views,
         "crops": plan.crops,
+        "sampling": plan.sampling,
+        "first_frames": plan.first_frames,
+        "voting": plan.voting,
+        "metric": plan.metric,
         "classes": len(listing.classes),
         "official_classes": plan.official_classes,
         "class_names": list(listing.classes),
@@ -231,6 +266,8 @@ def describe(
         "steps": result.steps,
         "steps_skipped": result.skipped,
         "lr": plan.lr,
+        "optimizer": plan.optimizer,
+        "weight_decay": plan.weight_decay,
         "seconds": {"training": round(result.seconds, 1), "test": round(test_seconds, 1)},
         "versions": versions(device),
     }

@@ -1,19 +1,25 @@
 """Video files through PyAV: H.264 (or another encoder) out, anything FFmpeg decodes in."""
 
 import io
+import itertools
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+from av.container import InputContainer
 from av.video.reformatter import ColorRange, VideoReformatter
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from fractalvid.codecs import DEFAULT_PRESET, encoder_options
 from fractalvid.errors import UserError
 from fractalvid.files import replace_file
+from fractalvid.gif import shown_frames
 
 _NEUTRAL = 128
 _BT601 = 6
@@ -157,58 +163,143 @@ def _pictures(frames: NDArray[np.uint8]) -> Iterator[av.VideoFrame]:
 def read_video(path: Source, *, rgb: bool = True, short_side: int | None = None) -> NDArray[np.uint8]:
     """Decode every frame: uint8 (T, H, W, 3), or (T, H, W) grey where `rgb` is False.
 
-    `short_side` scales frames so that the shorter side has that many pixels. A file that breaks off gives the frames
-    that decode; headers are not believed.
+    `short_side` scales frames so that the shorter side has that many pixels. Frames of another size than the first are
+    scaled to its. A file that breaks off gives the frames that decode; headers are not believed. Of a GIF come 9 to 60
+    frames at equal spacing in time (`fractalvid.gif.shown_frames`), composed as its disposal methods say; what is
+    transparent is white.
 
     Raises:
         VideoError: missing, empty, not a video, or without a single frame that decodes.
     """
-    frames = []
-    scaler = VideoReformatter()  # one for the whole file: making one costs more than a small frame
+    return np.stack(list(_read(path, rgb, short_side).values()))
+
+
+def read_frames(
+    path: Source, numbers: NDArray[np.int64], *, rgb: bool = True, short_side: int | None = None
+) -> NDArray[np.uint8]:
+    """The same as `read_video(...)[numbers]`, for numbers (n,) from 0.
+
+    Cheaper: frames that are not asked for are not converted, and those behind the last not even decoded.
+
+    Raises:
+        VideoError: as `read_video` does, or where fewer frames decode than that.
+    """
+    found = _read(path, rgb, short_side, frozenset(numbers.tolist()))
     try:
+        return np.stack([found[number] for number in numbers.tolist()])
+    except KeyError as missing:
+        raise VideoError(f"{_called(path)}: no frame {missing} decodes") from None
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What decodes of a video.
+
+    `frames` of `width` x `height` pixels (the first's), `rate` of them a second over a `duration` in seconds, by their
+    own times; both are 0 where they carry none.
+    """
+
+    frames: int
+    width: int
+    height: int
+    rate: float
+    duration: float
+
+
+def probe_video(path: Source) -> VideoFacts:
+    """Decode a video and say what there is of it; raises `VideoError` where no frame decodes."""
+    size, times, shown = (0, 0), list[float | None](), 0.0
+    with suppress(av.FFmpegError, OSError):
         for frame in _decoded(path):
-            frames.append(_pixels(scaler, frame, rgb, short_side))
-    except (av.FFmpegError, OSError) as error:
-        if not frames:
-            raise VideoError(f"{_called(path)}: no frame decodes ({error.__class__.__name__})") from None
-    if not frames:
+            size = size if times else (frame.width, frame.height)
+            times.append(frame.time)
+            shown = float((frame.duration or 0) * (frame.time_base or 0))
+    if not times:
         raise VideoError(f"{_called(path)}: no frame decodes")
-    first = frames[0].shape
-    return np.stack([frame for frame in frames if frame.shape == first])
+    known = [time for time in times if time is not None]
+    duration = max(known) - min(known) + shown if len(known) == len(times) else 0.0
+    return VideoFacts(len(times), *size, len(times) / duration if duration > 0 else 0.0, duration)
 
 
 def count_frames(path: Source) -> int:
-    """How many frames decode; raises `VideoError` where none does."""
-    count = 0
+    """How many frames `read_video` gives; raises `VideoError` where none decodes."""
+    return probe_video(path).frames
+
+
+def scaled_size(width: int, height: int, short_side: int | None) -> tuple[int, int]:
+    """Width and height of frames that are read with `short_side`."""
+    if short_side is None or min(width, height) == short_side:
+        return width, height
+    scale = short_side / min(width, height)
+    return round(width * scale), round(height * scale)
+
+
+def _read(
+    path: Source, rgb: bool, short_side: int | None, wanted: frozenset[int] | None = None
+) -> dict[int, NDArray[np.uint8]]:
+    """Frame number -> pixels, of all frames that decode or of those that are wanted, in order."""
+    frames = dict[int, NDArray[np.uint8]]()
+    scaler = VideoReformatter()  # one for the whole file: making one costs more than a small frame
+    size, last = None, None if wanted is None else max(wanted, default=-1)
     try:
-        for _ in _decoded(path):
-            count += 1
-    except (av.FFmpegError, OSError):
-        pass
-    if not count:
+        for number, frame in enumerate(_decoded(path)):
+            size = size or scaled_size(frame.width, frame.height, short_side)
+            if wanted is None or number in wanted:
+                frames[number] = _pixels(scaler, frame, rgb, size)
+            if number == last:
+                break
+    except (av.FFmpegError, OSError) as error:
+        if size is None:
+            raise VideoError(f"{_called(path)}: no frame decodes ({error.__class__.__name__})") from None
+    if size is None:
         raise VideoError(f"{_called(path)}: no frame decodes")
-    return count
+    return frames
 
 
 def _called(source: Source) -> str:
     return "a video in memory" if isinstance(source, bytes) else str(source)
 
 
+def _open(path: Source) -> InputContainer:
+    return av.open(io.BytesIO(path) if isinstance(path, bytes) else str(path), "r")
+
+
+def _video_stream(container: InputContainer, path: Source) -> VideoStream:
+    if not container.streams.video:
+        raise VideoError(f"{_called(path)}: holds no video")
+    stream = container.streams.video[0]
+    # Many files are decoded at once by many threads; one a decoder is the fastest then.
+    stream.codec_context.thread_count = 1
+    return stream
+
+
 def _decoded(path: Source) -> Iterator[av.VideoFrame]:
-    with av.open(io.BytesIO(path) if isinstance(path, bytes) else str(path), "r") as container:
-        if not container.streams.video:
-            raise VideoError(f"{_called(path)}: holds no video")
-        stream = container.streams.video[0]
-        # Many files are decoded at once by many threads; one a decoder is the fastest then.
-        stream.codec_context.thread_count = 1
-        yield from container.decode(stream)
+    with _open(path) as container:
+        stream = _video_stream(container, path)
+        if container.format.name != "gif":
+            yield from container.decode(stream)
+            return
+        times = np.bincount(shown_frames(_delays(container, stream)))
+    # Read again: which frames are wanted is known at the end, and all of a long GIF need not fit in memory.
+    with _open(path) as container:
+        for count, frame in zip(times, container.decode(_video_stream(container, path)), strict=False):
+            yield from itertools.repeat(frame, int(count))
 
 
-def _pixels(scaler: VideoReformatter, frame: av.VideoFrame, rgb: bool, short_side: int | None) -> NDArray[np.uint8]:
-    width, height = frame.width, frame.height
-    if short_side is not None and min(width, height) != short_side:
-        scale = short_side / min(width, height)
-        width, height = round(width * scale), round(height * scale)
+def _delays(container: InputContainer, stream: VideoStream) -> list[float]:
+    """How long each frame of a GIF that decodes stays, in hundredths of a second."""
+    delays: list[float] = []
+    try:
+        for packet in container.demux(stream):
+            hundredths = 100 * float((packet.duration or 0) * stream.time_base) if stream.time_base else 0.0
+            delays += [hundredths for _ in packet.decode()]
+    except av.FFmpegError:
+        if not delays:
+            raise
+    return delays
+
+
+def _pixels(scaler: VideoReformatter, frame: av.VideoFrame, rgb: bool, size: tuple[int, int]) -> NDArray[np.uint8]:
     kind = "rgb24" if rgb else "gray"
-    picture = scaler.reformat(frame, width, height, kind, dst_color_range=ColorRange.JPEG)
+    picture = scaler.reformat(frame, *size, kind, dst_color_range=ColorRange.JPEG)
     return np.asarray(picture.to_ndarray(), np.uint8)

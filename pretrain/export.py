@@ -1,7 +1,7 @@
 """`pretrain export`: weights, their card and a README, ready to be given to others."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -78,14 +78,18 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Card]:
     config = override(PretrainConfig(), read_config(run, PROGRAM), where=f"{run}/config.json")
     try:
         averaged = state.get("ema")
-        tensors = state["model"]
+        tensors = state["model"] or _below("main.backbone.", state["objective"])  # the latter beside auxiliary heads
         if averaged is not None:
-            tensors = {name.removeprefix("module."): value for name, value in averaged.items() if name != "n_averaged"}
+            tensors = _below("module.", averaged)
         steps = int(state["step"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"the checkpoint {path} lacks what it should hold ({error})") from error
     card = make_card(config, load_bank(run / BANK), {"steps": steps}, classes=_classes(tensors, config.arch))
     return tensors, card
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _classes(tensors: dict[str, Tensor], name: str) -> int:

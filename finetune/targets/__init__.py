@@ -5,14 +5,34 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from finetune.targets.anigifs import Gifs
 from finetune.targets.base import Target, some
 from finetune.targets.demo import DemoSet, demo_protocol, render_actions
+from finetune.targets.diving48 import Diving48
 from finetune.targets.folder import Folder
 from finetune.targets.hmdb51 import Hmdb51
+from finetune.targets.kinetics import Kinetics
+from finetune.targets.ucf101 import Ucf101
 from fractalvid.errors import UserError
 from pretrain.nearest import ALIKE, nearest
 
-TARGETS = ("hmdb51", "folder", "demo")
+_TABLE = ("csv", "label_column", "split_column", "fold_column", "group_column")
+# Each benchmark, and the options that go with it beside --data.
+_OPTIONS = {
+    "hmdb51": ("annotations",),
+    "ucf101": ("annotations",),
+    "diving48": ("annotations",),
+    "kinetics400": ("annotations",),
+    "kinetics600": ("annotations",),
+    "anigifs": (*_TABLE, "most_frequent"),
+    "kinetics-gifs": (*_TABLE, "most_frequent"),
+    "folder": _TABLE,
+    "demo": (),
+}
+TARGETS = tuple(_OPTIONS)
+WITH_SPLITS = tuple(name for name, options in _OPTIONS.items() if "annotations" in options)
+"""Those with official lists of official splits."""
+_DRAWN = "The demo's clips of twelve actions by stick figures are drawn on the spot: there is nothing to obtain."
 
 
 @dataclass(frozen=True)
@@ -20,47 +40,63 @@ class Source:
     """Where a benchmark's videos come from, as the command line says it."""
 
     target: str
-    """hmdb51, folder or demo (drawn on the spot: needs no data)."""
+    """hmdb51, ucf101, diving48, kinetics400, kinetics600, anigifs, kinetics-gifs, folder, or demo (needs no data)."""
     data: Path | None = None
     """Folder with the videos."""
     annotations: Path | None = None
-    """hmdb51: folder with the official split files, where it is not in the data folder or beside it."""
+    """hmdb51, ucf101, diving48, kinetics: folder with the official lists, where they are not with the videos."""
     csv: Path | None = None
-    """folder: table with the columns path, label and split (train or test) or a fold column."""
+    """folder, GIFs: table with the columns path, label and split (train or test) or a fold column."""
     label_column: str = "label"
-    """folder: the column of the table that names the class."""
+    """folder, GIFs: the column of the table that names the class."""
     split_column: str = "split"
-    """folder: the column of the table that says train or test."""
+    """folder, GIFs: the column of the table that says train or test."""
     fold_column: str | None = None
-    """folder: the column of the table that says the fold; --fold is the test set, all others train."""
+    """folder, GIFs: the column of the table that says the fold; --fold is the test set, all others train."""
+    group_column: str | None = None
+    """folder, GIFs: the column of the table that says the source of a video; intervals draw sources, not videos."""
+    most_frequent: int | None = None
+    """anigifs, kinetics-gifs: only the classes with the most GIFs, so many (40 in the article's subset)."""
 
 
-def _refuse(source: Source, *fields: str) -> None:
+def _refuse_others(source: Source) -> None:
     """Raise `UserError` for options that mean nothing to the target: a silent flag would mislead."""
-    for field in fields:
-        if getattr(source, field) != getattr(Source(source.target), field):
+    allowed = _OPTIONS[source.target]
+    for field in ("annotations", *_TABLE, "most_frequent"):
+        if field not in allowed and getattr(source, field) != getattr(Source(source.target), field):
             raise UserError(f"--{field.replace('_', '-')} does not go with --target {source.target}")
+    for field in _TABLE[1:]:
+        if source.csv is None and getattr(source, field) != getattr(Source(source.target), field):
+            raise UserError(f"--{field.replace('_', '-')} does not go without --csv, the table that has it")
 
 
 def make_target(source: Source) -> Target:
     """The benchmark that the options name. Raises `UserError` for an unknown one, or options of another."""
-    if source.target not in TARGETS:
-        near = nearest(source.target, TARGETS, at_least=ALIKE)
+    name = source.target
+    if name not in TARGETS:
+        near = nearest(name, TARGETS, at_least=ALIKE)
         hint = f"; did you mean {near!r}?" if near else ""
-        raise UserError(f"unknown target {source.target!r}: the targets are {some(TARGETS)}{hint}")
-    table = ("csv", "label_column", "split_column", "fold_column")
-    if source.target == "demo":
-        _refuse(source, "data", "annotations", *table)
-        return Folder(name="demo", protocol=demo_protocol())
+        raise UserError(f"unknown target {name!r}: the targets are {some(TARGETS, len(TARGETS))}{hint}")
+    _refuse_others(source)
+    if name == "demo":
+        if source.data is not None:
+            raise UserError("--data does not go with --target demo")
+        return Folder(name="demo", protocol=demo_protocol(), obtain=_DRAWN, layout="nothing")
     if source.data is None:
-        raise UserError(f"--target {source.target} needs --data: the folder with its videos")
-    if source.target == "hmdb51":
-        _refuse(source, *table)
-        return Hmdb51(source.annotations)
-    _refuse(source, "annotations")
-    if source.csv is None:
-        _refuse(source, *table)
-    return Folder(source.csv, source.label_column, source.split_column, source.fold_column)
+        raise UserError(f"--target {name} needs --data: the folder with its videos")
+    if source.most_frequent is not None and source.most_frequent < 2:
+        raise UserError(f"--most-frequent is {source.most_frequent}: telling classes apart takes two")
+    columns = (source.label_column, source.split_column, source.fold_column)
+    table = Folder(source.csv, *columns, group_column=source.group_column)
+    made: dict[str, Target] = {
+        "hmdb51": Hmdb51(source.annotations),
+        "ucf101": Ucf101(source.annotations),
+        "diving48": Diving48(source.annotations),
+        "kinetics400": Kinetics(400, source.annotations),
+        "kinetics600": Kinetics(600, source.annotations),
+        "folder": table,
+    }
+    return made[name] if name in made else Gifs(name, table if source.csv else None, source.most_frequent)
 
 
 def demo_path(cache_dir: Path, config: DemoSet) -> Path:

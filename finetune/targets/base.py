@@ -35,8 +35,10 @@ class TargetProtocol:
 
     `clip_len` frames `frame_stride` apart go into the network; a video is tested on `views` windows spread
     uniformly over its length times `crops` squares, and the softmax is averaged. `splits` are the names of
-    the official splits (empty: whatever the user has); `num_classes` is the official number (None: the user's
-    own).
+    the official splits (empty: whatever the user has), the first being the default; `num_classes` is the official
+    number (None: the user's own). `average_splits` says that the splits divide the same videos anew, so that results
+    are averaged over them; else they are different test sets or labels. `groups_apart` says that the official splits
+    keep each group of videos (`Target.group`) on one side, so that lists that do not are not of one split.
     """
 
     clip_len: int = 16
@@ -45,6 +47,8 @@ class TargetProtocol:
     crops: int = 1
     splits: tuple[str, ...] = ()
     num_classes: int | None = None
+    average_splits: bool = False
+    groups_apart: bool = False
 
 
 class Target(Protocol):
@@ -60,12 +64,26 @@ class Target(Protocol):
         """Clip, views and splits."""
         ...
 
+    @property
+    def obtain(self) -> str:
+        """A paragraph on where the files come from and how to unpack them."""
+        ...
+
+    @property
+    def layout(self) -> str:
+        """What is expected in the data folder, in a line."""
+        ...
+
     def classes(self, root: Path, split: str) -> tuple[str, ...]:
         """Class names, in the order of the labels."""
         ...
 
     def index(self, root: Path, split: str) -> list[Row]:
         """All videos of a split. Raises `UserError` for missing or malformed list files."""
+        ...
+
+    def group(self, path: str) -> str | None:
+        """What the video at `path` shares with others: its source. None where that is not known."""
         ...
 
 

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePath
 
 from finetune.targets.base import (
@@ -17,11 +19,17 @@ from finetune.targets.base import (
     subfolders,
     video_names,
 )
+from finetune.targets.lists import did_you_mean
 from fractalvid.errors import UserError
 from pretrain.nearest import ALIKE, nearest
 
 _EXPECTED = "train/<class>/<video> and test/<class>/<video> (or name a table with --csv)"
 _PROTOCOL = TargetProtocol()
+_OBTAIN = (
+    "Your own videos: put each into train/<class>/ or test/<class>/ below the data folder, with clips of one recording "
+    "on one side, or leave them where they are and list them in a CSV file with the columns path (relative to the data "
+    "folder), label and split (train or test), given with --csv."
+)
 _SIDES: tuple[Side, Side] = ("train", "test")
 
 
@@ -40,7 +48,8 @@ class Folder:
 
     The table has the columns `path` (relative to the data root), `label_column`, and either `split_column`
     with `train` or `test`, or, where `fold_column` is given, a fold: the videos whose fold is the split's
-    name are the test set, all others train. A line whose split or fold is empty is not used.
+    name are the test set, all others train. A line whose split or fold is empty is not used. `group_column`
+    names the source of each video (a film, a person): clips of one are not independent.
     """
 
     table: Path | None = None
@@ -49,6 +58,9 @@ class Folder:
     fold_column: str | None = None
     name: str = "folder"
     protocol: TargetProtocol = _PROTOCOL
+    obtain: str = _OBTAIN
+    layout: str = _EXPECTED
+    group_column: str | None = None
 
     def classes(self, root: Path, split: str) -> tuple[str, ...]:
         """The names of the training folders, or the labels of the table (as numbers if all are numbers)."""
@@ -78,8 +90,7 @@ class Folder:
         check_same_case(tested, classes, root / "train")
         for name in tested:
             if name not in classes:
-                near = nearest(name, classes, at_least=ALIKE)
-                hint = f" (nearest: {near!r})" if near else ""
+                hint = did_you_mean(name, classes)
                 raise UserError(f"test class {name!r} in {root / 'test'} has no folder in {root / 'train'}{hint}")
         for name in classes:
             if not video_names(root / "train" / name):
@@ -92,21 +103,35 @@ class Folder:
             for video in video_names(root / side / name)
         ]
 
+    def group(self, path: str) -> str | None:
+        """What the table's `group_column` says of a video; None without one, or where it says nothing."""
+        return self._groups.get(path) if self.group_column is not None else None
+
+    @cached_property
+    def _groups(self) -> dict[str, str]:
+        """Path -> source, of the videos whose source is said."""
+        column = self.group_column or ""
+        return {_normal(line["path"]): line[column] for _, line in self._lines() if line[column]}
+
     def entries(self, root: Path, split: str) -> list[Entry]:
         """The used lines of the table. Raises `UserError` for missing columns and impossible values."""
         assert self.table is not None
-        entries, seen = [], dict[str, int]()
+        entries, seen = [], dict[str, tuple[int, Side | None]]()
         for number, line in self._lines():
             where = f"{self.table}, line {number}"
-            path, label = line["path"], line[self.label_column]
-            if not path or not label:
+            if not line["path"] or not line[self.label_column]:
                 raise UserError(f"{where}: the path or the {self.label_column} is empty")
+            if self.group_column is not None and PurePath(line["path"]).is_absolute():
+                raise UserError(f"{where}: with --group-column, paths must be relative to the data folder")
+            path, label = _relative(line["path"], root), line[self.label_column]
             side = self._side(line[self.fold_column or self.split_column], split, where)
             if path in seen:
-                raise UserError(f"{where}: {path} is already listed in line {seen[path]}")
-            seen[path] = number
+                first, other = seen[path]
+                leak = f" ({other}, here {side}: a result would say nothing)" if {side, other} == set(_SIDES) else ""
+                raise UserError(f"{where}: {path} is already listed in line {first}{leak}")
+            seen[path] = number, side
             if side is not None:
-                entries.append(Entry(_relative(path, root), label, side))
+                entries.append(Entry(path, label, side))
         self._check_sides(entries, split)
         _check_labels(entries, self.table)
         return entries
@@ -122,7 +147,8 @@ class Folder:
             raise UserError(f"the table {self.table} is not UTF-8 text: {error.reason}") from error
         reader = csv.DictReader(io.StringIO(text, newline=""))
         columns = reader.fieldnames or []
-        for needed in ("path", self.label_column, self.fold_column or self.split_column):
+        groups = () if self.group_column is None else (self.group_column,)
+        for needed in ("path", self.label_column, self.fold_column or self.split_column, *groups):
             if needed not in columns:
                 near = nearest(needed, columns, at_least=ALIKE)
                 hint = f"; did you mean {near!r}?" if near else ""
@@ -159,11 +185,15 @@ class Folder:
 
 
 def _relative(path: str, root: Path) -> str:
-    """A path of the table relative to the root where it lies below it, with `/`."""
+    """A path of the table relative to the root where it lies below it, with `/`, without `.` and `..`."""
     pure = PurePath(path)
     if pure.is_absolute() and pure.is_relative_to(root.absolute()):
         pure = pure.relative_to(root.absolute())
-    return pure.as_posix()
+    return _normal(pure)
+
+
+def _normal(path: str | PurePath) -> str:
+    return posixpath.normpath(PurePath(path).as_posix())
 
 
 def _check_labels(entries: list[Entry], table: Path) -> None:
@@ -175,6 +205,5 @@ def _check_labels(entries: list[Entry], table: Path) -> None:
         if other != label:
             raise UserError(f"{table}: the labels {other!r} and {label!r} differ only in upper and lower case")
         if label not in trained:
-            near = nearest(label, trained, at_least=ALIKE)
-            hint = f" (nearest: {near!r})" if near else ""
+            hint = did_you_mean(label, trained)
             raise UserError(f"{table}: label {label!r} has test but no training videos{hint}")

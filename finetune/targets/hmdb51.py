@@ -1,10 +1,11 @@
 """HMDB51 (Kuehne et al., "HMDB: a large video database for human motion recognition", ICCV 2011)."""
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from finetune.targets.base import (
     Row,
@@ -18,11 +19,20 @@ from finetune.targets.base import (
     subfolders,
     video_names,
 )
+from finetune.targets.lists import did_you_mean, list_folders
 from fractalvid.errors import UserError
 
-_PROTOCOL = TargetProtocol(splits=("1", "2", "3"), num_classes=51)
+_PROTOCOL = TargetProtocol(splits=("1", "2", "3"), num_classes=51, average_splits=True)
 _LISTS = "testTrainMulti_7030_splits"
-_EXPECTED = "one folder of .avi files a class (brush_hair/, cartwheel/, ...; unpack the .rar of each class)"
+_OBTAIN = (
+    "HMDB51 (CC BY 4.0) comes from https://serre-lab.clps.brown.edu/resource/hmdb-a-large-human-motion-database: "
+    "hmdb51_org.rar holds one .rar a class, which unpacks to a folder of .avi files, and test_train_splits.rar holds "
+    "the folder testTrainMulti_7030_splits with a list for each class and split. In the data folder: "
+    "`unrar x hmdb51_org.rar`, then `unrar x` each of the .rar files in it, then `unrar x test_train_splits.rar`."
+)
+_LAYOUT = "one folder of .avi files a class (brush_hair/, cartwheel/, ...; unpack the .rar of each class)"
+# <film>_<class>_<body part>_<camera motion>_np<people>_<view>_<quality>_<number>, as the data set's page explains.
+_ATTRIBUTES = re.compile(r"_[a-z]+_(?:cm|nm)_np\d+_(?:fr|ba|le|ri)_(?:goo|med|bad)_\d+$")
 _SIDES: dict[str, Side | None] = {"0": None, "1": "train", "2": "test"}
 # The lists and the archives disagree on these characters: "#20_Rhythm..." is listed, "@20_Rhythm..." unpacks.
 _FOLD = str.maketrans("#&", "@@")
@@ -83,15 +93,15 @@ class Hmdb51:
     annotations: Path | None = None
     name: str = "hmdb51"
     protocol: TargetProtocol = _PROTOCOL
+    obtain: str = _OBTAIN
+    layout: str = _LAYOUT
 
     def list_files(self, root: Path, split: str) -> dict[str, Path]:
         """The split file of each class, in the order of the classes."""
         ending = f"_test_split{split}.txt"
-        if self.annotations is not None and not self.annotations.is_dir():
-            raise UserError(f"the annotations folder {self.annotations} does not exist")
         places = (root, root.parent) if self.annotations is None else (self.annotations,)
-        for folder in [deeper for place in places for deeper in (place / _LISTS, place)]:
-            files = sorted(folder.glob(f"*{ending}")) if folder.is_dir() else []
+        for folder in list_folders(self.annotations, places, _LISTS):
+            files = sorted(folder.glob(f"*{ending}"))
             if files:
                 return {file.name.removesuffix(ending): file for file in files}
         looked = " or ".join(str(place) for place in places)
@@ -106,18 +116,27 @@ class Hmdb51:
 
     def index(self, root: Path, split: str) -> list[Row]:
         """The videos that the split files put into training or test."""
-        require_folder(root, _EXPECTED)
+        require_folder(root, _LAYOUT)
         lists = self.list_files(root, split)
         folders = subfolders(root)
         check_same_case(list(lists), folders, root)
         if not set(lists).intersection(folders):
-            raise UserError(f"{root} is not HMDB51: expected {_EXPECTED}, found {found_in(root)}")
+            raise UserError(f"{root} is not HMDB51: expected {_LAYOUT}, found {found_in(root)}")
         unlisted = [name for name in folders if name not in lists and video_names(root / name)]
         if unlisted:
-            raise UserError(f"no split file *_test_split{split}.txt for the class folder(s) {some(unlisted)} in {root}")
+            hint = did_you_mean(unlisted[0], lists)
+            raise UserError(
+                f"no split file *_test_split{split}.txt for the class folder(s) {some(unlisted)}{hint} in {root}"
+            )
         rows = []
         for label, (name, file) in enumerate(lists.items()):
             sides = read_list(file)
             files = match_names(sides, video_names(root / name) if name in folders else ())
             rows += [Row(f"{name}/{files.get(video, video)}", label, side) for video, side in sides.items() if side]
         return rows
+
+    def group(self, path: str) -> str:
+        """The film or upload that a clip was cut from: its name without class, attributes, digits and signs."""
+        video = PurePosixPath(path)
+        film = _ATTRIBUTES.sub("", video.stem).removesuffix(f"_{video.parent.name}")
+        return re.sub(r"[\W\d_]+", "", film.casefold()) or film

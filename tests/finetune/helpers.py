@@ -42,11 +42,11 @@ def write_avi(path: Path, frames: Bytes) -> None:
 
 
 def folder_set(root: Path, *, classes: Sequence[str] = ("dark", "light"), train: int = 4, test: int = 2) -> Path:
-    """`train/<class>/*` and `test/<class>/*`; classes differ in brightness."""
+    """`train/<class>/*` and `test/<class>/*`; classes differ in brightness, sides a little."""
     for number, name in enumerate(classes):
-        for side, count in (("train", train), ("test", test)):
+        for side, count, more in (("train", train, 0), ("test", test, 9)):
             for k in range(count):
-                put(root / side / name / f"{k}.mp4", 6 + k, level=150 * number // max(1, len(classes) - 1))
+                put(root / side / name / f"{k}.mp4", 6 + k, level=150 * number // max(1, len(classes) - 1) + more)
     return root
 
 

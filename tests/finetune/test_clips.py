@@ -126,6 +126,20 @@ def test_resuming_goes_on_exactly() -> None:
         assert batch.next_index == expected.next_index
 
 
+def test_ranks_share_out_the_batches_of_one_process() -> None:
+    whole = take(source(batch_size=6), 4)
+    shares = [source(batch_size=3) for _ in range(2)]
+    for rank, share in enumerate(shares):
+        share.rank, share.world_size = rank, 2
+    for expected, *parts in zip(whole, *(take(share, 4) for share in shares), strict=True):
+        video, row = joined(parts)
+        assert torch.equal(video, expected.video)
+        assert torch.equal(row, expected.row)
+        assert all(part.next_index == expected.next_index for part in parts)
+    shares[1].load_state_dict({"next_index": whole[1].next_index})  # also where one process went before
+    assert torch.equal(take(shares[1], 1)[0].row, whole[2].row[3:])
+
+
 def test_workers_of_a_loader_yield_the_same_sequence() -> None:
     expected = take(source(), 5)
     for workers in (1, 2):

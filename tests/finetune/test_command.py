@@ -52,6 +52,9 @@ def test_a_run_leaves_all_its_results(data: Path, tmp_path: Path, capsys: pytest
         "confusion.png",
         "weights.safetensors",
         "weights.json",
+        "report.html",
+        "report.md",
+        "report.tex",
     }
     got = metrics(out)
     assert got["videos"] == {

@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from finetune.evaluate import (
     squares,
     top_classes,
     video_views,
+    vote,
     write_predictions,
 )
 from finetune.targets.base import Row
@@ -134,3 +136,35 @@ def test_a_network_that_diverged_is_reported() -> None:
     model.scale.data.fill_(float("nan"))
     with pytest.raises(UserError, match="not finite"):
         predict(model, rows, store, CONFIG)
+
+
+def test_views_vote_by_softmax_logits_or_majority() -> None:
+    # Two views prefer class 1 a little, one is sure of class 0.
+    logits = torch.tensor([[[0.0, 0.5, -9.0], [0.0, 0.4, -9.0], [4.0, 0.0, -9.0]]], dtype=torch.float64)
+    softmax, mean, votes = (vote(logits, way)[0] for way in ("softmax", "logits", "votes"))
+    assert torch.allclose(softmax, logits[0].softmax(1).mean(0))
+    assert torch.allclose(mean, logits[0].mean(0).softmax(0))
+    assert [int(p.argmax()) for p in (softmax, mean, votes)] == [0, 0, 1]
+    assert all(p.sum() == pytest.approx(1) for p in (softmax, mean, votes))
+
+
+def test_a_draw_of_votes_goes_to_the_class_that_views_are_surer_of() -> None:
+    logits = torch.tensor([[[0.0, 0.1], [5.0, 0.0]], [[0.0, 5.0], [0.1, 0.0]]])
+    assert vote(logits, "votes").argmax(1).tolist() == [0, 1]
+
+
+def test_segments_and_first_frames_are_what_is_tested() -> None:
+    clip = np.arange(40, dtype=np.uint8)[:, None, None, None].repeat(12, 1).repeat(12, 2).repeat(3, 3)
+    config = replace(CONFIG, views=1, sampling="segments")
+    assert video_views(clip, config)[0, :, 0, 0, 0].tolist() == [5, 15, 25, 35]
+    assert video_views(clip, replace(config, first_frames=8))[0, :, 0, 0, 0].tolist() == [1, 3, 5, 7]
+
+
+def test_sources_are_written_where_any_is_known(tmp_path: Path) -> None:
+    rows = [Row("a.avi", 0, "test"), Row("b.avi", 1, "test")]
+    p = np.array([[0.9, 0.1], [0.2, 0.8]])
+    write_predictions(tmp_path / "p.csv", rows, p, ["x", "y"], ["film", None])
+    with (tmp_path / "p.csv").open(newline="") as file:
+        assert [line["group"] for line in csv.DictReader(file)] == ["film", ""]
+    write_predictions(tmp_path / "q.csv", rows, p, ["x", "y"], [None, None])
+    assert (tmp_path / "q.csv").read_text().splitlines()[0] == "path,label,predicted,top5,confidence"

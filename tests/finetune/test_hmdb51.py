@@ -1,3 +1,5 @@
+import csv
+import os
 from pathlib import Path
 
 import pytest
@@ -134,3 +136,42 @@ def test_a_class_folder_in_other_case_or_without_a_list_is_named(tmp_path: Path)
     (root / "testTrainMulti_7030_splits" / "wave_test_split1.txt").unlink()
     with pytest.raises(UserError, match=r"no split file \*_test_split1\.txt for the class folder\(s\) wave"):
         Hmdb51().index(root, "1")
+
+
+def test_a_misspelt_class_folder_is_named_with_the_nearest(tmp_path: Path) -> None:
+    root = hmdb_set(tmp_path / "hmdb", LISTS, FILES)
+    (root / "wave").rename(root / "waves")
+    with pytest.raises(UserError, match=r"class folder\(s\) waves \(nearest: 'wave'\)"):
+        Hmdb51().index(root, "1")
+
+
+def test_a_test_video_in_the_training_list_is_an_error(tmp_path: Path) -> None:
+    # Both names mean the one file that is there; a name that is there exactly is never another's.
+    root = hmdb_set(tmp_path / "hmdb", LISTS, FILES)
+    (root / "wave" / "copy.avi").symlink_to(root / "wave" / "a b  c_wave.avi")
+    with (root / "testTrainMulti_7030_splits" / "wave_test_split1.txt").open("a") as file:
+        file.write("copy.avi 1 \n")
+    with pytest.raises(UserError, match=r"1 videos are in training and in test \(wave/a b  c_wave\.avi is wave/copy"):
+        list_videos(Hmdb51(), root, "1", allow_missing=False)
+
+
+def test_clips_of_one_film_are_a_group_across_classes() -> None:
+    group = Hmdb51().group
+    one = group("throw/Veoh_Alpha_Dog_1_throw_f_cm_np1_le_med_5.avi")
+    assert one == group("walk/Veoh_Alpha_Dog_1_walk_f_nm_np1_ri_med_24.avi") == "veohalphadog"
+    assert one != group("walk/AboutABoy_walk_u_nm_np2_ba_med_3.avi")
+    assert group("kick_ball/Amazing_Soccer_@2_kick_ball_f_cm_np1_le_bad_2.avi") == "amazingsoccer"
+    assert group("shoot_gun/1234_shoot_gun_f_nm_np1_fr_med_5.avi") == "1234"
+    assert group("wave/holiday.avi") == "holiday"
+
+
+@pytest.mark.skipif("FRACTALVID_TEST_DATA" not in os.environ, reason="FRACTALVID_TEST_DATA names no folder")
+def test_groups_keep_real_films_together() -> None:
+    with (Path(os.environ["FRACTALVID_TEST_DATA"]) / "hmdb51_subset.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    # Folds that share no film, made from names cleaned in another way, which parts one game that many uploaded.
+    folds: dict[str, set[str]] = {}
+    for row in rows:
+        folds.setdefault(Hmdb51().group(row["path"]), set()).add(row["fold3"])
+    assert len(folds) > 300
+    assert [group for group, found in folds.items() if len(found) > 1] == ["boomsnapclapchallenge"]

@@ -9,7 +9,7 @@ from finetune.index import ClipIndex, build_index, default_cache_dir
 from finetune.listing import Listing, keep_decodable
 from finetune.targets.base import Row
 from fractalvid.errors import UserError
-from fractalvid.video_io import count_frames
+from fractalvid.video_io import VideoFacts, probe_video
 from tests.finetune.helpers import put, write_avi
 
 
@@ -61,11 +61,11 @@ def test_a_second_index_decodes_only_what_changed(tmp_path: Path, monkeypatch: p
     first = index(root, "a.mp4", "b.mp4", cache=cache)
     decoded: list[str] = []
 
-    def spy(path: Path) -> int:
+    def spy(path: Path) -> VideoFacts:
         decoded.append(path.name)
-        return count_frames(path)
+        return probe_video(path)
 
-    monkeypatch.setattr("finetune.index.count_frames", spy)
+    monkeypatch.setattr("finetune.index.probe_video", spy)
     assert index(root, "a.mp4", "b.mp4", cache=cache) == first
     assert decoded == []
     put(root / "b.mp4", 9)

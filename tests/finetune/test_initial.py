@@ -7,11 +7,13 @@ from torchvision.models.video import R3D_18_Weights, r3d_18
 
 from finetune.compare import parse_initials, same_shape
 from finetune.initial import Initial, build, parse_initial
-from finetune.recipe import KINETICS_MEAN, Recipe, make_plan
+from finetune.plan import Plan, make_plan
+from finetune.recipe import KINETICS_MEAN, Recipe
 from finetune.targets.base import TargetProtocol
 from fractalvid.errors import UserError
 from pretrain.checkpoint import Card, save_weights
 from pretrain.models import build_model
+from tests.pretrain.published_networks import SlowFastX3D
 
 
 def weights(folder: Path, *, model: str = "r3d_10", seed: int = 1, mean: tuple[float, ...] | None = None) -> Path:
@@ -87,6 +89,30 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         )
 
 
+def plan(recipe: Recipe, init: str) -> Plan:
+    return make_plan(
+        recipe,
+        TargetProtocol(),
+        parse_initial(init),
+        target="folder",
+        data=Path("data"),
+        annotations=None,
+        table=None,
+        split="",
+        seed=0,
+        allow_missing=False,
+    )
+
+
+def test_clips_and_networks_that_do_not_go_together_are_refused() -> None:
+    made = plan(Recipe(), "kinetics:s3d")
+    assert (made.model, made.clip_len, made.size) == ("s3d", 16, 224)
+    with pytest.raises(UserError, match="s3d needs clips of at least 13 x 209 x 209, not 16 x 112 x 112"):
+        plan(Recipe(size=112), "kinetics:s3d")
+    with pytest.raises(UserError, match=r"are of a r3d_18; say --init kinetics:s3d$"):
+        plan(Recipe(model="s3d"), "kinetics")
+
+
 def test_kinetics_weights_go_through_torch_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     # A synthetic state dict of the published shape (400 classes) stands for the file: nothing is downloaded.
     state = r3d_18(num_classes=400).state_dict()
@@ -103,6 +129,59 @@ def test_kinetics_weights_go_through_torch_hub(monkeypatch: pytest.MonkeyPatch) 
     assert asked == [R3D_18_Weights.KINETICS400_V1.url]
     assert torch.equal(network.state_dict()["layer4.1.conv2.0.weight"], state["layer4.1.conv2.0.weight"])
     assert network.state_dict()["fc.weight"].shape == (7, 512)
+
+
+def test_weights_of_others_name_their_network(tmp_path: Path) -> None:
+    init = parse_initial("kinetics:s3d")
+    assert (init.label, init.kind, init.model, init.clip_len, init.size) == ("kinetics", "kinetics", "s3d", 16, 224)
+    init = parse_initial("real=imagenet:tsm_r50")
+    assert (init.label, init.kind, init.model, init.clip_len, init.size) == ("real", "imagenet", "tsm_r50", 8, 224)
+    assert init.mean == (0.485, 0.456, 0.406)
+    file = tmp_path / "x3d_m.pyth"
+    torch.save({"model_state": {"head.projection.bias": torch.zeros(400)}}, file)
+    init = parse_initial(f"{file}:x3d_m")
+    assert (init.label, init.kind, init.path, init.clip_len) == ("x3d_m", "checkpoint", str(file), 16)
+    assert init.std == (0.225, 0.225, 0.225)
+    torch.save({"model_state": {"head.projection.bias": torch.ones(400)}}, file)
+    assert parse_initial(f"a={file}:x3d_m").sha256 not in (None, init.sha256)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("imagenet", r"which network\? say imagenet:i3d_r50 or imagenet:tsn_r18 or"),
+        ("kinetics:s3dd", "no architecture is called 's3dd'; did you mean s3d"),
+        ("kinetics:x3d_s", "torchvision has no kinetics weights for x3d_s; it has them for r3d_18, mc3_18"),
+        ("imagenet:r3d_18", "torchvision has no imagenet weights for r3d_18"),
+        ("x.pth:r3d_18", "r3d_18 reads nobody's checkpoint files; tsn_r50"),
+        ("x.pth:tsm_r50", "there is no file x.pth"),
+        (":tsm_r50", "there is no file"),
+        ("kinetics:", "no architecture is called ''"),
+    ],
+)
+def test_weights_that_do_not_exist_are_refused_before_anything_is_read(text: str, told: str) -> None:
+    with pytest.raises(UserError, match=f"^--init '{text}': .*{told}"):
+        parse_initial(text)
+
+
+def test_a_checkpoint_of_others_has_to_name_its_network(tmp_path: Path) -> None:
+    (tmp_path / "tsm.pth").write_bytes(b"")
+    with pytest.raises(UserError, match=r"^--init '.*tsm\.pth:tsm_r50': the weights .* can't be read"):
+        parse_initial(f"{tmp_path / 'tsm.pth'}:tsm_r50")
+    with pytest.raises(UserError, match=r"of which network\? say .*tsm\.pth:tsn_r50 or .*tsm\.pth:tsm_r50 or"):
+        parse_initial(str(tmp_path / "tsm.pth"))
+
+
+def test_networks_start_from_weights_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = build_model("tsm_mobilenet_v2", 1000, seed=1).state_dict()
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", lambda *_args, **_options: dict(theirs))
+    network, told = build(parse_initial("imagenet:tsm_mobilenet_v2"), "tsm_mobilenet_v2", 4, seed=0)
+    assert "newly initialised: classifier.1.weight, classifier.1.bias" in told
+    assert torch.equal(network.state_dict()["features.18.0.weight"], theirs["features.18.0.weight"])
+    file = tmp_path / "x3d_s.pyth"
+    torch.save({"model_state": SlowFastX3D(400).state_dict()}, file)
+    network, told = build(parse_initial(f"{file}:x3d_s"), "x3d_s", 4, seed=0)
+    assert told.endswith("newly initialised: fc.weight, fc.bias; not used: fc.weight, fc.bias")
 
 
 def test_kinetics_weights_that_cannot_be_had_say_where_to_put_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ def test_the_table_says_what_was_measured() -> None:
 def test_everything_is_written_beside_the_runs(tmp_path: Path) -> None:
     write_comparison(tmp_path / "out", [*SCRATCH, *FRACTAL])
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["comparison.json", "comparison.md", "comparison.png"]
+    assert names == ["comparison.html", "comparison.json", "comparison.md", "comparison.png", "comparison.tex"]
     assert (tmp_path / "out" / "comparison.png").read_bytes().startswith(b"\x89PNG")
     saved = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert [entry["label"] for entry in saved["initialisations"]] == ["scratch", "fractal"]

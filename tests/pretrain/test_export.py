@@ -84,9 +84,10 @@ def test_runs_finished_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert json.loads(text.partition("```json\n")[2].partition("\n```")[0])["classes"] == 3
 
 
-def test_a_network_without_a_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("options", [[], ["--aux-curve", "1"], ["--ema", "0.9", "--aux-curve", "1"]])
+def test_a_network_without_a_head(options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main([*OPTIONS, "--steps", "2", "--objective", "simclr", "--out", "run"]) == 0
+    assert main([*OPTIONS, "--steps", "2", "--objective", "simclr", *options, "--out", "run"]) == 0
     (tmp_path / "run" / "weights.safetensors").unlink()
     assert main(["export", "run", "--out", "out"]) == 0
     assert load_card(tmp_path / "out").num_classes == 0

@@ -1,0 +1,141 @@
+"""The pictures of a report: bars of accuracies, changes by class, confusion, learning curves."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from finetune.report.findings import Findings, summarise
+from finetune.report.runs import ACCURACIES, RunResult, read_history
+from finetune.report.statistics import Integers, Spread
+from fractalvid.charts import COLOURS, INK, LOOK, MUTED, plain, svg
+from fractalvid.files import write_with
+
+_READABLE = 60
+"""Classes whose names still fit beside a matrix."""
+
+
+def draw_bars(path: Path, results: Sequence[RunResult], title: str) -> None:
+    """Write a PNG: a bar per initialisation (mean top-1, deviation as whiskers), the single runs as dots."""
+    summary = summarise(results)
+    figure = Figure(figsize=(2.2 + 1.3 * len(summary), 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for x, entry in enumerate(summary):
+        top1: Spread = entry["top1"]
+        axes.bar(x, top1.mean, width=0.6, color=f"C{x}", alpha=0.8, yerr=top1.deviation, capsize=5)
+        values = [run.metrics["top1"] for run in entry["runs"]]
+        axes.plot([x] * len(values), values, "o", color="black", markersize=3, alpha=0.6)
+        axes.annotate(f"{top1.mean:.1f}", (x, 0), (0, 4), textcoords="offset points", ha="center", color="white")
+    axes.axhline(100 / results[0].metrics["classes"], color="grey", linestyle=":", linewidth=1, label="chance")
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
+    axes.set_xticks(range(len(summary)), [plain(entry["label"]) for entry in summary])
+    axes.set(ylabel="top-1 accuracy (%)", title=title)
+    axes.spines[["top", "right"]].set_visible(False)
+    write_with(path, lambda file: figure.savefig(file, format="png", dpi=140))
+
+
+def accuracy_bars(findings: Findings) -> str:
+    """Horizontal bars of the headline accuracy, its interval as a line, the single runs as dots, chance dotted."""
+    metric = findings.metric
+    with rc_context(LOOK):
+        figure = Figure(figsize=(5.2, 0.9 + 0.55 * len(findings.labels)), layout="constrained")
+        axes = figure.add_subplot()
+        furthest = 0.0
+        for row, entry in enumerate(findings.summary):
+            mean = entry[metric].mean
+            axes.barh(row, mean, height=0.62, color=COLOURS[row % len(COLOURS)])
+            values = [run.metrics[metric] for run in entry["runs"]]
+            axes.plot(values, [row] * len(values), "o", color="#ffffff", markersize=3, alpha=0.75)
+            interval = findings.intervals.get(entry["label"], {}).get(metric)
+            ends = [mean, *values]
+            if interval is not None:
+                axes.plot([interval.low, interval.high], [row + 0.2] * 2, color=INK, linewidth=1.2)
+                ends.append(interval.high)
+            furthest = max(furthest, *ends)
+            axes.text(1.03 * max(ends), row, f"{mean:.1f}", va="center")
+        axes.axvline(100 / findings.results[0].metrics["classes"], color=MUTED, linestyle=":", linewidth=1, zorder=3)
+        axes.set_yticks(range(len(findings.labels)), [plain(label) for label in findings.labels])
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0, labelcolor=INK)
+        axes.set(xlim=(0, 1.2 * furthest or 1), xlabel=f"{ACCURACIES[metric]} accuracy (%)")
+        return svg(figure)
+
+
+def class_bars(findings: Findings) -> str:
+    """Each class's change from the first initialisation to the last, or its accuracy where there is one; sorted."""
+    first, last = (findings.class_accuracy[findings.labels[k]] for k in (0, -1))
+    changes = len(findings.labels) > 1
+    change = last - first if changes else first
+    order = [int(k) for k in np.argsort(-change, kind="stable") if np.isfinite(change[k])]
+    named = len(order) <= _READABLE
+    with rc_context(LOOK):
+        figure = Figure(figsize=(10, 3.4), layout="constrained")
+        axes = figure.add_subplot()
+        colours = [COLOURS[2] if change[k] >= 0 else COLOURS[4] for k in order]
+        axes.bar(range(len(order)), change[order], width=0.75, color=colours)
+        names = [_short(findings.class_names[k]) for k in order] if named else []
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+        axes.grid(visible=False, axis="x")
+        axes.set(ylabel="points" if changes else "top-1 (%)", xlim=(-0.8, len(order) - 0.2))
+        return svg(figure)
+
+
+def confusion_matrix(matrix: Integers, names: Sequence[str]) -> str:
+    """A confusion matrix, each row in percent of its class."""
+    share = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    size = float(np.clip(3 + 0.13 * len(names), 4.5, 10))
+    with rc_context(LOOK):
+        figure = Figure(figsize=(size + 0.8, size), layout="constrained")
+        axes = figure.add_subplot()
+        picture = axes.imshow(share, vmin=0, vmax=100, cmap="magma", interpolation="nearest")
+        axes.grid(visible=False)
+        if len(names) <= _READABLE:
+            shown = [_short(name) for name in names]
+            font = max(4.5, 8 - 0.06 * len(names))
+            axes.set_xticks(range(len(names)), shown, rotation=90, fontsize=font)
+            axes.set_yticks(range(len(names)), shown, fontsize=font)
+        axes.set(xlabel="predicted", ylabel="true")
+        figure.colorbar(picture, label="% of the class", shrink=0.7)
+        return svg(figure)
+
+
+def curves(findings: Findings) -> str:
+    """Training loss and test accuracy of every run against the step; empty where no run has a log."""
+    histories = [
+        (number, [read_history(run) for run in entry["runs"]]) for number, entry in enumerate(findings.summary)
+    ]
+    every = [row for _, runs in histories for rows in runs for row in rows]
+    wanted = [("train", "loss", "training loss")]
+    if any(row["kind"] == "val" and "top1" in row for row in every):
+        wanted.append(("val", "top1", "test top-1, one central view (%)"))
+    if not any(row["kind"] == "train" for row in every):
+        return ""
+    with rc_context(LOOK):
+        figure = Figure(figsize=(10, 3.2), layout="constrained")
+        for axes, (kind, name, title) in zip(figure.subplots(1, len(wanted), squeeze=False)[0], wanted, strict=True):
+            for number, runs in histories:
+                for k, rows in enumerate(runs):
+                    points = [(row["step"], row[name]) for row in rows if row["kind"] == kind and name in row]
+                    label = None if k else plain(findings.labels[number])
+                    _line(axes, points, COLOURS[number % len(COLOURS)], label)
+            axes.set(title=title, xlabel="step")
+            axes.title.set_fontsize(10)
+            axes.legend(fontsize=8)
+        return svg(figure)
+
+
+def _line(axes: Axes, points: Sequence[tuple[float, float]], colour: str, label: str | None) -> None:
+    steps, values = zip(*points, strict=True) if points else ((), ())
+    axes.plot(steps, values, color=colour, label=label, linewidth=1.3, alpha=0.85, marker="o" * (len(points) == 1))
+
+
+def _short(name: str) -> str:
+    """A class name as a tick of an axis."""
+    text = plain(name).encode("utf-8", "replace").decode()
+    return text if len(text) <= 24 else f"{text[:23]}…"

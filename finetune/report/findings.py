@@ -1,0 +1,167 @@
+"""Everything that a report says, found once from the runs; tables, pictures and pages only show it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from finetune.report.runs import ACCURACIES, RunResult, read_predictions
+from finetune.report.statistics import (
+    Floats,
+    Integers,
+    Interval,
+    McNemar,
+    Spread,
+    Tested,
+    bootstrap,
+    class_accuracy,
+    clusters_of,
+    confusion,
+    mcnemar,
+    over_videos,
+    sign_flips,
+    spread,
+    t_test,
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two initialisations on the same splits and seeds: `second` against `first`.
+
+    `difference` of the headline accuracy over the `runs` pairs and its bootstrap `interval`; p-values of the paired t
+    test and of the permutation test over runs, of the permutation test over test videos (of their sources where
+    known), and McNemar's of each pair. What there are too few runs or no predictions for is None or empty.
+    """
+
+    first: str
+    second: str
+    difference: Spread
+    interval: Interval | None
+    t_test: float | None
+    run_flips: float | None
+    video_flips: float | None
+    pairs: tuple[McNemar, ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is known of some runs.
+
+    `intervals` by label and accuracy; `class_accuracy` (percent) and `confusion` by label, over all its runs; `videos`
+    distinct test videos of `sources` sources (None: no sources are known). Without predictions these are empty.
+    """
+
+    results: tuple[RunResult, ...]
+    metric: str
+    summary: tuple[dict[str, Any], ...]
+    intervals: dict[str, dict[str, Interval | None]]
+    comparisons: tuple[Comparison, ...]
+    class_names: tuple[str, ...]
+    class_accuracy: dict[str, Floats]
+    confusion: dict[str, Integers]
+    videos: int
+    sources: int | None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The initialisations, in order of appearance."""
+        return tuple(entry["label"] for entry in self.summary)
+
+
+def headline_metric(results: Sequence[RunResult]) -> str:
+    """The accuracy that the runs' protocol is headed by."""
+    return str(results[0].metrics.get("metric", "top1"))
+
+
+def summarise(results: Sequence[RunResult]) -> list[dict[str, Any]]:
+    """One entry per initialisation, in order of appearance.
+
+    Each holds its runs, a `Spread` of every metric, and, but for the first initialisation, the spread of the
+    paired differences of the headline accuracy to the first (over the splits and seeds that both have).
+    """
+    by_label, metric = _by_label(results), headline_metric(results)
+    first = next(iter(by_label))
+    summary = []
+    for label, runs in by_label.items():
+        entry: dict[str, Any] = {"label": label, "runs": runs}
+        entry |= {name: spread([run.metrics[name] for run in runs]) for name in ACCURACIES}
+        paired = _differences(by_label[first], runs, metric)
+        entry["gain"] = spread(paired) if paired and label != first else None
+        summary.append(entry)
+    return summary
+
+
+def _by_label(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
+    labels = dict.fromkeys(result.label for result in results)
+    return {label: [result for result in results if result.label == label] for label in labels}
+
+
+def _differences(first: Sequence[RunResult], second: Sequence[RunResult], metric: str) -> list[float]:
+    base = {(r.split, r.seed): r.metrics[metric] for r in first}
+    return [r.metrics[metric] - base[r.split, r.seed] for r in second if (r.split, r.seed) in base]
+
+
+def find(results: Sequence[RunResult]) -> Findings:
+    """Read the predictions of comparable runs and work out all that a report says.
+
+    Raises:
+        UserError: predictions that are damaged.
+    """
+    metric = headline_metric(results)
+    tested = _tested(results)
+    names = tuple(results[0].metrics.get("class_names", ()))
+    runs = [run for group in tested.values() for run in group]
+    grouped = any(run.predictions.grouped for run in runs)
+    return Findings(
+        results=tuple(results),
+        metric=metric,
+        summary=tuple(summarise(results)),
+        intervals={label: {name: bootstrap(group, name) for name in ACCURACIES} for label, group in tested.items()},
+        comparisons=tuple(_comparisons(results, tested, metric)),
+        class_names=names,
+        class_accuracy={label: class_accuracy(group, len(names)) for label, group in tested.items()},
+        confusion={label: confusion(group, len(names)) for label, group in tested.items()},
+        videos=len({video for run in runs for video in run.predictions.videos}),
+        sources=len(clusters_of(runs)) if grouped else None,
+    )
+
+
+def _tested(results: Sequence[RunResult]) -> dict[str, list[Tested]]:
+    """The runs with predictions, by initialisation; nothing of one that lacks those of a run."""
+    found = {}
+    for label, runs in _by_label(results).items():
+        read = [(run, read_predictions(run)) for run in runs]
+        tested = [Tested(run, predictions) for run, predictions in read if predictions is not None]
+        if len(tested) == len(runs):
+            found[label] = tested
+    return found
+
+
+def _comparisons(results: Sequence[RunResult], tested: dict[str, list[Tested]], metric: str) -> list[Comparison]:
+    """Each initialisation against each one before it that shares splits and seeds with it."""
+    found = []
+    for (first, ours), (second, theirs) in combinations(_by_label(results).items(), 2):
+        differences = _differences(ours, theirs, metric)
+        if not differences:
+            continue
+        pairs = _pairs(tested.get(first, ()), tested.get(second, ()))
+        found.append(
+            Comparison(
+                first=first,
+                second=second,
+                difference=spread(differences),
+                interval=bootstrap([b for _, b in pairs], metric, minus=[a for a, _ in pairs]),
+                t_test=t_test(differences),
+                run_flips=sign_flips(differences),
+                video_flips=over_videos(pairs),
+                pairs=tuple(mcnemar(a, b) for a, b in pairs),
+            )
+        )
+    return found
+
+
+def _pairs(first: Sequence[Tested], second: Sequence[Tested]) -> list[tuple[Tested, Tested]]:
+    base = {(run.result.split, run.result.seed): run for run in first}
+    keyed = [((run.result.split, run.result.seed), run) for run in second]
+    return [(base[key], run) for key, run in keyed if key in base]

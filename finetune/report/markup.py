@@ -1,0 +1,71 @@
+"""A table of text cells, and how Markdown, LaTeX and HTML write it."""
+
+import html
+import re
+from dataclasses import dataclass
+
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of text under a title; `note` says how to read them."""
+
+    title: str
+    head: tuple[str, ...]
+    body: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def as_markdown(table: Table) -> str:
+    """A Markdown table whose columns also line up as plain text."""
+    cells = [[" ".join(cell.split()).replace("|", r"\|") for cell in line] for line in (table.head, *table.body)]
+    width = [max(len(line[k]) for line in cells) for k in range(len(table.head))]
+    lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(line, width, strict=True)) + " |" for line in cells]
+    return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in width) + "|", *lines[1:]])
+
+
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "–": "--",
+}
+
+
+def latex_text(text: str) -> str:
+    """Text as LaTeX sets it."""
+    escaped = "".join(_LATEX.get(character, character) for character in text)
+    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", escaped)
+
+
+def as_latex(table: Table) -> str:
+    """A `table` with a booktabs `tabular`; its note is the caption."""
+    lines = [" & ".join(map(latex_text, line)) + r" \\" for line in table.body]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{latex_text(f'{table.title}. {table.note}'.strip())}}}",
+            rf"\begin{{tabular}}{{l{'r' * (len(table.head) - 1)}}}",
+            r"\toprule",
+            " & ".join(map(latex_text, table.head)) + r" \\",
+            r"\midrule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+    )
+
+
+def as_html(table: Table) -> str:
+    """A table of a page, which scrolls where it is too wide."""
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in table.head)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in table.body)
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'

@@ -1,0 +1,56 @@
+"""Numbers that others have published, to stand beside one's own: `published.toml`, with source and conditions."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_FILE = Path(__file__).with_name("published.toml")
+
+
+@dataclass(frozen=True)
+class PublishedNumber:
+    """An accuracy (percent) that is not ours; `top5` where it is said."""
+
+    target: str
+    network: str
+    mode: str
+    pretraining: str
+    top1: float
+    top5: float | None
+    source: str
+    conditions: str
+
+
+@cache
+def published_numbers() -> tuple[PublishedNumber, ...]:
+    """All of them, in the order of the file."""
+    found = []
+    for source in tomllib.loads(_FILE.read_text(encoding="utf-8"))["source"]:
+        for target, network, mode, pretraining, top1, *more in source["rows"]:
+            top5 = more[0] if more else None
+            about = (source["name"], source["conditions"])
+            found.append(PublishedNumber(target, network, mode, pretraining, top1, top5, *about))
+    return tuple(found)
+
+
+def beside(metrics: dict[str, Any]) -> tuple[tuple[PublishedNumber, ...], str]:
+    """The numbers of a run's benchmark and mode, and why there are none where the run is not the whole benchmark."""
+    target = metrics["target"]
+    numbers = tuple(n for n in published_numbers() if n.target == target and n.mode == metrics["mode"])
+    if not numbers:
+        return (), ""
+    official = metrics.get("official_classes")
+    if official is not None and metrics["classes"] != official:
+        return (), (
+            f"None: what others have published is of all {official} classes of {target}, and this is about "
+            f"{metrics['classes']} of them."
+        )
+    missing = metrics["videos"].get("missing", 0)
+    listed = missing + metrics["videos"]["train"] + metrics["videos"]["test"]
+    if missing > 0.05 * listed:
+        return (), f"None: {missing} of the {listed} videos of {target} are missing here."
+    if metrics.get("shots") is not None:
+        return (), f"None: these runs learn from {metrics['shots']} videos a class, the published ones from all."
+    return numbers, ""

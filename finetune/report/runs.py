@@ -1,0 +1,165 @@
+"""Finished runs as they lie on disk: their metrics, their predictions, and whether they compare."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.rundir import LOG, METRICS, PREDICTIONS
+from finetune.targets.base import some
+from fractalvid.errors import UserError
+
+ACCURACIES = {"top1": "top-1", "top5": "top-5", "mean_class": "mean per class"}
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run: the initialisation it started from, its split, its seed and its `metrics.json`.
+
+    `folder` is where it lies; None for metrics alone.
+    """
+
+    label: str
+    split: str
+    seed: int
+    metrics: dict[str, Any]
+    folder: Path | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a run said of each of its n test videos.
+
+    `videos` tell them apart: the path, and for the k-th cut of one file its number. `groups` are their sources, or the
+    video itself where none is known (`grouped` says whether any is). `label` and `predicted` are int64 (n,), `in_top5`
+    bool (n,).
+    """
+
+    videos: tuple[str, ...]
+    groups: tuple[str, ...]
+    grouped: bool
+    label: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    in_top5: NDArray[np.bool_]
+
+
+def read_run(folder: Path, label: str | None = None) -> RunResult:
+    """Read the `metrics.json` of a finished run; `label` renames its initialisation."""
+    path = folder / METRICS
+    try:
+        metrics = json.loads(path.read_bytes())
+        name = label or metrics["init"]["label"]
+        result = RunResult(name, str(metrics["split"]), int(metrics["seed"]), metrics, folder)
+        if all(isinstance(metrics[name], float) for name in ACCURACIES):
+            return result
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is not the result of a fine-tuning run: {error!r}") from error
+    except OSError as error:
+        raise UserError(f"{folder} holds no finished run: cannot read {METRICS} ({error.strerror})") from error
+    raise UserError(f"{path} is not the result of a fine-tuning run: its accuracies are no numbers")
+
+
+def find_runs(folders: Iterable[Path]) -> list[Path]:
+    """The folders of finished runs at or below the given ones, sorted."""
+    found = []
+    for folder in folders:
+        runs = sorted(path.parent for path in folder.rglob(METRICS))
+        if not runs:
+            raise UserError(f"{folder} holds no finished run (no {METRICS} in it or below it)")
+        found += runs
+    return sorted(set(found))
+
+
+def read_predictions(result: RunResult) -> Predictions | None:
+    """The `predictions.csv` of a run; None where it has no folder, no such file, or no names of classes.
+
+    Raises:
+        UserError: the file is damaged or names classes that the run does not know.
+    """
+    path = None if result.folder is None else result.folder / PREDICTIONS
+    if path is None or not path.is_file() or not result.metrics.get("class_names"):
+        return None
+    try:
+        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        lines = list(csv.DictReader(io.StringIO(text, newline="")))
+        number = {name: k for k, name in enumerate(result.metrics["class_names"])}
+        label = np.array([number[line["label"]] for line in lines], dtype=np.int64)
+        predicted = np.array([number[line["predicted"]] for line in lines], dtype=np.int64)
+        videos = _told_apart([line["path"] for line in lines])
+        # Names of classes may hold the character between them.
+        in_top5 = [f"|{line['label']}|" in f"|{line['top5']}|" for line in lines]
+    except (KeyError, TypeError, csv.Error) as error:
+        raise UserError(f"{path} is damaged, or not of the run beside it: {error!r}") from error
+    expected, top1 = result.metrics["videos"]["test"], 100 * float(np.mean(predicted == label)) if lines else 0.0
+    if len(lines) != expected or abs(top1 - result.metrics["top1"]) > 1e-6:
+        raise UserError(
+            f"{path} is damaged, or not of the run beside it: {len(lines)} videos with a top-1 of {top1:.2f} %, where "
+            f"{METRICS} says {expected} and {result.metrics['top1']:.2f} %"
+        )
+    sources = [line.get("group") for line in lines]
+    groups = tuple(source or video for source, video in zip(sources, videos, strict=True))
+    return Predictions(videos, groups, any(sources), label, predicted, np.array(in_top5))
+
+
+def _told_apart(paths: Sequence[str]) -> tuple[str, ...]:
+    """Names of videos that may be cuts of one file, in its order: the second is `path#2`."""
+    seen = Counter[str]()
+    names = []
+    for path in paths:
+        seen[path] += 1
+        names.append(path if seen[path] == 1 else f"{path}#{seen[path]}")
+    return tuple(names)
+
+
+def read_history(result: RunResult) -> list[dict[str, Any]]:
+    """The rows of a run's `metrics.jsonl`; none where it is not there. A last line that broke off is left out."""
+    path = None if result.folder is None else result.folder / LOG
+    rows = []
+    for line in (
+        path.read_text(encoding="utf-8", errors="replace").splitlines() if path is not None and path.is_file() else ()
+    ):
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return [row for row in rows if isinstance(row, dict) and {"kind", "step"} <= row.keys()]
+
+
+_EQUAL = ("target", "classes", "mode", "model", "clip", "views", "crops", "epochs", "batch_size", "lr")
+_SINCE = {"shots": None, "sampling": "window", "first_frames": None, "voting": "softmax", "optimizer": "adamw"}
+"""Settings of later versions, and what runs of earlier ones did."""
+
+
+def check_comparable(results: Sequence[RunResult]) -> None:
+    """Raise `UserError` for runs that must not stand in one table: other data or budget, or one run twice.
+
+    Target, classes, network, clip, views and budget must be equal, and the numbers of videos in each split.
+    """
+    for name in (*_EQUAL, *_SINCE):
+        values = {json.dumps(result.metrics.get(name, _SINCE.get(name)), sort_keys=True) for result in results}
+        if len(values) > 1:
+            raise UserError(f"the runs differ in {name} ({some(sorted(values), 3)}): they do not compare")
+    if len({json.dumps(result.metrics.get("class_names")) for result in results}) > 1:
+        raise UserError("the runs differ in class_names, the names of their classes: they do not compare")
+    for split in dict.fromkeys(result.split for result in results):
+        videos = [result.metrics.get("videos", {}) for result in results if result.split == split]
+        counts = sorted({f"{v.get('train')} to train and {v.get('test')} to test" for v in videos})
+        if len(counts) > 1:
+            where = f" of split {split}" if split else ""
+            raise UserError(f"the runs{where} differ in videos ({some(counts, 3)}): they do not compare")
+    seen = set[tuple[str, str, int]]()
+    for result in results:
+        key = (result.label, result.split, result.seed)
+        if key in seen:
+            raise UserError(
+                f"two runs of {result.label!r} have split {result.split} and seed {result.seed}; "
+                "name them apart with LABEL=..."
+            )
+        seen.add(key)

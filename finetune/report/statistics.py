@@ -1,0 +1,230 @@
+"""How sure a comparison is: deviations over runs, intervals over test videos, paired tests.
+
+Two things move an accuracy: training again (another seed, another fold) and asking other videos. Deviations and tests
+over runs are about the first, bootstrap intervals and tests over videos about the second. Clips of one source (a film,
+an uploader) resemble each other, so where sources are known they are drawn whole.
+"""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse, stats
+
+from finetune.report.runs import Predictions, RunResult
+
+CONFIDENCE = 0.95
+RESAMPLES = 2000
+PERMUTATIONS = 9999
+_SEED = 0
+_AT_ONCE = 2_000_000
+"""Numbers of a resampling that are held at a time: 16 MB."""
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Metric = str
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and sample standard deviation over `n` runs; the deviation of a single run is unknown (None)."""
+
+    mean: float
+    deviation: float | None
+    n: int
+
+    def __str__(self) -> str:
+        """As "31.4 ± 1.6", or "31.4" for one run."""
+        return f"{self.mean:.1f}" if self.deviation is None else f"{self.mean:.1f} ± {self.deviation:.1f}"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean and sample standard deviation of values."""
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    return Spread(statistics.fmean(values), deviation, len(values))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A bootstrap interval at `CONFIDENCE`, in percent or points."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """As "27.1 to 33.9"."""
+        return f"{self.low:.1f} to {self.high:.1f}"
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A run and what it said of its test videos."""
+
+    result: RunResult
+    predictions: Predictions
+
+    def hits(self, metric: Metric) -> NDArray[np.bool_]:
+        """Which videos (n,) count as right: the label is among the five best for top5, else the best."""
+        p = self.predictions
+        return p.in_top5 if metric == "top5" else p.predicted == p.label
+
+
+def clusters_of(runs: Sequence[Tested]) -> dict[str, int]:
+    """The sources of all test videos of some runs, numbered."""
+    return {group: k for k, group in enumerate(sorted({g for run in runs for g in run.predictions.groups}))}
+
+
+class _Accuracy:
+    """A metric of one run as a function of how often each cluster was drawn."""
+
+    def __init__(self, run: Tested, clusters: dict[str, int], metric: Metric) -> None:
+        rows = np.array([clusters[group] for group in run.predictions.groups])
+        per_class = metric == "mean_class"
+        columns = run.predictions.label if per_class else np.zeros(len(rows), np.int64)
+        shape = (len(clusters), int(columns.max()) + 1)
+        ones = np.ones(len(rows))
+        self._right = sparse.csr_array((run.hits(metric) * ones, (rows, columns)), shape=shape)
+        self._seen = sparse.csr_array((ones, (rows, columns)), shape=shape)
+
+    def __call__(self, drawn: Floats) -> Floats:
+        """Percent (n,) for drawn (n, C): classes weigh equally where the metric says so, empty ones nothing."""
+        right: Floats = np.asarray(drawn @ self._right, np.float64)
+        seen: Floats = np.asarray(drawn @ self._seen, np.float64)
+        share = np.divide(right, seen, out=np.zeros_like(right), where=seen > 0)
+        found: Floats = 100 * share.sum(1) / np.maximum((seen > 0).sum(1), 1)
+        return found
+
+
+def bootstrap(runs: Sequence[Tested], metric: Metric, minus: Sequence[Tested] = ()) -> Interval | None:
+    """Percentile interval of the mean accuracy of `runs`, or of its difference to that of `minus`.
+
+    Sources of test videos are drawn with replacement, with all their videos, and the same ones for all runs. None where
+    there is only one source, and where there are no runs.
+
+    Args:
+        runs: of one initialisation.
+        metric: top1, top5 or mean_class.
+        minus: the runs of another one, on the same splits and seeds.
+    """
+    clusters = clusters_of([*runs, *minus])
+    if len(clusters) < 2 or not runs:
+        return None
+    added = [_Accuracy(run, clusters, metric) for run in runs]
+    taken = [_Accuracy(run, clusters, metric) for run in minus]
+
+    def statistic(index: Integers, axis: int = -1) -> Floats:
+        flat = index.reshape(-1, len(clusters))
+        offset = len(clusters) * np.arange(len(flat))[:, None]
+        drawn = np.bincount((flat + offset).ravel(), minlength=flat.size).reshape(flat.shape).astype(np.float64)
+        value = np.mean([accuracy(drawn) for accuracy in added], axis=0)
+        if taken:
+            value = value - np.mean([accuracy(drawn) for accuracy in taken], axis=0)
+        return np.asarray(value.reshape(index.shape[:-1]))
+
+    found = stats.bootstrap(
+        (np.arange(len(clusters)),),
+        statistic,
+        n_resamples=RESAMPLES,
+        batch=max(1, _AT_ONCE // len(clusters)),
+        vectorized=True,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(_SEED),
+    )
+    return Interval(float(found.confidence_interval.low), float(found.confidence_interval.high))
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """McNemar's exact test of two runs on the same test videos, by their top-1 answers."""
+
+    split: str
+    seed: int
+    only_first: int
+    only_second: int
+    p: float
+
+
+def mcnemar(first: Tested, second: Tested) -> McNemar:
+    """Compare two runs of one split and seed, which tested the same videos.
+
+    Of the videos that only one of them got right, each is as likely to have done so if they are equally good:
+    a binomial test.
+    """
+    a, b = _aligned(first, second)
+    only_first, only_second = int((a & ~b).sum()), int((b & ~a).sum())
+    p = float(stats.binomtest(only_first, only_first + only_second).pvalue) if only_first + only_second else 1.0
+    return McNemar(first.result.split, first.result.seed, only_first, only_second, p)
+
+
+def _aligned(first: Tested, second: Tested) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which of the videos that both runs tested either got right, in one order."""
+    place = {video: k for k, video in enumerate(second.predictions.videos)}
+    both = [(k, place[video]) for k, video in enumerate(first.predictions.videos) if video in place]
+    mine, theirs = np.array([k for k, _ in both], np.int64), np.array([k for _, k in both], np.int64)
+    return first.hits("top1")[mine], second.hits("top1")[theirs]
+
+
+def t_test(differences: Sequence[float]) -> float | None:
+    """Two-sided p of Student's paired t test; None for fewer than two pairs, or where all differ alike."""
+    if len(differences) < 2 or np.ptp(differences) < 1e-9:
+        return None
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def sign_flips(differences: Sequence[float]) -> float | None:
+    """Two-sided p of the paired permutation test: under equality each difference is as likely with either sign.
+
+    Exact where there are at most `PERMUTATIONS` ways to choose the signs. None for fewer than two pairs. With n pairs
+    no p is below 2^(1 - n).
+    """
+    if len(differences) < 2:
+        return None
+    values = np.array([value for value in differences if value])  # a 0 has no sign to flip
+    if len(values) < 2:
+        return 1.0
+    found = stats.permutation_test(
+        (values, np.zeros_like(values)),
+        lambda a, b, axis: np.mean(a - b, axis=axis),
+        permutation_type="samples",
+        n_resamples=PERMUTATIONS,
+        batch=max(1, _AT_ONCE // len(values)),
+        vectorized=True,
+        rng=np.random.default_rng(_SEED),
+    )
+    return min(1.0, float(found.pvalue))
+
+
+def over_videos(pairs: Sequence[tuple[Tested, Tested]]) -> float | None:
+    """The permutation test over test videos: the differences of their sources, summed over the runs, change sign."""
+    if not pairs:
+        return None
+    clusters = clusters_of([run for pair in pairs for run in pair])
+    total = np.zeros(len(clusters))
+    for pair in pairs:
+        for run, sign in zip(pair, (1, -1), strict=True):
+            where = np.array([clusters[group] for group in run.predictions.groups])
+            hits = run.hits("top1")
+            np.add.at(total, where, sign * hits / len(hits))
+    return sign_flips([float(value) if abs(value) > 1e-12 else 0.0 for value in total])
+
+
+def class_accuracy(runs: Sequence[Tested], num_classes: int) -> Floats:
+    """Percent (K,) of each class's test videos that were named right, over all runs; nan where none was tested."""
+    right, seen = np.zeros(num_classes), np.zeros(num_classes)
+    for run in runs:
+        right += np.bincount(run.predictions.label, run.hits("top1"), num_classes)
+        seen += np.bincount(run.predictions.label, minlength=num_classes)
+    accuracy: Floats = np.divide(100 * right, seen, out=np.full(num_classes, math.nan), where=seen > 0)
+    return accuracy
+
+
+def confusion(runs: Sequence[Tested], num_classes: int) -> Integers:
+    """Counts (K, K) over all runs: row the true class, column the predicted one."""
+    matrix = np.zeros((num_classes, num_classes), dtype=np.int64)
+    for run in runs:
+        np.add.at(matrix, (run.predictions.label, run.predictions.predicted), 1)
+    return matrix

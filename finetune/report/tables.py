@@ -1,0 +1,236 @@
+"""The tables of a report, and the documents they make."""
+
+import math
+from typing import Any
+
+from finetune.report.findings import Findings
+from finetune.report.markup import NONE, Table, as_latex, as_markdown
+from finetune.report.published import beside
+from finetune.report.runs import ACCURACIES, RunResult
+from finetune.report.statistics import CONFIDENCE, Spread
+
+
+def result_table(findings: Findings) -> Table:
+    """Each initialisation: means, deviations, interval, gain."""
+    first, metric = findings.labels[0], findings.metric
+    compared = len(findings.labels) > 1
+    head = ["initialisation", *(f"{name} (%)" for name in ACCURACIES.values())]
+    if findings.intervals:
+        head.append(f"{_percent(CONFIDENCE)} interval of {ACCURACIES[metric]}")
+    head += [f"{ACCURACIES[metric]} over {first}"] * compared + ["runs"]
+    body = []
+    for entry in findings.summary:
+        line = [entry["label"], *(str(entry[name]) for name in ACCURACIES)]
+        if findings.intervals:
+            line.append(_or_none(findings.intervals.get(entry["label"], {}).get(metric)))
+        line += [_signed(entry["gain"]) if entry["gain"] else ""] * compared + [str(len(entry["runs"]))]
+        body.append(tuple(line))
+    return Table("Result", tuple(head), tuple(body), _about_result(findings))
+
+
+def _about_result(findings: Findings) -> str:
+    text = "Means ± sample standard deviation over the runs"
+    if len(findings.labels) > 1:
+        text += "; differences are paired by split and seed"
+    if not findings.intervals:
+        return text + "."
+    return f"{text}. Intervals are percentile bootstraps over {about_videos(findings)}, given these trained networks."
+
+
+def about_videos(findings: Findings) -> str:
+    """What is drawn again in a bootstrap."""
+    if findings.sources is None:
+        return f"the {findings.videos} test videos (their sources are not known: clips of one source may be alike)"
+    return f"the {findings.sources} sources of the {findings.videos} test videos, each with all its clips"
+
+
+def single_table(findings: Findings) -> Table:
+    """The headline accuracy of the single runs."""
+    columns = list(dict.fromkeys(run_name(result) for result in findings.results))
+    body = []
+    for entry in findings.summary:
+        values = {run_name(run): f"{run.metrics[findings.metric]:.1f}" for run in entry["runs"]}
+        body.append((entry["label"], *(values.get(column, "") for column in columns)))
+    name = ACCURACIES[findings.metric]
+    return Table(f"{name[0].upper()}{name[1:]} (%) of the single runs", ("initialisation", *columns), tuple(body))
+
+
+def run_name(result: RunResult) -> str:
+    """The split and seed of a run, as a column is headed."""
+    return f"split {result.split}, seed {result.seed}" if result.split else f"seed {result.seed}"
+
+
+def paired_table(findings: Findings) -> Table:
+    """Paired tests between the initialisations."""
+    name = ACCURACIES[findings.metric]
+    head = ("compared", f"{name} difference", "interval", "t test", "over runs", "over videos", "McNemar", "pairs")
+    body = []
+    for c in findings.comparisons:
+        each = ", ".join(_p(pair.p) for pair in c.pairs)
+        tests = (_p(c.t_test), _p(c.run_flips), _p(c.video_flips), each or NONE)
+        body.append(
+            (f"{c.second} – {c.first}", _signed(c.difference), _or_none(c.interval), *tests, str(c.difference.n))
+        )
+    return Table("Paired tests", head, tuple(body), _about_tests(findings))
+
+
+def _about_tests(findings: Findings) -> str:
+    least = max((c.difference.n for c in findings.comparisons), default=0)
+    text = (
+        "Two-sided p, not corrected for the number of comparisons. t test: Student's, paired, over splits and seeds; "
+        "folds share training videos, which makes it optimistic. Over runs: all changes of sign of the paired "
+        f"differences; with {least} pairs no p is below {_p(2.0 ** (1 - least)) if least > 1 else '1'}. "
+    )
+    unit = "test videos" if findings.sources is None else "the sources of the test videos"
+    return (
+        f"{text}Over videos: changes of sign by {unit}, of top-1 answers summed over the runs. McNemar: exact, of "
+        "top-1 answers, for each pair of runs alone."
+    )
+
+
+def class_table(findings: Findings, most: int | None = None) -> Table:
+    """Accuracy by class; with two or more initialisations sorted by the change from the first to the last.
+
+    `most` keeps so many at either end.
+    """
+    labels = [label for label in findings.labels if label in findings.class_accuracy]
+    accuracy = [findings.class_accuracy[label] for label in labels]
+    changed = len(labels) > 1
+    order = [k for k in range(len(findings.class_names)) if all(math.isfinite(a[k]) for a in accuracy)]
+    change = {k: accuracy[-1][k] - accuracy[0][k] if changed else accuracy[0][k] for k in order}
+    order.sort(key=lambda k: -change[k])
+    if most is not None and len(order) > 2 * most:
+        order = order[:most] + order[-most:]
+    body = [
+        (findings.class_names[k], *(f"{a[k]:.1f}" for a in accuracy), *([f"{change[k]:+.1f}"] if changed else []))
+        for k in order
+    ]
+    title = "Change by class" if changed else "Accuracy by class"
+    head = ("class", *(f"{label} (%)" for label in labels), *(["change"] if changed else []))
+    return Table(title, head, tuple(body), "Top-1 over all runs.")
+
+
+def confused_table(findings: Findings, label: str, most: int = 10) -> Table:
+    """The pairs of classes that are taken for one another most often."""
+    matrix, names = findings.confusion[label], findings.class_names
+    pairs = [
+        (matrix[i, j] / max(matrix[i].sum(), 1), i, j)
+        for i in range(len(names))
+        for j in range(len(names))
+        if i != j and matrix[i, j]
+    ]
+    pairs.sort(key=lambda pair: (-pair[0], pair[1:]))
+    body = tuple((names[i], names[j], f"{100 * share:.0f}") for share, i, j in pairs[:most])
+    return Table(f"Most often confused, {label}", ("true", "taken for", "% of the class"), body)
+
+
+def budget_table(findings: Findings) -> Table:
+    """What the runs of each initialisation cost."""
+    body = []
+    for entry in findings.summary:
+        metrics = [run.metrics for run in entry["runs"]]
+        if not all({"steps", "seconds", "batch_size"} <= m.keys() for m in metrics):
+            continue
+        clips = sum(m["steps"] * m["batch_size"] for m in metrics)
+        training = sum(m["seconds"]["training"] for m in metrics)
+        views = sum(m["videos"]["test"] * m["views"] * m["crops"] for m in metrics)
+        test = sum(m["seconds"]["test"] for m in metrics)
+        devices = ", ".join(sorted({m["versions"]["device"] for m in metrics if "versions" in m}))
+        body.append(
+            (
+                entry["label"],
+                f"{clips / len(metrics):,.0f}",
+                f"{training / len(metrics) / 60:.1f}",
+                _rate(clips, training),
+                _rate(views, test),
+                devices or NONE,
+            )
+        )
+    head = ("initialisation", "clips seen a run", "minutes a run", "training clips/s", "test clips/s", "device")
+    return Table("Budget and throughput", head, tuple(body))
+
+
+def _rate(count: float, seconds: float) -> str:
+    return f"{count / seconds:,.1f}" if seconds > 0 else NONE
+
+
+def published_table(findings: Findings) -> Table | None:
+    """Other people's numbers of this benchmark; None where there are none at all."""
+    numbers, why = beside(findings.results[0].metrics)
+    if not numbers and not why:
+        return None
+    body = tuple(
+        (n.pretraining, n.network, f"{n.top1:.1f}", NONE if n.top5 is None else f"{n.top5:.1f}", n.source, n.conditions)
+        for n in numbers
+    )
+    head = ("pre-training", "network", "top-1 (%)", "top-5 (%)", "source", "conditions")
+    note = why or (
+        "Measured by others, with other networks, resolutions, budgets and data to pre-train on; not by this program."
+    )
+    return Table("Published by others", head, body, note)
+
+
+def about(metrics: dict[str, Any]) -> str:
+    """One line on what was run: model, clip, budget, views, videos."""
+    clip, videos, official = metrics["clip"], metrics["videos"], metrics.get("official_classes")
+    of_all = f" of {official}" if official not in (None, metrics["classes"]) else ""
+    if metrics.get("sampling") == "segments":
+        frames = f"{clip['clip_len']} segments"
+    else:
+        frames = f"{clip['clip_len']} frames (stride {clip['frame_stride']})"
+    shots = f", {metrics['shots']} videos a class" if metrics.get("shots") else ""
+    how = {"softmax": "", "logits": ", logits averaged", "votes": ", majority vote"}[metrics.get("voting", "softmax")]
+    return (
+        f"{metrics['target']}, {metrics['classes']}{of_all} classes, {videos['train']} training and "
+        f"{videos['test']} test videos; {metrics['model']}, {frames} of {clip['size']} x {clip['size']}, "
+        f"{metrics['mode']} fine-tuning{shots}, {metrics['epochs']} epochs of batch {metrics['batch_size']}; "
+        f"{metrics['views']} x {metrics['crops']} views a test video{how}."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return NONE
+    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def _or_none(value: object) -> str:
+    return NONE if value is None else str(value)
+
+
+def _signed(value: Spread) -> str:
+    text = f"{value.mean:+.1f}"
+    return text if value.deviation is None else f"{text} ± {value.deviation:.1f}"
+
+
+def as_document(findings: Findings, title: str) -> str:
+    """All tables as a Markdown document."""
+    parts = [f"# {title}", about(findings.results[0].metrics)]
+    for table in text_tables(findings):
+        if table.title != "Result":
+            parts.append(f"## {table.title}")
+        parts += [as_markdown(table)] * bool(table.body) + [table.note] * bool(table.note)
+    return "\n\n".join(parts) + "\n"
+
+
+def as_latex_document(findings: Findings, title: str) -> str:
+    """All tables as LaTeX to include; they need the package booktabs."""
+    head = f"% {title}: {about(findings.results[0].metrics)}\n% needs \\usepackage{{booktabs}}"
+    tables = [as_latex(table) for table in text_tables(findings) if table.body]
+    return "\n\n".join([head, *tables]) + "\n"
+
+
+def text_tables(findings: Findings) -> list[Table]:
+    """The tables of a document, in order; long ones cut to their ends."""
+    tables = [result_table(findings), single_table(findings)]
+    if findings.comparisons:
+        tables.append(paired_table(findings))
+    if findings.class_accuracy:
+        tables.append(class_table(findings, most=5))
+    tables.append(budget_table(findings))
+    published = published_table(findings)
+    return [table for table in [*tables, published] if table is not None and (table.body or table.note)]

@@ -1,0 +1,59 @@
+"""What the targets have in common: where list files lie, and which name was meant."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from finetune.targets.base import some, subfolders, video_names
+from fractalvid.errors import UserError
+from pretrain.nearest import ALIKE, nearest
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of an error message: the one of `known` that is most like `name`, or nothing."""
+    near = nearest(name, known, at_least=ALIKE)
+    return f" (nearest: {near!r})" if near else ""
+
+
+def list_folders(annotations: Path | None, places: Sequence[Path], *names: str) -> list[Path]:
+    """Folders in which list files may lie, the likeliest first: those called `names` in a place, then the place.
+
+    The place is `annotations` where the user gave it, else each of `places`.
+
+    Raises:
+        UserError: `annotations` is no folder.
+    """
+    if annotations is not None and not annotations.is_dir():
+        wrong = "is a file" if annotations.exists() else "does not exist"
+        raise UserError(f"the annotations folder {annotations} {wrong}")
+    chosen = places if annotations is None else (annotations,)
+    folders = [folder for place in chosen for folder in (*(place / name for name in names), place)]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def find_list(name: str, folders: Sequence[Path], source: str) -> Path:
+    """The list file called `name` in the first of `folders` that has it; `source` says what it comes in.
+
+    Raises:
+        UserError: there is none.
+    """
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    looked = some(map(str, folders)) if folders else "the data folder"
+    raise UserError(f"no {name} ({source}) in {looked}; give its folder with --annotations")
+
+
+def class_key(name: str) -> str:
+    """A class name without what copies of a data set disagree on: case, and spaces or underscores between words."""
+    return " ".join(name.casefold().replace("_", " ").split())
+
+
+def videos_below(root: Path, base: Path) -> list[str]:
+    """Videos in `base` and in the folders in it, relative to `root`, with `/`."""
+    folders = [base, *(base / name for name in subfolders(base))]
+    return [(folder / name).relative_to(root).as_posix() for folder in folders for name in video_names(folder)]
+
+
+def first_folder(root: Path, *names: str) -> Path:
+    """The first folder in `root` called one of `names` that is there, else `root` itself."""
+    return next((root / name for name in names if (root / name).is_dir()), root)

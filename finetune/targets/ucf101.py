@@ -1,0 +1,110 @@
+"""UCF101 (Soomro, Zamir and Shah, "UCF101: A Dataset of 101 Human Actions Classes From Videos in The Wild", 2012)."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from finetune.targets.base import Row, Side, TargetProtocol, found_in, read_lines, require_folder
+from finetune.targets.lists import did_you_mean, find_list, first_folder, list_folders, videos_below
+from fractalvid.errors import UserError
+
+_PROTOCOL = TargetProtocol(splits=("1", "2", "3"), num_classes=101, average_splits=True, groups_apart=True)
+_LISTS = "ucfTrainTestlist"
+_ARCHIVE = "from UCF101TrainTestSplits-RecognitionTask.zip"
+_OBTAIN = (
+    "UCF101 comes from https://www.crcv.ucf.edu/data/UCF101.php, for research: UCF101.rar unpacks to UCF-101/ with a "
+    "folder of .avi files for each class, and UCF101TrainTestSplits-RecognitionTask.zip to ucfTrainTestlist/ with the "
+    "lists of the three splits. In the data folder: `unrar x UCF101.rar`, then `unzip` the other."
+)
+_LAYOUT = "v_<Class>_g<NN>_c<NN>.avi files, flat or in a folder a class, in UCF-101/ or directly"
+_VIDEO = re.compile(r"v_(?P<name>\w+)_g(?P<group>\d+)_c\d+", re.ASCII)
+
+
+def read_classes(path: Path) -> tuple[str, ...]:
+    """Read `classInd.txt`: lines `<number> <Class>`, numbered from 1."""
+    names: list[str] = []
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line:
+            continue
+        code, _, name = line.partition(" ")
+        if code != str(len(names) + 1) or not name.strip() or name.strip() in names:
+            raise UserError(f"{path}, line {number}: expected '{len(names) + 1} <another class>', found {line!r}")
+        names.append(name.strip())
+    if not names:
+        raise UserError(f"{path} is empty; expected lines '<number> <Class>'")
+    return tuple(names)
+
+
+def read_list(path: Path, classes: tuple[str, ...]) -> list[tuple[str, int]]:
+    """Read `trainlist0<n>.txt` (lines `<Class>/<name>.avi <number>`) or `testlist0<n>.txt` (without the number).
+
+    Returns:
+        (`<Class>/<name>.avi`, label from 0) of each video.
+    """
+    # The official files write one class both HandstandPushups and HandStandPushups.
+    labels = {name.casefold(): label for label, name in enumerate(classes)}
+    videos = []
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line:
+            continue
+        where = f"{path}, line {number}"
+        video, *code = line.split()
+        name, slash, file = video.partition("/")
+        if not slash or not file or len(code) > 1:
+            raise UserError(f"{where}: expected '<Class>/<video> [<class number>]', found {line!r}")
+        label = labels.get(name.casefold())
+        if label is None:
+            raise UserError(f"{where}: class {name!r} is not in classInd.txt{did_you_mean(name, classes)}")
+        if code and code[0] != str(label + 1):
+            raise UserError(
+                f"{where}: label {code[0]}, but classInd.txt has {name} as {label + 1} of 1 to {len(classes)}"
+            )
+        videos.append((video, label))
+    if not videos:
+        raise UserError(f"{path} is empty; expected lines '<Class>/<video>'")
+    return videos
+
+
+@dataclass(frozen=True)
+class Ucf101:
+    """The 101 classes and 3 splits of UCF101; `annotations` is the folder with the official lists."""
+
+    annotations: Path | None = None
+    name: str = "ucf101"
+    protocol: TargetProtocol = _PROTOCOL
+    obtain: str = _OBTAIN
+    layout: str = _LAYOUT
+
+    def _list(self, root: Path, name: str) -> Path:
+        return find_list(name, list_folders(self.annotations, (root, root.parent), _LISTS), _ARCHIVE)
+
+    def classes(self, root: Path, split: str) -> tuple[str, ...]:
+        """Class names, in the order of `classInd.txt`."""
+        return read_classes(self._list(root, "classInd.txt"))
+
+    def index(self, root: Path, split: str) -> list[Row]:
+        """The videos of a split's two lists, found by their names wherever they lie."""
+        require_folder(root, _LAYOUT)
+        classes = self.classes(root, split)
+        base = first_folder(root, "UCF-101")
+        files = {PurePosixPath(path).name: path for path in videos_below(root, base)}
+        loose = {name.casefold(): path for name, path in files.items()}
+        if not any(_VIDEO.match(name) for name in files):
+            raise UserError(f"{root} is not UCF101: expected {_LAYOUT}, found {found_in(root)}")
+
+        def found(video: str) -> str:
+            name = PurePosixPath(video).name
+            beside = (base / video).relative_to(root).as_posix()
+            return files.get(name) or loose.get(name.casefold(), beside)
+
+        sides: tuple[Side, Side] = ("train", "test")
+        return [
+            Row(found(video), label, side)
+            for side in sides
+            for video, label in read_list(self._list(root, f"{side}list0{split}.txt"), classes)
+        ]
+
+    def group(self, path: str) -> str | None:
+        """The class and the group gNN: clips of one group share actor and place, and stay on one side of a split."""
+        parts = _VIDEO.match(PurePosixPath(path).name)
+        return f"{parts['name'].casefold()}_g{parts['group']}" if parts else None

@@ -1,0 +1,247 @@
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finetune.report import read_run, write_comparison, write_run
+from finetune.report.findings import find
+from finetune.report.markup import Table, as_latex, as_markdown
+from finetune.report.published import beside, published_numbers
+from finetune.report.runs import read_predictions
+from finetune.report.tables import about, class_table, confused_table, published_table
+from fractalvid.errors import UserError
+from tests.finetune.report.helpers import metrics, run_of, write_run_folder
+
+RNG = np.random.default_rng(0)
+
+
+def runs(root: Path, *, groups: bool = True) -> list[Path]:
+    """Two initialisations on two splits; the second is better on classes 0 and 1."""
+    folders = []
+    for split in "12":
+        sources = [f"film{k // 3}" for k in range(30)] if groups else []
+        right = RNG.random(30) < 0.4
+        better = right | ((np.arange(30) % 3 < 2) & (RNG.random(30) < 0.5))
+        for label, answers in (("scratch", right), ("a<b>_$", better)):
+            run = run_of([bool(x) for x in answers], sources, label=label, split=split)
+            folders.append(write_run_folder(root / label.strip("<>$") / split, run))
+    return folders
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("comparison")
+    write_comparison(root / "out", [read_run(folder) for folder in runs(root / "runs")])
+    return root / "out"
+
+
+class Page(html.parser.HTMLParser):
+    """Collects what a page refers to, and checks that tags close."""
+
+    VOID = frozenset({"meta", "br", "img", "link"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.refers: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.refers += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "action")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_loads_nothing(written: Path) -> None:
+    text = (written / "comparison.html").read_text(encoding="utf-8")
+    page = Page()
+    page.feed(text)
+    assert page.open == []
+    assert "script" not in page.tags
+    assert all(value.startswith(("#", "data:")) for value in page.refers)
+    assert not re.search(r"url\((?!#)|@import", text)
+    for word in ("Paired tests", "Change by class", "Confusion", "Curves", "Budget and throughput", "10 sources"):
+        assert word in text
+    assert "a<b>" not in text
+    assert re.search(r"a&lt;b&gt;_\$ is [\d.]+ points above scratch \(interval over test videos .*, which", text)
+    assert "&amp;#x27;" not in text
+
+
+def test_the_markdown_says_how_sure_it_is(written: Path) -> None:
+    text = (written / "comparison.md").read_text(encoding="utf-8")
+    assert "95 % interval of top-1" in text
+    assert "the 10 sources of the 30 test videos" in text
+    assert "with 2 pairs no p is below 0.50" in text
+    assert "## Change by class" in text
+
+
+def test_the_numbers_are_there_as_data(written: Path) -> None:
+    saved = json.loads((written / "comparison.json").read_text())
+    (compared,) = saved["comparisons"]
+    assert (compared["first"], compared["second"]) == ("scratch", "a<b>_$")
+    assert compared["difference"]["n"] == 2
+    assert len(compared["pairs"]) == 2
+    assert all(0 <= pair["p"] <= 1 for pair in compared["pairs"])
+    for entry in saved["initialisations"]:
+        interval = entry["intervals"]["top1"]
+        assert interval["low"] <= entry["top1"]["mean"] <= interval["high"]
+        assert np.sum(entry["confusion"]) == 60
+        share = np.trace(entry["confusion"]) / 60
+        assert 100 * share == pytest.approx(entry["top1"]["mean"])
+        assert np.mean(entry["classes"]) == pytest.approx(entry["mean_class"]["mean"])
+
+
+def test_latex_is_escaped_and_balanced(written: Path) -> None:
+    text = (written / "comparison.tex").read_text(encoding="utf-8")
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") >= 4
+    assert r"a\textless{}b\textgreater{}\_\$" in text
+    assert r"clap \& wave" in text
+    assert text.isascii()
+    for line in text.splitlines():
+        if line.endswith(r"\\"):
+            assert "&" in line.replace(r"\&", "")
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not there")
+def test_latex_compiles(written: Path, tmp_path: Path) -> None:
+    body = (written / "comparison.tex").read_text(encoding="utf-8")
+    (tmp_path / "a.tex").write_text(
+        f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}{body}\\end{{document}}"
+    )
+    subprocess.run(["pdflatex", "-halt-on-error", "a.tex"], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_markup_survives_any_cell() -> None:
+    table = Table("T", ("a|b", "c"), (("x\ny", "-1.5"), ("~^\\{", "{}")))
+    lines = as_markdown(table).splitlines()
+    assert lines[0] == r"| a\|b | c    |"
+    assert "x y" in lines[2]
+    assert r"x" in as_latex(table)
+    assert "$-$1.5" in as_latex(table)
+    assert r"\textasciitilde{}\textasciicircum{}\textbackslash{}\{" in as_latex(table)
+
+
+def test_without_predictions_the_rest_is_said(tmp_path: Path) -> None:
+    folders = runs(tmp_path / "runs", groups=False)
+    (folders[0] / "predictions.csv").unlink()
+    text = write_comparison(tmp_path / "out", [read_run(folder) for folder in folders])
+    assert "| scratch" in text
+    assert "sources are not known" in text
+    (line,) = [line for line in text.splitlines() if line.startswith("| scratch") and "2    |" in line]
+    assert "–" in line  # no interval
+    page = (tmp_path / "out" / "comparison.html").read_text()
+    assert "Accuracy by class" in page
+
+
+def test_a_single_run_has_a_report_of_its_own(tmp_path: Path) -> None:
+    folder = write_run_folder(tmp_path / "run", run_of([True, False, True] * 4))
+    write_run(folder, json.loads((folder / "metrics.json").read_text()))
+    assert "Accuracy by class" in (folder / "report.md").read_text()
+    page = (folder / "report.html").read_text()
+    assert "Paired tests" not in page
+    assert "training loss" in page
+    assert (folder / "report.tex").read_text().startswith("% Fine-tuning on folder, a")
+
+
+def test_the_headline_accuracy_is_the_protocols(tmp_path: Path) -> None:
+    folders = []
+    for label in "ab":
+        answers = run_of([True, label == "b", False, False] * 3, label=label)
+        folders.append(write_run_folder(tmp_path / label, answers, metric="mean_class"))
+    findings = find([read_run(folder) for folder in folders])
+    (compared,) = findings.comparisons
+    means = [read_run(folder).metrics["mean_class"] for folder in folders]
+    assert compared.difference.mean == pytest.approx(means[1] - means[0])
+    text = write_comparison(tmp_path / "out", [read_run(folder) for folder in folders])
+    assert "95 % interval of mean per class" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "path,label\n", "path,label,predicted,top5\na,ghost,jump,jump\n", "path,label,predicted\na,jump,jump\n"],
+)
+def test_damaged_predictions_are_one_line(text: str, tmp_path: Path) -> None:
+    folder = write_run_folder(tmp_path / "run", run_of([True, False, True]))
+    (folder / "predictions.csv").write_text(text)
+    with pytest.raises(UserError, match=r"predictions\.csv is damaged"):
+        read_predictions(read_run(folder))
+
+
+def test_predictions_that_broke_off_are_noticed(tmp_path: Path) -> None:
+    folder = write_run_folder(tmp_path / "run", run_of([True, False, True, True]))
+    lines = (folder / "predictions.csv").read_text().splitlines(keepends=True)
+    (folder / "predictions.csv").write_text("".join(lines[:-1]))
+    with pytest.raises(UserError, match=r"3 videos with a top-1 of 66.67 %, where metrics.json says 4 and 75.00 %"):
+        read_predictions(read_run(folder))
+    (folder / "predictions.csv").write_text("".join([*lines[:-1], lines[2]]))
+    with pytest.raises(UserError, match="is damaged, or not of the run beside it"):
+        write_comparison(tmp_path / "out", [read_run(folder)])
+    assert not (tmp_path / "out").exists()
+
+
+def test_cuts_of_one_file_are_told_apart(tmp_path: Path) -> None:
+    folder = write_run_folder(tmp_path / "run", run_of([True, False, True]))
+    text = (folder / "predictions.csv").read_text().replace("v1,", "v0,").replace("v2,", "v0,")
+    (folder / "predictions.csv").write_text(text)
+    found = read_predictions(read_run(folder))
+    assert found is not None
+    assert found.videos == ("v0", "v0#2", "v0#3")
+
+
+def test_tables_of_classes_are_sorted_by_change(tmp_path: Path) -> None:
+    findings = find([read_run(folder) for folder in runs(tmp_path)])
+    body = class_table(findings).body
+    changes = [float(line[-1]) for line in body]
+    assert changes == sorted(changes, reverse=True)
+    assert len(class_table(findings, most=1).body) == 2
+    for line in confused_table(findings, "scratch").body:
+        assert line[0] != line[1]
+
+
+def test_published_numbers_stand_beside_whole_benchmarks_only() -> None:
+    whole = metrics("a", "1", 0, target="hmdb51", classes=51, official_classes=51)
+    numbers, why = beside(whole)
+    assert why == ""
+    assert {n.target for n in numbers} == {"hmdb51"}
+    assert 57.45 in [n.top1 for n in numbers]
+    assert all(n.mode == "full" and n.source and n.conditions for n in numbers)
+    assert {n.top1 for n in beside(whole | {"mode": "linear"})[0]} == {24.64, 12.35}
+    numbers, why = beside(whole | {"classes": 21})
+    assert numbers == ()
+    assert "21 of them" in why
+    numbers, why = beside(whole | {"videos": {"train": 10, "test": 5, "missing": 5}})
+    assert (numbers, why) == ((), "None: 5 of the 20 videos of hmdb51 are missing here.")
+    assert beside(whole | {"shots": 5})[0] == ()
+    assert beside(metrics("a", "1", 0)) == ((), "")
+
+
+def test_published_numbers_are_percentages_with_a_source() -> None:
+    numbers = published_numbers()
+    assert len(numbers) > 60
+    assert all(0 < n.top1 < 100 for n in numbers)
+    assert len({(n.target, n.network, n.mode, n.pretraining, n.source) for n in numbers}) == len(numbers)
+
+
+def test_the_published_table_says_whose_they_are(tmp_path: Path) -> None:
+    run = run_of([True, False, True])
+    folder = write_run_folder(tmp_path / "run", run, target="ucf101", official_classes=3)
+    table = published_table(find([read_run(folder)]))
+    assert table is not None
+    assert "Measured by others" in table.note
+    assert any("SynAPT" in line[4] for line in table.body)
+
+
+def test_what_was_run_is_said_in_a_line() -> None:
+    text = about(metrics("a", "1", 0, sampling="segments", shots=5, voting="votes"))
+    assert "8 segments of 64 x 64" in text
+    assert "5 videos a class" in text
+    assert "majority vote" in text
