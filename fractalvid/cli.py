@@ -13,6 +13,7 @@ from fractalvid.arguments import parse
 from fractalvid.bank import Bank, KindName
 from fractalvid.classes import ClassConfig
 from fractalvid.dataset import SetConfig, generate
+from fractalvid.doctor import report
 from fractalvid.duration import parse_hours
 from fractalvid.errors import UserError, run_cli
 from fractalvid.files import check_place
@@ -40,6 +41,7 @@ Fractal clips to pre-train video networks on: no real video needed.
   verify     check every file of a generated set, and make again what is broken
   stats      quality figures of banks and generated sets, side by side
   demo       the whole chain in five minutes, with a report
+  doctor     what was found on this machine, and what to install
 
 `fractalvid COMMAND --help` lists the options. See also: pretrain --help, finetune --help."""
 
@@ -336,6 +338,24 @@ def demo_command(arguments: Sequence[str]) -> None:
     )
 
 
+@dataclass(frozen=True)
+class DoctorArguments:
+    """`fractalvid doctor` has no options."""
+
+
+def doctor_command(arguments: Sequence[str]) -> None:
+    """`fractalvid doctor`; it finds, and fails at nothing."""
+    parse(
+        DoctorArguments,
+        arguments,
+        program="fractalvid doctor",
+        default=DoctorArguments(),
+        description="What was found on this machine, and what to install.",
+    )
+    for line in report():
+        print(line)
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "classes": classes_command,
     "generate": generate_command,
@@ -343,6 +363,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "verify": verify_command,
     "stats": stats_command,
     "demo": demo_command,
+    "doctor": doctor_command,
 }
 
 

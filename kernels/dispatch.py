@@ -1,18 +1,25 @@
-"""The four public kernels: what they take, what they return, which backend answers."""
+"""The four public kernels: what they take, what they return, which backend answers.
 
-from collections.abc import Iterator
+"auto" means the GPU for jobs whose arrays lie in its memory (CuPy's), and the CPU for all others: nothing is ever
+copied to another memory unasked, and what a program gives does not depend on the machine having a GPU. "cuda" takes
+NumPy's arrays too: they are copied there, and the results back. Where there is no GPU it says so in one line, and the
+CPU answers.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kernels import cpu, reference, tone
+from kernels import cpu, gpu, launch, reference, tone
 from kernels.jobs import Jobs
 from kernels.threads import available_cores, run_all
 from kernels.variations import LINEAR, VARIATIONS
 
-Backend = Literal["auto", "cpu", "reference"]
+Backend = Literal["auto", "cpu", "cuda", "reference"]
 Size = int | tuple[int, int]
 How = Literal["fused", "dense", "picked"]
 _HOW: tuple[How, ...] = ("fused", "dense", "picked")
@@ -48,7 +55,7 @@ class Accumulated:
 
 def backends() -> tuple[str, ...]:
     """Names of the backends that can run here."""
-    return ("cpu", "reference")
+    return ("cpu", "reference") if gpu.missing() else ("cpu", "cuda", "reference")
 
 
 def _columns(points: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -61,6 +68,10 @@ def orbit(
 ) -> NDArray[np.float32]:
     """Points of each job's attractor: float32 (J, n, 2); a point that left for infinity is (inf, inf)."""
     _check_positive(n=n)
+    device = _device(backend, jobs)
+    if device is not None:
+        points: NDArray[np.float32] = _on_gpu(device, jobs, partial(launch.orbit, device, n=n, burn_in=burn_in))
+        return points
     out = np.empty((len(jobs), n, 2), np.float32)
     if _is_reference(backend):
         reference.orbit(jobs, n, burn_in, out)
@@ -78,6 +89,10 @@ def growth(
     Negative means that orbits stay bounded on average. For linear systems it is the top Lyapunov exponent.
     """
     _check_positive(steps=steps)
+    device = _device(backend, jobs)
+    if device is not None:
+        rates: NDArray[np.float32] = _on_gpu(device, jobs, partial(launch.growth, device, steps=steps, burn_in=burn_in))
+        return rates
     out = np.empty(len(jobs), np.float32)
     if _is_reference(backend):
         reference.growth(jobs, steps, burn_in, out)
@@ -104,6 +119,9 @@ def accumulate(
     amounts = _points(points, len(jobs))
     if jobs.colour is not None:
         _few(amounts)
+    device = _device(backend, jobs)
+    if device is not None:
+        return _accumulated(device, jobs, frame[1:], amounts, burn_in)
     counts = np.empty(frame, np.uint32)
     colour = None if jobs.colour is None else np.empty(frame, np.uint32)
     outside = np.empty(len(jobs), np.int64)
@@ -156,6 +174,11 @@ def render(
     if isinstance(exposure, str) and exposure != "max":
         raise ValueError(f"exposure must be an array or 'max', got {exposure!r}")
     paints = None if palette is None else _paints(jobs, palette, curve, amounts)
+    device = _device(backend, jobs)
+    if device is not None:
+        groups = _groups(clip, len(jobs))
+        images: NDArray[np.uint8] = _rendered(device, jobs, (height, width), amounts, exposure, groups, paints, burn_in)
+        return images
     if _is_reference(backend):
         done = accumulate(jobs, size=size, points=amounts, burn_in=burn_in, backend="reference")
         grey = reference.tone(jobs, done.counts, amounts, exposure, clip)
@@ -305,9 +328,66 @@ def _groups(clip: ArrayLike | None, count: int) -> NDArray[np.int64]:
 
 
 def _is_reference(backend: str) -> bool:
-    if backend not in ("auto", *backends()):
-        raise ValueError(f"unknown backend {backend!r}; here: auto, {', '.join(backends())}")
     return backend == "reference"
+
+
+def _device(backend: str, jobs: Jobs) -> gpu.CupyDevice | None:
+    """The GPU that answers, None where the CPU does."""
+    known = ("auto", "cpu", "cuda", "reference")
+    if backend not in known:
+        raise ValueError(f"unknown backend {backend!r}; one of: {', '.join(known)}")
+    there = gpu.is_on_gpu(jobs.maps)
+    if there and backend in ("cpu", "reference"):
+        raise ValueError(f"backend {backend!r} takes NumPy arrays, and these jobs lie in a GPU's memory")
+    return gpu.find() if there or backend == "cuda" else None
+
+
+def _on_gpu(device: gpu.CupyDevice, jobs: Jobs, work: Callable[..., Any]) -> Any:
+    """What `work(jobs, takes=)` gives on the GPU, brought to where the jobs came from."""
+    here = not gpu.is_on_gpu(jobs.maps)
+    with device.stream():
+        takes = launch.taken(jobs if here else launch.to_host(device, jobs))
+        done: Any = work(launch.to_device(device, jobs), takes=takes)
+    if not here:
+        return done
+    if isinstance(done, launch.Counted):
+        return launch.Counted(*(None if part is None else device.xp.asnumpy(part) for part in done))
+    return device.xp.asnumpy(done)
+
+
+def _accumulated(
+    device: gpu.CupyDevice, jobs: Jobs, size: tuple[int, int], points: NDArray[np.int64], burn_in: int
+) -> Accumulated:
+    """`accumulate` on the GPU."""
+
+    def work(moved: Jobs, takes: launch.Taken) -> launch.Counted:
+        return launch.accumulate(device, moved, size=size, points=points, burn_in=burn_in, takes=takes)
+
+    done = _on_gpu(device, jobs, work)
+    return Accumulated(done.counts, done.outside, done.discarded, done.colour)
+
+
+def _rendered(
+    device: gpu.CupyDevice,
+    jobs: Jobs,
+    size: tuple[int, int],
+    points: NDArray[np.int64],
+    exposure: Any,
+    groups: NDArray[np.int64],
+    paints: "_Paints | None",
+    burn_in: int,
+) -> Any:
+    """`render` on the GPU."""
+    given: dict[str, Any] = {"size": size, "points": points, "burn_in": burn_in}
+    if isinstance(exposure, np.ndarray):
+        tone.plan(launch.to_host(device, jobs).projection, exposure, points)  # refuses what can't be drawn
+    with device.stream():
+        xp = device.xp
+        if paints is not None:
+            given["paints"] = launch.Paints(xp.asarray(paints.curve), xp.asarray(paints.palette))
+        if isinstance(exposure, str):
+            return _on_gpu(device, jobs, partial(launch.render_by_largest, device, clip=groups, **given))
+        return _on_gpu(device, jobs, partial(launch.render, device, exposure=xp.asarray(exposure), **given))
 
 
 def _frame(size: Size) -> tuple[int, int]:

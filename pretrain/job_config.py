@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -76,6 +76,8 @@ class PretrainConfig:
     """What else is measured at a validation."""
     threads: int | None = None
     """Threads that draw clips; the machine decides if not given."""
+    render_on: Literal["cpu", "cuda"] = "cpu"
+    """Where the stream's clips are drawn: cuda is the GPU that trains, by CuPy (see `fractalvid doctor`)."""
     curriculum: float | None = None
     """With --emulate: share of the run's clips after which it is at full strength, rising from nothing; by default 0.6.
     0 is all at once. A budget in time needs a number of clips instead, as in --emulate paper,samples=60000."""
@@ -122,6 +124,7 @@ class PretrainConfig:
     def _check_source(self) -> None:
         """Raise a `UserError` for clips that exclude each other, or have not what the objective asks for."""
         given = [name for name in ("bank", "instances") if getattr(self, name) is not None]
+        given += ["render-on"] if self.render_on != "cpu" else []
         if self.data is not None and given:
             raise UserError(f"{given[0]} belongs to the stream, --data has its own: leave one of them out")
         if self.videos is None:

@@ -3,11 +3,14 @@
 import dataclasses
 from dataclasses import dataclass
 
+import torch
+
 from fractalvid.bank import Bank
 from fractalvid.errors import UserError
 from fractalvid.stream import FractalStream
 from pretrain.distributed import rank, world_size
 from pretrain.job_config import PretrainConfig
+from pretrain.precision import resolve_device
 from pretrain.prefetch import Source
 from pretrain.sources.indexed import At, Share
 from pretrain.sources.mixture import Mixed
@@ -75,7 +78,15 @@ def _stream(config: PretrainConfig, bank: Bank, threads: int | None) -> FractalS
         threads=threads,
         views=config.objective.views,
         second=config.objective.second,
+        device=_render_device(config),
     )
+
+
+def _render_device(config: PretrainConfig) -> torch.device | str:
+    """Where the stream's clips are drawn; a GPU that is asked for and not there is left to the stream to say."""
+    if config.render_on == "cpu":
+        return "cpu"
+    return resolve_device(config.engine.device) if torch.cuda.is_available() else "cuda"
 
 
 def _stored(config: PretrainConfig, share: Share, threads: int | None) -> StoredClips:

@@ -5,10 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from fractalvid.classes import ClassBank
 from fractalvid.dataset import SetConfig, generate
-from pretrain.checkpoint import load_card
+from pretrain.checkpoint import load_card, load_tensors
 from pretrain.cli import main
 
 _SMALL = "--arch r3d_10 --batch-size 6 --clip-len 4 --size 32 --points 2000 --val-clips 6 --no-progress"
@@ -55,6 +56,16 @@ def test_own_videos_alone_without_labels(stored: Path, tmp_path: Path) -> None:
     assert load_card(tmp_path / "run").num_classes == 0
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["step"] == 4  # three epochs of 8 videos, 6 a step
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_clips_are_drawn_on_the_cpu(tmp_path: Path) -> None:
+    options = ["--classes", 3, "--steps", 1]
+    assert run(*options, "--out", tmp_path / "cpu") == 0
+    with pytest.warns(RuntimeWarning, match="stays on the CPU"):
+        assert run(*options, "--render-on", "cuda", "--out", tmp_path / "cuda") == 0
+    one, other = (load_tensors(tmp_path / where) for where in ("cpu", "cuda"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Clips of fractals from drawn samples to batches without leaving the GPU's memory."""

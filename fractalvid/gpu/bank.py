@@ -1,0 +1,194 @@
+"""A bank on the device: random numbers, instances and maps, in array code that CuPy and NumPy both run.
+
+The same functions as `fractalvid.instances`, `classes` and `ifs` have for the CPU, from the same counters: random words
+are equal to the bit, what follows from them to rounding.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fractalvid.classes import MAX_FRAMES, MAX_MAPS, ClassBank
+from fractalvid.draws import Domain, Field
+from fractalvid.ifs import WEIGHT_FLOOR
+from fractalvid.instances import COEFFICIENTS, MAX_KNOTS, MIN_KNOTS, _splines
+from fractalvid.trajectory import SUBFRAMES
+from kernels import launch
+from kernels.launch import Array, Device, Taken
+from kernels.random import UNIT, seed_words
+
+LINEAR_PART = [0, 1, 3, 4]
+
+
+@dataclass(frozen=True)
+class DeviceInstances:
+    """The random part of B instances, see `fractalvid.instances.Instances`; all arrays are the device's."""
+
+    class_id: Array
+    instance_id: Array
+    factor: Array
+    offset: Array
+
+
+class DeviceBank:
+    """A bank's arrays on a device."""
+
+    def __init__(self, device: Device, bank: ClassBank) -> None:
+        """Copy the arrays."""
+        xp = device.xp
+        self.device, self.xp, self.bank, self.config = device, xp, bank, bank.config
+        names = [*("native_frames", "num_maps", "variation", "amount", "params")]
+        names += ["theta", "phi", "sigma", "signs", "shift", "curve"]
+        self.array: dict[str, Array] = {name: xp.asarray(getattr(bank, name)) for name in names}
+        self._key = xp.asarray(seed_words(bank.seed))
+        self._spline = xp.asarray(_splines())
+
+    @cached_property
+    def takes(self) -> Taken:
+        """The variations of all classes, as modules are compiled for them: once for a bank."""
+        bank = self.bank
+        if bank.config.mix.plain:
+            return Taken(tuple(np.unique(bank.variation[:, 0, 0]).tolist()))
+        real = np.arange(MAX_MAPS) < bank.num_maps[:, None]
+        used = (bank.amount != 0).any(axis=1) & real[..., None]
+        first = bank.variation[:, :1, :1]
+        alone = (used[..., 0] & ~used[..., 1:].any(axis=2) & (bank.variation[..., 0] == first[..., 0])) | ~real
+        alone &= (bank.amount[..., 0] == 1).all(axis=1) | ~real
+        fused = alone.all(axis=1)
+        numbers = np.unique(bank.variation[~fused][used[~fused]])
+        return Taken(tuple(np.unique(first[fused]).tolist()), tuple(numbers.tolist()))
+
+    def words(self, domain: Domain, field: Field, a: Array, b: Array, count: int, attempt: Array | int = 0) -> Array:
+        """`fractalvid.draws.words` under the bank's seed: uint32 (B, count)."""
+        xp = self.xp
+        blocks = -(-count // 4)
+        counter = xp.empty((len(a), blocks, 4), np.uint32)
+        counter[..., 0] = xp.arange(blocks, dtype=np.uint32)
+        first = int(domain) << 24 | int(field) << 8
+        counter[..., 1] = (xp.zeros(len(a), np.uint32) + first + attempt).astype(np.uint32)[:, None]
+        counter[..., 2] = a.astype(np.uint32)[:, None]
+        counter[..., 3] = b.astype(np.uint32)[:, None]
+        return launch.philox4x32(self.device, self._key, counter).reshape(len(a), -1)[:, :count]
+
+    def uniforms(self, field: Field, a: Array, b: Array, count: int, attempt: Array | int = 0) -> Array:
+        """Uniform float32 (B, count) in [0, 1) for instances `a` of classes `b`."""
+        drawn = self.words(Domain.INSTANCE, field, a, b, count, attempt)
+        return (drawn >> np.uint32(8)).astype(np.float32) * UNIT
+
+    def seeds(self, field: Field, instance_id: Array, class_id: Array) -> Array:
+        """Seeds uint64 (B,) of the domain PIXELS."""
+        two = self.words(Domain.PIXELS, field, instance_id, class_id, 2).astype(np.uint64)
+        return two[:, 0] | (two[:, 1] << np.uint64(32))
+
+    def draw_instances(self, class_id: Array, instance_id: Array, attempt: Array) -> DeviceInstances:
+        """`fractalvid.instances.draw_instances`."""
+        xp, config = self.xp, self.config
+
+        def numbers(field: Field, count: int) -> Array:
+            return self.uniforms(field, instance_id, class_id, count, attempt)
+
+        span = MAX_KNOTS - MIN_KNOTS + 1
+        count = xp.minimum((numbers(Field.KNOT_COUNT, 1)[:, 0].astype(np.float64) * span).astype(np.int64), span - 1)
+        knots = numbers(Field.KNOTS, MAX_KNOTS * COEFFICIENTS).reshape(-1, MAX_KNOTS, COEFFICIENTS)
+        knots = 1 + np.float32(config.instance_scale) * (2 * knots - 1)
+        offset = numbers(Field.OFFSETS, MAX_MAPS * COEFFICIENTS).reshape(-1, MAX_MAPS, COEFFICIENTS)
+        splines = self._spline[self.array["native_frames"][class_id] - 1, count]
+        return DeviceInstances(
+            *(class_id, instance_id),
+            factor=xp.matmul(splines, knots),
+            offset=np.float32(config.instance_offset) * (2 * offset - 1),
+        )
+
+    def native_times(self, class_id: Array) -> Array:
+        """`fractalvid.view.native_times`: (B, 20)."""
+        last = self.array["native_frames"][class_id] - 1
+        return self.xp.minimum(self.xp.arange(MAX_FRAMES), last[:, None]).astype(np.float64)
+
+    def maps_at(self, instances: DeviceInstances, times: Array) -> Array:
+        """`fractalvid.instances.maps_at`: float32 (B, F, 8, 6) at times (B, F)."""
+        factor = self.sampled(instances.factor, times)
+        return self._class_maps(instances.class_id, times) * factor[:, :, None] + instances.offset[:, None]
+
+    def weights_at(self, class_id: Array, maps: Array) -> Array:
+        """`fractalvid.ifs.map_weights`: float32 (B, F, 8) of maps (B, F, 8, 6)."""
+        xp = self.xp
+        size = xp.abs(maps[..., 0] * maps[..., 4] - maps[..., 1] * maps[..., 3])
+        real = (xp.arange(MAX_MAPS) < self.array["num_maps"][class_id][:, None])[:, None]
+        size = xp.where(real, size, np.float32(0))
+        floor = np.float32(WEIGHT_FLOOR) * xp.maximum(size.max(axis=-1, keepdims=True), np.float32(1e-12))
+        size = xp.maximum(size, floor) * real
+        return (size / size.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+    def variations_at(self, class_id: Array, times: Array) -> dict[str, Array]:
+        """The fields variation, amount and params of `kernels.Jobs`, with leading axes (B, F)."""
+        xp, shape = self.xp, times.shape
+        if self.config.mix.plain:
+            number = self.array["variation"][class_id][:, None, :, :1]
+            return {
+                "variation": xp.broadcast_to(number, (*shape, MAX_MAPS, 1)),
+                "amount": xp.ones((*shape, MAX_MAPS, 1), np.float32),
+                "params": xp.zeros((*shape, MAX_MAPS, 1, 4), np.float32),
+            }
+        share = self.sampled(self.array["curve"][class_id], times)[..., None]
+
+        def between(name: str, s: Array) -> Array:
+            keys = self.array[name][class_id]
+            return keys[:, :1] + s * (keys[:, 1:] - keys[:, :1])
+
+        number = self.array["variation"][class_id][:, None]
+        return {
+            "variation": xp.broadcast_to(number, (*shape, *number.shape[2:])),
+            "amount": between("amount", share),
+            "params": between("params", share[..., None]),
+        }
+
+    def sampled(self, values: Array, times: Array) -> Array:
+        """`fractalvid.trajectory.sample_grid`: values (B, S, ...) at times (B, F)."""
+        xp = self.xp
+        position = times * SUBFRAMES
+        left = xp.clip(position.astype(np.int64), 0, values.shape[1] - 2)
+        share = (position - left).astype(np.float32).reshape(*left.shape, *(1,) * (values.ndim - 2))
+        rows = xp.arange(len(values))[:, None]
+        return values[rows, left] * (1 - share) + values[rows, left + 1] * share
+
+    def having(self, class_id: NDArray[np.int64], trait: str) -> Array:
+        """`ClassBank.takes` of classes (B,) in the host's memory, on the device."""
+        return self.xp.asarray(self.bank.takes(class_id, trait))
+
+    def _class_maps(self, class_id: Array, times: Array) -> Array:
+        """`ClassBank.maps_at`: float32 (B, F, 8, 6)."""
+        xp, array = self.xp, self.array
+        s = self.sampled(array["curve"][class_id], times).astype(np.float64)
+
+        def between(name: str) -> Array:
+            first, second = array[name][class_id, 0][:, None], array[name][class_id, 1][:, None]
+            return first + s.reshape(*s.shape, *(1,) * (first.ndim - s.ndim)) * (second - first)
+
+        signs = array["signs"][class_id][:, None]
+        if self.config.interpolation == "decomposed":
+            parts = (between("theta"), between("phi"), between("sigma"), signs, between("shift"))
+            return _composed(xp, *parts).astype(np.float32)
+        theta, phi, sigma, shift = (array[name][class_id] for name in ("theta", "phi", "sigma", "shift"))
+        ends = _composed(xp, theta, phi, sigma, signs, shift)
+        return (ends[:, :1] + s[..., None] * (ends[:, 1:] - ends[:, :1])).astype(np.float32)
+
+
+def _composed(xp: Any, theta: Array, phi: Array, sigma: Array, signs: Array, shift: Array) -> Array:
+    """`fractalvid.ifs.compose`."""
+    cos_t, sin_t, cos_p, sin_p = xp.cos(theta), xp.sin(theta), xp.cos(phi), xp.sin(phi)
+    s1, s2 = signs[..., 0] * sigma[..., 0], signs[..., 1] * sigma[..., 1]
+    left, right = signs[..., 2], signs[..., 3]
+    return xp.stack(
+        [
+            (cos_t * s1 * cos_p - sin_t * s2 * sin_p) * left,
+            (-cos_t * s1 * sin_p - sin_t * s2 * cos_p) * right,
+            shift[..., 0],
+            (sin_t * s1 * cos_p + cos_t * s2 * sin_p) * left,
+            (-sin_t * s1 * sin_p + cos_t * s2 * cos_p) * right,
+            shift[..., 1],
+        ],
+        axis=-1,
+    )

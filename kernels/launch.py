@@ -1,0 +1,357 @@
+"""Typed launchers of the CUDA kernels: shapes, blocks, grids and shared memory. Arrays stay where they are.
+
+They are written against a `Device`, and know neither CuPy nor a GPU (`kernels.gpu` does): tests run them with the same
+sources compiled as C++.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields, replace
+from types import ModuleType
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.jobs import Jobs
+from kernels.points import DENSE_SHARE, GRID, OnGrid
+from kernels.source import Module
+from kernels.tone import GAIN
+from kernels.variations import MAX_PARAMS
+from kernels.walkers import MAX_COLUMNS, REFRESH
+
+Array = Any
+"""An array of the device's own library, CuPy as a rule."""
+
+ROWS = 4
+ORBIT_WALKERS = 128
+GROWTH_WALKERS = 64
+THREADS = 256
+MAX_THREADS = 1024
+FEW_POINTS = 200_000
+"""Points below which a job has 256 columns of walkers, as on the CPU; from here on 512."""
+COEFFICIENTS = 6
+FIXED_WORDS = ROWS * REFRESH + 4 + MAX_COLUMNS
+LEAST_WORDS = 512
+"""What must be left of shared memory for a tile, or for what else a block keeps there."""
+WORD = 4
+
+
+class Device(Protocol):
+    """What kernels run on.
+
+    Attributes:
+        xp: its array library, CuPy or one like it.
+        shared_bytes: shared memory a block may have.
+    """
+
+    xp: ModuleType
+    shared_bytes: int
+
+    def launch(
+        self, module: Module, kernel: str, grid: tuple[int, int], block: int, shared: int, arguments: Sequence[Any]
+    ) -> None:
+        """Queue a kernel; `arguments` are arrays, or NumPy scalars of the parameters' types."""
+
+    def stream(self) -> AbstractContextManager[Any]:
+        """Inside, arrays are made and changed on the stream that kernels are queued on."""
+
+    def scattering(self) -> Array:
+        """The fixed permutations of columns of `kernels.walkers`, on the device."""
+
+
+class Taken(NamedTuple):
+    """Variations of jobs: those that serve all maps of a job at amount 1, and those that others sum or choose."""
+
+    fused: tuple[int, ...]
+    summed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What does not change a result, only how fast it comes.
+
+    Attributes:
+        walkers: walkers a thread has in registers: 1, 2 or 4. More mean smaller blocks, and fewer instructions that
+            wait for each other.
+        tile: (height, width) of the tiles of a frame; by default the largest that fit shared memory.
+    """
+
+    walkers: int = 2
+    tile: tuple[int, int] | None = None
+
+
+def taken(jobs: Jobs) -> Taken:
+    """What jobs in the host's memory take."""
+    used = (jobs.amount != 0) & (jobs.weights > 0)[:, :, None]
+    real = jobs.weights > 0
+    first = jobs.variation[:, :, 0]
+    plain = ~real | (used[:, :, 0] & ~used[:, :, 1:].any(axis=2) & (jobs.amount[:, :, 0] == 1))
+    number = np.where(real, first, np.iinfo(np.int32).max).min(axis=1)
+    alone = (plain & (~real | (first == number[:, None]))).all(axis=1)
+    fused = np.unique(number[alone]).tolist()
+    summed = np.unique(jobs.variation[~alone][used[~alone]]).tolist()
+    return Taken(tuple(fused), tuple(summed))
+
+
+def to_device(device: Device, jobs: Jobs) -> Jobs:
+    """The jobs with their arrays on the device, contiguous."""
+    moved: dict[str, Any] = {
+        field.name: None
+        if getattr(jobs, field.name) is None
+        else device.xp.ascontiguousarray(device.xp.asarray(getattr(jobs, field.name)))
+        for field in fields(jobs)
+    }
+    return replace(jobs, **moved)
+
+
+def to_host(device: Device, jobs: Jobs) -> Jobs:
+    """The jobs with what `taken` and checks look at in the host's memory; waits for the device."""
+    named = ("weights", "variation", "amount", "projection")
+    moved: dict[str, Any] = {name: getattr(jobs, name) for name in named}
+    if any(not isinstance(array, np.ndarray) for array in moved.values()):
+        moved = {name: device.xp.asnumpy(array) for name, array in moved.items()}
+    return replace(jobs, **moved)
+
+
+def orbit(device: Device, jobs: Jobs, n: int, *, burn_in: int, takes: Taken) -> Array:
+    """Points of attractors: float32 (J, n, 2). See `kernels.orbit`."""
+    out = device.xp.empty((len(jobs), n, 2), np.float32)
+    module = Module("orbit", *takes, block=ORBIT_WALKERS)
+    arguments = (*_jobs(device, jobs), np.int32(burn_in), np.int32(n), out)
+    device.launch(module, "orbit", (len(jobs), 1), ORBIT_WALKERS, WORD * _game_words(device, jobs), arguments)
+    return out
+
+
+def growth(device: Device, jobs: Jobs, steps: int, *, burn_in: int, takes: Taken) -> Array:
+    """Rates of growth at infinity: float32 (J,). See `kernels.growth`."""
+    out = device.xp.empty(len(jobs), np.float32)
+    module = Module("orbit", *takes, block=ORBIT_WALKERS)
+    arguments = (*_jobs(device, replace(jobs, start=None)), np.int32(burn_in), np.int32(steps), out)
+    shared = WORD * (_game_words(device, jobs) + GROWTH_WALKERS)
+    device.launch(module, "growth", (len(jobs), 1), GROWTH_WALKERS, shared, arguments)
+    return out
+
+
+class Counted(NamedTuple):
+    """Counts and sums of colour indices uint32 (J, H, W), points outside and discarded int64 (J,)."""
+
+    counts: Array
+    colour: Array | None
+    outside: Array
+    discarded: Array
+
+
+def accumulate(
+    device: Device,
+    jobs: Jobs,
+    *,
+    size: tuple[int, int],
+    points: NDArray[np.int64],
+    burn_in: int,
+    takes: Taken,
+    tuning: Tuning = Tuning(),
+) -> Counted:
+    """Where points fall. See `kernels.accumulate`; `points` (J,) are in the host's memory, and so below."""
+    xp, frame = device.xp, (len(jobs), *size)
+    coloured = jobs.colour is not None
+    done = Counted(
+        xp.empty(frame, np.uint32),
+        xp.empty(frame, np.uint32) if coloured else None,
+        *(xp.empty(len(jobs), np.int64) for _ in range(2)),
+    )
+    tail = (done.counts, _pointer(done.colour), done.outside, done.discarded)
+    _tally(device, "accumulate", jobs, size, points, burn_in, takes, tuning, coloured, tail)
+    return done
+
+
+class Paints(NamedTuple):
+    """The curve uint8 (256,) and the palettes uint8 (J, 256, 3) of coloured jobs."""
+
+    curve: Array
+    palette: Array
+
+
+def render(
+    device: Device,
+    jobs: Jobs,
+    *,
+    size: tuple[int, int],
+    points: NDArray[np.int64],
+    exposure: Array,
+    burn_in: int,
+    takes: Taken,
+    paints: Paints | None = None,
+    tuning: Tuning = Tuning(),
+) -> Array:
+    """Images uint8 (J, H, W), or (J, H, W, 3) with `paints`, under a fixed white (J, 2). See `kernels.render`."""
+    out = device.xp.empty((len(jobs), *size, *(() if paints is None else (3,))), np.uint8)
+    tail = (plan(device.xp, jobs.projection, exposure, points), *_paint_pointers(paints), out)
+    _tally(device, "render", jobs, size, points, burn_in, takes, tuning, paints is not None, tail)
+    return out
+
+
+def render_by_largest(
+    device: Device,
+    jobs: Jobs,
+    *,
+    size: tuple[int, int],
+    points: NDArray[np.int64],
+    clip: NDArray[np.int64],
+    burn_in: int,
+    takes: Taken,
+    paints: Paints | None = None,
+    tuning: Tuning = Tuning(),
+) -> Array:
+    """The same, where a clip's largest count is white; `clip` (J,) says which jobs are one. All sums are kept."""
+    xp, frame = device.xp, (len(jobs), *size)
+    groups, group = np.unique(clip, return_inverse=True)
+    counts = xp.empty(frame, np.uint32)
+    sums = None if paints is None else xp.empty(frame, np.uint32)
+    largest = xp.ones(len(groups), np.uint32)
+    of_clip = xp.asarray(group.astype(np.int32))
+    kept = (of_clip, counts, _pointer(sums), largest)
+    _tally(device, "boxes", jobs, size, points, burn_in, takes, tuning, paints is not None, kept)
+    out = xp.empty((*frame, *(() if paints is None else (3,))), np.uint8)
+    arguments = (*map(np.int32, size), *kept, *_paint_pointers(paints), out)
+    module = Module("boxes", *takes, coloured=paints is not None)
+    grid = (len(jobs), max(1, min(64, size[0] * size[1] // (4 * THREADS))))
+    device.launch(module, "tone_boxes", grid, THREADS, 0, arguments)
+    return out
+
+
+def plan(xp: ModuleType, projection: Array, exposure: Array, points: NDArray[np.int64]) -> Array:
+    """`kernels.tone.plan` on the device: float32 (J, 5). It refuses nothing, since that would have to wait."""
+    (a, b, _), (d, e, _), (g, h, _) = xp.moveaxis(projection.astype(np.float64), 0, -1)
+    m = projection.astype(np.float64)
+    # The last row of the inverse, times the determinant.
+    row = xp.stack([d * h - e * g, b * g - a * h, a * e - b * d], axis=1)
+    determinant = (row * m[:, :, 2]).sum(axis=1)
+    row = row / determinant[:, None]
+    flat = (row[:, 0] == 0) & (row[:, 1] == 0)
+    constant = xp.where(flat, xp.abs(row[:, 2]) ** 3, 1.0)
+    seen = exposure.astype(np.float64)
+    gain = GAIN / 9.0 / xp.asarray(points) * seen[:, 0] * xp.abs(determinant) * constant
+    made = xp.concatenate([xp.stack([gain, GAIN * seen[:, 1]], axis=1), row], axis=1)
+    return xp.ascontiguousarray(made.astype(np.float32))
+
+
+def extent(device: Device, points: Array, tail: float) -> Array:
+    """Boxes (J, 4) of points (J, n, 2), see `kernels.points.extent`; n at most 8192."""
+    j, n, _ = points.shape
+    out = device.xp.empty((j, 4), np.float32)
+    padded = 1 << (n - 1).bit_length()
+    arguments = (points, np.int32(n), np.int32(padded), np.int32(int(tail * n)), out)
+    device.launch(Module("points"), "extent", (j, 2), THREADS, WORD * padded, arguments)
+    return out
+
+
+def share_within(device: Device, points: Array, radius: float) -> Array:
+    """Shares (J,) of points (J, n, 2) near the origin, see `kernels.points.share_within`."""
+    j, n, _ = points.shape
+    out = device.xp.empty(j, np.float32)
+    arguments = (points, np.int32(n), np.float32(radius), out)
+    device.launch(Module("points"), "share_within", (j, 1), THREADS, WORD, arguments)
+    return out
+
+
+def on_grid(device: Device, points: Array, box: Array) -> OnGrid:
+    """How points (B, F, n, 2) fill and move over views (B, 4), see `kernels.points.on_grid`."""
+    b, f, n, _ = points.shape
+    out = OnGrid(*(device.xp.empty((b, f), np.float32) for _ in range(3)))
+    arguments = (points, box, np.int32(n), np.float32(DENSE_SHARE), out.dense, out.occupied, out.moved)
+    shared = WORD * (2 * GRID**2 + n + 4)
+    device.launch(Module("points"), "on_grid", (b, f), THREADS, shared, arguments)
+    return out
+
+
+def philox4x32(device: Device, key: Array, counter: Array) -> Array:
+    """Random words uint32 (..., 4) for keys (..., 2) and counters (..., 4), see `kernels.random`."""
+    xp = device.xp
+    shape = np.broadcast_shapes(key.shape[:-1], counter.shape[:-1])
+    keys = xp.ascontiguousarray(xp.broadcast_to(key, (*shape, 2)).astype(np.uint32))
+    counters = xp.ascontiguousarray(xp.broadcast_to(counter, (*shape, 4)).astype(np.uint32))
+    out = xp.empty((*shape, 4), np.uint32)
+    count = out.size // 4
+    if count:
+        grid = (min(-(-count // THREADS), 2**16), 1)
+        device.launch(Module("draws"), "philox4x32", grid, THREADS, 0, (keys, counters, np.int32(count), out))
+    return out
+
+
+def _tally(
+    device: Device,
+    kernel: str,
+    jobs: Jobs,
+    size: tuple[int, int],
+    points: NDArray[np.int64],
+    burn_in: int,
+    takes: Taken,
+    tuning: Tuning,
+    coloured: bool,
+    tail: tuple[Any, ...],
+) -> None:
+    """Launch a kernel that counts points in frames: for the jobs of 256 columns of walkers, and those of 512."""
+    xp, planes, game = device.xp, 2 if coloured else 1, _game_words(device, jobs)
+    tile = tile_size(size, (device.shared_bytes // WORD - game) // planes) if tuning.tile is None else tuning.tile
+    tiles = -(-size[0] // tile[0]) * -(-size[1] // tile[1])
+    shared = WORD * (game + planes * _region(size, tile))
+    amounts = xp.asarray(points)
+    all_columns = np.where(points < FEW_POINTS, 256, 512)
+    for columns in np.unique(all_columns).tolist():
+        order = np.flatnonzero(all_columns == columns).astype(np.int32)
+        # A block has at most 1024 threads, so many walkers need two or more a thread.
+        walkers = max(tuning.walkers, ROWS * columns // MAX_THREADS)
+        block = ROWS * columns // walkers
+        numbers = map(np.int32, (burn_in, columns, *size, *tile))
+        arguments = (*_jobs(device, jobs), xp.asarray(order), amounts, *numbers, *tail)
+        module = Module(kernel, *takes, walkers=walkers, block=block, coloured=coloured)
+        device.launch(module, kernel, (len(order), tiles), block, shared, arguments)
+
+
+def tile_size(size: tuple[int, int], words: int) -> tuple[int, int]:
+    """Height and width of the fewest equal tiles whose pixels, and one more on each side, fit so many words."""
+    height, width = size
+    across = 1
+    while _region(size, (1, -(-width // across))) > words:
+        across += 1
+    wide = -(-width // across)
+    down = 1
+    while _region(size, (-(-height // down), wide)) > words:
+        down += 1
+    return -(-height // down), wide
+
+
+def _region(size: tuple[int, int], tile: tuple[int, int]) -> int:
+    """Most pixels that a tile counts: its own, and one more on each side where the frame goes on."""
+    height, width = (min(part + 2, whole) if part < whole else whole for part, whole in zip(tile, size, strict=True))
+    return height * width
+
+
+def _game_words(device: Device, jobs: Jobs) -> int:
+    """Words of shared memory before the histogram, as `game_of` in `cuda/walkers.cuh` lays them out."""
+    n, summed = map(int, jobs.variation.shape[1:])
+    words = FIXED_WORDS + n * (COEFFICIENTS + 3 + summed * (2 + MAX_PARAMS))
+    if words + LEAST_WORDS > device.shared_bytes // WORD:
+        raise ValueError(f"{n} maps of {summed} variations do not fit a GPU's shared memory: use the CPU")
+    return words
+
+
+def _jobs(device: Device, jobs: Jobs) -> tuple[Any, ...]:
+    """The arguments JOBS of `cuda/walkers.cuh`."""
+    n, summed = jobs.variation.shape[1:]
+    starts = 0 if jobs.start is None else jobs.start.shape[1]
+    return (
+        *(jobs.maps, jobs.weights, jobs.variation, jobs.amount, jobs.params, jobs.projection, jobs.seed),
+        *(_pointer(jobs.start), _pointer(jobs.colour), device.scattering()),
+        *map(np.int32, (n, summed, starts)),
+    )
+
+
+def _pointer(array: Array | None) -> Any:
+    """An array, or a null pointer."""
+    return np.uint64(0) if array is None else array
+
+
+def _paint_pointers(paints: Paints | None) -> tuple[Any, Any]:
+    return (_pointer(None), _pointer(None)) if paints is None else (paints.curve, paints.palette)

@@ -1,0 +1,247 @@
+"""The way to the GPU: with a CuPy that is none, which runs the kernels on the processor; and, marked gpu, with one."""
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kernels import Jobs, accumulate, backends, dispatch, gpu, growth, launch, orbit, render
+from kernels.source import Module
+from tests.kernels.conftest import system, view
+from tests.kernels.host_device import HostDevice
+
+NO_GPU = gpu.missing()
+needs_gpu = [pytest.mark.gpu, pytest.mark.skipif(NO_GPU is not None, reason=str(NO_GPU))]
+ATTRIBUTES = {
+    "ComputeCapabilityMajor": 9,
+    "ComputeCapabilityMinor": 0,
+    "MultiProcessorCount": 132,
+    "MaxSharedMemoryPerBlockOptin": 227 * 1024,
+}
+
+
+class FakeKernel:
+    """A kernel that the host runs."""
+
+    def __init__(self, device: HostDevice, module: Module, name: str) -> None:
+        self.device, self.module, self.name = device, module, name
+        self.max_dynamic_shared_size_bytes = 48 * 1024
+
+    def __call__(self, grid: Any, block: Any, arguments: Any, *, shared_mem: int) -> None:
+        assert shared_mem <= self.max_dynamic_shared_size_bytes
+        self.device.launch(self.module, self.name, grid, block[0], shared_mem, arguments)
+
+
+class FakeCupy(ModuleType):
+    """NumPy, and of CuPy what is used besides."""
+
+    def __init__(self, host: HostDevice, **attributes: int) -> None:
+        super().__init__("cupy")
+        self.compiled: list[str] = []
+        chosen = nullcontext(SimpleNamespace(attributes=ATTRIBUTES | attributes))
+        self.cuda = SimpleNamespace(
+            Device=lambda index: chosen,
+            runtime=SimpleNamespace(getDeviceCount=lambda: 1, getDeviceProperties=lambda index: {"name": b"A GPU"}),
+            get_current_stream=lambda: FakeStream(),
+        )
+        self.host = host
+
+    def RawModule(self, code: str, options: tuple[str, ...], backend: str) -> Any:
+        assert (options, backend) == (("-std=c++17",), "nvrtc")
+        self.compiled.append(code)
+        module = next(m for m in _made if m.source() == code)
+        return SimpleNamespace(get_function=lambda name: FakeKernel(self.host, module, name))
+
+    def asnumpy(self, array: Any) -> Any:
+        return np.array(array)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+
+class FakeStream:
+    def __enter__(self) -> "FakeStream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def synchronize(self) -> None:
+        pass
+
+
+_made: list[Module] = []
+
+
+@pytest.fixture
+def cupy(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCupy]:
+    """CuPy and a GPU, as far as anybody can see."""
+    fake = FakeCupy(HostDevice())
+    made = Module.source
+
+    def source(module: Module) -> str:
+        if module not in _made:
+            _made.append(module)
+        return made(module)
+
+    monkeypatch.setattr(Module, "source", source)
+    monkeypatch.setitem(sys.modules, "cupy", fake)
+    _forget()
+    yield fake
+    _forget()
+
+
+def _forget() -> None:
+    gpu.missing.cache_clear()
+    gpu._made.cache_clear()
+    _made.clear()
+
+
+def jobs_of(variation: int = 0) -> Jobs:
+    maps, weights = system(4, seed=3)
+    return Jobs.of([maps] * 2, [weights], seed=[1, 2], variation=variation, projection=view((24, 32)))
+
+
+EXPOSURE = np.array([[64, 20]] * 2, np.float32)
+
+
+def test_every_kernel_on_a_gpu_of_numpys(cupy: FakeCupy) -> None:
+    jobs = jobs_of()
+    assert backends() == ("cpu", "cuda", "reference")
+    assert np.allclose(orbit(jobs, 300, backend="cuda"), orbit(jobs, 300), atol=1e-5)
+    assert np.allclose(growth(jobs, backend="cuda"), growth(jobs), atol=1e-5)
+    done, wanted = (accumulate(jobs, size=(24, 32), points=4000, backend=b) for b in ("cuda", "cpu"))
+    assert np.abs(done.counts.astype(int) - wanted.counts).sum() <= 4
+    assert done.colour is None
+    exposures: list[Any] = [EXPOSURE, "max"]
+    for exposure in exposures:
+        options: dict[str, Any] = {"size": (24, 32), "points": 4000, "exposure": exposure, "clip": [0, 1]}
+        ours, cpu = render(jobs, backend="cuda", **options), render(jobs, **options)
+        assert ours.shape == cpu.shape
+        assert (np.abs(ours.astype(int) - cpu) <= 2).mean() > 0.99
+    coloured = dataclasses.replace(jobs, colour=np.tile(np.linspace(0, 1, 4, dtype=np.float32), (2, 1)))
+    palette = np.random.default_rng(0).integers(0, 256, (2, 256, 3), np.uint8)
+    ours, cpu = (
+        render(coloured, size=(24, 32), points=4000, exposure=EXPOSURE, palette=palette, backend=backend)
+        for backend in ("cuda", "cpu")
+    )
+    assert (np.abs(ours.astype(int) - cpu) <= 3).mean() > 0.99
+
+
+def test_kernels_are_compiled_once_and_given_room(cupy: FakeCupy) -> None:
+    device = gpu.device()
+    assert device.shared_bytes == 227 * 1024
+    for size in (16, 128, 64):
+        accumulate(jobs_of(), size=size, points=100, backend="cuda")
+    assert len(cupy.compiled) == 1
+    ((module, name),) = device._kernels
+    assert name == module.name == "accumulate"
+    assert device._room[module, name] > 128 * 128 * 4
+    accumulate(jobs_of(4), size=16, points=100, backend="cuda")
+    assert len(cupy.compiled) == 2
+
+
+def test_what_cannot_be_drawn_is_refused_there_too(cupy: FakeCupy) -> None:
+    flat = dataclasses.replace(jobs_of(), projection=np.zeros((2, 3, 3), np.float32))
+    with pytest.raises(ValueError, match="invertible"):
+        render(flat, size=8, points=10, exposure=EXPOSURE, backend="cuda")
+    with pytest.raises(ValueError, match="unknown backend 'gpu'"):
+        orbit(jobs_of(), 10, backend="gpu")  # type: ignore[arg-type]
+
+
+def test_auto_means_where_the_arrays_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert dispatch._device("auto", jobs_of()) is None
+    elsewhere: Any = SimpleNamespace(__cuda_array_interface__={})
+    there, the_gpu = dataclasses.replace(jobs_of(), maps=elsewhere), object()
+    monkeypatch.setattr(gpu, "find", lambda: the_gpu)
+    assert dispatch._device("auto", there) is the_gpu
+    assert dispatch._device("cuda", jobs_of()) is the_gpu
+    with pytest.raises(ValueError, match="lie in a GPU's memory"):
+        dispatch._device("cpu", there)
+
+
+def test_without_cupy_one_line_says_so_and_the_cpu_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    _forget()
+    assert backends() == ("cpu", "reference")
+    with pytest.warns(RuntimeWarning, match="CuPy is not installed .*; the CPU works instead") as warned:
+        got = orbit(jobs_of(), 50, backend="cuda")
+    assert len(warned) == 1 and "\n" not in str(warned[0].message)
+    assert np.array_equal(got, orbit(jobs_of(), 50))
+    _forget()
+
+
+def test_why_there_is_no_gpu(cupy: FakeCupy, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gpu.missing() is None
+    monkeypatch.setitem(sys.modules, "cupy", FakeCupy(HostDevice(), ComputeCapabilityMajor=7))
+    _forget()
+    assert gpu.missing() == "no GPU is used: its compute capability is 7.0, and 8.0 is the least"
+    _forget()
+    cupy.cuda.runtime.getDeviceCount = lambda: 0
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    assert gpu.missing() == "no GPU is used: CUDA sees none"
+    _forget()
+
+    def fails() -> int:
+        raise RuntimeError("cudaErrorInsufficientDriver: too old\nand more")
+
+    cupy.cuda.runtime.getDeviceCount = fails
+    assert gpu.missing() == "no GPU is used: CUDA does not start (cudaErrorInsufficientDriver: too old)"
+
+
+@pytest.fixture
+def device() -> gpu.CupyDevice:
+    """The GPU."""
+    return gpu.device()
+
+
+class TestOnAGpu:
+    """Never run where these lines were written: there was no GPU. `pytest -m gpu` runs them."""
+
+    pytestmark = needs_gpu
+
+    @pytest.mark.parametrize("variation", [0, 14, 16, 20, 27, 29])
+    def test_counts_are_the_cpus(self, variation: int) -> None:
+        jobs = jobs_of(variation)
+        done, wanted = (accumulate(jobs, size=(24, 32), points=60_001, backend=b) for b in ("cuda", "cpu"))
+        total = done.counts.sum(axis=(1, 2), dtype=np.int64) + done.outside + done.discarded
+        assert total.tolist() == [60_001] * 2
+        assert np.abs(done.counts.astype(int) - wanted.counts).sum() < 200
+
+    def test_orbits_and_growth_are_the_cpus(self) -> None:
+        jobs = jobs_of()
+        assert np.allclose(orbit(jobs, 3000, backend="cuda"), orbit(jobs, 3000), atol=1e-4)
+        assert np.allclose(growth(jobs, backend="cuda"), growth(jobs), atol=1e-4)
+
+    @pytest.mark.parametrize("size", [(112, 112), (256, 256), (40, 3000)])
+    def test_pictures_are_the_cpus_in_one_tile_and_in_several(self, size: tuple[int, int]) -> None:
+        jobs = dataclasses.replace(jobs_of(), projection=np.tile(view(size), (2, 1, 1)))
+        options: dict[str, Any] = {"size": size, "points": 300_000, "exposure": EXPOSURE}
+        ours, cpu = render(jobs, backend="cuda", **options), render(jobs, **options)
+        assert (np.abs(ours.astype(int) - cpu) <= 2).mean() > 0.99
+
+    def test_the_same_bits_again(self) -> None:
+        first, second = (accumulate(jobs_of(17), size=64, points=60_000, backend="cuda") for _ in range(2))
+        assert np.array_equal(first.counts, second.counts)
+
+    def test_arrays_stay_on_the_gpu(self, device: gpu.CupyDevice) -> None:
+        jobs = launch.to_device(device, jobs_of())
+        images = render(jobs, size=16, points=1000, exposure=device.xp.asarray(EXPOSURE))
+        assert gpu.is_on_gpu(images)
+        assert gpu.is_on_gpu(accumulate(jobs, size=16, points=1000).counts)
+
+    def test_kernels_follow_pytorchs_stream(self, device: gpu.CupyDevice) -> None:
+        torch = pytest.importorskip("torch")
+        side = torch.cuda.Stream()
+        with torch.cuda.stream(side):
+            assert device.stream().ptr == side.cuda_stream
+            done: Any = orbit(launch.to_device(device, jobs_of()), 500)
+            tensor = torch.from_dlpack(done)
+        side.synchronize()
+        assert np.allclose(tensor.cpu().numpy(), orbit(jobs_of(), 500), atol=1e-4)
+        assert tensor.data_ptr() == done.data.ptr, "memory is shared"
