@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.common import shown, spread, write
 
 CLASSES, RUNS = 60, 3
-SMALL_CLASSES, SMALL_CLIPS, SMALL_RUNS = 1000, 3, 3
+SMALL_CLASSES, SMALL_CLIPS, SMALL_RUNS = 1000, 10, 2
 SMALL = ["--size", "128", "--points", "100000"]
 
 

@@ -65,7 +65,9 @@ def _main(argv: list[str]) -> None:
         return
     config = last_budget_wins(base, given.config)
     if given.dry_run:
-        print(dry_run(config))
+        told = dry_run(config)
+        if is_main():
+            print(told)
         return
     out = given.out or _default_out(given.recipe, config)
     weights = pretrain(config, out, resume=given.resume, progress=given.progress)

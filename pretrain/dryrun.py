@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pretrain.configs import to_json
 from pretrain.engine import TrainResult, train
-from pretrain.job import find_bank, make_objective, render_threads
+from pretrain.job import find_bank, make_objective, render_threads, resolved
 from pretrain.job_config import PretrainConfig
 from pretrain.models import architecture
 from pretrain.models.cost import cost
@@ -27,15 +27,15 @@ STEPS, SETTLING = 12, 4
 
 
 def dry_run(config: PretrainConfig) -> str:
-    """The resolved configuration as a recipe, then shapes, parameters, memory, steps and time.
+    """The resolved configuration as a recipe, then shapes, parameters, memory, steps and time at full emulation.
 
     Raises:
         UserError: whatever the run itself would refuse.
     """
     config.check()
     bank = find_bank(config)
-    config = dataclasses.replace(config, classes=len(bank), kind=bank.kind)
-    clips = open_clips(config, bank, threads=render_threads(config), progress=False)
+    config = resolved(config, bank)
+    clips = open_clips(_at_full_strength(config), bank, threads=render_threads(config), progress=False)
     objective = make_objective(bank, config, clips.classes)
     lines = [as_toml(to_json(config)), "", *_network(config, objective, clips.classes)]
     with tempfile.TemporaryDirectory() as folder:
@@ -62,14 +62,24 @@ def dry_run(config: PretrainConfig) -> str:
     return "\n".join([*lines, *_memory(objective), *_time(config, result)])
 
 
+def _at_full_strength(config: PretrainConfig) -> PretrainConfig:
+    """The run without a curriculum: most of its clips cost what the last ones do."""
+    emulate = config.stream.emulate
+    if emulate is None:
+        return config
+    emulate = dataclasses.replace(emulate, curriculum=dataclasses.replace(emulate.curriculum, samples=0))
+    return dataclasses.replace(config, curriculum=None, stream=dataclasses.replace(config.stream, emulate=emulate))
+
+
 def _network(config: PretrainConfig, objective: Objective, classes: int) -> list[str]:
     stream, part = config.stream, config.part()
     shape = (part, stream.channels, stream.clip_len, stream.size, stream.size)
     each = cost(config.arch, classes, clip_len=stream.clip_len, size=stream.size)
+    head = f"with a head of {classes} classes" if config.objective.name == "supervised" else "with a head, left out"
     trained = sum(p.numel() for p in objective.parameters() if p.requires_grad)
     return [
         f"# clips: float32 {shape}, {config.batch_size} a step",
-        f"# network: {config.arch}, {each.params / 1e6:.2f} M parameters with a head of {classes} classes, "
+        f"# network: {config.arch}, {each.params / 1e6:.2f} M parameters {head}, "
         f"{each.macs / 1e9:.2f} G multiply-adds a clip, {architecture(config.arch).feature_dim} features",
         f"# trained: {trained / 1e6:.2f} M parameters, by {config.objective.name}",
     ]
@@ -108,7 +118,7 @@ def as_toml(config: Mapping[str, Any], table: str = "") -> str:
     """A configuration, as JSON has it, in TOML; what is absent (None) is left out."""
     plain = {key: value for key, value in config.items() if value is not None and not isinstance(value, Mapping)}
     lines = [f"[{table}]"] if table and plain else []
-    lines += [f"{key} = {json.dumps(value)}" for key, value in plain.items()]
+    lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items()]
     for key, value in config.items():
         if isinstance(value, Mapping):
             lines.append(as_toml(value, f"{table}.{key}" if table else key))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from torch import Tensor, nn
@@ -113,11 +113,18 @@ def readme(card: Card) -> str:
 def _what(card: Card) -> str:
     row = architecture(card.architecture)
     head = f"a head of {card.num_classes} classes" if card.num_classes else "no head"
-    if card.stream_version is None:
-        story = "Fine-tuned on real video from what its configuration names."
-    else:
-        story = "Pre-trained on clips that a program has drawn: no real video was used."
+    story = "Fine-tuned on real video from what its configuration names."
+    if card.stream_version is not None:
+        story = f"Pre-trained on {_seen(card.config)}."
     return f"# {card.architecture}\n\n{story}\n{row.about}; {row.feature_dim} features, {head}."
+
+
+def _seen(config: Mapping[str, Any]) -> str:
+    """What a network has learned from."""
+    own, mix, init = config.get("videos"), config.get("mix"), config.get("init")
+    drawn = "clips that a program has drawn"
+    clips = drawn if not own else "videos of somebody's own" + (f" ({mix:g} of all) among {drawn}" if mix else "")
+    return clips + (f", from the weights {init}" if init else "" if own else ": no real video was used")
 
 
 def _loading(card: Card) -> str:

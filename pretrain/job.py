@@ -22,7 +22,7 @@ from pretrain.monitors import Monitors, together
 from pretrain.objectives.base import Objective
 from pretrain.objectives.table import build_objective
 from pretrain.optim import scaled
-from pretrain.rundir import check_can_make, discard_run, prepare_run, read_config
+from pretrain.rundir import check_can_make, check_free, discard_run, prepare_run, read_config
 from pretrain.sources.build import open_clips
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "make_objective",
     "pretrain",
     "render_threads",
+    "resolved",
     "shortest_stride",
 ]
 
@@ -52,8 +53,9 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool, progress: bool)
     """
     from_main(config.check)
     bank = from_main(partial(_bank, config, out, resume=resume))
-    config = dataclasses.replace(config, classes=len(bank), kind=bank.kind)
+    config = resolved(config, bank)
     clips = open_clips(config, bank, threads=render_threads(config), progress=progress and is_main())
+    config = dataclasses.replace(config, found=clips.found)
     validate = _validation(bank, config)
     objective = make_objective(bank, config, clips.classes, resumed=resume and (out / CHECKPOINT).exists())
     go_on = from_main(partial(_prepare, config, bank, out, resume=resume))
@@ -79,9 +81,26 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool, progress: bool)
 
 
 def _bank(config: PretrainConfig, out: Path, *, resume: bool) -> Bank:
-    """The classes of the run, once it is clear that its folder can be written to."""
+    """The classes of the run, once it is clear that its folder can be written to and is not another's."""
     check_can_make(out)
+    if not resume:
+        check_free(out)
     return _kept_bank(config, out) if resume and (out / BANK).exists() else find_bank(config)
+
+
+def resolved(config: PretrainConfig, bank: Bank) -> PretrainConfig:
+    """The configuration with what follows from its classes, and from a set on disk, whose clips have their own colour.
+
+    Raises:
+        UserError: another colour was asked for.
+    """
+    config = dataclasses.replace(config, classes=len(bank), kind=bank.kind)
+    if config.data is None:
+        return config
+    own = SetReader(config.data).config.colour
+    if config.stream.colour not in (None, own):
+        raise UserError(f"the clips of {config.data} have a colour of their own: leave out --colour")
+    return dataclasses.replace(config, stream=dataclasses.replace(config.stream, colour=own))
 
 
 def _prepare(config: PretrainConfig, bank: Bank, out: Path, *, resume: bool) -> bool:
@@ -177,7 +196,7 @@ def _opening(config: PretrainConfig, out: Path, *, go_on: bool) -> str:
     verb = "going on with" if go_on else "pre-training"
     name = "" if config.objective.name == "supervised" else f" by {config.objective.name}"
     classes = f"{config.classes} classes of {config.kind}"
-    own = "" if config.videos is None else f" and {config.mix:.0%} own videos" if config.mix else "own videos"
+    own = "" if config.videos is None else f" and own videos ({config.mix:g})" if config.mix else "own videos"
     what = f"{verb} {config.arch}{name} on {classes + own if config.mix or not own else own}"
     return f"{what}, clips {clip}, {_shared_out(config)} a step, {rate}, in {out}"
 
@@ -203,7 +222,7 @@ def make_card(config: PretrainConfig, bank: Bank, metrics: dict[str, float], *, 
         num_classes=classes if config.objective.name == "supervised" else 0,
         clip_len=stream.clip_len,
         size=stream.size,
-        frame_stride=shortest_stride(bank, stream),
+        frame_stride=stream.frame_stride if config.videos and not config.mix else shortest_stride(bank, stream),
         mean=None if stream.mean is None else (stream.mean,) * stream.channels,
         std=None if stream.std is None else (stream.std,) * stream.channels,
         seed=config.seed,

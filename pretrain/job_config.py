@@ -22,7 +22,7 @@ DEFAULT_CLASSES = 1000
 CURRICULUM = 0.6
 """Share of a run over which emulation comes in: strong from the first step, it costs accuracy in short runs."""
 FREE = frozenset(
-    {"bank", "data", "threads"}
+    {"bank", "data", "videos", "threads"}
     | {
         f"engine.{name}"
         for name in (
@@ -62,6 +62,8 @@ class PretrainConfig:
     """Your own videos, in one folder or in a folder a class, instead of fractals or, with --mix, beside them."""
     mix: float | None = None
     """Share of --videos among the clips, above 0 and below 1; all clips if not given."""
+    found: Annotated[str | None, tyro.conf.Suppress] = None
+    """What --data and --videos held when the run began, as a digest: a run goes on with the same."""
     seed: int = 0
     """Determines classes, clips, their order and the initial weights."""
     batch_size: int = 32
@@ -112,6 +114,7 @@ class PretrainConfig:
             raise UserError(f"channels is {self.stream.channels}; these networks take 3")
         self.monitor.check()
         self._check_source()
+        self._check_unused()
         self.objective.check(mixing=bool(self.engine.mixup or self.engine.cutmix))
         self.optim.check()
         self.engine.check()
@@ -140,18 +143,41 @@ class PretrainConfig:
             )
         if self.objective.aux_mask or self.objective.aux_curve:
             raise UserError("aux-mask and aux-curve ask for what --videos do not have: leave one of them out")
+        unused = {"instances": self.instances, "emulate": self.stream.emulate, "colour": self.stream.colour}
+        given = [name for name, value in unused.items() if value is not None]
+        if self.mix is None and given:
+            raise UserError(
+                f"{given[0]} belongs to fractals, and --videos without --mix are all there is: leave it out"
+            )
+
+    def _check_unused(self) -> None:
+        """Raise a `UserError` for settings of what is not used."""
+        if self.epoch_clips is not None and self.engine.epochs is None:
+            raise UserError("epoch-clips says what an epoch is, and the budget is not in --epochs: leave it out")
+        default = MonitorConfig()
+        sizes = (self.monitor.monitor_classes, self.monitor.monitor_clips)
+        if not self.monitor.monitors and sizes != (default.monitor_classes, default.monitor_clips):
+            raise UserError("monitor-classes and monitor-clips belong to --monitors: say which, or leave them out")
 
     def part(self) -> int:
         """Clips that one process takes at a time."""
         return self.engine.part(self.batch_size)
 
     def an_epoch(self) -> int:
-        """Clips an epoch: all of a folder; else each class once with each instance, or once with no end of these."""
-        if self.videos is not None and self.mix is None and not self.epoch_clips:
+        """Clips an epoch: all of a folder; else each class once with each instance, or once with no end of these.
+
+        Of a mixture, so many that those other than one's own videos are that.
+        """
+        if self.epoch_clips:
+            return self.epoch_clips
+        if self.videos is not None and self.mix is None:
             return len(list_videos(self.videos)[0])
-        if self.data is not None and not self.epoch_clips:
-            return stored_clips(self.data)
-        return self.epoch_clips or (self.classes or DEFAULT_CLASSES) * (self.instances or 1)
+        each = (self.classes or DEFAULT_CLASSES) * (self.instances or 1)
+        return round((each if self.data is None else stored_clips(self.data)) / self._drawn())
+
+    def _drawn(self) -> float:
+        """Share of the clips that are not one's own videos."""
+        return 1 - (self.mix or 0.0)
 
     def streamed(self) -> StreamConfig:
         """The clips, with the curriculum of their emulation worked out from the budget.
@@ -175,6 +201,6 @@ class PretrainConfig:
                 "a budget in time doesn't tell after how many clips emulation is to be at full strength: say so, as in "
                 "--emulate paper,samples=60000, or give --steps"
             )
-        samples = round(share * (steps or 0) * self.batch_size)
+        samples = round(share * (steps or 0) * self.batch_size * self._drawn())
         curriculum = dataclasses.replace(emulate.curriculum, samples=samples)
         return dataclasses.replace(self.stream, emulate=dataclasses.replace(emulate, curriculum=curriculum))

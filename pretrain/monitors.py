@@ -96,10 +96,11 @@ class Monitors:
             features, target = self._features(network, bank)
             known = len(bank) * (self._config.monitor_clips // 2)
             parts = (features[:known], target[:known], features[known:], target[known:])
-            if name == "motion" or "linear" in self._config.monitors:
-                found[f"{name}_linear"] = linear_share(*parts)
-            if name == "heldout" and "knn" in self._config.monitors:
-                found["heldout_knn"] = neighbour_share(*parts)
+            with torch.autocast(features.device.type, enabled=False):  # cosines in bf16 would tie
+                if name == "motion" or "linear" in self._config.monitors:
+                    found[f"{name}_linear"] = linear_share(*parts)
+                if name == "heldout" and "knn" in self._config.monitors:
+                    found["heldout_knn"] = neighbour_share(*parts)
         return found
 
     def _features(self, network: nn.Module, bank: Bank) -> tuple[Tensor, Tensor]:

@@ -38,6 +38,14 @@ def check_can_make(out: Path) -> None:
         ) from error
 
 
+def check_free(out: Path) -> None:
+    """Raise a `UserError` where the folder `out` holds a run, or anything else."""
+    if (out / CONFIG).exists():
+        raise UserError(f"{out} holds a run already; go on with it (--resume) or choose another --out")
+    if out.is_dir() and not is_empty(out):
+        raise UserError(f"{out} holds something else; choose a new or empty folder for --out")
+
+
 def prepare_run(
     out: Path,
     *,
@@ -70,11 +78,8 @@ def prepare_run(
                 "(--resume and --out alone will do), or choose another --out"
             )
         return
-    if (out / CONFIG).exists():
-        raise UserError(f"{out} holds a run already; go on with it (--resume) or choose another --out")
     make_folder(out)
-    if not is_empty(out):
-        raise UserError(f"{out} holds something else; choose a new or empty folder for --out")
+    check_free(out)
     write_text(out / CONFIG, json.dumps({"program": program, "config": config}, indent=2) + "\n")
 
 

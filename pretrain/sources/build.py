@@ -25,10 +25,12 @@ class Clips:
     Attributes:
         source: of batches.
         classes: how many its labels tell apart: those of the bank, then those of one's own videos.
+        found: digest of what lies on disk, None where nothing does.
     """
 
     source: Source
     classes: int
+    found: str | None = None
 
 
 def open_clips(config: PretrainConfig, bank: Bank, *, threads: int | None, progress: bool) -> Clips:
@@ -45,8 +47,9 @@ def open_clips(config: PretrainConfig, bank: Bank, *, threads: int | None, progr
     """
     share = Share(config.part(), rank(), world_size())
     drawn = _stored(config, share, threads) if config.data is not None else _stream(config, bank, threads)
+    stored = [drawn.digest()] if isinstance(drawn, StoredClips) else []
     if config.videos is None:
-        return Clips(drawn, len(bank))
+        return Clips(drawn, len(bank), *stored)
     videos = OwnVideos(
         config.videos,
         config=config.streamed(),
@@ -63,7 +66,7 @@ def open_clips(config: PretrainConfig, bank: Bank, *, threads: int | None, progr
             "train without labels, as by --objective moco"
         )
     source: Source = videos if config.mix is None else Mixed(_at(drawn), videos.at, part=config.mix, share=share)
-    return Clips(source, len(bank) + len(videos.classes))
+    return Clips(source, len(bank) + len(videos.classes), " ".join([*stored, videos.digest()]))
 
 
 def _stream(config: PretrainConfig, bank: Bank, threads: int | None) -> FractalStream:

@@ -1,5 +1,6 @@
 """A generated set on disk as a source: its clips, as a stream would show them."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from fractalvid.bank import Bank
 from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.emulate.clips import emulate_clips
+from fractalvid.errors import UserError
 from fractalvid.kinds import load_bank
 from fractalvid.reader import SetReader
 from fractalvid.samples import Batch, StreamConfig, turned
@@ -35,7 +37,7 @@ class StoredClips(Indexed):
         second: gives a second view of each clip, too, differing so from the first.
 
     Raises:
-        UserError: no generated set, or one without clips.
+        UserError: no generated set of clips to train on.
     """
 
     def __init__(
@@ -51,6 +53,12 @@ class StoredClips(Indexed):
         """See the class."""
         super().__init__(share)
         reader = SetReader(path)
+        if reader.config.split == "val":
+            raise UserError(
+                f"{path} holds held-out instances (--split val), which runs are validated on: train on others"
+            )
+        if reader.config.kept.still:
+            raise UserError(f"{path} holds single frames, no clips: generate it in another --format")
         self.config = replace(config, colour=reader.config.colour, channels=3)
         self._clips = FractalSet(path, channels=1 if reader.config.colour is None else 3, dtype=torch.uint8)
         self.bank: Bank = load_bank(path / "classes.npz")
@@ -63,6 +71,11 @@ class StoredClips(Indexed):
     def __len__(self) -> int:
         """How many clips the set has."""
         return len(self._clips)
+
+    def digest(self) -> str:
+        """Of what it holds: the clips by their names and contents."""
+        held = "\n".join(f"{row.class_id} {row.instance_id} {row.digest}" for row in self._clips.rows)
+        return hashlib.blake2b(held.encode(), digest_size=8).hexdigest()
 
     def at(self, index: NDArray[np.int64]) -> Batch:
         """The samples `index` (B,).

@@ -1,5 +1,6 @@
 """A folder of one's own videos as a source, beside fractals or alone."""
 
+import hashlib
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -126,6 +127,7 @@ class OwnVideos(Indexed):
     ) -> None:
         """See the class."""
         super().__init__(share)
+        self._root = root
         listed, self.classes = list_videos(root)
         self._threads = available_cores() if threads is None else threads
         self._videos = probe_all(listed, threads=self._threads, progress=progress)
@@ -139,6 +141,12 @@ class OwnVideos(Indexed):
     def __len__(self) -> int:
         """How many videos there are."""
         return len(self._videos)
+
+    def digest(self) -> str:
+        """Of what it holds: the videos by their names, lengths and classes."""
+        names = (video.path.relative_to(self._root) for video in self._videos)
+        held = (f"{name}\t{video.facts.frames}\t{video.label}" for name, video in zip(names, self._videos, strict=True))
+        return hashlib.blake2b("\n".join(held).encode(errors="surrogateescape"), digest_size=8).hexdigest()
 
     def at(self, index: NDArray[np.int64]) -> Batch:
         """The samples `index` (B,).

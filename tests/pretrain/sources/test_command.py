@@ -2,15 +2,21 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from fractalvid.classes import ClassBank
+from fractalvid.colour import ColourConfig
 from fractalvid.dataset import SetConfig, generate
+from fractalvid.stream import StreamConfig
 from pretrain.checkpoint import load_card, load_tensors
 from pretrain.cli import main
+from pretrain.engine import EngineConfig
+from pretrain.job_config import PretrainConfig
 
 _SMALL = "--arch r3d_10 --batch-size 6 --clip-len 4 --size 32 --points 2000 --val-clips 6 --no-progress"
 SMALL = _SMALL.split()
@@ -58,6 +64,50 @@ def test_own_videos_alone_without_labels(stored: Path, tmp_path: Path) -> None:
     assert rows[-1]["step"] == 4  # three epochs of 8 videos, 6 a step
 
 
+def test_a_run_goes_on_with_the_clips_it_began_with(
+    stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied = tmp_path / "set"
+    shutil.copytree(stored / "set", copied)
+    assert run("--data", copied, "--steps", 1, "--out", tmp_path / "run") == 0
+    config = SetConfig(clips=5, size=32, points=5000)
+    generate(ClassBank.sample(3, seed=1), copied, config, workers=1, progress=False)
+    assert main(["--resume", "--out", str(tmp_path / "run")]) == 2
+    assert "found differ" in capsys.readouterr().err
+
+
+def test_a_sets_colour_is_the_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = SetConfig(clips=2, size=32, points=5000, colour=ColourConfig(gamma=2))
+    generate(ClassBank.sample(3, seed=1), tmp_path / "set", config, workers=1, progress=False)
+    assert run("--data", tmp_path / "set", "--steps", 1, "--out", tmp_path / "run") == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["config"]["stream"]["colour"]["gamma"] == 2
+    other = ["--data", tmp_path / "set", "--colour", "structural,gamma=3", "--steps", 1]
+    assert run(*other, "--out", tmp_path / "other") == 2
+    assert "a colour of their own" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("changed", "said"), [({"split": "val"}, "held-out"), ({"format": "png"}, "single frames")])
+def test_what_is_not_to_be_trained_on(
+    changed: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = replace(SetConfig(clips=2, size=32, points=5000), **changed)
+    generate(ClassBank.sample(3, seed=1), tmp_path / "set", config, workers=1, progress=False)
+    assert run("--data", tmp_path / "set", "--steps", 1, "--out", tmp_path / "run") == 2
+    assert said in capsys.readouterr().err
+
+
+def test_in_mixtures_epochs_and_curricula_count_the_drawn_clips(stored: Path) -> None:
+    engine = EngineConfig(epochs=2)
+    stream = StreamConfig(emulate="paper")  # type: ignore[arg-type]
+    alone = PretrainConfig(classes=50, batch_size=10, engine=engine, stream=stream, curriculum=0.5)
+    mixed = replace(alone, videos=stored / "own", mix=0.75)
+    assert (alone.an_epoch(), mixed.an_epoch()) == (50, 200)
+    for config in (alone, mixed):
+        emulate = config.streamed().emulate
+        assert emulate is not None
+        assert emulate.curriculum.samples == 50
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu_clips_are_drawn_on_the_cpu(tmp_path: Path) -> None:
     options = ["--classes", 3, "--steps", 1]
@@ -81,6 +131,9 @@ def test_without_a_gpu_clips_are_drawn_on_the_cpu(tmp_path: Path) -> None:
         (["--videos", "{own}/run", "--mix", "0.5"], "no labels"),
         (["--videos", "nowhere", "--mix", "0.5"], "no folder"),
         (["--monitors", "depth"], "depth"),
+        (["--monitor-clips", "4"], "belong to --monitors"),
+        (["--epoch-clips", "4"], "not in --epochs"),
+        (["--videos", "{own}", "--objective", "byol", "--emulate", "paper,samples=9"], "belongs to fractals"),
     ],
 )
 def test_mistakes_are_one_line(
