@@ -24,7 +24,7 @@ from finetune.index import Stamp, is_same, root_key
 from fractalvid.errors import UserError
 
 INFO, ROWS, FRAMES = "cache.json", "rows.jsonl", "frames.bin"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def make_cache(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _only_one(folder):
-            write_text(folder / INFO, json.dumps(kind.info(root)) + "\n")
+            _begin(folder, json.dumps(kind.info(root)) + "\n")
             return _complete(root, facts, kind, folder, threads, progress)
     except OSError as error:
         raise UserError(
@@ -136,6 +136,15 @@ def _only_one(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise UserError(f"another process is decoding videos into {folder}: wait for it") from None
         yield
+
+
+def _begin(folder: Path, info: str) -> None:
+    """Say what the cache is; what is there of another version goes, for its frames may differ."""
+    file = folder / INFO
+    if not file.exists() or file.read_text(errors="replace") != info:
+        for name in (ROWS, FRAMES):
+            (folder / name).unlink(missing_ok=True)
+        write_text(file, info)
 
 
 def _complete(

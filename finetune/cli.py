@@ -62,6 +62,8 @@ class Finetune:
     """Folder of the run; default runs/finetune/<target>/<init>/<split>_<seed>."""
     resume: bool = False
     """Continue the unfinished run in the output folder, if there is one."""
+    list_all: Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(name="list")] = False
+    """List targets, recipes and networks, and end; no other option is needed."""
     recipe: _Recipe = field(default_factory=Recipe)
     machine: _Machine = field(default_factory=Machine)
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from finetune.data import Data, Machine, Stores
+from finetune.data import Data, Machine, Stores, read_videos
+from finetune.few_shot import few_shot
 from finetune.initial import Initial, parse_initial
+from finetune.listing import Listing
 from finetune.plan import Plan
 from finetune.recipe import Recipe
 from finetune.report import FILES, RunResult, find_runs, is_comparison, read_run, write_comparison
-from finetune.rundir import CONFIG, METRICS, differences
+from finetune.rundir import CONFIG, METRICS, differences, videos_digest
 from finetune.targets.base import some
 from finetune.transfer import plan_run, run
 from fractalvid.errors import UserError
@@ -20,10 +22,11 @@ from pretrain.rundir import check_can_make, is_empty
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a comparison and the folder it has."""
+    """One run of a comparison, the folder it has and, once they are listed, its videos."""
 
     plan: Plan
     out: Path
+    listing: Listing | None = None
 
     def finished(self) -> bool:
         """Whether its result is there."""
@@ -51,10 +54,11 @@ def same_shape(recipe: Recipe, inits: Sequence[Initial]) -> Recipe:
     for name in ("model", "clip_len", "size"):
         values = {getattr(init, name) for init in inits} - {None}
         if getattr(recipe, name) is None and len(values) > 1:
-            raise UserError(
-                f"the weights differ in {name.replace('_', '-')} ({', '.join(sorted(map(str, values)))}): "
-                f"to compare them, set --{name.replace('_', '-')}"
-            )
+            option = name.replace("_", "-")
+            # Every pre-trained network is fixed, its clip is not.
+            fixed = "compare those of one network at a time (kinetics:ARCH and imagenet:ARCH choose theirs)"
+            advice = fixed if name == "model" else f"to compare them, set --{option}"
+            raise UserError(f"the weights differ in {option} ({', '.join(sorted(map(str, values)))}): {advice}")
         if getattr(recipe, name) is None and values:
             settled[name] = values.pop()
     return replace(recipe, **settled)  # type: ignore[arg-type]  # each value is of its own field's type
@@ -102,8 +106,37 @@ def _check_folder(job: Job) -> None:
         raise UserError(f"{job.out} was run with other settings ({', '.join(differing[:3])}); choose another --out")
 
 
+def list_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[Job]:
+    """The jobs with their videos, all listed before the first is run: a mistake in the last split shows at once.
+
+    Raises:
+        UserError: a split cannot be listed or has other classes, a class has too few videos, or a folder holds a run of
+            another list of videos.
+    """
+    listings = dict[str, Listing]()
+    digests = dict[str, str]()
+    listed = []
+    for job in jobs:
+        plan = job.plan
+        if plan.split not in listings:
+            listings[plan.split] = read_videos(data, plan.split, machine, allow_missing=plan.allow_missing)
+            digests[plan.split] = videos_digest(listings[plan.split], data.target)
+        listing = listings[plan.split]
+        if listing.classes != listings[jobs[0].plan.split].classes:
+            raise UserError(
+                f"splits {jobs[0].plan.split} and {plan.split} differ in their classes: compare in one at a time"
+            )
+        if plan.shots is not None:
+            few_shot(listing, plan.shots, plan.seed)
+        listed.append(Job(replace(plan, videos_digest=digests[plan.split]), job.out, listing))
+    for job in listed:
+        _check_folder(job)
+    return listed
+
+
 def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[RunResult]:
-    """Run what is not finished, resuming what was begun; return the results of all."""
+    """Run what is not finished, resuming what was begun; return the results of all. Raises like `list_jobs`."""
+    jobs = list_jobs(data, jobs, machine)
     stores = Stores(int(machine.cache_gb * 2**30), machine.cache())
     results = []
     for number, job in enumerate(jobs, start=1):
@@ -111,7 +144,7 @@ def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[RunResul
         title = f"[{number}/{len(jobs)}] {plan.init.label}, {job.out.name}"
         if not job.finished():
             tqdm.write(title)
-            run(data, job.plan, out=job.out, machine=machine, stores=stores, resume=True)
+            run(data, job.plan, out=job.out, machine=machine, stores=stores, resume=True, listing=job.listing)
         result = read_run(job.out, job.plan.init.label)
         tqdm.write(f"{title}: top-1 {result.metrics['top1']:.1f} %")
         results.append(result)

@@ -76,13 +76,13 @@ def cut_views(seen: Bytes, windows: Integers, config: ViewConfig) -> Tensor:
 
 
 def ahead(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
-    """`function` of each item in turn, made in threads a few items ahead."""
+    """`function` of each item in turn, made in threads; at most `threads` + 1 results wait."""
     waiting: deque[Future[R]] = deque()
     pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="views")
     try:
         for item in items:
             waiting.append(pool.submit(function, item))
-            if len(waiting) > 4 * threads:
+            if len(waiting) > max(1, threads):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

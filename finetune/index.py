@@ -18,12 +18,12 @@ from finetune.parallel import as_done
 from finetune.targets.base import some
 from fractalvid.errors import UserError
 from fractalvid.files import write_text
-from fractalvid.video_io import VideoError, VideoFacts, probe_video
+from fractalvid.video_io import ReadError, VideoError, VideoFacts, probe_video
 
 Stamp = tuple[int, int]
 """Bytes of a file and when it changed (ns): equal ones tell that it is still the same."""
 
-_VERSION = 2
+_VERSION = 3
 _SAVE_SECONDS = 60
 _NOTHING = VideoFacts(0, 0, 0, 0.0, 0.0)
 
@@ -47,6 +47,8 @@ class _Entry:
     stamp: Stamp
     facts: VideoFacts
     error: str
+    lasting: bool = True
+    """Whether that is so while the file stays the same; else it is found out again the next time."""
 
 
 def default_cache_dir() -> Path:
@@ -94,7 +96,7 @@ def build_index(
         root: the data folder.
         paths: videos relative to it.
         cache_dir: where what was found is kept for the next time (a file per data root); None keeps nothing. A
-            video whose size or time of change differs is decoded again.
+            video whose size or time of change differs is decoded again, and so is one that could not be read.
         threads: files decoded at once.
         max_broken: share of broken videos, 0 to 1, past which the index stops.
         progress: whether to show a bar.
@@ -113,9 +115,9 @@ def build_index(
     bar = tqdm(total=len(todo), desc="reading videos", unit="video", disable=not progress or not todo)
     try:
         with bar:
-            for path, (facts, error) in as_done(lambda path: _probe(root / path), todo, threads=threads):
-                known[path] = _Entry(fresh[path], facts, error)
-                broken += bool(error)
+            for path, entry in as_done(lambda path: _probe(root / path, fresh[path]), todo, threads=threads):
+                known[path] = entry
+                broken += bool(entry.error)
                 bar.update()
                 if time.monotonic() - saved > _SAVE_SECONDS:  # days of decoding must survive a kill
                     _save(store, known)
@@ -144,14 +146,12 @@ def remembered(cache_dir: Path, root: Path) -> dict[str, VideoFacts]:
     }
 
 
-def _probe(path: Path) -> tuple[VideoFacts, str]:
-    """What decodes and "", or nothing and why not."""
+def _probe(path: Path, stamp: Stamp) -> _Entry:
+    """What decodes, or nothing and why not."""
     try:
-        return probe_video(path), ""
+        return _Entry(stamp, probe_video(path), "")
     except VideoError as error:
-        return _NOTHING, str(error)
-    except OSError as error:
-        return _NOTHING, error.strerror or str(error)
+        return _Entry(stamp, _NOTHING, str(error), lasting=not isinstance(error, ReadError))
 
 
 def _load(store: Path | None) -> dict[str, _Entry]:
@@ -176,7 +176,7 @@ def _entry(values: list[object]) -> _Entry:
 def _save(store: Path | None, known: dict[str, _Entry]) -> None:
     if store is None:
         return
-    videos = {path: [*e.stamp, *astuple(e.facts), e.error] for path, e in sorted(known.items())}
+    videos = {path: [*e.stamp, *astuple(e.facts), e.error] for path, e in sorted(known.items()) if e.lasting}
     try:
         store.parent.mkdir(parents=True, exist_ok=True)
         write_text(store, json.dumps({"version": _VERSION, "videos": videos}))

@@ -1,12 +1,18 @@
 """Test videos that are trained on: an accuracy on them says nothing, so they are an error."""
 
-import filecmp
+import hashlib
+import sys
 from collections import defaultdict
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
 
-from finetune.targets.base import Row, Target, some
+from tqdm import tqdm
+
+from finetune.targets.base import Row, Side, Target, some
 from fractalvid.errors import UserError
+
+_HEAD = 1 << 16
+"""Bytes that tell most files of one size apart."""
 
 
 def check_lists(target: Target, rows: Sequence[Row]) -> None:
@@ -30,36 +36,70 @@ def check_lists(target: Target, rows: Sequence[Row]) -> None:
         _refuse(f"{target.name}, lists of different splits", sorted(map(str, both)), "groups of videos")
 
 
-def check_files(root: Path, rows: Sequence[Row]) -> None:
+def check_files(root: Path, rows: Sequence[Row], *, official: bool = False) -> None:
     """Raise `UserError` where a training and a test video that are there are one file under two paths.
 
-    That is so for links, and for files of one class and name that hold the same bytes.
+    That is so for links and for copies, whatever their names and classes. Files that hold nothing are no copies, and
+    those that cannot be read are left to the index to name. Lists that are `official` may hold copies under several
+    names, for results are published on them as they are: those are a note on stderr.
     """
-    files = dict[tuple[int, int], str]()
-    names = dict[tuple[int, str], str]()
-    for row in (row for row in rows if row.side == "train"):
-        files[_identity(root / row.path)] = row.path
-        names[row.label, PurePosixPath(row.path).name] = row.path
-    leaking = []
-    for row in (row for row in rows if row.side == "test"):
-        identity, named = _identity(root / row.path), names.get((row.label, PurePosixPath(row.path).name))
-        same = files.get(identity) if identity[1] else None  # 0: a file system that has no such numbers
-        if same is None and named is not None and filecmp.cmp(root / named, root / row.path, shallow=False):
-            same = named
-        if same is not None and same != row.path:
-            leaking.append(f"{row.path} is {same}")
+    sides = {row.path: set[Side]() for row in rows}
+    for row in rows:
+        sides[row.path].add(row.side)
+    sizes = {path: (root / path).stat().st_size for path in sides}
+    # A file is read only as far as others are like it on both sides: most differ in size, the rest in their beginning.
+    groups = _both_sides([list(sides)], sides, lambda path: sizes[path] or None)
+    groups = _both_sides(groups, sides, lambda path: _digest(root / path, _HEAD))
+    groups = _both_sides(groups, sides, lambda path: _digest(root / path, None))
+    leaking, noted = list[str](), list[str]()
+    for group in groups:
+        train = [path for path in group if "train" in sides[path]]
+        for path in (path for path in group if "test" in sides[path]):
+            others = [other for other in train if other != path]
+            added = [other for other in others if not official or _is_added(root / other, root / path)]
+            leaking += [f"{path} is {other}" for other in added[:1]]
+            noted += [f"{path} is {other}" for other in others[:1] if not added]
     _refuse(str(root), leaking, "videos")
+    if noted:
+        copies = f"{len(noted)} test videos are training videos under another name ({some(noted, 3)})"
+        tqdm.write(f"note: {root}: {copies}, as the benchmark's own lists have it", file=sys.stderr)
+
+
+def _both_sides(
+    groups: Iterable[list[str]], sides: Mapping[str, set[Side]], key: Callable[[str], Hashable]
+) -> list[list[str]]:
+    """Groups split by a key (None: in no group), as far as several files and both sides are in them."""
+    found = []
+    for group in groups:
+        parts = defaultdict[Hashable, list[str]](list)
+        for path in group:
+            parts[key(path)].append(path)
+        parts.pop(None, None)
+        found += [
+            part for part in parts.values() if len(part) > 1 and len(set.union(*map(sides.__getitem__, part))) > 1
+        ]
+    return found
+
+
+def _is_added(path: Path, other: Path) -> bool:
+    """Whether equal files are a link or of one name: no benchmark has that, so somebody put it there."""
+    return path.name == other.name or path.samefile(other)
+
+
+def _digest(path: Path, count: int | None) -> Hashable:
+    """What is equal for files with the same first `count` bytes (None: all); None where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            if count is not None:
+                return hashlib.blake2b(file.read(count)).digest()
+            return hashlib.file_digest(file, hashlib.blake2b).digest()
+    except OSError:
+        return None
 
 
 def _overlap(a: Row, b: Row) -> bool:
     """Whether two rows of one video share a frame."""
     return (b.end is None or (a.start or 0) < b.end) and (a.end is None or (b.start or 0) < a.end)
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    """What is equal for two paths that lead to one file."""
-    status = path.stat()
-    return status.st_dev, status.st_ino
 
 
 def _refuse(where: str, leaking: Sequence[str], what: str) -> None:

@@ -59,7 +59,7 @@ def list_videos(target: Target, root: Path, split: str, *, allow_missing: bool) 
         )
     listing = _drop_empty_classes(Listing(classes, tuple(there), missing))
     require_both_sides(listing, root)
-    check_files(root, listing.rows)
+    check_files(root, listing.rows, official=bool(splits))
     return listing
 
 

@@ -21,8 +21,22 @@ DEFAULT_SIZE = 112
 
 
 @dataclass(frozen=True)
+class Columns:
+    """Which columns of the table say a video's class, side or fold, and source."""
+
+    label: str
+    split: str
+    fold: str | None
+    group: str | None
+
+
+@dataclass(frozen=True)
 class Plan:
-    """A run with nothing left to default: what `config.json` says, and what a resumed run must agree with."""
+    """A run with nothing left to default: what `config.json` says, and what a resumed run must agree with.
+
+    `columns` are those of the table, if there is one; `videos_digest` tells lists of videos apart
+    (`finetune.rundir.videos_digest`), None until the videos are listed.
+    """
 
     target: str
     data: str
@@ -62,6 +76,8 @@ class Plan:
     augment: AugmentConfig
     precision: PrecisionName
     allow_missing: bool
+    columns: Columns | None = None
+    videos_digest: str | None = None
 
     def source_config(self) -> SourceConfig:
         """What training clips look like."""
@@ -112,6 +128,7 @@ def make_plan(
     split: str,
     seed: int,
     allow_missing: bool,
+    columns: Columns | None = None,
 ) -> Plan:
     """Fill in what the recipe leaves open: first from the weights, then from the benchmark's protocol."""
     if init.model is not None and recipe.model not in (None, init.model):
@@ -163,4 +180,5 @@ def make_plan(
         augment=recipe.augment,
         precision=recipe.precision,
         allow_missing=allow_missing,
+        columns=columns,
     )

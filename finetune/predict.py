@@ -69,6 +69,8 @@ class Predict:
             value = getattr(self, name)
             if value is not None and not 1 <= value <= 1024:
                 raise UserError(f"--{name} is {value}: it must be 1 to 1024")
+        if self.crops not in (None, 1, 3):
+            raise UserError(f"--crops is {self.crops}: it can be 1 (the centre) or 3 (along the long side)")
         resolve_device(self.device)
         if self.out is not None:
             check_place(self.out)

@@ -125,6 +125,8 @@ def _check_place(folder: Path) -> None:
 
 def splits_of(data: Data, options: Prepare) -> tuple[str, ...]:
     """The splits or the fold to check."""
+    if options.fold is not None and options.split:
+        raise UserError("--split and --fold exclude each other: --fold goes with --fold-column")
     official, fold_column = data.target.protocol.splits, data.source.fold_column
     if fold_column is not None and options.fold is None:
         raise UserError(f"--fold-column {fold_column} needs --fold: any of its values, for each lists all videos")

@@ -102,11 +102,13 @@ class Recipe:
             raise UserError(f"--mode is {self.mode!r}: it can be full or linear")
         if self.model is not None:
             architecture(self.model)
-        counts = ("epochs", "batch_size", "shots", "clip_len", "frame_stride", "size", "first_frames", "views", "crops")
+        counts = ("epochs", "batch_size", "shots", "clip_len", "frame_stride", "size", "first_frames", "views")
         for name in counts:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"--{name.replace('_', '-')} is {value}: it must be at least 1")
+        if self.crops not in (None, 1, 3):
+            raise UserError(f"--crops is {self.crops}: it can be 1 (the centre) or 3 (along the long side)")
         if self.size is not None and not 16 <= self.size <= 1024:
             raise UserError(f"--size is {self.size}: the networks take 16 to 1024 pixels")
         if self.lr is not None and not (math.isfinite(self.lr) and self.lr > 0):

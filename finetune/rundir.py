@@ -1,12 +1,15 @@
 """The folder of a run: what lies in it, whose it is, and whether a run may use it."""
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from finetune.augment import AugmentConfig
+from finetune.listing import Listing
 from finetune.plan import Plan
+from finetune.targets.base import Target
 from fractalvid.errors import UserError
 from fractalvid.files import write_text
 from pretrain import configs
@@ -23,6 +26,21 @@ CONFIG, METRICS, LOG, PREDICTIONS, CONFUSION, WEIGHTS = (
 
 _ADDED = {"sampling": "window", "voting": "softmax", "metric": "top1", "optimizer": "adamw", "momentum": 0.9}
 """What earlier versions did without saying so in `config.json`."""
+_UNKNOWN = {"columns", "videos_digest"}
+"""What earlier versions did not keep: taken as unchanged where it is not there."""
+
+
+def videos_digest(listing: Listing, target: Target) -> str:
+    """BLAKE2b, in hexadecimal, of what a run trains and tests on.
+
+    That is the names of the classes and, of each video in the listing's order (which training follows), its path, cut,
+    label, side and source.
+    """
+    digest = hashlib.blake2b(json.dumps(listing.classes).encode(), digest_size=16)
+    for row in listing.rows:
+        line = (row.path, row.start, row.end, row.label, row.side, target.group(row.path))
+        digest.update(b"\n" + json.dumps(line).encode())
+    return digest.hexdigest()
 
 
 def check_folder(out: Path, plan: Plan, *, resume: bool) -> None:
@@ -57,7 +75,10 @@ def claim_folder(out: Path, plan: Plan) -> None:
 
 
 def differences(out: Path, plan: Plan) -> list[str]:
-    """How the settings of the run in `out` differ from `plan`: "epochs: 30, not 20" and so on."""
+    """How the settings of the run in `out` differ from `plan`: "epochs: 30, not 20" and so on.
+
+    The lists of videos are compared once both are known.
+    """
     try:
         old = json.loads((out / CONFIG).read_bytes())
     except (OSError, ValueError) as error:
@@ -67,9 +88,13 @@ def differences(out: Path, plan: Plan) -> list[str]:
     new = json.loads(json.dumps(plan.to_dict()))
     old = _completed(old)
     # What a run is called or where its weights lie does not change it: their content does.
-    ignored = {"init.label", "init.path"}
+    ignored = {"init.label", "init.path"} | (_UNKNOWN - old.keys())
+    if plan.videos_digest is None:
+        ignored.add("videos_digest")
     return [
-        f"{name.replace('.', ' ')}: {_at(old, name)}, not {_at(new, name)}"
+        "the list of videos, their labels, sides or groups changed"
+        if name == "videos_digest"
+        else f"{name.replace('.', ' ')}: {_at(old, name)}, not {_at(new, name)}"
         for name in configs.differences(old, new)
         if name not in ignored
     ]

@@ -22,10 +22,10 @@ from finetune.data import Data, Machine, Stores, read_videos
 from finetune.few_shot import few_shot
 from finetune.initial import Initial, build
 from finetune.listing import Listing
-from finetune.plan import Plan, make_plan
+from finetune.plan import Columns, Plan, make_plan
 from finetune.recipe import Recipe
 from finetune.report import write_run
-from finetune.rundir import CONFUSION, METRICS, PREDICTIONS, WEIGHTS, check_folder, claim_folder
+from finetune.rundir import CONFUSION, METRICS, PREDICTIONS, WEIGHTS, check_folder, claim_folder, videos_digest
 from finetune.source import TrainSource
 from finetune.targets.base import Target
 from fractalvid.errors import UserError
@@ -44,14 +44,17 @@ def plan_run(data: Data, recipe: Recipe, init: Initial, *, split: str | None, se
     """Settle everything that the options leave open."""
     if not 0 <= seed < 2**63:
         raise UserError(f"--seed is {seed}: it must be 0 to 2^63 - 1")
+    source = data.source
+    columns = Columns(source.label_column, source.split_column, source.fold_column, source.group_column)
     return make_plan(
         recipe,
         data.target.protocol,
         init,
         target=data.target.name,
         data=data.root,
-        annotations=data.source.annotations,
-        table=data.source.csv,
+        annotations=source.annotations,
+        table=source.csv,
+        columns=None if source.csv is None else columns,
         split=_split(data, split),
         seed=seed,
         allow_missing=allow_missing,
@@ -76,13 +79,18 @@ def run(
     machine: Machine,
     stores: Stores,
     resume: bool,
+    listing: Listing | None = None,
 ) -> dict[str, Any]:
     """Fine-tune and test; everything is left in `out`. Returns what `metrics.json` says.
 
-    The folder is made after the videos were listed, so that wrong data leave nothing behind.
+    `listing` is what `read_videos` gives of the split, where that is known already. The folder is made after the
+    videos were listed, so that wrong data leave nothing behind; it is checked before, and again once the list is known.
     """
     from_main(partial(check_folder, out, plan, resume=resume))
-    listing = from_main(partial(read_videos, data, plan.split, machine, allow_missing=plan.allow_missing))
+    if listing is None:
+        listing = from_main(partial(read_videos, data, plan.split, machine, allow_missing=plan.allow_missing))
+    plan = replace(plan, videos_digest=videos_digest(listing, data.target))
+    from_main(partial(check_folder, out, plan, resume=resume))
     if plan.shots is not None:
         listing = few_shot(listing, plan.shots, plan.seed)
     network, loaded = build(plan.init, plan.model, len(listing.classes), seed=plan.seed)

@@ -1,9 +1,9 @@
 """Video files through PyAV: H.264 (or another encoder) out, anything FFmpeg decodes in."""
 
+import errno
 import io
 import itertools
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -33,6 +33,10 @@ Source = str | Path | bytes
 
 class VideoError(UserError):
     """A file that holds no frame that decodes."""
+
+
+class ReadError(VideoError):
+    """A file that the system does not let be read now (rights, open files, disk): it may well hold a video."""
 
 
 def write_video(
@@ -164,12 +168,14 @@ def read_video(path: Source, *, rgb: bool = True, short_side: int | None = None)
     """Decode every frame: uint8 (T, H, W, 3), or (T, H, W) grey where `rgb` is False.
 
     `short_side` scales frames so that the shorter side has that many pixels. Frames of another size than the first are
-    scaled to its. A file that breaks off gives the frames that decode; headers are not believed. Of a GIF come 9 to 60
-    frames at equal spacing in time (`fractalvid.gif.shown_frames`), composed as its disposal methods say; what is
-    transparent is white.
+    scaled to its. Frames stand upright: turned by the quarter turns that the file asks of players, as phones' files do.
+    A file that breaks off gives the frames that decode; headers are not believed. Of a GIF come 9 to 60 frames at
+    equal spacing in time (`fractalvid.gif.shown_frames`), composed as its disposal methods say; what is transparent is
+    white.
 
     Raises:
-        VideoError: missing, empty, not a video, or without a single frame that decodes.
+        ReadError: missing, or the system fails to read it.
+        VideoError: empty, not a video, or without a single frame that decodes.
     """
     return np.stack(list(_read(path, rgb, short_side).values()))
 
@@ -195,8 +201,8 @@ def read_frames(
 class VideoFacts:
     """What decodes of a video.
 
-    `frames` of `width` x `height` pixels (the first's), `rate` of them a second over a `duration` in seconds, by their
-    own times; both are 0 where they carry none.
+    `frames` of `width` x `height` pixels (the first's, upright as it is read), `rate` of them a second over a
+    `duration` in seconds, by their own times; both are 0 where they carry none.
     """
 
     frames: int
@@ -207,13 +213,20 @@ class VideoFacts:
 
 
 def probe_video(path: Source) -> VideoFacts:
-    """Decode a video and say what there is of it; raises `VideoError` where no frame decodes."""
+    """Decode a video and say what there is of it.
+
+    Raises:
+        ReadError: the system fails to read it.
+        VideoError: no frame decodes.
+    """
     size, times, shown = (0, 0), list[float | None](), 0.0
-    with suppress(av.FFmpegError, OSError):
+    try:
         for frame in _decoded(path):
-            size = size if times else (frame.width, frame.height)
+            size = size if times else _upright_size(frame)
             times.append(frame.time)
             shown = float((frame.duration or 0) * (frame.time_base or 0))
+    except (av.FFmpegError, OSError) as error:
+        _refuse_passing(path, error)
     if not times:
         raise VideoError(f"{_called(path)}: no frame decodes")
     known = [time for time in times if time is not None]
@@ -243,12 +256,13 @@ def _read(
     size, last = None, None if wanted is None else max(wanted, default=-1)
     try:
         for number, frame in enumerate(_decoded(path)):
-            size = size or scaled_size(frame.width, frame.height, short_side)
+            size = size or scaled_size(*_upright_size(frame), short_side)
             if wanted is None or number in wanted:
                 frames[number] = _pixels(scaler, frame, rgb, size)
             if number == last:
                 break
     except (av.FFmpegError, OSError) as error:
+        _refuse_passing(path, error)
         if size is None:
             raise VideoError(f"{_called(path)}: no frame decodes ({error.__class__.__name__})") from None
     if size is None:
@@ -256,12 +270,21 @@ def _read(
     return frames
 
 
+def _refuse_passing(path: Source, error: Exception) -> None:
+    """Raise `ReadError` for an error that says nothing about what the file holds."""
+    number = getattr(error, "errno", None)
+    # FFmpeg's parts also give -1, which is EPERM, for content that they do not like.
+    if isinstance(error, OSError | MemoryError) and number != errno.EPERM:
+        raise ReadError(f"{_called(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
 def _called(source: Source) -> str:
     return "a video in memory" if isinstance(source, bytes) else str(source)
 
 
 def _open(path: Source) -> InputContainer:
-    return av.open(io.BytesIO(path) if isinstance(path, bytes) else str(path), "r")
+    # Titles in another encoding, or damaged, are no reason not to see the pictures.
+    return av.open(io.BytesIO(path) if isinstance(path, bytes) else str(path), "r", metadata_errors="replace")
 
 
 def _video_stream(container: InputContainer, path: Source) -> VideoStream:
@@ -299,7 +322,18 @@ def _delays(container: InputContainer, stream: VideoStream) -> list[float]:
     return delays
 
 
+def _quarter_turns(frame: av.VideoFrame) -> int:
+    """By how many quarters, counterclockwise, players turn a frame; other angles go to the nearest."""
+    return round(frame.rotation / 90) % 4
+
+
+def _upright_size(frame: av.VideoFrame) -> tuple[int, int]:
+    """Width and height of a frame as it is shown."""
+    return (frame.height, frame.width) if _quarter_turns(frame) % 2 else (frame.width, frame.height)
+
+
 def _pixels(scaler: VideoReformatter, frame: av.VideoFrame, rgb: bool, size: tuple[int, int]) -> NDArray[np.uint8]:
-    kind = "rgb24" if rgb else "gray"
-    picture = scaler.reformat(frame, *size, kind, dst_color_range=ColorRange.JPEG)
-    return np.asarray(picture.to_ndarray(), np.uint8)
+    kind, turns = "rgb24" if rgb else "gray", _quarter_turns(frame)
+    width, height = size[::-1] if turns % 2 else size
+    picture = scaler.reformat(frame, width, height, kind, dst_color_range=ColorRange.JPEG)
+    return np.ascontiguousarray(np.rot90(np.asarray(picture.to_ndarray(), np.uint8), turns))

@@ -82,7 +82,8 @@ def save_weights(path: Path, model: nn.Module, card: Card) -> None:
     """
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     described = {"format": WEIGHTS_FORMAT, "version": VERSION, **dataclasses.asdict(card)}
-    data = safetensors.torch.save(tensors, metadata={"format": "pt", "architecture": card.architecture})
+    # One key: safetensors writes several in random order, and equal weights are to be equal files.
+    data = safetensors.torch.save(tensors, metadata={"format": "pt"})
     write_text(card_path(path), json.dumps(described, indent=2) + "\n")
     write_with(path, lambda file: file.write(data))
 

@@ -60,7 +60,11 @@ def test_linked_files_are_there() -> None:
 
 
 FRACTALVID = ("classes import", "classes", "generate", "preview", "verify", "stats", "demo")
-COMMANDS = (*(f"fractalvid {name}" for name in FRACTALVID), "finetune compare", "finetune", "pretrain")
+COMMANDS = (
+    *(f"fractalvid {name}" for name in FRACTALVID),
+    *(f"finetune {name}" for name in ("compare", "prepare", "predict")),
+    *("finetune", "pretrain export", "pretrain"),
+)
 """Longer names before those they begin with."""
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OPTION = re.compile(r"(?<!\S)--[a-z][\w.-]*")

@@ -24,10 +24,15 @@ class PublishedNumber:
 
 
 @cache
+def _read() -> dict[str, Any]:
+    return tomllib.loads(_FILE.read_text(encoding="utf-8"))
+
+
+@cache
 def published_numbers() -> tuple[PublishedNumber, ...]:
     """All of them, in the order of the file."""
     found = []
-    for source in tomllib.loads(_FILE.read_text(encoding="utf-8"))["source"]:
+    for source in _read()["source"]:
         for target, network, mode, pretraining, top1, *more in source["rows"]:
             top5 = more[0] if more else None
             about = (source["name"], source["conditions"])
@@ -41,8 +46,13 @@ def beside(metrics: dict[str, Any]) -> tuple[tuple[PublishedNumber, ...], str]:
     numbers = tuple(n for n in published_numbers() if n.target == target and n.mode == metrics["mode"])
     if not numbers:
         return (), ""
-    official = metrics.get("official_classes")
-    if official is not None and metrics["classes"] != official:
+    version = _read()["version"].get(target, {})
+    if version and metrics["split"] != version["split"]:
+        return (), (
+            f"None: what others have published is of {target} {version['split']}, and this is about {metrics['split']}."
+        )
+    official = version.get("classes", metrics.get("official_classes"))
+    if official is not None and metrics["classes"] < official:
         return (), (
             f"None: what others have published is of all {official} classes of {target}, and this is about "
             f"{metrics['classes']} of them."
@@ -53,4 +63,12 @@ def beside(metrics: dict[str, Any]) -> tuple[tuple[PublishedNumber, ...], str]:
         return (), f"None: {missing} of the {listed} videos of {target} are missing here."
     if metrics.get("shots") is not None:
         return (), f"None: these runs learn from {metrics['shots']} videos a class, the published ones from all."
+    if metrics.get("first_frames") is not None:
+        only = first_frames(metrics["first_frames"])
+        return (), f"None: these runs see only {only} of each video, the published ones all of it."
     return numbers, ""
+
+
+def first_frames(count: int) -> str:
+    """As "the first 8 frames"."""
+    return "the first frame" if count == 1 else f"the first {count} frames"

@@ -140,7 +140,8 @@ _SINCE = {"shots": None, "sampling": "window", "first_frames": None, "voting": "
 def check_comparable(results: Sequence[RunResult]) -> None:
     """Raise `UserError` for runs that must not stand in one table: other data or budget, or one run twice.
 
-    Target, classes, network, clip, views and budget must be equal, and the numbers of videos in each split.
+    Target, classes, network, clip, views and budget must be equal, and in each split the numbers of videos and, as far
+    as predictions tell, the test videos and their labels.
     """
     for name in (*_EQUAL, *_SINCE):
         values = {json.dumps(result.metrics.get(name, _SINCE.get(name)), sort_keys=True) for result in results}
@@ -154,6 +155,7 @@ def check_comparable(results: Sequence[RunResult]) -> None:
         if len(counts) > 1:
             where = f" of split {split}" if split else ""
             raise UserError(f"the runs{where} differ in videos ({some(counts, 3)}): they do not compare")
+        _check_tested([result for result in results if result.split == split])
     seen = set[tuple[str, str, int]]()
     for result in results:
         key = (result.label, result.split, result.seed)
@@ -163,3 +165,22 @@ def check_comparable(results: Sequence[RunResult]) -> None:
                 "name them apart with LABEL=..."
             )
         seen.add(key)
+
+
+def _check_tested(results: Sequence[RunResult]) -> None:
+    """Raise `UserError` where runs of one split were tested on other videos, or the same with other labels."""
+    first: tuple[RunResult, set[tuple[str, int]]] | None = None
+    for result in results if len(results) > 1 else ():
+        predictions = read_predictions(result)
+        if predictions is None:
+            continue
+        tested = set(zip(predictions.videos, predictions.label.tolist(), strict=True))
+        first = first or (result, tested)
+        if tested != first[1]:
+            video, label = min(tested ^ first[1])
+            has, lacks = (result, first[0]) if (video, label) in tested else (first[0], result)
+            where = f" of split {result.split}" if result.split else ""
+            raise UserError(
+                f"the runs{where} differ in test videos or labels ({video} as {result.metrics['class_names'][label]!r} "
+                f"is in {has.folder}, not in {lacks.folder}): they do not compare"
+            )

@@ -7,6 +7,7 @@ an uploader) resemble each other, so where sources are known they are drawn whol
 
 import math
 import statistics
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -78,7 +79,7 @@ def clusters_of(runs: Sequence[Tested]) -> dict[str, int]:
 
 
 class _Accuracy:
-    """A metric of one run as a function of how often each cluster was drawn."""
+    """A metric of one run, and how much of the run was drawn, by how often each cluster was."""
 
     def __init__(self, run: Tested, clusters: dict[str, int], metric: Metric) -> None:
         rows = np.array([clusters[group] for group in run.predictions.groups])
@@ -89,20 +90,37 @@ class _Accuracy:
         self._right = sparse.csr_array((run.hits(metric) * ones, (rows, columns)), shape=shape)
         self._seen = sparse.csr_array((ones, (rows, columns)), shape=shape)
 
-    def __call__(self, drawn: Floats) -> Floats:
-        """Percent (n,) for drawn (n, C): classes weigh equally where the metric says so, empty ones nothing."""
+    def __call__(self, drawn: Floats) -> tuple[Floats, Floats]:
+        """Percent (n,) and videos drawn for each there is (n,), for drawn (n, C).
+
+        Classes weigh equally where the metric says so, empty ones nothing.
+        """
         right: Floats = np.asarray(drawn @ self._right, np.float64)
         seen: Floats = np.asarray(drawn @ self._seen, np.float64)
         share = np.divide(right, seen, out=np.zeros_like(right), where=seen > 0)
         found: Floats = 100 * share.sum(1) / np.maximum((seen > 0).sum(1), 1)
-        return found
+        weight: Floats = seen.sum(1) / self._seen.sum()
+        return found, weight
+
+
+def _mean(runs: Sequence[_Accuracy], drawn: Floats) -> Floats:
+    """Percent (n,) over runs, nan where nothing of any was drawn.
+
+    A run counts by how much of it was drawn: where folds test different sources, one whose sources were not drawn says
+    nothing, and one whose only source was drawn twice counts twice. Runs on the same videos count alike.
+    """
+    values, weights = np.stack([run(drawn) for run in runs], axis=1)
+    total = weights.sum(0)
+    share = np.divide(weights, total, out=np.full_like(weights, math.nan), where=total > 0)
+    mean: Floats = (values * share).sum(0)
+    return mean
 
 
 def bootstrap(runs: Sequence[Tested], metric: Metric, minus: Sequence[Tested] = ()) -> Interval | None:
     """Percentile interval of the mean accuracy of `runs`, or of its difference to that of `minus`.
 
-    Sources of test videos are drawn with replacement, with all their videos, and the same ones for all runs. None where
-    there is only one source, and where there are no runs.
+    Sources of test videos are drawn with replacement, with all their videos, and the same ones for all runs; a run
+    counts by how much of it was drawn. None where there is only one source, and where there are no runs.
 
     Args:
         runs: of one initialisation.
@@ -119,22 +137,24 @@ def bootstrap(runs: Sequence[Tested], metric: Metric, minus: Sequence[Tested] = 
         flat = index.reshape(-1, len(clusters))
         offset = len(clusters) * np.arange(len(flat))[:, None]
         drawn = np.bincount((flat + offset).ravel(), minlength=flat.size).reshape(flat.shape).astype(np.float64)
-        value = np.mean([accuracy(drawn) for accuracy in added], axis=0)
-        if taken:
-            value = value - np.mean([accuracy(drawn) for accuracy in taken], axis=0)
+        value = _mean(added, drawn) - _mean(taken, drawn) if taken else _mean(added, drawn)
         return np.asarray(value.reshape(index.shape[:-1]))
 
-    found = stats.bootstrap(
-        (np.arange(len(clusters)),),
-        statistic,
-        n_resamples=RESAMPLES,
-        batch=max(1, _AT_ONCE // len(clusters)),
-        vectorized=True,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(_SEED),
-    )
-    return Interval(float(found.confidence_interval.low), float(found.confidence_interval.high))
+    with warnings.catch_warnings():  # of resamples that say nothing of one side: they are dropped below
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        found = stats.bootstrap(
+            (np.arange(len(clusters)),),
+            statistic,
+            n_resamples=RESAMPLES,
+            batch=max(1, _AT_ONCE // len(clusters)),
+            vectorized=True,
+            confidence_level=CONFIDENCE,
+            method="percentile",
+            rng=np.random.default_rng(_SEED),
+        )
+    values = found.bootstrap_distribution[np.isfinite(found.bootstrap_distribution)]
+    low, high = np.quantile(values, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
+    return Interval(float(low), float(high))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from finetune.report.findings import Findings
 from finetune.report.markup import NONE, Table, as_latex, as_markdown
-from finetune.report.published import beside
+from finetune.report.published import beside, first_frames
 from finetune.report.runs import ACCURACIES, RunResult
 from finetune.report.statistics import CONFIDENCE, Spread
 
@@ -75,17 +75,24 @@ def paired_table(findings: Findings) -> Table:
 
 
 def _about_tests(findings: Findings) -> str:
-    least = max((c.difference.n for c in findings.comparisons), default=0)
+    pairs = max((c.difference.n for c in findings.comparisons), default=0)
     text = (
         "Two-sided p, not corrected for the number of comparisons. t test: Student's, paired, over splits and seeds; "
         "folds share training videos, which makes it optimistic. Over runs: all changes of sign of the paired "
-        f"differences; with {least} pairs no p is below {_p(2.0 ** (1 - least)) if least > 1 else '1'}. "
+        f"differences{_least_p(pairs)}. "
     )
     unit = "test videos" if findings.sources is None else "the sources of the test videos"
     return (
         f"{text}Over videos: changes of sign by {unit}, of top-1 answers summed over the runs. McNemar: exact, of "
         "top-1 answers, for each pair of runs alone."
     )
+
+
+def _least_p(pairs: int) -> str:
+    """What changes of sign of so many pairs can show at most; nothing where that is enough."""
+    if pairs < 2:
+        return "; one pair cannot be tested"
+    return f"; with {pairs} pairs no p is below {_p(2.0 ** (1 - pairs))}" if pairs <= 10 else ""
 
 
 def class_table(findings: Findings, most: int | None = None) -> Table:
@@ -156,7 +163,8 @@ def _rate(count: float, seconds: float) -> str:
 
 def published_table(findings: Findings) -> Table | None:
     """Other people's numbers of this benchmark; None where there are none at all."""
-    numbers, why = beside(findings.results[0].metrics)
+    found = [beside(result.metrics) for result in findings.results]
+    numbers, why = next((each for each in found if each[1]), found[0])
     if not numbers and not why:
         return None
     body = tuple(
@@ -178,11 +186,12 @@ def about(metrics: dict[str, Any]) -> str:
         frames = f"{clip['clip_len']} segments"
     else:
         frames = f"{clip['clip_len']} frames (stride {clip['frame_stride']})"
+    only = f", only {first_frames(metrics['first_frames'])} of each video" if metrics.get("first_frames") else ""
     shots = f", {metrics['shots']} videos a class" if metrics.get("shots") else ""
     how = {"softmax": "", "logits": ", logits averaged", "votes": ", majority vote"}[metrics.get("voting", "softmax")]
     return (
         f"{metrics['target']}, {metrics['classes']}{of_all} classes, {videos['train']} training and "
-        f"{videos['test']} test videos; {metrics['model']}, {frames} of {clip['size']} x {clip['size']}, "
+        f"{videos['test']} test videos; {metrics['model']}, {frames} of {clip['size']} x {clip['size']}{only}, "
         f"{metrics['mode']} fine-tuning{shots}, {metrics['epochs']} epochs of batch {metrics['batch_size']}; "
         f"{metrics['views']} x {metrics['crops']} views a test video{how}."
     )

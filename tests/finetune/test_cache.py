@@ -67,6 +67,17 @@ def decoding(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+def test_a_cache_of_another_version_is_made_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("finetune.cache._VERSION", 1)
+        make(root)
+    assert opened(root)[0] is None
+    again = make(root)
+    assert (again.made, again.kept) == (3, 0)
+    assert again.size == again.used
+    assert is_right(root)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_frames_are_those_of_the_files_bit_for_bit(root: Path, threads: int) -> None:
     report = make(root, threads=threads)

@@ -1,4 +1,5 @@
 import csv
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from finetune.evaluate import (
     ViewConfig,
+    ahead,
     confusion_matrix,
     draw_confusion,
     predict,
@@ -66,6 +68,21 @@ def test_the_result_does_not_depend_on_batch_size_or_threads() -> None:
         got = predict(model, rows, store, CONFIG, batch_size=batch_size, threads=threads)
         assert got == pytest.approx(expected, abs=1e-6)
         assert max(model.sizes) <= max(batch_size, 3)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_few_results_wait(threads: int) -> None:
+    asked: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(20):
+            asked.append(number)
+            yield number
+
+    for done, result in enumerate(ahead(lambda number: number * number, items(), threads)):
+        assert result == done * done
+        assert len(asked) - done <= threads + 1
+    assert len(asked) == 20
 
 
 def test_views_are_windows_times_squares() -> None:

@@ -2,6 +2,7 @@ import json
 import os
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -75,6 +76,28 @@ def test_a_second_index_decodes_only_what_changed(tmp_path: Path, monkeypatch: p
     index(root, "c.mp4", cache=cache)
     assert index(root, "a.mp4", "c.mp4", cache=cache).frames == {"a.mp4": 3, "c.mp4": 5}
     assert decoded == ["b.mp4", "c.mp4"]
+
+
+@pytest.mark.parametrize(
+    "error", [av.error.PermissionError(13, "Permission denied"), av.error.OSError(24, "Too many open files")]
+)
+def test_what_could_not_be_read_once_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    root, cache = tmp_path / "data", tmp_path / "cache"
+    put(root / "a.mp4", 3), put(root / "b.mp4", 4)
+    whole = av.open
+
+    def fails(path: str, *args: object, **options: object) -> object:
+        if path.endswith("b.mp4"):
+            raise error
+        return whole(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fractalvid.video_io.av.open", fails)
+        found = index(root, "a.mp4", "b.mp4", cache=cache)
+    assert found.broken == {"b.mp4": f"{root / 'b.mp4'}: cannot be read: {error.strerror}"}
+    assert index(root, "a.mp4", "b.mp4", cache=cache).frames == {"a.mp4": 3, "b.mp4": 4}
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 99}', '{"version": 1, "videos": {"a.mp4": [1]}}'])

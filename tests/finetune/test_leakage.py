@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,6 +67,43 @@ def test_copies_of_training_videos_are_an_error(tmp_path: Path) -> None:
     root = put(tmp_path, train__a__1_mp4="1", train__b__2_mp4="2", test__a__1_mp4="one", test__b__2_mp4="2")
     with pytest.raises(UserError, match=r"1 videos .* \(test/b/2\.mp4 is train/b/2\.mp4\)"):
         list_videos(Folder(), root, "", allow_missing=False)
+
+
+@pytest.mark.parametrize("copy", ["test/wave/renamed.avi", "test/clap/2.avi"])
+@pytest.mark.parametrize("length", [9, 100_000])
+def test_copies_are_found_under_any_name_and_class(tmp_path: Path, copy: str, length: int) -> None:
+    """Among files of equal length that differ at their end only, and several in training with one class and name."""
+    rows = []
+    for number, path in enumerate(
+        ["train/wave/1.avi", "train/wave/more/1.avi", "train/clap/1.avi", "test/clap/1.avi", copy]
+    ):
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(bytes(length) + bytes([0 if path == copy else number]))
+        rows.append(Row(path, "clap" not in path, "train" if path.startswith("train") else "test"))
+    with pytest.raises(UserError, match=rf"1 videos .* \({copy} is train/wave/1\.avi\)"):
+        check_files(tmp_path, rows)
+    check_files(tmp_path, rows[:-1])
+
+
+def test_empty_files_and_copies_on_one_side_are_no_leaks(tmp_path: Path) -> None:
+    put(tmp_path, train__a_mp4="", train__b_mp4="same", train__c_mp4="same", test__d_mp4="", test__e_mp4="else")
+    rows = [Row(f"train/{name}.mp4", 0, "train") for name in "abc"] + [
+        Row(f"test/{name}.mp4", 0, "test") for name in "de"
+    ]
+    check_files(tmp_path, rows)
+
+
+def test_copies_in_official_lists_are_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path, a_mp4="same", b_mp4="same")
+    rows = [Row("a.mp4", 0, "train"), Row("b.mp4", 1, "test")]
+    check_files(tmp_path, rows, official=True)
+    assert "1 test videos are training videos under another name (b.mp4 is a.mp4)" in capsys.readouterr().err
+    for name, make in (("val/a.mp4", shutil.copy), ("link.mp4", os.link)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        make(tmp_path / "a.mp4", tmp_path / name)
+        with pytest.raises(UserError, match=rf"1 videos .* \({name} is a\.mp4\)"):
+            check_files(tmp_path, [*rows, Row(name, 1, "test")], official=True)
 
 
 def test_one_table_may_cut_one_video(tmp_path: Path) -> None:

@@ -167,6 +167,7 @@ def test_a_network_that_diverged_is_reported(trained: Path, tmp_path: Path) -> N
         ("a.mp4", "--weights"),
         ("a.mp4 --weights {w}/ghost", "no weights at"),
         ("a.mp4 --weights {w} --top 0", "--top is 0"),
+        ("a.mp4 --weights {w} --crops 4", "--crops is 4"),
         ("a.mp4 --weights {w} --format xml", "--format"),
         ("a.mp4 --weights {w} --device quantum", "quantum"),
         ("a.mp4 --weights {w} --out /proc/x/y", "can't write"),

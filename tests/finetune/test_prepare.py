@@ -201,6 +201,8 @@ def test_any_fold_of_a_table_lists_all_its_videos(tmp_path: Path, capsys: pytest
     words = ("--csv", tmp_path / "table.csv", "--fold-column", "fold")
     assert folder(root, *words) == 2
     assert "--fold-column fold needs --fold" in refusal(capsys)
+    assert folder(root, *words, "--fold", 2, "--split", 1) == 2
+    assert "--split and --fold exclude each other" in refusal(capsys)
     assert folder(root, *words, "--fold", 2) == 0
     assert "12 videos, 2 classes" in said(capsys)[0]
 

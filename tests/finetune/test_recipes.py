@@ -78,6 +78,8 @@ def test_weights_say_how_values_are_normalised_unless_told_otherwise() -> None:
         (Recipe(shots=0), "--shots is 0"),
         (Recipe(dropout=1.0), "--dropout is 1"),
         (Recipe(momentum=-0.1), "--momentum is -0.1"),
+        (Recipe(crops=0), "--crops is 0: it can be 1"),
+        (Recipe(crops=4), r"--crops is 4: it can be 1 \(the centre\) or 3"),
         (Recipe(first_frames=0), "--first-frames is 0"),
         (Recipe(augment=AugmentConfig(operations=-1)), "--operations is -1"),
         (Recipe(augment=AugmentConfig(operations=1, magnitude=31)), "--magnitude is 31"),
@@ -87,7 +89,7 @@ def test_weights_say_how_values_are_normalised_unless_told_otherwise() -> None:
 def test_values_that_no_run_can_use(recipe: Recipe, message: str) -> None:
     with pytest.raises(UserError, match=message):
         recipe.check()
-    replace(recipe, shots=None, dropout=0.0, momentum=0.9, first_frames=None, augment=AugmentConfig()).check()
+    replace(recipe, shots=None, dropout=0.0, momentum=0.9, first_frames=None, crops=3, augment=AugmentConfig()).check()
 
 
 def test_the_command_line_changes_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 """Parts of videos, and what decodes of them."""
 
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from fractalvid.video_io import VideoError, count_frames, probe_video, read_frames, read_video, write_video
+from fractalvid.video_io import ReadError, VideoError, count_frames, probe_video, read_frames, read_video, write_video
 
 Clip = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -48,6 +50,83 @@ def test_frames_that_come_out_of_order_keep_their_numbers(tmp_path: Path, clip: 
     assert len(whole) == count_frames(tmp_path / "a.avi") == 14
     for number in (0, 1, 6, 13):
         assert np.array_equal(read_frames(tmp_path / "a.avi", np.array([number]))[0], whole[number])
+
+
+def _turned(data: bytes, a: int, b: int, c: int, d: int) -> bytes:
+    """An MP4 whose track header asks players for x' = a x + c y, y' = b x + d y, with y downwards."""
+    upright = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    at = data.index(upright, data.index(b"tkhd"))
+    matrix = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    return data[:at] + matrix + data[at + len(matrix) :]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "clockwise"), [((0, 1, -1, 0), 1), ((-1, 0, 0, -1), 2), ((0, -1, 1, 0), 3)], ids=["90", "180", "270"]
+)
+@pytest.mark.parametrize("rgb", [True, False])
+def test_phones_videos_stand_upright(
+    tmp_path: Path, clip: Clip, matrix: tuple[int, int, int, int], clockwise: int, rgb: bool
+) -> None:
+    write_video(tmp_path / "lying.mp4", clip)
+    path = tmp_path / "phone.mp4"
+    path.write_bytes(_turned((tmp_path / "lying.mp4").read_bytes(), *matrix))
+    lying = read_video(tmp_path / "lying.mp4", rgb=rgb)
+    frames = read_video(path, rgb=rgb)
+    np.testing.assert_array_equal(frames, np.rot90(lying, -clockwise, axes=(1, 2)))
+    assert frames.flags["C_CONTIGUOUS"]
+    np.testing.assert_array_equal(read_frames(path, np.array([3, 9]), rgb=rgb), frames[[3, 9]])
+    facts = probe_video(path)
+    assert (facts.height, facts.width) == frames.shape[1:3]
+    small = read_video(path, rgb=rgb, short_side=18)
+    np.testing.assert_array_equal(
+        small, np.rot90(read_video(tmp_path / "lying.mp4", rgb=rgb, short_side=18), -clockwise, axes=(1, 2))
+    )
+
+
+def test_errors_of_the_system_are_told_from_those_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "text.avi").write_text("no video\n" * 99)
+    for read in (read_video, probe_video):
+        with pytest.raises(ReadError, match=r"ghost\.avi: cannot be read: No such file or directory"):
+            read(tmp_path / "ghost.avi")
+        with pytest.raises(VideoError, match="no frame decodes") as told:
+            read(tmp_path / "text.avi")
+        assert not isinstance(told.value, ReadError)
+
+    def fails(*args: object, **options: object) -> None:
+        raise av.error.PermissionError(1, "Operation not permitted")  # what FFmpeg says of some damaged files
+
+    monkeypatch.setattr("fractalvid.video_io.av.open", fails)
+    for read in (read_video, probe_video):
+        with pytest.raises(VideoError, match="no frame decodes"):
+            read(tmp_path / "text.avi")
+
+
+def test_a_disk_that_fails_on_the_way_does_not_shorten_a_video(
+    tmp_path: Path, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / "a.mp4", clip)
+
+    def fails(path: Path) -> Iterator[av.VideoFrame]:
+        with av.open(str(path)) as container:
+            yield next(container.decode(video=0))
+        raise av.error.OSError(5, "Input/output error")
+
+    monkeypatch.setattr("fractalvid.video_io._decoded", fails)
+    for read in (read_video, probe_video):
+        with pytest.raises(ReadError, match="Input/output error"):
+            read(tmp_path / "a.mp4")
+
+
+def test_titles_that_are_no_text_are_no_obstacle(tmp_path: Path, clip: Clip) -> None:
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream: Any = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 36, 50, "yuv420p"
+        container.metadata["title"] = "marked"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(clip[0], format="rgb24")))
+        container.mux(stream.encode())
+    data = (tmp_path / "a.mkv").read_bytes()
+    (tmp_path / "a.mkv").write_bytes(data.replace(b"marked", b"m\xe4rk\xffd"))
+    assert read_video(tmp_path / "a.mkv").shape == (1, 36, 50, 3)
 
 
 def test_a_frame_that_is_not_there_is_an_error(tmp_path: Path, clip: Clip) -> None:

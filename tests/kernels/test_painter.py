@@ -222,4 +222,4 @@ def test_a_second_process_hits_the_compile_cache(tmp_path: Path) -> None:
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     for wanted in (False, True):
         done = subprocess.run([sys.executable, "-c", probe], env=environment, capture_output=True, check=True)
-        assert json.loads(done.stdout) == [wanted] * 3
+        assert set(json.loads(done.stdout)) == {wanted}

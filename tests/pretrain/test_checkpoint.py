@@ -1,9 +1,13 @@
 import dataclasses
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from fractalvid.errors import UserError
 from pretrain.checkpoint import (
@@ -54,6 +58,37 @@ def test_channels_last_weights_are_saved_as_usual(tmp_path: Path) -> None:
     model = build_model("r3d_10", 4, seed=1).to(memory_format=torch.channels_last_3d)
     save_weights(tmp_path / "w.safetensors", model, CARD)
     assert equal_state(saved_model(tmp_path / "w.safetensors"), build_model("r3d_10", 4, seed=1))
+
+
+SAVE = """
+import sys
+from pathlib import Path
+import torch
+from pretrain.checkpoint import Card, save_weights
+module = torch.nn.BatchNorm1d(3)
+for k in range(12):
+    save_weights(Path(sys.argv[1]) / f"{k}.safetensors", module, Card("r3d_10", 0, 8, 64, 2, None, None, 0, 1))
+"""
+
+
+def test_equal_weights_are_equal_files(tmp_path: Path) -> None:
+    contents = set()
+    for seed in ("1", "2"):
+        folder = tmp_path / seed
+        folder.mkdir()
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", SAVE, str(folder)], check=True, env=environment)
+        contents |= {(folder / f"{k}.safetensors").read_bytes() for k in range(12)}
+    assert len(contents) == 1
+
+
+def test_weights_that_name_their_architecture_twice_are_read(tmp_path: Path) -> None:
+    """As earlier versions wrote them."""
+    path, model = tmp_path / "w.safetensors", build_model("r3d_10", 4, seed=1)
+    save_weights(path, model, CARD)
+    save_file(model.state_dict(), path, metadata={"format": "pt", "architecture": "r3d_10"})
+    assert equal_state(saved_model(path), model)
+    assert load_backbone(build_model("r3d_10", 9, seed=2), path).missing == ("fc.weight", "fc.bias")
 
 
 def test_the_backbone_is_loaded_and_the_head_is_not(weights: Path) -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,17 @@ def run_of(right: Sequence[bool], groups: Sequence[str] = (), label: str = "a", 
     predictions = Predictions(videos, tuple(groups) or videos, bool(groups), labels, predicted, hits)
     top1 = 100 * float(hits.mean())
     return Tested(RunResult(label, split, 0, metrics(label, split, 0, top1=top1)), predictions)
+
+
+def folds(accuracies: list[int], sources: int = 1) -> list[Tested]:
+    """Runs that each test 100 videos of sources of their own, the first so many of them right."""
+    made = []
+    for fold, right in enumerate(accuracies):
+        run = run_of([k < right for k in range(100)], [f"film{fold}.{k % sources}" for k in range(100)])
+        p = run.predictions
+        apart = replace(p, videos=tuple(f"{fold}/{video}" for video in p.videos))
+        made.append(Tested(replace(run.result, split=str(fold)), apart))
+    return made
 
 
 def write_run_folder(folder: Path, run: Tested, *, seed: int = 0, **changes: Any) -> Path:

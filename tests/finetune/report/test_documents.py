@@ -13,7 +13,8 @@ from finetune.report.findings import find
 from finetune.report.markup import Table, as_latex, as_markdown
 from finetune.report.published import beside, published_numbers
 from finetune.report.runs import read_predictions
-from finetune.report.tables import about, class_table, confused_table, published_table
+from finetune.report.tables import about, class_table, confused_table, paired_table, published_table
+from finetune.targets.diving48 import Diving48
 from fractalvid.errors import UserError
 from tests.finetune.report.helpers import metrics, run_of, write_run_folder
 
@@ -224,6 +225,36 @@ def test_published_numbers_stand_beside_whole_benchmarks_only() -> None:
     assert beside(metrics("a", "1", 0)) == ((), "")
 
 
+def test_runs_on_the_first_frames_stand_beside_no_published_numbers() -> None:
+    whole = metrics("a", "1", 0, target="hmdb51", classes=51, official_classes=51, first_frames=None)
+    assert beside(whole)[0]
+    numbers, why = beside(whole | {"first_frames": 1})
+    assert (numbers, why) == (
+        (),
+        "None: these runs see only the first frame of each video, the published ones all of it.",
+    )
+
+
+def test_published_numbers_of_diving48_are_of_the_classes_that_the_lists_of_v2_use(tmp_path: Path) -> None:
+    # 48 labels, of which the official lists use 47: a complete run has 47 classes.
+    whole = metrics("a", "v2", 0, target="diving48", classes=47, official_classes=Diving48().protocol.num_classes)
+    numbers, why = beside(whole)
+    assert why == ""
+    assert {n.target for n in numbers} == {"diving48"}
+    assert "v1" in Diving48().protocol.splits
+    numbers, why = beside(whole | {"split": "v1"})
+    assert (numbers, why) == ((), "None: what others have published is of diving48 v2, and this is about v1.")
+    numbers, why = beside(whole | {"classes": 46})
+    assert numbers == ()
+    assert "all 47 classes of diving48, and this is about 46" in why
+    run = run_of([True, False, True])
+    changes = {name: whole[name] for name in ("target", "classes", "official_classes")}
+    both = [read_run(write_run_folder(tmp_path / split, run, split=split, **changes)) for split in ("v2", "v1")]
+    table = published_table(find(both))
+    assert table is not None
+    assert (table.body, table.note) == ((), beside(whole | {"split": "v1"})[1])
+
+
 def test_published_numbers_are_percentages_with_a_source() -> None:
     numbers = published_numbers()
     assert len(numbers) > 60
@@ -245,3 +276,14 @@ def test_what_was_run_is_said_in_a_line() -> None:
     assert "8 segments of 64 x 64" in text
     assert "5 videos a class" in text
     assert "majority vote" in text
+    assert "first" not in text
+    assert "64 x 64, only the first frame of each video, full" in about(metrics("a", "1", 0, first_frames=1))
+    assert "only the first 8 frames of each video" in about(metrics("a", "1", 0, first_frames=8, sampling="segments"))
+
+
+def test_one_pair_is_said_to_be_no_test(tmp_path: Path) -> None:
+    results = [read_run(folder) for folder in runs(tmp_path)]
+    assert "with 2 pairs no p is below 0.50." in paired_table(find(results)).note
+    note = paired_table(find([result for result in results if result.split == "1"])).note
+    assert "one pair cannot be tested." in note
+    assert "is below" not in note

@@ -13,7 +13,7 @@ from finetune.report.statistics import (
     sign_flips,
     t_test,
 )
-from tests.finetune.report.helpers import run_of
+from tests.finetune.report.helpers import folds, run_of
 
 
 def coin(seed: int, n: int, p: float) -> list[bool]:
@@ -167,3 +167,43 @@ def test_classes_and_confusion_add_up_over_runs() -> None:
     matrix = confusion(runs, 4)
     assert matrix.sum() == 12
     assert matrix[1].tolist() == [0, 2, 2, 0]
+
+
+FOLDS = [80, 95, 90, 85, 99, 88, 76, 92, 84, 91]
+
+
+@pytest.mark.parametrize("metric", ["top1", "top5", "mean_class"])
+def test_a_fold_of_which_nothing_is_drawn_is_left_out(metric: str) -> None:
+    found = bootstrap(folds(FOLDS), metric)
+    assert found is not None
+    # Folds of one source each: the interval is that of the mean of ten numbers.
+    rng = np.random.default_rng(3)
+    means = rng.choice(FOLDS, (20000, 10)).mean(1)
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, (0.025, 0.975))), abs=0.4)
+    assert found.low < np.mean(FOLDS) < found.high
+
+
+def test_folds_that_are_drawn_in_part_keep_the_interval_about_the_mean() -> None:
+    found = bootstrap(folds(FOLDS, sources=2), "top1")
+    assert found is not None
+    assert found.low < np.mean(FOLDS) < found.high
+    assert found.high - found.low < 12
+
+
+def test_the_interval_of_a_difference_is_over_folds_that_were_drawn() -> None:
+    gains = [4, 1, 3, -2, 0, 6, 5, 2, -1, 3]
+    first, second = folds(FOLDS), folds([a + gain for a, gain in zip(FOLDS, gains, strict=True)])
+    found = bootstrap(second, "top1", minus=first)
+    assert found is not None
+    means = np.random.default_rng(4).choice(gains, (20000, 10)).mean(1)
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, (0.025, 0.975))), abs=0.25)
+    same = bootstrap(folds([a - 5 for a in FOLDS]), "top1", minus=first)
+    assert same is not None
+    assert (same.low, same.high) == pytest.approx((-5.0, -5.0))
+
+
+def test_resamples_that_say_nothing_of_one_side_are_dropped() -> None:
+    first, second = folds([40, 70])
+    found = bootstrap([second], "top1", minus=[first])
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((30.0, 30.0))
