@@ -13,6 +13,9 @@ from finetune.cache import DecodedCache
 from finetune.frames import Bytes, Frames, Numbers, ReadFrames
 from finetune.targets.base import Row
 from fractalvid.video_io import VideoFacts, read_frames, read_video, scaled_size
+from pretrain.sources.windows import effective_stride, window
+
+__all__ = ["ClipStore", "Memory", "decoded_side", "effective_stride", "view_windows", "window"]
 
 _Key = tuple[str, int | None, int | None]
 
@@ -131,25 +134,6 @@ def _cut(frames: Frames, row: Row) -> Frames:
     if row.start is None and row.end is None:
         return frames
     return frames.part(row.start, row.end) if isinstance(frames, ReadFrames) else frames[row.start : row.end]
-
-
-def effective_stride(length: int, clip_len: int, stride: int) -> int:
-    """The stride that fits: a clip shorter than the window is seen with a smaller stride, down to 1."""
-    if clip_len == 1:
-        return 1
-    return int(np.clip((length - 1) // (clip_len - 1), 1, stride))
-
-
-def window(length: int, clip_len: int, stride: int, position: float) -> NDArray[np.int64]:
-    """Frame numbers (clip_len,) of a window at `position` in [0, 1) of the room it has.
-
-    Where even stride 1 does not fit, the last frame repeats, as the field does.
-    """
-    step = effective_stride(length, clip_len, stride)
-    room = max(0, length - 1 - (clip_len - 1) * step)
-    start = int(position * (room + 1))
-    chosen: NDArray[np.int64] = np.minimum(start + step * np.arange(clip_len), length - 1)
-    return chosen
 
 
 def view_windows(length: int, clip_len: int, stride: int, views: int) -> NDArray[np.int64]:

@@ -27,6 +27,10 @@ _BT601 = 6
 _WRITE = 2
 """FFmpeg's flag for a file that is written to."""
 
+_SUFFIXES = "avi mp4 m4v mov mkv webm gif mpg mpeg wmv flv 3gp ogv ts"
+VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
+"""What files of videos are called, in lower case."""
+
 Source = str | Path | bytes
 """A video: its file, or what such a file holds."""
 

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from fractalvid.errors import UserError
+from fractalvid.video_io import VIDEO_SUFFIXES
 
 Side = Literal["train", "test"]
-
-_SUFFIXES = "avi mp4 m4v mov mkv webm gif mpg mpeg wmv flv 3gp ogv ts"
-VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,13 @@ are equal to the bit, what follows from them to rounding.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.classes import MAX_FRAMES, MAX_MAPS, ClassBank
 from fractalvid.draws import Domain, Field
-from fractalvid.ifs import WEIGHT_FLOOR
+from fractalvid.ifs import WEIGHT_FLOOR, compose
 from fractalvid.instances import COEFFICIENTS, MAX_KNOTS, MIN_KNOTS, _splines
 from fractalvid.trajectory import SUBFRAMES
 from kernels import launch
@@ -170,25 +169,7 @@ class DeviceBank:
         signs = array["signs"][class_id][:, None]
         if self.config.interpolation == "decomposed":
             parts = (between("theta"), between("phi"), between("sigma"), signs, between("shift"))
-            return _composed(xp, *parts).astype(np.float32)
+            return compose(*parts, xp=xp).astype(np.float32)
         theta, phi, sigma, shift = (array[name][class_id] for name in ("theta", "phi", "sigma", "shift"))
-        ends = _composed(xp, theta, phi, sigma, signs, shift)
+        ends = compose(theta, phi, sigma, signs, shift, xp=xp)
         return (ends[:, :1] + s[..., None] * (ends[:, 1:] - ends[:, :1])).astype(np.float32)
-
-
-def _composed(xp: Any, theta: Array, phi: Array, sigma: Array, signs: Array, shift: Array) -> Array:
-    """`fractalvid.ifs.compose`."""
-    cos_t, sin_t, cos_p, sin_p = xp.cos(theta), xp.sin(theta), xp.cos(phi), xp.sin(phi)
-    s1, s2 = signs[..., 0] * sigma[..., 0], signs[..., 1] * sigma[..., 1]
-    left, right = signs[..., 2], signs[..., 3]
-    return xp.stack(
-        [
-            (cos_t * s1 * cos_p - sin_t * s2 * sin_p) * left,
-            (-cos_t * s1 * sin_p - sin_t * s2 * cos_p) * right,
-            shift[..., 0],
-            (sin_t * s1 * cos_p + cos_t * s2 * sin_p) * left,
-            (-sin_t * s1 * sin_p + cos_t * s2 * cos_p) * right,
-            shift[..., 1],
-        ],
-        axis=-1,
-    )

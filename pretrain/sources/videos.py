@@ -17,14 +17,20 @@ from fractalvid.camera import draw_camera
 from fractalvid.draws import Domain, Field, uniforms
 from fractalvid.errors import UserError
 from fractalvid.samples import Batch, StreamConfig, to_float
-from fractalvid.video_io import VideoError, VideoFacts, probe_video, read_frames, read_video, scaled_size
+from fractalvid.video_io import (
+    VIDEO_SUFFIXES,
+    VideoError,
+    VideoFacts,
+    probe_video,
+    read_frames,
+    read_video,
+    scaled_size,
+)
 from fractalvid.views import SecondView, draw_backwards, eased, second_seed
 from kernels.threads import available_cores
 from pretrain.sources.indexed import Indexed, Share, Shuffled
+from pretrain.sources.windows import window
 
-SUFFIXES = frozenset(
-    [".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".gif", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv", ".ts"]
-)
 MAX_BROKEN = 0.05
 """Share of the videos that may not decode."""
 ROOM = 2**31
@@ -51,10 +57,10 @@ def list_videos(root: Path) -> tuple[list[tuple[Path, int | None]], tuple[str, .
     if not root.is_dir():
         raise UserError(f"{root} is no folder of videos")
     found = sorted(
-        path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        path for path in root.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
     )
     if not found:
-        raise UserError(f"{root} holds no videos ({', '.join(sorted(SUFFIXES))})")
+        raise UserError(f"{root} holds no videos ({', '.join(sorted(VIDEO_SUFFIXES))})")
     folders = [path.relative_to(root).parts[:-1] for path in found]
     if not any(folders):
         return [(path, None) for path in found], ()
@@ -214,16 +220,6 @@ class OwnVideos(Indexed):
                 self._taken.add(item)
                 self._room -= count
             return taken
-
-
-def window(frames: int, clip_len: int, stride: int, start: float) -> NDArray[np.int64]:
-    """Frame numbers (clip_len,) of a window at a share `start` in [0, 1) of the room that a video leaves.
-
-    Where it is too short the stride shrinks, down to 1, and then the last frame repeats.
-    """
-    fitting = stride if clip_len == 1 else int(np.clip((frames - 1) // (clip_len - 1), 1, stride))
-    room = max(0, frames - 1 - (clip_len - 1) * fitting)
-    return np.asarray(np.minimum(int(start * (room + 1)) + fitting * np.arange(clip_len), frames - 1))
 
 
 def crop(

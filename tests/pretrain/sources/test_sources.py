@@ -23,7 +23,8 @@ from fractalvid.video_io import write_video
 from fractalvid.views import SecondView
 from pretrain.sources import Mixed, OwnVideos, StoredClips, videos
 from pretrain.sources.indexed import Indexed, Share, Shuffled
-from pretrain.sources.videos import UNLABELLED, crop, list_videos, window
+from pretrain.sources.videos import UNLABELLED, crop, list_videos
+from pretrain.sources.windows import window
 
 CONFIG = StreamConfig(clip_len=4, frame_stride=2, size=32, points=20_000)
 WHOLE = CameraConfig(crop_scale=(1, 1), crop_ratio=(1, 1), flip=0)
