@@ -23,7 +23,7 @@ from fractalvid.emulate.config import PRESETS
 from fractalvid.errors import UserError
 from fractalvid.stats import figures
 from fractalvid.stream import FractalStream, StreamConfig
-from fractalvid.video_io import read_video
+from fractalvid.video_reader import read_video
 
 Clips = NDArray[np.uint8]
 Floats = NDArray[np.float64]

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from finetune.frames import Bytes, Frames, Numbers, ReadFrames
-from finetune.index import Stamp, is_same, root_key
 from fractalvid.errors import UserError
+from fractalvid.video_index import Stamp, is_same, root_key
 
 INFO, ROWS, FRAMES = "cache.json", "rows.jsonl", "frames.bin"
 _VERSION = 2

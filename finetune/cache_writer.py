@@ -18,11 +18,11 @@ import numpy as np
 from tqdm import tqdm
 
 from finetune.cache import FRAMES, INFO, ROWS, CacheKind, CacheRow, pack_pictures, read_rows
-from finetune.index import Stamp, is_same, stamp_of
 from finetune.parallel import as_done
 from fractalvid.errors import UserError
 from fractalvid.files import write_text
-from fractalvid.video_io import VideoError, VideoFacts, read_frames, read_video, scaled_size
+from fractalvid.video_index import Stamp, is_same, stamp_of
+from fractalvid.video_reader import VideoError, VideoFacts, read_frames, read_video, scaled_size
 
 _LOCK = "lock"
 _COMMIT_SECONDS, _COMMIT_BYTES = 2.0, 2**28  # at most what a kill costs

@@ -9,14 +9,12 @@ from typing import Annotated
 
 import tyro
 
-from finetune import compare, predict, prepare
-from finetune.data import Machine, Stores, open_data
+from finetune import compare, predict, prepare, testing
+from finetune.data import Machine, Stores, check_folds, open_data
 from finetune.initial import parse_initial
-from finetune.recipe import RECIPES, Recipe
-from finetune.report.runs import ACCURACIES
-from finetune.report.write import REPORT
-from finetune.rundir import METRICS
-from finetune.targets import TARGETS, WITH_SPLITS, Source
+from finetune.outcome import told
+from finetune.recipe import RECIPES, Mode, Recipe
+from finetune.targets import TARGETS, Source
 from finetune.transfer import plan_run, run
 from fractalvid.arguments import parse
 from fractalvid.errors import UserError, run_cli
@@ -41,8 +39,9 @@ _Preset = Annotated[
 class Finetune:
     """Fine-tune a network on real video and test it.
 
-    `finetune compare` does so with several initialisations, `finetune predict` names what is in videos; each has its
-    own --help. `finetune --list` names recipes, targets and networks.
+    `finetune compare` does so with several initialisations, `finetune test` tests weights without training, `finetune
+    predict` names what is in videos, `finetune prepare` checks a data set; each has its own --help. `finetune --list`
+    names recipes, targets and networks.
     """
 
     source: _Source
@@ -85,6 +84,10 @@ class Compare:
     """hmdb51, ucf101: official splits to average over, of 1 2 3 (default 1); others: one of theirs."""
     folds: tuple[str, ...] = ()
     """With --fold-column: the folds, each in turn the test set."""
+    modes: tuple[Mode, ...] = ()
+    """full and linear for both in one report: fine-tuning and linear probe of every initialisation (default --mode)."""
+    linear_lr: float | None = None
+    """With --modes: peak learning rate of the linear probe; default --lr or the recipe's, else 1e-2."""
     seeds: tuple[int, ...] = (0,)
     """Seeds; every initialisation is run with each."""
     allow_missing: bool = False
@@ -103,20 +106,11 @@ class Gather:
     """Folder for the comparison."""
 
 
-def _check_folds(source: Source, splits: object, folds: object, word: str) -> None:
-    """Raise `UserError` for folds of nothing, or folds and splits at once; `word` ends the options' names."""
-    if folds and splits:
-        raise UserError(f"--split{word} and --fold{word} exclude each other: --fold{word} goes with --fold-column")
-    if folds and source.fold_column is None:
-        instead = f"; official splits are chosen with --split{word}" if source.target in WITH_SPLITS else ""
-        raise UserError(f"--fold{word} needs --fold-column: the column of --csv that says the fold{instead}")
-
-
 def finetune_main(options: Finetune) -> None:
     """Run one fine-tuning."""
     options.recipe.check()
     options.machine.check()
-    _check_folds(options.source, options.split is not None, options.fold is not None, "")
+    check_folds(options.source, options.split is not None, options.fold is not None, "")
     init = parse_initial(options.init)
     data = open_data(options.source, options.machine)
     plan = plan_run(
@@ -131,34 +125,28 @@ def finetune_main(options: Finetune) -> None:
     out = options.out or Path("runs") / "finetune" / plan.target / init.label / name
     stores = Stores(int(options.machine.cache_gb * 2**30), options.machine.cache())
     metrics = run(data, plan, out=out, machine=options.machine, stores=stores, resume=options.resume)
-    if not is_main():
-        return
-    videos = metrics["videos"]
-    named = sorted(ACCURACIES, key=lambda name: name != options.recipe.metric)  # the headline first
-    told = ", ".join(f"{ACCURACIES[name]} {metrics[name]:.1f} %" for name in named)
-    print(
-        f"{plan.target} from {init.label}: {told} ({videos['test']} test videos, {plan.views} x {plan.crops} views; "
-        f"{videos['missing']} missing, {videos['skipped']} skipped); {out / METRICS}, {out / REPORT[0]}"
-    )
+    if is_main():
+        print(told(metrics, out))
 
 
 def compare_main(options: Compare) -> None:
     """Run a comparison."""
     options.recipe.check()
     options.machine.check()
-    _check_folds(options.source, options.splits, options.folds, "s")
-    for name in ("init", "seeds", "splits", "folds"):
+    check_folds(options.source, options.splits, options.folds, "s")
+    for name in ("init", "seeds", "splits", "folds", "modes"):
         values = getattr(options, name)
         if len(set(values)) < len(values):
             raise UserError(f"--{name} names something twice: {' '.join(map(str, values))}")
     if not options.init or not options.seeds:
         raise UserError("a comparison needs at least one --init and one of --seeds")
+    recipes = compare.recipes_of(options.recipe, options.modes, options.linear_lr)
     compare.check_out(options.out, may_hold_runs=True)
     inits = compare.parse_initials(options.init)
     data = open_data(options.source, options.machine)
     jobs = compare.plan_jobs(
         data,
-        options.recipe,
+        recipes,
         inits,
         splits=options.splits or options.folds or (None,),
         seeds=options.seeds,
@@ -219,6 +207,7 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "predict": predict.command,
     "compare": _compare,
     "prepare": prepare.command,
+    "test": testing.command,
 }
 """Subcommands; what follows their name -> the exit code (None is 0). Without one, `finetune` fine-tunes."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from finetune.cache import DecodedCache
 from finetune.frames import Bytes, Frames, Numbers, ReadFrames
 from finetune.targets.base import Row
-from fractalvid.video_io import VideoFacts, read_frames, read_video, scaled_size
+from fractalvid.video_reader import VideoFacts, read_frames, read_video, scaled_size
 from pretrain.sources.windows import effective_stride, window
 
 __all__ = ["ClipStore", "Memory", "decoded_side", "effective_stride", "view_windows", "window"]

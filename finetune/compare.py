@@ -1,8 +1,11 @@
 """Several initialisations over several seeds and splits: which runs there are to be, and running them."""
 
+import itertools
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -11,12 +14,15 @@ from finetune.few_shot import few_shot
 from finetune.initial import Initial, parse_initial
 from finetune.listing import Listing
 from finetune.plan import Plan
-from finetune.recipe import Recipe
+from finetune.recipe import Mode, Recipe
 from finetune.report import FILES, RunResult, find_runs, is_comparison, read_run, write_comparison
 from finetune.rundir import CONFIG, METRICS, differences, videos_digest
 from finetune.targets.base import some
 from finetune.transfer import plan_run, run
 from fractalvid.errors import UserError
+from pretrain.checkpoint import load_checkpoint
+from pretrain.engine import CHECKPOINT
+from pretrain.precision import resolve_device, resolve_precision
 from pretrain.rundir import check_can_make, is_empty
 
 
@@ -64,9 +70,33 @@ def same_shape(recipe: Recipe, inits: Sequence[Initial]) -> Recipe:
     return replace(recipe, **settled)  # type: ignore[arg-type]  # each value is of its own field's type
 
 
+def recipes_of(recipe: Recipe, modes: Sequence[Mode], linear_lr: float | None) -> list[Recipe]:
+    """The recipe in each mode: the recipe itself where none is named.
+
+    Args:
+        recipe: what all have in common.
+        modes: full, linear or both.
+        linear_lr: peak learning rate of the linear probe, where it is another than the recipe's.
+
+    Raises:
+        UserError: settings that exclude each other.
+    """
+    if linear_lr is not None and "linear" not in modes:
+        raise UserError("--linear-lr is the learning rate of --modes linear; with --mode it is --lr")
+    if not modes:
+        return [recipe]
+    if recipe.mode not in ("full", *modes):
+        raise UserError(f"--mode {recipe.mode} and --modes {' '.join(modes)} exclude each other")
+    rates: dict[Mode, float | None] = {"full": recipe.lr, "linear": recipe.lr if linear_lr is None else linear_lr}
+    made = [replace(recipe, mode=mode, lr=rates[mode]) for mode in modes]
+    for one in made:
+        one.check()
+    return made
+
+
 def plan_jobs(
     data: Data,
-    recipe: Recipe,
+    recipes: Sequence[Recipe],
     inits: Sequence[Initial],
     *,
     splits: Sequence[str | None],
@@ -74,7 +104,9 @@ def plan_jobs(
     allow_missing: bool,
     out: Path,
 ) -> list[Job]:
-    """All runs: for each split and seed every initialisation, so that an early stop leaves whole comparisons.
+    """All runs: for each split, seed and recipe every initialisation, so that an early stop leaves whole comparisons.
+
+    The recipes differ in their mode alone.
 
     Raises:
         UserError: a folder holds a run with other settings, or something else.
@@ -83,17 +115,53 @@ def plan_jobs(
     if len(splits) > 1 and protocol.splits and not protocol.average_splits:
         several = some(map(str, splits))
         raise UserError(f"--splits {several}: those of {data.target.name} are no repetitions; compare in one at a time")
-    recipe = same_shape(recipe, inits)
+    recipes = [same_shape(recipe, inits) for recipe in recipes]
     jobs = []
-    for split in splits:
-        for seed in seeds:
-            for init in inits:
-                plan = plan_run(data, recipe, init, split=split, seed=seed, allow_missing=allow_missing)
-                name = f"split-{plan.split}_seed-{seed}" if plan.split else f"seed-{seed}"
-                jobs.append(Job(plan, out / init.label / name))
+    for split, seed, recipe, init in itertools.product(splits, seeds, recipes, inits):
+        plan = plan_run(data, recipe, init, split=split, seed=seed, allow_missing=allow_missing)
+        jobs.append(_as_begun(Job(plan, _folder(out / init.label, plan))))
     for job in jobs:
         _check_folder(job)
     return jobs
+
+
+def _folder(parent: Path, plan: Plan) -> Path:
+    """Where a run lies: the linear probe's has its mode in the name.
+
+    Earlier versions left it out where linear was the only mode. Such a run is found, and fine-tuning lies beside it.
+    """
+    name = f"split-{plan.split}_seed-{plan.seed}" if plan.split else f"seed-{plan.seed}"
+    plain, named = parent / name, parent / f"{plan.mode}_{name}"
+    older = _config(plain).get("mode") == "linear" and not (parent / f"linear_{name}").exists()
+    if plan.mode == "linear":
+        return plain if older else named
+    return named if older else plain
+
+
+def _as_begun(job: Job) -> Job:
+    """The job; its precision is auto where the run that is there was begun so, and auto came to what is asked for."""
+    if job.plan.precision == "auto" or _config(job.out).get("precision") != "auto":
+        return job
+    same = _begun_in(job) == job.plan.precision
+    return replace(job, plan=replace(job.plan, precision="auto")) if same else job
+
+
+def _begun_in(job: Job) -> str | None:
+    """What the run that is there was trained in so far; None where it is yet to begin."""
+    if job.finished():
+        return read_run(job.out).precision
+    if not (job.out / CHECKPOINT).exists():
+        return None
+    return str(load_checkpoint(job.out / CHECKPOINT).get("precision", "fp32"))  # of before it was said, on a CPU
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """What the run in a folder was begun with; nothing where there is none, or none that can be read."""
+    try:
+        content = json.loads((folder / CONFIG).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _check_folder(job: Job) -> None:
@@ -134,8 +202,23 @@ def list_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[Job]:
     return listed
 
 
+def _check_precision(jobs: Sequence[Job], machine: Machine) -> None:
+    """Raise `UserError` where runs that are there were trained in another precision than those to come would be."""
+    device = resolve_device(machine.device)
+    begun = {found for job in jobs if (found := _begun_in(job))}
+    coming = {resolve_precision(job.plan.precision, device).name for job in jobs if not _begun_in(job)}
+    if begun and coming and begun != coming:
+        there, rest = (some(sorted(names)) for names in (begun, coming))
+        advice = f"give --precision {there}, or " if len(begun) == 1 and "unknown" not in begun else ""
+        raise UserError(
+            f"runs in {jobs[0].out.parent.parent} were trained in {there} and those to come would be in {rest}, which "
+            f"do not compare; {advice}choose another --out"
+        )
+
+
 def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[RunResult]:
     """Run what is not finished, resuming what was begun; return the results of all. Raises like `list_jobs`."""
+    _check_precision(jobs, machine)
     jobs = list_jobs(data, jobs, machine)
     stores = Stores(int(machine.cache_gb * 2**30), machine.cache())
     results = []

@@ -9,12 +9,13 @@ from tqdm import tqdm
 
 from finetune.cache import open_cache
 from finetune.clips import ClipStore, Memory
-from finetune.index import build_index, default_cache_dir, remembered
+from finetune.index import build_index, remembered
 from finetune.listing import Listing, keep_decodable, list_videos
-from finetune.targets import Source, demo_path, draw_demo, make_target
-from finetune.targets.base import Target
+from finetune.targets import WITH_SPLITS, Source, demo_path, draw_demo, make_target
+from finetune.targets.base import SIDES, Side, Target
 from finetune.targets.demo import DemoSet
 from fractalvid.errors import UserError
+from fractalvid.video_index import default_cache_dir
 from kernels.threads import available_cores
 from pretrain.precision import resolve_device
 
@@ -83,25 +84,57 @@ class Stores:
 
 @dataclass(frozen=True)
 class Data:
-    """A benchmark that is ready to be listed: the target and the folder with its videos."""
+    """A benchmark that is ready to be listed: the target, the folder with its videos, and the sides that are needed."""
 
     target: Target
     root: Path
     source: Source
+    sides: tuple[Side, ...] = SIDES
 
 
-def open_data(source: Source, machine: Machine) -> Data:
-    """Make the target and find its folder; the clips of the demo are drawn when they are read."""
-    target = make_target(source)
+def open_data(source: Source, machine: Machine, *, test_only: bool = False) -> Data:
+    """Make the target and find its folder; the clips of the demo are drawn when they are listed.
+
+    With `test_only` nothing is to be trained, and only test videos are asked for.
+    """
+    target = make_target(source, test_only=test_only)
     root = source.data or demo_path(machine.cache(), DemoSet())
-    return Data(target, root, source)
+    return Data(target, root, source, ("test",) if test_only else SIDES)
+
+
+def check_folds(source: Source, splits: object, folds: object, word: str) -> None:
+    """Raise `UserError` for folds of nothing, or folds and splits at once; `word` ends the options' names."""
+    if folds and splits:
+        raise UserError(f"--split{word} and --fold{word} exclude each other: --fold{word} goes with --fold-column")
+    if folds and source.fold_column is None:
+        instead = f"; official splits are chosen with --split{word}" if source.target in WITH_SPLITS else ""
+        raise UserError(f"--fold{word} needs --fold-column: the column of --csv that says the fold{instead}")
+
+
+def split_name(data: Data, split: str | None) -> str:
+    """The split's or fold's name; the benchmark's first split where none is given."""
+    splits, fold_column = data.target.protocol.splits, data.source.fold_column
+    if split is None and fold_column is not None:
+        raise UserError(f"--fold-column {fold_column} needs --fold: which of its values is the test set")
+    if split is not None and not splits and fold_column is None:
+        raise UserError(f"--target {data.target.name} has no splits or folds to choose from without --fold-column")
+    return split if split is not None else (splits[0] if splits else "")
+
+
+def list_split(data: Data, split: str, machine: Machine, *, allow_missing: bool) -> Listing:
+    """List the split's videos; draw them first if they are the demo's."""
+    if data.source.data is None:
+        draw_demo(data.root, DemoSet(), progress=machine.progress)
+    return list_videos(data.target, data.root, split, allow_missing=allow_missing, sides=data.sides)
 
 
 def read_videos(data: Data, split: str, machine: Machine, *, allow_missing: bool) -> Listing:
-    """List the split's videos and find out which decode; draw them first if they are the demo's."""
-    if data.source.data is None:
-        draw_demo(data.root, DemoSet(), progress=machine.progress)
-    listing = list_videos(data.target, data.root, split, allow_missing=allow_missing)
+    """List the split's videos and find out which decode."""
+    return decode_listed(data, list_split(data, split, machine, allow_missing=allow_missing), machine)
+
+
+def decode_listed(data: Data, listing: Listing, machine: Machine) -> Listing:
+    """The videos of a list that decode, with their lengths; the others are named."""
     index = build_index(
         data.root,
         [row.path for row in listing.rows],

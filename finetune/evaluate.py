@@ -25,6 +25,8 @@ from fractalvid.errors import UserError
 from fractalvid.files import write_with
 
 Integers = NDArray[np.int64]
+_NAMED = 120
+"""Classes that a picture of the confusion matrix names: with the 600 of Kinetics it would have 260 million pixels."""
 Voting = Literal["softmax", "logits", "votes"]
 T = TypeVar("T")
 R = TypeVar("R")
@@ -219,14 +221,15 @@ def draw_confusion(path: Path, matrix: Integers, classes: Sequence[str], title: 
     from matplotlib.figure import Figure
 
     share = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    side = 3 + 0.22 * len(classes)
+    named = len(classes) <= _NAMED
+    side = 3 + 0.22 * min(len(classes), _NAMED)
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     picture = axes.imshow(share, vmin=0, vmax=100, cmap="viridis")
-    names = [_plain(name) for name in classes]
-    axes.set_xticks(range(len(classes)), names, rotation=90, fontsize=8)
-    axes.set_yticks(range(len(classes)), names, fontsize=8)
+    names = [_plain(name) for name in classes] if named else []
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set(xlabel="predicted", ylabel="true", title=title)
     figure.colorbar(picture, label="% of the class", shrink=0.8)
     write_with(path, lambda file: figure.savefig(file, format="png", dpi=120))

@@ -65,6 +65,27 @@ def check_files(root: Path, rows: Sequence[Row], *, official: bool = False) -> N
         tqdm.write(f"note: {root}: {copies}, as the benchmark's own lists have it", file=sys.stderr)
 
 
+def check_untrained(weights: str, rows: Sequence[Row], trained: frozenset[str] | None) -> None:
+    """Raise `UserError` where weights were trained on videos that they are to be tested on.
+
+    Args:
+        weights: what to call them.
+        rows: what they are to be tested on.
+        trained: paths of what they were trained on (`finetune.trained.trained_on`); None where that is not known.
+    """
+    if trained is None:
+        tqdm.write(
+            f"note: the lists that {weights} were trained on are gone: test videos may be among them", file=sys.stderr
+        )
+        return
+    seen = [row.path for row in rows if row.path in trained]
+    if seen:
+        raise UserError(
+            f"{weights} were trained on {len(seen)} of the {len(rows)} test videos ({some(seen, 3)}): a result on them "
+            "says nothing; test on the split, fold or list that they were fine-tuned with"
+        )
+
+
 def _both_sides(
     groups: Iterable[list[str]], sides: Mapping[str, set[Side]], key: Callable[[str], Hashable]
 ) -> list[list[str]]:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from finetune.index import ClipIndex
 from finetune.leakage import check_files, check_lists
-from finetune.targets.base import Row, Side, Target, require_folder, some
+from finetune.targets.base import SIDES, Row, Side, Target, require_folder, some
 from fractalvid.errors import UserError
+
+_WORDS: dict[Side, str] = {"train": "training", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class Listing:
     """The videos of one split.
 
     `missing` are listed but not there; `broken` are there but do not decode (path -> why). `frames` gives the
-    length of each row in frames, in the order of `rows`.
+    length of each row in frames, in the order of `rows`. `sides` are those that are needed.
     """
 
     classes: tuple[str, ...]
@@ -23,6 +25,7 @@ class Listing:
     missing: tuple[str, ...] = ()
     broken: tuple[tuple[str, str], ...] = ()
     frames: tuple[int, ...] = ()
+    sides: tuple[Side, ...] = SIDES
 
     def side(self, side: Side) -> tuple[Row, ...]:
         """The rows of training or of testing."""
@@ -33,11 +36,14 @@ class Listing:
         return tuple(n for row, n in zip(self.rows, self.frames, strict=True) if row.side == side)
 
 
-def list_videos(target: Target, root: Path, split: str, *, allow_missing: bool) -> Listing:
+def list_videos(
+    target: Target, root: Path, split: str, *, allow_missing: bool, sides: tuple[Side, ...] = SIDES
+) -> Listing:
     """The videos of a split that are there.
 
     With `allow_missing`, listed videos that are not there are counted, and classes of which nothing is there
-    are left out; the labels then count the classes that remain. Without, they are a `UserError`.
+    are left out; the labels then count the classes that remain. Without, they are a `UserError`. Of the lists only
+    `sides` are taken: ("test",) where nothing is to be trained.
     """
     require_folder(root, f"the videos of {target.name}")
     splits = target.protocol.splits
@@ -45,8 +51,9 @@ def list_videos(target: Target, root: Path, split: str, *, allow_missing: bool) 
         raise UserError(f"{target.name} has no split {split!r}: its splits are {some(splits)}")
     rows = target.index(root, split)
     classes = target.classes(root, split)
-    check_labels(target, rows, classes)
+    check_labels(target, rows, classes, sides)
     check_lists(target, rows)
+    rows = [row for row in rows if row.side in sides]
     there = [row for row in rows if (root / row.path).is_file()]
     if not there:
         raise UserError(f"none of the {len(rows)} listed videos is in {root}: expected e.g. {rows[0].path}")
@@ -57,21 +64,24 @@ def list_videos(target: Target, root: Path, split: str, *, allow_missing: bool) 
             f"{len(missing)} of {len(rows)} listed videos are not in {root}: {some(missing, 3)}; "
             "--allow-missing goes on without them and counts them in the result"
         )
-    listing = _drop_empty_classes(Listing(classes, tuple(there), missing))
-    require_both_sides(listing, root)
+    listing = _drop_empty_classes(Listing(classes, tuple(there), missing, sides=sides))
+    require_sides(listing, root)
     check_files(root, listing.rows, official=bool(splits))
     return listing
 
 
-def check_labels(target: Target, rows: Sequence[Row], classes: tuple[str, ...]) -> None:
+def check_labels(
+    target: Target, rows: Sequence[Row], classes: tuple[str, ...], sides: tuple[Side, ...] = SIDES
+) -> None:
     """Raise `UserError` for labels out of range, and where there is nothing to train or to test on."""
     for row in rows:
         if not 0 <= row.label < len(classes):
             raise UserError(f"{target.name}: the label of {row.path} is {row.label} of 0 to {len(classes) - 1}")
-    for side, word in (("train", "training"), ("test", "test")):
+    for side in sides:
         if not any(row.side == side for row in rows):
             hint = "" if target.protocol.splits else "; name a table with --csv that says which videos are which"
-            raise UserError(f"{target.name} lists no {word} video{hint}")
+            hint += "; finetune test needs none" if hint and side == "train" else ""
+            raise UserError(f"{target.name} lists no {_WORDS[side]} video{hint}")
 
 
 def _drop_empty_classes(listing: Listing) -> Listing:
@@ -81,13 +91,13 @@ def _drop_empty_classes(listing: Listing) -> Listing:
     return replace(listing, classes=tuple(listing.classes[old] for old in kept), rows=rows)
 
 
-def require_both_sides(listing: Listing, root: Path) -> None:
-    """Raise `UserError` unless there are at least two classes and videos to train and to test on."""
-    if len(listing.classes) < 2:
+def require_sides(listing: Listing, root: Path) -> None:
+    """Raise `UserError` unless there are videos of the sides that are needed, and two classes to train on."""
+    if "train" in listing.sides and len(listing.classes) < 2:
         raise UserError(f"{root} has videos of {len(listing.classes)} class; telling classes apart takes two")
-    for side, word in (("train", "training"), ("test", "test")):
+    for side in listing.sides:
         if not any(row.side == side for row in listing.rows):
-            raise UserError(f"{root} has no {word} video of this split that can be used")
+            raise UserError(f"{root} has no {_WORDS[side]} video of this split that can be used")
 
 
 def keep_decodable(listing: Listing, index: ClipIndex, root: Path) -> Listing:
@@ -105,5 +115,5 @@ def keep_decodable(listing: Listing, index: ClipIndex, root: Path) -> Listing:
         rows.append(row)
         frames.append(length)
     kept = replace(listing, rows=tuple(rows), frames=tuple(frames), broken=tuple(sorted(broken.items())))
-    require_both_sides(kept, root)
+    require_sides(kept, root)
     return kept

@@ -10,7 +10,7 @@ from PIL import Image
 from finetune.frames import Bytes, Frames, Numbers, ReadFrames
 from finetune.targets.base import video_names
 from fractalvid.errors import UserError
-from fractalvid.video_io import probe_video, read_frames, scaled_size
+from fractalvid.video_reader import probe_video, read_frames, scaled_size
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 

@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,19 +11,18 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import tyro
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from finetune.augment import Floats, Triple
+from finetune.augment import Floats
 from finetune.clips import decoded_side
-from finetune.evaluate import ViewConfig, ahead, probabilities, top_classes, video_views
+from finetune.evaluate import ahead, probabilities, top_classes, video_views
 from finetune.pictures import clips_at, open_clip
+from finetune.trained import open_trained
 from fractalvid.arguments import parse
 from fractalvid.errors import UserError
 from fractalvid.files import check_place, write_text
 from kernels.threads import available_cores
-from pretrain.checkpoint import Card, find_weights, load_card, load_tensors
-from pretrain.models import build_model
 from pretrain.precision import resolve_device
 
 _BATCH = 16
@@ -102,10 +100,9 @@ class Predictor:
         Raises:
             UserError: weights without a card, damaged ones, or ones that name no classes.
         """
-        card = load_card(weights)
-        self.classes = _class_names(card, weights)
-        self.config = _view_config(card, weights, views, crops)
-        self.network = _network(card, weights).to(resolve_device(device)).eval()
+        trained = open_trained(weights, views=views, crops=crops)
+        self.classes, self.config = trained.classes, trained.views
+        self.network = trained.network().to(resolve_device(device)).eval()
 
     def views(self, path: Path) -> tuple[int, Tensor]:
         """How many frames a video has, and its views. Raises `UserError` or `OSError` where it cannot be read."""
@@ -137,52 +134,6 @@ class Predictor:
                 raise UserError("the network's outputs are not finite: the weights are of a training that diverged")
             best = top_classes(p[None], top)[0]
             yield Named(str(path), frames, tuple((self.classes[k], float(p[k])) for k in best))
-
-
-def _class_names(card: Card, weights: Path) -> tuple[str, ...]:
-    names = card.config.get("classes")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UserError(
-            f"the weights {weights} name no classes: they are not fine-tuned; finetune --init {weights} does that"
-        )
-    if len(names) != card.num_classes:
-        raise UserError(f"the card of {weights} is damaged: it names {len(names)} of {card.num_classes} classes")
-    return tuple(names)
-
-
-def _view_config(card: Card, weights: Path, views: int | None, crops: int | None) -> ViewConfig:
-    """Views as the run of the weights tested them, unless said otherwise."""
-    tested = {name: card.config[name] for name in ("sampling", "first_frames", "voting") if card.config.get(name)}
-    try:
-        return ViewConfig(
-            clip_len=card.clip_len,
-            frame_stride=max(1, math.ceil(card.frame_stride)),
-            size=card.size,
-            mean=_three(card.mean),
-            std=_three(card.std),
-            views=views or int(card.config.get("views", 10)),
-            crops=crops or int(card.config.get("crops", 1)),
-            **tested,
-        )
-    except (TypeError, ValueError) as error:
-        raise UserError(f"the card of {weights} is damaged: {error}") from error
-
-
-def _three(values: tuple[float, ...] | None) -> Triple:
-    if values is None or len(values) != 3:
-        raise ValueError("its mean and std must have a value a channel")
-    return values[0], values[1], values[2]
-
-
-def _network(card: Card, weights: Path) -> nn.Module:
-    network = build_model(card.architecture, card.num_classes, seed=0)
-    try:
-        network.load_state_dict(load_tensors(weights))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        file = find_weights(weights)
-        raise UserError(f"the weights {file} are not of the {card.architecture} on their card: {reason}") from error
-    return network
 
 
 def as_text(result: Named) -> str:

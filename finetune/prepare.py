@@ -12,13 +12,14 @@ from finetune.cache import CacheKind
 from finetune.cache_writer import CacheReport, gigabytes, make_cache
 from finetune.data import Data, Machine, open_data
 from finetune.download import DOWNLOADS, download_all
-from finetune.index import build_index, index_file
+from finetune.index import build_index
 from finetune.survey import find_files, report
 from finetune.targets import TARGETS, Source, draw_demo
 from finetune.targets.base import some
 from finetune.targets.demo import DemoSet
 from fractalvid.arguments import parse
 from fractalvid.errors import UserError
+from fractalvid.video_index import index_file
 
 _Source = Annotated[Source, tyro.conf.arg(name="")]
 _SIDES = (16, 4096)
@@ -44,6 +45,8 @@ class Prepare:
     """Keep them as JPEG pictures of this quality, 1 to 100, a tenth of the room; default bit for bit."""
     download: bool = False
     """ucf101: fetch what is not there yet into --data (7 GB, and as much again while it is unpacked)."""
+    test_only: bool = False
+    """Only the test videos, which are all that `finetune test` needs."""
     allow_missing: bool = False
     """Go on without listed videos that are not there."""
     threads: int | None = None
@@ -83,7 +86,7 @@ def prepare_main(options: Prepare) -> None:
     machine.check()
     if options.download and options.source.data is not None:
         download_all(DOWNLOADS[options.source.target], options.source.data, progress=options.progress)
-    data = open_data(options.source, machine)
+    data = open_data(options.source, machine, test_only=options.test_only)
     if options.source.data is None:
         draw_demo(data.root, DemoSet(), progress=options.progress)
     found = find_files(data, splits_of(data, options), allow_missing=options.allow_missing)

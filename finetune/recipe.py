@@ -94,7 +94,7 @@ class Recipe:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """Random crop, flip and colours of training clips."""
     precision: PrecisionName = "auto"
-    """Arithmetic: auto is float32 on a CPU."""
+    """Arithmetic: auto is bfloat16 where the processor computes it itself."""
 
     def check(self) -> None:
         """Raise `UserError` for values that no run can use."""
@@ -102,6 +102,8 @@ class Recipe:
             raise UserError(f"--mode is {self.mode!r}: it can be full or linear")
         if self.model is not None:
             architecture(self.model)
+        if self.epochs == 0:
+            raise UserError("--epochs is 0: it must be at least 1; finetune test --weights W tests without training")
         counts = ("epochs", "batch_size", "shots", "clip_len", "frame_stride", "size", "first_frames", "views")
         for name in counts:
             value = getattr(self, name)

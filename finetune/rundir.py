@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -65,13 +66,17 @@ def check_folder(out: Path, plan: Plan, *, resume: bool) -> None:
 
 def claim_folder(out: Path, plan: Plan) -> None:
     """Make `out` the run's folder: write `config.json`. Raises `UserError` where that cannot be done."""
-    if (out / CONFIG).exists():
-        return
+    if not (out / CONFIG).exists():
+        write_config(out, plan.to_dict())
+
+
+def write_config(out: Path, settings: Mapping[str, Any]) -> None:
+    """Make the folder and write `config.json`. Raises `UserError` where that cannot be done."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot make the folder {out}: {error.strerror}; choose another --out") from error
-    write_text(out / CONFIG, json.dumps(plan.to_dict(), indent=2) + "\n")
+    write_text(out / CONFIG, json.dumps(settings, indent=2) + "\n")
 
 
 def differences(out: Path, plan: Plan) -> list[str]:

@@ -10,7 +10,7 @@ from finetune.index import ClipIndex
 from finetune.listing import list_videos
 from finetune.targets.base import Row, some
 from fractalvid.errors import UserError
-from fractalvid.video_io import VideoFacts
+from fractalvid.video_reader import VideoFacts
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def find_files(data: Data, splits: tuple[str, ...], *, allow_missing: bool) -> F
     sides = set()
     try:
         for split in splits:
-            listed = target.index(root, split)
+            listed = [row for row in target.index(root, split) if row.side in data.sides]
             classes = target.classes(root, split)
             rows |= {(row.path, row.start, row.end): row for row in listed}
             sides |= {row.side for row in listed}

@@ -1,13 +1,9 @@
 """One fine-tuning run from the options to `metrics.json`: data, network, training, test."""
 
-import json
-import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +14,17 @@ from tqdm import tqdm
 
 from finetune import evaluate
 from finetune.clips import ClipStore, decoded_side
-from finetune.data import Data, Machine, Stores, read_videos
+from finetune.data import Data, Machine, Stores, read_videos, split_name
 from finetune.few_shot import few_shot
 from finetune.initial import Initial, build
 from finetune.listing import Listing
+from finetune.outcome import describe_clips, describe_videos, versions, write_outcome
 from finetune.plan import Columns, Plan, make_plan
 from finetune.recipe import Recipe
-from finetune.report import write_run
-from finetune.rundir import CONFUSION, METRICS, PREDICTIONS, WEIGHTS, check_folder, claim_folder, videos_digest
+from finetune.rundir import WEIGHTS, check_folder, claim_folder, videos_digest
 from finetune.source import TrainSource
 from finetune.targets.base import Target
 from fractalvid.errors import UserError
-from fractalvid.files import write_text
 from pretrain.checkpoint import Card, save_weights
 from pretrain.distributed import from_main, is_main, local_world_size, rank, world_size
 from pretrain.engine import CHECKPOINT, EngineConfig, TrainResult, train
@@ -55,20 +50,10 @@ def plan_run(data: Data, recipe: Recipe, init: Initial, *, split: str | None, se
         annotations=source.annotations,
         table=source.csv,
         columns=None if source.csv is None else columns,
-        split=_split(data, split),
+        split=split_name(data, split),
         seed=seed,
         allow_missing=allow_missing,
     )
-
-
-def _split(data: Data, split: str | None) -> str:
-    """The split's or fold's name; hmdb51's first split where none is given."""
-    splits, fold_column = data.target.protocol.splits, data.source.fold_column
-    if split is None and fold_column is not None:
-        raise UserError(f"--fold-column {fold_column} needs --fold: which of its values is the test set")
-    if split is not None and not splits and fold_column is None:
-        raise UserError(f"--target {data.target.name} has no splits or folds to choose from without --fold-column")
-    return split if split is not None else (splits[0] if splits else "")
 
 
 def run(
@@ -202,25 +187,17 @@ def _test(
     p = evaluate.predict(
         network, rows, store, plan.view_config(), threads=machine.decoders(), progress=machine.progress
     )
-    labels = evaluate.labels_of(rows)
-    scores = evaluate.scores(p, labels)
-    groups = [target.group(row.path) for row in rows]
-    device = resolve_device(machine.device)
-    metrics = scores | describe(plan, listing, result, device, time.perf_counter() - started)
-    metrics["frames"] = store.origin
-    matrix = evaluate.confusion_matrix(labels, evaluate.top_classes(p, 1)[:, 0], len(listing.classes))
-    title = f"{plan.target}, {plan.init.label}: top-1 {scores['top1']:.1f} %"
-    evaluate.write_predictions(out / PREDICTIONS, rows, p, listing.classes, groups)
-    evaluate.draw_confusion(out / CONFUSION, matrix, listing.classes, title)
-    save_weights(out / WEIGHTS, network, _card(plan, listing, scores))
-    write_run(out, metrics)
-    # Last, for its presence says that the run is finished; then nothing is left to resume.
-    write_text(out / METRICS, json.dumps(metrics, indent=2) + "\n")
-    (out / CHECKPOINT).unlink(missing_ok=True)
+    seconds = time.perf_counter() - started
+    scores = evaluate.scores(p, evaluate.labels_of(rows))
+    said = describe(plan, listing, result, resolve_device(machine.device), seconds)
+    metrics = {**scores, **said, "frames": store.origin}
+    save_weights(out / WEIGHTS, network, _card(plan, listing, result, scores))
+    write_outcome(out, metrics, target, rows, p, listing.classes)
+    (out / CHECKPOINT).unlink(missing_ok=True)  # nothing is left to resume
     return metrics
 
 
-def _card(plan: Plan, listing: Listing, scores: dict[str, float]) -> Card:
+def _card(plan: Plan, listing: Listing, result: TrainResult, scores: dict[str, float]) -> Card:
     return Card(
         architecture=plan.model,
         num_classes=len(listing.classes),
@@ -233,6 +210,7 @@ def _card(plan: Plan, listing: Listing, scores: dict[str, float]) -> Card:
         stream_version=None,
         config={**plan.to_dict(), "classes": list(listing.classes)},
         metrics=scores,
+        precision=result.precision,
     )
 
 
@@ -240,8 +218,6 @@ def describe(
     plan: Plan, listing: Listing, result: TrainResult, device: torch.device, test_seconds: float
 ) -> dict[str, Any]:
     """What `metrics.json` says beside the accuracies."""
-    # Frames; of shorter videos windows are seen at a smaller stride, and segments share frames.
-    span = plan.clip_len if plan.sampling == "segments" else (plan.clip_len - 1) * plan.frame_stride + 1
     return {
         "target": plan.target,
         "split": plan.split,
@@ -249,26 +225,12 @@ def describe(
         "init": vars(plan.init).copy(),
         "mode": plan.mode,
         "shots": plan.shots,
-        "model": plan.model,
-        "clip": {"clip_len": plan.clip_len, "frame_stride": plan.frame_stride, "size": plan.size},
-        "views": plan.views,
-        "crops": plan.crops,
-        "sampling": plan.sampling,
-        "first_frames": plan.first_frames,
-        "voting": plan.voting,
+        **describe_clips(plan.view_config(), plan.model),
         "metric": plan.metric,
         "classes": len(listing.classes),
         "official_classes": plan.official_classes,
         "class_names": list(listing.classes),
-        "videos": {
-            "train": len(listing.side("train")),
-            "test": len(listing.side("test")),
-            "missing": len(listing.missing),
-            "skipped": len(listing.broken),
-            "shorter_than_window": sum(n < span for n in listing.frames),
-        },
-        "missing": list(listing.missing),
-        "skipped": [{"path": path, "why": why} for path, why in listing.broken],
+        **describe_videos(listing, plan.view_config()),
         "epochs": plan.epochs,
         "batch_size": plan.batch_size,
         "steps": result.steps,
@@ -276,26 +238,7 @@ def describe(
         "lr": plan.lr,
         "optimizer": plan.optimizer,
         "weight_decay": plan.weight_decay,
+        "precision": result.precision,
         "seconds": {"training": round(result.seconds, 1), "test": round(test_seconds, 1)},
         "versions": versions(device),
     }
-
-
-def versions(device: torch.device) -> dict[str, str]:
-    """What the result was made with, the device that trained included."""
-    names = ("fractalvid", "torch", "torchvision", "av", "numpy")
-    found = {"python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:  # run from a checkout that is not installed
-            found[name] = "not installed"
-    return found | {
-        "machine": platform.machine(),
-        "processors": str(os.cpu_count()),
-        "device": _device_name(device),
-    }
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

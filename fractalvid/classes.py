@@ -1,7 +1,7 @@
 """Classes: two keyframe systems, a variation, and curves between them. A bank holds K of them, drawn from one seed."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -214,9 +214,19 @@ class ClassBank:
 
     def takes(self, class_ids: ArrayLike, trait: str) -> NDArray[np.bool_]:
         """Which classes (B,) take a variation with a trait, the name of a flag of `kernels.variations.Variation`."""
-        having = [number for number, row in VARIATIONS.items() if getattr(row, trait)]
         ids = np.asarray(class_ids, np.int64)
-        return np.asarray((np.isin(self.variation[ids], having) & (self.amount[ids, 0] != 0)).any(axis=(1, 2)))
+        having = _having(trait)[self.variation[ids]]
+        if not having.any():  # as with the reference method's variations, and asked for in every round
+            return np.zeros(ids.shape, np.bool_)
+        return np.asarray((having & (self.amount[ids, 0] != 0)).any(axis=(1, 2)))
+
+
+@cache
+def _having(trait: str) -> NDArray[np.bool_]:
+    """Which variations have a trait, by their numbers."""
+    return np.array(
+        [number in VARIATIONS and getattr(VARIATIONS[number], trait) for number in range(max(VARIATIONS) + 1)]
+    )
 
 
 _ARRAYS = array_names(ClassBank)

@@ -3,16 +3,17 @@
 Brightness is that of Draves & Reckase, "The Fractal Flame Algorithm": with e = 1 / gamma, a pixel of grey α and colour
 c is vibrancy · c · α^e + (1 - vibrancy) · (c α)^e. That is α^e times a colour that depends on the palette alone, so
 both are tables, made here, and the kernel multiplies them. Draw, then apply: `draw_palettes` makes the random part for
-a batch, `Palettes.at` is a pure function of it.
+a batch, `Palettes.at` is a pure function of it. Where functions take an `xp`, their arrays may be CuPy's.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fractalvid.draws import Domain, Field, integers, uniforms, words
+from fractalvid.draws import Domain, Field, uniforms, words
 from fractalvid.errors import UserError
 from kernels import MAX_COLOUR_POINTS
 
@@ -106,32 +107,40 @@ class Palettes:
     span: Floats
     drift: Floats
 
-    def at(self, share: ArrayLike) -> NDArray[np.uint8]:
+    def at(self, share: ArrayLike, *, xp: Any = np) -> NDArray[np.uint8]:
         """Colours of the 256 indices at shares (B, F) of the clips' durations: uint8 (B, F, 256, 3)."""
-        turn = self.drift[:, None] * np.asarray(share, np.float64)
-        place = turn[..., None] + self.span[:, None, None] * (np.arange(256) / 255)
-        entry = np.floor(place * CYCLE).astype(np.int64) % CYCLE
-        return np.asarray(self.cycle[np.arange(len(entry))[:, None, None], entry])
+        turn = self.drift[:, None] * xp.asarray(share, np.float64)
+        place = turn[..., None] + self.span[:, None, None] * (xp.arange(256) / 255)
+        entry = xp.floor(place * CYCLE).astype(np.int64) % CYCLE
+        shown: NDArray[np.uint8] = self.cycle[xp.arange(len(entry))[:, None, None], entry]
+        return shown
 
 
 def draw_palettes(config: ColourConfig, seed: int, class_id: ArrayLike, instance_id: ArrayLike) -> Palettes:
-    """Draw the palettes of instances (B,) of classes (B,) of the bank of that seed.
+    """Draw the palettes of instances (B,) of classes (B,) of the bank of that seed."""
+
+    def numbers(field: Field, count: int) -> NDArray[np.float32]:
+        return uniforms(seed, Domain.INSTANCE, field, instance_id, class_id, count)
+
+    return palettes_of(config, numbers)
+
+
+def palettes_of(config: ColourConfig, numbers: Callable[[Field, int], Any], *, xp: Any = np) -> Palettes:
+    """Palettes from the uniforms float32 (B, count) in [0, 1) that `numbers(field, count)` gives.
 
     A palette runs through 3 to 6 stops in OKLab (Ottosson 2020), and on to the first again. Their hues lie in an arc
     that is drawn too, from a few neighbours to the whole circle; some palettes dwell on their stops, some flow.
     """
-
-    def numbers(field: Field, count: int) -> Floats:
-        return uniforms(seed, Domain.INSTANCE, field, instance_id, class_id, count).astype(np.float64)
-
-    general = numbers(Field.PALETTE, 4)
-    stops = numbers(Field.STOPS, 3 * MAX_STOPS).reshape(-1, MAX_STOPS, 3)
-    count = integers(general[:, 0].astype(np.float32), MIN_STOPS, MAX_STOPS)
-    lab = _stops(count, first=general[:, 1], arc=0.15 + 0.85 * general[:, 2], own=stops)
+    general = numbers(Field.PALETTE, 4).astype(np.float64)
+    stops = numbers(Field.STOPS, 3 * MAX_STOPS).astype(np.float64).reshape(-1, MAX_STOPS, 3)
+    drift = numbers(Field.DRIFT, 1)[:, 0].astype(np.float64)
+    choices = MAX_STOPS - MIN_STOPS + 1
+    count = MIN_STOPS + xp.minimum((general[:, 0] * choices).astype(np.int64), choices - 1)
+    lab = _stops(count, first=general[:, 1], arc=0.15 + 0.85 * general[:, 2], own=stops, xp=xp)
     return Palettes(
-        cycle=_folded(_between(lab, count, dwelling=1 + 2 * general[:, 3]), config),
+        cycle=_folded(_between(lab, count, dwelling=1 + 2 * general[:, 3], xp=xp), config, xp=xp),
         span=(count - 1) / count,
-        drift=config.drift * (2 * numbers(Field.DRIFT, 1)[:, 0] - 1),
+        drift=config.drift * (2 * drift - 1),
     )
 
 
@@ -146,51 +155,57 @@ def foreground(frames: NDArray[np.uint8], *, colour: bool) -> NDArray[np.bool_]:
     return np.asarray(frames.any(axis=-1) if colour else frames > 0)
 
 
-def _stops(count: NDArray[np.int64], *, first: Floats, arc: Floats, own: Floats) -> Floats:
+def _stops(count: NDArray[np.int64], *, first: Floats, arc: Floats, own: Floats, xp: Any) -> Floats:
     """Stops in OKLab (B, 6, 3): evenly over an arc of hues in mixed order, lightness and chroma drawn for each.
 
     `first` (B,) and `arc` (B,) are where the arc begins and how long it is, in turns; `own` (B, 6, 3) uniforms.
     """
-    present = np.arange(MAX_STOPS) < count[:, None]
-    rank = np.where(present, own[..., 0], 2).argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
+    number = xp.arange(MAX_STOPS)
+    key = xp.where(number < count[:, None], own[..., 0], 2)
+    mine, other = key[:, :, None], key[:, None, :]
+    rank = ((other < mine) | ((other == mine) & (number < number[:, None]))).sum(axis=2)
     hue = 2 * np.pi * (first[:, None] + arc[:, None] * rank / count[:, None])
     light = 0.58 + 0.28 * own[..., 1]
     chroma = 0.12 + 0.18 * own[..., 2]
+    green, blue = chroma * xp.cos(hue), chroma * xp.sin(hue)
     # As colourful as a screen can show at that hue and lightness, up to what was drawn.
-    fractions = np.linspace(0, 1, 17)
-    lab = np.stack(
+    fractions = xp.linspace(0, 1, 17)
+    tried = xp.stack(
         [
-            np.broadcast_to(light[..., None], (*light.shape, len(fractions))),
-            (chroma * np.cos(hue))[..., None] * fractions,
-            (chroma * np.sin(hue))[..., None] * fractions,
+            xp.broadcast_to(light[..., None], (*light.shape, len(fractions))),
+            green[..., None] * fractions,
+            blue[..., None] * fractions,
         ],
         axis=-1,
     )
-    rgb = _linear_rgb(lab)
+    rgb = _linear_rgb(tried, xp=xp)
     shown = ((rgb >= -1e-3) & (rgb <= 1 + 1e-3)).all(axis=-1)
-    largest = np.where(shown, np.arange(len(fractions)), 0).max(axis=-1)
-    return np.asarray(np.take_along_axis(lab, largest[..., None, None], axis=2)[:, :, 0])
+    fraction = fractions[xp.where(shown, xp.arange(len(fractions)), 0).max(axis=-1)]
+    stops: Floats = xp.stack([light, green * fraction, blue * fraction], axis=-1)
+    return stops
 
 
-def _between(lab: Floats, count: NDArray[np.int64], *, dwelling: Floats) -> Floats:
+def _between(lab: Floats, count: NDArray[np.int64], *, dwelling: Floats, xp: Any) -> Floats:
     """Colours around the cycles of stops (B, 6, 3): (B, 512, 3) in OKLab. `dwelling` (B,) of 1 is an even flow."""
-    place = np.arange(CYCLE) / CYCLE * count[:, None]
+    place = xp.arange(CYCLE) / CYCLE * count[:, None]
     left = place.astype(np.int64)
-    step = np.clip((place - left - 0.5) * dwelling[:, None] + 0.5, 0, 1)
+    step = xp.clip((place - left - 0.5) * dwelling[:, None] + 0.5, 0, 1)
     step = (step * step * (3 - 2 * step))[..., None]
-    rows = np.arange(len(lab))[:, None]
-    return np.asarray(lab[rows, left] * (1 - step) + lab[rows, (left + 1) % count[:, None]] * step)
+    rows = xp.arange(len(lab))[:, None]
+    between: Floats = lab[rows, left] * (1 - step) + lab[rows, (left + 1) % count[:, None]] * step
+    return between
 
 
-def _folded(lab: Floats, config: ColourConfig) -> NDArray[np.uint8]:
+def _folded(lab: Floats, config: ColourConfig, *, xp: Any) -> NDArray[np.uint8]:
     """Colours (..., 3) of sRGB in 8 bits from OKLab, gamma and vibrancy included, none of them dark."""
-    linear = np.clip(_linear_rgb(lab), 0, 1)
-    rgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    linear = xp.clip(_linear_rgb(lab, xp=xp), 0, 1)
+    rgb = xp.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     if config.vibrancy < 1 and config.gamma != 1:
         rgb = config.vibrancy * rgb + (1 - config.vibrancy) * rgb ** (1 / config.gamma)
     largest = rgb.max(axis=-1, keepdims=True)
-    rgb = rgb * np.maximum(1, DARKEST / 255 / np.maximum(largest, 1e-9))
-    return np.asarray(np.rint(255 * rgb), np.uint8)
+    rgb = rgb * xp.maximum(1, DARKEST / 255 / xp.maximum(largest, 1e-9))
+    folded: NDArray[np.uint8] = xp.rint(255 * rgb).astype(np.uint8)
+    return folded
 
 
 _LMS = np.array(
@@ -205,6 +220,7 @@ _RGB = np.array(
 )
 
 
-def _linear_rgb(lab: Floats) -> Floats:
+def _linear_rgb(lab: Floats, *, xp: Any) -> Floats:
     """Linear sRGB (..., 3) of OKLab (..., 3); outside [0, 1] where a screen has no such colour."""
-    return np.asarray((lab @ _LMS.T) ** 3 @ _RGB.T)
+    linear: Floats = (lab @ xp.asarray(_LMS.T)) ** 3 @ xp.asarray(_RGB.T)
+    return linear

@@ -16,7 +16,7 @@ from fractalvid.demo_report import DemoResult, Part, headline, render_report
 from fractalvid.errors import UserError
 from fractalvid.gallery import Clip
 from fractalvid.preview import clips_of_set
-from fractalvid.video_io import read_video
+from fractalvid.video_reader import read_video
 
 _MARKER, REPORT = "demo.json", "report.html"
 _PARTS = ("classes.npz", "clips", "gallery", "pretrain", "finetune", "cache", "logs", REPORT, _MARKER)

@@ -119,14 +119,13 @@ def _cuda() -> list[Finding]:
         if named
         else Finding("CuPy", "note", "not installed", advice)
     )
-    reason = gpu.missing()
-    if reason is None:
-        device = gpu.device()
+    device = gpu.begun()
+    if not isinstance(device, str):
         text = f"{device.name}, compute capability {device.capability[0]}.{device.capability[1]}"
         return [cupy, Finding("GPU", "ok", f"{text}, {device.multiprocessors} multiprocessors")]
     if not driver:
         return [cupy, Finding("GPU", "note", "no NVIDIA driver here; clips are rendered on the CPU")]
-    return [cupy, Finding("GPU", "missing" if named else "note", reason)]
+    return [cupy, Finding("GPU", "missing" if named else "note", device)]
 
 
 def _video() -> Finding:

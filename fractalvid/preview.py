@@ -223,7 +223,9 @@ def _loader(source: Path, config: PreviewConfig) -> Callable[[], list[Clip]]:
             raise UserError(f"{source} is a set, whose clips have their colours: leave --colour out")
         reader = SetReader(source)
         if config.emulate is not None:
-            return lambda: _filmed(reader, config)
+            reader.check_rows()
+            bank = load_bank(reader.path / "classes.npz")
+            return lambda: _filmed(reader, bank, config)
         return lambda: _read_clips(reader, config.clips, config.size)
     if not source.exists():
         raise UserError(f"{source} does not exist; name a class bank (classes.npz) or the folder of a generated set")
@@ -232,7 +234,7 @@ def _loader(source: Path, config: PreviewConfig) -> Callable[[], list[Clip]]:
     return lambda: clips_of_bank(bank, **shown, colour=config.painted, emulate=config.emulate)
 
 
-def _filmed(reader: SetReader, config: PreviewConfig) -> list[Clip]:
+def _filmed(reader: SetReader, bank: Bank, config: PreviewConfig) -> list[Clip]:
     """Clips of a set, made to look filmed with its own classes behind them."""
     from fractalvid.emulate.show import filmed_files  # plain clips are shown without torch
 
@@ -241,7 +243,7 @@ def _filmed(reader: SetReader, config: PreviewConfig) -> list[Clip]:
     filmed = filmed_files(
         clips,
         np.array([(row.class_id, row.instance_id) for row in rows]),
-        load_bank(reader.path / "classes.npz"),
+        bank,
         config.emulate,
         size=config.size,
         points=config.points,

@@ -44,6 +44,36 @@ class SetReader:
         instance = row.instance_id - self.config.first_instance
         return 0 <= row.class_id < self.classes and 0 <= instance < self.config.clips
 
+    def check_rows(self) -> None:
+        """Refuse a manifest that names clips which the set does not have.
+
+        Raises:
+            UserError: the first of them.
+        """
+        odd = next((row for row in self.rows if not self.has(row)), None)
+        if odd is not None:
+            raise UserError(
+                f"{self.path} has no clip {odd.class_id}/{odd.instance_id}, which its manifest names; "
+                f"fractalvid verify {self.path} says more"
+            )
+
+    def check_files(self, *, masks: bool = False) -> None:
+        """Refuse a set of which files are missing, those of masks too if wanted.
+
+        Folders are listed, and no file is opened: whether one is damaged is known when it is read.
+
+        Raises:
+            ClipError: the first clip that lacks a file.
+        """
+        there: dict[Path, frozenset[str]] = {}
+        for row in self.rows:
+            for name in row.files() if masks else [row.path]:
+                path = self.path / name
+                if path.parent not in there:
+                    there[path.parent] = _names(path.parent)
+                if path.name not in there[path.parent]:
+                    raise self._broken(row, f"{name} is missing")
+
     def frames(self, row: Row) -> NDArray[np.uint8]:
         """A clip, uint8 (T, H, W), or (T, H, W, 3) in colour.
 
@@ -96,6 +126,14 @@ class SetReader:
             f"clip {row.class_id}/{row.instance_id} of {self.path} can't be read: {reason}; "
             f"fractalvid verify {self.path} --repair makes it again",
         )
+
+
+def _names(folder: Path) -> frozenset[str]:
+    """What a folder holds; nothing where it can't be looked into."""
+    try:
+        return frozenset(os.listdir(folder))
+    except OSError:
+        return frozenset()
 
 
 class ClipError(UserError):

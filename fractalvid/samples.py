@@ -19,6 +19,7 @@ from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.emulate.config import resolve
 from fractalvid.emulate.draw import Emulation
 from fractalvid.emulate.layers import channels_first, emulate_samples
+from fractalvid.emulate.upload import upload
 from fractalvid.errors import UserError
 from fractalvid.kinds import fit_clips, render_fits
 from fractalvid.threads import in_parts
@@ -208,7 +209,7 @@ def turned(
 
     In place, once for all channels that share their memory.
     """
-    rows = torch.from_numpy(np.flatnonzero(backwards)).to(video.device)
+    rows = upload(np.flatnonzero(backwards), video.device)
     own = video[:, :1] if video.stride(1) == 0 else video
     own[rows] = own[rows].flip(2)
     if mask is not None:

@@ -36,7 +36,8 @@ class FractalSet(Dataset[tuple[Any, ...]]):
         classes: how many classes the set has, also where some have no clip yet.
 
     Raises:
-        UserError: no generated set, one without clips, or one that does not have what is asked for.
+        UserError: no generated set, one without clips, one that does not have what is asked for, or one whose manifest
+            names clips or files that are not there.
     """
 
     def __init__(
@@ -63,6 +64,8 @@ class FractalSet(Dataset[tuple[Any, ...]]):
             raise UserError(f"{path} is in colour: ask for 3 channels")
         if masks and not self._reader.config.masks:
             raise UserError(f"{path} has no masks: generate it with --masks")
+        self._reader.check_rows()
+        self._reader.check_files(masks=masks)
         self._frames, self._channels, self._dtype, self._masks = frames, channels, dtype, masks
         self._transform = transform
 
@@ -84,7 +87,7 @@ class FractalSet(Dataset[tuple[Any, ...]]):
         """Clip `index` of the manifest.
 
         Raises:
-            UserError: its file is missing, cut short or damaged.
+            UserError: its file is cut short or damaged, or gone meanwhile.
         """
         row = self.rows[index]
         times = _times(row.frames, self._frames)

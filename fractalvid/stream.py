@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -13,12 +13,13 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from fractalvid.bank import Bank
 from fractalvid.camera import identity_camera
+from fractalvid.classes import ClassBank
 from fractalvid.draws import Domain, Field, uniforms, words
 from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.emulate.config import EmulationConfig, resolve
 from fractalvid.emulate.draw import draw_emulation
 from fractalvid.errors import UserError
-from fractalvid.gpu.stream import DeviceRenderer, render_device
+from fractalvid.gpu.stream import DeviceRenderer, kernel_device
 from fractalvid.instances import VALIDATION
 from fractalvid.samples import Batch, Samples, StreamConfig, render_samples, sample_camera, window
 from fractalvid.views import SecondView, draw_backwards, eased, render_views, second_seed
@@ -45,9 +46,9 @@ class FractalStream(IterableDataset[Batch]):
         emulate: instead of the config's: how clips are made to look filmed, or the name of a preset.
         views: 2 gives another view of each instance beside the first, as `video2` and, with masks, `mask2`.
         second: how that one differs from the first (`fractalvid.views`); by default it runs backwards half the time.
-        device: where batches are wanted. "cuda" renders fractals there too, without DataLoader workers; pictures are
-            those of the CPU but for rounding (docs/design.md). What can't be rendered there, or where CuPy is missing,
-            is rendered on the CPU and copied, and one line says so.
+        device: where batches are wanted. "cuda" also renders and emulates fractals there, without DataLoader workers;
+            pictures are those of the CPU but for rounding (docs/design.md). The other kinds, and all of it where CuPy
+            is missing, are rendered on the CPU and copied, and one line says so.
     """
 
     def __init__(
@@ -88,7 +89,8 @@ class FractalStream(IterableDataset[Batch]):
         self.second = SecondView() if second is None else second
         emulated = self.config.emulate
         # Each view has a pool of backgrounds of its own.
-        self._known = None if emulated is None else KnownFits(bank, views * emulated.background.pool)
+        self._pool = 0 if emulated is None else views * emulated.background.pool
+        self._known = None if emulated is None else KnownFits(bank, self._pool)
         self.device = _checked_device(device)
         self._round = -1
         self._classes = np.empty(0, np.int64)
@@ -139,15 +141,7 @@ class FractalStream(IterableDataset[Batch]):
     @cached_property
     def _renderer(self) -> DeviceRenderer | None:
         """What renders on the GPU, made when first used; None where the CPU renders."""
-        if self.device.type == "cpu":
-            return None
-        reason = _unfit(self.bank, self.config)
-        if reason is not None:
-            warnings.warn(f"{reason} on the CPU, and copied to {self.device}", RuntimeWarning, stacklevel=2)
-            return None
-        found = render_device(self.device)
-        bank: Any = self.bank
-        return None if found is None else DeviceRenderer(found, self.device, bank, self.config)
+        return _device_renderer(self.bank, self.config, self.device, kept=self._pool)
 
     def _chunks(self, step: int, batches: int) -> Iterator[tuple[list[Samples], tuple[int, ...]]]:
         """Views of so many batches from `step` on, and the `next_index` of each, for ever."""
@@ -228,40 +222,92 @@ class FractalStream(IterableDataset[Batch]):
         batch_size: int,
         config: StreamConfig | None = None,
         threads: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        device: torch.device | str = "cpu",
     ) -> "ValidationClips":
-        """The first `num_clips` held-out clips of a bank, to be iterated as often as wanted."""
-        return ValidationClips(bank, num_clips, batch_size, StreamConfig() if config is None else config, threads)
+        """The first `num_clips` held-out clips of a bank, to be iterated as often as wanted.
+
+        Of their batches, processes take turns: rank r of R has r, r + R, ... They are on `device`, and rendered there
+        as those of a stream are.
+        """
+        config = StreamConfig() if config is None else config
+        there = _checked_device(device)
+        return ValidationClips(bank, num_clips, batch_size, config, threads, (rank, world_size), there)
 
 
 class ValidationClips:
     """Held-out instances of the same classes: class j mod K, instance 2³¹ + j div K, central window, whole view."""
 
-    def __init__(self, bank: Bank, num_clips: int, batch_size: int, config: StreamConfig, threads: int | None) -> None:
-        """See `FractalStream.validation`."""
+    def __init__(
+        self,
+        bank: Bank,
+        num_clips: int,
+        batch_size: int,
+        config: StreamConfig,
+        threads: int | None,
+        turn: tuple[int, int] = (0, 1),
+        device: torch.device = torch.device("cpu"),  # noqa: B008 (it is a constant)
+    ) -> None:
+        """See `FractalStream.validation`; `turn` is rank and world size."""
         if num_clips < 1 or batch_size < 1:
             raise UserError("num_clips and batch_size must be at least 1")
         _check_threads(threads)
         self.bank, self.num_clips, self.batch_size = bank, num_clips, batch_size
-        self.config, self.threads = config, threads
+        self.config, self.threads, self.device = config, threads, device
+        rank, world_size = turn
+        self._first = range(rank * batch_size, num_clips, world_size * batch_size)
 
     def __len__(self) -> int:
         """The number of batches."""
-        return -(-self.num_clips // self.batch_size)
+        return len(self._first)
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield every clip once; the last batch may be smaller."""
-        for first in range(0, self.num_clips, self.batch_size):
+        if not self._first:
+            return
+        if self._renderer is not None:
+            yield from self._renderer.feed(([samples], (_after(samples),)) for samples in self._drawn())
+            return
+        for samples in self._drawn():
+            batch = render_samples(self.bank, samples, self.config, next_index=_after(samples), threads=self.threads)
+            yield batch if self.device.type == "cpu" else batch.to(self.device)
+
+    @cached_property
+    def _renderer(self) -> DeviceRenderer | None:
+        """What renders on the GPU, made when first used; None where the CPU renders."""
+        return _device_renderer(self.bank, self.config, self.device)
+
+    def _drawn(self) -> Iterator[Samples]:
+        """What each batch shows."""
+        for first in self._first:
             index = np.arange(first, min(first + self.batch_size, self.num_clips))
             class_id = index % len(self.bank)
             middle = np.full(len(index), 0.5, np.float32)
-            samples = Samples(
+            yield Samples(
                 index=index,
                 class_id=class_id,
                 instance_id=VALIDATION + index // len(self.bank),
                 times=window(self.bank.native_frames[class_id], self.config.clip_len, self.config.frame_stride, middle),
                 camera=identity_camera(len(index)),
             )
-            yield render_samples(self.bank, samples, self.config, next_index=int(index[-1]) + 1, threads=self.threads)
+
+
+def _after(samples: Samples) -> int:
+    """The `next_index` of samples."""
+    return int(samples.index[-1]) + 1
+
+
+def _device_renderer(bank: Bank, config: StreamConfig, device: torch.device, *, kept: int = 0) -> DeviceRenderer | None:
+    """What renders clips of a bank on a GPU; None where the CPU renders, after one line that says why."""
+    if device.type == "cpu":
+        return None
+    if bank.kind != "ifs":
+        line = f"clips of {bank.kind} are rendered on the CPU, and copied to {device}"
+        warnings.warn(line, RuntimeWarning, stacklevel=3)
+        return None
+    found, fractals = kernel_device(device), cast(ClassBank, bank)
+    return None if found is None else DeviceRenderer(found, device, fractals, config, kept=kept)
 
 
 def _checked_device(device: torch.device | str) -> torch.device:
@@ -275,14 +321,10 @@ def _checked_device(device: torch.device | str) -> torch.device:
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         warnings.warn(f"{chosen} is not there; the stream stays on the CPU", RuntimeWarning, stacklevel=3)
         return torch.device("cpu")
+    if chosen.type == "cuda" and chosen.index is None:
+        # Each thread has a current one of its own, and it may be another that reads the stream.
+        return torch.device("cuda", torch.cuda.current_device())
     return chosen
-
-
-def _unfit(bank: Bank, config: StreamConfig) -> str | None:
-    """Why samples are not rendered on a GPU, in a few words; None where they are."""
-    if bank.kind != "ifs":
-        return f"clips of {bank.kind} are rendered"
-    return None if config.emulate is None else "emulated clips are rendered"
 
 
 def _check_threads(threads: int | None) -> None:

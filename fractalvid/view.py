@@ -3,8 +3,9 @@
 Nothing here depends on the frames, size or points asked for, so every rendering of a clip agrees on them.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -66,16 +67,16 @@ def fit_clips(bank: ClassBank, class_id: ArrayLike, instance_id: ArrayLike, *, t
     damping = np.ones_like(drawn.rate)
     wild = np.flatnonzero(~drawn.bounded)
     if len(wild):
-        instances = draw_instances(bank, classes[wild], ids[wild], drawn.attempt[wild])
+        instances = draw_instances(bank, classes[wild], ids[wild], drawn.instances.attempt[wild])
         damping[wild], drawn.points[wild] = _damp(bank, instances, drawn.rate[wild], threads)
     looks = _look(bank, classes, drawn.points, threads)
     rejected = np.zeros((len(classes), len(Fault)), np.int64)
-    rejected[:, Fault.UNBOUNDED] = drawn.attempt + ~drawn.bounded
+    rejected[:, Fault.UNBOUNDED] = drawn.instances.attempt + ~drawn.bounded
     _replace_broken(bank, classes, ids, drawn, looks, rejected, threads)
     seed = seeds64(words(bank.seed, Domain.PIXELS, Field.PIXEL_SEED, ids, classes, 2))
     return Fits(
-        draw_instances(bank, classes, ids, drawn.attempt),
-        *(damping, looks.box, looks.white, drawn.points, seed, rejected, looks.fault),
+        *(drawn.instances, damping, looks.box, looks.white),
+        *(drawn.points, seed, rejected, looks.fault),
     )
 
 
@@ -83,7 +84,7 @@ def fit_clips(bank: ClassBank, class_id: ArrayLike, instance_id: ArrayLike, *, t
 class _Drawn:
     """For B clips the first attempt that is bounded, or else the last: its rate (B, 20) and orbit (B, 20, 1024, 2)."""
 
-    attempt: NDArray[np.int64]
+    instances: Instances
     bounded: NDArray[np.bool_]
     rate: NDArray[np.float32]
     points: NDArray[np.float32]
@@ -109,21 +110,29 @@ def _search(
         tried = np.repeat(left, len(tries))
         # Past the last attempt there is only the last attempt: drawing it twice changes nothing.
         number = np.minimum(first[tried] + np.tile(tries, len(left)), most)
-        bounded, rates, orbits = _try(bank, draw_instances(bank, classes[tried], ids[tried], number), threads)
-        success = bounded.reshape(len(left), len(tries))
+        now = _try(bank, draw_instances(bank, classes[tried], ids[tried], number), threads)
+        success = now.bounded.reshape(len(left), len(tries))
         # The first attempt that is bounded, else the last of the round.
         taken = np.where(success.any(axis=1), success.argmax(axis=1), len(tries) - 1)
-        chosen = np.arange(len(left)) * len(tries) + taken
         if found is None:  # one attempt of each: what is large need not be copied
-            found = _Drawn(number, bounded, rates, orbits)
+            found = now
         else:
-            found.attempt[left], found.bounded[left] = number[chosen], bounded[chosen]
-            found.rate[left], found.points[left] = rates[chosen], orbits[chosen]
+            _put(found, left, now, np.arange(len(left)) * len(tries) + taken)
         left = left[~success.any(axis=1)]
         if not len(left):
             break
     assert found is not None
     return found
+
+
+def _put(whole: Any, rows: NDArray[np.int64], part: Any, chosen: NDArray[Any]) -> None:
+    """Put the `chosen` rows of a dataclass of arrays in the place of those `rows` of another."""
+    for field in fields(whole):
+        to, of = getattr(whole, field.name), getattr(part, field.name)
+        if is_dataclass(to):
+            _put(to, rows, of, chosen)
+        else:
+            to[rows] = of[chosen]
 
 
 def _replace_broken(
@@ -138,22 +147,20 @@ def _replace_broken(
     """Put the next attempt that is bounded and whole, where there is one, in the place of broken ones, and count."""
     most = bank.config.attempts
     rows = np.flatnonzero((looks.fault != Fault.NONE) & drawn.bounded)
-    fault, attempt = looks.fault[rows], drawn.attempt[rows]
+    fault, attempt = looks.fault[rows], drawn.instances.attempt[rows]
     while len(rows):
         rejected[rows, fault] += 1
         rows, attempt = rows[attempt < most], attempt[attempt < most]
         if not len(rows):
             break
         later = _search(bank, classes[rows], ids[rows], attempt + 1, threads)
-        rejected[rows, Fault.UNBOUNDED] += later.attempt - attempt - later.bounded
+        rejected[rows, Fault.UNBOUNDED] += later.instances.attempt - attempt - later.bounded
         seen = _look(bank, classes[rows], later.points, threads)
         good = later.bounded & (seen.fault == Fault.NONE)
-        taken = rows[good]
-        for whole, part in ((drawn, later), (looks, seen)):
-            for field in fields(whole):
-                getattr(whole, field.name)[taken] = getattr(part, field.name)[good]
+        _put(drawn, rows[good], later, good)
+        _put(looks, rows[good], seen, good)
         again = later.bounded & ~good
-        rows, fault, attempt = rows[again], seen.fault[again], later.attempt[again]
+        rows, fault, attempt = rows[again], seen.fault[again], later.instances.attempt[again]
 
 
 def _look(bank: ClassBank, classes: NDArray[np.int64], points: NDArray[np.float32], threads: int | None) -> _Looks:
@@ -163,8 +170,10 @@ def _look(bank: ClassBank, classes: NDArray[np.int64], points: NDArray[np.float3
     """
     box = _boxes(bank, classes, points, threads)
     grid, frames = on_grid(points, box, threads=threads), bank.native_frames[classes]
-    real = np.arange(MAX_FRAMES) < frames[:, None]
-    white = np.nanmedian(np.where(real, grid.dense, np.nan), axis=1).astype(np.float32)
+    # Padding is sorted behind the native times; NumPy's median that leaves it out takes longer than all the rest.
+    dense = np.sort(np.where(_real(frames), grid.dense, np.float32(np.inf)), axis=1)
+    rows = np.arange(len(frames))
+    white = (dense[rows, (frames - 1) // 2] + dense[rows, frames // 2]) * np.float32(0.5)
     return _Looks(box, white, faults(bank.config, grid, frames))
 
 
@@ -174,27 +183,35 @@ def _rounds(attempts: int) -> list[NDArray[np.int64]]:
     return [np.arange(low, high) for low, high in pairwise(edges) if low < high]
 
 
-def _try(
-    bank: ClassBank, instances: Instances, threads: int | None
-) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
-    """Which instances are bounded on average (B,), their rates (B, 20) and orbits (B, 20, 1024, 2).
+def _try(bank: ClassBank, instances: Instances, threads: int | None) -> _Drawn:
+    """Which instances are bounded on average, their rates and orbits.
 
     Orbits are found only where the rate allows; the others mean nothing.
     """
     config, frames = bank.config, bank.native_frames[instances.class_id]
-    jobs, spread = _native_jobs(bank, instances, None)
-    rate = _rates(bank, instances, jobs, spread, threads)
+    jobs = _native_jobs(bank, instances, None)
+    rate = _rates(bank, instances, jobs, threads)
     slow = np.asarray((rate < config.max_rate).all(axis=1))
-    bounded = slow.copy()
     if not slow.any():
-        return bounded, rate, np.empty((len(instances), MAX_FRAMES, ORBIT_POINTS, 2), np.float32)
-    some = jobs if slow.all() else jobs.select(np.flatnonzero(np.repeat(slow, frames)))
-    orbits = orbit(some, ORBIT_POINTS, burn_in=SETTLING, threads=threads)
-    shown = np.zeros((len(instances), MAX_FRAMES), np.int64)
-    shown[slow] = _spread(frames[slow])
-    near = share_within(orbits, config.radius, threads=threads)[shown[slow]]
-    bounded[slow] = (near >= _inside(bank, instances.class_id[slow])[:, None]).all(axis=1)
-    return bounded, rate, orbits[shown]
+        return _Drawn(instances, slow, rate, np.empty((*rate.shape, ORBIT_POINTS, 2), np.float32))
+    points = _orbits(jobs, frames, slow, threads)
+    near = _near(points, config.radius, threads)
+    bounded = slow & (near >= _inside(bank, instances.class_id)[:, None]).all(axis=1)
+    return _Drawn(instances, bounded, rate, points)
+
+
+def _orbits(
+    jobs: Jobs, frames: NDArray[np.int64], wanted: NDArray[np.bool_], threads: int | None
+) -> NDArray[np.float32]:
+    """Orbits (B, 20, 1024, 2) of the clips that are `wanted` (B,); the others mean nothing."""
+    rows = np.flatnonzero(_real(frames) & wanted[:, None])
+    points = orbit(jobs, ORBIT_POINTS, burn_in=SETTLING, rows=rows, threads=threads)
+    return _repeat_last(points.reshape(-1, MAX_FRAMES, ORBIT_POINTS, 2), frames)
+
+
+def _near(points: NDArray[np.float32], radius: float, threads: int | None) -> NDArray[np.float32]:
+    """Shares (B, 20) of orbits (B, 20, 1024, 2) that lie within the radius."""
+    return share_within(points.reshape(-1, *points.shape[2:]), radius, threads=threads).reshape(points.shape[:2])
 
 
 def _inside(bank: ClassBank, classes: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -202,13 +219,12 @@ def _inside(bank: ClassBank, classes: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.where(bank.takes(classes, "unbounded"), bank.config.unbounded_inside, bank.config.inside)
 
 
-def _rates(
-    bank: ClassBank, instances: Instances, jobs: Jobs, spread: NDArray[np.int64], threads: int | None
-) -> NDArray[np.float32]:
+def _rates(bank: ClassBank, instances: Instances, jobs: Jobs, threads: int | None) -> NDArray[np.float32]:
     """Rates of growth at infinity (B, 20); -inf where a variation grows so fast there that they say nothing."""
-    rate = growth(jobs, threads=threads)[spread]
+    frames = bank.native_frames[instances.class_id]
+    rate = growth(jobs, rows=np.flatnonzero(_real(frames)), threads=threads).reshape(-1, MAX_FRAMES)
     rate[bank.takes(instances.class_id, "superlinear")] = -np.inf
-    return rate
+    return _repeat_last(rate, frames)
 
 
 def native_times(bank: ClassBank, class_id: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -223,42 +239,43 @@ def _damp(
 
     At first just what the rate asks for, min(1, exp(max_rate - rate)); where the orbit still strays, more of it.
     """
-    config = bank.config
+    config, frames = bank.config, bank.native_frames[instances.class_id]
     damping = np.minimum(1, np.exp(config.max_rate - rate)).astype(np.float32)
     stray, inside = np.zeros(damping.shape, np.bool_), _inside(bank, instances.class_id)[:, None]
     for _ in range(MAX_DAMPINGS):
         damping[stray] *= STRONGER
-        jobs, spread = _native_jobs(bank, instances, damping)
-        points = orbit(jobs, ORBIT_POINTS, burn_in=SETTLING, threads=threads)[spread]
-        near = share_within(points.reshape(-1, ORBIT_POINTS, 2), config.radius, threads=threads)
-        rates = _rates(bank, instances, jobs, spread, threads)
-        stray = (rates >= config.max_rate) | (near.reshape(rate.shape) < inside)
+        jobs = _native_jobs(bank, instances, damping)
+        points = _orbits(jobs, frames, np.ones(len(frames), np.bool_), threads)
+        near = _near(points, config.radius, threads)
+        stray = (_rates(bank, instances, jobs, threads) >= config.max_rate) | (near < inside)
         if not stray.any():
             break
     return damping, points
 
 
-def _native_jobs(
-    bank: ClassBank, instances: Instances, damping: NDArray[np.float32] | None
-) -> tuple[Jobs, NDArray[np.int64]]:
-    """Jobs of the instances at their native times, and for (clip, padded time) which job it is (B, 20)."""
-    frames = bank.native_frames[instances.class_id]
-    real = np.arange(MAX_FRAMES) < frames[:, None]
-    maps = maps_at(bank, instances, native_times(bank, instances.class_id))
+def _native_jobs(bank: ClassBank, instances: Instances, damping: NDArray[np.float32] | None) -> Jobs:
+    """Jobs of B instances at 20 native times, the last one repeated: B · 20 of them."""
+    times = native_times(bank, instances.class_id)
+    maps = maps_at(bank, instances, times)
     if damping is not None:
         maps[..., LINEAR_PART] *= damping[:, :, None, None]
     weights = weights_at(bank, instances, maps)
     seed = seeds64(words(bank.seed, Domain.PIXELS, Field.FIT_SEED, instances.instance_id, instances.class_id, 2))
-    chosen = bank.variations_at(instances.class_id, native_times(bank, instances.class_id))
-    by_job = {name: values[real] for name, values in chosen.items()}
-    jobs = Jobs.of(maps[real], weights[real], seed=seed[np.nonzero(real)[0]], **by_job)
-    return jobs, _spread(frames)
+    arrays = {"maps": maps, "weights": weights, **bank.variations_at(instances.class_id, times)}
+    by_job = {name: array.reshape(times.size, *array.shape[2:]) for name, array in arrays.items()}
+    return Jobs.of(**by_job, seed=np.repeat(seed, MAX_FRAMES))
 
 
-def _spread(frames: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which job shows a padded time (B, 20), where the jobs of clips with `frames` (B,) times follow each other."""
-    last = np.cumsum(frames)[:, None] - 1
-    return np.asarray(np.minimum(last - frames[:, None] + 1 + np.arange(MAX_FRAMES), last))
+def _real(frames: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of 20 native times are those of clips with `frames` (B,) of them: (B, 20)."""
+    return np.asarray(np.arange(MAX_FRAMES) < frames[:, None])
+
+
+def _repeat_last(values: NDArray[np.float32], frames: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Values (B, 20, ...) in which the one at the last native time stands for all times after it."""
+    clip, time = np.nonzero(~_real(frames))
+    values[clip, time] = values[clip, frames[clip] - 1]
+    return values
 
 
 def _boxes(

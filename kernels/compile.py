@@ -13,7 +13,7 @@ from numba import njit
 FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 COMPILED_FILES = (
-    *("compile", "cpu", "elementary", "picture", "points", "random"),
+    *("compile", "cpu", "elementary", "picture", "random"),
     *("slabs", "sums", "variations", "walkers"),
 )
 

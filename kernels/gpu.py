@@ -6,7 +6,8 @@ tensors through DLPack (`torch.from_dlpack`, `cupy.from_dlpack`), so nothing is 
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -18,8 +19,12 @@ from kernels.source import Module
 
 INSTALL = "pip install 'fractalvid[cuda13]', or [cuda12] for older drivers"
 LEAST_CAPABILITY = (8, 0)
+_CAPABILITY = (75, 76)
+"""CUDA's numbers of the attributes ComputeCapabilityMajor and -Minor (cudaDeviceAttr)."""
 _DEFAULT_SHARED = 48 * 1024
 """What a block may have of shared memory without asking for more."""
+BLOCKS_EACH = 32
+"""The most blocks that a multiprocessor has at a time, on any GPU."""
 
 
 class CupyDevice:
@@ -37,6 +42,7 @@ class CupyDevice:
         self.capability = (int(attributes["ComputeCapabilityMajor"]), int(attributes["ComputeCapabilityMinor"]))
         self.multiprocessors = int(attributes["MultiProcessorCount"])
         self.shared_bytes = int(attributes["MaxSharedMemoryPerBlockOptin"])
+        self.blocks = BLOCKS_EACH * self.multiprocessors
         self._kernels: dict[tuple[Module, str], Any] = {}
         self._room: dict[tuple[Module, str], int] = {}
 
@@ -44,20 +50,29 @@ class CupyDevice:
         self, module: Module, kernel: str, grid: tuple[int, int], block: int, shared: int, arguments: Sequence[Any]
     ) -> None:
         """Queue a kernel on the current stream, compiled first where it is new. Waits for nothing."""
+        # CuPy passes the address of a strided array without a word.
+        assert all(argument.flags.c_contiguous for argument in arguments), f"{kernel}: an array is not contiguous"
         key = (module, kernel)
-        if key not in self._kernels:
-            self._kernels[key] = self._compiled(module).get_function(kernel)
-        function = self._kernels[key]
-        with self.xp.cuda.Device(self.index), self.stream():
+        with self.stream():
+            if key not in self._kernels:
+                self._kernels[key] = self._compiled(module).get_function(kernel)
+            function = self._kernels[key]
             if shared > self._room.get(key, _DEFAULT_SHARED):
                 function.max_dynamic_shared_size_bytes = shared
                 self._room[key] = shared
             function(grid, (block,), tuple(arguments), shared_mem=shared)
 
-    def stream(self) -> Any:
+    @contextmanager
+    def stream(self) -> Iterator[Any]:
+        """Inside, this GPU and its current stream are CuPy's, which takes no stream of a GPU that is not current."""
+        with self.xp.cuda.Device(self.index), self._current() as stream:
+            yield stream
+
+    def _current(self) -> Any:
         """The current stream: PyTorch's where PyTorch has been imported, for CuPy's allocations and operations too."""
         torch = sys.modules.get("torch")
-        if torch is None or not torch.cuda.is_available():
+        # Asked for every kernel, so it must be fast. Until PyTorch has begun with CUDA, its stream is the default one.
+        if torch is None or not torch.cuda.is_initialized():
             return self.xp.cuda.get_current_stream()
         return self.xp.cuda.ExternalStream(torch.cuda.current_stream(self.index).cuda_stream, self.index)
 
@@ -72,8 +87,8 @@ class CupyDevice:
 
 
 @cache
-def missing() -> str | None:
-    """Why no GPU can be used here, in one line; None where one can."""
+def missing(index: int = 0) -> str | None:
+    """Why the GPU of that number can't be used here, in one line; None where it can. Nothing is put on any GPU."""
     try:
         import cupy
     except ImportError:
@@ -81,10 +96,13 @@ def missing() -> str | None:
     except Exception as error:
         return f"no GPU is used: CuPy does not load ({_line(error)})"
     try:
-        count = int(cupy.cuda.runtime.getDeviceCount())
+        runtime = cupy.cuda.runtime
+        count = int(runtime.getDeviceCount())
         if count < 1:
             return "no GPU is used: CUDA sees none"
-        major, minor = device(0).capability
+        if index >= count:
+            return f"no GPU is used: CUDA sees {count}, numbered from 0, and none is number {index}"
+        major, minor = (int(runtime.deviceGetAttribute(attribute, index)) for attribute in _CAPABILITY)
     except Exception as error:
         return f"no GPU is used: CUDA does not start ({_line(error)})"
     if (major, minor) < LEAST_CAPABILITY:
@@ -93,7 +111,7 @@ def missing() -> str | None:
 
 
 def device(index: int = 0) -> CupyDevice:
-    """The GPU of that number, always the same object. Ask `missing` first."""
+    """The GPU of that number, always the same object. Ask `missing` about it first."""
     return _made(index)
 
 
@@ -106,11 +124,22 @@ def _made(index: int) -> CupyDevice:
 
 def find(index: int = 0) -> CupyDevice | None:
     """The GPU of that number, or None after one line that says why there is none."""
-    reason = missing()
-    if reason is None:
-        return device(index)
-    warnings.warn(f"{reason}; the CPU works instead", RuntimeWarning, stacklevel=2)
+    found = begun(index)
+    if isinstance(found, CupyDevice):
+        return found
+    warnings.warn(f"{found}; the CPU works instead", RuntimeWarning, stacklevel=2)
     return None
+
+
+def begun(index: int = 0) -> CupyDevice | str:
+    """The GPU of that number, or in one line why it can't be used: `missing`, or it does not start, as a full one."""
+    reason = missing(index)
+    if reason is not None:
+        return reason
+    try:
+        return device(index)
+    except Exception as error:
+        return f"no GPU is used: number {index} does not start ({_line(error)})"
 
 
 def is_on_gpu(array: Any) -> bool:

@@ -76,7 +76,7 @@ class Jobs:
         if six != 6 or j < 1 or n < 1:
             raise ValueError(f"maps must be (J, N, 6) with J, N >= 1, got {m.shape}")
         w = _f32(weights, 2, "weights")
-        if not (np.all(w >= 0) and np.allclose(w.sum(axis=1), 1, atol=1e-4)):
+        if not (np.all(w >= 0) and np.all(np.abs(w.sum(axis=1) - 1) <= 1e-4)):
             raise ValueError("weights must be >= 0 and sum to 1 for every job")
         number = np.asarray(variation, np.int32)
         number = number.reshape(-1, 1, 1) if number.ndim < 3 else number

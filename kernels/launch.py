@@ -1,7 +1,7 @@
 """Typed launchers of the CUDA kernels: shapes, blocks, grids and shared memory. Arrays stay where they are.
 
 They are written against a `Device`, and know neither CuPy nor a GPU (`kernels.gpu` does): tests run them with the same
-sources compiled as C++.
+sources compiled as C++. Nothing here waits for the device: what arrays there hold is not looked at.
 """
 
 from collections.abc import Sequence
@@ -43,10 +43,12 @@ class Device(Protocol):
     Attributes:
         xp: its array library, CuPy or one like it.
         shared_bytes: shared memory a block may have.
+        blocks: enough blocks to keep it busy. Kernels that pass over jobs have no more, which share the jobs.
     """
 
     xp: ModuleType
     shared_bytes: int
+    blocks: int
 
     def launch(
         self, module: Module, kernel: str, grid: tuple[int, int], block: int, shared: int, arguments: Sequence[Any]
@@ -114,22 +116,56 @@ def to_host(device: Device, jobs: Jobs) -> Jobs:
     return replace(jobs, **moved)
 
 
-def orbit(device: Device, jobs: Jobs, n: int, *, burn_in: int, takes: Taken) -> Array:
-    """Points of attractors: float32 (J, n, 2). See `kernels.orbit`."""
-    out = device.xp.empty((len(jobs), n, 2), np.float32)
+def uploaded(xp: ModuleType, *arrays: NDArray[Any]) -> list[Array]:
+    """Arrays in the host's memory on the device, by one copy that nobody waits for: CuPy stages it in pinned memory."""
+    ends = np.cumsum([-(-array.nbytes // 16) * 16 for array in arrays]).tolist()
+    packed = np.empty(ends[-1], np.uint8)
+    spans = [slice(start, start + array.nbytes) for start, array in zip([0, *ends], arrays, strict=False)]
+    for span, array in zip(spans, arrays, strict=True):
+        packed[span] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    moved = xp.asarray(packed)
+    return [moved[span].view(array.dtype).reshape(array.shape) for span, array in zip(spans, arrays, strict=True)]
+
+
+def orbit(
+    device: Device,
+    jobs: Jobs,
+    n: int,
+    *,
+    burn_in: int,
+    takes: Taken,
+    where: Array | None = None,
+    out: Array | None = None,
+) -> Array:
+    """Points of attractors: float32 (J, n, 2). See `kernels.orbit`.
+
+    `where` (B,) is a mask of clips, J / B jobs each, and so below: the others keep what `out` has.
+    """
+    out = device.xp.empty((len(jobs), n, 2), np.float32) if out is None else out
     module = Module("orbit", *takes, block=ORBIT_WALKERS)
-    arguments = (*_jobs(device, jobs), np.int32(burn_in), np.int32(n), out)
-    device.launch(module, "orbit", (len(jobs), 1), ORBIT_WALKERS, WORD * _game_words(device, jobs), arguments)
+    grid, masked = _where(device, where, len(jobs))
+    arguments = (*_jobs(device, jobs), *masked, np.int32(burn_in), np.int32(n), out)
+    device.launch(module, "orbit", (grid, 1), ORBIT_WALKERS, WORD * _game_words(device, jobs), arguments)
     return out
 
 
-def growth(device: Device, jobs: Jobs, steps: int, *, burn_in: int, takes: Taken) -> Array:
+def growth(
+    device: Device,
+    jobs: Jobs,
+    steps: int,
+    *,
+    burn_in: int,
+    takes: Taken,
+    where: Array | None = None,
+    out: Array | None = None,
+) -> Array:
     """Rates of growth at infinity: float32 (J,). See `kernels.growth`."""
-    out = device.xp.empty(len(jobs), np.float32)
+    out = device.xp.empty(len(jobs), np.float32) if out is None else out
     module = Module("orbit", *takes, block=ORBIT_WALKERS)
-    arguments = (*_jobs(device, replace(jobs, start=None)), np.int32(burn_in), np.int32(steps), out)
+    grid, masked = _where(device, where, len(jobs))
+    arguments = (*_jobs(device, replace(jobs, start=None)), *masked, np.int32(burn_in), np.int32(steps), out)
     shared = WORD * (_game_words(device, jobs) + GROWTH_WALKERS)
-    device.launch(module, "growth", (len(jobs), 1), GROWTH_WALKERS, shared, arguments)
+    device.launch(module, "growth", (grid, 1), GROWTH_WALKERS, shared, arguments)
     return out
 
 
@@ -147,12 +183,12 @@ def accumulate(
     jobs: Jobs,
     *,
     size: tuple[int, int],
-    points: NDArray[np.int64],
+    points: int | NDArray[np.int64],
     burn_in: int,
     takes: Taken,
     tuning: Tuning = Tuning(),
 ) -> Counted:
-    """Where points fall. See `kernels.accumulate`; `points` (J,) are in the host's memory, and so below."""
+    """Where points fall. See `kernels.accumulate`; `points`, (J,) or one number, is the host's, and so below."""
     xp, frame = device.xp, (len(jobs), *size)
     coloured = jobs.colour is not None
     done = Counted(
@@ -160,8 +196,9 @@ def accumulate(
         xp.empty(frame, np.uint32) if coloured else None,
         *(xp.empty(len(jobs), np.int64) for _ in range(2)),
     )
-    tail = (done.counts, _pointer(done.colour), done.outside, done.discarded)
-    _tally(device, "accumulate", jobs, size, points, burn_in, takes, tuning, coloured, tail)
+    tail = (done.counts, pointer(done.colour), done.outside, done.discarded)
+    shares = _shares(xp, points, len(jobs))
+    _tally(device, "accumulate", jobs, size, shares, burn_in, takes, tuning, coloured, tail)
     return done
 
 
@@ -177,7 +214,7 @@ def render(
     jobs: Jobs,
     *,
     size: tuple[int, int],
-    points: NDArray[np.int64],
+    points: int | NDArray[np.int64],
     exposure: Array,
     burn_in: int,
     takes: Taken,
@@ -186,8 +223,9 @@ def render(
 ) -> Array:
     """Images uint8 (J, H, W), or (J, H, W, 3) with `paints`, under a fixed white (J, 2). See `kernels.render`."""
     out = device.xp.empty((len(jobs), *size, *(() if paints is None else (3,))), np.uint8)
-    tail = (plan(device.xp, jobs.projection, exposure, points), *_paint_pointers(paints), out)
-    _tally(device, "render", jobs, size, points, burn_in, takes, tuning, paints is not None, tail)
+    shares = _shares(device.xp, points, len(jobs))
+    tail = (plan(device.xp, jobs.projection, exposure, shares.points), *_paint_pointers(paints), out)
+    _tally(device, "render", jobs, size, shares, burn_in, takes, tuning, paints is not None, tail)
     return out
 
 
@@ -196,7 +234,7 @@ def render_by_largest(
     jobs: Jobs,
     *,
     size: tuple[int, int],
-    points: NDArray[np.int64],
+    points: int | NDArray[np.int64],
     clip: NDArray[np.int64],
     burn_in: int,
     takes: Taken,
@@ -210,8 +248,9 @@ def render_by_largest(
     sums = None if paints is None else xp.empty(frame, np.uint32)
     largest = xp.ones(len(groups), np.uint32)
     of_clip = xp.asarray(group.astype(np.int32))
-    kept = (of_clip, counts, _pointer(sums), largest)
-    _tally(device, "boxes", jobs, size, points, burn_in, takes, tuning, paints is not None, kept)
+    kept = (of_clip, counts, pointer(sums), largest)
+    shares = _shares(xp, points, len(jobs))
+    _tally(device, "boxes", jobs, size, shares, burn_in, takes, tuning, paints is not None, kept)
     out = xp.empty((*frame, *(() if paints is None else (3,))), np.uint8)
     arguments = (*map(np.int32, size), *kept, *_paint_pointers(paints), out)
     module = Module("boxes", *takes, coloured=paints is not None)
@@ -220,7 +259,7 @@ def render_by_largest(
     return out
 
 
-def plan(xp: ModuleType, projection: Array, exposure: Array, points: NDArray[np.int64]) -> Array:
+def plan(xp: ModuleType, projection: Array, exposure: Array, points: Array) -> Array:
     """`kernels.tone.plan` on the device: float32 (J, 5). It refuses nothing, since that would have to wait."""
     (a, b, _), (d, e, _), (g, h, _) = xp.moveaxis(projection.astype(np.float64), 0, -1)
     m = projection.astype(np.float64)
@@ -231,52 +270,81 @@ def plan(xp: ModuleType, projection: Array, exposure: Array, points: NDArray[np.
     flat = (row[:, 0] == 0) & (row[:, 1] == 0)
     constant = xp.where(flat, xp.abs(row[:, 2]) ** 3, 1.0)
     seen = exposure.astype(np.float64)
-    gain = GAIN / 9.0 / xp.asarray(points) * seen[:, 0] * xp.abs(determinant) * constant
+    gain = GAIN / 9.0 / points * seen[:, 0] * xp.abs(determinant) * constant
     made = xp.concatenate([xp.stack([gain, GAIN * seen[:, 1]], axis=1), row], axis=1)
     return xp.ascontiguousarray(made.astype(np.float32))
 
 
-def extent(device: Device, points: Array, tail: float) -> Array:
+def extent(device: Device, points: Array, tail: float, *, where: Array | None = None) -> Array:
     """Boxes (J, 4) of points (J, n, 2), see `kernels.points.extent`; n at most 8192."""
     j, n, _ = points.shape
     out = device.xp.empty((j, 4), np.float32)
     padded = 1 << (n - 1).bit_length()
-    arguments = (points, np.int32(n), np.int32(padded), np.int32(int(tail * n)), out)
-    device.launch(Module("points"), "extent", (j, 2), THREADS, WORD * padded, arguments)
+    grid, masked = _where(device, where, j, 2)
+    arguments = (points, *masked, np.int32(n), np.int32(padded), np.int32(int(tail * n)), out)
+    device.launch(Module("points"), "extent", (grid, 2), THREADS, WORD * padded, arguments)
     return out
 
 
-def share_within(device: Device, points: Array, radius: float) -> Array:
+def share_within(
+    device: Device, points: Array, radius: float, *, where: Array | None = None, out: Array | None = None
+) -> Array:
     """Shares (J,) of points (J, n, 2) near the origin, see `kernels.points.share_within`."""
     j, n, _ = points.shape
-    out = device.xp.empty(j, np.float32)
-    arguments = (points, np.int32(n), np.float32(radius), out)
-    device.launch(Module("points"), "share_within", (j, 1), THREADS, WORD, arguments)
+    out = device.xp.empty(j, np.float32) if out is None else out
+    grid, masked = _where(device, where, j)
+    arguments = (points, *masked, np.int32(n), np.float32(radius), out)
+    device.launch(Module("points"), "share_within", (grid, 1), THREADS, WORD, arguments)
     return out
 
 
-def on_grid(device: Device, points: Array, box: Array) -> OnGrid:
+def on_grid(device: Device, points: Array, box: Array, *, where: Array | None = None) -> OnGrid:
     """How points (B, F, n, 2) fill and move over views (B, 4), see `kernels.points.on_grid`."""
     b, f, n, _ = points.shape
     out = OnGrid(*(device.xp.empty((b, f), np.float32) for _ in range(3)))
-    arguments = (points, box, np.int32(n), np.float32(DENSE_SHARE), out.dense, out.occupied, out.moved)
+    grid, masked = _where(device, where, b, f)
+    arguments = (points, *masked, box, np.int32(n), np.float32(DENSE_SHARE), out.dense, out.occupied, out.moved)
     shared = WORD * (2 * GRID**2 + n + 4)
-    device.launch(Module("points"), "on_grid", (b, f), THREADS, shared, arguments)
+    device.launch(Module("points"), "on_grid", (grid, f), THREADS, shared, arguments)
     return out
 
 
-def philox4x32(device: Device, key: Array, counter: Array) -> Array:
-    """Random words uint32 (..., 4) for keys (..., 2) and counters (..., 4), see `kernels.random`."""
-    xp = device.xp
-    shape = np.broadcast_shapes(key.shape[:-1], counter.shape[:-1])
-    keys = xp.ascontiguousarray(xp.broadcast_to(key, (*shape, 2)).astype(np.uint32))
-    counters = xp.ascontiguousarray(xp.broadcast_to(counter, (*shape, 4)).astype(np.uint32))
-    out = xp.empty((*shape, 4), np.uint32)
-    count = out.size // 4
-    if count:
-        grid = (min(-(-count // THREADS), 2**16), 1)
-        device.launch(Module("draws"), "philox4x32", grid, THREADS, 0, (keys, counters, np.int32(count), out))
+def words(device: Device, key: Array, what: int, a: Array, b: Array, blocks: int, attempt: Array | None) -> Array:
+    """Random words uint32 (R, 4 blocks) of counters (block, what | attempt, a, b), see `fractalvid.draws.words`.
+
+    `key` is uint32 (2,); `a`, `b` and `attempt`, where there is one, are int64 (R,).
+    """
+    rows = len(a)
+    out = device.xp.empty((rows, 4 * blocks), np.uint32)
+    grid = (max(1, min(-(-rows * blocks // THREADS), 2**16)), 1)
+    arguments = (key, np.uint32(what), pointer(attempt), a, b, np.int32(rows), np.int32(blocks), out)
+    device.launch(Module("draws"), "words", grid, THREADS, 0, arguments)
     return out
+
+
+def _where(device: Device, mask: Array | None, count: int, each: int = 1) -> tuple[int, tuple[Any, ...]]:
+    """Blocks for `count` jobs, `each` of which needs several, and the arguments WHERE of `cuda/portable.cuh`."""
+    if mask is None:
+        return count, (pointer(None), np.int32(0), np.int32(count))
+    return min(count, -(-device.blocks // each)), (mask, np.int32(count // len(mask)), np.int32(count))
+
+
+class _Shares(NamedTuple):
+    """Points int64 (J,) of jobs, and which jobs, int32, have how many columns of walkers."""
+
+    points: Array
+    by_columns: tuple[tuple[int, Array], ...]
+
+
+def _shares(xp: ModuleType, points: int | NDArray[np.int64], count: int) -> _Shares:
+    if isinstance(points, int):
+        columns = 256 if points < FEW_POINTS else 512
+        return _Shares(xp.full(count, points, np.int64), ((columns, xp.arange(count, dtype=np.int32)),))
+    few = points < FEW_POINTS
+    orders = {256: np.flatnonzero(few), 512: np.flatnonzero(~few)}
+    there = {columns: order.astype(np.int32) for columns, order in orders.items() if len(order)}
+    amounts, *moved = uploaded(xp, points, *there.values())
+    return _Shares(amounts, tuple(zip(there, moved, strict=True)))
 
 
 def _tally(
@@ -284,7 +352,7 @@ def _tally(
     kernel: str,
     jobs: Jobs,
     size: tuple[int, int],
-    points: NDArray[np.int64],
+    shares: _Shares,
     burn_in: int,
     takes: Taken,
     tuning: Tuning,
@@ -292,19 +360,16 @@ def _tally(
     tail: tuple[Any, ...],
 ) -> None:
     """Launch a kernel that counts points in frames: for the jobs of 256 columns of walkers, and those of 512."""
-    xp, planes, game = device.xp, 2 if coloured else 1, _game_words(device, jobs)
+    planes, game = 2 if coloured else 1, _game_words(device, jobs)
     tile = tile_size(size, (device.shared_bytes // WORD - game) // planes) if tuning.tile is None else tuning.tile
     tiles = -(-size[0] // tile[0]) * -(-size[1] // tile[1])
     shared = WORD * (game + planes * _region(size, tile))
-    amounts = xp.asarray(points)
-    all_columns = np.where(points < FEW_POINTS, 256, 512)
-    for columns in np.unique(all_columns).tolist():
-        order = np.flatnonzero(all_columns == columns).astype(np.int32)
+    for columns, order in shares.by_columns:
         # A block has at most 1024 threads, so many walkers need two or more a thread.
         walkers = max(tuning.walkers, ROWS * columns // MAX_THREADS)
         block = ROWS * columns // walkers
         numbers = map(np.int32, (burn_in, columns, *size, *tile))
-        arguments = (*_jobs(device, jobs), xp.asarray(order), amounts, *numbers, *tail)
+        arguments = (*_jobs(device, jobs), order, shares.points, *numbers, *tail)
         module = Module(kernel, *takes, walkers=walkers, block=block, coloured=coloured)
         device.launch(module, kernel, (len(order), tiles), block, shared, arguments)
 
@@ -343,15 +408,15 @@ def _jobs(device: Device, jobs: Jobs) -> tuple[Any, ...]:
     starts = 0 if jobs.start is None else jobs.start.shape[1]
     return (
         *(jobs.maps, jobs.weights, jobs.variation, jobs.amount, jobs.params, jobs.projection, jobs.seed),
-        *(_pointer(jobs.start), _pointer(jobs.colour), device.scattering()),
+        *(pointer(jobs.start), pointer(jobs.colour), device.scattering()),
         *map(np.int32, (n, summed, starts)),
     )
 
 
-def _pointer(array: Array | None) -> Any:
+def pointer(array: Array | None) -> Any:
     """An array, or a null pointer."""
     return np.uint64(0) if array is None else array
 
 
 def _paint_pointers(paints: Paints | None) -> tuple[Any, Any]:
-    return (_pointer(None), _pointer(None)) if paints is None else (paints.curve, paints.palette)
+    return (pointer(None), pointer(None)) if paints is None else (paints.curve, paints.palette)

@@ -12,10 +12,11 @@ FOLDER = Path(__file__).parent / "cuda"
 KERNELS = {
     "accumulate": ("accumulate",),
     "boxes": ("boxes", "tone_boxes"),
-    "draws": ("philox4x32",),
+    "draws": ("words",),
     "orbit": ("orbit", "growth"),
     "points": ("extent", "share_within", "on_grid"),
     "render": ("render",),
+    "verdicts": ("admit", "view_boxes", "judge", "settle", "damp"),
 }
 """The kernels of each file `cuda/*.cu`."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kernels.compile import inlined, part
 from kernels.elementary import F32
-from kernels.random import U32, U64, UNIT, philox, philox4x32
+from kernels.random import U32, U64, UNIT, philox
 from kernels.sums import fill_dense, fill_picked, step_dense
 from kernels.variations import AFFINE_ROWS
 
@@ -26,7 +26,10 @@ _START, _OFFSETS, _SHARES, _SCATTERING, _RESTART = U32(1), U32(2), U32(3), U32(4
 
 def _scatterings() -> NDArray[np.uint32]:
     """For every power of two c up to MAX_COLUMNS, a fixed permutation of 0..c-1 at entries c..2c-1."""
-    words = philox4x32([0x5CA7, 0x7E12], np.arange(MAX_COLUMNS * 8).reshape(-1, 4))[:, 0]
+    counter = np.arange(MAX_COLUMNS * 8, dtype=np.uint32).reshape(-1, 4)
+    key = np.broadcast_to(np.array([0x5CA7, 0x7E12], np.uint32), (len(counter), 2))
+    # By NumPy, so that importing compiles nothing.
+    words = philox.py_func(*key.T, *counter.T)[0]
     table = np.zeros(2 * MAX_COLUMNS, np.uint32)
     c = 1
     while c <= MAX_COLUMNS:

@@ -36,6 +36,7 @@ class Card:
         stream_version: version of the generator's stream; None for weights of real video.
         config: the resolved configuration of the run.
         metrics: the last validation.
+        precision: what training computed in: fp32, bf16 or fp16; None of weights that did not say so yet.
     """
 
     architecture: str
@@ -49,6 +50,7 @@ class Card:
     stream_version: int | None
     config: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    precision: str | None = None
 
 
 @dataclass(frozen=True)

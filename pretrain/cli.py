@@ -12,11 +12,11 @@ import tyro
 
 from fractalvid.arguments import parse
 from fractalvid.errors import UserError, run_cli
-from pretrain.configs import override
 from pretrain.distributed import from_main, is_main, process_name, run_together
 from pretrain.dryrun import dry_run
 from pretrain.export import export_main
 from pretrain.job import PROGRAM, PretrainConfig, pretrain
+from pretrain.job_config import kept_config
 from pretrain.models import ARCHITECTURES
 from pretrain.objectives.table import ABOUT as OBJECTIVES
 from pretrain.recipes import headline, load_recipe, recipe_names
@@ -65,7 +65,7 @@ def _main(argv: list[str]) -> None:
         return
     config = last_budget_wins(base, given.config)
     if given.dry_run:
-        told = dry_run(config)
+        told = dry_run(config, None if given.resume else given.out)
         if is_main():
             print(told)
         return
@@ -85,7 +85,7 @@ def _before_options(argv: list[str]) -> PretrainConfig:
     if known.recipe:
         return load_recipe(known.recipe, PretrainConfig())
     if known.resume and known.out:
-        return override(PretrainConfig(), read_config(Path(known.out), PROGRAM), where=f"{known.out}/config.json")
+        return kept_config(read_config(Path(known.out), PROGRAM), where=f"{known.out}/config.json")
     return PretrainConfig()
 
 

@@ -4,22 +4,23 @@ Everything here works, and does nothing, in a run of one process.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from fractalvid.errors import UserError
 
 T = TypeVar("T")
 
 TIMEOUT = timedelta(hours=2)
-"""How long processes wait for one that is alive but silent, such as the main one while it validates. One that has ended
-is noticed at once."""
+"""How long processes wait for one that is alive but silent, such as one whose share of the videos takes longer to
+decode. One that has ended is noticed at once."""
 _LOST = ("connection", "gloo", "nccl", "socket", "timed out")
 
 
@@ -125,9 +126,8 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad: Tensor) -> Tensor:
-        total = grad[0].contiguous().clone()
-        dist.all_reduce(total)
-        return total[rank() * ctx.rows : (rank() + 1) * ctx.rows]
+        asked = total(grad[0].contiguous())
+        return asked[rank() * ctx.rows : (rank() + 1) * ctx.rows]
 
 
 def gather(x: Tensor) -> Tensor:
@@ -146,9 +146,36 @@ def mean(x: Tensor) -> Tensor:
     """The mean of `x` over all ranks, without gradient; `x` itself on one."""
     if world_size() == 1:
         return x
-    total = x.detach().clone()
-    dist.all_reduce(total)
-    return total / world_size()
+    return total(x) / world_size()
+
+
+def total(x: Tensor) -> Tensor:
+    """The sum of `x` over all ranks, without gradient; `x` itself on one."""
+    if world_size() == 1:
+        return x
+    summed = x.detach().clone()
+    dist.all_reduce(summed)
+    return summed
+
+
+def in_turns(own: Sequence[tuple[Tensor, ...]]) -> Sequence[tuple[Tensor, ...]]:
+    """Tensors of all ranks, which have taken turns: the first of rank 0, of rank 1, ..., the second of rank 0, ...
+
+    They come to lie where this rank's own are, or on the CPU where it has none.
+    """
+    if world_size() == 1:
+        return own
+    device = own[0][0].device if own else torch.device("cpu")
+    theirs = all_of([tuple(tensor.cpu() for tensor in tensors) for tensors in own])
+    rounds = zip_longest(*theirs, fillvalue=())
+    return [tuple(tensor.to(device) for tensor in tensors) for turn in rounds for tensors in turn if tensors]
+
+
+@torch.no_grad()
+def share_buffers(module: nn.Module) -> None:
+    """Give every rank the buffers that `module` has on rank 0, such as running statistics."""
+    for buffer in module.buffers() if world_size() > 1 else ():
+        dist.broadcast(buffer, 0)
 
 
 def any_of(flag: bool) -> bool:

@@ -7,6 +7,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +15,34 @@ import torch
 from torch import Tensor
 
 from pretrain.configs import to_json
+from pretrain.distributed import from_main
 from pretrain.engine import TrainResult, train
 from pretrain.job import find_bank, make_objective, render_threads, resolved
 from pretrain.job_config import PretrainConfig
 from pretrain.models import architecture
 from pretrain.models.cost import cost
 from pretrain.objectives.base import Objective
+from pretrain.rundir import check_can_make, check_free
 from pretrain.sources.build import open_clips
 
 STEPS, SETTLING = 12, 4
 """Steps of the probe, and the first of them, which are slower."""
 
 
-def dry_run(config: PretrainConfig) -> str:
+def dry_run(config: PretrainConfig, out: Path | None = None) -> str:
     """The resolved configuration as a recipe, then shapes, parameters, memory, steps and time at full emulation.
+
+    Args:
+        config: the run's.
+        out: the folder that the run would begin in; None where that is not known, or it is to go on in.
 
     Raises:
         UserError: whatever the run itself would refuse.
     """
     config.check()
+    if out is not None:
+        from_main(partial(check_can_make, out))
+        from_main(partial(check_free, out))
     bank = find_bank(config)
     config = resolved(config, bank)
     clips = open_clips(_at_full_strength(config), bank, threads=render_threads(config), progress=False)
@@ -57,6 +67,7 @@ def dry_run(config: PretrainConfig) -> str:
             batch_size=config.batch_size,
             seed=config.seed,
             out=Path(folder),
+            lasting=False,
             progress=False,
         )
     return "\n".join([*lines, *_memory(objective), *_time(config, result)])

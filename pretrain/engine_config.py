@@ -23,7 +23,8 @@ class EngineConfig:
     """Parts that each process takes its clips of a step in, one after the other, to save memory. BatchNorm, and what
     tells clips from each other, sees a part at a time."""
     precision: PrecisionName = "auto"
-    """auto (bf16 or fp16 on a GPU, fp32 on a CPU), fp32, bf16 or fp16."""
+    """auto (bf16 where the device computes it itself, else fp16 on a GPU and fp32 on a CPU; a run goes on in what it
+    began in), fp32, bf16 or fp16."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N. With several processes (torchrun), auto and cuda are a GPU for each."""
     sync_bn: bool = False

@@ -15,9 +15,9 @@ from fractalvid.errors import UserError
 from fractalvid.files import write_text
 from fractalvid.kinds import load_bank
 from pretrain.checkpoint import Card, card_path, find_weights, load_card, load_checkpoint, load_tensors, save_weights
-from pretrain.configs import override
 from pretrain.engine import CHECKPOINT
-from pretrain.job import BANK, PROGRAM, PretrainConfig, make_card
+from pretrain.job import BANK, PROGRAM, make_card
+from pretrain.job_config import kept_config
 from pretrain.models import architecture, backbone, build_model
 from pretrain.rundir import is_empty, read_config
 
@@ -75,7 +75,7 @@ def _read(source: Path) -> tuple[dict[str, Tensor], Card]:
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Card]:
     state, run = load_checkpoint(path), path.parent
-    config = override(PretrainConfig(), read_config(run, PROGRAM), where=f"{run}/config.json")
+    config = kept_config(read_config(run, PROGRAM), where=f"{run}/config.json")
     try:
         averaged = state.get("ema")
         tensors = state["model"] or _below("main.backbone.", state["objective"])  # the latter beside auxiliary heads
@@ -84,8 +84,8 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Card]:
         steps = int(state["step"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"the checkpoint {path} lacks what it should hold ({error})") from error
-    card = make_card(config, load_bank(run / BANK), {"steps": steps}, classes=_classes(tensors, config.arch))
-    return tensors, card
+    classes, precision = _classes(tensors, config.arch), state.get("precision")
+    return tensors, make_card(config, load_bank(run / BANK), {"steps": steps}, classes=classes, precision=precision)
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -5,6 +5,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from fractalvid.bank import Bank, bank_difference
 from fractalvid.draws import STREAM_VERSION
 from fractalvid.errors import UserError
@@ -13,17 +15,18 @@ from fractalvid.reader import SetReader
 from fractalvid.stream import FractalStream, StreamConfig
 from kernels.threads import available_cores
 from pretrain.checkpoint import Card, save_weights
-from pretrain.configs import to_json
-from pretrain.distributed import from_main, is_main, local_world_size, world_size
-from pretrain.engine import CHECKPOINT, Validate, train
-from pretrain.job_config import DEFAULT_CLASSES, FREE, PretrainConfig
+from pretrain.configs import DEFAULT_CLASSES, to_json
+from pretrain.distributed import from_main, is_main, local_world_size, rank, world_size
+from pretrain.engine import CHECKPOINT, train
+from pretrain.job_config import FREE, PretrainConfig, earlier_defaults
 from pretrain.models import head_name
 from pretrain.monitors import Monitors, together
 from pretrain.objectives.base import Objective
 from pretrain.objectives.table import build_objective
 from pretrain.optim import scaled
-from pretrain.rundir import check_can_make, check_free, discard_run, prepare_run, read_config
-from pretrain.sources.build import open_clips
+from pretrain.rundir import CONFIG, check_can_make, check_free, discard_run, prepare_run, read_config
+from pretrain.sources.build import open_clips, render_device
+from pretrain.validation import Shared, Validate
 
 __all__ = [
     "BANK",
@@ -51,7 +54,7 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool, progress: bool)
     Raises:
         UserError: whatever is wrong with the configuration, the bank or the folder, before any training.
     """
-    from_main(config.check)
+    from_main(partial(config.check, begun=resume and (out / CONFIG).exists()))
     bank = from_main(partial(_bank, config, out, resume=resume))
     config = resolved(config, bank)
     clips = open_clips(config, bank, threads=render_threads(config), progress=progress and is_main())
@@ -76,7 +79,8 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool, progress: bool)
     )
     weights = out / "weights.safetensors"
     if is_main():
-        save_weights(weights, objective.backbone, make_card(config, bank, result.metrics, classes=clips.classes))
+        card = make_card(config, bank, result.metrics, classes=clips.classes, precision=result.precision)
+        save_weights(weights, objective.backbone, card)
     return weights
 
 
@@ -105,7 +109,7 @@ def resolved(config: PretrainConfig, bank: Bank) -> PretrainConfig:
 
 def _prepare(config: PretrainConfig, bank: Bank, out: Path, *, resume: bool) -> bool:
     """Make the folder of the run; returns whether there is a checkpoint to go on from."""
-    defaults = to_json(PretrainConfig())
+    defaults = to_json(earlier_defaults(config.objective.name))
     prepare_run(out, program=PROGRAM, config=to_json(config), resume=resume, free=FREE, defaults=defaults)
     _keep_bank(bank, out, resume=resume)
     return (out / CHECKPOINT).exists()
@@ -172,9 +176,11 @@ def find_bank(config: PretrainConfig) -> Bank:
     return bank
 
 
-def _validation(bank: Bank, config: PretrainConfig) -> Validate | None:
-    """Measures a network on the same held-out clips every time."""
+def _validation(bank: Bank, config: PretrainConfig) -> Shared | None:
+    """Measures a network on the same held-out clips every time, shared out over the processes."""
     threads, measures = render_threads(config), list[Validate]()
+    # A GPU that is asked for and not there has been said to be missing by the stream.
+    device = render_device(config) if torch.cuda.is_available() else "cpu"
     if config.val_clips:
         batches = FractalStream.validation(
             config.objective.validation_bank(bank, config.val_clips),
@@ -182,12 +188,18 @@ def _validation(bank: Bank, config: PretrainConfig) -> Validate | None:
             batch_size=config.part(),
             config=config.stream,
             threads=threads,
+            rank=rank(),
+            world_size=world_size(),
+            device=device,
         )
         measures.append(partial(config.objective.metrics, batches=batches))
     if config.monitor.monitors:
         head, size = head_name(config.arch), config.part()
-        measures.append(Monitors(config.monitor, bank, config.stream, head=head, batch_size=size, threads=threads))
-    return together(measures) if measures else None
+        monitors = Monitors(
+            *(config.monitor, bank, config.stream), head=head, batch_size=size, threads=threads, device=device
+        )
+        measures.append(monitors)
+    return Shared(together(measures)) if measures else None
 
 
 def _opening(config: PretrainConfig, out: Path, *, go_on: bool) -> str:
@@ -214,8 +226,10 @@ def shortest_stride(bank: Bank, stream: StreamConfig) -> float:
     return min(stream.frame_stride, last / max(1, stream.clip_len - 1))
 
 
-def make_card(config: PretrainConfig, bank: Bank, metrics: dict[str, float], *, classes: int) -> Card:
-    """What the weights of a run are, given its resolved configuration, its last validation and its labels."""
+def make_card(
+    config: PretrainConfig, bank: Bank, metrics: dict[str, float], *, classes: int, precision: str | None
+) -> Card:
+    """What the weights of a run are, given its resolved configuration, its last validation, labels and arithmetic."""
     stream = config.stream
     return Card(
         architecture=config.arch,
@@ -229,4 +243,5 @@ def make_card(config: PretrainConfig, bank: Bank, metrics: dict[str, float], *, 
         stream_version=STREAM_VERSION,
         config=to_json(config),
         metrics=metrics,
+        precision=precision,
     )

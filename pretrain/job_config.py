@@ -1,24 +1,33 @@
 """A pre-training run as a frozen dataclass: every option, and what follows from them together."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from fractalvid.bank import KindName
 from fractalvid.errors import UserError
 from fractalvid.stream import StreamConfig
+from pretrain.configs import DEFAULT_CLASSES, override
 from pretrain.engine_config import EngineConfig
 from pretrain.models import check_clip
 from pretrain.monitors import MonitorConfig
 from pretrain.objectives.table import ObjectiveConfig
 from pretrain.optim import OptimConfig
 from pretrain.sources.stored import stored_clips
-from pretrain.sources.videos import list_videos
+from pretrain.sources.survey import list_videos
+from pretrain.unused import check_unused
 
-DEFAULT_CLASSES = 1000
+_ADDED: dict[str, dict[str, Any]] = {
+    "supervised": {},
+    "moco": {"recolour": 0.0, "moco": {"bn_groups": 1}},
+    "simclr": {"recolour": 0.0},
+    "byol": {"recolour": 0.0},
+}
+"""What earlier versions did without saying so in `config.json`, by objective."""
 CURRICULUM = 0.6
 """Share of a run over which emulation comes in: strong from the first step, it costs accuracy in short runs."""
 FREE = frozenset(
@@ -92,8 +101,13 @@ class PretrainConfig:
     engine: tyro.conf.OmitArgPrefixes[EngineConfig] = field(default_factory=EngineConfig)
     """The loop."""
 
-    def check(self) -> None:
-        """Raise a `UserError` for values no run can use; what the bank and the stream refuse, they say."""
+    def check(self, *, begun: bool = False) -> None:
+        """Raise a `UserError` for values no run can use; what the bank and the stream refuse, they say.
+
+        Args:
+            begun: it is that of a run that goes on, which may have begun before some settings without effect were
+                refused.
+        """
         check_clip(self.arch, self.stream.clip_len, self.stream.size)
         if self.classes is not None and self.classes < 2:
             raise UserError(f"classes is {self.classes}; telling classes apart needs at least 2")
@@ -114,14 +128,12 @@ class PretrainConfig:
             raise UserError(f"channels is {self.stream.channels}; these networks take 3")
         self.monitor.check()
         self._check_source()
-        self._check_unused()
+        if not begun:
+            check_unused(self)
         self.objective.check(mixing=bool(self.engine.mixup or self.engine.cutmix))
         self.optim.check()
         self.engine.check()
-        if self.part() < 2:
-            raise UserError(
-                f"batch-size is {self.batch_size}, so that each process takes one clip at a time; BatchNorm needs 2"
-            )
+        self._check_norms()
         self.streamed()
 
     def _check_source(self) -> None:
@@ -145,19 +157,29 @@ class PretrainConfig:
             raise UserError("aux-mask and aux-curve ask for what --videos do not have: leave one of them out")
         unused = {"instances": self.instances, "emulate": self.stream.emulate, "colour": self.stream.colour}
         given = [name for name, value in unused.items() if value is not None]
+        given += ["render-on"] if self.render_on != "cpu" else []
         if self.mix is None and given:
             raise UserError(
                 f"{given[0]} belongs to fractals, and --videos without --mix are all there is: leave it out"
             )
 
-    def _check_unused(self) -> None:
-        """Raise a `UserError` for settings of what is not used."""
-        if self.epoch_clips is not None and self.engine.epochs is None:
-            raise UserError("epoch-clips says what an epoch is, and the budget is not in --epochs: leave it out")
-        default = MonitorConfig()
-        sizes = (self.monitor.monitor_classes, self.monitor.monitor_clips)
-        if not self.monitor.monitors and sizes != (default.monitor_classes, default.monitor_clips):
-            raise UserError("monitor-classes and monitor-clips belong to --monitors: say which, or leave them out")
+    def _check_norms(self) -> None:
+        """Raise a `UserError` for clips that BatchNorm can't take so."""
+        part, groups = self.part(), self.objective.moco.bn_groups or 1
+        if part < 2:
+            raise UserError(
+                f"batch-size is {self.batch_size}, so that each process takes one clip at a time; BatchNorm needs 2"
+            )
+        if part % groups or part < 2 * groups:
+            raise UserError(
+                f"moco.bn-groups is {groups}; each process takes {part} clips at a time, which have to be that many "
+                "groups of equal size, of at least 2"
+            )
+        if self.engine.sync_bn and self.objective.name == "moco":
+            raise UserError(
+                "sync-bn normalises queries and keys by the same clips, which tells --objective moco which belong "
+                "together: leave it out"
+            )
 
     def part(self) -> int:
         """Clips that one process takes at a time."""
@@ -204,3 +226,15 @@ class PretrainConfig:
         samples = round(share * (steps or 0) * self.batch_size * self._drawn())
         curriculum = dataclasses.replace(emulate.curriculum, samples=samples)
         return dataclasses.replace(self.stream, emulate=dataclasses.replace(emulate, curriculum=curriculum))
+
+
+def earlier_defaults(objective: str) -> PretrainConfig:
+    """What settings mean that the `config.json` of an earlier version does not have, in a run by this objective."""
+    return override(PretrainConfig(), {"objective": _ADDED.get(objective, {})}, where="earlier versions")
+
+
+def kept_config(kept: Mapping[str, Any], *, where: str) -> PretrainConfig:
+    """The configuration of a run, given what `config.json` has of it; raises as `pretrain.configs.override` does."""
+    objective = kept.get("objective")
+    name = objective.get("name") if isinstance(objective, Mapping) else None
+    return override(earlier_defaults(str(name)), kept, where=where)

@@ -4,11 +4,12 @@ A network that tells its own classes apart need not have learned anything for ot
 drawn, of the same kind but another seed; some instances of each are learned from, the others named.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -18,9 +19,11 @@ from fractalvid.errors import UserError
 from fractalvid.kinds import sample_bank
 from fractalvid.stats.probe import MOTION, share_shapes
 from fractalvid.stream import FractalStream, StreamConfig
-from pretrain.prefetch import to_device
+from pretrain.distributed import rank, world_size
+from pretrain.prefetch import Batch
+from pretrain.validation import Validate, features_of
 
-Monitor = Literal["knn", "linear", "motion"]
+Monitor = Literal["knn", "linear", "motion", "crops"]
 RIDGE = 1.0
 """Weight decay of the linear probe, features being of unit variance."""
 MOTIONS = 8
@@ -33,7 +36,8 @@ class MonitorConfig:
 
     monitors: tuple[Monitor, ...] = ()
     """Of clips of classes that are not trained on: knn (the nearest clip is of the same class), linear (a linear probe
-    names the class); and motion, a linear probe of 8 classes that share their shapes and differ in motion only."""
+    names the class); crops, both of these on clips that are cut, cropped and mirrored as in training; and motion, a
+    linear probe of 8 classes that share their shapes and differ in motion only."""
     monitor_classes: int = 20
     """Such classes."""
     monitor_clips: int = 16
@@ -54,6 +58,9 @@ class Monitors:
     """Measures networks on the same clips every time: share of clips named right, in 0..1.
 
     `heldout_knn` and `heldout_linear` are of classes that are not trained on, `motion_linear` of the motion-only probe.
+    All these clips show the whole view at rest, where even pixels find their like by their places alone. `crops_knn`
+    and `crops_linear` are of the same classes with the windows, crops and flips of training: features have to look
+    past these.
 
     Args:
         config: was checked.
@@ -62,6 +69,7 @@ class Monitors:
         head: the attribute of the networks that is left out.
         batch_size: clips at a time.
         threads: at most this many, for drawing.
+        device: where clips are rendered.
     """
 
     def __init__(
@@ -73,46 +81,90 @@ class Monitors:
         head: str,
         batch_size: int,
         threads: int | None,
+        device: torch.device | str = "cpu",
     ) -> None:
         """See the class."""
-        self._config, self._stream, self._head = config, stream, head
-        self._batch_size, self._threads = batch_size, threads
+        self._config, self._head = config, head
 
         def other(count: int) -> Bank:
             return sample_bank(bank.kind, count, seed=(bank.seed + 1) % 2**64, config=bank.config)
 
-        self._banks: dict[str, Bank] = {}
+        banks: dict[str, Bank] = {}
         if {"knn", "linear"} & set(config.monitors):
-            self._banks["heldout"] = other(config.monitor_classes)
+            banks["heldout"] = other(config.monitor_classes)
+        if "crops" in config.monitors:
+            banks["crops"] = other(config.monitor_classes)
         if "motion" in config.monitors:
             if bank.kind not in MOTION:
                 raise UserError(f"there is no motion-only probe for classes of kind {bank.kind}")
-            self._banks["motion"] = share_shapes(other(MOTIONS), 0, range(MOTIONS))
+            banks["motion"] = share_shapes(other(MOTIONS), 0, range(MOTIONS))
+        self._known = {name: len(own) * (config.monitor_clips // 2) for name, own in banks.items()}
+        # Made once, not at each validation: on a GPU, each copies its bank there.
+        self._batches: dict[str, Iterable[Batch]] = {
+            name: (_Cropped if name == "crops" else FractalStream.validation)(
+                own,
+                num_clips=len(own) * config.monitor_clips,
+                batch_size=batch_size,
+                config=stream,
+                threads=threads,
+                rank=rank(),
+                world_size=world_size(),
+                device=device,
+            )
+            for name, own in banks.items()
+        }
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """Measure a network that is in evaluation mode, without gradients."""
         found: dict[str, float] = {}
-        for name, bank in self._banks.items():
-            features, target = self._features(network, bank)
-            known = len(bank) * (self._config.monitor_clips // 2)
+        for name, batches in self._batches.items():
+            features, target = self._features(network, batches)
+            known = self._known[name]
             parts = (features[:known], target[:known], features[known:], target[known:])
             with torch.autocast(features.device.type, enabled=False):  # cosines in bf16 would tie
-                if name == "motion" or "linear" in self._config.monitors:
+                if name != "heldout" or "linear" in self._config.monitors:
                     found[f"{name}_linear"] = linear_share(*parts)
-                if name == "heldout" and "knn" in self._config.monitors:
-                    found["heldout_knn"] = neighbour_share(*parts)
+                if name == "crops" or (name == "heldout" and "knn" in self._config.monitors):
+                    found[f"{name}_knn"] = neighbour_share(*parts)
         return found
 
-    def _features(self, network: nn.Module, bank: Bank) -> tuple[Tensor, Tensor]:
+    def _features(self, network: nn.Module, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
         """Features (N, D) and classes (N,) of all clips, instance by instance."""
-        count = len(bank) * self._config.monitor_clips
-        batches = FractalStream.validation(
-            bank, num_clips=count, batch_size=self._batch_size, config=self._stream, threads=self._threads
-        )
-        device = next(network.parameters()).device
         with headless(network, self._head):
-            pairs = [(network(moved.video).float(), moved.target) for moved in (to_device(b, device) for b in batches)]
-        return torch.cat([features for features, _ in pairs]), torch.cat([target for _, target in pairs])
+            found = features_of(network, batches)
+        assert found is not None
+        return found
+
+
+class _Cropped:
+    """A process's turns of the first clips of a stream, without emulation; as `FractalStream.validation` otherwise."""
+
+    def __init__(
+        self,
+        bank: Bank,
+        *,
+        num_clips: int,
+        batch_size: int,
+        config: StreamConfig,
+        threads: int | None,
+        rank: int,
+        world_size: int,
+        device: torch.device | str,
+    ) -> None:
+        self._num_clips, self._batch_size, self._rank, self._world_size = num_clips, batch_size, rank, world_size
+        self._stream = FractalStream(
+            bank,
+            batch_size=batch_size,
+            seed=bank.seed,
+            config=replace(config, emulate=None),
+            threads=threads,
+            device=device,
+        )
+
+    def __iter__(self) -> Iterator[Batch]:
+        size = self._batch_size
+        for first in range(self._rank * size, self._num_clips, self._world_size * size):
+            yield self._stream.at(np.arange(first, min(first + size, self._num_clips)))
 
 
 @contextmanager
@@ -148,7 +200,7 @@ def linear_share(known: Tensor, known_target: Tensor, asked: Tensor, target: Ten
     return float((scores.argmax(1) == target).float().mean())
 
 
-def together(measures: list[Callable[[nn.Module], dict[str, float]]]) -> Callable[[nn.Module], dict[str, float]]:
+def together(measures: list[Validate]) -> Validate:
     """All measures as one; later ones may not repeat a name."""
 
     def measure(network: nn.Module) -> dict[str, float]:

@@ -53,6 +53,7 @@ class RunState:
             "model": {k.removeprefix(_BACKBONE): v for k, v in weights.items() if k.startswith(_BACKBONE)},
             "objective": {k: v for k, v in weights.items() if not k.startswith(_BACKBONE)},
             "ema": None if self.ema is None else self.ema.state_dict(),
+            "precision": self.update.precision.name,
             "optimizer": self.update.optimizer.state_dict(),
             "optimizer_kind": type(self.update.optimizer).__name__,
             "scaler": self.update.scaler.state_dict(),

@@ -62,7 +62,7 @@ def test_linked_files_are_there() -> None:
 FRACTALVID = ("classes import", "classes", "generate", "preview", "verify", "stats", "demo")
 COMMANDS = (
     *(f"fractalvid {name}" for name in FRACTALVID),
-    *(f"finetune {name}" for name in ("compare", "prepare", "predict")),
+    *(f"finetune {name}" for name in ("compare", "prepare", "predict", "test")),
     *("finetune", "pretrain export", "pretrain"),
 )
 """Longer names before those they begin with."""

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from finetune.report.findings import Findings, summarise
-from finetune.report.runs import ACCURACIES, RunResult, read_history
+from finetune.report.runs import ACCURACIES, MODES, RunResult, by_mode, read_history
 from finetune.report.statistics import Integers, Spread
 from fractalvid.charts import COLOURS, INK, LOOK, MUTED, plain, svg
 from fractalvid.files import write_with
@@ -20,20 +20,23 @@ _READABLE = 60
 
 
 def draw_bars(path: Path, results: Sequence[RunResult], title: str) -> None:
-    """Write a PNG: a bar per initialisation (mean top-1, deviation as whiskers), the single runs as dots."""
-    summary = summarise(results)
+    """Write a PNG: a bar per initialisation and mode (mean top-1, deviation as whiskers), the single runs as dots."""
+    modes = by_mode(results)
+    summary = [(mode, entry) for mode, runs in modes.items() for entry in summarise(runs)]
     figure = Figure(figsize=(2.2 + 1.3 * len(summary), 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for x, entry in enumerate(summary):
+    colours = {label: f"C{k}" for k, label in enumerate(dict.fromkeys(entry["label"] for _, entry in summary))}
+    for x, (_, entry) in enumerate(summary):
         top1: Spread = entry["top1"]
-        axes.bar(x, top1.mean, width=0.6, color=f"C{x}", alpha=0.8, yerr=top1.deviation, capsize=5)
+        axes.bar(x, top1.mean, width=0.6, color=colours[entry["label"]], alpha=0.8, yerr=top1.deviation, capsize=5)
         values = [run.metrics["top1"] for run in entry["runs"]]
         axes.plot([x] * len(values), values, "o", color="black", markersize=3, alpha=0.6)
         axes.annotate(f"{top1.mean:.1f}", (x, 0), (0, 4), textcoords="offset points", ha="center", color="white")
     axes.axhline(100 / results[0].metrics["classes"], color="grey", linestyle=":", linewidth=1, label="chance")
     axes.legend(loc="upper left", frameon=False, fontsize=8)
-    axes.set_xticks(range(len(summary)), [plain(entry["label"]) for entry in summary])
+    named = [entry["label"] + (f"\n{MODES.get(mode, mode)}" if len(modes) > 1 else "") for mode, entry in summary]
+    axes.set_xticks(range(len(summary)), [plain(name) for name in named])
     axes.set(ylabel="top-1 accuracy (%)", title=title)
     axes.spines[["top", "right"]].set_visible(False)
     write_with(path, lambda file: figure.savefig(file, format="png", dpi=140))

@@ -1,11 +1,11 @@
 """Everything that a report says, found once from the runs; tables, pictures and pages only show it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from finetune.report.runs import ACCURACIES, RunResult, read_predictions
+from finetune.report.runs import ACCURACIES, MODES, RunResult, by_mode, read_predictions
 from finetune.report.statistics import (
     Floats,
     Integers,
@@ -46,10 +46,11 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Findings:
-    """What is known of some runs.
+    """What is known of some runs of one mode.
 
     `intervals` by label and accuracy; `class_accuracy` (percent) and `confusion` by label, over all its runs; `videos`
-    distinct test videos of `sources` sources (None: no sources are known). Without predictions these are empty.
+    distinct test videos of `sources` sources (None: no sources are known). Without predictions these are empty. `part`
+    names the mode where a report has several.
     """
 
     results: tuple[RunResult, ...]
@@ -62,6 +63,11 @@ class Findings:
     confusion: dict[str, Integers]
     videos: int
     sources: int | None
+    part: str = ""
+
+    def title(self, text: str) -> str:
+        """The heading of a part of a report, with the mode where there are several."""
+        return f"{self.part}: {text}" if self.part else text
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -98,8 +104,8 @@ def _by_label(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
 
 
 def _differences(first: Sequence[RunResult], second: Sequence[RunResult], metric: str) -> list[float]:
-    base = {(r.split, r.seed): r.metrics[metric] for r in first}
-    return [r.metrics[metric] - base[r.split, r.seed] for r in second if (r.split, r.seed) in base]
+    base = {r.repetition: r.metrics[metric] for r in first}
+    return [r.metrics[metric] - base[r.repetition] for r in second if r.repetition in base]
 
 
 def find(results: Sequence[RunResult]) -> Findings:
@@ -125,6 +131,14 @@ def find(results: Sequence[RunResult]) -> Findings:
         videos=len({video for run in runs for video in run.predictions.videos}),
         sources=len(clusters_of(runs)) if grouped else None,
     )
+
+
+def find_modes(results: Sequence[RunResult]) -> tuple[Findings, ...]:
+    """What is known of the runs of each mode: nothing is averaged or tested across modes. Raises like `find`."""
+    modes = by_mode(results)
+    if len(modes) == 1:
+        return (find(results),)
+    return tuple(replace(find(runs), part=MODES.get(mode, mode)) for mode, runs in modes.items())
 
 
 def _tested(results: Sequence[RunResult]) -> dict[str, list[Tested]]:
@@ -162,6 +176,6 @@ def _comparisons(results: Sequence[RunResult], tested: dict[str, list[Tested]], 
 
 
 def _pairs(first: Sequence[Tested], second: Sequence[Tested]) -> list[tuple[Tested, Tested]]:
-    base = {(run.result.split, run.result.seed): run for run in first}
-    keyed = [((run.result.split, run.result.seed), run) for run in second]
+    base = {run.result.repetition: run for run in first}
+    keyed = [(run.result.repetition, run) for run in second]
     return [(base[key], run) for key, run in keyed if key in base]

@@ -35,13 +35,39 @@ _LATEX = {
     "±": r"$\pm$",
     "×": r"$\times$",
     "–": "--",
+    "|": r"\textbar{}",
+    # After the end of a line and rules, LaTeX takes these for an option, not for text.
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
 }
 
 
 def latex_text(text: str) -> str:
-    """Text as LaTeX sets it."""
-    escaped = "".join(_LATEX.get(character, character) for character in text)
-    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", escaped)
+    """Text as LaTeX sets it, in one line; what cannot be printed shows a ?."""
+    printable = (character if character.isprintable() else "?" for character in " ".join(text.split()))
+    escaped = "".join(_LATEX.get(character, character) for character in printable)
+    return re.sub(r"(?<![\w.-])-(?=\d)", "$-$", escaped)
+
+
+def latex_comment(text: str) -> str:
+    """A comment of one line."""
+    return f"% {' '.join(text.split())}"
+
+
+_LONG = 40
+"""Characters from which on a cell is broken into lines."""
+
+
+def _columns(table: Table) -> str:
+    """How LaTeX aligns the columns: text to the left, long text in lines, figures to the right."""
+    kinds = ""
+    for number, cells in enumerate(zip(*table.body, strict=True)):
+        if max(map(len, cells)) > _LONG:
+            kinds += r"p{0.25\linewidth}"
+        else:
+            kinds += "r" if number and any(character.isdigit() for cell in cells for character in cell) else "l"
+    return kinds or "l" * len(table.head)
 
 
 def as_latex(table: Table) -> str:
@@ -52,7 +78,7 @@ def as_latex(table: Table) -> str:
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{latex_text(f'{table.title}. {table.note}'.strip())}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(table.head) - 1)}}}",
+            rf"\begin{{tabular}}{{{_columns(table)}}}",
             r"\toprule",
             " & ".join(map(latex_text, table.head)) + r" \\",
             r"\midrule",

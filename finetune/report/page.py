@@ -1,6 +1,7 @@
 """A report as one HTML file that loads nothing from anywhere and needs no script."""
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 from finetune.report import charts
@@ -12,6 +13,7 @@ from finetune.report.tables import (
     budget_table,
     class_table,
     confused_table,
+    mode_table,
     paired_table,
     published_table,
     result_table,
@@ -35,25 +37,32 @@ details > * + * { margin-top: .8rem; }
 """
 
 
-def render_page(findings: Findings, title: str) -> str:
-    """The page of a run or a comparison."""
-    parts = [
-        _top(findings, title),
-        _result(findings),
-        _tests(findings),
-        _classes(findings),
-        _confusion(findings),
-        _curves(findings),
-        _table_section(budget_table(findings)),
-        _published(findings),
-        _footer(findings.results[0].metrics),
-    ]
-    return page(title, "\n".join(part for part in parts if part), STYLE + _STYLE)
+def render_page(parts: Sequence[Findings], title: str) -> str:
+    """The page of a run or a comparison; the modes one after another."""
+    text = [_top(parts, title)]
+    if len(parts) > 1:
+        table = mode_table(parts)
+        text.append(section(table.title, table.note, as_html(table)))
+    for findings in parts:
+        text += [
+            _result(findings),
+            _tests(findings),
+            _classes(findings),
+            _confusion(findings),
+            _curves(findings),
+            _table_section(budget_table(findings)),
+            _published(findings),
+        ]
+    text.append(_footer(parts[0].results[0].metrics))
+    return page(title, "\n".join(part for part in text if part), STYLE + _STYLE)
 
 
-def _top(findings: Findings, title: str) -> str:
-    line = html.escape(about(findings.results[0].metrics))
-    return f'<h1>{html.escape(title)}</h1>\n<p class="lead">{line}</p>\n<p class="headline">{headline(findings)}</p>'
+def _top(parts: Sequence[Findings], title: str) -> str:
+    told = [f"<h1>{html.escape(title)}</h1>"]
+    for findings in parts:
+        line = html.escape(findings.title(about(findings.results[0].metrics)))
+        told += [f'<p class="lead">{line}</p>', f'<p class="headline">{headline(findings)}</p>']
+    return "\n".join(told)
 
 
 def headline(findings: Findings) -> str:
@@ -76,7 +85,7 @@ def _result(findings: Findings) -> str:
     single = single_table(findings)
     body = f"{as_html(table)}<div class='columns'><div>{_titled(single)}</div>{charts.accuracy_bars(findings)}</div>"
     read = "Bars: means; lines: bootstrap intervals; dots: single runs; dotted: chance."
-    return section("Result", table.note, f'{body}<p class="note">{read}</p>')
+    return section(table.title, table.note, f'{body}<p class="note">{read}</p>')
 
 
 def _titled(table: Table) -> str:
@@ -114,12 +123,13 @@ def _confusion(findings: Findings) -> str:
         opened = " open" if label == findings.labels[-1] else ""
         side = f"<div class='columns'><div>{picture}</div>{as_html(pairs)}</div>"
         body += f"<details{opened}><summary>{html.escape(label)}</summary>{side}</details>"
-    return section("Confusion", "Rows are true classes, over all runs; beside, the pairs most often confused.", body)
+    title = findings.title("Confusion")
+    return section(title, "Rows are true classes, over all runs; beside, the pairs most often confused.", body)
 
 
 def _curves(findings: Findings) -> str:
     drawn = charts.curves(findings)
-    return section("Curves", "One line a run.", drawn) if drawn else ""
+    return section(findings.title("Curves"), "One line a run.", drawn) if drawn else ""
 
 
 def _published(findings: Findings) -> str:

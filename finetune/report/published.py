@@ -1,5 +1,6 @@
 """Numbers that others have published, to stand beside one's own: `published.toml`, with source and conditions."""
 
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -52,21 +53,30 @@ def beside(metrics: dict[str, Any]) -> tuple[tuple[PublishedNumber, ...], str]:
             f"None: what others have published is of {target} {version['split']}, and this is about {metrics['split']}."
         )
     official = version.get("classes", metrics.get("official_classes"))
-    if official is not None and metrics["classes"] < official:
+    tested = metrics.get("tested_classes", metrics["classes"])
+    if official is not None and tested < official:
         return (), (
-            f"None: what others have published is of all {official} classes of {target}, and this is about "
-            f"{metrics['classes']} of them."
+            f"None: what others have published is of all {official} classes of {target}, and this is about {tested} of "
+            "them."
         )
     missing = metrics["videos"].get("missing", 0)
     listed = missing + metrics["videos"]["train"] + metrics["videos"]["test"]
     if missing > 0.05 * listed:
         return (), f"None: {missing} of the {listed} videos of {target} are missing here."
+    trained = (metrics.get("trained_on") or {}).get("target")
+    if trained is not None and _whole(str(trained)) == _whole(target):
+        return (), f"None: these weights were trained on {trained}, those of the published tests on another target."
     if metrics.get("shots") is not None:
         return (), f"None: these runs learn from {metrics['shots']} videos a class, the published ones from all."
     if metrics.get("first_frames") is not None:
         only = first_frames(metrics["first_frames"])
         return (), f"None: these runs see only {only} of each video, the published ones all of it."
     return numbers, ""
+
+
+def _whole(target: str) -> str:
+    """The target that one of some of its classes is of: anigifs-40 is of anigifs."""
+    return re.sub(r"-\d+$", "", target)
 
 
 def first_frames(count: int) -> str:

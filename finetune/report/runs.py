@@ -17,6 +17,8 @@ from finetune.targets.base import some
 from fractalvid.errors import UserError
 
 ACCURACIES = {"top1": "top-1", "top5": "top-5", "mean_class": "mean per class"}
+MODES = {"full": "Fine-tuning", "linear": "Linear probe", "test": "Test of fine-tuned weights"}
+"""What a run did with the weights it started from; in the order of a table."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,29 @@ class RunResult:
     seed: int
     metrics: dict[str, Any]
     folder: Path | None = field(default=None, compare=False)
+
+    @property
+    def mode(self) -> str:
+        """full, linear or test (`MODES`)."""
+        return str(self.metrics.get("mode", "full"))
+
+    @property
+    def precision(self) -> str:
+        """What it was trained in. Runs that do not say were in fp32 on a CPU, and on a GPU nobody knows."""
+        device = self.metrics.get("versions", {}).get("device", "cpu")
+        return str(self.metrics.get("precision", "fp32" if device == "cpu" else "unknown"))
+
+    @property
+    def trained_on(self) -> dict[str, Any]:
+        """Of a test of fine-tuned weights: their target, split, mode, epochs and precision. Else empty."""
+        said = dict(self.metrics.get("trained_on") or {})
+        # Cards of earlier versions do not say it: fp32 on a CPU.
+        return said | {"precision": said.get("precision") or "fp32"} if said else said
+
+    @property
+    def repetition(self) -> tuple[str, str, int]:
+        """What tells runs of one initialisation apart: the split, that of tested weights' training, and the seed."""
+        return self.split, str(self.trained_on.get("split") or ""), self.seed
 
 
 @dataclass(frozen=True)
@@ -137,34 +162,73 @@ _SINCE = {"shots": None, "sampling": "window", "first_frames": None, "voting": "
 """Settings of later versions, and what runs of earlier ones did."""
 
 
-def check_comparable(results: Sequence[RunResult]) -> None:
-    """Raise `UserError` for runs that must not stand in one table: other data or budget, or one run twice.
+_OF_A_MODE = {"mode", "epochs", "batch_size", "lr", "optimizer", "shots"}
+"""What a head alone may be trained with otherwise than a whole network."""
 
-    Target, classes, network, clip, views and budget must be equal, and in each split the numbers of videos and, as far
-    as predictions tell, the test videos and their labels.
+
+def by_mode(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
+    """The runs of each mode, in the order of `MODES`."""
+    there = {result.mode for result in results}
+    modes = [*(mode for mode in MODES if mode in there), *sorted(there - MODES.keys())]
+    return {mode: [result for result in results if result.mode == mode] for mode in modes}
+
+
+def check_comparable(results: Sequence[RunResult]) -> None:
+    """Raise `UserError` for runs that must not stand in one report: other data or budget, or one run twice.
+
+    Target, classes, network, clip and views must be equal, and in each split the numbers of videos and, as far as
+    predictions tell, the test videos and their labels. The budget must be equal among the runs of a mode, the precision
+    among all that trained, and the training of tested weights but for its split.
     """
-    for name in (*_EQUAL, *_SINCE):
-        values = {json.dumps(result.metrics.get(name, _SINCE.get(name)), sort_keys=True) for result in results}
-        if len(values) > 1:
-            raise UserError(f"the runs differ in {name} ({some(sorted(values), 3)}): they do not compare")
+    for runs in by_mode(results).values():
+        _check_equal(runs, (*_EQUAL, *_SINCE))
+        for split in dict.fromkeys(run.split for run in runs):
+            _check_counts([run for run in runs if run.split == split], ("train", "test"))
+    _check_equal(results, [name for name in (*_EQUAL, *_SINCE) if name not in _OF_A_MODE])
+    _check_one("precision", [result.precision for result in results if result.mode != "test"])
+    tests = [result.trained_on for result in results if result.mode == "test"]
+    for name in sorted({name for one in tests for name in one} - {"split"}):
+        _check_one(f"trained_on {name}, the training of the weights", [one.get(name) for one in tests])
     if len({json.dumps(result.metrics.get("class_names")) for result in results}) > 1:
         raise UserError("the runs differ in class_names, the names of their classes: they do not compare")
     for split in dict.fromkeys(result.split for result in results):
-        videos = [result.metrics.get("videos", {}) for result in results if result.split == split]
-        counts = sorted({f"{v.get('train')} to train and {v.get('test')} to test" for v in videos})
-        if len(counts) > 1:
-            where = f" of split {split}" if split else ""
-            raise UserError(f"the runs{where} differ in videos ({some(counts, 3)}): they do not compare")
+        _check_counts([result for result in results if result.split == split], ("test",))
         _check_tested([result for result in results if result.split == split])
-    seen = set[tuple[str, str, int]]()
+    seen = set[tuple[object, ...]]()
     for result in results:
-        key = (result.label, result.split, result.seed)
+        key = (result.mode, result.label, *result.repetition, result.trained_on.get("mode"))
         if key in seen:
+            _, trained, seed = result.repetition
+            of = f", trained on split {trained}," if trained else ""
             raise UserError(
-                f"two runs of {result.label!r} have split {result.split} and seed {result.seed}; "
+                f"two runs of {result.label!r}{of} have split {result.split} and seed {seed}; "
                 "name them apart with LABEL=..."
             )
         seen.add(key)
+
+
+def _check_equal(results: Sequence[RunResult], names: Sequence[str]) -> None:
+    """Raise `UserError` where the runs' settings of these names differ."""
+    for name in names:
+        _check_one(name, [result.metrics.get(name, _SINCE.get(name)) for result in results])
+
+
+def _check_one(name: str, values: Iterable[object]) -> None:
+    """Raise `UserError` where the runs' values of a setting differ."""
+    said = {json.dumps(value, sort_keys=True) for value in values}
+    if len(said) > 1:
+        raise UserError(f"the runs differ in {name} ({some(sorted(said), 3)}): they do not compare")
+
+
+def _check_counts(results: Sequence[RunResult], sides: Sequence[str]) -> None:
+    """Raise `UserError` where runs of one split have other numbers of videos."""
+    counts = set()
+    for result in results:
+        videos = result.metrics.get("videos", {})
+        counts.add(" and ".join(f"{videos.get(side)} to {side}" for side in sides))
+    if len(counts) > 1:
+        where = f" of split {results[0].split}" if results[0].split else ""
+        raise UserError(f"the runs{where} differ in videos ({some(sorted(counts), 3)}): they do not compare")
 
 
 def _check_tested(results: Sequence[RunResult]) -> None:

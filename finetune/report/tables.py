@@ -1,13 +1,24 @@
-"""The tables of a report, and the documents they make."""
+"""The tables of a report."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from finetune.report.findings import Findings
-from finetune.report.markup import NONE, Table, as_latex, as_markdown
+from finetune.report.markup import NONE, Table
 from finetune.report.published import beside, first_frames
 from finetune.report.runs import ACCURACIES, RunResult
 from finetune.report.statistics import CONFIDENCE, Spread
+
+
+def mode_table(parts: Sequence[Findings]) -> Table:
+    """The headline accuracy of each initialisation in each mode, as papers show it."""
+    name = ACCURACIES[parts[0].metric]
+    labels = list(dict.fromkeys(label for part in parts for label in part.labels))
+    values = [{entry["label"]: str(entry[parts[0].metric]) for entry in part.summary} for part in parts]
+    body = tuple((label, *(one.get(label, NONE) for one in values)) for label in labels)
+    note = "Means ± sample standard deviation over the runs; what follows is of one mode at a time."
+    return Table("Result", ("initialisation", *(f"{part.part} ({name}, %)" for part in parts)), body, note)
 
 
 def result_table(findings: Findings) -> Table:
@@ -25,7 +36,7 @@ def result_table(findings: Findings) -> Table:
             line.append(_or_none(findings.intervals.get(entry["label"], {}).get(metric)))
         line += [_signed(entry["gain"]) if entry["gain"] else ""] * compared + [str(len(entry["runs"]))]
         body.append(tuple(line))
-    return Table("Result", tuple(head), tuple(body), _about_result(findings))
+    return Table(findings.title("Result"), tuple(head), tuple(body), _about_result(findings))
 
 
 def _about_result(findings: Findings) -> str:
@@ -52,12 +63,15 @@ def single_table(findings: Findings) -> Table:
         values = {run_name(run): f"{run.metrics[findings.metric]:.1f}" for run in entry["runs"]}
         body.append((entry["label"], *(values.get(column, "") for column in columns)))
     name = ACCURACIES[findings.metric]
-    return Table(f"{name[0].upper()}{name[1:]} (%) of the single runs", ("initialisation", *columns), tuple(body))
+    title = f"{name[0].upper()}{name[1:]} (%) of the single runs"
+    return Table(findings.title(title), ("initialisation", *columns), tuple(body))
 
 
 def run_name(result: RunResult) -> str:
-    """The split and seed of a run, as a column is headed."""
-    return f"split {result.split}, seed {result.seed}" if result.split else f"seed {result.seed}"
+    """The split and seed of a run, as a column is headed; of tested weights the split of their training, too."""
+    split, trained, seed = result.repetition
+    named = [f"split {split}"] * bool(split) + [f"weights of split {trained}"] * bool(trained)
+    return ", ".join([*named, f"seed {seed}"])
 
 
 def paired_table(findings: Findings) -> Table:
@@ -71,7 +85,7 @@ def paired_table(findings: Findings) -> Table:
         body.append(
             (f"{c.second} – {c.first}", _signed(c.difference), _or_none(c.interval), *tests, str(c.difference.n))
         )
-    return Table("Paired tests", head, tuple(body), _about_tests(findings))
+    return Table(findings.title("Paired tests"), head, tuple(body), _about_tests(findings))
 
 
 def _about_tests(findings: Findings) -> str:
@@ -114,7 +128,7 @@ def class_table(findings: Findings, most: int | None = None) -> Table:
     ]
     title = "Change by class" if changed else "Accuracy by class"
     head = ("class", *(f"{label} (%)" for label in labels), *(["change"] if changed else []))
-    return Table(title, head, tuple(body), "Top-1 over all runs.")
+    return Table(findings.title(title), head, tuple(body), "Top-1 over all runs.")
 
 
 def confused_table(findings: Findings, label: str, most: int = 10) -> Table:
@@ -154,7 +168,7 @@ def budget_table(findings: Findings) -> Table:
             )
         )
     head = ("initialisation", "clips seen a run", "minutes a run", "training clips/s", "test clips/s", "device")
-    return Table("Budget and throughput", head, tuple(body))
+    return Table(findings.title("Budget and throughput"), head, tuple(body))
 
 
 def _rate(count: float, seconds: float) -> str:
@@ -175,26 +189,43 @@ def published_table(findings: Findings) -> Table | None:
     note = why or (
         "Measured by others, with other networks, resolutions, budgets and data to pre-train on; not by this program."
     )
-    return Table("Published by others", head, body, note)
+    return Table(findings.title("Published by others"), head, body, note)
 
 
 def about(metrics: dict[str, Any]) -> str:
     """One line on what was run: model, clip, budget, views, videos."""
-    clip, videos, official = metrics["clip"], metrics["videos"], metrics.get("official_classes")
-    of_all = f" of {official}" if official not in (None, metrics["classes"]) else ""
+    clip, videos = metrics["clip"], metrics["videos"]
     if metrics.get("sampling") == "segments":
         frames = f"{clip['clip_len']} segments"
     else:
         frames = f"{clip['clip_len']} frames (stride {clip['frame_stride']})"
     only = f", only {first_frames(metrics['first_frames'])} of each video" if metrics.get("first_frames") else ""
-    shots = f", {metrics['shots']} videos a class" if metrics.get("shots") else ""
     how = {"softmax": "", "logits": ", logits averaged", "votes": ", majority vote"}[metrics.get("voting", "softmax")]
+    trained = "" if metrics["mode"] == "test" else f"{videos['train']} training and "
     return (
-        f"{metrics['target']}, {metrics['classes']}{of_all} classes, {videos['train']} training and "
-        f"{videos['test']} test videos; {metrics['model']}, {frames} of {clip['size']} x {clip['size']}{only}, "
-        f"{metrics['mode']} fine-tuning{shots}, {metrics['epochs']} epochs of batch {metrics['batch_size']}; "
+        f"{metrics['target']}, {_about_classes(metrics)}, {trained}{videos['test']} test videos; "
+        f"{metrics['model']}, {frames} of {clip['size']} x {clip['size']}{only}, {_about_training(metrics)}; "
         f"{metrics['views']} x {metrics['crops']} views a test video{how}."
     )
+
+
+def _about_classes(metrics: dict[str, Any]) -> str:
+    classes, official = metrics["classes"], metrics.get("official_classes")
+    tested = metrics.get("tested_classes", classes)
+    of_all = f" of {official}" if official not in (None, tested) else ""
+    among = f" among the {classes} of the weights" if tested < classes else ""
+    return f"{tested}{of_all} classes{among}"
+
+
+def _about_training(metrics: dict[str, Any]) -> str:
+    if metrics["mode"] == "test":
+        learned = {name: value for name, value in metrics.get("trained_on", {}).items() if value}
+        split = f" split {learned['split']}" if "split" in learned else ""
+        where = f" (fine-tuned on {learned['target']}{split})" if "target" in learned else ""
+        return f"tested without training{where}"
+    how = {"full": "full fine-tuning", "linear": "linear probe"}.get(metrics["mode"], metrics["mode"])
+    shots = f", {metrics['shots']} videos a class" if metrics.get("shots") else ""
+    return f"{how}{shots}, {metrics['epochs']} epochs of batch {metrics['batch_size']}"
 
 
 def _percent(share: float) -> str:
@@ -214,32 +245,3 @@ def _or_none(value: object) -> str:
 def _signed(value: Spread) -> str:
     text = f"{value.mean:+.1f}"
     return text if value.deviation is None else f"{text} ± {value.deviation:.1f}"
-
-
-def as_document(findings: Findings, title: str) -> str:
-    """All tables as a Markdown document."""
-    parts = [f"# {title}", about(findings.results[0].metrics)]
-    for table in text_tables(findings):
-        if table.title != "Result":
-            parts.append(f"## {table.title}")
-        parts += [as_markdown(table)] * bool(table.body) + [table.note] * bool(table.note)
-    return "\n\n".join(parts) + "\n"
-
-
-def as_latex_document(findings: Findings, title: str) -> str:
-    """All tables as LaTeX to include; they need the package booktabs."""
-    head = f"% {title}: {about(findings.results[0].metrics)}\n% needs \\usepackage{{booktabs}}"
-    tables = [as_latex(table) for table in text_tables(findings) if table.body]
-    return "\n\n".join([head, *tables]) + "\n"
-
-
-def text_tables(findings: Findings) -> list[Table]:
-    """The tables of a document, in order; long ones cut to their ends."""
-    tables = [result_table(findings), single_table(findings)]
-    if findings.comparisons:
-        tables.append(paired_table(findings))
-    if findings.class_accuracy:
-        tables.append(class_table(findings, most=5))
-    tables.append(budget_table(findings))
-    published = published_table(findings)
-    return [table for table in [*tables, published] if table is not None and (table.body or table.note)]

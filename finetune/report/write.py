@@ -1,7 +1,7 @@
 """The files of a report: of a comparison, and of a single run."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from finetune.report.charts import draw_bars
-from finetune.report.findings import Findings, find
+from finetune.report.documents import as_document, as_latex_document
+from finetune.report.findings import Findings, find, find_modes
 from finetune.report.page import render_page
-from finetune.report.runs import ACCURACIES, RunResult, check_comparable
-from finetune.report.tables import as_document, as_latex_document
+from finetune.report.runs import ACCURACIES, RunResult, by_mode, check_comparable
 from fractalvid.errors import UserError
 from fractalvid.files import write_text
 
@@ -20,31 +20,37 @@ FILES = ("comparison.md", "comparison.json", "comparison.png", "comparison.tex",
 REPORT = ("report.html", "report.md", "report.tex")
 
 
-def to_json(findings: Findings) -> dict[str, Any]:
-    """The comparison as plain data: the summary of each initialisation, the tests, and all runs."""
+def to_json(parts: Sequence[Findings]) -> dict[str, Any]:
+    """The comparison as plain data: the summary of each initialisation in each mode, the tests, and all runs."""
+    results = [result for findings in parts for result in findings.results]
+    return {
+        "metric": parts[0].metric,
+        "class_names": list(parts[0].class_names),
+        "test_videos": parts[0].videos,
+        "sources": parts[0].sources,
+        "initialisations": [entry for findings in parts for entry in _initialisations(findings)],
+        "comparisons": [
+            {"mode": findings.results[0].mode} | asdict(comparison)
+            for findings in parts
+            for comparison in findings.comparisons
+        ],
+        "runs": [{"label": r.label, "split": r.split, "seed": r.seed, "metrics": r.metrics} for r in results],
+    }
 
+
+def _initialisations(findings: Findings) -> Iterator[dict[str, Any]]:
     def plain(value: Any) -> dict[str, Any] | None:
         return None if value is None else asdict(value)
 
-    initialisations = []
     for entry in findings.summary:
         label = entry["label"]
         intervals = findings.intervals.get(label, {})
-        initialisations.append(
-            {"label": label}
+        yield (
+            {"label": label, "mode": findings.results[0].mode}
             | {name: plain(entry[name]) for name in (*ACCURACIES, "gain")}
             | {"intervals": {name: plain(interval) for name, interval in intervals.items()}}
             | {"classes": _by_class(findings, label), "confusion": _confusion(findings, label)}
         )
-    return {
-        "metric": findings.metric,
-        "class_names": list(findings.class_names),
-        "test_videos": findings.videos,
-        "sources": findings.sources,
-        "initialisations": initialisations,
-        "comparisons": [asdict(comparison) for comparison in findings.comparisons],
-        "runs": [{"label": r.label, "split": r.split, "seed": r.seed, "metrics": r.metrics} for r in findings.results],
-    }
 
 
 def _by_class(findings: Findings, label: str) -> list[float | None] | None:
@@ -55,6 +61,15 @@ def _by_class(findings: Findings, label: str) -> list[float | None] | None:
 def _confusion(findings: Findings, label: str) -> list[list[int]] | None:
     matrix = findings.confusion.get(label)
     return None if matrix is None else matrix.tolist()
+
+
+def title_of(results: Sequence[RunResult]) -> str:
+    """What a report is about: what was done, and on what."""
+    modes, target = list(by_mode(results)), results[0].metrics["target"]
+    if len(modes) > 1:
+        return f"Transfer to {target}"
+    done = {"full": "Fine-tuning", "linear": "Linear probe", "test": "Test"}
+    return f"{done.get(modes[0], 'Fine-tuning')} on {target}"
 
 
 def is_comparison(folder: Path) -> bool:
@@ -68,7 +83,7 @@ def is_comparison(folder: Path) -> bool:
 
 def markdown(results: Sequence[RunResult], title: str) -> str:
     """The comparison as Markdown: tables of means, single runs, tests, classes and budget."""
-    return as_document(find(results), title)
+    return as_document(find_modes(results), title)
 
 
 def write_comparison(out: Path, results: Sequence[RunResult]) -> str:
@@ -78,17 +93,17 @@ def write_comparison(out: Path, results: Sequence[RunResult]) -> str:
         UserError: the runs do not compare, their predictions are damaged, or `out` cannot be written to.
     """
     check_comparable(results)
-    findings = find(results)
-    title = f"Fine-tuning on {results[0].metrics['target']}"
-    text = as_document(findings, title)
+    parts = find_modes(results)
+    title = title_of(results)
+    text = as_document(parts, title)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot make the folder {out}: {error.strerror}; choose another --out") from error
     draw_bars(out / "comparison.png", results, title)
-    write_text(out / "comparison.json", json.dumps(to_json(findings), indent=2) + "\n")
-    write_text(out / "comparison.tex", as_latex_document(findings, title))
-    write_text(out / "comparison.html", render_page(findings, title))
+    write_text(out / "comparison.json", json.dumps(to_json(parts), indent=2) + "\n")
+    write_text(out / "comparison.tex", as_latex_document(parts, title))
+    write_text(out / "comparison.html", render_page(parts, title))
     write_text(out / "comparison.md", text)
     return text
 
@@ -96,8 +111,8 @@ def write_comparison(out: Path, results: Sequence[RunResult]) -> str:
 def write_run(out: Path, metrics: dict[str, Any]) -> None:
     """Write report.html, .md and .tex of the run in `out`, whose predictions and log lie there."""
     result = RunResult(metrics["init"]["label"], str(metrics["split"]), int(metrics["seed"]), metrics, out)
-    findings = find([result])
-    title = f"Fine-tuning on {metrics['target']}, {result.label}"
-    texts = (render_page(findings, title), as_document(findings, title), as_latex_document(findings, title))
+    parts = (find([result]),)
+    title = f"{title_of([result])}, {result.label}"
+    texts = (render_page(parts, title), as_document(parts, title), as_latex_document(parts, title))
     for name, text in zip(REPORT, texts, strict=True):
         write_text(out / name, text)

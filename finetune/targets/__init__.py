@@ -70,8 +70,12 @@ def _refuse_others(source: Source) -> None:
             raise UserError(f"--{field.replace('_', '-')} does not go without --csv, the table that has it")
 
 
-def make_target(source: Source) -> Target:
-    """The benchmark that the options name. Raises `UserError` for an unknown one, or options of another."""
+def make_target(source: Source, *, test_only: bool = False) -> Target:
+    """The benchmark that the options name; `test_only`: its test videos are all that is needed.
+
+    Raises:
+        UserError: an unknown one, or options of another.
+    """
     name = source.target
     if name not in TARGETS:
         near = nearest(name, TARGETS, at_least=ALIKE)
@@ -87,13 +91,13 @@ def make_target(source: Source) -> Target:
     if source.most_frequent is not None and source.most_frequent < 2:
         raise UserError(f"--most-frequent is {source.most_frequent}: telling classes apart takes two")
     columns = (source.label_column, source.split_column, source.fold_column)
-    table = Folder(source.csv, *columns, group_column=source.group_column)
+    table = Folder(source.csv, *columns, group_column=source.group_column, test_only=test_only)
     made: dict[str, Target] = {
         "hmdb51": Hmdb51(source.annotations),
         "ucf101": Ucf101(source.annotations),
         "diving48": Diving48(source.annotations),
-        "kinetics400": Kinetics(400, source.annotations),
-        "kinetics600": Kinetics(600, source.annotations),
+        "kinetics400": Kinetics(400, source.annotations, test_only),
+        "kinetics600": Kinetics(600, source.annotations, test_only),
         "folder": table,
     }
     return made[name] if name in made else Gifs(name, table if source.csv else None, source.most_frequent)

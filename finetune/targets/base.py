@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from fractalvid.errors import UserError
-from fractalvid.video_io import VIDEO_SUFFIXES
+from fractalvid.video_reader import VIDEO_SUFFIXES
 
 Side = Literal["train", "test"]
+SIDES: tuple[Side, Side] = ("train", "test")
 
 
 @dataclass(frozen=True)

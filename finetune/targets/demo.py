@@ -20,7 +20,7 @@ from PIL import Image
 from finetune.targets.base import TargetProtocol
 from finetune.targets.stick_figures import ACTIONS, CAPSULES, Floats, rotation, skeleton, standing
 from fractalvid.errors import UserError
-from fractalvid.video_io import write_video
+from fractalvid.video_writer import write_video
 
 _SIDES = ("train", "test")
 _MANIFEST = "demo.json"

@@ -1,7 +1,5 @@
 """Anybody's own videos: `train/<class>/*` and `test/<class>/*`, or a table of paths and labels."""
 
-import csv
-import io
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +7,7 @@ from functools import cached_property
 from pathlib import Path, PurePath
 
 from finetune.targets.base import (
+    SIDES,
     Row,
     Side,
     TargetProtocol,
@@ -19,18 +18,18 @@ from finetune.targets.base import (
     subfolders,
     video_names,
 )
-from finetune.targets.lists import did_you_mean
+from finetune.targets.lists import did_you_mean, read_csv
 from fractalvid.errors import UserError
 from pretrain.nearest import ALIKE, nearest
 
 _EXPECTED = "train/<class>/<video> and test/<class>/<video> (or name a table with --csv)"
+_EXPECTED_TEST = "test/<class>/<video> (or name a table with --csv)"
 _PROTOCOL = TargetProtocol()
 _OBTAIN = (
     "Your own videos: put each into train/<class>/ or test/<class>/ below the data folder, with clips of one recording "
     "on one side, or leave them where they are and list them in a CSV file with the columns path (relative to the data "
     "folder), label and split (train or test), given with --csv."
 )
-_SIDES: tuple[Side, Side] = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,8 @@ class Folder:
     The table has the columns `path` (relative to the data root), `label_column`, and either `split_column`
     with `train` or `test`, or, where `fold_column` is given, a fold: the videos whose fold is the split's
     name are the test set, all others train. A line whose split or fold is empty is not used. `group_column`
-    names the source of each video (a film, a person): clips of one are not independent.
+    names the source of each video (a film, a person): clips of one are not independent. `test_only` asks for no
+    training videos.
     """
 
     table: Path | None = None
@@ -61,12 +61,25 @@ class Folder:
     obtain: str = _OBTAIN
     layout: str = _EXPECTED
     group_column: str | None = None
+    test_only: bool = False
+
+    @property
+    def _sides(self) -> tuple[Side, ...]:
+        return ("test",) if self.test_only else SIDES
+
+    @property
+    def _expected(self) -> str:
+        return _EXPECTED_TEST if self.test_only else _EXPECTED
 
     def classes(self, root: Path, split: str) -> tuple[str, ...]:
-        """The names of the training folders, or the labels of the table (as numbers if all are numbers)."""
+        """The names of the training folders, or the labels of the table (as numbers if all are numbers).
+
+        Where only the test set is asked for, those of its folders.
+        """
         if self.table is None:
-            require_folder(root / "train", "the training videos, one folder a class")
-            return tuple(subfolders(root / "train"))
+            side = self._sides[0]
+            require_folder(root / side, f"the {side} videos, one folder a class")
+            return tuple(subfolders(root / side))
         labels = {entry.label for entry in self.entries(root, split)}
         if all(label.isdecimal() for label in labels):
             return tuple(sorted(labels, key=int))
@@ -74,30 +87,31 @@ class Folder:
 
     def index(self, root: Path, split: str) -> list[Row]:
         """All videos of the folders or of the table."""
-        require_folder(root, _EXPECTED if self.table is None else f"the videos that {self.table} lists")
+        require_folder(root, self._expected if self.table is None else f"the videos that {self.table} lists")
         if self.table is None:
             return self._from_folders(root)
         label = {name: number for number, name in enumerate(self.classes(root, split))}
         return [Row(entry.path, label[entry.label], entry.side) for entry in self.entries(root, split)]
 
     def _from_folders(self, root: Path) -> list[Row]:
-        if not all((root / side).is_dir() for side in _SIDES):
-            raise UserError(f"{root} is no folder data set: expected {_EXPECTED}, found {found_in(root)}")
+        if not all((root / side).is_dir() for side in self._sides):
+            raise UserError(f"{root} is no folder data set: expected {self._expected}, found {found_in(root)}")
         classes = self.classes(root, "")
         if not classes:
-            raise UserError(f"{root / 'train'} holds no class folders: expected {_EXPECTED}")
+            raise UserError(f"{root / self._sides[0]} holds no class folders: expected {self._expected}")
         tested = subfolders(root / "test")
-        check_same_case(tested, classes, root / "train")
+        check_same_case(tested, classes, root / self._sides[0])
         for name in tested:
             if name not in classes:
                 hint = did_you_mean(name, classes)
                 raise UserError(f"test class {name!r} in {root / 'test'} has no folder in {root / 'train'}{hint}")
         for name in classes:
-            if not video_names(root / "train" / name):
-                raise UserError(f"class folder {root / 'train' / name} holds no video: fill or remove it")
+            folder = root / self._sides[0] / name
+            if not video_names(folder):
+                raise UserError(f"class folder {folder} holds no video: fill or remove it")
         return [
             Row(f"{side}/{name}/{video}", label, side)
-            for side in _SIDES
+            for side in self._sides
             for label, name in enumerate(classes)
             if (root / side / name).is_dir()
             for video in video_names(root / side / name)
@@ -127,47 +141,33 @@ class Folder:
             side = self._side(line[self.fold_column or self.split_column], split, where)
             if path in seen:
                 first, other = seen[path]
-                leak = f" ({other}, here {side}: a result would say nothing)" if {side, other} == set(_SIDES) else ""
+                leak = f" ({other}, here {side}: a result would say nothing)" if {side, other} == set(SIDES) else ""
                 raise UserError(f"{where}: {path} is already listed in line {first}{leak}")
             seen[path] = number, side
             if side is not None:
                 entries.append(Entry(path, label, side))
         self._check_sides(entries, split)
-        _check_labels(entries, self.table)
+        _check_labels(entries, self.table, trained=not self.test_only)
         return entries
 
     def _lines(self) -> Iterator[tuple[int, dict[str, str]]]:
         """The table's lines as (line number, column -> value)."""
         assert self.table is not None
-        try:
-            text = self.table.read_bytes().decode("utf-8-sig")
-        except OSError as error:
-            raise UserError(f"cannot read the table {self.table}: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise UserError(f"the table {self.table} is not UTF-8 text: {error.reason}") from error
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        columns = reader.fieldnames or []
+        columns, lines = read_csv(self.table, "the table ")
         groups = () if self.group_column is None else (self.group_column,)
         for needed in ("path", self.label_column, self.fold_column or self.split_column, *groups):
             if needed not in columns:
                 near = nearest(needed, columns, at_least=ALIKE)
                 hint = f"; did you mean {near!r}?" if near else ""
                 raise UserError(f"{self.table} has no column {needed!r}: its columns are {some(columns, 12)}{hint}")
-        try:
-            for line in reader:
-                yield (
-                    reader.line_num,
-                    {str(key): str(value or "").strip() for key, value in line.items() if key},
-                )
-        except csv.Error as error:
-            raise UserError(f"{self.table}, line {reader.line_num}: {error}") from error
+        return lines
 
     def _side(self, value: str, split: str, where: str) -> Side | None:
         if not value:
             return None
         if self.fold_column is not None:
             return "test" if value == split else "train"
-        for side in _SIDES:
+        for side in SIDES:
             if value.casefold() == side:
                 return side
         raise UserError(f"{where}: {self.split_column} is {value!r}; expected train, test or nothing")
@@ -179,7 +179,7 @@ class Folder:
             raise UserError(
                 f"{self.table} has no fold {split!r} in {self.fold_column}: its folds are {some(folds, 12)}"
             )
-        for side in _SIDES:
+        for side in self._sides:
             if side not in sides:
                 raise UserError(f"{self.table} lists no {side} video")
 
@@ -196,14 +196,14 @@ def _normal(path: str | PurePath) -> str:
     return posixpath.normpath(PurePath(path).as_posix())
 
 
-def _check_labels(entries: list[Entry], table: Path) -> None:
-    """Raise `UserError` for labels that differ only in case, and for test labels without training videos."""
-    trained = sorted({entry.label for entry in entries if entry.side == "train"})
+def _check_labels(entries: list[Entry], table: Path, *, trained: bool) -> None:
+    """Raise `UserError` for labels that differ only in case, and where they are trained, for those only tested."""
+    known = sorted({entry.label for entry in entries if entry.side == "train"})
     first: dict[str, str] = {}
-    for label in trained + sorted({entry.label for entry in entries} - set(trained)):
+    for label in known + sorted({entry.label for entry in entries} - set(known)):
         other = first.setdefault(label.casefold(), label)
         if other != label:
             raise UserError(f"{table}: the labels {other!r} and {label!r} differ only in upper and lower case")
-        if label not in trained:
-            hint = did_you_mean(label, trained)
+        if trained and label not in known:
+            hint = did_you_mean(label, known)
             raise UserError(f"{table}: label {label!r} has test but no training videos{hint}")

@@ -28,7 +28,8 @@ _OBTAIN = (
     "HMDB51 (CC BY 4.0) comes from https://serre-lab.clps.brown.edu/resource/hmdb-a-large-human-motion-database: "
     "hmdb51_org.rar holds one .rar a class, which unpacks to a folder of .avi files, and test_train_splits.rar holds "
     "the folder testTrainMulti_7030_splits with a list for each class and split. In the data folder: "
-    "`unrar x hmdb51_org.rar`, then `unrar x` each of the .rar files in it, then `unrar x test_train_splits.rar`."
+    "`unrar x hmdb51_org.rar`, then `unrar x` each of the .rar files in it, then `unrar x test_train_splits.rar` (or "
+    "`7z x`, `unar -D`, `bsdtar xf`)."
 )
 _LAYOUT = "one folder of .avi files a class (brush_hair/, cartwheel/, ...; unpack the .rar of each class)"
 # <film>_<class>_<body part>_<camera motion>_np<people>_<view>_<quality>_<number>, as the data set's page explains.

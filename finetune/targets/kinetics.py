@@ -1,13 +1,11 @@
 """Kinetics-400 (Kay et al., "The Kinetics Human Action Video Dataset", 2017) and -600 (Carreira et al., 2018)."""
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from finetune.targets.base import Row, Side, TargetProtocol, found_in, require_folder, subfolders, video_names
-from finetune.targets.lists import class_key, did_you_mean, first_folder, list_folders, videos_below
+from finetune.targets.lists import class_key, did_you_mean, first_folder, list_folders, read_csv, videos_below
 from fractalvid.errors import UserError
 
 # The official archives call validation "validate", the usual copies of them "val".
@@ -26,7 +24,6 @@ _OBTAIN = (
     "val/, as crawlers make them, serve as well, with or without the tables. Some clips are always missing: "
     "--allow-missing counts them."
 )
-_SIDES: tuple[Side, Side] = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -67,22 +64,12 @@ def read_table(path: Path, part: str) -> list[Clip]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text: {error.reason}") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""), restval="")
-    missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
+    columns, lines = read_csv(path)
+    missing = [column for column in _COLUMNS if column not in columns]
     if missing:
         hint = "; the test labels were withheld, so test on --split val" if missing == ["label"] else ""
         raise UserError(f"{path} has no column {missing[0]!r}: expected {','.join(_COLUMNS)}{hint}")
-    try:
-        for line in reader:
-            yield reader.line_num, {column: str(line[column]).strip() for column in _COLUMNS}
-    except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num}: {error}") from error
+    return lines
 
 
 @dataclass(frozen=True)
@@ -90,11 +77,12 @@ class Kinetics:
     """Kinetics with its `number` of classes, trained on train and tested on val (as the field does) or test.
 
     What the folders hold is listed by the official tables where they are in `annotations` or the data folder, else by
-    folders for the classes.
+    folders for the classes. `test_only` asks for no training videos: the classes are those of the test.
     """
 
     number: int
     annotations: Path | None = None
+    test_only: bool = False
 
     @property
     def name(self) -> str:
@@ -119,14 +107,15 @@ class Kinetics:
     def classes(self, root: Path, split: str) -> tuple[str, ...]:
         """The labels of the training table, or the names of the training folders, in alphabetical order."""
         tables = self._tables(root, split)
+        side, part = next(iter(self._parts(split).items()))
         if tables is None:
             require_folder(root, _LAYOUT)
-            base = _part_folder(root, "train")
+            base = _part_folder(root, part)
             names = subfolders(base) if base != root else []
             if not names:
                 raise UserError(f"{root} is not Kinetics: expected {_LAYOUT}, found {found_in(root)}")
         else:
-            names = sorted({clip.label for clip in read_table(tables["train"], "train")})
+            names = sorted({clip.label for clip in read_table(tables[side], part)})
         if len(names) > self.number:
             raise UserError(f"{root} has {len(names)} classes; {self.name} has {self.number}")
         return tuple(names)
@@ -136,7 +125,7 @@ class Kinetics:
         require_folder(root, _LAYOUT)
         tables, classes = self._tables(root, split), self.classes(root, split)
         rows = []
-        for side, part in zip(_SIDES, ("train", split), strict=True):
+        for side, part in self._parts(split).items():
             base = _part_folder(root, part)
             if tables is None:
                 rows += _from_folders(root, base, classes, side, part)
@@ -149,9 +138,13 @@ class Kinetics:
         stem = PurePosixPath(path).stem
         return stem[:11] if len(stem) in (11, 25) else None
 
+    def _parts(self, split: str) -> dict[Side, str]:
+        """What each side is called."""
+        return {"test": split} if self.test_only else {"train": "train", "test": split}
+
     def _tables(self, root: Path, split: str) -> dict[Side, Path] | None:
         """The tables of training and testing; None where there are none, for folders of classes need none."""
-        parts = dict(zip(_SIDES, ("train", split), strict=True))
+        parts = self._parts(split)
         folders = list_folders(self.annotations, (root,), "annotations", self.name)
         found: dict[Side, Path] = {}
         for side, part in parts.items():

@@ -1,6 +1,8 @@
-"""What the targets have in common: where list files lie, and which name was meant."""
+"""What the targets have in common: where list files lie, how tables are read, and which name was meant."""
 
-from collections.abc import Iterable, Sequence
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from finetune.targets.base import some, subfolders, video_names
@@ -41,6 +43,35 @@ def find_list(name: str, folders: Sequence[Path], source: str) -> Path:
             return folder / name
     looked = some(map(str, folders)) if folders else "the data folder"
     raise UserError(f"no {name} ({source}) in {looked}; give its folder with --annotations")
+
+
+def read_csv(path: Path, what: str = "") -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+    """Read a CSV file with a header: its columns, and its lines as (line number, column -> value without blanks).
+
+    `what` names it in errors, as "the table ".
+
+    Raises:
+        UserError: it cannot be read, or is no CSV; of a line only when that is reached.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        columns = list(reader.fieldnames or ())
+    except OSError as error:
+        raise UserError(f"cannot read {what}{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{what}{path} is not UTF-8 text: {error.reason}") from error
+    except csv.Error as error:
+        raise UserError(f"{what}{path}, line 1: {error}") from error
+
+    def lines() -> Iterator[tuple[int, dict[str, str]]]:
+        try:
+            for line in reader:
+                yield reader.line_num, {str(key): str(value or "").strip() for key, value in line.items() if key}
+        except csv.Error as error:
+            raise UserError(f"{what}{path}, line {reader.line_num}: {error}") from error
+
+    return columns, lines()
 
 
 def class_key(name: str) -> str:

@@ -14,7 +14,8 @@ _ARCHIVE = "from UCF101TrainTestSplits-RecognitionTask.zip"
 _OBTAIN = (
     "UCF101 comes from https://www.crcv.ucf.edu/data/UCF101.php, for research: UCF101.rar unpacks to UCF-101/ with a "
     "folder of .avi files for each class, and UCF101TrainTestSplits-RecognitionTask.zip to ucfTrainTestlist/ with the "
-    "lists of the three splits. In the data folder: `unrar x UCF101.rar`, then `unzip` the other."
+    "lists of the three splits. In the data folder: `unrar x UCF101.rar` (or `7z x`, `unar -D`, `bsdtar xf`), then "
+    "`unzip` the other; or `finetune prepare --target ucf101 --data DIR --download`."
 )
 _LAYOUT = "v_<Class>_g<NN>_c<NN>.avi files, flat or in a folder a class, in UCF-101/ or directly"
 _VIDEO = re.compile(r"v_(?P<name>\w+)_g(?P<group>\d+)_c\d+", re.ASCII)

@@ -1,6 +1,7 @@
 """What is behind: pictures of other clips of the same bank, at their drawn times."""
 
 import dataclasses
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from fractalvid.camera import Camera, camera_matrices
 from fractalvid.colour import ColourConfig
 from fractalvid.emulate.arrays import map_arrays
 from fractalvid.emulate.draw import Backgrounds
+from fractalvid.emulate.renderer import Array, Renderer
 from fractalvid.kinds import fit_clips, render_fits
 from fractalvid.view import Fits
 
@@ -19,11 +21,13 @@ STARTS = 128
 
 
 class KnownFits:
-    """What is found about the clips of a bank that serve as backgrounds: found once, then kept.
+    """Draws clips on the CPU (`renderer.Renderer`), and keeps what is found about those that stand behind.
 
-    There are as many of them as the pool has entries, which bounds the memory. The result never depends on what is
+    There are as many of these as the pool has entries, which bounds the memory. The result never depends on what is
     kept, threads may share it, and worker processes begin with an empty one.
     """
+
+    xp: ModuleType = np
 
     def __init__(self, bank: Bank, limit: int) -> None:
         """Nothing is known yet; at most `limit` clips are kept."""
@@ -58,21 +62,27 @@ class KnownFits:
         together: Fits = map_arrays(lambda *arrays: np.concatenate(arrays), *(found[key] for key in wanted))
         return together
 
+    def fit_figures(self, class_id: NDArray[np.int64], instance_id: NDArray[np.int64], threads: int | None) -> Fit:
+        """Fits of clips (B,) that stand in front."""
+        return fit_clips(self.bank, class_id, instance_id, threads=threads)
+
+    def render(self, fit: Fit, times: NDArray[np.float64], **options: Any) -> NDArray[np.uint8]:
+        """See `fractalvid.kinds.render_fits`."""
+        return render_fits(self.bank, fit, times, **options)
+
 
 def render_stills(
-    known: KnownFits,
+    renderer: Renderer,
     drawn: Backgrounds,
     *,
     size: int,
     points: int,
     colour: ColourConfig | None = None,
     threads: int | None = None,
-) -> NDArray[np.uint8]:
+) -> Array:
     """Pictures of backgrounds (B,) that stand still, the maximum of two: uint8 (B, H, W), or (B, H, W, 3) in colour."""
-    fits = known.fit(drawn.clip_id.reshape(-1, 2), threads)
-    pictures = render_fits(
-        known.bank,
-        fits,
+    pictures = renderer.render(
+        renderer.fit(drawn.clip_id.reshape(-1, 2), threads),
         drawn.still.reshape(-1, 1).astype(np.float64),
         size=size,
         points=points,
@@ -81,26 +91,24 @@ def render_stills(
         threads=threads,
     )
     pairs = pictures.reshape(-1, 2, *pictures.shape[2:])
-    return np.asarray(np.maximum(pairs[:, 0], pairs[:, 1]))
+    return renderer.xp.maximum(pairs[:, 0], pairs[:, 1])
 
 
 def render_moving(
-    known: KnownFits,
+    renderer: Renderer,
     drawn: Backgrounds,
     *,
     size: int,
     points: int,
     colour: ColourConfig | None = None,
     threads: int | None = None,
-) -> NDArray[np.uint8]:
+) -> Array:
     """Pictures of backgrounds (B,) that move: uint8 (B, T, H, W), or (B, T, H, W, 3). Each is rendered once."""
-    fits = known.fit(drawn.clip_id[:, 0], threads)
-    first = drawn.walk.min(axis=1)
+    xp, first = renderer.xp, drawn.walk.min(axis=1)
     count = int((drawn.walk.max(axis=1) - first).max()) + 1
-    last = known.bank.native_frames[drawn.clip_id[:, 0, 0]] - 1
-    pictures = render_fits(
-        known.bank,
-        fits,
+    last = renderer.bank.native_frames[drawn.clip_id[:, 0, 0]] - 1
+    pictures = renderer.render(
+        renderer.fit(drawn.clip_id[:, 0], threads),
         np.minimum(first[:, None] + np.arange(count), last[:, None]).astype(np.float64),
         size=size,
         points=points,
@@ -108,7 +116,7 @@ def render_moving(
         colour=colour,
         threads=threads,
     )
-    return np.asarray(pictures[np.arange(len(pictures))[:, None], drawn.walk - first[:, None]])
+    return pictures[xp.arange(len(pictures))[:, None], xp.asarray(drawn.walk - first[:, None])]
 
 
 def _crop(drawn: Backgrounds, size: int) -> NDArray[np.float32]:

@@ -2,7 +2,8 @@
 
 The two-dimensional transform of a block is one product with a 64 × 64 matrix, and back is another. The matrix holds
 whole numbers (2^13 times the orthonormal one, rounded), so float32 sums are exact, whatever their order: the same
-pixels in any batch.
+pixels in any batch. What is multiplied has 11 bits and a sign at most, which TF32 keeps: a program may well have chosen
+that for its products of matrices.
 """
 
 from functools import cache
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fractalvid.emulate.filters import continued
+from fractalvid.emulate.upload import upload
 
 _LUMINANCE = """
 16 11 10 16  24  40  51  61   12 12 14 19  26  58  60  55   14 13 16 24  40  57  69  56   14 17 22 29  51  87  80  62
@@ -35,10 +37,10 @@ def quantisation_steps(quality: NDArray[np.int64]) -> NDArray[np.float32]:
 
 def compress(video: Tensor, quality: NDArray[np.int64]) -> Tensor:
     """Code and decode every frame of uint8 (B, 1 or 3, T, H, W) at qualities (B,). Colour keeps its resolution."""
-    steps = torch.from_numpy(quantisation_steps(quality)).to(video.device)
+    steps = upload(quantisation_steps(quality)[:, [0] if video.shape[1] == 1 else [0, 1, 1]], video.device)
     if video.shape[1] == 1:
-        return _quantised(video, steps[:, :1]).add_(128).to(torch.uint8)
-    return _to_rgb(_quantised(_to_ycc(video), steps[:, [0, 1, 1]]))
+        return _quantised(video, steps).add_(128).to(torch.uint8)
+    return _to_rgb(_quantised(_to_ycc(video), steps))
 
 
 @cache

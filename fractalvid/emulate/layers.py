@@ -10,19 +10,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.dlpack import from_dlpack
 
-from fractalvid.bank import Bank
 from fractalvid.colour import ColourConfig
-from fractalvid.emulate.backgrounds import KnownFits, render_moving, render_stills
+from fractalvid.emulate.backgrounds import render_moving, render_stills
 from fractalvid.emulate.draw import Backgrounds, Emulation
 from fractalvid.emulate.geometry import Homographies, homographies, in_pixels, picture_motion, sample_times
 from fractalvid.emulate.photometric import apply_photometric, follow_camera
+from fractalvid.emulate.renderer import Array, Renderer
 from fractalvid.emulate.rows import on_rows
+from fractalvid.emulate.upload import upload
 from fractalvid.emulate.warp import warp
-from fractalvid.kinds import fit_clips, render_fits
 
 Floats = NDArray[np.float64]
 
+CPU = torch.device("cpu")
 STEPS = 4096
 """Steps of the sum of foreground and background, before the last exponent."""
 ENDLESS = frozenset({"perlin", "dead_leaves"})
@@ -43,7 +45,7 @@ class Emulated:
 
 
 def emulate_samples(
-    known: KnownFits,
+    renderer: Renderer,
     drawn: Emulation,
     *,
     class_id: NDArray[np.int64],
@@ -58,7 +60,7 @@ def emulate_samples(
     """Render samples as drawn.
 
     Args:
-        known: the bank, and what is known of its backgrounds.
+        renderer: draws clips of the bank; the result is where its pictures are.
         drawn: of B samples of T frames.
         class_id: (B,).
         instance_id: (B,).
@@ -73,8 +75,8 @@ def emulate_samples(
     frame = (size, size)
     figures = crop.astype(np.float64)[:, None, None] @ in_pixels(seen.foreground(), frame, frame)
     front = render_figures(
-        known.bank,
-        *(class_id, instance_id, sample_times(drawn, times, known.bank.native_frames[class_id]), figures),
+        renderer,
+        *(class_id, instance_id, sample_times(drawn, times, renderer.bank.native_frames[class_id]), figures),
         copies=drawn.figures.copies,
         size=size,
         points=points,
@@ -83,12 +85,12 @@ def emulate_samples(
     )
     video = channels_first(front, colour)
     mask = (video > 0).any(dim=1)
-    return Emulated(finish(video, known, drawn, seen, crop, points=points, colour=colour, threads=threads), mask)
+    return Emulated(finish(video, renderer, drawn, seen, crop, points=points, colour=colour, threads=threads), mask)
 
 
 def finish(
     video: Tensor,
-    known: KnownFits,
+    renderer: Renderer,
     drawn: Emulation,
     seen: Homographies,
     crop: NDArray[np.float32],
@@ -105,7 +107,7 @@ def finish(
         def behind(front: Tensor, rows: NDArray[np.int64], dynamic: bool = dynamic) -> Tensor:
             some = drawn.select(rows).background
             render = render_moving if dynamic else render_stills
-            pictures = render(known, some, size=size[0], points=points, colour=colour, threads=threads)
+            pictures = render(renderer, some, size=size[0], points=points, colour=colour, threads=threads)
             back = channels_first(pictures, colour).float()
             matrices = camera[rows], seen.background[rows]
             return blend(front, warp(back, *matrices, size, outside="reflection", fold=True), some)
@@ -124,13 +126,14 @@ def repeat_frames(video: Tensor, clock: NDArray[np.int64]) -> Tensor:
     first = np.maximum.accumulate(np.where(again, 0, np.arange(clock.shape[1])), axis=1)
 
     def gather(clips: Tensor, rows: NDArray[np.int64]) -> Tensor:
-        return clips[torch.arange(len(rows))[:, None], :, torch.from_numpy(first[rows])].movedim(1, 2)
+        clip = torch.arange(len(rows), device=clips.device)[:, None]
+        return clips[clip, :, upload(first[rows], clips.device)].movedim(1, 2)
 
     return on_rows(video, again.any(axis=1), gather)
 
 
 def render_figures(
-    bank: Bank,
+    renderer: Renderer,
     class_id: NDArray[np.int64],
     instance_id: NDArray[np.int64],
     times: Floats,
@@ -141,11 +144,11 @@ def render_figures(
     points: int,
     colour: ColourConfig | None = None,
     threads: int | None = None,
-) -> NDArray[np.uint8]:
+) -> Array:
     """Foregrounds and their copies, joined by maximum: uint8 (B, T, H, W), or (B, T, H, W, 3) in colour.
 
     Args:
-        bank: the classes.
+        renderer: draws them.
         class_id: (B,).
         instance_id: (B,).
         times: (B, L, T), native frames.
@@ -156,14 +159,13 @@ def render_figures(
         colour: how clips are coloured; grey where None.
         threads: at most this many.
     """
-    channels = () if colour is None else (3,)
-    out = np.empty((len(copies), times.shape[2], size, size, *channels), np.uint8)
+    xp, channels = renderer.xp, () if colour is None else (3,)
+    out = xp.empty((len(copies), times.shape[2], size, size, *channels), np.uint8)
     for number in np.unique(copies).tolist():
         rows = np.flatnonzero(copies == number)
         layers, (count, _, frames) = slice(number + 1), (len(rows), *times.shape[1:])
-        rendered = render_fits(
-            bank,
-            fit_clips(bank, class_id[rows], instance_id[rows], threads=threads),
+        rendered = renderer.render(
+            renderer.fit_figures(class_id[rows], instance_id[rows], threads),
             times[rows, layers].reshape(count, -1),
             size=size,
             points=points,
@@ -172,10 +174,10 @@ def render_figures(
             threads=threads,
         )
         layered = rendered.reshape(count, -1, frames, *rendered.shape[2:])
-        if bank.kind in ENDLESS:
+        if renderer.bank.kind in ENDLESS:
             inside = in_view(matrices[rows, layers], size)
-            layered *= inside.reshape(*inside.shape, *[1] * len(channels))
-        out[rows] = layered[:, 0] if number == 0 else layered.max(axis=1)
+            layered *= xp.asarray(inside.reshape(*inside.shape, *[1] * len(channels)))
+        out[xp.asarray(rows)] = layered[:, 0] if number == 0 else layered.max(axis=1)
     return out
 
 
@@ -202,29 +204,30 @@ def blend(front: Tensor, back: Tensor, drawn: Backgrounds) -> Tensor:
 
     The reference method's ((1 - α) · front^power + α · back^power)^gamma, or the maximum of both.
     """
-    tables = blend_tables(drawn)
-    begin = 2**16 * torch.arange(len(tables), dtype=torch.int32)
+    tables = blend_tables(drawn, front.device)
+    begin = 2**16 * torch.arange(len(tables), dtype=torch.int32, device=front.device)
     place = front.to(torch.int32).mul_(256).add_(back.add(0.5).to(torch.uint8))
     place += begin.view(-1, 1, 1, 1, 1)
     return tables.view(-1).index_select(0, place.view(-1)).view(front.shape)
 
 
-def blend_tables(drawn: Backgrounds) -> Tensor:
+def blend_tables(drawn: Backgrounds, device: torch.device = CPU) -> Tensor:
     """The blend of every pair of greys: uint8 (B, 256, 256), by foreground and background."""
-    greys = np.arange(256) / 255
-    raised = (STEPS - 1) * greys ** drawn.power[:, None]
-    alpha = drawn.alpha[:, None]
-    fore, behind = (np.rint(weight * raised).astype(np.int32) for weight in (1 - alpha, alpha))
-    total = np.minimum(fore[:, :, None] + behind[:, None, :], STEPS - 1)
-    curves = np.rint(255 * (np.arange(STEPS) / (STEPS - 1)) ** drawn.gamma[:, None]).astype(np.uint8)
-    total += (STEPS * np.arange(len(total), dtype=np.int32))[:, None, None]
-    tables = np.take(curves.reshape(-1), total)
-    larger = np.maximum(np.arange(256)[:, None], np.arange(256)).astype(np.uint8)
-    tables[drawn.maximum] = larger
-    return torch.from_numpy(tables)
+    power, alpha, gamma = upload(np.stack([drawn.power, drawn.alpha, drawn.gamma])[..., None], device)
+    greys, sums = (torch.arange(n, dtype=torch.float64, device=device) / (n - 1) for n in (256, STEPS))
+    raised = (STEPS - 1) * greys**power
+    fore, behind = ((weight * raised).round_().int() for weight in (1 - alpha, alpha))
+    total = (fore[:, :, None] + behind[:, None]).clamp_(max=STEPS - 1)
+    total += STEPS * torch.arange(len(total), dtype=torch.int32, device=device)[:, None, None]
+    curves = (255 * sums**gamma).round_().to(torch.uint8)
+    tables: Tensor = curves.view(-1).index_select(0, total.view(-1)).view(total.shape)
+    if not drawn.maximum.any():
+        return tables
+    grey = torch.arange(256, device=device).to(torch.uint8)
+    return torch.where(upload(drawn.maximum[:, None, None], device), torch.maximum(grey[:, None], grey), tables)
 
 
-def channels_first(frames: NDArray[np.uint8], colour: ColourConfig | None) -> Tensor:
-    """Grey (B, ..., H, W), or colours (B, ..., H, W, 3), as (B, C, ..., H, W)."""
-    pictures = torch.from_numpy(frames)
+def channels_first(frames: Array, colour: ColourConfig | None) -> Tensor:
+    """Grey (B, ..., H, W), or colours (B, ..., H, W, 3), as (B, C, ..., H, W), on their device."""
+    pictures = torch.from_numpy(frames) if isinstance(frames, np.ndarray) else from_dlpack(frames)
     return pictures[:, None] if colour is None else pictures.movedim(-1, 1).contiguous()

@@ -8,6 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fractalvid.emulate.upload import upload
+
 GAMMA = 2.2
 WAVES = 3
 """Slow cosines that a drift is made of."""
@@ -37,5 +39,5 @@ def vignette(video: Tensor, strength: NDArray[np.float32]) -> Tensor:
     height, width = video.shape[3:]
     y, x = (torch.linspace(-1 + 1 / n, 1 - 1 / n, n, device=video.device) for n in (height, width))
     distance = (y[:, None] ** 2 + x**2) / 2
-    light = 1 - torch.from_numpy(strength).to(video.device)[:, None, None] * distance
+    light = 1 - upload(strength, video.device)[:, None, None] * distance
     return video.float().mul_(light.pow_(1 / GAMMA)[:, None, None]).add_(0.5).to(torch.uint8)

@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fractalvid.emulate.upload import upload
+
 _GOLDEN, _FIRST, _SECOND = -1640531527, 0x7FEB352D, -2073254261
 """2^32 / the golden ratio, and the multipliers of Wellons' hash `lowbias32`, as signed words."""
 
@@ -52,9 +54,9 @@ def sensor_noise(
         key: (B, 2).
     """
     variance = read[:, None].astype(np.float64) ** 2 + shot[:, None].astype(np.float64) ** 2 * (np.arange(256) / 255)
-    deviation = torch.from_numpy(np.sqrt(variance).astype(np.float32)).to(video.device)
+    deviation = upload(np.sqrt(variance).astype(np.float32), video.device)
     begin = 256 * torch.arange(len(video), dtype=torch.int32, device=video.device)
     place = video.flatten(1).int().add_(begin[:, None]).view(-1)
-    keys = torch.from_numpy(key.view(np.int32)).to(video.device)
+    keys = upload(key.view(np.int32), video.device)
     noise = normals(keys, video[0].numel()).view(-1).mul_(deviation.view(-1).index_select(0, place))
     return noise.view(video.shape).add_(video).round_().clamp_(0, 255).to(torch.uint8)

@@ -16,6 +16,7 @@ from fractalvid.emulate.filters import convolve
 from fractalvid.emulate.randaugment import GEOMETRIC, Operation
 from fractalvid.emulate.rows import on_rows
 from fractalvid.emulate.tables import compose, histogram, identity_tables, look_up, moved
+from fractalvid.emulate.upload import rows_of, upload
 
 
 def apply_operations(video: Tensor, operation: NDArray[np.int64], argument: NDArray[np.float32]) -> Tensor:
@@ -25,22 +26,22 @@ def apply_operations(video: Tensor, operation: NDArray[np.int64], argument: NDAr
     neighbours or at other channels, and at the end.
     """
     tables = identity_tables(len(video), video.shape[1], video.device)
+    waiting = np.zeros(len(video), np.bool_)
     for step in range(operation.shape[1]):
         for kind in sorted(set(operation[:, step].tolist()) - _NOT_HERE):
             active = operation[:, step] == kind
             if kind in _PICTURES:
-                video, tables = _use(video, tables, active), on_rows(tables, active, _forget)
+                video, tables = _use(video, tables, active & waiting), on_rows(tables, active & waiting, _forget)
                 video = on_rows(video, active, partial(_picture, Operation(kind), argument[:, step]))
             else:
                 tables = on_rows(tables, active, partial(_table, Operation(kind), argument[:, step], video))
-    return _use(video, tables, np.ones(len(video), np.bool_))
+            waiting[active] = kind not in _PICTURES
+    return _use(video, tables, waiting)
 
 
 def _use(video: Tensor, tables: Tensor, active: NDArray[np.bool_]) -> Tensor:
-    """Apply the tables of active clips (B,), where they change anything."""
-    identity = identity_tables(1, 1, tables.device)
-    changed = active & (tables != identity).flatten(1).any(dim=1).cpu().numpy()
-    return on_rows(video, changed, lambda clips, rows: look_up(clips, tables[torch.from_numpy(rows).to(tables.device)]))
+    """Apply the tables of active clips (B,)."""
+    return on_rows(video, active, lambda clips, rows: look_up(clips, rows_of(tables, rows)))
 
 
 def _forget(tables: Tensor, rows: NDArray[np.int64]) -> Tensor:
@@ -58,12 +59,12 @@ def _table(
     value = _column(argument[rows], video)
     if kind in _CURVES:
         return compose(tables, _CURVES[kind](value))
-    counts = histogram(video.index_select(0, torch.from_numpy(rows).to(video.device)))
+    counts = histogram(rows_of(video, rows))
     return compose(tables, _STATISTICS[kind](moved(counts, tables), value))
 
 
 def _column(argument: NDArray[np.float32], like: Tensor) -> Tensor:
-    return torch.from_numpy(argument).to(like.device).view(-1, 1, 1, 1)
+    return upload(argument, like.device).view(-1, 1, 1, 1)
 
 
 # Pointwise operations that need only their argument: value (B, 1, 1, 1) -> tables (B, 1, 1, 256).
@@ -87,7 +88,8 @@ def _invert(value: Tensor) -> Tensor:
 
 
 def _posterize(bits: Tensor) -> Tensor:
-    step = torch.exp2(8 - bits)
+    # Not by exp2, which a GPU may round.
+    step = torch.ones_like(bits, dtype=torch.int32) << (8 - bits).int()
     return _byte(torch.floor(_greys(bits) / step) * step)
 
 
@@ -142,12 +144,17 @@ _STATISTICS: dict[Operation, Callable[[Tensor, Tensor], Tensor]] = {
 
 # Operations on neighbours or channels: uint8 (B, C, T, H, W), value (B, 1, 1, 1, 1) -> uint8 (B, C, T, H, W).
 
-_SMOOTH = torch.tensor([[1, 1, 1], [1, 5, 1], [1, 1, 1]])
+
+def _smooth(device: torch.device) -> Tensor:
+    """Pillow's kernel for smoothing, times 13: float32 (3, 3)."""
+    kernel = torch.ones(3, 3, device=device)
+    kernel[1, 1] = 5
+    return kernel
 
 
 def _sharpness(video: Tensor, factor: Tensor) -> Tensor:
     height, width = video.shape[3:]
-    kernel = _SMOOTH.to(video.device).expand(len(video), 1, 3, 3)
+    kernel = _smooth(video.device).expand(len(video), 1, 3, 3)
     # The border stays as it is.
     inside = torch.zeros(height, width, device=video.device)
     inside[1:-1, 1:-1] = 1

@@ -25,6 +25,7 @@ from fractalvid.emulate.photometric_config import MAX_STREAK, PhotometricConfig
 from fractalvid.emulate.randaugment import GEOMETRIC, Operation, draw_operations, geometric_matrix
 from fractalvid.emulate.rows import on_rows
 from fractalvid.emulate.tables import look_up
+from fractalvid.emulate.upload import upload
 
 Floats = NDArray[np.float32]
 
@@ -153,11 +154,14 @@ def apply_photometric(video: Tensor, drawn: Photometric) -> Tensor:
     tinted = _any(drawn.white_balance) if channels == 3 else np.zeros(len(drawn), np.bool_)
 
     def motion_blur(clips: Tensor, rows: NDArray[np.int64]) -> Tensor:
-        return blur(clips, line_kernels(drawn.streak[rows].astype(np.float64) * (width, height)))
+        return blur(clips, line_kernels(drawn.streak[rows].astype(np.float64) * (width, height), clips.device))
 
     def light(clips: Tensor, rows: NDArray[np.int64]) -> Tensor:
         exposure, warmth = (drift(waves[rows], frames) for waves in (drawn.exposure, drawn.white_balance))
-        return look_up(clips, torch.from_numpy(light_tables(exposure, warmth, channels)).to(clips.device))
+        return look_up(clips, upload(light_tables(exposure, warmth, channels), clips.device))
+
+    def soft(clips: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        return blur(clips, gaussian_kernels(drawn.sigma[rows], clips.device))
 
     def noise(clips: Tensor, rows: NDArray[np.int64]) -> Tensor:
         return sensor_noise(clips, drawn.read[rows], drawn.shot[rows], drawn.noise_key[rows])
@@ -172,7 +176,7 @@ def apply_photometric(video: Tensor, drawn: Photometric) -> Tensor:
     video = on_rows(
         video, changed, lambda clips, rows: apply_operations(clips, drawn.operation[rows], drawn.argument[rows])
     )
-    return on_rows(video, drawn.sigma > 0, lambda clips, rows: blur(clips, gaussian_kernels(drawn.sigma[rows])))
+    return on_rows(video, drawn.sigma > 0, soft)
 
 
 def _any(values: NDArray[np.generic]) -> NDArray[np.bool_]:

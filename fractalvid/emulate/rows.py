@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fractalvid.emulate.upload import rows_of, upload
+
 
 def on_rows(video: Tensor, active: NDArray[np.bool_], effect: Callable[[Tensor, NDArray[np.int64]], Tensor]) -> Tensor:
     """Clips (B, ...), of which those that are active (B,) become `effect` of them and their numbers.
@@ -16,8 +18,13 @@ def on_rows(video: Tensor, active: NDArray[np.bool_], effect: Callable[[Tensor, 
     rows = np.flatnonzero(active)
     if not len(rows):
         return video
-    result = effect(video.index_select(0, torch.from_numpy(rows).to(video.device)), rows)
+    place = upload(rows, video.device)
+    result = effect(video.index_select(0, place), rows)
+    if len(rows) == len(active):
+        return result.contiguous()
+    if video.device.type != "cpu":
+        return video.index_copy(0, place, result)
     order = np.arange(len(active))
     order[rows] = len(active) + np.arange(len(rows))
-    # Whole clips are copied here, which writing to rows of a tensor would do byte by byte.
-    return torch.cat((video, result)).index_select(0, torch.from_numpy(order).to(video.device))
+    # On a CPU, whole clips are copied here, which writing to rows of a tensor would do byte by byte.
+    return rows_of(torch.cat((video, result)), order)

@@ -27,9 +27,24 @@ def look_up(video: Tensor, tables: Tensor) -> Tensor:
 def histogram(video: Tensor) -> Tensor:
     """How many pixels of each clip and channel have each value: int64 (B, C, 1, 256) of uint8 (B, C, T, H, W)."""
     count, channels = video.shape[:2]
+    if video.device.type != "cpu":
+        return _counted_by_column(video)
     begin = 256 * torch.arange(count * channels, dtype=torch.int32, device=video.device)
     place = video.int().add_(begin.view(count, channels, 1, 1, 1))
     return torch.bincount(place.view(-1), minlength=256 * count * channels).view(count, channels, 1, 256)
+
+
+def _counted_by_column(video: Tensor) -> Tensor:
+    """The same on a GPU, where `bincount` waits for the largest value.
+
+    Each column of pixels has counters of its own: most pixels of a clip are black, and would queue for one of them.
+    """
+    count, channels, _, _, width = video.shape
+    begin = 256 * torch.arange(count * channels * width, device=video.device).view(count, channels, 1, 1, width)
+    place = video.long().add_(begin).view(-1)
+    counts = torch.zeros(begin.numel() * 256, dtype=torch.int32, device=video.device)
+    counts.scatter_add_(0, place, torch.ones((), dtype=torch.int32, device=video.device).expand_as(place))
+    return counts.view(count, channels, width, 256).sum(dim=2, keepdim=True)
 
 
 def moved(counts: Tensor, tables: Tensor) -> Tensor:

@@ -6,10 +6,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from fractalvid.emulate.upload import upload
+
 Floats = NDArray[np.float64]
 
 CHUNK = 2**19
-"""Pixels that are warped at once: few enough that what is in between stays in the cache."""
+"""Pixels that a CPU warps at once: few enough that what is in between stays in the cache."""
 BEHIND = 1e-3
 """Places whose third coordinate is below this lie behind the camera, or so near the horizon that nothing is seen."""
 NOWHERE = -4.0
@@ -30,7 +32,7 @@ def warp(
         fold: whether what lies beside the scene is its reflection, too.
     """
     count, frames = camera.shape[:2]
-    rows = max(1, CHUNK // (frames * size[0] * size[1]))
+    rows = max(1, CHUNK // (frames * size[0] * size[1])) if pictures.device.type == "cpu" else count
     own = pictures.ndim == 5
     parts = []
     for first in range(0, count, rows):
@@ -44,19 +46,20 @@ def warp(
             # The frames of a clip lie below each other: they share one picture, and one call serves them all.
             seen = functional.grid_sample(pictures[some], grid.flatten(1, 2), padding_mode=outside, align_corners=False)
             parts.append(seen.view(*seen.shape[:2], frames, *size))
-    return torch.cat(parts)
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _grid(camera: Floats, inner: Floats, size: tuple[int, int], *, fold: bool, device: torch.device) -> Tensor:
     """Where in the picture the pixels of (B, T) frames look, in [-1, 1] as `grid_sample` has it: (B, T, H, W, 2)."""
-    to_scene, to_picture = (torch.from_numpy(_inverse(m)).to(device) for m in (camera, inner))
+    inverse = _inverse(inner)
+    to_scene, to_picture = (_entries(m, device) for m in (_inverse(camera), inverse))
     columns = torch.arange(size[1], dtype=torch.float32, device=device) + 0.5
     lines = (torch.arange(size[0], dtype=torch.float32, device=device) + 0.5)[:, None]
     x, y = (_linear(to_scene, axis, columns, lines) for axis in (0, 1))
     if fold:
         x, y = _folded(x), _folded(y)
     grid = torch.empty((*x.shape, 2), dtype=torch.float32, device=device)
-    if not bool((to_picture[..., 2, :2] != 0).any()):
+    if not (inverse[..., 2, :2] != 0).any():
         for axis in (0, 1):
             grid[..., axis] = _linear(to_picture, axis, x, y).mul_(2).sub_(1)
         return grid
@@ -68,9 +71,14 @@ def _grid(camera: Floats, inner: Floats, size: tuple[int, int], *, fold: bool, d
     return grid
 
 
-def _linear(matrices: Tensor, row: int, x: Tensor, y: Tensor) -> Tensor:
-    """One coordinate of places (x, y) under matrices (B, T, 3, 3)."""
-    a, b, c = (matrices[..., row, k, None, None] for k in range(3))
+def _entries(matrices: NDArray[np.float32], device: torch.device) -> tuple[Tensor, ...]:
+    """The nine entries (B, T, 1, 1) of matrices (B, T, 3, 3), row by row, on a device."""
+    return upload(matrices.reshape(*matrices.shape[:2], 9, 1, 1), device).unbind(2)
+
+
+def _linear(entries: tuple[Tensor, ...], row: int, x: Tensor, y: Tensor) -> Tensor:
+    """One coordinate of places (x, y) under matrices of these entries."""
+    a, b, c = entries[3 * row : 3 * row + 3]
     return a * x + (b * y + c)
 
 

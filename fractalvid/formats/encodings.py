@@ -10,7 +10,8 @@ from PIL import Image
 
 from fractalvid.errors import UserError
 from fractalvid.formats.packed import ClipId
-from fractalvid.video_io import encode_video, read_video
+from fractalvid.video_reader import read_video
+from fractalvid.video_writer import encode_video
 
 Frames = NDArray[np.uint8]
 """A clip at rest: (T, H, W), or (T, H, W, 3) in colour."""
@@ -18,7 +19,7 @@ Frames = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class VideoOptions:
-    """What an encoder of videos is told; the arguments of `fractalvid.video_io.encode_video`."""
+    """What an encoder of videos is told; the arguments of `fractalvid.video_writer.encode_video`."""
 
     fps: int
     codec: str

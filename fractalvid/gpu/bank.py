@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fractalvid.classes import MAX_FRAMES, MAX_MAPS, ClassBank
+from fractalvid.colour import map_colours
 from fractalvid.draws import Domain, Field
 from fractalvid.ifs import WEIGHT_FLOOR, compose
 from fractalvid.instances import COEFFICIENTS, MAX_KNOTS, MIN_KNOTS, _splines
@@ -18,8 +18,6 @@ from fractalvid.trajectory import SUBFRAMES
 from kernels import launch
 from kernels.launch import Array, Device, Taken
 from kernels.random import UNIT, seed_words
-
-LINEAR_PART = [0, 1, 3, 4]
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,14 @@ class DeviceInstances:
 
 
 class DeviceBank:
-    """A bank's arrays on a device."""
+    """A bank's arrays on a device, by class (K, ...).
+
+    Attributes:
+        array: those of `ClassBank`, by name.
+        far: bool (K,), variations that throw single points very far; `any_far`, whether there are any.
+        silent: bool (K,), variations whose growth at infinity says nothing.
+        inside: float64 (K,), which share of an orbit must lie within the radius.
+    """
 
     def __init__(self, device: Device, bank: ClassBank) -> None:
         """Copy the arrays."""
@@ -44,6 +49,17 @@ class DeviceBank:
         self.array: dict[str, Array] = {name: xp.asarray(getattr(bank, name)) for name in names}
         self._key = xp.asarray(seed_words(bank.seed))
         self._spline = xp.asarray(_splines())
+        everyone = np.arange(len(bank))
+        far = bank.takes(everyone, "unbounded")
+        self.any_far = bool(far.any())
+        self.far, self.silent = xp.asarray(far), xp.asarray(bank.takes(everyone, "superlinear"))
+        self.inside = xp.asarray(np.where(far, bank.config.unbounded_inside, bank.config.inside))
+
+    @cached_property
+    def colours(self) -> Array:
+        """The colour of each map of each class, float32 (K, 8)."""
+        bank = self.bank
+        return self.xp.asarray(map_colours(bank.seed, np.arange(len(bank)), bank.num_maps, MAX_MAPS))
 
     @cached_property
     def takes(self) -> Taken:
@@ -60,19 +76,14 @@ class DeviceBank:
         numbers = np.unique(bank.variation[~fused][used[~fused]])
         return Taken(tuple(np.unique(first[fused]).tolist()), tuple(numbers.tolist()))
 
-    def words(self, domain: Domain, field: Field, a: Array, b: Array, count: int, attempt: Array | int = 0) -> Array:
+    def words(
+        self, domain: Domain, field: Field, a: Array, b: Array, count: int, attempt: Array | None = None
+    ) -> Array:
         """`fractalvid.draws.words` under the bank's seed: uint32 (B, count)."""
-        xp = self.xp
-        blocks = -(-count // 4)
-        counter = xp.empty((len(a), blocks, 4), np.uint32)
-        counter[..., 0] = xp.arange(blocks, dtype=np.uint32)
-        first = int(domain) << 24 | int(field) << 8
-        counter[..., 1] = (xp.zeros(len(a), np.uint32) + first + attempt).astype(np.uint32)[:, None]
-        counter[..., 2] = a.astype(np.uint32)[:, None]
-        counter[..., 3] = b.astype(np.uint32)[:, None]
-        return launch.philox4x32(self.device, self._key, counter).reshape(len(a), -1)[:, :count]
+        what = int(domain) << 24 | int(field) << 8
+        return launch.words(self.device, self._key, what, a, b, -(-count // 4), attempt)[:, :count]
 
-    def uniforms(self, field: Field, a: Array, b: Array, count: int, attempt: Array | int = 0) -> Array:
+    def uniforms(self, field: Field, a: Array, b: Array, count: int, attempt: Array | None = None) -> Array:
         """Uniform float32 (B, count) in [0, 1) for instances `a` of classes `b`."""
         drawn = self.words(Domain.INSTANCE, field, a, b, count, attempt)
         return (drawn >> np.uint32(8)).astype(np.float32) * UNIT
@@ -108,8 +119,15 @@ class DeviceBank:
 
     def maps_at(self, instances: DeviceInstances, times: Array) -> Array:
         """`fractalvid.instances.maps_at`: float32 (B, F, 8, 6) at times (B, F)."""
-        factor = self.sampled(instances.factor, times)
-        return self._class_maps(instances.class_id, times) * factor[:, :, None] + instances.offset[:, None]
+        return self.varied(self.class_maps(instances.class_id, times), instances, times)
+
+    def varied(self, maps: Array, instances: DeviceInstances, times: Array) -> Array:
+        """Maps (A B, F, 8, 6) of A instances a clip, one after the other, from those of their classes (B, F, 8, 6)."""
+        clips, frames = times.shape
+        factor = self.sampled(instances.factor, self.xp.tile(times, (len(instances.factor) // clips, 1)))
+        factor = factor.reshape(-1, clips, frames, 1, COEFFICIENTS)
+        offset = instances.offset.reshape(-1, clips, 1, MAX_MAPS, COEFFICIENTS)
+        return (maps * factor + offset).reshape(-1, *maps.shape[1:])
 
     def weights_at(self, class_id: Array, maps: Array) -> Array:
         """`fractalvid.ifs.map_weights`: float32 (B, F, 8) of maps (B, F, 8, 6)."""
@@ -153,11 +171,7 @@ class DeviceBank:
         rows = xp.arange(len(values))[:, None]
         return values[rows, left] * (1 - share) + values[rows, left + 1] * share
 
-    def having(self, class_id: NDArray[np.int64], trait: str) -> Array:
-        """`ClassBank.takes` of classes (B,) in the host's memory, on the device."""
-        return self.xp.asarray(self.bank.takes(class_id, trait))
-
-    def _class_maps(self, class_id: Array, times: Array) -> Array:
+    def class_maps(self, class_id: Array, times: Array) -> Array:
         """`ClassBank.maps_at`: float32 (B, F, 8, 6)."""
         xp, array = self.xp, self.array
         s = self.sampled(array["curve"][class_id], times).astype(np.float64)

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.classes import MAX_FRAMES, MAX_MAPS
-from fractalvid.colour import ColourConfig, brightness_curve, draw_palettes, map_colours
-from fractalvid.gpu.bank import LINEAR_PART, DeviceBank
-from fractalvid.gpu.fit import DeviceFits, jobs_of
+from fractalvid.classes import MAX_FRAMES
+from fractalvid.colour import ColourConfig, brightness_curve, palettes_of
+from fractalvid.draws import Field
+from fractalvid.gpu.bank import DeviceBank
+from fractalvid.gpu.fit import DeviceFits, damp_maps, jobs_of
 from fractalvid.render import BURN_IN
 from kernels import launch
 from kernels.launch import Array, Paints, Tuning
@@ -17,8 +18,6 @@ from kernels.launch import Array, Paints, Tuning
 def render_fits(
     bank: DeviceBank,
     fits: DeviceFits,
-    class_id: NDArray[np.int64],
-    instance_id: NDArray[np.int64],
     times: NDArray[np.float64],
     *,
     size: int,
@@ -29,21 +28,25 @@ def render_fits(
 ) -> Array:
     """Render B fitted clips at times (B, F): uint8 (B, F, H, W), or (B, F, H, W, 3) in colour, on the device.
 
-    Ids, times and the camera's homographies (B, 3, 3) are in the host's memory. White is the clip's own density.
+    Times and the camera's homographies, (B, 3, 3) or (B, F, 3, 3), are in the host's memory. White is the clip's
+    own density.
     """
     xp = bank.xp
     b, f = times.shape
-    at, classes = xp.asarray(times), fits.instances.class_id
+    curve = np.empty(0, np.uint8) if colour is None else brightness_curve(colour)
+    at, cameras, curve_there = launch.uploaded(xp, times, camera if camera.ndim == 4 else camera[:, None], curve)
+    classes = fits.instances.class_id
     maps = bank.maps_at(fits.instances, at)
-    maps[..., LINEAR_PART] *= _damping_at(xp, fits.damping, at)[..., None, None]
+    damp_maps(maps, _damping_at(xp, fits.damping, at))
     nearest = xp.minimum(xp.rint(at).astype(np.int64), MAX_FRAMES - 1)
-    projection = xp.matmul(xp.asarray(camera), view_projection(bank, fits.box, size))[:, None]
+    projection = xp.matmul(cameras, view_projection(bank, fits.box, size)[:, None])
     more: dict[str, Any] = {
         "start": xp.ascontiguousarray(fits.points[xp.arange(b)[:, None], nearest].reshape(b * f, -1, 2))
     }
     paints = None
     if colour is not None:
-        more["colour"], paints = _colours(bank, class_id, instance_id, times, colour)
+        more["colour"] = xp.repeat(bank.colours[classes], f, axis=0)
+        paints = Paints(curve_there, _palettes(bank, fits, at, colour))
     jobs = jobs_of(
         *(bank, maps, classes, at),
         projection=xp.broadcast_to(projection, (b, f, 3, 3)),
@@ -54,7 +57,7 @@ def render_fits(
     images = launch.render(
         *(bank.device, jobs),
         size=(size, size),
-        points=np.full(b * f, points, np.int64),
+        points=points,
         exposure=xp.repeat(xp.stack([area, fits.white], axis=1), f, axis=0),
         burn_in=BURN_IN,
         takes=bank.takes,
@@ -68,14 +71,13 @@ def view_projection(bank: DeviceBank, box: Array, size: int) -> Array:
     """`fractalvid.render.view_projection`: homographies (B, 3, 3) from view boxes (B, 4) to square frames."""
     xp = bank.xp
     left, top, right, bottom = box.astype(np.float64).T
+    across, down = (0, 1) if bank.config.rows == "y" else (1, 0)
     matrices = xp.zeros((len(box), 3, 3))
-    matrices[:, 0, 0] = size / (right - left)
-    matrices[:, 1, 1] = size / (bottom - top)
-    matrices[:, 0, 2] = -left * matrices[:, 0, 0]
-    matrices[:, 1, 2] = -top * matrices[:, 1, 1]
+    matrices[:, across, 0] = size / (right - left)
+    matrices[:, down, 1] = size / (bottom - top)
+    matrices[:, across, 2] = -left * matrices[:, across, 0]
+    matrices[:, down, 2] = -top * matrices[:, down, 1]
     matrices[:, 2, 2] = 1
-    if bank.config.rows == "x":
-        matrices = matrices[:, [1, 0, 2]]
     return matrices.astype(np.float32)
 
 
@@ -87,20 +89,13 @@ def _damping_at(xp: Any, damping: Array, times: Array) -> Array:
     return (damping[rows, left] * (1 - share) + damping[rows, left + 1] * share).astype(np.float32)
 
 
-def _colours(
-    bank: DeviceBank,
-    class_id: NDArray[np.int64],
-    instance_id: NDArray[np.int64],
-    times: NDArray[np.float64],
-    colour: ColourConfig,
-) -> tuple[Array, Paints]:
-    """The colour of each map in jobs (B F, 8), and their palettes: drawn on the host, the CPU's to the bit.
+def _palettes(bank: DeviceBank, fits: DeviceFits, times: Array, colour: ColourConfig) -> Array:
+    """Palettes uint8 (B F, 256, 3) at times (B, F)."""
+    own = fits.instances
 
-    A palette is a fiftieth of the picture it paints at 112 x 112 pixels.
-    """
-    xp, own_bank = bank.xp, bank.bank
-    own = map_colours(own_bank.seed, class_id, own_bank.num_maps[class_id], MAX_MAPS)
-    palettes = draw_palettes(colour, own_bank.seed, class_id, instance_id)
-    palette = palettes.at(times / (own_bank.native_frames[class_id] - 1)[:, None]).reshape(-1, 256, 3)
-    paints = Paints(xp.asarray(brightness_curve(colour)), xp.asarray(palette))
-    return xp.ascontiguousarray(xp.repeat(xp.asarray(own), times.shape[1], axis=0)), paints
+    def numbers(field: Field, count: int) -> Array:
+        return bank.uniforms(field, own.instance_id, own.class_id, count)
+
+    last = bank.array["native_frames"][own.class_id] - 1
+    palettes = palettes_of(colour, numbers, xp=bank.xp)
+    return palettes.at(times / last[:, None], xp=bank.xp).reshape(-1, 256, 3)

@@ -1,4 +1,4 @@
-// Points of attractors, and growth at infinity. Blocks: jobs; threads: walkers, in one row. See `kernels.orbit`.
+// Points of attractors, and growth at infinity. Blocks: any; threads: walkers, in one row. See `kernels.orbit`.
 #include "histogram.cuh"
 
 // Sees every walker after every step: records its point, and restarts it where it has escaped.
@@ -22,15 +22,20 @@ struct Record {
     }
 };
 
-extern "C" __global__ void __launch_bounds__(BLOCK) orbit(JOBS, int burn_in, int n, float* out) {
+extern "C" __global__ void __launch_bounds__(BLOCK) orbit(JOBS, WHERE, int burn_in, int n, float* out) {
     const Jobs jobs = THESE_JOBS;
-    const int job = blockIdx.x, columns = blockDim.x;
-    const Game game = game_of(jobs, job, columns);
-    __syncthreads();
-    float x[WALKERS], y[WALKERS];
-    begin_walkers(jobs, job, game, x, y);
-    Record visit{game, burn_in, n, out + (int64)job * n * 2};
-    play(game, burn_in + (n + columns - 1) / columns, Offsets::BY_ROW, x, y, visit);
+    const Where where = THIS_WHERE;
+    const int columns = blockDim.x;
+    for (int job = blockIdx.x; job < where.count; job += gridDim.x) {
+        if (!where.holds(job)) continue;
+        const Game game = game_of(jobs, job, columns);
+        __syncthreads();
+        float x[WALKERS], y[WALKERS];
+        begin_walkers(jobs, job, game, x, y);
+        Record visit{game, burn_in, n, out + (int64)job * n * 2};
+        play(game, burn_in + (n + columns - 1) / columns, Offsets::BY_ROW, x, y, visit);
+        __syncthreads();  // Nobody reads this job's tables any more.
+    }
 }
 
 constexpr float FAR = 1e5f, OVERFLOWED = 1e15f;
@@ -63,21 +68,27 @@ struct Growth {
     }
 };
 
-extern "C" __global__ void __launch_bounds__(BLOCK) growth(JOBS, int burn_in, int steps, float* out) {
+extern "C" __global__ void __launch_bounds__(BLOCK) growth(JOBS, WHERE, int burn_in, int steps, float* out) {
     const Jobs jobs = THESE_JOBS;
-    const int job = blockIdx.x, columns = blockDim.x;
-    const Game game = game_of(jobs, job, columns);
-    __syncthreads();
-    float x[WALKERS], y[WALKERS];
-    begin_walkers(jobs, job, game, x, y);
-    Growth visit{burn_in, 1.0f, 0.0f};
-    visit.renormalise(x[0], y[0]);
-    play(game, burn_in + steps, Offsets::BY_STEP, x, y, visit);
-    float_at(game.end + threadIdx.x) = visit.total + visit.taken();
-    __syncthreads();
-    if (threadIdx.x > 0) return;
-    // One after the other, so that rounding does not depend on who came first.
-    float sum = 0.0f;
-    for (int k = 0; k < columns; ++k) sum += float_at(game.end + k);
-    out[job] = sum / (float)(columns * steps);
+    const Where where = THIS_WHERE;
+    const int columns = blockDim.x;
+    for (int job = blockIdx.x; job < where.count; job += gridDim.x) {
+        if (!where.holds(job)) continue;
+        const Game game = game_of(jobs, job, columns);
+        __syncthreads();
+        float x[WALKERS], y[WALKERS];
+        begin_walkers(jobs, job, game, x, y);
+        Growth visit{burn_in, 1.0f, 0.0f};
+        visit.renormalise(x[0], y[0]);
+        play(game, burn_in + steps, Offsets::BY_STEP, x, y, visit);
+        float_at(game.end + threadIdx.x) = visit.total + visit.taken();
+        __syncthreads();
+        if (threadIdx.x == 0) {
+            // One after the other, so that rounding does not depend on who came first.
+            float sum = 0.0f;
+            for (int k = 0; k < columns; ++k) sum += float_at(game.end + k);
+            out[job] = sum / (float)(columns * steps);
+        }
+        __syncthreads();
+    }
 }

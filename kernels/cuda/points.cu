@@ -1,46 +1,56 @@
 // Statistics of orbit points, as `kernels.points` finds them on the CPU, to the bit.
 #include "histogram.cuh"
 
-// The box of points (J, n, 2) that leaves `cut` of them out on each side: (J, 4). Blocks: (jobs, axes); `padded`, a power
+// The box of points (J, n, 2) that leaves `cut` of them out on each side: (J, 4). Blocks: (any, axes); `padded`, a power
 // of two from n up, words of shared memory.
-extern "C" __global__ void extent(const float* points, int n, int padded, int cut, float* out) {
+extern "C" __global__ void extent(const float* points, WHERE, int n, int padded, int cut, float* out) {
+    const Where where = THIS_WHERE;
     float* const value = &float_at(0);
-    const float* own = points + (int64)blockIdx.x * n * 2 + blockIdx.y;
-    for (int i = threadIdx.x; i < padded; i += blockDim.x) value[i] = i < n ? own[2 * i] : infinity();
-    __syncthreads();
-    // A bitonic sort.
-    for (int size = 2; size <= padded; size *= 2) {
-        for (int apart = size / 2; apart > 0; apart /= 2) {
-            for (int i = threadIdx.x; i < padded; i += blockDim.x) {
-                const int other = i ^ apart;
-                if (other <= i) continue;
-                const float a = value[i], b = value[other];
-                if ((a > b) == ((i & size) == 0)) {
-                    value[i] = b;
-                    value[other] = a;
+    for (int job = blockIdx.x; job < where.count; job += gridDim.x) {
+        if (!where.holds(job)) continue;
+        const float* own = points + (int64)job * n * 2 + blockIdx.y;
+        for (int i = threadIdx.x; i < padded; i += blockDim.x) value[i] = i < n ? own[2 * i] : infinity();
+        __syncthreads();
+        // A bitonic sort.
+        for (int size = 2; size <= padded; size *= 2) {
+            for (int apart = size / 2; apart > 0; apart /= 2) {
+                for (int i = threadIdx.x; i < padded; i += blockDim.x) {
+                    const int other = i ^ apart;
+                    if (other <= i) continue;
+                    const float a = value[i], b = value[other];
+                    if ((a > b) == ((i & size) == 0)) {
+                        value[i] = b;
+                        value[other] = a;
+                    }
                 }
+                __syncthreads();
             }
-            __syncthreads();
         }
+        if (threadIdx.x == 0) {
+            out[job * 4 + blockIdx.y] = value[cut];
+            out[job * 4 + 2 + blockIdx.y] = value[n - 1 - cut];
+        }
+        __syncthreads();
     }
-    if (threadIdx.x > 0) return;
-    out[blockIdx.x * 4 + blockIdx.y] = value[cut];
-    out[blockIdx.x * 4 + 2 + blockIdx.y] = value[n - 1 - cut];
 }
 
-// Share of the points (J, n, 2) within a radius of the origin: (J,). Blocks: jobs.
-extern "C" __global__ void share_within(const float* points, int n, float radius, float* out) {
-    if (threadIdx.x == 0) word_at(0) = 0;
-    __syncthreads();
-    const float* own = points + (int64)blockIdx.x * n * 2;
-    uint32 inside = 0;
-    for (int i = threadIdx.x; i < n; i += blockDim.x) {
-        const float x = own[2 * i], y = own[2 * i + 1];
-        inside += x * x + y * y <= radius * radius;
+// Share of the points (J, n, 2) within a radius of the origin: (J,). Blocks: any.
+extern "C" __global__ void share_within(const float* points, WHERE, int n, float radius, float* out) {
+    const Where where = THIS_WHERE;
+    for (int job = blockIdx.x; job < where.count; job += gridDim.x) {
+        if (!where.holds(job)) continue;
+        if (threadIdx.x == 0) word_at(0) = 0;
+        __syncthreads();
+        const float* own = points + (int64)job * n * 2;
+        uint32 inside = 0;
+        for (int i = threadIdx.x; i < n; i += blockDim.x) {
+            const float x = own[2 * i], y = own[2 * i + 1];
+            inside += x * x + y * y <= radius * radius;
+        }
+        atomicAdd(&word_at(0), inside);
+        __syncthreads();
+        if (threadIdx.x == 0) out[job] = (float)word_at(0) / (float)n;
     }
-    atomicAdd(&word_at(0), inside);
-    __syncthreads();
-    if (threadIdx.x == 0) out[blockIdx.x] = (float)word_at(0) / (float)n;
 }
 
 constexpr int GRID = 32;
@@ -57,18 +67,16 @@ DEVICE void count_cells(const float* points, int n, const float* box, uint32* ce
     }
 }
 
-// How points (B, F, n, 2) fill and move over views (B, 4): dense, occupied, moved (B, F). Blocks: (B, F).
-extern "C" __global__ void on_grid(const float* points, const float* box, int n, float share, float* dense,
-                                   float* occupied, float* moved) {
+// How points (B, F, n, 2) of a clip at one time fill and move over its view.
+DEVICE void fill_grid(const float* points, const float* box, int n, float share, int64 place, bool first, float* dense,
+                      float* occupied, float* moved) {
     constexpr int CELLS = GRID * GRID;
     uint32 *const cells = &word_at(0), *const before = cells + CELLS, *const tally = before + CELLS;
     uint32* const totals = tally + n + 1;  // seen, seen before, change
-    const int time = blockIdx.y;
     for (uint32* word = cells + threadIdx.x; word < totals + 3; word += blockDim.x) *word = 0;
     __syncthreads();
-    const int64 job = (int64)blockIdx.x * gridDim.y + time;
-    count_cells(points + job * n * 2, n, box + blockIdx.x * 4, cells, totals);
-    if (time > 0) count_cells(points + (job - 1) * n * 2, n, box + blockIdx.x * 4, before, totals + 1);
+    count_cells(points + place * n * 2, n, box, cells, totals);
+    if (!first) count_cells(points + (place - 1) * n * 2, n, box, before, totals + 1);
     __syncthreads();
     for (int i = threadIdx.x; i < CELLS; i += blockDim.x) {
         atomicAdd(tally + cells[i], 1u);
@@ -85,7 +93,19 @@ extern "C" __global__ void on_grid(const float* points, const float* box, int n,
         below += tally[level] * level;
         ++level;
     }
-    dense[job] = (float)(level > 1 ? level : 1) * (float)CELLS / (float)n;
-    occupied[job] = (float)(CELLS - tally[0]) / (float)CELLS;
-    moved[job] = time == 0 ? 0.0f : (float)change / (float)(2 * n);
+    dense[place] = (float)(level > 1 ? level : 1) * (float)CELLS / (float)n;
+    occupied[place] = (float)(CELLS - tally[0]) / (float)CELLS;
+    moved[place] = first ? 0.0f : (float)change / (float)(2 * n);
+}
+
+// The same for points (B, F, n, 2) and views (B, 4): dense, occupied, moved (B, F). Blocks: (any, F); a job is a clip.
+extern "C" __global__ void on_grid(const float* points, WHERE, const float* box, int n, float share, float* dense,
+                                   float* occupied, float* moved) {
+    const Where where = THIS_WHERE;
+    for (int clip = blockIdx.x; clip < where.count; clip += gridDim.x) {
+        if (!where.holds(clip)) continue;
+        const int64 place = (int64)clip * gridDim.y + blockIdx.y;
+        fill_grid(points, box + clip * 4, n, share, place, blockIdx.y == 0, dense, occupied, moved);
+        __syncthreads();
+    }
 }

@@ -39,3 +39,13 @@ DEVICE int bits_of_float(float x) { return BITS_OF_FLOAT(x); }
 DEVICE float float_of_bits(int x) { return FLOAT_OF_BITS(x); }
 DEVICE float infinity() { return FLOAT_OF_BITS(0x7f800000); }
 DEVICE uint32 high_word(uint32 a, uint32 b) { return HIGH_WORD(a, b); }
+
+// Which of `count` jobs a kernel works on: all, or those of the clips that a mask names, `each` jobs a clip. Blocks share
+// them out among themselves, so that a few blocks pass over many jobs fast; a job that is passed over keeps what it had.
+struct Where {
+    const bool* mask;
+    int each, count;
+    DEVICE bool holds(int job) const { return mask == nullptr || mask[job / each]; }
+};
+#define WHERE const bool *mask, int each, int count
+#define THIS_WHERE Where{mask, each, count}

@@ -1,8 +1,8 @@
 """Momentum contrast: keys of a slow network, kept in a queue, are what queries are told from.
 
 MoCo v2 (Chen et al. 2020, arXiv 2003.04297; He et al. 2020, arXiv 1911.05722), with the settings of the reference
-method (arXiv 2411.17584). Unlike the original, keys are not shuffled between processes before BatchNorm: each process
-normalises queries and keys by its own batch of each, or, with SyncBN, by the batch of all.
+method (arXiv 2411.17584). Keys are shuffled before BatchNorm, across processes as in the original, and within one
+across groups (`pretrain.objectives.split_norm`).
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fractalvid.errors import UserError
-from pretrain.distributed import gather
+from pretrain.distributed import gather, rank
 from pretrain.objectives.base import Objective, Outcome
 from pretrain.objectives.checks import check_size, check_temperature
 from pretrain.objectives.losses import agreement, info_nce, spread
 from pretrain.objectives.momentum import Follower, check_momentum, momentum_at
 from pretrain.objectives.projector import mlp
+from pretrain.objectives.split_norm import groups_for, in_other_company, set_groups, split_batchnorm
 
 Related = Literal["instance", "class", "none"]
 EMPTY = -1
@@ -43,6 +44,10 @@ class MoCoConfig:
     """Width of the projector's hidden layer; as many as the network has features if not given."""
     mask: Related = "instance"
     """Keys in the queue that are no negatives: those of the same instance, of the same class, or none."""
+    bn_groups: int | None = None
+    """Groups in which each process's BatchNorm takes its clips, keys in another order than queries, so that statistics
+    don't tell which belong together; 1 is one of all. If not given, up to 8 of at least 8 clips, or 2 of fewer; with
+    several processes one each, since keys are shuffled across processes."""
 
     def check(self) -> None:
         """Raise a `UserError` for values no run can use."""
@@ -51,6 +56,7 @@ class MoCoConfig:
         check_size("moco.hidden", self.hidden)
         check_temperature("moco.temperature", self.temperature)
         check_momentum("moco.momentum", self.momentum)
+        check_size("moco.bn-groups", self.bn_groups)
         if self.mask not in ("instance", "class", "none"):
             raise UserError(f"moco.mask is {self.mask!r}; it can be instance, class or none")
 
@@ -78,7 +84,7 @@ class MoCo(Objective):
         """
         super().__init__()
         self.config = config
-        self.backbone = backbone
+        self.backbone = split_batchnorm(backbone)
         self.projector = mlp(features, config.hidden or features, config.dim, norm=False)
         self.follower = Follower(self.backbone, self.projector)
         self.register_buffer("queue", torch.zeros(config.queue, config.dim))
@@ -87,8 +93,11 @@ class MoCo(Objective):
 
     def forward(self, batch: Any) -> Outcome:
         """The loss of a batch of two views, which puts its keys into the queue, those of all processes alike."""
+        clips = len(batch.video)
+        set_groups(self, groups_for(clips, self.config.bn_groups))
         query = self.projector(self.backbone(batch.video))
-        key = self.follower(batch.video2)
+        keys = in_other_company(self.follower, batch.video2, batch.next_index)
+        key = keys[rank() * clips :][:clips]
         loss = info_nce(
             *(query, key),
             # A copy: the queue changes before the gradient is computed.
@@ -97,7 +106,7 @@ class MoCo(Objective):
             usable=usable(self.queue_id, batch.clip_id, self.config.mask),
         )
         with torch.no_grad():
-            enqueue(self.queue, self.queue_id, self.place, gather(F.normalize(key.float())), gather(batch.clip_id))
+            enqueue(self.queue, self.queue_id, self.place, F.normalize(keys.float()), gather(batch.clip_id))
         return Outcome(loss, parts={"agreement": agreement(query, key), "spread": spread(query)})
 
     def after_step(self, step: int, total: int | None) -> None:

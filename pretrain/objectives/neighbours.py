@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fractalvid.bank import Bank, array_names
-from pretrain.prefetch import Batch, to_device
+from pretrain.prefetch import Batch
+from pretrain.validation import features_of
 
 CLIPS_A_CLASS = 4
 """Held-out clips of each class that are compared, where there are so many."""
@@ -19,18 +20,11 @@ def neighbour_metrics(backbone: nn.Module, batches: Iterable[Batch]) -> dict[str
 
     Args:
         backbone: video (B, C, T, H, W) -> features (B, D); in evaluation mode, gradients off.
-        batches: a finite sequence; where no class has two clips, there are no numbers.
+        batches: a finite sequence, with several processes this one's turns; where no class has two clips, there are no
+            numbers.
     """
-    device = next(backbone.parameters()).device
-    features: list[Tensor] = []
-    targets: list[Tensor] = []
-    for batch in batches:
-        moved: Batch = to_device(batch, device)
-        features.append(backbone(moved.video).float())
-        targets.append(moved.target)
-    if not features:
-        return {}
-    return nearest_share(torch.cat(features), torch.cat(targets))
+    found = features_of(backbone, batches)
+    return {} if found is None else nearest_share(*found)
 
 
 def nearest_share(features: Tensor, target: Tensor) -> dict[str, float]:

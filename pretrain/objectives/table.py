@@ -69,6 +69,8 @@ class ObjectiveConfig:
     """Without labels: probability that the second view runs backwards in time."""
     key_strength: float = 1.0
     """Without labels: crop and emulation of the second view, MoCo's key, as a share of the first's; less is easier."""
+    recolour: float = 0.8
+    """Without labels: probability that the second view of a coloured clip has other hues, and paler ones."""
     moco: MoCoConfig = field(default_factory=MoCoConfig)
     simclr: SimCLRConfig = field(default_factory=SimCLRConfig)
     byol: BYOLConfig = field(default_factory=BYOLConfig)
@@ -88,6 +90,7 @@ class ObjectiveConfig:
             getattr(self, self.name).check()
             check_p("reverse", self.reverse)
             check_p("key-strength", self.key_strength)
+            check_p("recolour", self.recolour)
         if mixing and (self.name != "supervised" or self.aux_mask or self.aux_curve):
             raise UserError(
                 "mixup and cutmix mix labels, so they go with --objective supervised alone, without --aux-mask or "
@@ -95,9 +98,9 @@ class ObjectiveConfig:
             )
 
     def _check_unused(self) -> None:
-        default = ObjectiveConfig()
-        for name in ("reverse", "key_strength", *SELF_SUPERVISED):
-            own = self.name in SELF_SUPERVISED if name in ("reverse", "key_strength") else self.name == name
+        default, of_views = ObjectiveConfig(), ("reverse", "key_strength", "recolour")
+        for name in (*of_views, *SELF_SUPERVISED):
+            own = self.name in SELF_SUPERVISED if name in of_views else self.name == name
             if not own and getattr(self, name) != getattr(default, name):
                 option = name.replace("_", "-")
                 raise UserError(f"{option} is set, but --objective is {self.name}, which does not use it: leave it out")

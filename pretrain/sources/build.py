@@ -14,6 +14,7 @@ from pretrain.precision import resolve_device
 from pretrain.prefetch import Source
 from pretrain.sources.indexed import At, Share
 from pretrain.sources.mixture import Mixed
+from pretrain.sources.recolour import Recoloured
 from pretrain.sources.stored import StoredClips
 from pretrain.sources.videos import OwnVideos
 
@@ -49,7 +50,7 @@ def open_clips(config: PretrainConfig, bank: Bank, *, threads: int | None, progr
     drawn = _stored(config, share, threads) if config.data is not None else _stream(config, bank, threads)
     stored = [drawn.digest()] if isinstance(drawn, StoredClips) else []
     if config.videos is None:
-        return Clips(drawn, len(bank), *stored)
+        return Clips(_recoloured(drawn, config, share), len(bank), *stored)
     videos = OwnVideos(
         config.videos,
         config=config.streamed(),
@@ -66,7 +67,15 @@ def open_clips(config: PretrainConfig, bank: Bank, *, threads: int | None, progr
             "train without labels, as by --objective moco"
         )
     source: Source = videos if config.mix is None else Mixed(_at(drawn), videos.at, part=config.mix, share=share)
-    return Clips(source, len(bank) + len(videos.classes), " ".join([*stored, videos.digest()]))
+    found = " ".join([*stored, videos.digest()])
+    return Clips(_recoloured(source, config, share), len(bank) + len(videos.classes), found)
+
+
+def _recoloured(source: Source, config: PretrainConfig, share: Share) -> Source:
+    """The source, its second views in other colours where there are any."""
+    if config.objective.views == 1 or config.objective.recolour == 0:
+        return source
+    return Recoloured(source, config.objective.recolour, seed=config.seed, share=share)
 
 
 def _stream(config: PretrainConfig, bank: Bank, threads: int | None) -> FractalStream:
@@ -81,11 +90,11 @@ def _stream(config: PretrainConfig, bank: Bank, threads: int | None) -> FractalS
         threads=threads,
         views=config.objective.views,
         second=config.objective.second,
-        device=_render_device(config),
+        device=render_device(config),
     )
 
 
-def _render_device(config: PretrainConfig) -> torch.device | str:
+def render_device(config: PretrainConfig) -> torch.device | str:
     """Where the stream's clips are drawn; a GPU that is asked for and not there is left to the stream to say."""
     if config.render_on == "cpu":
         return "cpu"

@@ -1,99 +1,32 @@
 """A folder of one's own videos as a source, beside fractals or alone."""
 
 import hashlib
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
-from tqdm import tqdm
 
 from fractalvid.camera import draw_camera
 from fractalvid.draws import Domain, Field, uniforms
-from fractalvid.errors import UserError
 from fractalvid.samples import Batch, StreamConfig, to_float
-from fractalvid.video_io import (
-    VIDEO_SUFFIXES,
-    VideoError,
-    VideoFacts,
-    probe_video,
-    read_frames,
-    read_video,
-    scaled_size,
-)
+from fractalvid.video_reader import read_frames, read_video, scaled_size
 from fractalvid.views import SecondView, draw_backwards, eased, second_seed
 from kernels.threads import available_cores
+from pretrain.distributed import from_main
 from pretrain.sources.indexed import Indexed, Share, Shuffled
+from pretrain.sources.survey import list_videos, probe_all
 from pretrain.sources.windows import window
 
-MAX_BROKEN = 0.05
-"""Share of the videos that may not decode."""
 ROOM = 2**31
 """Bytes of decoded videos that are kept."""
 UNLABELLED = -2
 """The class of the first video without a label; each has one of its own, below it."""
-
-
-@dataclass(frozen=True)
-class Video:
-    """A file, what decodes of it, and its class, None without labels."""
-
-    path: Path
-    facts: VideoFacts
-    label: int | None
-
-
-def list_videos(root: Path) -> tuple[list[tuple[Path, int | None]], tuple[str, ...]]:
-    """The videos of a folder with their labels, and the classes: a folder each, or none where they lie side by side.
-
-    Raises:
-        UserError: no folder, no videos, or some with a class and some without.
-    """
-    if not root.is_dir():
-        raise UserError(f"{root} is no folder of videos")
-    found = sorted(
-        path for path in root.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
-    )
-    if not found:
-        raise UserError(f"{root} holds no videos ({', '.join(sorted(VIDEO_SUFFIXES))})")
-    folders = [path.relative_to(root).parts[:-1] for path in found]
-    if not any(folders):
-        return [(path, None) for path in found], ()
-    if not all(folders):
-        bare = found[folders.index(())]
-        raise UserError(f"{bare} lies beside folders of classes: put every video into the folder of its class, or none")
-    classes = tuple(sorted({parts[0] for parts in folders}))
-    numbers = {name: number for number, name in enumerate(classes)}
-    return [(path, numbers[parts[0]]) for path, parts in zip(found, folders, strict=True)], classes
-
-
-def probe_all(listed: list[tuple[Path, int | None]], *, threads: int, progress: bool) -> list[Video]:
-    """Decode every video once, for its frames; those that do not decode are named and left out.
-
-    Raises:
-        UserError: more than 5 % of them do not decode.
-    """
-
-    def probed(entry: tuple[Path, int | None]) -> VideoFacts | str:
-        try:
-            return probe_video(entry[0])
-        except (VideoError, OSError) as error:
-            return str(error)
-
-    with ThreadPoolExecutor(threads, "videos") as pool:
-        found = list(tqdm(pool.map(probed, listed), "reading videos", len(listed), unit="video", disable=not progress))
-    broken = [facts for facts in found if isinstance(facts, str)]
-    for reason in broken:
-        tqdm.write(f"left out: {reason}", file=sys.stderr)
-    if len(broken) > max(1, MAX_BROKEN * len(listed)) or len(broken) == len(listed):
-        raise UserError(f"{len(broken)} of {len(listed)} videos do not decode, such as: {broken[0]}")
-    known = zip(listed, found, strict=True)
-    return [Video(path, facts, label) for (path, label), facts in known if not isinstance(facts, str)]
 
 
 class OwnVideos(Indexed):
@@ -134,9 +67,9 @@ class OwnVideos(Indexed):
         """See the class."""
         super().__init__(share)
         self._root = root
-        listed, self.classes = list_videos(root)
+        listed, self.classes = from_main(partial(list_videos, root))
         self._threads = available_cores() if threads is None else threads
-        self._videos = probe_all(listed, threads=self._threads, progress=progress)
+        self._videos = probe_all(root, listed, threads=self._threads, progress=progress)
         self._config, self._seed, self._first, self._second = config, seed, first_label, second
         self._order = Shuffled(seed, len(self._videos))
         self._side = round(config.size * 8 / 7)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from finetune.cli import main
 from finetune.clips import ClipStore, Memory
 from finetune.targets.base import Row
-from fractalvid.video_io import write_video
+from fractalvid.video_writer import write_video
 
 Bytes = NDArray[np.uint8]
 

@@ -20,7 +20,7 @@ from finetune.index import build_index
 from finetune.source import SourceConfig, TrainSource
 from finetune.targets.base import Row
 from fractalvid.errors import UserError
-from fractalvid.video_io import VideoFacts, read_video
+from fractalvid.video_reader import VideoFacts, read_video
 from tests.finetune.helpers import put, video, write_avi
 
 NAMES = ("a.mp4", "b ü.avi", "deep/c.mp4")

@@ -9,13 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from finetune import transfer
+from finetune import evaluate, outcome, transfer
 from finetune.cli import main
 from finetune.recipe import LR
 from finetune.source import ClipBatch, TrainSource
 from finetune.targets.demo import DemoSet
 from finetune.targets.stick_figures import ACTIONS
-from pretrain.checkpoint import Card, save_weights
+from pretrain.checkpoint import Card, load_card, save_weights
 from pretrain.models import build_model
 from tests.finetune.helpers import SMALL, command, folder_set, hmdb_set
 from tests.finetune.test_hmdb51 import FILES, LISTS
@@ -287,8 +287,8 @@ def test_what_a_killed_write_left_is_in_nobodys_way(data: Path, tmp_path: Path) 
 def test_results_name_the_device_that_was_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: f"GPU at {device}")
-    assert transfer.versions(torch.device("cpu"))["device"] == "cpu"
-    assert transfer.versions(torch.device("cuda:1"))["device"] == "GPU at cuda:1"
+    assert outcome.versions(torch.device("cpu"))["device"] == "cpu"
+    assert outcome.versions(torch.device("cuda:1"))["device"] == "GPU at cuda:1"
 
 
 @pytest.mark.parametrize(
@@ -340,3 +340,23 @@ def test_mistakes_are_one_line_and_exit_code_2(
     assert message in captured.err
     assert not out.exists()
     assert sorted(data.rglob("*")) == before
+
+
+def test_a_run_says_its_precision_and_is_scored_once(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = evaluate.scores, []
+
+    def counted(*args: Any) -> dict[str, float]:
+        calls.append(args)
+        return real(*args)
+
+    monkeypatch.setattr(evaluate, "scores", counted)
+    monkeypatch.setattr("pretrain.precision.computes_bf16", lambda: True)
+    args = ["--target", "folder", "--data", data, "--out", tmp_path / "out"]
+    assert command(*args, cache=tmp_path / "c") == 0
+    assert metrics(tmp_path / "out")["precision"] == "bf16"
+    card = load_card(tmp_path / "out")
+    assert card.precision == "bf16"
+    assert card.metrics == {name: metrics(tmp_path / "out")[name] for name in card.metrics}
+    assert len(calls) == 1

@@ -3,10 +3,17 @@ from pathlib import Path
 
 import pytest
 
-from finetune.compare import same_shape
+from finetune.cli import main
+from finetune.compare import Job, plan_jobs, recipes_of, same_shape
+from finetune.data import Machine, open_data
 from finetune.initial import Initial
-from finetune.recipe import Recipe
+from finetune.recipe import Mode, Recipe
+from finetune.rundir import claim_folder
+from finetune.targets import Source
 from fractalvid.errors import UserError
+from pretrain.checkpoint import save_checkpoint
+from pretrain.engine import CHECKPOINT
+from pretrain.precision import PrecisionName
 from tests.finetune.helpers import command, folder_set
 
 
@@ -89,3 +96,117 @@ def test_networks_that_weights_fix_are_not_to_be_set() -> None:
     with pytest.raises(UserError, match=r"differ in model \(r3d_10, r3d_18\): compare those of one network") as caught:
         same_shape(Recipe(), inits)
     assert "--model" not in str(caught.value)
+
+
+def test_both_modes_come_from_one_command(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    args = ["compare", "--target", "folder", "--data", data, "--out", out]
+    assert command(*args, cache=tmp_path / "c") == 0  # fine-tuning alone, and later the probe beside it
+    begun = (out / "scratch" / "seed-0" / "metrics.json").stat().st_mtime_ns
+    both = [*args, "--modes", "linear", "full", "--linear-lr", 0.25]
+    assert command(*both, cache=tmp_path / "c") == 0
+    assert (out / "scratch" / "seed-0" / "metrics.json").stat().st_mtime_ns == begun
+    configs = [json.loads((out / "scratch" / name / "config.json").read_text()) for name in ("seed-0", "linear_seed-0")]
+    assert [(config["mode"], config["lr"]) for config in configs] == [("full", 1e-3), ("linear", 0.25)]
+    saved = json.loads((out / "comparison.json").read_text())
+    assert [entry["mode"] for entry in saved["initialisations"]] == ["full", "linear"]
+    monkeypatch.setattr("finetune.compare.run", never)
+    assert command(*both, cache=tmp_path / "c") == 0
+    gathered = ["compare", "--runs", f"mine={out / 'scratch'}", "--out", f"{tmp_path / 'gathered'}"]
+    assert main(gathered) == 0
+    text = (tmp_path / "gathered" / "comparison.md").read_text()
+    assert "| initialisation | Fine-tuning (top-1, %) | Linear probe (top-1, %) |" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--modes full full", "--modes names something twice"),
+        ("--modes full --linear-lr 0.1", "--linear-lr is the learning rate of --modes linear"),
+        ("--mode linear --linear-lr 0.1", "--linear-lr is the learning rate of --modes linear"),
+        ("--modes linear --linear-lr 0", "--lr is 0"),
+        ("--modes full --mode linear", "exclude each other"),
+        ("--modes half", "--modes"),
+    ],
+)
+def test_modes_that_cannot_be_are_one_line(
+    words: str, message: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["compare", "--target", "folder", "--data", data, "--out", tmp_path / "out", *words.split()]
+    assert main([str(word) for word in args]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def begin(data: Path, out: Path, *modes: Mode, precision: PrecisionName = "auto") -> list[Job]:
+    """Begin the runs of a comparison of these modes."""
+    jobs = plan_jobs(
+        open_data(Source("folder", data), Machine(progress=False)),
+        recipes_of(Recipe(precision=precision), modes, None),
+        [Initial("scratch", "scratch")],
+        splits=(None,),
+        seeds=(0,),
+        allow_missing=False,
+        out=out,
+    )
+    for job in jobs:
+        claim_folder(job.out, job.plan)
+    return jobs
+
+
+def names(jobs: list[Job]) -> list[str]:
+    """The names of their folders."""
+    return [job.out.name for job in jobs]
+
+
+@pytest.mark.parametrize("first", ["linear", "full"])
+def test_runs_of_one_mode_are_found_beside_both_and_alone(first: Mode, data: Path, tmp_path: Path) -> None:
+    alone = ["seed-0" if first == "full" else "linear_seed-0"]
+    assert names(begin(data, tmp_path, first)) == alone
+    assert names(begin(data, tmp_path, "full", "linear")) == ["seed-0", "linear_seed-0"]
+    assert names(begin(data, tmp_path, first)) == alone
+
+
+def test_a_linear_probe_of_an_earlier_version_has_no_mode_in_its_name(data: Path, tmp_path: Path) -> None:
+    begin(data, tmp_path, "linear")
+    (tmp_path / "scratch" / "linear_seed-0").rename(tmp_path / "scratch" / "seed-0")
+    assert names(begin(data, tmp_path, "linear")) == ["seed-0"]
+    assert names(begin(data, tmp_path, "full", "linear")) == ["full_seed-0", "seed-0"]
+    assert names(begin(data, tmp_path, "full")) == ["full_seed-0"]
+
+
+def test_a_run_that_was_begun_goes_on_in_what_auto_came_to(data: Path, tmp_path: Path) -> None:
+    (begun,) = begin(data, tmp_path, "full")
+    save_checkpoint(begun.out / CHECKPOINT, {"precision": "fp32"})
+    (again,) = begin(data, tmp_path, "full", precision="fp32")
+    assert again.plan == begun.plan
+    with pytest.raises(UserError, match="precision: auto, not bf16"):
+        begin(data, tmp_path, "full", precision="bf16")
+
+
+def test_precisions_are_not_mixed(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    args = ["compare", "--target", "folder", "--data", data, "--out", out, "--seeds"]
+    monkeypatch.setattr("pretrain.precision.computes_bf16", lambda: False)
+    assert command(*args, 0, cache=tmp_path / "c") == 0
+    path = out / "scratch" / "seed-0" / "metrics.json"
+    metrics = json.loads(path.read_text())
+    assert metrics.pop("precision") == "fp32"
+    path.write_text(json.dumps(metrics))  # as earlier versions left it
+    monkeypatch.setattr("pretrain.precision.computes_bf16", lambda: True)
+    with monkeypatch.context() as patch:
+        patch.setattr("finetune.compare.run", never)
+        assert command(*args, 0, 1, cache=tmp_path / "c") == 2
+        error = capsys.readouterr().err
+        assert "were trained in fp32 and those to come would be in bf16" in error
+        assert "give --precision fp32, or choose another --out" in error
+        assert error.count("\n") == 1
+        assert command(*args, 0, "--precision", "bf16", cache=tmp_path / "c") == 2
+        assert "run with other settings (precision: auto, not bf16)" in capsys.readouterr().err
+    assert command(*args, 0, 1, "--precision", "fp32", cache=tmp_path / "c") == 0
+    made = [json.loads((out / "scratch" / f"seed-{seed}" / "config.json").read_text()) for seed in (0, 1)]
+    assert [config["precision"] for config in made] == ["auto", "fp32"]

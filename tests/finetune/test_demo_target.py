@@ -12,7 +12,7 @@ from finetune.targets.demo import DemoSet, demo_protocol, draw_clip, render_acti
 from finetune.targets.folder import Folder
 from finetune.targets.stick_figures import ACTIONS, skeleton, standing
 from fractalvid.errors import UserError
-from fractalvid.video_io import read_video
+from fractalvid.video_reader import read_video
 
 TINY = DemoSet(seed=3, clips_per_class_train=2, clips_per_class_test=1, size=32, frames=6)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from finetune.evaluate import (
@@ -185,3 +186,10 @@ def test_sources_are_written_where_any_is_known(tmp_path: Path) -> None:
         assert [line["group"] for line in csv.DictReader(file)] == ["film", ""]
     write_predictions(tmp_path / "q.csv", rows, p, ["x", "y"], [None, None])
     assert (tmp_path / "q.csv").read_text().splitlines()[0] == "path,label,predicted,top5,confidence"
+
+
+def test_pictures_of_many_classes_stay_small(tmp_path: Path) -> None:
+    names = [f"class {k}" for k in range(600)]
+    draw_confusion(tmp_path / "c.png", np.eye(600, dtype=np.int64), names, "title")
+    width, height = Image.open(tmp_path / "c.png").size
+    assert max(width, height) < 4000

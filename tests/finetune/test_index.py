@@ -6,11 +6,12 @@ import av
 import numpy as np
 import pytest
 
-from finetune.index import ClipIndex, build_index, default_cache_dir
+from finetune.index import ClipIndex, build_index
 from finetune.listing import Listing, keep_decodable
 from finetune.targets.base import Row
 from fractalvid.errors import UserError
-from fractalvid.video_io import VideoFacts, probe_video
+from fractalvid.video_index import default_cache_dir
+from fractalvid.video_reader import VideoFacts, probe_video
 from tests.finetune.helpers import put, write_avi
 
 
@@ -46,6 +47,15 @@ def test_an_avi_cut_off_counts_what_decodes(tmp_path: Path) -> None:
     assert 1 <= frames < 40
 
 
+def test_a_missing_video_is_a_broken_one(tmp_path: Path) -> None:
+    put(tmp_path / "a.mp4", 3)
+    found = index(tmp_path, "a.mp4", "gone.mp4")
+    assert found.frames == {"a.mp4": 3}
+    assert found.broken == {"gone.mp4": f"{tmp_path / 'gone.mp4'}: cannot be read: No such file or directory"}
+    with pytest.raises(UserError, match=r"1 of the first . of 2 videos .* do not decode"):
+        index(tmp_path, "a.mp4", "gone.mp4", max_broken=0)
+
+
 def test_more_broken_videos_than_allowed_stop_the_run(tmp_path: Path) -> None:
     broken = break_three(tmp_path)
     for k in range(9):
@@ -66,7 +76,7 @@ def test_a_second_index_decodes_only_what_changed(tmp_path: Path, monkeypatch: p
         decoded.append(path.name)
         return probe_video(path)
 
-    monkeypatch.setattr("finetune.index.probe_video", spy)
+    monkeypatch.setattr("fractalvid.video_index.probe_video", spy)
     assert index(root, "a.mp4", "b.mp4", cache=cache) == first
     assert decoded == []
     put(root / "b.mp4", 9)
@@ -94,7 +104,7 @@ def test_what_could_not_be_read_once_is_read_again(
         return whole(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr("fractalvid.video_io.av.open", fails)
+        patch.setattr("fractalvid.video_reader.av.open", fails)
         found = index(root, "a.mp4", "b.mp4", cache=cache)
     assert found.broken == {"b.mp4": f"{root / 'b.mp4'}: cannot be read: {error.strerror}"}
     assert index(root, "a.mp4", "b.mp4", cache=cache).frames == {"a.mp4": 3, "b.mp4": 4}

@@ -10,7 +10,7 @@ from finetune.cli import main
 from finetune.pictures import natural, open_clip
 from finetune.predict import Predictor, Unreadable
 from fractalvid.errors import UserError
-from fractalvid.video_io import read_video
+from fractalvid.video_reader import read_video
 from pretrain.checkpoint import Card, load_card, save_weights
 from pretrain.models import build_model
 from tests.finetune.helpers import command, folder_set, put, video

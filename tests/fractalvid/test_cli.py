@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -12,19 +13,15 @@ from PIL import Image
 
 from fractalvid.bank import KindName
 from fractalvid.classes import ClassBank
-from fractalvid.cli import ClassesArguments, _run
+from fractalvid.cli import ClassesArguments
 from fractalvid.colour import ColourConfig
 from fractalvid.duration import parse_hours
-from fractalvid.errors import run_cli
 from fractalvid.kinds import KINDS
 from fractalvid.manifest import read_manifest
 from fractalvid.reader import SetReader
+from tests.fractalvid.command import fractalvid
 
 TINY = ["--size", "32", "--points", "2000", "--clips", "1"]
-
-
-def fractalvid(*arguments: object) -> int:
-    return run_cli("fractalvid", _run, [str(a) for a in arguments])
 
 
 def test_classes_generate_preview(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,18 +143,9 @@ def test_time_runs_out_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(
-    arguments: list[str],
-    said: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    arguments: list[str], said: str, tmp_path: Path, refuses: Callable[..., None]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert fractalvid(*arguments) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("fractalvid: error: ")
-    assert error.count("\n") == 1
-    assert said in error
+    refuses(said, *arguments)
     assert not list(tmp_path.iterdir())
 
 
@@ -170,11 +158,10 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
-def test_unwritable_places_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_places_are_one_line(tmp_path: Path, refuses: Callable[..., None]) -> None:
     (tmp_path / "file").write_text("")
-    assert fractalvid("classes", "--classes", 2, "--out", tmp_path / "file" / "classes.npz") == 2
-    assert fractalvid("generate", "--classes", 2, "--out", tmp_path / "file" / "set", *TINY) == 2
-    assert capsys.readouterr().err.count("\n") == 2
+    refuses("can't write", "classes", "--classes", 2, "--out", tmp_path / "file" / "classes.npz")
+    refuses("cannot write", "generate", "--classes", 2, "--out", tmp_path / "file" / "set", *TINY)
 
 
 def test_names_that_are_not_utf_8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,8 @@ from fractalvid.errors import UserError
 from fractalvid.instances import VALIDATION
 from fractalvid.kinds import render_clip
 from fractalvid.render import render_fits
-from fractalvid.video_io import encode_video, read_video
+from fractalvid.video_reader import read_video
+from fractalvid.video_writer import encode_video
 from fractalvid.view import fit_clips
 from kernels import MAX_COLOUR_POINTS
 

@@ -22,7 +22,7 @@ from fractalvid.formats import FORMATS
 from fractalvid.instances import VALIDATION
 from fractalvid.manifest import HEADER, read_manifest
 from fractalvid.setconfig import FormatName
-from fractalvid.video_io import read_video
+from fractalvid.video_reader import read_video
 
 SMALL = SetConfig(clips=2, size=32, points=2000)
 

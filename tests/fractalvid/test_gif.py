@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fractalvid.gif import shown_frames
-from fractalvid.video_io import VideoError, count_frames, read_frames, read_video
+from fractalvid.video_reader import VideoError, count_frames, read_frames, read_video
 
 Bytes = NDArray[np.uint8]
 PALETTE = np.array(

@@ -2,6 +2,7 @@
 
 import itertools
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,17 @@ from fractalvid import view
 from fractalvid.acceptance import Fault
 from fractalvid.classes import ClassBank, ClassConfig
 from fractalvid.colour import ColourConfig
+from fractalvid.emulate.config import (
+    PRESETS,
+    BackgroundConfig,
+    CurriculumConfig,
+    EmulationConfig,
+    GroupConfig,
+    TimingConfig,
+)
 from fractalvid.errors import UserError
 from fractalvid.gpu import fit
+from fractalvid.gpu import layers as device_layers
 from fractalvid.gpu import stream as device_stream
 from fractalvid.gpu.bank import DeviceBank
 from fractalvid.gpu.stream import DeviceRenderer
@@ -40,11 +50,11 @@ def rendering(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams that are asked for a GPU render with its code, on the processor."""
     monkeypatch.setattr(device_stream, "MOST_BATCHES", 2)
     monkeypatch.setattr(streams, "_checked_device", lambda device: torch.device(device))
-    monkeypatch.setattr(streams, "render_device", lambda device: HostDevice())
+    monkeypatch.setattr(streams, "kernel_device", lambda device: HostDevice())
     renderer = device_stream.DeviceRenderer
 
-    def on_cpu(device: Any, _: torch.device, *rest: Any) -> DeviceRenderer:
-        return renderer(device, torch.device("cpu"), *rest)
+    def on_cpu(device: Any, _: torch.device, *rest: Any, **options: Any) -> DeviceRenderer:
+        return renderer(device, torch.device("cpu"), *rest, **options)
 
     monkeypatch.setattr(streams, "DeviceRenderer", on_cpu)
 
@@ -157,16 +167,121 @@ def test_without_a_gpu_one_line_says_so() -> None:
     assert torch.equal(next(iter(stream)).video, next(iter(plain)).video)
 
 
+def test_which_gpu_is_settled_when_a_stream_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that reads the stream may have another current one."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    asked: list[int] = []
+    monkeypatch.setattr(gpu, "find", asked.append)
+    bank = ClassBank.sample(3, seed=1)
+    for device, index in (("cuda", 1), ("cuda:0", 0)):
+        stream = FractalStream(bank, batch_size=2, config=SMALL, seed=0, device=device)
+        assert stream.device == torch.device("cuda", index)
+        assert FractalStream.validation(bank, num_clips=2, batch_size=2, device=device).device == stream.device
+        assert stream._renderer is None and asked.pop() == index
+
+
 @pytest.mark.parametrize("device", ["gpu", "mps", "cuda:x"])
 def test_devices_that_are_none(device: str) -> None:
     with pytest.raises(UserError, match="cpu, cuda or cuda:N"):
         FractalStream(ClassBank.sample(3, seed=1), batch_size=2, seed=0, device=device)
 
 
+EVERYTHING = replace(
+    PRESETS["full"],
+    curriculum=CurriculumConfig(samples=0, share=0.9),
+    background=replace(PRESETS["full"].background, pool=5),
+    group=GroupConfig(p=0.5, copies=2),
+    timing=TimingConfig(p=0.5, repeat=0.3, skip=0.2),
+)
+
+
+@pytest.mark.parametrize("colour", [None, ColourConfig(drift=1.0)])
 @pytest.mark.usefixtures("rendering")
-@pytest.mark.parametrize("emulated", [False, True])
-def test_what_is_not_rendered_there_is_said(emulated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    bank: Any = ClassBank.sample(3, seed=1) if emulated else sample_bank("perlin", 3, seed=1)
+def test_emulated_batches_are_the_cpus(colour: ColourConfig | None) -> None:
+    """Copies, stills, backgrounds that move, dropped frames, everything photometric: the same in both views."""
+    bank = ClassBank.sample(5, seed=1, config=LINEAR)
+    config = StreamConfig(
+        clip_len=3, size=32, points=3000, colour=colour, masks=True, mean=0.4, std=0.2, emulate=EVERYTHING
+    )
+    options: dict[str, Any] = {"batch_size": 12, "config": config, "seed": 3, "views": 2, "threads": 1}
+    index = np.arange(12) + 120
+    own, wanted = (FractalStream(bank, device=device, **options).at(index) for device in ("cuda", "cpu"))
+    assert own.next_index == wanted.next_index == 132
+    for name in ("clip_id", "target", "background_id"):
+        assert torch.equal(getattr(own, name), getattr(wanted, name))
+    for name in ("video", "video2"):
+        mine, theirs = getattr(own, name), getattr(wanted, name)
+        assert mine.shape == theirs.shape and mine.stride(1) == theirs.stride(1)
+        # What stretches greys makes a level several.
+        assert ((mine - theirs).abs() > 3 / 255 / 0.2).float().mean() < 0.01
+    for name in ("mask", "mask2"):
+        assert 0.02 < getattr(own, name).float().mean() < 0.9
+        assert (getattr(own, name) != getattr(wanted, name)).float().mean() < 0.01
+    assert own.background_id is not None
+    assert (own.background_id == -1).any() and (own.background_id >= 0).any()
+
+
+@pytest.mark.usefixtures("rendering")
+def test_a_chunk_has_room_for_the_fits_of_all_that_stands_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = ClassBank.sample(3, seed=1, config=LINEAR)
+    plain, filmed = (
+        FractalStream(bank, batch_size=1, config=SMALL, seed=3, emulate=emulate, device="cuda")._renderer
+        for emulate in (None, EVERYTHING)
+    )
+    assert plain is not None and filmed is not None
+    orbits, pixels = 20 * 1024 * 2 * 4, 3 * 32**2
+    for renderer, views, fits in ((plain, 1, 1), (plain, 2, 1), (filmed, 1, 3), (filmed, 2, 5)):
+        room = fits * orbits + views * pixels
+        monkeypatch.setattr(device_stream, "CHUNK_BYTES", 2 * room)
+        assert renderer.chunk(1, views) == 2
+        monkeypatch.setattr(device_stream, "CHUNK_BYTES", 2 * room - 1)
+        assert renderer.chunk(1, views) == 1
+
+
+@pytest.mark.usefixtures("rendering")
+def test_emulated_batches_do_not_depend_on_what_is_made_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor on what is kept of backgrounds: the same where all are forgotten, and where some are emulated at a time."""
+    bank = ClassBank.sample(5, seed=1, config=LINEAR)
+    options: dict[str, Any] = {"batch_size": 2, "seed": 3, "device": "cuda"}
+    options["config"] = replace(SMALL, masks=True, emulate=EVERYTHING)
+    stream = FractalStream(bank, **options)
+    together = list(itertools.islice(stream, 3))
+    known = stream._renderer
+    assert known is not None and known.chunk(2, 1) == device_stream.MOST_BATCHES == 2
+    assert len(known._known) == 5
+    monkeypatch.setattr(device_stream, "EMULATED_BYTES", 1)
+    monkeypatch.setattr(device_layers, "MOST_KEPT", 3)
+    apart = FractalStream(bank, **options)
+    forgetful = apart._renderer
+    assert forgetful is not None and forgetful.chunk(2, 1) == 1
+    for first, second in zip(together, apart, strict=False):
+        assert first.mask is not None and second.mask is not None
+        assert torch.equal(first.video, second.video) and torch.equal(first.mask, second.mask)
+        assert 0 < len(forgetful._known) <= 4
+
+
+@pytest.mark.usefixtures("rendering")
+def test_what_is_known_of_backgrounds_is_not_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: list[int] = []
+
+    def counting(bank: DeviceBank, class_id: Any, instance_id: Any) -> Any:
+        fitted.append(len(class_id))
+        return fit.fit_clips(bank, class_id, instance_id)
+
+    monkeypatch.setattr(device_layers, "fit_clips", counting)
+    bank = ClassBank.sample(5, seed=1, config=LINEAR)
+    few = replace(EVERYTHING, background=BackgroundConfig(p=1, pool=2))
+    stream = FractalStream(bank, batch_size=5, config=SMALL, seed=3, emulate=few, device="cuda")
+    for first in (0, 5):
+        stream.at(np.arange(first, first + 5))
+    assert fitted == [5 + 2, 5], "figures and the pool, then figures alone"
+
+
+@pytest.mark.usefixtures("rendering")
+@pytest.mark.parametrize("emulate", [None, "paper"])
+def test_what_is_not_rendered_there_is_said(emulate: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = sample_bank("perlin", 3, seed=1)
     moved: list[torch.device] = []
 
     def note(batch: Batch, device: torch.device) -> Batch:
@@ -174,9 +289,7 @@ def test_what_is_not_rendered_there_is_said(emulated: bool, monkeypatch: pytest.
         return batch
 
     monkeypatch.setattr(Batch, "to", note)
-    stream = FractalStream(
-        bank, batch_size=2, config=SMALL, seed=0, device="cuda", emulate="paper" if emulated else None
-    )
+    stream = FractalStream(bank, batch_size=2, config=SMALL, seed=0, device="cuda", emulate=emulate)
     with pytest.warns(RuntimeWarning, match=r"rendered on the CPU, and copied to cuda"):
         next(iter(stream))
     with warnings.catch_warnings():
@@ -203,10 +316,12 @@ class TestOnAGpu:
                 apart = (getattr(own, name).cpu() - getattr(wanted, name)).abs()
                 assert (apart > 3 / 255 / 0.2).float().mean() < 0.02
 
-    def test_memory_is_not_used_again_too_early(self) -> None:
+    @pytest.mark.parametrize("emulate", [None, "full"])
+    def test_memory_is_not_used_again_too_early(self, emulate: str | None) -> None:
         """Batches that wait behind a long computation are those of a stream that nothing waits for."""
         bank = ClassBank.sample(20, seed=1)
-        options: dict[str, Any] = {"batch_size": 16, "config": StreamConfig(points=20_000), "seed": 3, "device": "cuda"}
+        options: dict[str, Any] = {"batch_size": 16, "seed": 3, "emulate": emulate, "device": "cuda"}
+        options["config"] = StreamConfig(points=20_000)
         work = torch.randn(4096, 4096, device="cuda")
         busy, sums = iter(FractalStream(bank, **options)), []
         for _ in range(40):
@@ -217,6 +332,54 @@ class TestOnAGpu:
             torch.cuda.synchronize()
             quiet.append(batch.video.sum(dtype=torch.float64))
         assert torch.equal(torch.stack(sums), torch.stack(quiet))
+
+    @pytest.mark.parametrize("colour", [None, ColourConfig()])
+    def test_emulated_batches_are_the_cpus(self, colour: ColourConfig | None) -> None:
+        """In distribution to rounding: a pixel that dynamics or an edge move is a few levels off, and few are."""
+        bank = ClassBank.sample(20, seed=1, config=LINEAR)
+        config = StreamConfig(points=20_000, masks=True, emulate=EVERYTHING, colour=colour)
+        options: dict[str, Any] = {"batch_size": 16, "config": config, "seed": 3, "views": 2}
+        ours, cpu = FractalStream(bank, device="cuda", **options), FractalStream(bank, **options)
+        for own, wanted in itertools.islice(zip(ours, cpu, strict=True), 6):
+            assert own.background_id is not None and wanted.background_id is not None
+            assert own.background_id.device.type == "cuda"
+            assert torch.equal(own.background_id.cpu(), wanted.background_id)
+            for name in ("video", "video2"):
+                apart = (getattr(own, name).cpu() - getattr(wanted, name)).abs()
+                assert (apart > 4 / 255).float().mean() < 0.03
+            for name in ("mask", "mask2"):
+                assert (getattr(own, name).cpu() != getattr(wanted, name)).float().mean() < 0.02
+
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.filterwarnings("ignore:Synchronization debug mode")
+    def test_emulation_waits_for_nothing(self) -> None:
+        """PyTorch reports what synchronises, once kernels are compiled and tables made."""
+        stream = FractalStream(
+            ClassBank.sample(20, seed=1), batch_size=32, seed=3, emulate=EVERYTHING, views=2, device="cuda"
+        )
+        feed = iter(stream)
+        next(feed)
+        renderer = stream._renderer
+        assert renderer is not None
+        try:
+            torch.cuda.set_sync_debug_mode("error")
+            for _ in range(3 * renderer.chunk(32, 2)):
+                next(feed)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    @pytest.mark.parametrize("emulate", [None, EVERYTHING])
+    def test_autocast_and_tf32_change_nothing(self, emulate: EmulationConfig | None) -> None:
+        bank = ClassBank.sample(20, seed=1)
+        options: dict[str, Any] = {"batch_size": 16, "seed": 3, "emulate": emulate, "device": "cuda"}
+        plain = next(iter(FractalStream(bank, **options))).video
+        before = torch.get_float32_matmul_precision()
+        try:
+            torch.set_float32_matmul_precision("high")
+            with torch.autocast("cuda", torch.bfloat16):
+                assert torch.equal(next(iter(FractalStream(bank, **options))).video, plain)
+        finally:
+            torch.set_float32_matmul_precision(before)
 
     def test_every_mix_of_variations_and_colour(self) -> None:
         config = ClassConfig(linear_share=0.0, variations=("julia", "pdj", "blur", "swirl"), max_summed=2, per_map=True)

@@ -1,22 +1,19 @@
 """The other kinds on the command line: one option, their ranges, and what they refuse."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from fractalvid.cli import _run
-from fractalvid.errors import UserError, run_cli
+from fractalvid.errors import UserError
 from fractalvid.kinds import KINDS, load_bank
 from fractalvid.manifest import read_manifest
+from tests.fractalvid.command import fractalvid
 
 DRAWN = [name for name in KINDS if name != "ifs"]
 TINY = ["--size", "32", "--clips", "1", "--frames", "2"]
-
-
-def fractalvid(*arguments: object) -> int:
-    return run_cli("fractalvid", _run, [str(a) for a in arguments])
 
 
 @pytest.mark.parametrize("kind", DRAWN)
@@ -80,18 +77,9 @@ def test_ranges_are_options(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(
-    arguments: list[str],
-    said: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    arguments: list[str], said: str, tmp_path: Path, refuses: Callable[..., None]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert fractalvid(*arguments) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("fractalvid: error: ")
-    assert error.count("\n") == 1
-    assert said in error
+    refuses(said, *arguments)
     assert not list(tmp_path.iterdir())
 
 

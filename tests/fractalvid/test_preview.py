@@ -165,3 +165,22 @@ def test_a_set_of_which_nothing_can_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "set" / SetReader(tmp_path / "set").rows[0].path).unlink()
     with pytest.raises(UserError, match="clip 0/0"):
         preview(tmp_path / "set", tmp_path / "out", SMALL)
+
+
+def test_what_a_set_lacks_is_known_before_its_clips_are_filmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*arguments: Any, **options: Any) -> None:
+        pytest.fail("read in vain")
+
+    made(tmp_path / "set", 2, format="npz")
+    config = PreviewConfig(clips=2, size=32, points=2000, emulate=PRESETS["light"])
+    monkeypatch.setattr(SetReader, "frames", never)
+    manifest = tmp_path / "set" / "manifest.csv"
+    whole = manifest.read_text()
+    manifest.write_text(whole.replace(".npz,1,0,", ".npz,5,0,"))
+    with pytest.raises(UserError, match="has no clip 5/0, which its manifest names"):
+        preview(tmp_path / "set", tmp_path / "out", config)
+    manifest.write_text(whole)
+    (tmp_path / "set" / "classes.npz").unlink()
+    with pytest.raises(UserError, match=r"classes\.npz"):
+        preview(tmp_path / "set", tmp_path / "out", config)
+    assert not (tmp_path / "out").exists()

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -159,3 +160,35 @@ def test_what_cannot_be_had_is_one_line(made: Sets, tmp_path: Path) -> None:
     (tmp_path / "set" / SetReader(tmp_path / "set").rows[1].path).write_bytes(b"")
     with pytest.raises(UserError, match=r"clip 1/0 .* is cut short; fractalvid verify .* --repair"):
         FractalSet(tmp_path / "set")[1]
+
+
+@pytest.mark.parametrize("kept", ["mp4", "webdataset"])
+def test_files_that_are_missing_are_named_before_anything_is_read(tmp_path: Path, kept: str) -> None:
+    config = SetConfig(clips=2, size=32, points=2000, masks=True, format=kept)  # type: ignore[arg-type]
+    generate(BANK, tmp_path / "set", config, workers=1, progress=False)
+    rows = SetReader(tmp_path / "set").rows
+    assert len(FractalSet(tmp_path / "set", masks=True)) == 6
+    for name, masks in ((rows[3].files()[-1], True), (rows[3].path, False)):
+        (tmp_path / "set" / name).unlink(missing_ok=True)
+        with pytest.raises(UserError, match=rf"clip \d/\d of .*{name} is missing; fractalvid verify .* --repair"):
+            FractalSet(tmp_path / "set", masks=masks)
+    shutil.rmtree((tmp_path / "set" / rows[0].path).parent)
+    with pytest.raises(UserError, match=f"{rows[0].path} is missing"):
+        FractalSet(tmp_path / "set")
+
+
+def test_a_missing_mask_is_no_matter_where_masks_are_not_wanted(tmp_path: Path) -> None:
+    generate(BANK, tmp_path / "set", SetConfig(clips=1, size=32, points=2000, masks=True), workers=1, progress=False)
+    (tmp_path / "set" / SetReader(tmp_path / "set").rows[1].files()[1]).unlink()
+    assert FractalSet(tmp_path / "set")[1][1] == 1
+    with pytest.raises(UserError, match=r"clip 1/0 .* is missing"):
+        FractalSet(tmp_path / "set", masks=True)
+
+
+@pytest.mark.parametrize("clip", ["7,0", "-1,0", "0,9"])
+def test_clips_that_the_set_does_not_have_are_refused(tmp_path: Path, clip: str) -> None:
+    generate(BANK, tmp_path / "set", SetConfig(clips=1, size=32, points=2000), workers=1, progress=False)
+    manifest = tmp_path / "set" / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(".mp4,1,0,", f".mp4,{clip},"))
+    with pytest.raises(UserError, match=f"has no clip {clip.replace(',', '/')}, which its manifest names; .*verify"):
+        FractalSet(tmp_path / "set")

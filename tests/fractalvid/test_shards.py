@@ -23,7 +23,7 @@ from fractalvid.errors import UserError
 from fractalvid.formats.mask import decode_mask
 from fractalvid.manifest import read_manifest
 from fractalvid.reader import SetReader
-from fractalvid.video_io import read_video
+from fractalvid.video_reader import read_video
 
 
 def shards(clips: int = 3, shard_size: int = 4, **options: Any) -> SetConfig:

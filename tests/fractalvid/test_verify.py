@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from fractalvid.classes import ClassBank
-from fractalvid.cli import _run
 from fractalvid.dataset import SetConfig, generate
-from fractalvid.errors import UserError, run_cli
+from fractalvid.errors import UserError
 from fractalvid.formats import FORMATS
 from fractalvid.formats.packed import digest
 from fractalvid.manifest import read_manifest, write_manifest
 from fractalvid.reader import SetReader
 from fractalvid.verify import Findings, repair, verify
-from fractalvid.video_io import encode_video
+from fractalvid.video_writer import encode_video
+from tests.fractalvid.command import fractalvid
 
 
 def check(path: Path) -> Findings:
@@ -259,10 +259,9 @@ def test_repair_elsewhere_is_refused_and_changes_nothing(
     assert contents(out) == before
 
 
-def test_the_command(copy: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def fractalvid(*arguments: object) -> int:
-        return run_cli("fractalvid", _run, [str(a) for a in arguments])
-
+def test_the_command(
+    copy: Callable[[str], Path], refuses: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
     out = copy("mp4")
     assert fractalvid("verify", out) == 0
     assert "9 clips: every file" in capsys.readouterr().out
@@ -273,9 +272,6 @@ def test_the_command(copy: Callable[[str], Path], tmp_path: Path, capsys: pytest
     assert said.endswith("9 clips: 1 problems\n")
     assert fractalvid("verify", out, "--repair") == 0
     assert "after the repair: 9 clips: every file" in capsys.readouterr().out
-    wrong: list[tuple[list[object], str]]
-    wrong = [([tmp_path / "nosuch"], "nosuch"), ([out, "--workers", "0"], "workers"), (["--x"], "--x")]
-    for arguments, named in wrong:
-        assert fractalvid("verify", *arguments) == 2
-        error = capsys.readouterr().err
-        assert named in error and error.count("\n") == 1
+    refuses("nosuch", "verify", "nosuch")
+    refuses("workers", "verify", out, "--workers", "0")
+    refuses("--x", "verify", "--x")

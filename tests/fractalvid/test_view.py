@@ -104,6 +104,28 @@ def test_point_statistics() -> None:
     assert np.allclose(share_within(points, 0.5), (np.hypot(*np.moveaxis(points, 2, 0)) <= 0.5).mean(axis=1))
 
 
+@pytest.mark.parametrize("count", [1, 63, 64, 200, 1024])
+@pytest.mark.parametrize("tail", [0.0, 0.005, 0.45])
+def test_extents_are_order_statistics(count: int, tail: float) -> None:
+    rng = np.random.default_rng(count)
+    points = rng.normal(0, 1, (4, count, 2)).astype(np.float32)
+    points[1] = np.round(points[1])  # many are equal
+    points[2, rng.random(count) < 0.2] = np.inf
+    ordered, cut = np.sort(points, axis=1), int(tail * count)
+    assert np.array_equal(extent(points, tail), np.concatenate([ordered[:, cut], ordered[:, -1 - cut]], axis=1))
+
+
+def test_dense_is_the_count_that_95_percent_of_the_points_do_not_exceed() -> None:
+    points = (np.random.default_rng(0).uniform(0, 1, (2, 3, 900, 2)) ** 3).astype(np.float32)
+    points[0, 0] = 7  # outside
+    found = on_grid(points, np.tile(np.array([0, 0, 1, 1], np.float32), (2, 1)))
+    for clip, time in np.ndindex(2, 3):
+        x, y = points[clip, time].T
+        count = np.sort(np.histogram2d(x, y, bins=32, range=[[0, 1], [0, 1]])[0].ravel())
+        enough = np.cumsum(count) >= np.float32(0.95) * count.sum()
+        assert found.dense[clip, time] == np.float32(max(count[enough.argmax()], 1)) * np.float32(1024) / 900
+
+
 def test_orbits_on_a_grid() -> None:
     rng = np.random.default_rng(0)
     points = rng.uniform(0, 1, (3, 2, 1000, 2)).astype(np.float32)

@@ -73,13 +73,14 @@ static int launch(void (*kernel)(void**), const unsigned int* shape, void** argu
     blockDim = {threads, 1};
     fibers.resize(threads);
     for (Fiber& fiber : fibers) fiber.stack.resize(STACK);
+    for (unsigned int& word : shared_words) word = RUBBISH;
     for (blockIdx.y = 0; blockIdx.y < gridDim.y; ++blockIdx.y)
         for (blockIdx.x = 0; blockIdx.x < gridDim.x; ++blockIdx.x) {
-            for (unsigned int& word : shared_words) word = RUBBISH;
+            for (unsigned int i = 0; i < words; ++i) shared_words[i] = RUBBISH;
             if (!run_block(threads, shape[4])) return 1;
-            for (unsigned int i = words; i < MOST_WORDS; ++i)
-                if (shared_words[i] != RUBBISH) return 2;
         }
+    for (unsigned int i = words; i < MOST_WORDS; ++i)
+        if (shared_words[i] != RUBBISH) return 2;
     return 0;
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
 from kernels import walkers
@@ -67,6 +68,8 @@ class HostDevice:
     """A `kernels.launch.Device` on the processor. `backwards` runs the threads of a block in the other order."""
 
     xp: ModuleType = np
+    blocks = 7
+    """Fewer than most tests have jobs, so that blocks take several."""
 
     def __init__(self, *, shared_bytes: int = 227 * 1024, backwards: bool = False) -> None:
         self.shared_bytes = shared_bytes
@@ -103,3 +106,114 @@ def _value(argument: Any) -> Any:
         return ctypes.c_void_p(argument.ctypes.data)
     assert isinstance(argument, np.generic)
     return (ctypes.c_char * argument.nbytes).from_buffer_copy(argument.tobytes())
+
+
+class Waits(Exception):
+    """The host looked at what only the device knows, or mixed its own arrays with the device's."""
+
+
+class DeviceArray(NDArrayOperatorsMixin):
+    """An array as CuPy has them: the host knows its shape and type, and would have to wait for what is in it."""
+
+    __array_priority__ = 1000
+    _SAFE = frozenset({"shape", "ndim", "size", "dtype", "nbytes"})
+    _GIVES_ARRAYS = frozenset({"T", "astype", "reshape", "view", "copy", "all", "any", "sum", "max", "min"})
+
+    def __init__(self, kept: Any) -> None:
+        self.kept = np.asarray(kept)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> "DeviceArray":
+        if out is not None:
+            options["out"] = _unwrapped(out)
+        return DeviceArray(getattr(ufunc, method)(*map(_unwrapped, inputs), **options))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._SAFE:
+            return getattr(self.kept, name)
+        if name not in self._GIVES_ARRAYS:
+            raise Waits(name)
+        return _wrapping(getattr(self.kept, name))
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def __getitem__(self, index: Any) -> "DeviceArray":
+        return DeviceArray(self.kept[_index(index)])
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.kept[_index(index)] = _unwrapped(value)
+
+    def _waits(self, *_: Any) -> Any:
+        raise Waits("a value of the device's was asked for")
+
+    __bool__ = __int__ = __float__ = __index__ = __array__ = __contains__ = item = tolist = nonzero = _waits
+
+
+class DeviceNumpy(ModuleType):
+    """NumPy's functions for such arrays, but for those whose result has a size that only the device knows."""
+
+    _WAITING = frozenset(
+        {"nonzero", "flatnonzero", "argwhere", "unique", "compress", "extract", "array_equal", "allclose"}
+    )
+
+    def __init__(self) -> None:
+        super().__init__("device_numpy")
+
+    def asarray(self, values: Any, dtype: Any = None) -> DeviceArray:
+        """The way of arrays from the host."""
+        return DeviceArray(np.array(values.kept if isinstance(values, DeviceArray) else values, dtype))
+
+    def where(self, condition: Any, first: Any, second: Any) -> DeviceArray:
+        """With three arguments only."""
+        return DeviceArray(np.where(*map(_unwrapped, (condition, first, second))))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._WAITING:
+            raise Waits(name)
+        return _wrapping(getattr(np, name))
+
+
+class StrictDevice(HostDevice):
+    """The same with arrays that raise `Waits` where a GPU would have to be waited for."""
+
+    xp: ModuleType = DeviceNumpy()
+
+    def launch(
+        self, module: Module, kernel: str, grid: tuple[int, int], block: int, shared: int, arguments: Sequence[Any]
+    ) -> None:
+        super().launch(module, kernel, grid, block, shared, [_unwrapped(argument) for argument in arguments])
+
+    def scattering(self) -> Any:
+        return DeviceArray(super().scattering())
+
+
+def _wrapping(member: Any) -> Any:
+    """What gives arrays of NumPy's, giving such of the device's."""
+    if isinstance(member, np.ndarray):
+        return DeviceArray(member)
+    if not callable(member) or isinstance(member, type):
+        return member
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        done = member(*map(_unwrapped, arguments), **{name: _unwrapped(value) for name, value in options.items()})
+        return DeviceArray(done) if isinstance(done, np.ndarray | np.generic) else done
+
+    return call
+
+
+def _unwrapped(value: Any) -> Any:
+    """A device's array as NumPy's; one that is the host's has no business here."""
+    if isinstance(value, np.ndarray):
+        raise Waits("an array of the host's among those of the device")
+    if isinstance(value, tuple | list):
+        return type(value)(_unwrapped(part) for part in value)
+    return value.kept if isinstance(value, DeviceArray) else value
+
+
+def _index(index: Any) -> Any:
+    """An index: numbers, slices, and the device's arrays of whole numbers."""
+    parts = index if isinstance(index, tuple) else (index,)
+    for part in parts:
+        if isinstance(part, list) or (isinstance(part, DeviceArray) and part.dtype == np.bool_):
+            raise Waits("an index by a list or a mask")
+    return tuple(_unwrapped(part) for part in parts)

@@ -1,6 +1,7 @@
 """Histograms: balanced books, agreement with the reference, no merged walkers, maps of tiny weight."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -182,3 +183,14 @@ def test_impossible_numbers_are_refused(five_maps: Jobs) -> None:
         accumulate(five_maps, size=8, points=1, backend="abacus")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="threads"):
         accumulate(five_maps, size=8, points=1, threads=0)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_jobs_that_are_not_wanted_change_nothing_for_the_others(five_maps: Jobs, backend: str) -> None:
+    jobs = dataclasses.replace(five_maps, variation=np.array([0, 14, 4], np.int32)[:, None, None].repeat(5, axis=1))
+    options: dict[str, Any] = {"backend": backend, "threads": 2}
+    for wanted in (np.array([2, 0]), np.array([1]), np.array([], np.int64)):
+        points, rate = orbit(jobs, 300, rows=wanted, **options), growth(jobs, rows=wanted, **options)
+        assert points.shape == (3, 300, 2) and rate.shape == (3,)
+        assert np.array_equal(points[wanted], orbit(jobs, 300, **options)[wanted])
+        assert np.array_equal(rate[wanted], growth(jobs, **options)[wanted])

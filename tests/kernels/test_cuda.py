@@ -38,13 +38,21 @@ def table() -> ctypes.CDLL:
         'extern "C" void scramble(int count, const uint32** in, float* out) {\n'
         "    for (int i = 0; i < count; ++i) out[i] = table::scrambled(in[0][i], in[1][i], in[2][i]); }"
     )
-    return compiled("\n".join([HEADER.read_text(), header, variations_header(), *functions, hashed]))
+    drawn = (
+        'extern "C" void encrypt(int count, const uint32** in, uint32* out) {\n'
+        "    for (int i = 0; i < count; ++i) {\n"
+        "        const Words w = philox(in[0][i], in[1][i], in[2][i], in[3][i], in[4][i], in[5][i]);\n"
+        "        for (int k = 0; k < 4; ++k) out[4 * i + k] = w.word[k]; } }"
+    )
+    return compiled("\n".join([HEADER.read_text(), header, variations_header(), *functions, hashed, drawn]))
 
 
-def applied(table: ctypes.CDLL, name: str, arguments: list[NDArray[Any]], width: int) -> NDArray[np.float32]:
+def applied(
+    table: ctypes.CDLL, name: str, arguments: list[NDArray[Any]], width: int, dtype: type[np.generic] = np.float32
+) -> NDArray[Any]:
     count = len(arguments[0])
     kept = [np.ascontiguousarray(argument) for argument in arguments]
-    out = np.empty((count, width), np.float32)
+    out = np.empty((count, width), dtype)
     pointers = (ctypes.c_void_p * len(kept))(*(argument.ctypes.data for argument in kept))
     getattr(table, name)(count, pointers, ctypes.c_void_p(out.ctypes.data))
     return out
@@ -101,14 +109,28 @@ def test_variations_are_those_of_the_table_where_points_are_strange(table: ctype
 def test_random_numbers_are_the_same_bits(table: ctypes.CDLL) -> None:
     rng = np.random.default_rng(0)
     key, counter = rng.integers(0, 2**32, (500, 2), np.uint32), rng.integers(0, 2**32, (500, 4), np.uint32)
-    assert np.array_equal(launch.philox4x32(HostDevice(), key, counter), philox4x32(key, counter))
+    got = applied(table, "encrypt", [*key.T, *counter.T], 4, np.uint32)
+    assert np.array_equal(got, philox4x32(key, counter))
     # Known answers of Random123.
-    ones = np.full((1, 4), 0xFFFFFFFF, np.uint32)
+    ones = np.full((1, 6), 0xFFFFFFFF, np.uint32)
     known = [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]
-    assert launch.philox4x32(HostDevice(), ones[:, :2], ones).tolist() == [known]
+    assert applied(table, "encrypt", list(ones.T), 4, np.uint32).tolist() == [known]
     words = [rng.integers(0, 2**32, 500, np.uint32) for _ in range(3)]
     got = applied(table, "scramble", words, 1)[:, 0]
     assert got.tolist() == [float(scrambled(*map(U32, w))) for w in zip(*words, strict=True)]
+
+
+def test_arrays_of_words_are_those_of_their_counters() -> None:
+    rng = np.random.default_rng(1)
+    key, a, b = rng.integers(0, 2**32, 2, np.uint32), rng.integers(0, 2**32, 300), rng.integers(0, 2**32, 300)
+    attempt, what = rng.integers(0, 256, 300), 5 << 24 | 130 << 8
+    for tries in (attempt, None):
+        counter = np.zeros((300, 3, 4), np.uint32)
+        counter[..., 0] = np.arange(3)
+        counter[..., 1] = (what | (0 if tries is None else tries[:, None])) & 0xFFFFFFFF
+        counter[..., 2], counter[..., 3] = a[:, None], b[:, None]
+        got = launch.words(HostDevice(), key, what, a, b, 3, tries)
+        assert np.array_equal(got, philox4x32(key, counter).reshape(300, 12))
 
 
 @pytest.mark.parametrize("num_maps", [1, 3, 8, 40])

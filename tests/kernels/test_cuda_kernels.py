@@ -180,6 +180,47 @@ def test_statistics_of_points_are_the_cpus_to_the_bit() -> None:
         assert np.array_equal(getattr(got, name), getattr(wanted, name)), name
 
 
+def test_kernels_pass_over_what_a_mask_leaves_out() -> None:
+    """The rest is as if all were asked for, by fewer blocks than there are jobs; what is left out stays as it was."""
+    maps, weights = system(4, seed=2)
+    jobs = Jobs.of([maps] * 24, [weights], seed=np.arange(24))
+    device, where = HostDevice(backwards=True), np.array([False, True, True, False, True, False])
+    of_job = np.repeat(where, 4)
+    full = launch.orbit(device, jobs, 300, burn_in=20, takes=LINEAR)
+    orbits = np.full((24, 300, 2), 7, np.float32)
+    launch.orbit(device, jobs, 300, burn_in=20, takes=LINEAR, where=where, out=orbits)
+    rates, near = np.full((2, 24), 7, np.float32)
+    launch.growth(device, jobs, 24, burn_in=8, takes=LINEAR, where=where, out=rates)
+    launch.share_within(device, full, 0.8, where=where, out=near)
+    assert {grid[0] for _, _, grid, _, _ in device.launched[1:]} == {device.blocks}
+    whole = launch.growth(device, jobs, 24, burn_in=8, takes=LINEAR), launch.share_within(device, full, 0.8)
+    for got, wanted in ((orbits, full), (rates, whole[0]), (near, whole[1])):
+        assert np.array_equal(got[of_job], wanted[of_job])
+        assert (got[~of_job] == 7).all()
+    box = launch.extent(device, full, 0.01, where=where)
+    assert np.array_equal(box[of_job], launch.extent(device, full, 0.01)[of_job])
+    views, points = np.tile(np.array([-1, -1, 1, 1], np.float32), (6, 1)), full.reshape(6, 4, 300, 2)
+    some, every = launch.on_grid(device, points, views, where=where), launch.on_grid(device, points, views)
+    assert all(np.array_equal(getattr(some, name)[where], getattr(every, name)[where]) for name in vars(every))
+
+
+def test_one_number_of_points_for_all() -> None:
+    jobs = some_jobs()
+    options = {"size": SIZE, "burn_in": 1, "takes": LINEAR}
+    for count in (3000, 200_000):
+        one = launch.accumulate(HostDevice(), jobs, points=count, **options)  # type: ignore[arg-type]
+        each = launch.accumulate(HostDevice(), jobs, points=many(count, jobs), **options)  # type: ignore[arg-type]
+        assert np.array_equal(one.counts, each.counts)
+
+
+def test_arrays_go_up_together() -> None:
+    rng = np.random.default_rng(0)
+    empty, byte = np.empty((0, 4), np.float32), np.array([7], np.uint8)
+    sent: list[Any] = [np.arange(3), rng.normal(size=(2, 5))[:, ::2], empty, byte, np.eye(3)]
+    for array, moved in zip(sent, launch.uploaded(np, *sent), strict=True):
+        assert array.dtype == moved.dtype and np.array_equal(array, moved)
+
+
 def test_plan_is_that_of_the_cpu() -> None:
     jobs = some_jobs()
     exposure, count = np.array([[64, 20], [1, 10], [50, 40]], np.float32), np.array([10, 2000, 30_000])

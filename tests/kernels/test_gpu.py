@@ -3,14 +3,13 @@
 import dataclasses
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from kernels import Jobs, accumulate, backends, dispatch, gpu, growth, launch, orbit, render
+from kernels import Jobs, accumulate, backend, backends, gpu, growth, launch, orbit, render
 from kernels.source import Module
 from tests.kernels.conftest import system, view
 from tests.kernels.host_device import HostDevice
@@ -43,13 +42,22 @@ class FakeCupy(ModuleType):
     def __init__(self, host: HostDevice, **attributes: int) -> None:
         super().__init__("cupy")
         self.compiled: list[str] = []
-        chosen = nullcontext(SimpleNamespace(attributes=ATTRIBUTES | attributes))
+        self.entered: list[int] = []
+        there = ATTRIBUTES | attributes
+        capability = {75: there["ComputeCapabilityMajor"], 76: there["ComputeCapabilityMinor"]}
         self.cuda = SimpleNamespace(
-            Device=lambda index: chosen,
-            runtime=SimpleNamespace(getDeviceCount=lambda: 1, getDeviceProperties=lambda index: {"name": b"A GPU"}),
+            Device=lambda index: FakeCurrent(self.entered, index, there),
+            runtime=SimpleNamespace(
+                getDeviceCount=lambda: 1,
+                getDeviceProperties=lambda index: {"name": b"A GPU"},
+                deviceGetAttribute=lambda attribute, index: capability[attribute],
+            ),
             get_current_stream=lambda: FakeStream(),
         )
         self.host = host
+
+    def asarray(self, array: Any) -> Any:
+        return array.kept if isinstance(array, Elsewhere) else np.asarray(array)
 
     def RawModule(self, code: str, options: tuple[str, ...], backend: str) -> Any:
         assert (options, backend) == (("-std=c++17",), "nvrtc")
@@ -62,6 +70,31 @@ class FakeCupy(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
+
+
+class FakeCurrent:
+    """A GPU that is made the current one; which were is noted."""
+
+    def __init__(self, entered: list[int], index: int, attributes: dict[str, int]) -> None:
+        self.entered, self.index, self.attributes = entered, index, attributes
+
+    def __enter__(self) -> "FakeCurrent":
+        self.entered.append(self.index)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class Elsewhere:
+    """An array in a GPU's memory, which NumPy does not take."""
+
+    def __init__(self, kept: Any) -> None:
+        self.kept, self.shape, self.dtype = kept, kept.shape, kept.dtype
+        self.__cuda_array_interface__: dict[str, Any] = {}
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("implicit conversion to a NumPy array is not allowed")
 
 
 class FakeStream:
@@ -133,6 +166,38 @@ def test_every_kernel_on_a_gpu_of_numpys(cupy: FakeCupy) -> None:
     assert (np.abs(ours.astype(int) - cpu) <= 3).mean() > 0.99
 
 
+def test_palettes_may_lie_on_the_gpu_and_anyhow(cupy: FakeCupy) -> None:
+    coloured = dataclasses.replace(jobs_of(), colour=np.tile(np.linspace(0, 1, 4, dtype=np.float32), (2, 1)))
+    palette = np.random.default_rng(0).integers(0, 256, (2, 3, 256), np.uint8).transpose(0, 2, 1)
+    curve = np.arange(256, dtype=np.uint8)[::-1]
+    options: dict[str, Any] = {"size": (24, 32), "points": 4000, "exposure": EXPOSURE, "backend": "cuda"}
+    here = render(coloured, palette=palette, curve=curve, **options)
+    options |= {"palette": Elsewhere(palette), "curve": Elsewhere(curve)}
+    assert np.array_equal(render(coloured, **options), here)
+    wrong: Any = Elsewhere(curve[1:])
+    with pytest.raises(ValueError, match=r"curve must be uint8 \(256,\)"):
+        render(coloured, **(options | {"curve": wrong}))
+
+
+def test_an_array_that_is_not_contiguous_is_refused(cupy: FakeCupy) -> None:
+    device, times = gpu.device(), np.zeros((4, 6))
+    with pytest.raises(AssertionError, match="points: an array is not contiguous"):
+        device.launch(Module("points"), "points", (1, 1), 32, 0, (times[:, ::2],))
+
+
+def test_work_is_done_where_it_belongs(cupy: FakeCupy) -> None:
+    """The GPU is the current one for all that arrays go through, not for kernels alone."""
+    cupy.cuda.runtime.getDeviceCount = lambda: 2
+    second = gpu.find(1)
+    assert second is not None
+    cupy.entered.clear()
+    with second.stream():
+        assert cupy.entered == [1]
+    cupy.entered.clear()
+    backend.orbit(second, jobs_of(), 20, 8)
+    assert set(cupy.entered) == {1}
+
+
 def test_kernels_are_compiled_once_and_given_room(cupy: FakeCupy) -> None:
     device = gpu.device()
     assert device.shared_bytes == 227 * 1024
@@ -155,14 +220,15 @@ def test_what_cannot_be_drawn_is_refused_there_too(cupy: FakeCupy) -> None:
 
 
 def test_auto_means_where_the_arrays_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert dispatch._device("auto", jobs_of()) is None
-    elsewhere: Any = SimpleNamespace(__cuda_array_interface__={})
-    there, the_gpu = dataclasses.replace(jobs_of(), maps=elsewhere), object()
-    monkeypatch.setattr(gpu, "find", lambda: the_gpu)
-    assert dispatch._device("auto", there) is the_gpu
-    assert dispatch._device("cuda", jobs_of()) is the_gpu
+    assert backend.find_device("auto", jobs_of()) is None
+    elsewhere: Any = SimpleNamespace(__cuda_array_interface__={}, device=SimpleNamespace(id=3))
+    there, gpus = dataclasses.replace(jobs_of(), maps=elsewhere), [object() for _ in range(4)]
+    monkeypatch.setattr(gpu, "find", lambda index=0: gpus[index])
+    assert backend.find_device("auto", there) is gpus[3]
+    assert backend.find_device("cuda", there) is gpus[3]
+    assert backend.find_device("cuda", jobs_of()) is gpus[0]
     with pytest.raises(ValueError, match="lie in a GPU's memory"):
-        dispatch._device("cpu", there)
+        backend.find_device("cpu", there)
 
 
 def test_without_cupy_one_line_says_so_and_the_cpu_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,6 +244,8 @@ def test_without_cupy_one_line_says_so_and_the_cpu_answers(monkeypatch: pytest.M
 
 def test_why_there_is_no_gpu(cupy: FakeCupy, monkeypatch: pytest.MonkeyPatch) -> None:
     assert gpu.missing() is None
+    assert gpu.missing(1) == "no GPU is used: CUDA sees 1, numbered from 0, and none is number 1"
+    assert not cupy.entered, "asking puts nothing on a GPU"
     monkeypatch.setitem(sys.modules, "cupy", FakeCupy(HostDevice(), ComputeCapabilityMajor=7))
     _forget()
     assert gpu.missing() == "no GPU is used: its compute capability is 7.0, and 8.0 is the least"
@@ -192,6 +260,16 @@ def test_why_there_is_no_gpu(cupy: FakeCupy, monkeypatch: pytest.MonkeyPatch) ->
 
     cupy.cuda.runtime.getDeviceCount = fails
     assert gpu.missing() == "no GPU is used: CUDA does not start (cudaErrorInsufficientDriver: too old)"
+
+
+def test_a_gpu_that_does_not_start_is_said_too(cupy: FakeCupy) -> None:
+    def fails(index: int) -> Any:
+        raise RuntimeError("cudaErrorDevicesUnavailable: busy\nand more")
+
+    cupy.cuda.Device = fails
+    assert gpu.missing() is None
+    with pytest.warns(RuntimeWarning, match=r"number 0 does not start \(cudaErrorDevicesUnavailable: busy\); the CPU"):
+        assert gpu.find() is None
 
 
 @pytest.fixture
@@ -239,7 +317,8 @@ class TestOnAGpu:
         torch = pytest.importorskip("torch")
         side = torch.cuda.Stream()
         with torch.cuda.stream(side):
-            assert device.stream().ptr == side.cuda_stream
+            with device.stream() as stream:
+                assert stream.ptr == side.cuda_stream
             done: Any = orbit(launch.to_device(device, jobs_of()), 500)
             tensor = torch.from_dlpack(done)
         side.synchronize()

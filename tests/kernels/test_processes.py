@@ -25,6 +25,23 @@ accumulate(mixed, size=8, points=10)
 print(json.dumps([[name, hits] for name, hits in COMPILED]))
 """
 
+_IMPORT = """
+import importlib, pkgutil
+from numba.core import event
+with event.install_recorder("numba:compile") as compiled:
+    for package in map(importlib.import_module, ("kernels", "fractalvid")):
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+from kernels.compile import COMPILED
+from kernels.points import share_within
+import numpy as np
+assert not compiled.buffer and not COMPILED, "importing compiles"
+with event.install_recorder("numba:compile") as compiled:
+    assert share_within(np.zeros((1, 4, 2), np.float32), 1.0) == 1
+assert compiled.buffer and COMPILED == [("_share_within", False)], "the test would not notice"
+"""
+
 
 def _jobs(count: int = 4) -> Jobs:
     maps, weights = system(5, seed=1)
@@ -44,6 +61,12 @@ def test_a_second_process_hits_the_compile_cache(tmp_path: Path) -> None:
     files = sorted(path.name for path in tmp_path.rglob("*.nbc"))
     subprocess.run([sys.executable, "-c", _PROBE], env=environment, capture_output=True, check=True)
     assert sorted(path.name for path in tmp_path.rglob("*.nbc")) == files
+
+
+def test_importing_compiles_nothing(tmp_path: Path) -> None:
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", _IMPORT], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def _in_child(queue: Any) -> None:

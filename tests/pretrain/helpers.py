@@ -132,6 +132,7 @@ def fit(out: Path, model: nn.Module | None = None, source: Any = None, **options
         "val_every": 5,
         "checkpoint_every": 100,
         "tensorboard": False,
+        "precision": "fp32",  # the same on every processor
     }
     config |= {name: options.pop(name) for name in list(options) if name in names}
     if config.get("hours") is not None:

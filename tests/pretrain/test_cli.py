@@ -13,7 +13,7 @@ import torch
 from fractalvid.classes import ClassBank
 from fractalvid.errors import UserError
 from fractalvid.stream import StreamConfig
-from pretrain.checkpoint import load_card
+from pretrain.checkpoint import load_card, load_tensors
 from pretrain.cli import last_budget_wins, main
 from pretrain.configs import override
 from pretrain.engine_config import EngineConfig
@@ -306,12 +306,50 @@ def test_a_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
         del content["config"]["engine"][name]
     (out / "config.json").write_text(json.dumps(content))
     state = torch.load(out / "checkpoint.pt", weights_only=True)
-    for name in ("objective", "ema", "batch_size", "optimizer_kind"):
+    for name in ("objective", "ema", "batch_size", "optimizer_kind", "precision"):
         del state[name]
     torch.save(state, out / "checkpoint.pt")
     (out / "weights.safetensors").unlink()
     assert run(out, "--steps", "2", "--val-clips", "0", "--resume") == 0
     assert equal_state(saved_model(out), weights)
+
+
+@pytest.mark.parametrize("name", ["moco", "simclr"])
+def test_an_older_run_without_labels_goes_on_as_it_began(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, begun = tmp_path / "run", ["--objective", name, "--recolour", "0", "--steps", "2", "--val-clips", "0"]
+    begun += ["--colour", "structural", "--checkpoint-every", "1"]
+    begun += ["--moco.bn-groups", "1"] if name == "moco" else []
+    assert run(out, *begun) == 0
+    weights = load_tensors(out)
+    content = json.loads((out / "config.json").read_text())
+    del content["config"]["objective"]["recolour"], content["config"]["objective"]["moco"]["bn_groups"]
+    (out / "config.json").write_text(json.dumps(content))
+    for file in ("weights.safetensors", "checkpoint.pt"):
+        (out / file).unlink()
+    capsys.readouterr()
+    resume = ["--resume", "--no-progress", "--out", str(out)]
+    assert main([*resume, "--recolour", "0.8"]) == 2
+    assert "objective.recolour differ" in capsys.readouterr().err
+    assert main(resume) == 0
+    again = load_tensors(out)
+    assert all(torch.equal(weights[key], again[key]) for key in weights)
+    kept = load_card(out).config["objective"]
+    assert (kept["recolour"], kept["moco"]["bn_groups"]) == (0.0, 1 if name == "moco" else None)
+
+
+@pytest.mark.parametrize(("known", "name"), [({}, "fp32"), ({"amx_bf16": True}, "bf16")])
+def test_the_arithmetic_is_kept(
+    known: dict[str, bool], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: known)
+    out = tmp_path / "run"
+    assert run(out, "--steps", "2", "--val-clips", "0") == 0
+    assert load_card(out).precision == torch.load(out / "checkpoint.pt", weights_only=True)["precision"] == name
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {} if known else {"amx_bf16": True})
+    assert main(["--resume", "--no-progress", "--out", str(out)]) == 0
+    assert load_card(out).precision == name
 
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,19 +2,25 @@
 
 import dataclasses
 import json
+import os
+import signal
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fractalvid.errors import UserError
 from fractalvid.stream import StreamConfig
+from pretrain import engine
 from pretrain.cli import main
 from pretrain.configs import override, to_json
 from pretrain.dryrun import as_toml, dry_run
 from pretrain.engine import EngineConfig
 from pretrain.job_config import PretrainConfig
+from pretrain.mixing import Mixture
 from pretrain.recipes import load_recipe, recipe_names
+from pretrain.update import Update
 
 SMALL = PretrainConfig(
     arch="r3d_10",
@@ -59,9 +65,33 @@ def test_the_command_prints_and_ends(
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_run_refuses_is_refused() -> None:
+def test_what_a_run_refuses_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="classes is 1"):
         dry_run(dataclasses.replace(SMALL, classes=1))
+    (tmp_path / "notes.txt").touch()
+    assert main(["--arch", "r3d_10", "--steps", "9", "--size", "32", "--dry-run", "--out", str(tmp_path)]) == 2
+    assert "holds something else" in capsys.readouterr().err
+
+
+class Stopped(Update):
+    """Ctrl-C in the midst of the probe."""
+
+    def step(self, batch: Any, lr: float, mixture: Mixture | None = None) -> dict[str, float] | None:
+        os.kill(os.getpid(), signal.SIGINT)
+        return super().step(batch, lr, mixture)
+
+
+def test_an_interrupted_one_does_not_speak_of_going_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(engine, "Update", Stopped)
+    options = "--arch r3d_10 --classes 3 --steps 9 --clip-len 2 --size 32 --points 1000 --batch-size 4"
+    assert main([*options.split(), "--dry-run"]) == 130
+    told = capsys.readouterr()
+    assert told.err == "pretrain: interrupted\n"
+    assert told.out == ""
+    assert not list(tmp_path.iterdir())
 
 
 def test_absent_values_are_left_out() -> None:

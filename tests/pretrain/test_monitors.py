@@ -1,9 +1,12 @@
 """Monitors of features: what they measure on features that are known, and on networks."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
+from fractalvid.camera import CameraConfig
 from fractalvid.errors import UserError
 from fractalvid.kinds import sample_bank
 from fractalvid.stream import StreamConfig
@@ -66,11 +69,51 @@ def test_networks_are_measured_and_left_as_they_were() -> None:
         assert monitors(without) == found
 
 
+def test_clips_are_made_ready_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = MonitorConfig(("knn", "crops", "motion"), monitor_classes=2, monitor_clips=2)
+    monitors = Monitors(config, sample_bank("ifs", 3, seed=0), STREAM, head="fc", batch_size=8, threads=1)
+    monkeypatch.setattr("pretrain.monitors.FractalStream", None)
+    with torch.no_grad():
+        found = monitors(Corner().eval())
+        assert monitors(Corner().eval()) == found
+
+
 def test_only_what_is_asked_for_is_measured() -> None:
     bank = sample_bank("shapes", 6, seed=0)
     monitors = Monitors(MonitorConfig(("motion",), monitor_clips=4), bank, STREAM, head="fc", batch_size=8, threads=1)
     with torch.no_grad():
         assert list(monitors(build_model("r3d_10", 6, seed=0).eval())) == ["motion_linear"]
+
+
+def test_cropped_clips_are_those_of_training() -> None:
+    bank = sample_bank("ifs", 6, seed=0)
+    config = MonitorConfig(("crops",), monitor_classes=4, monitor_clips=6)
+
+    def found(stream: StreamConfig) -> dict[str, float]:
+        monitors = Monitors(config, bank, stream, head="fc", batch_size=8, threads=1)
+        with torch.no_grad():
+            return monitors(Corner().eval())
+
+    whole = replace(STREAM, camera=CameraConfig(crop_scale=(1, 1), crop_ratio=(1, 1), flip=0))
+    plain, cropped = found(whole), found(replace(STREAM, camera=CameraConfig(crop_scale=(0.2, 0.3))))
+    assert set(plain) == {"crops_knn", "crops_linear"}
+    assert plain["crops_knn"] > cropped["crops_knn"]
+    assert found(replace(whole, emulate="paper")) == plain  # type: ignore[arg-type]  # never emulated
+
+
+class Corner(nn.Module):
+    """Features that depend on where things are: what averages over squares of a frame show."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc: nn.Module = nn.Identity()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, video: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = self.fc(
+            self.scale * nn.functional.adaptive_avg_pool3d(video[:, :1], (1, 6, 6)).flatten(1)
+        )
+        return features
 
 
 def test_heads_come_back_after_an_error() -> None:

@@ -12,7 +12,7 @@ from fractalvid.arguments import parse
 from fractalvid.errors import UserError
 from fractalvid.files import write_text, write_with
 from pretrain.engine import EngineConfig
-from pretrain.precision import resolve_device, resolve_precision
+from pretrain.precision import resolve_device, resolve_precision, resumed_precision
 from pretrain.prefetch import Prefetcher, to_device
 from pretrain.validation import classification_metrics
 from tests.pretrain.helpers import Clips, Coloured
@@ -105,11 +105,30 @@ def test_files_appear_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
-def test_precision_of_a_cpu() -> None:
+def test_precision_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
-    assert resolve_precision("auto", cpu).dtype == torch.float32
+    for known, dtype in (
+        ({}, torch.float32),
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": True}, torch.bfloat16),
+    ):
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda known=known: known)
+        assert resolve_precision("auto", cpu).dtype == dtype
     assert resolve_precision("bf16", cpu).dtype == torch.bfloat16
     assert resolve_device("auto").type in ("cpu", "cuda")
+
+
+def test_auto_goes_on_in_what_a_run_began_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    for known, auto in (({}, "fp32"), ({"avx512_bf16": True}, "bf16")):
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda known=known: known)
+        assert resolve_precision("auto", cpu).name == auto
+        for kept in ("fp32", "bf16"):
+            assert resumed_precision("auto", cpu, {"precision": kept}).name == kept
+        assert resumed_precision("auto", cpu, {}).name == "fp32"  # as runs did that did not say so
+        assert resumed_precision("auto", cpu, {"precision": "fp16"}).name == auto  # of a GPU
+        assert resumed_precision("bf16", cpu, {"precision": "fp32"}).name == "bf16"
+    assert resumed_precision("auto", torch.device("cuda", 0), {"precision": "fp16"}).name == "fp16"
 
 
 def test_each_of_several_processes_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -287,3 +287,16 @@ def test_one_pair_is_said_to_be_no_test(tmp_path: Path) -> None:
     note = paired_table(find([result for result in results if result.split == "1"])).note
     assert "one pair cannot be tested." in note
     assert "is below" not in note
+
+
+def test_published_tests_are_of_weights_that_were_not_trained_on_the_target() -> None:
+    def of(trained: str) -> tuple[int, str]:
+        learned = {"target": trained, "split": "", "mode": "full", "epochs": 30}
+        said = metrics("a", "", 0, target="anigifs", mode="test", trained_on=learned, classes=536, official_classes=536)
+        numbers, why = beside(said)
+        return len(numbers), why
+
+    assert of("kinetics-gifs") == (2, "")
+    for trained in ("anigifs", "anigifs-40"):
+        why = f"None: these weights were trained on {trained}, those of the published tests on another target."
+        assert of(trained) == (0, why)

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from fractalvid.emulate.compression import STEPS, compress, quantisation_steps
+from fractalvid.emulate.compression import _SCALE, STEPS, _transform, compress, quantisation_steps
 
 
 def smooth(channels: int, height: int, width: int) -> NDArray[np.uint8]:
@@ -83,3 +83,12 @@ def test_extremes_stay_in_range() -> None:
         assert abs(own(checks, quality).astype(float).mean() - 127.5) < 64
     for grey in (0, 255):
         assert (own(np.full((1, 16, 16), grey, np.uint8), 100) == grey).all()
+
+
+def test_what_is_multiplied_fits_the_11_bits_of_tf32() -> None:
+    """Whole numbers up to 2048: entries of the transform, and the largest coefficients there can be, as rounded."""
+    transform = _transform(torch.device("cpu"))
+    assert torch.equal(transform, transform.round())
+    assert transform.abs().max() <= 2048
+    largest = 128 * transform.abs().sum(dim=1).max() / _SCALE
+    assert largest + quantisation_steps(np.array([1])).max() / 2 <= 2048

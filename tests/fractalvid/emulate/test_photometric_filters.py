@@ -1,11 +1,14 @@
 """Blurs: against torchvision, and what a point becomes."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.transforms.v2 import functional as reference
 
-from fractalvid.emulate.filters import ONE, blur, gaussian_kernels, line_kernels
+from fractalvid.emulate.filters import ONE, blur, convolve, gaussian_kernels, line_kernels
 
 SHAPES = [(2, 1, 3, 17, 24), (2, 3, 2, 16, 9), (2, 1, 1, 2, 2)]
 
@@ -32,7 +35,8 @@ def test_flat_frames_of_any_size_stay(shape: tuple[int, int], length: float) -> 
 def test_weights_add_up_exactly() -> None:
     angle = np.linspace(0, 2 * np.pi, 50)
     lines = np.stack([np.cos(angle), np.sin(angle)], axis=1)[:, None] * np.linspace(0, 13, 50)[:, None, None]
-    for kernels in (line_kernels(lines), gaussian_kernels(np.linspace(0.05, 9, 50).astype(np.float32))):
+    for made in (line_kernels(lines), gaussian_kernels(np.linspace(0.05, 9, 50).astype(np.float32))):
+        kernels = np.asarray(made)
         assert (kernels.sum(axis=(-2, -1)) == ONE).all()
         assert (kernels >= 0).all()
 
@@ -61,3 +65,32 @@ def test_every_frame_has_its_own_line() -> None:
             alone = blur(clips[b : b + 1, :, t : t + 1], line_kernels(lines[b : b + 1, t : t + 1]))
             assert torch.equal(together[b, :, t], alone[0, :, 0]), (b, t)
     assert torch.equal(together[1, :, 2], clips[1, :, 2])
+
+
+class Convolutions(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's class has no types
+    """Notes how many planes each convolution takes, and what it wants of cuDNN and TF32."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.asked: list[tuple[int, bool, bool]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert func is not torch.ops.aten.convolution.default, "this one goes by the settings of the process"
+        if func is torch.ops.aten._convolution.default:
+            groups, _, _, cudnn, tf32 = args[8:]
+            self.asked.append((groups, cudnn, tf32))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 2)])
+def test_sums_are_exact_and_ask_for_full_precision(shape: tuple[int, int, int]) -> None:
+    """Weights of 12 bits, alone and among others; a GPU has an exact kernel for two planes and more."""
+    drawn = np.random.default_rng(0)
+    video = drawn.integers(0, 256, (*shape, 9, 11), dtype=np.uint8)
+    kernels = drawn.integers(-4095, 4096, (shape[0], shape[2], 3, 3))
+    with Convolutions() as noted:
+        sums = convolve(torch.from_numpy(video), torch.from_numpy(kernels))
+    assert noted.asked == [(max(2, int(np.prod(shape))), False, False)]
+    wide = np.pad(video.astype(np.int64), [(0, 0)] * 3 + [(1, 1)] * 2, mode="reflect")
+    near = np.lib.stride_tricks.sliding_window_view(wide, (3, 3), axis=(3, 4))
+    assert np.array_equal(sums.numpy(), np.einsum("bcthwij,btij->bcthw", near, kernels))

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,8 @@ import pytest
 
 from fractalvid.bank import Bank
 from fractalvid.classes import ClassBank, ClassConfig
-from fractalvid.cli import _run
 from fractalvid.dataset import SetConfig, generate
-from fractalvid.errors import UserError, run_cli
+from fractalvid.errors import UserError
 from fractalvid.instances import VALIDATION
 from fractalvid.kinds import fit_clips, render_clip, sample_bank
 from fractalvid.manifest import read_manifest, write_manifest
@@ -26,6 +26,7 @@ from fractalvid.stats.results import FIGURES, SourceStats, Summary
 from fractalvid.stats.source import BankSource, open_source, spread, variations_taken
 from fractalvid.stats.table import as_text, percent, rows
 from fractalvid.view import Fits
+from tests.fractalvid.command import fractalvid
 
 SMALL = StatsConfig(classes=3, clips=3, held_out=1, size=32, points=2000, motion_probe=False)
 TINY_PROBE = ProbeConfig(shapes=1, motions=2, train=2, test=2, size=16, frames=4, points=500, steps=1, batch=2)
@@ -40,10 +41,6 @@ def set_of(bank: Bank, out: Path, **values: object) -> Path:
     config = SetConfig(**{"clips": 4, "size": 32, "points": 2000, **values})  # type: ignore[arg-type]
     assert generate(bank, out, config, workers=1, progress=False) == 0
     return out
-
-
-def fractalvid(*arguments: object) -> int:
-    return run_cli("fractalvid", _run, [str(a) for a in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -235,22 +232,12 @@ def test_side_by_side_from_the_command(three: ClassBank, tmp_path: Path, capsys:
     ],
 )
 def test_mistakes_are_one_line(
-    arguments: list[str],
-    said: str,
-    three: ClassBank,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    arguments: list[str], said: str, three: ClassBank, tmp_path: Path, refuses: Callable[..., None]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     three.save(tmp_path / "bank.npz")
     (tmp_path / "text.npz").write_text("not a bank")
     (tmp_path / "empty").mkdir()
-    assert fractalvid("stats", *arguments) == 2
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("fractalvid: error: ")]
-    assert len(lines) == 1
-    assert said in lines[0]
-    assert not (tmp_path / "stats" / "stats.html").exists()
+    refuses(said, "stats", *arguments)
 
 
 def test_an_unwritable_place_is_known_before_anything_is_measured(

@@ -19,11 +19,12 @@ from fractalvid.errors import UserError
 from fractalvid.samples import Batch, StreamConfig, render_samples
 from fractalvid.samples import window as times
 from fractalvid.stream import FractalStream
-from fractalvid.video_io import write_video
+from fractalvid.video_writer import write_video
 from fractalvid.views import SecondView
 from pretrain.sources import Mixed, OwnVideos, StoredClips, videos
 from pretrain.sources.indexed import Indexed, Share, Shuffled
-from pretrain.sources.videos import UNLABELLED, crop, list_videos
+from pretrain.sources.survey import list_videos
+from pretrain.sources.videos import UNLABELLED, crop
 from pretrain.sources.windows import window
 
 CONFIG = StreamConfig(clip_len=4, frame_stride=2, size=32, points=20_000)

@@ -13,7 +13,8 @@ import pytest
 
 from fractalvid.codecs import CODECS, available_codecs
 from fractalvid.errors import UserError
-from fractalvid.video_io import VideoError, count_frames, encode_video, read_video, write_video
+from fractalvid.video_reader import VideoError, count_frames, read_video
+from fractalvid.video_writer import encode_video, write_video
 
 ROOT = Path(__file__).parents[2]
 
@@ -124,7 +125,7 @@ def test_every_encoder_gives_the_same_bytes_again_beside_others_and_in_another_p
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda clip: encode_video(clip, codec=codec), clips * 3)) == alone * 3
     code = (
-        "import hashlib; from tests.fractalvid.test_video_io import *;"
+        "import hashlib; from tests.fractalvid.test_video_writer import *;"
         f"print(hashlib.sha256(encode_video(noise(2), codec={codec!r})).hexdigest())"
     )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -9,7 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from fractalvid.video_io import ReadError, VideoError, count_frames, probe_video, read_frames, read_video, write_video
+from fractalvid.video_reader import ReadError, VideoError, count_frames, probe_video, read_frames, read_video
+from fractalvid.video_writer import write_video
 
 Clip = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -95,7 +96,7 @@ def test_errors_of_the_system_are_told_from_those_of_the_file(tmp_path: Path, mo
     def fails(*args: object, **options: object) -> None:
         raise av.error.PermissionError(1, "Operation not permitted")  # what FFmpeg says of some damaged files
 
-    monkeypatch.setattr("fractalvid.video_io.av.open", fails)
+    monkeypatch.setattr("fractalvid.video_reader.av.open", fails)
     for read in (read_video, probe_video):
         with pytest.raises(VideoError, match="no frame decodes"):
             read(tmp_path / "text.avi")
@@ -111,7 +112,7 @@ def test_a_disk_that_fails_on_the_way_does_not_shorten_a_video(
             yield next(container.decode(video=0))
         raise av.error.OSError(5, "Input/output error")
 
-    monkeypatch.setattr("fractalvid.video_io._decoded", fails)
+    monkeypatch.setattr("fractalvid.video_reader._decoded", fails)
     for read in (read_video, probe_video):
         with pytest.raises(ReadError, match="Input/output error"):
             read(tmp_path / "a.mp4")
@@ -133,6 +134,8 @@ def test_a_frame_that_is_not_there_is_an_error(tmp_path: Path, clip: Clip) -> No
     write_video(tmp_path / "a.mp4", clip)
     with pytest.raises(VideoError, match=r"a\.mp4: no frame 14 decodes"):
         read_frames(tmp_path / "a.mp4", np.array([2, 14]))
+    with pytest.raises(ValueError, match=r"none\.mp4: numbers must name at least one frame"):
+        read_frames(tmp_path / "none.mp4", np.array([], np.int64))
 
 
 def test_times_are_the_frames_own_not_the_headers(tmp_path: Path, clip: Clip) -> None:

@@ -1,0 +1,147 @@
+"""Clips for emulation drawn on the device: `fractalvid.emulate.renderer.Renderer` for a chunk of samples.
+
+What is found about clips that stand behind is kept there, and what is new is found together with the figures: a fit
+costs the host nearly the same for one clip and for hundreds.
+"""
+
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fractalvid.classes import ClassBank
+from fractalvid.colour import ColourConfig
+from fractalvid.emulate.arrays import map_arrays
+from fractalvid.emulate.backgrounds import STARTS
+from fractalvid.gpu.bank import DeviceBank
+from fractalvid.gpu.fit import DeviceFits, fit_clips
+from fractalvid.gpu.render import render_fits
+from kernels.launch import Array, Tuning
+
+Key = tuple[int, int]
+
+MOST_KEPT = 8192
+"""Clips whose fits are kept at most, 180 MB of them: four pools of backgrounds."""
+
+
+class Backgrounds:
+    """Fits of clips that stand behind, on the device, in one table that is made when the first is known.
+
+    Args:
+        bank: the classes.
+        limit: of how many clips there may be room. Where there is none left, all are forgotten.
+    """
+
+    def __init__(self, bank: DeviceBank, limit: int) -> None:
+        """Nothing is known."""
+        self.bank, self._limit = bank, min(limit, MOST_KEPT)
+        self._place: dict[Key, int] = {}
+        self._room = 0
+        self._table: Any = None
+
+    def __len__(self) -> int:
+        """How many clips are known."""
+        return len(self._place)
+
+    def fit_with(self, figures: NDArray[np.int64], behind: NDArray[np.int64]) -> DeviceFits:
+        """Fits of figures (B, 2), by the way also those of clips that are to stand behind them (M, 2)."""
+        wanted = dict.fromkeys(_keys(behind))
+        new = [key for key in wanted if key not in self._place]
+        if len(self._place) + len(new) > max(self._limit, self._room):
+            self._place.clear()
+            new = list(wanted)
+        count, ids = len(figures), np.concatenate([figures, np.array(new, np.int64).reshape(-1, 2)])
+        fits = fit_clips(self.bank, ids[:, 0], ids[:, 1])
+        if not new:
+            return fits
+        self._keep(new, map_arrays(lambda array: array[count:], fits))
+        own: DeviceFits = map_arrays(lambda array: array[:count], fits)
+        return own
+
+    def fits(self, clip_id: NDArray[np.int64]) -> DeviceFits:
+        """Those of clips (B, 2) that have been asked for by the last `fit_with`."""
+        return taken(self.bank, self._table, [self._place[key] for key in _keys(clip_id)])
+
+    def _keep(self, new: list[Key], fits: DeviceFits) -> None:
+        """Put fits into the next free rows of the table."""
+        xp, fits = self.bank.xp, replace(fits, points=fits.points[:, :, :STARTS])
+        if len(self._place) + len(new) > self._room:
+            self._room = max(self._limit, len(new))
+            self._table = map_arrays(lambda array: xp.empty((self._room, *array.shape[1:]), array.dtype), fits)
+        first = len(self._place)
+        self._place |= {key: first + row for row, key in enumerate(new)}
+
+        def put(table: Array, array: Array) -> Array:
+            table[first : first + len(new)] = array
+            return table
+
+        map_arrays(put, self._table, fits)
+
+
+class DeviceLayers:
+    """What draws the layers of some samples.
+
+    Args:
+        known: has been asked for what stands behind them.
+        figures: (B, 2), class and instance of the clips that stand in front.
+        fits: theirs.
+        tuning: of the kernels.
+    """
+
+    def __init__(
+        self,
+        known: Backgrounds,
+        figures: NDArray[np.int64],
+        fits: DeviceFits,
+        tuning: Tuning = Tuning(),  # noqa: B008
+    ) -> None:
+        """Note which clip is where."""
+        self.bank: ClassBank = known.bank.bank
+        self.xp: ModuleType = known.bank.xp
+        self._known, self._fits, self._tuning = known, fits, tuning
+        self._place = {key: row for row, key in enumerate(_keys(figures))}
+
+    def fit_figures(
+        self, class_id: NDArray[np.int64], instance_id: NDArray[np.int64], threads: int | None
+    ) -> DeviceFits:
+        """Fits of some of the figures."""
+        rows = [self._place[key] for key in _keys(np.stack([class_id, instance_id], axis=1))]
+        return taken(self._known.bank, self._fits, rows)
+
+    def fit(self, clip_id: NDArray[np.int64], threads: int | None) -> DeviceFits:
+        """Fits of clips (B, 2) that stand behind."""
+        return self._known.fits(clip_id)
+
+    def render(
+        self,
+        fit: DeviceFits,
+        times: NDArray[np.float64],
+        *,
+        size: int,
+        points: int,
+        camera: NDArray[np.float32],
+        colour: ColourConfig | None,
+        threads: int | None,
+    ) -> Array:
+        """Pictures on the device, see `fractalvid.gpu.render.render_fits`."""
+        return render_fits(
+            *(self._known.bank, fit, times),
+            size=size,
+            points=points,
+            camera=camera,
+            colour=colour,
+            tuning=self._tuning,
+        )
+
+
+def taken(bank: DeviceBank, fits: DeviceFits, rows: list[int]) -> DeviceFits:
+    """The fits of these rows."""
+    there = bank.xp.asarray(np.array(rows, np.int64))
+    chosen: DeviceFits = map_arrays(lambda array: array[there], fits)
+    return chosen
+
+
+def _keys(clip_id: NDArray[np.int64]) -> list[Key]:
+    return [(own, instance) for own, instance in clip_id.tolist()]

@@ -1,0 +1,9 @@
+"""The command `fractalvid`, called within the process."""
+
+from fractalvid.cli import _run
+from fractalvid.errors import run_cli
+
+
+def fractalvid(*arguments: object) -> int:
+    """Run it; returns its exit code."""
+    return run_cli("fractalvid", _run, [str(argument) for argument in arguments])
