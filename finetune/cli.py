@@ -77,6 +77,9 @@ class Compare:
     source: _Source
     out: Path
     """Folder of the comparison and its runs."""
+    runs: tuple[str, ...] = ()
+    """With --out alone: only gather runs that are finished, in or below these folders; LABEL=PATH renames their
+    initialisation."""
     preset: _Preset = None
     init: tuple[str, ...] = ("scratch",)
     """What to compare, each as for `finetune --init`; LABEL=... names one in the table."""
@@ -197,8 +200,7 @@ def _compare(args: list[str]) -> None:
         text = inspect.getdoc(Gather) or ""
         gather_main(parse(Gather, args, program="finetune compare", default=wanted, description=text))
         return
-    about = "With --runs FOLDER ... --out DIR it only gathers runs that are finished."
-    text = f"{inspect.getdoc(Compare)}\n\n{about} {_TARGETS}"
+    text = f"{inspect.getdoc(Compare)}\n\n{_TARGETS}"
     empty = Compare(source=Source(tyro.MISSING), out=tyro.MISSING, recipe=_recipe(args))
     compare_main(parse(Compare, args, program="finetune compare", default=empty, description=text))
 
