@@ -103,9 +103,9 @@ def _sound_bf16() -> Iterator[None]:
 class _Float32WhereWrong(TorchFunctionMode):
     """Convolutions of few frames or pixels in float32, since a CPU's bfloat16 gradient of their weights is wrong.
 
-    Not inexact but made of unwritten memory, and now and then written out of bounds: seen with oneDNN in torch 2.12 to
-    2.15 where a kernel covers more frames than there are (but for a single one), or more rows or columns. Such pictures
-    are small, so float32 costs little. Everything else agreed with float32 (tests compare every network).
+    Not inexact but made of unwritten memory, and now and then written out of bounds: seen with oneDNN in torch 2.15
+    where a kernel covers more frames than there are (but for a single one), or more rows or columns. Such pictures are
+    small, so float32 costs little. Everything else agreed with float32 (tests compare every network).
     """
 
     def __torch_function__(
