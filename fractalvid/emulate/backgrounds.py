@@ -62,16 +62,24 @@ class KnownFits:
         together: Fits = map_arrays(lambda *arrays: np.concatenate(arrays), *(found[key] for key in wanted))
         return together
 
-    def fit_figures(self, class_id: NDArray[np.int64], instance_id: NDArray[np.int64], threads: int | None) -> Fit:
-        """Fits of clips (B,) that stand in front."""
-        return fit_clips(self.bank, class_id, instance_id, threads=threads)
+    def fit_figures(
+        self, class_id: NDArray[np.int64], instance_id: NDArray[np.int64], rows: NDArray[np.int64], threads: int | None
+    ) -> Fit:
+        """Fits of the clips at `rows` (R,) of those (B,) that stand in front: each is found once."""
+        if self.bank.kind != "ifs":
+            return fit_clips(self.bank, class_id[rows], instance_id[rows], threads=threads)
+        fits = fit_clips(self.bank, class_id, instance_id, threads=threads)
+        if np.array_equal(rows, np.arange(len(class_id))):
+            return fits
+        chosen: Fit = map_arrays(lambda array: array[rows], fits)
+        return chosen
 
     def render(self, fit: Fit, times: NDArray[np.float64], **options: Any) -> NDArray[np.uint8]:
         """See `fractalvid.kinds.render_fits`."""
         return render_fits(self.bank, fit, times, **options)
 
 
-def render_stills(
+def render_backgrounds(
     renderer: Renderer,
     drawn: Backgrounds,
     *,
@@ -79,44 +87,34 @@ def render_stills(
     points: int,
     colour: ColourConfig | None = None,
     threads: int | None = None,
-) -> Array:
-    """Pictures of backgrounds (B,) that stand still, the maximum of two: uint8 (B, H, W), or (B, H, W, 3) in colour."""
+) -> tuple[Array, Array]:
+    """Pictures of backgrounds (B,), every one rendered once and all of them in one go.
+
+    Returns:
+        Those of the S that stand still, each the maximum of two: uint8 (S, H, W), or (S, H, W, 3) in colour; and those
+        of the M that move, uint8 (M, T, H, W), or (M, T, H, W, 3).
+    """
+    xp, still, moving = renderer.xp, np.flatnonzero(~drawn.dynamic), np.flatnonzero(drawn.dynamic)
+    walk = drawn.walk[moving]
+    first = walk.min(axis=1)
+    # A walk goes step by step, and meets all frames between its first and its last.
+    count = walk.max(axis=1) + 1 - first
+    begin = np.cumsum(count) - count
+    walked = np.arange(count.sum()) + np.repeat(first - begin, count)
+    rows = np.concatenate([np.repeat(still, 2), np.repeat(moving, count)])
+    clip_id = np.concatenate([drawn.clip_id[still].reshape(-1, 2), np.repeat(drawn.clip_id[moving, 0], count, axis=0)])
     pictures = renderer.render(
-        renderer.fit(drawn.clip_id.reshape(-1, 2), threads),
-        drawn.still.reshape(-1, 1).astype(np.float64),
+        renderer.fit(clip_id, threads),
+        np.concatenate([drawn.still[still].reshape(-1), walked])[:, None].astype(np.float64),
         size=size,
         points=points,
-        camera=np.repeat(_crop(drawn, size), 2, axis=0),
+        camera=_crop(drawn, size)[rows],
         colour=colour,
         threads=threads,
-    )
-    pairs = pictures.reshape(-1, 2, *pictures.shape[2:])
-    return renderer.xp.maximum(pairs[:, 0], pairs[:, 1])
-
-
-def render_moving(
-    renderer: Renderer,
-    drawn: Backgrounds,
-    *,
-    size: int,
-    points: int,
-    colour: ColourConfig | None = None,
-    threads: int | None = None,
-) -> Array:
-    """Pictures of backgrounds (B,) that move: uint8 (B, T, H, W), or (B, T, H, W, 3). Each is rendered once."""
-    xp, first = renderer.xp, drawn.walk.min(axis=1)
-    count = int((drawn.walk.max(axis=1) - first).max()) + 1
-    last = renderer.bank.native_frames[drawn.clip_id[:, 0, 0]] - 1
-    pictures = renderer.render(
-        renderer.fit(drawn.clip_id[:, 0], threads),
-        np.minimum(first[:, None] + np.arange(count), last[:, None]).astype(np.float64),
-        size=size,
-        points=points,
-        camera=_crop(drawn, size),
-        colour=colour,
-        threads=threads,
-    )
-    return pictures[xp.arange(len(pictures))[:, None], xp.asarray(drawn.walk - first[:, None])]
+    )[:, 0]
+    pairs = pictures[: 2 * len(still)].reshape(-1, 2, *pictures.shape[1:])
+    place = 2 * len(still) + begin[:, None] + walk - first[:, None]
+    return xp.maximum(pairs[:, 0], pairs[:, 1]), pictures[xp.asarray(place)]
 
 
 def _crop(drawn: Backgrounds, size: int) -> NDArray[np.float32]:

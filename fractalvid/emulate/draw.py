@@ -4,6 +4,7 @@ A sample's numbers follow from the stream's seed and its own index, whatever bat
 follows from the index, too. The same `Emulation` gives the same pictures, so it can be kept, shown and replayed.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from fractalvid.bank import Bank
 from fractalvid.camera import draw_parts
-from fractalvid.draws import Domain, Field, integers, uniforms, words
+from fractalvid.draws import Domain, Field, integers, words, words_of
 from fractalvid.emulate.arrays import map_arrays, within
 from fractalvid.emulate.config import (
     MAX_COPIES,
@@ -31,6 +32,7 @@ from fractalvid.emulate.config import (
 from fractalvid.emulate.perspective import SCENE, smallest_depth
 from fractalvid.emulate.photometric import Photometric, draw_photometric
 from fractalvid.instances import VALIDATION
+from kernels.random import uniform
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -169,18 +171,29 @@ class Emulation:
         return chosen
 
 
-@dataclass(frozen=True)
-class _Numbers:
-    """Uniform numbers of B samples, in [0, 1), by field."""
-
-    seed: int
-    index: Ints
-
-    def of(self, field: Field, *shape: int) -> Floats:
-        """(B, *shape)."""
-        low, high = self.index & 0xFFFFFFFF, self.index >> 32
-        drawn = uniforms(self.seed, Domain.EMULATE, field, low, high, int(np.prod(shape)))
-        return drawn.reshape(len(self.index), *shape).astype(np.float64)
+def _numbers(seed: int, index: Ints, clip_len: int) -> dict[Field, Floats]:
+    """All uniform numbers of samples (B,) of that many frames, in [0, 1), by field: (B, ...)."""
+    shapes: dict[Field, tuple[int, ...]] = {
+        Field.EMULATED: (1,),
+        Field.TIMING: (1 + clip_len,),
+        Field.BACKGROUND: (13,),
+        Field.BACKGROUND_ENTRIES: (2, CANDIDATES),
+        Field.BACKGROUND_WALK: (clip_len,),
+        Field.PLACEMENT: (5,),
+        Field.GROUP: (4,),
+        Field.COPIES: (MAX_COPIES + 1, COPY_NUMBERS),
+        Field.FOREGROUND_MOTION: (5,),
+        Field.BACKGROUND_MOTION: (5,),
+        Field.CAMERA_MOTION: (5,),
+        Field.PERSPECTIVE: (1 + SCENE.size,),
+        Field.ZOOM: (3,),
+        Field.SHAKE: (8 + 2 * MAX_WAVES,),
+        Field.SHAKE_NOISE: (clip_len, 2),
+        Field.ROLL: (5,),
+    }
+    counts = {field: math.prod(shape) for field, shape in shapes.items()}
+    drawn = words_of(seed, Domain.EMULATE, counts, index & 0xFFFFFFFF, index >> 32)
+    return {field: uniform(drawn[field]).reshape(-1, *shape).astype(np.float64) for field, shape in shapes.items()}
 
 
 def curriculum_position(config: CurriculumConfig, index: Ints) -> Floats:
@@ -209,13 +222,13 @@ def draw_emulation(
         clip_len: T.
         progress: (B,), positions in the curriculum in 0..1; by default what follows from the index.
     """
-    numbers = _Numbers(seed, index)
+    u = _numbers(seed, index, clip_len)
     at = curriculum_position(config.curriculum, index) if progress is None else np.asarray(progress, np.float64)
-    emulated = numbers.of(Field.EMULATED, 1)[:, 0] < config.curriculum.share * at
+    emulated = u[Field.EMULATED][:, 0] < config.curriculum.share * at
     width = config.curriculum.narrow + (1 - config.curriculum.narrow) * at
-    corners, enlarge = _draw_perspective(config.perspective, numbers, emulated)
-    tilt, turn = _draw_roll(config.roll, numbers, emulated)
-    clock = _draw_clock(config.timing, numbers, emulated, clip_len)
+    corners, enlarge = _draw_perspective(config.perspective, u[Field.PERSPECTIVE], emulated)
+    tilt, turn = _draw_roll(config.roll, u[Field.ROLL], emulated)
+    clock = _draw_clock(config.timing, u[Field.TIMING], emulated)
     motions = {
         "foreground_motion": Field.FOREGROUND_MOTION,
         "background_motion": Field.BACKGROUND_MOTION,
@@ -226,16 +239,16 @@ def draw_emulation(
         progress=at,
         emulated=emulated,
         clock=clock,
-        background=_draw_backgrounds(config.background, bank, numbers, emulated, class_id, clip_len),
-        figures=_draw_figures(config.placement, config.group, numbers, emulated, emulated & (at >= 1)),
+        background=_draw_backgrounds(config.background, bank, seed, u, emulated, class_id),
+        figures=_draw_figures(config.placement, config.group, u, emulated, emulated & (at >= 1)),
         **{
-            name: _draw_displacement(getattr(config, name), numbers.of(field, 5), emulated, width)
+            name: _draw_displacement(getattr(config, name), u[field], emulated, width)
             for name, field in motions.items()
         },
         corners=corners,
         enlarge=enlarge,
-        zoom=_draw_zoom(config.zoom, numbers, emulated),
-        shake=_draw_shake(config.shake, numbers, emulated, width, clock),
+        zoom=_draw_zoom(config.zoom, u[Field.ZOOM], emulated),
+        shake=_draw_shake(config.shake, u, emulated, width, clock),
         tilt=tilt,
         turn=turn,
         photometric=draw_photometric(config.photometric, seed, index & 0xFFFFFFFF, index >> 32, emulated),
@@ -250,24 +263,23 @@ def pool_ids(seed: int, entries: Ints, num_classes: int) -> Ints:
     return drawn.reshape(*entries.shape, 2)
 
 
-def _draw_clock(config: TimingConfig, numbers: _Numbers, emulated: Bools, clip_len: int) -> Ints:
+def _draw_clock(config: TimingConfig, own: Floats, emulated: Bools) -> Ints:
     """(B, T): a frame that is skipped moves all later ones on; one that repeats shows what the one before did."""
-    own = numbers.of(Field.TIMING, 1 + clip_len)
     u = np.where((emulated & (own[:, 0] < config.p))[:, None], own[:, 1:], 1.0)
     u[:, 0] = 1.0
     later = np.cumsum((u >= config.repeat) & (u < config.repeat + (1 - config.repeat) * config.skip), axis=1)
-    clock = np.arange(clip_len) + later
+    clock = np.arange(u.shape[1]) + later
     # A repeated frame shows the last one before it that does not repeat.
     return np.asarray(np.maximum.accumulate(np.where(u < config.repeat, 0, clock), axis=1), np.int64)
 
 
 def _draw_backgrounds(
-    config: BackgroundConfig, bank: Bank, numbers: _Numbers, emulated: Bools, class_id: Ints, clip_len: int
+    config: BackgroundConfig, bank: Bank, seed: int, drawn: dict[Field, Floats], emulated: Bools, class_id: Ints
 ) -> Backgrounds:
-    u = numbers.of(Field.BACKGROUND, 13)
+    u = drawn[Field.BACKGROUND]
     dynamic = u[:, 1] < config.dynamic
-    entries = integers(numbers.of(Field.BACKGROUND_ENTRIES, 2, CANDIDATES).astype(np.float32), 0, config.pool - 1)
-    ids = pool_ids(numbers.seed, entries, len(bank))
+    entries = integers(drawn[Field.BACKGROUND_ENTRIES].astype(np.float32), 0, config.pool - 1)
+    ids = pool_ids(seed, entries, len(bank))
     other = (ids[..., 0] != class_id[:, None, None]).argmax(axis=2)
     chosen = np.take_along_axis(ids, other[:, :, None, None], axis=2)[:, :, 0]
     chosen[dynamic, 1] = chosen[dynamic, 0]
@@ -278,7 +290,7 @@ def _draw_backgrounds(
         dynamic=dynamic,
         clip_id=chosen,
         still=np.minimum((u[:, 4:6] * frames).astype(np.int64), frames - 1),
-        walk=_draw_walk(config.window, frames[:, 0], u[:, 6:8], numbers.of(Field.BACKGROUND_WALK, clip_len)),
+        walk=_draw_walk(config.window, frames[:, 0], u[:, 6:8], drawn[Field.BACKGROUND_WALK]),
         corner=np.asarray(corner, np.float64),
         extent=np.asarray(extent, np.float64),
         alpha=within(u[:, 10], config.alpha),
@@ -301,12 +313,11 @@ def _draw_walk(window: float, frames: Ints, u: Floats, steps: Floats) -> Ints:
 
 
 def _draw_figures(
-    placement: PlacementConfig, group: GroupConfig, numbers: _Numbers, emulated: Bools, grouped: Bools
+    placement: PlacementConfig, group: GroupConfig, drawn: dict[Field, Floats], emulated: Bools, grouped: Bools
 ) -> Figures:
     """Placements, and copies where `grouped` (B,) allows them."""
-    u = numbers.of(Field.PLACEMENT, 5)
-    own = numbers.of(Field.GROUP, 4)
-    many = numbers.of(Field.COPIES, MAX_COPIES + 1, COPY_NUMBERS)[:, : group.copies + 1]
+    u, own = drawn[Field.PLACEMENT], drawn[Field.GROUP]
+    many = drawn[Field.COPIES][:, : group.copies + 1]
     grouped = grouped & (own[:, 0] < group.p)
     copies = np.where(grouped, integers(own[:, 1].astype(np.float32), 1, group.copies), 0)
     placed = emulated & (u[:, 0] < placement.p)
@@ -334,33 +345,33 @@ def _draw_displacement(config: DisplacementConfig, u: Floats, emulated: Bools, w
     return Displacement(velocity, u[:, 4] * (1 - duration), duration)
 
 
-def _draw_perspective(config: PerspectiveConfig, numbers: _Numbers, emulated: Bools) -> tuple[Floats, Floats]:
+def _draw_perspective(config: PerspectiveConfig, u: Floats, emulated: Bools) -> tuple[Floats, Floats]:
     """Corners (B, 4, 2) and factors (B,): no horizon comes into the scene, however it is moved and reflected."""
-    u = numbers.of(Field.PERSPECTIVE, 9)
     present = emulated & (u[:, 0] < config.p)
     inwards = np.where(present[:, None, None], config.distortion / 2 * u[:, 1:].reshape(-1, 4, 2), 0.0)
     enlarge = np.where(present, config.enlarge, 1.0)
-    while True:
-        corners = SCENE + (1 - 2 * SCENE) * inwards
+    corners = SCENE + (1 - 2 * SCENE) * inwards
+    rows = np.flatnonzero(present)
+    while len(rows):
         # What is no number, since three corners lie on a line, is too near as well.
-        near = ~(smallest_depth(corners, enlarge) >= NEAREST)
-        if not near.any():
-            return corners, enlarge
-        inwards[near] *= 0.9
+        rows = rows[~(smallest_depth(corners[rows], enlarge[rows]) >= NEAREST)]
+        inwards[rows] *= 0.9
+        corners[rows] = SCENE + (1 - 2 * SCENE) * inwards[rows]
+    return corners, enlarge
 
 
-def _draw_zoom(config: ZoomConfig, numbers: _Numbers, emulated: Bools) -> Floats:
-    u = numbers.of(Field.ZOOM, 3)
+def _draw_zoom(config: ZoomConfig, u: Floats, emulated: Bools) -> Floats:
     rate = np.log1p(within(u[:, 1], config.rate)) * np.where(u[:, 2] < 0.5, -1, 1)
     return np.where(emulated & (u[:, 0] < config.p), rate, 0.0)
 
 
-def _draw_shake(config: ShakeConfig, numbers: _Numbers, emulated: Bools, width: Floats, clock: Ints) -> Floats:
+def _draw_shake(config: ShakeConfig, drawn: dict[Field, Floats], emulated: Bools, width: Floats, clock: Ints) -> Floats:
     """Offsets (B, T, 2) at frames (B, T), about their mean and with the drawn deviation along either axis."""
     frames = clock.shape[1]
-    u = numbers.of(Field.SHAKE, 8 + 2 * MAX_WAVES)
-    present = emulated & (u[:, 0] < config.p)
-    deviation = np.where(present, within(u[:, 1], config.deviation) * width, 0.0)
+    offsets = np.zeros((len(clock), frames, 2))
+    rows = np.flatnonzero(emulated & (drawn[Field.SHAKE][:, 0] < config.p))
+    u, clock = drawn[Field.SHAKE][rows], clock[rows]
+    deviation = within(u[:, 1], config.deviation) * width[rows]
     count = integers(u[:, 2:4].astype(np.float32), *config.waves)
     order = np.arange(1, MAX_WAVES + 1)
     weight = (order <= count[..., None]) / order
@@ -368,17 +379,17 @@ def _draw_shake(config: ShakeConfig, numbers: _Numbers, emulated: Bools, width: 
     angle = frequency[..., None, :] * clock[:, None, :, None] + 2 * np.pi * u[:, 4:6, None, None]
     # Sines of amplitude a have variance a²/2; numbers of [-1, 1] have 1/3.
     waves = (weight[:, :, None] * np.sin(angle)).sum(axis=3) / np.sqrt((weight**2).sum(axis=2) / 2)[..., None]
-    own = np.sqrt(3) * (2 * np.moveaxis(numbers.of(Field.SHAKE_NOISE, frames, 2), 2, 1) - 1)
+    own = np.sqrt(3) * (2 * np.moveaxis(drawn[Field.SHAKE_NOISE][rows], 2, 1) - 1)
     jitter = np.take_along_axis(own, np.minimum(clock, frames - 1)[:, None], axis=2)
     path = np.sqrt(1 - config.noise**2) * waves + config.noise * jitter
     path -= path.mean(axis=2, keepdims=True)
     path *= deviation[:, None, None] / np.maximum(path.std(axis=2, keepdims=True), FLATTEST)
-    return np.moveaxis(path, 1, 2)
+    offsets[rows] = np.moveaxis(path, 1, 2)
+    return offsets
 
 
-def _draw_roll(config: RollConfig, numbers: _Numbers, emulated: Bools) -> tuple[Floats, Floats]:
+def _draw_roll(config: RollConfig, u: Floats, emulated: Bools) -> tuple[Floats, Floats]:
     """Tilt and turn (B,)."""
-    u = numbers.of(Field.ROLL, 5)
     present = emulated & (u[:, 0] < config.p)
     tilt, turn = within(u[:, 1], config.tilt), within(u[:, 2], config.turn)
     signs = np.where(u[:, 3:] < 0.5, -1.0, 1.0)

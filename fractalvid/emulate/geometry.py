@@ -45,7 +45,8 @@ def homographies(drawn: Emulation) -> Homographies:
     camera = _scaling(np.exp(drawn.zoom[:, None] * (share - 0.5)))
     camera = camera @ _translation(_displaced(drawn.camera_motion, share))
     camera = _translation(drawn.shake) @ camera
-    camera = _rotation(drawn.tilt[:, None] + drawn.turn[:, None] * (share - 0.5)) @ camera
+    if drawn.tilt.any() or drawn.turn.any():
+        camera = _rotation(drawn.tilt[:, None] + drawn.turn[:, None] * (share - 0.5)) @ camera
     return Homographies(
         figures=perspective[:, None, None] @ moved @ figures,
         background=perspective[:, None] @ _translation(_displaced(drawn.background_motion, share)),

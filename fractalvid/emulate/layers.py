@@ -13,12 +13,13 @@ from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
 from fractalvid.colour import ColourConfig
-from fractalvid.emulate.backgrounds import render_moving, render_stills
+from fractalvid.emulate.arrays import map_arrays
+from fractalvid.emulate.backgrounds import render_backgrounds
 from fractalvid.emulate.draw import Backgrounds, Emulation
 from fractalvid.emulate.geometry import Homographies, homographies, in_pixels, picture_motion, sample_times
 from fractalvid.emulate.photometric import apply_photometric, follow_camera
 from fractalvid.emulate.renderer import Array, Renderer
-from fractalvid.emulate.rows import on_rows
+from fractalvid.emulate.rows import on_rows, on_these
 from fractalvid.emulate.upload import upload
 from fractalvid.emulate.warp import warp
 
@@ -102,17 +103,22 @@ def finish(
     """Put backgrounds behind foregrounds uint8 (B, C, T, H, W), do the photometric rest, and repeat dropped frames."""
     size = (video.shape[3], video.shape[4])
     camera = crop.astype(np.float64)[:, None] @ in_pixels(seen.camera, (1, 1), size)
-    for dynamic in (False, True):
+    present, dynamic = drawn.background.present, drawn.background.dynamic
 
-        def behind(front: Tensor, rows: NDArray[np.int64], dynamic: bool = dynamic) -> Tensor:
-            some = drawn.select(rows).background
-            render = render_moving if dynamic else render_stills
-            pictures = render(renderer, some, size=size[0], points=points, colour=colour, threads=threads)
-            back = channels_first(pictures, colour).float()
-            matrices = camera[rows], seen.background[rows]
-            return blend(front, warp(back, *matrices, size, outside="reflection", fold=True), some)
+    def behind(front: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        some: Backgrounds = map_arrays(lambda array: array[rows], drawn.background)
+        kinds = render_backgrounds(renderer, some, size=size[0], points=points, colour=colour, threads=threads)
+        backs, parts = [], np.split(rows, [len(kinds[0])])
+        for pictures, part in zip(kinds, parts, strict=True):
+            if len(part):
+                flat = channels_first(pictures, colour).float()
+                matrices = camera[part], seen.background[part]
+                backs.append(warp(flat, *matrices, size, outside="reflection", fold=True))
+        return blend(front, backs[0] if len(backs) == 1 else torch.cat(backs), some)
 
-        video = on_rows(video, drawn.background.present & (drawn.background.dynamic == dynamic), behind)
+    # Those that stand still come first: the frames of a clip share one picture there.
+    rows = np.concatenate([np.flatnonzero(present & ~dynamic), np.flatnonzero(present & dynamic)])
+    video = on_these(video, rows, behind)
     motion = picture_motion(camera, size)
     return repeat_frames(apply_photometric(video, follow_camera(drawn.photometric, motion)), drawn.clock)
 
@@ -159,26 +165,27 @@ def render_figures(
         colour: how clips are coloured; grey where None.
         threads: at most this many.
     """
-    xp, channels = renderer.xp, () if colour is None else (3,)
-    out = xp.empty((len(copies), times.shape[2], size, size, *channels), np.uint8)
-    for number in np.unique(copies).tolist():
-        rows = np.flatnonzero(copies == number)
-        layers, (count, _, frames) = slice(number + 1), (len(rows), *times.shape[1:])
-        rendered = renderer.render(
-            renderer.fit_figures(class_id[rows], instance_id[rows], threads),
-            times[rows, layers].reshape(count, -1),
-            size=size,
-            points=points,
-            camera=matrices[rows, layers].reshape(count, -1, 3, 3).astype(np.float32),
-            colour=colour,
-            threads=threads,
-        )
-        layered = rendered.reshape(count, -1, frames, *rendered.shape[2:])
-        if renderer.bank.kind in ENDLESS:
-            inside = in_view(matrices[rows, layers], size)
-            layered *= xp.asarray(inside.reshape(*inside.shape, *[1] * len(channels)))
-        out[xp.asarray(rows)] = layered[:, 0] if number == 0 else layered.max(axis=1)
-    return out
+    xp, channels = renderer.xp, [] if colour is None else [1]
+    # The originals first, then all first copies, and so on.
+    layer, clip = np.nonzero(np.arange(times.shape[1])[:, None] <= copies)
+    rendered = renderer.render(
+        renderer.fit_figures(class_id, instance_id, clip, threads),
+        times[clip, layer],
+        size=size,
+        points=points,
+        camera=matrices[clip, layer].astype(np.float32),
+        colour=colour,
+        threads=threads,
+    )
+    if renderer.bank.kind in ENDLESS:
+        inside = in_view(matrices[clip, layer], size)
+        rendered *= xp.asarray(inside.reshape(*inside.shape, *channels))
+    figures, end = rendered[: len(copies)], len(copies)
+    for number in range(1, int(copies.max()) + 1):
+        begin, end = end, end + int((copies >= number).sum())
+        rows = xp.asarray(clip[begin:end])
+        figures[rows] = xp.maximum(figures[rows], rendered[begin:end])
+    return figures
 
 
 def in_view(matrices: Floats, size: int) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fractalvid.emulate.upload import upload
 
+CPU = torch.device("cpu")
 GAMMA = 2.2
 WAVES = 3
 """Slow cosines that a drift is made of."""
@@ -23,15 +24,17 @@ def drift(waves: NDArray[np.float32], frames: int) -> NDArray[np.float64]:
     return np.asarray((waves.astype(np.float64)[:, :, None] * cosines).sum(axis=1))
 
 
-def light_tables(exposure: NDArray[np.float64], warmth: NDArray[np.float64], channels: int) -> NDArray[np.uint8]:
-    """Tables (B, C, T, 256) for gains of light 2^exposure (B, T) in every channel; in colour also of white balance.
+def light_tables(
+    exposure: NDArray[np.float64], warmth: NDArray[np.float64], channels: int, device: torch.device = CPU
+) -> Tensor:
+    """Tables uint8 (B, C, T, 256) for gains of light 2^exposure (B, T) in every channel; in colour white balance, too.
 
     There, red has another 2^warmth and blue 2^-warmth, warmth (B, T).
     """
     sign = np.array([1, 0, -1] if channels == 3 else [0])
     stops = exposure[:, None] + sign[:, None] * warmth[:, None]
-    greys = np.exp2(stops / GAMMA)[..., None] * np.arange(256)
-    return np.minimum(np.rint(greys), 255).astype(np.uint8)
+    greys = upload(np.exp2(stops / GAMMA)[..., None], device) * torch.arange(256, device=device)
+    return greys.round_().clamp_(max=255).to(torch.uint8)
 
 
 def vignette(video: Tensor, strength: NDArray[np.float32]) -> Tensor:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fractalvid.emulate.filters import convolve
-from fractalvid.emulate.randaugment import GEOMETRIC, Operation
-from fractalvid.emulate.rows import on_rows
+from fractalvid.emulate.randaugment import Operation
+from fractalvid.emulate.rows import on_rows, on_these
 from fractalvid.emulate.tables import compose, histogram, identity_tables, look_up, moved
 from fractalvid.emulate.upload import rows_of, upload
 
@@ -28,39 +28,60 @@ def apply_operations(video: Tensor, operation: NDArray[np.int64], argument: NDAr
     tables = identity_tables(len(video), video.shape[1], video.device)
     waiting = np.zeros(len(video), np.bool_)
     for step in range(operation.shape[1]):
-        for kind in sorted(set(operation[:, step].tolist()) - _NOT_HERE):
+        for kind, look in _PICTURES.items():
             active = operation[:, step] == kind
-            if kind in _PICTURES:
+            # The colour of a grey clip is left alone.
+            if active.any() and not (kind == Operation.COLOUR and video.shape[1] == 1):
                 video, tables = _use(video, tables, active & waiting), on_rows(tables, active & waiting, _forget)
-                video = on_rows(video, active, partial(_picture, Operation(kind), argument[:, step]))
-            else:
-                tables = on_rows(tables, active, partial(_table, Operation(kind), argument[:, step], video))
-            waiting[active] = kind not in _PICTURES
+                video = on_rows(video, active, partial(_picture, look, argument[:, step]))
+                waiting &= ~active
+        of_kind = {kind: np.flatnonzero(operation[:, step] == kind) for kind in (*_CURVES, *_STATISTICS)}
+        rows = np.concatenate(list(of_kind.values()))
+        counts = {kind: len(own) for kind, own in of_kind.items() if len(own)}
+        tables = on_these(tables, rows, partial(_followed, counts, argument[:, step], video))
+        waiting[rows] = True
     return _use(video, tables, waiting)
 
 
 def _use(video: Tensor, tables: Tensor, active: NDArray[np.bool_]) -> Tensor:
     """Apply the tables of active clips (B,)."""
-    return on_rows(video, active, lambda clips, rows: look_up(clips, rows_of(tables, rows)))
+    return on_rows(video, active, lambda clips, _, own: look_up(clips, own), tables)
 
 
 def _forget(tables: Tensor, rows: NDArray[np.int64]) -> Tensor:
     return identity_tables(len(tables), tables.shape[1], tables.device)
 
 
-def _picture(kind: Operation, argument: NDArray[np.float32], clips: Tensor, rows: NDArray[np.int64]) -> Tensor:
-    return _PICTURES[kind](clips, _column(argument[rows], clips)[..., None])
-
-
-def _table(
-    kind: Operation, argument: NDArray[np.float32], video: Tensor, tables: Tensor, rows: NDArray[np.int64]
+def _picture(
+    look: Callable[[Tensor, Tensor], Tensor], argument: NDArray[np.float32], clips: Tensor, rows: NDArray[np.int64]
 ) -> Tensor:
-    """The tables of clips, followed by an operation."""
-    value = _column(argument[rows], video)
-    if kind in _CURVES:
-        return compose(tables, _CURVES[kind](value))
-    counts = histogram(rows_of(video, rows))
-    return compose(tables, _STATISTICS[kind](moved(counts, tables), value))
+    return look(clips, _column(argument[rows], clips)[..., None])
+
+
+def _followed(
+    counts: dict[Operation, int],
+    argument: NDArray[np.float32],
+    video: Tensor,
+    tables: Tensor,
+    rows: NDArray[np.int64],
+) -> Tensor:
+    """The tables of clips, each followed by an operation.
+
+    Args:
+        counts: of how many clips it is which operation, in the order of `rows`: those of `_CURVES` come first.
+        argument: of all clips.
+        video: all clips, as they are before their tables.
+        tables: (R, C, 1, 256), of the clips at `rows`.
+        rows: (R,).
+    """
+    values = dict(zip(counts, torch.split(_column(argument[rows], video), list(counts.values())), strict=True))
+    curves = [_CURVES[kind](value) for kind, value in values.items() if kind in _CURVES]
+    looking = {kind: count for kind, count in counts.items() if kind in _STATISTICS}
+    if looking:
+        first = len(rows) - sum(looking.values())
+        seen = torch.split(moved(histogram(rows_of(video, rows[first:])), tables[first:]), list(looking.values()))
+        curves += [_STATISTICS[kind](own, values[kind]) for kind, own in zip(looking, seen, strict=True)]
+    return compose(tables, torch.cat([curve.expand(-1, tables.shape[1], -1, -1) for curve in curves]))
 
 
 def _column(argument: NDArray[np.float32], like: Tensor) -> Tensor:
@@ -163,8 +184,6 @@ def _sharpness(video: Tensor, factor: Tensor) -> Tensor:
 
 
 def _colour(video: Tensor, factor: Tensor) -> Tensor:
-    if video.shape[1] == 1:
-        return video
     return _byte(video * factor + _grey(video).floor() * (1 - factor))
 
 
@@ -174,7 +193,6 @@ def _grey(colours: Tensor) -> Tensor:
     return (0.2989 * red + 0.587 * green + 0.114 * blue)[:, None]
 
 
-_NOT_HERE = {Operation.IDENTITY, *GEOMETRIC}
 _PICTURES: dict[Operation, Callable[[Tensor, Tensor], Tensor]] = {
     Operation.SHARPNESS: _sharpness,
     Operation.COLOUR: _colour,

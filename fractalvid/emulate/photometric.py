@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from fractalvid.draws import Domain, Field, integers, uniforms, words
+from fractalvid.draws import Domain, Field, integers, words_of
 from fractalvid.emulate.arrays import within
 from fractalvid.emulate.checks import Range
 from fractalvid.emulate.compression import compress
@@ -25,7 +25,7 @@ from fractalvid.emulate.photometric_config import MAX_STREAK, PhotometricConfig
 from fractalvid.emulate.randaugment import GEOMETRIC, Operation, draw_operations, geometric_matrix
 from fractalvid.emulate.rows import on_rows
 from fractalvid.emulate.tables import look_up
-from fractalvid.emulate.upload import upload
+from kernels.random import uniform
 
 Floats = NDArray[np.float32]
 
@@ -81,22 +81,32 @@ def draw_photometric(
             what happens to a sample at some position happens to it, as strongly, at all later ones.
     """
     low, high, position = np.broadcast_arrays(np.atleast_1d(np.asarray(index_low)), index_high, progress)
+    counts = {
+        Field.MOTION_BLUR: 4,
+        Field.VIGNETTE: 2,
+        Field.EXPOSURE: 2 + WAVES,
+        Field.WHITE_BALANCE: 2 + WAVES,
+        Field.SENSOR_NOISE: 6,
+        Field.COMPRESSION: 2,
+        Field.BLUR: 2,
+    }
+    drawn = words_of(seed, Domain.EMULATE, counts, low, high)
 
-    def numbers(field: Field, count: int, p: float) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    def numbers(field: Field, p: float) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """Whether an effect happens (B,), and uniforms (count, B) for it."""
-        u = uniforms(seed, Domain.EMULATE, field, low, high, 1 + count).astype(np.float64).T
+        u = uniform(drawn[field]).astype(np.float64).T
         return u[0] < p * position, u[1:]
 
-    moved, motion = numbers(Field.MOTION_BLUR, 3, config.motion_blur.p)
+    moved, motion = numbers(Field.MOTION_BLUR, config.motion_blur.p)
     length, angle = within(motion[0], config.motion_blur.jerk), 2 * np.pi * motion[1]
-    darkened, corner = numbers(Field.VIGNETTE, 1, config.vignette.p)
-    exposed, light = numbers(Field.EXPOSURE, 1 + WAVES, config.exposure.p)
-    tinted, warmth = numbers(Field.WHITE_BALANCE, 1 + WAVES, config.white_balance.p)
-    noisy, noise = numbers(Field.SENSOR_NOISE, 2, config.noise.p)
+    darkened, corner = numbers(Field.VIGNETTE, config.vignette.p)
+    exposed, light = numbers(Field.EXPOSURE, config.exposure.p)
+    tinted, warmth = numbers(Field.WHITE_BALANCE, config.white_balance.p)
+    noisy, noise = numbers(Field.SENSOR_NOISE, config.noise.p)
     # The words of the noise's own key come after those of the three uniforms and of what fills their block.
-    key = words(seed, Domain.EMULATE, Field.SENSOR_NOISE, low, high, 6)[:, 4:]
-    coded, quality = numbers(Field.COMPRESSION, 1, config.compression.p)
-    blurred, sigma = numbers(Field.BLUR, 1, config.blur.p)
+    key = drawn[Field.SENSOR_NOISE][:, 4:]
+    coded, quality = numbers(Field.COMPRESSION, config.compression.p)
+    blurred, sigma = numbers(Field.BLUR, config.blur.p)
     operation, argument = draw_operations(config.randaugment, seed, low, high, position)
     first, last = config.compression.quality
     return Photometric(
@@ -158,7 +168,7 @@ def apply_photometric(video: Tensor, drawn: Photometric) -> Tensor:
 
     def light(clips: Tensor, rows: NDArray[np.int64]) -> Tensor:
         exposure, warmth = (drift(waves[rows], frames) for waves in (drawn.exposure, drawn.white_balance))
-        return look_up(clips, upload(light_tables(exposure, warmth, channels), clips.device))
+        return look_up(clips, light_tables(exposure, warmth, channels, clips.device))
 
     def soft(clips: Tensor, rows: NDArray[np.int64]) -> Tensor:
         return blur(clips, gaussian_kernels(drawn.sigma[rows], clips.device))

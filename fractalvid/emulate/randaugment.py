@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-from fractalvid.draws import Domain, Field, uniforms
+from fractalvid.draws import Domain, Field, words_of
 from fractalvid.emulate.photometric_config import MAX_LEVEL, MAX_OPERATIONS, RandAugmentConfig
+from kernels.random import uniform
 
 
 class Operation(IntEnum):
@@ -55,9 +56,9 @@ def draw_operations(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Operations (B, n) in the order in which they are applied, and their arguments (B, n), 0 where there is none."""
     count = config.operations
-    order = uniforms(seed, Domain.EMULATE, Field.RANDAUGMENT_CHOICE, low, high, MAX_OPERATIONS)
+    counts = {Field.RANDAUGMENT_CHOICE: MAX_OPERATIONS, Field.RANDAUGMENT_STRENGTH: 3 * MAX_OPERATIONS}
+    order, u = map(uniform, words_of(seed, Domain.EMULATE, counts, low, high).values())
     drawn = 1 + np.argsort(order, axis=1, kind="stable")[:, :count]
-    u = uniforms(seed, Domain.EMULATE, Field.RANDAUGMENT_STRENGTH, low, high, 3 * MAX_OPERATIONS)
     apply, sign, normal = u.reshape(-1, MAX_OPERATIONS, 3)[:, :count].astype(np.float64).transpose(2, 0, 1)
     # Uniforms are whole parts of 2^-24, 0 included: half a part more lies within (0, 1).
     level = np.clip(config.magnitude + config.spread * ndtri(normal + 2.0**-25), 0, MAX_LEVEL) / MAX_LEVEL

@@ -24,8 +24,10 @@ class Renderer(Protocol):
     def xp(self) -> ModuleType:
         """The library of its pictures: NumPy or one like it."""
 
-    def fit_figures(self, class_id: NDArray[np.int64], instance_id: NDArray[np.int64], threads: int | None) -> Any:
-        """What is to be known about clips (B,) that stand in front."""
+    def fit_figures(
+        self, class_id: NDArray[np.int64], instance_id: NDArray[np.int64], rows: NDArray[np.int64], threads: int | None
+    ) -> Any:
+        """What is to be known about the clips at `rows` (R,) of those (B,) that stand in front."""
 
     def fit(self, clip_id: NDArray[np.int64], threads: int | None) -> Any:
         """The same of clips (B, 2), class and instance, that stand behind: kept, since they come again."""

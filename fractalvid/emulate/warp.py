@@ -91,7 +91,10 @@ def _folded(x: Tensor) -> Tensor:
 
 def _inverse(matrices: Floats) -> NDArray[np.float32]:
     """Inverses of homographies between shares or pixels; the middle of the scene is at depth 1 under one of shares."""
-    inverse = np.linalg.inv(matrices)
+    inverse = np.empty_like(matrices)
+    moving = (matrices != matrices[:, :1]).any(axis=(1, 2, 3))
+    inverse[moving] = np.linalg.inv(matrices[moving])
+    inverse[~moving] = np.linalg.inv(matrices[~moving, :1])
     affine = (matrices[..., 2, :2] == 0).all(axis=-1)
     middle = np.where(affine, inverse[..., 2, 2], inverse[..., 2, :] @ (0.5, 0.5, 1.0))
     return np.asarray(inverse / middle[..., None, None], np.float32)

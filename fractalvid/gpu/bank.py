@@ -6,10 +6,12 @@ are equal to the bit, what follows from them to rounding.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from fractalvid.classes import MAX_FRAMES, MAX_MAPS, ClassBank
+from fractalvid.classes import MAX_MAPS, ClassBank
 from fractalvid.colour import map_colours
 from fractalvid.draws import Domain, Field
 from fractalvid.ifs import WEIGHT_FLOOR, compose
@@ -30,6 +32,24 @@ class DeviceInstances:
     offset: Array
 
 
+class Moments(NamedTuple):
+    """Times (B, F) of clips, and where they lie: all that follows from them alone, in one copy to the device.
+
+    Attributes:
+        times: float64, in native frames.
+        left: int64, the sample of a curve before each.
+        right: int64, the one after it.
+        share: float32, how far it is from the one to the other.
+        rest: float32, 1 - share.
+    """
+
+    times: Array
+    left: Array
+    right: Array
+    share: Array
+    rest: Array
+
+
 class DeviceBank:
     """A bank's arrays on a device, by class (K, ...).
 
@@ -44,9 +64,12 @@ class DeviceBank:
         """Copy the arrays."""
         xp = device.xp
         self.device, self.xp, self.bank, self.config = device, xp, bank, bank.config
-        names = [*("native_frames", "num_maps", "variation", "amount", "params")]
-        names += ["theta", "phi", "sigma", "signs", "shift", "curve"]
+        names = ("native_frames", "variation", "amount", "params", "signs", "curve")
         self.array: dict[str, Array] = {name: xp.asarray(getattr(bank, name)) for name in names}
+        # Rotations, singular values and shifts side by side: what is between two of them is found in one go.
+        angles = [bank.theta[..., None], bank.phi[..., None]]
+        self._keys = xp.asarray(np.concatenate([*angles, bank.sigma, bank.shift], axis=-1))
+        self._real = xp.asarray(np.arange(MAX_MAPS) < bank.num_maps[:, None])
         self._key = xp.asarray(seed_words(bank.seed))
         self._spline = xp.asarray(_splines())
         everyone = np.arange(len(bank))
@@ -112,36 +135,39 @@ class DeviceBank:
             offset=np.float32(config.instance_offset) * (2 * offset - 1),
         )
 
-    def native_times(self, class_id: Array) -> Array:
-        """`fractalvid.view.native_times`: (B, 20)."""
-        last = self.array["native_frames"][class_id] - 1
-        return self.xp.minimum(self.xp.arange(MAX_FRAMES), last[:, None]).astype(np.float64)
+    def moments(self, times: ArrayLike) -> Moments:
+        """Moments of times (B, F) in the host's memory."""
+        at = np.asarray(times, np.float64)
+        position = at * SUBFRAMES
+        left = np.clip(position.astype(np.int64), 0, self.array["curve"].shape[1] - 2)
+        share = (position - left).astype(np.float32)
+        return Moments(*launch.uploaded(self.xp, at, left, left + 1, share, 1 - share))
 
-    def maps_at(self, instances: DeviceInstances, times: Array) -> Array:
-        """`fractalvid.instances.maps_at`: float32 (B, F, 8, 6) at times (B, F)."""
-        return self.varied(self.class_maps(instances.class_id, times), instances, times)
+    def maps_at(self, instances: DeviceInstances, at: Moments) -> Array:
+        """`fractalvid.instances.maps_at`: float32 (B, F, 8, 6)."""
+        return self.varied(self.class_maps(instances.class_id, at), instances, at)
 
-    def varied(self, maps: Array, instances: DeviceInstances, times: Array) -> Array:
+    def varied(self, maps: Array, instances: DeviceInstances, at: Moments) -> Array:
         """Maps (A B, F, 8, 6) of A instances a clip, one after the other, from those of their classes (B, F, 8, 6)."""
-        clips, frames = times.shape
-        factor = self.sampled(instances.factor, self.xp.tile(times, (len(instances.factor) // clips, 1)))
-        factor = factor.reshape(-1, clips, frames, 1, COEFFICIENTS)
+        clips = len(at.times)
+        curves = instances.factor.reshape(-1, clips, *instances.factor.shape[1:])
+        factor = self._sampled(curves, self.xp.arange(clips), at)[..., None, :]
         offset = instances.offset.reshape(-1, clips, 1, MAX_MAPS, COEFFICIENTS)
-        return (maps * factor + offset).reshape(-1, *maps.shape[1:])
+        return self.xp.ascontiguousarray(maps * factor + offset).reshape(-1, *maps.shape[1:])
 
     def weights_at(self, class_id: Array, maps: Array) -> Array:
         """`fractalvid.ifs.map_weights`: float32 (B, F, 8) of maps (B, F, 8, 6)."""
         xp = self.xp
         size = xp.abs(maps[..., 0] * maps[..., 4] - maps[..., 1] * maps[..., 3])
-        real = (xp.arange(MAX_MAPS) < self.array["num_maps"][class_id][:, None])[:, None]
+        real = self._real[class_id][:, None]
         size = xp.where(real, size, np.float32(0))
         floor = np.float32(WEIGHT_FLOOR) * xp.maximum(size.max(axis=-1, keepdims=True), np.float32(1e-12))
         size = xp.maximum(size, floor) * real
         return (size / size.sum(axis=-1, keepdims=True)).astype(np.float32)
 
-    def variations_at(self, class_id: Array, times: Array) -> dict[str, Array]:
+    def variations_at(self, class_id: Array, at: Moments) -> dict[str, Array]:
         """The fields variation, amount and params of `kernels.Jobs`, with leading axes (B, F)."""
-        xp, shape = self.xp, times.shape
+        xp, shape = self.xp, at.times.shape
         if self.config.mix.plain:
             number = self.array["variation"][class_id][:, None, :, :1]
             return {
@@ -149,7 +175,7 @@ class DeviceBank:
                 "amount": xp.ones((*shape, MAX_MAPS, 1), np.float32),
                 "params": xp.zeros((*shape, MAX_MAPS, 1, 4), np.float32),
             }
-        share = self.sampled(self.array["curve"][class_id], times)[..., None]
+        share = self._sampled(self.array["curve"], class_id, at)[..., None]
 
         def between(name: str, s: Array) -> Array:
             keys = self.array[name][class_id]
@@ -162,28 +188,21 @@ class DeviceBank:
             "params": between("params", share[..., None]),
         }
 
-    def sampled(self, values: Array, times: Array) -> Array:
-        """`fractalvid.trajectory.sample_grid`: values (B, S, ...) at times (B, F)."""
-        xp = self.xp
-        position = times * SUBFRAMES
-        left = xp.clip(position.astype(np.int64), 0, values.shape[1] - 2)
-        share = (position - left).astype(np.float32).reshape(*left.shape, *(1,) * (values.ndim - 2))
-        rows = xp.arange(len(values))[:, None]
-        return values[rows, left] * (1 - share) + values[rows, left + 1] * share
+    def _sampled(self, values: Array, rows: Array, at: Moments) -> Array:
+        """`fractalvid.trajectory.sample_grid`: values (..., B, F, C) of the curves `rows` (B,) of (..., K, S, C)."""
+        row = rows[:, None]
+        before, after = values[..., row, at.left, :], values[..., row, at.right, :]
+        return before * at.rest[..., None] + after * at.share[..., None]
 
-    def class_maps(self, class_id: Array, times: Array) -> Array:
+    def class_maps(self, class_id: Array, at: Moments) -> Array:
         """`ClassBank.maps_at`: float32 (B, F, 8, 6)."""
-        xp, array = self.xp, self.array
-        s = self.sampled(array["curve"][class_id], times).astype(np.float64)
-
-        def between(name: str) -> Array:
-            first, second = array[name][class_id, 0][:, None], array[name][class_id, 1][:, None]
-            return first + s.reshape(*s.shape, *(1,) * (first.ndim - s.ndim)) * (second - first)
-
-        signs = array["signs"][class_id][:, None]
+        s = self._sampled(self.array["curve"], class_id, at).astype(np.float64)[..., None]
+        keys, signs = self._keys[class_id], self.array["signs"][class_id][:, None]
         if self.config.interpolation == "decomposed":
-            parts = (between("theta"), between("phi"), between("sigma"), signs, between("shift"))
-            return compose(*parts, xp=xp).astype(np.float32)
-        theta, phi, sigma, shift = (array[name][class_id] for name in ("theta", "phi", "sigma", "shift"))
-        ends = compose(theta, phi, sigma, signs, shift, xp=xp)
-        return (ends[:, :1] + s[..., None] * (ends[:, 1:] - ends[:, :1])).astype(np.float32)
+            return self._composed(keys[:, :1] + s * (keys[:, 1:] - keys[:, :1]), signs).astype(np.float32)
+        ends = self._composed(keys, signs)
+        return (ends[:, :1] + s * (ends[:, 1:] - ends[:, :1])).astype(np.float32)
+
+    def _composed(self, parts: Array, signs: Array) -> Array:
+        """`fractalvid.ifs.compose` of rotations, singular values and shifts side by side (B, F, 8, 6)."""
+        return compose(parts[..., 0], parts[..., 1], parts[..., 2:4], signs, parts[..., 4:6], xp=self.xp)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from fractalvid.classes import MAX_FRAMES, MAX_MAPS
 from fractalvid.draws import Field
-from fractalvid.gpu.bank import DeviceBank, DeviceInstances
-from fractalvid.view import MAX_DAMPINGS, MIN_EXTENT, ORBIT_POINTS, SETTLING, STRONGER
+from fractalvid.gpu.bank import DeviceBank, DeviceInstances, Moments
+from fractalvid.view import MAX_DAMPINGS, MIN_EXTENT, ORBIT_POINTS, SETTLING, STRONGER, native_times
 from kernels import Jobs, launch, verdicts
 from kernels.launch import Array
 from kernels.verdicts import Looks
@@ -76,25 +76,27 @@ def fit_clips(bank: DeviceBank, class_id: NDArray[np.int64], instance_id: NDArra
     """Accept or redraw instances (B,) of classes (B,), which are in the host's memory, and find their views."""
     xp = bank.xp
     classes, ids = launch.uploaded(xp, class_id, instance_id)
-    times = bank.native_times(classes)
-    class_maps = bank.class_maps(classes, times)
-    projection = xp.broadcast_to(xp.eye(3, dtype=np.float32), (*times.shape, 3, 3))
+    at = bank.moments(native_times(bank.bank, class_id))
+    class_maps = bank.class_maps(classes, at)
+    projection = xp.broadcast_to(xp.eye(3, dtype=np.float32), (*at.times.shape, 3, 3))
     seed = bank.seeds(Field.FIT_SEED, ids, classes)
-    jobs = jobs_of(bank, class_maps, classes, times, projection=projection, seed=seed)
+    # Maps and weights are each attempt's own.
+    weights = xp.empty((*at.times.shape, MAX_MAPS), np.float32)
+    jobs = jobs_of(bank, class_maps, weights, classes, at, projection=projection, seed=seed)
     search = _Search.begin(bank, classes)
-    for attempt, maps, weights in _attempts(bank, classes, ids, class_maps, times):
+    for attempt, maps, weights in _attempts(bank, classes, ids, class_maps, at):
         _try(bank, search, replace(jobs, maps=maps, weights=weights), attempt)
 
     wild = search.taken < 0
     attempt = xp.where(wild, bank.config.attempts, search.taken)
     instances = bank.draw_instances(classes, ids, attempt)
-    damping = _damped(bank, search, wild, bank.varied(class_maps, instances, times), jobs)
+    damping = _damped(bank, search, wild, bank.varied(class_maps, instances, at), jobs)
     own_seed = bank.seeds(Field.PIXEL_SEED, ids, classes)
     return DeviceFits(instances, attempt, damping, search.looks.box, search.looks.white, search.points, own_seed)
 
 
 def _attempts(
-    bank: DeviceBank, class_id: Array, instance_id: Array, class_maps: Array, times: Array
+    bank: DeviceBank, class_id: Array, instance_id: Array, class_maps: Array, at: Moments
 ) -> Iterator[tuple[int, Array, Array]]:
     """Each attempt that is allowed: its number, maps (B 20, 8, 6) and weights (B 20, 8)."""
     xp, most, clips = bank.xp, bank.config.attempts, len(class_id)
@@ -102,7 +104,7 @@ def _attempts(
         some = range(first, min(first + ATTEMPTS_AT_ONCE, most + 1))
         number = xp.repeat(xp.arange(some.start, some.stop, dtype=np.int64), clips)
         classes, ids = xp.tile(class_id, len(some)), xp.tile(instance_id, len(some))
-        maps = bank.varied(class_maps, bank.draw_instances(classes, ids, number), times)
+        maps = bank.varied(class_maps, bank.draw_instances(classes, ids, number), at)
         weights = bank.weights_at(classes, maps).reshape(len(some), -1, MAX_MAPS)
         yield from zip(some, maps.reshape(len(some), -1, MAX_MAPS, maps.shape[-1]), weights, strict=True)
 
@@ -173,20 +175,30 @@ def _damped(bank: DeviceBank, search: _Search, wild: Array, maps: Array, jobs: J
 
 def damp_maps(maps: Array, damping: Array) -> None:
     """Multiply the linear parts of maps (B, F, 8, 6) by factors (B, F), in place."""
-    factor = damping[..., None, None]
-    maps[..., 0:2] *= factor
-    maps[..., 3:5] *= factor
+    for linear in (maps[..., 0:2], maps[..., 3:5]):
+        linear *= damping[..., None, None]
 
 
 def jobs_of(
-    bank: DeviceBank, maps: Array, class_id: Array, times: Array, *, projection: Array, seed: Array, **more: Array
+    bank: DeviceBank,
+    maps: Array,
+    weights: Array,
+    class_id: Array,
+    at: Moments,
+    *,
+    projection: Array,
+    seed: Array,
+    **more: Array,
 ) -> Jobs:
-    """Jobs of B clips at F times: maps (B, F, 8, 6), projection (B, F, 3, 3), seed (B,), others (B F, ...)."""
-    xp, count = bank.xp, times.size
-    arrays: dict[str, Any] = {"maps": maps, "weights": bank.weights_at(class_id, maps), "projection": projection}
-    arrays |= bank.variations_at(class_id, times)
+    """Jobs of B clips at F times: maps (B, F, 8, 6), weights (B, F, 8), projection (B, F, 3, 3), seed (B,).
+
+    `more` are other fields (B F, ...).
+    """
+    xp, count = bank.xp, at.times.size
+    arrays: dict[str, Any] = {"maps": maps, "weights": weights, "projection": projection}
+    arrays |= bank.variations_at(class_id, at)
     flat = {name: xp.ascontiguousarray(array.reshape(count, *array.shape[2:])) for name, array in arrays.items()}
-    return Jobs(**flat, seed=xp.repeat(seed, times.shape[1]), **more)
+    return Jobs(**flat, seed=xp.repeat(seed, at.times.shape[1]), **more)
 
 
 def _look(

@@ -20,8 +20,6 @@ from fractalvid.gpu.fit import DeviceFits, fit_clips
 from fractalvid.gpu.render import render_fits
 from kernels.launch import Array, Tuning
 
-Key = tuple[int, int]
-
 MOST_KEPT = 8192
 """Clips whose fits are kept at most, 180 MB of them: four pools of backgrounds."""
 
@@ -37,7 +35,7 @@ class Backgrounds:
     def __init__(self, bank: DeviceBank, limit: int) -> None:
         """Nothing is known."""
         self.bank, self._limit = bank, min(limit, MOST_KEPT)
-        self._place: dict[Key, int] = {}
+        self._place: dict[int, int] = {}
         self._room = 0
         self._table: Any = None
 
@@ -52,7 +50,7 @@ class Backgrounds:
         if len(self._place) + len(new) > max(self._limit, self._room):
             self._place.clear()
             new = list(wanted)
-        count, ids = len(figures), np.concatenate([figures, np.array(new, np.int64).reshape(-1, 2)])
+        count, ids = len(figures), np.concatenate([figures, _clips(new)])
         fits = fit_clips(self.bank, ids[:, 0], ids[:, 1])
         if not new:
             return fits
@@ -64,7 +62,7 @@ class Backgrounds:
         """Those of clips (B, 2) that have been asked for by the last `fit_with`."""
         return taken(self.bank, self._table, [self._place[key] for key in _keys(clip_id)])
 
-    def _keep(self, new: list[Key], fits: DeviceFits) -> None:
+    def _keep(self, new: list[int], fits: DeviceFits) -> None:
         """Put fits into the next free rows of the table."""
         xp, fits = self.bank.xp, replace(fits, points=fits.points[:, :, :STARTS])
         if len(self._place) + len(new) > self._room:
@@ -104,11 +102,11 @@ class DeviceLayers:
         self._place = {key: row for row, key in enumerate(_keys(figures))}
 
     def fit_figures(
-        self, class_id: NDArray[np.int64], instance_id: NDArray[np.int64], threads: int | None
+        self, class_id: NDArray[np.int64], instance_id: NDArray[np.int64], rows: NDArray[np.int64], threads: int | None
     ) -> DeviceFits:
-        """Fits of some of the figures."""
-        rows = [self._place[key] for key in _keys(np.stack([class_id, instance_id], axis=1))]
-        return taken(self._known.bank, self._fits, rows)
+        """Fits of the clips at `rows` (R,) of some of the figures."""
+        place = [self._place[key] for key in _keys(np.stack([class_id, instance_id], axis=1)[rows])]
+        return taken(self._known.bank, self._fits, place)
 
     def fit(self, clip_id: NDArray[np.int64], threads: int | None) -> DeviceFits:
         """Fits of clips (B, 2) that stand behind."""
@@ -143,5 +141,13 @@ def taken(bank: DeviceBank, fits: DeviceFits, rows: list[int]) -> DeviceFits:
     return chosen
 
 
-def _keys(clip_id: NDArray[np.int64]) -> list[Key]:
-    return [(own, instance) for own, instance in clip_id.tolist()]
+def _keys(clip_id: NDArray[np.int64]) -> list[int]:
+    """Class and instance (B, 2), of 32 bits each, as a number a clip."""
+    keys: list[int] = (clip_id[:, 0] << 32 | clip_id[:, 1]).tolist()
+    return keys
+
+
+def _clips(keys: list[int]) -> NDArray[np.int64]:
+    """The inverse of `_keys`."""
+    numbers = np.array(keys, np.int64)
+    return np.stack([numbers >> 32, numbers & 0xFFFFFFFF], axis=1)

@@ -34,21 +34,25 @@ def render_fits(
     xp = bank.xp
     b, f = times.shape
     curve = np.empty(0, np.uint8) if colour is None else brightness_curve(colour)
-    at, cameras, curve_there = launch.uploaded(xp, times, camera if camera.ndim == 4 else camera[:, None], curve)
+    nearest = np.minimum(np.rint(times).astype(np.int64), MAX_FRAMES - 1)
+    before = np.minimum(times.astype(np.int64), MAX_FRAMES - 2)
+    at = bank.moments(times)
+    near, left, share, cameras, curve_there = launch.uploaded(
+        *(xp, nearest, before, times - before, camera if camera.ndim == 4 else camera[:, None], curve)
+    )
     classes = fits.instances.class_id
     maps = bank.maps_at(fits.instances, at)
-    damp_maps(maps, _damping_at(xp, fits.damping, at))
-    nearest = xp.minimum(xp.rint(at).astype(np.int64), MAX_FRAMES - 1)
+    damp_maps(maps, _damping_at(xp, fits.damping, left, share))
     projection = xp.matmul(cameras, view_projection(bank, fits.box, size)[:, None])
     more: dict[str, Any] = {
-        "start": xp.ascontiguousarray(fits.points[xp.arange(b)[:, None], nearest].reshape(b * f, -1, 2))
+        "start": xp.ascontiguousarray(fits.points[xp.arange(b)[:, None], near].reshape(b * f, -1, 2))
     }
     paints = None
     if colour is not None:
         more["colour"] = xp.repeat(bank.colours[classes], f, axis=0)
-        paints = Paints(curve_there, _palettes(bank, fits, at, colour))
+        paints = Paints(curve_there, _palettes(bank, fits, at.times, colour))
     jobs = jobs_of(
-        *(bank, maps, classes, at),
+        *(bank, maps, bank.weights_at(classes, maps), classes, at),
         projection=xp.broadcast_to(projection, (b, f, 3, 3)),
         seed=fits.seed,
         **more,
@@ -70,21 +74,19 @@ def render_fits(
 def view_projection(bank: DeviceBank, box: Array, size: int) -> Array:
     """`fractalvid.render.view_projection`: homographies (B, 3, 3) from view boxes (B, 4) to square frames."""
     xp = bank.xp
-    left, top, right, bottom = box.astype(np.float64).T
-    across, down = (0, 1) if bank.config.rows == "y" else (1, 0)
+    corners = box.astype(np.float64)
+    scale = size / (corners[:, 2:] - corners[:, :2])
+    # From x and y in the plane to columns and rows, or to rows and columns.
+    axes = slice(None) if bank.config.rows == "y" else slice(None, None, -1)
     matrices = xp.zeros((len(box), 3, 3))
-    matrices[:, across, 0] = size / (right - left)
-    matrices[:, down, 1] = size / (bottom - top)
-    matrices[:, across, 2] = -left * matrices[:, across, 0]
-    matrices[:, down, 2] = -top * matrices[:, down, 1]
+    matrices[:, :2, :2][:, axes] = scale[:, :, None] * xp.eye(2)
+    matrices[:, :2, 2][:, axes] = -corners[:, :2] * scale
     matrices[:, 2, 2] = 1
     return matrices.astype(np.float32)
 
 
-def _damping_at(xp: Any, damping: Array, times: Array) -> Array:
-    """Damping (B, 20) at times (B, F), linear between native times."""
-    left = xp.minimum(times.astype(np.int64), MAX_FRAMES - 2)
-    share = times - left
+def _damping_at(xp: Any, damping: Array, left: Array, share: Array) -> Array:
+    """Damping (B, 20) between the native times `left` (B, F) and the next, at a share of the way."""
     rows = xp.arange(len(damping))[:, None]
     return (damping[rows, left] * (1 - share) + damping[rows, left + 1] * share).astype(np.float32)
 

@@ -33,7 +33,6 @@ from fractalvid.instances import draw_instances, maps_at, weights_at
 from fractalvid.kinds import sample_bank
 from fractalvid.samples import Batch, StreamConfig
 from fractalvid.stream import FractalStream
-from fractalvid.view import native_times
 from kernels import gpu
 from tests.kernels.host_device import HostDevice
 
@@ -70,14 +69,14 @@ def test_instances_and_maps_are_the_cpus(config: ClassConfig) -> None:
     assert np.array_equal(own.offset, cpu.offset), "the same random words"
     assert np.allclose(own.factor, cpu.factor, atol=1e-6)
     times = np.linspace(0, 17, 27).reshape(9, 3)
-    maps = device_bank(bank).maps_at(own, times)
+    at = device_bank(bank).moments(times)
+    maps = device_bank(bank).maps_at(own, at)
     assert np.allclose(maps, maps_at(bank, cpu, times), atol=1e-6)
     weights = device_bank(bank).weights_at(classes, maps)
     assert np.allclose(weights, weights_at(bank, cpu, maps), atol=1e-6)
-    varied, wanted = device_bank(bank).variations_at(classes, times), bank.variations_at(classes, times)
+    varied, wanted = device_bank(bank).variations_at(classes, at), bank.variations_at(classes, times)
     if "amount" in wanted:
         assert all(np.array_equal(varied[name], wanted[name]) for name in wanted)
-    assert np.array_equal(device_bank(bank).native_times(classes), native_times(bank, classes))
 
 
 @pytest.mark.parametrize(

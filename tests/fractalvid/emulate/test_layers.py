@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from fractalvid.camera import CameraConfig
 from fractalvid.classes import ClassBank
 from fractalvid.colour import ColourConfig
-from fractalvid.emulate.backgrounds import KnownFits, render_moving, render_stills
+from fractalvid.emulate.backgrounds import KnownFits, render_backgrounds
 from fractalvid.emulate.config import (
     PRESETS,
     BackgroundConfig,
@@ -213,7 +213,7 @@ def test_a_still_background_is_the_maximum_of_two_pictures(bank: ClassBank) -> N
     config = EmulationConfig(background=BackgroundConfig(p=1, dynamic=0, crop=(1, 1)))
     drawn = draw_emulation(config, bank, 2, np.arange(4), class_id=np.arange(4), clip_len=4).background
     whole = replace(drawn, corner=np.zeros((4, 2)), extent=np.ones((4, 2)))
-    pictures = render_stills(KnownFits(bank, 100), whole, size=32, points=20000)
+    pictures, _ = render_backgrounds(KnownFits(bank, 100), whole, size=32, points=20000)
     for row in range(4):
         ids = whole.clip_id[row]
         pair = render_fits(
@@ -227,7 +227,7 @@ def test_a_still_background_is_the_maximum_of_two_pictures(bank: ClassBank) -> N
 def test_a_moving_background_shows_its_walk(bank: ClassBank) -> None:
     config = EmulationConfig(background=BackgroundConfig(p=1, dynamic=1))
     drawn = draw_emulation(config, bank, 2, np.arange(3), class_id=np.arange(3), clip_len=9).background
-    pictures = render_moving(KnownFits(bank, 0), drawn, size=24, points=5000)
+    _, pictures = render_backgrounds(KnownFits(bank, 0), drawn, size=24, points=5000)
     assert pictures.shape == (3, 9, 24, 24)
     for row in range(3):
         for a in range(9):
@@ -241,7 +241,7 @@ def test_what_is_known_of_backgrounds_changes_nothing(bank: ClassBank) -> None:
     config = EmulationConfig(background=BackgroundConfig(p=1, dynamic=0))
     for index in (np.arange(6), np.arange(3, 9)):
         drawn = draw_emulation(config, bank, 2, index, class_id=index, clip_len=4).background
-        one, other = (render_stills(known, drawn, size=24, points=3000) for known in (kept, never))
+        one, other = (render_backgrounds(known, drawn, size=24, points=3000)[0] for known in (kept, never))
         assert np.array_equal(one, other)
     assert 12 < len(kept) <= 18
     assert len(never) == 0

@@ -133,18 +133,14 @@ def emulated(bank: ClassBank, monkeypatch: pytest.MonkeyPatch, config: StreamCon
     assert drawn is not None
     side = (config.size, config.size, *colours)
 
-    def pictures(renderer: Any, some: Any, **options: Any) -> torch.Tensor:
-        return fake(len(some.alpha), *side)
-
-    def moving(renderer: Any, some: Any, **options: Any) -> torch.Tensor:
-        return fake(*some.walk.shape, *side)
+    def pictures(renderer: Any, some: Any, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        return fake(int((~some.dynamic).sum()), *side), fake(*some.walk[some.dynamic].shape, *side)
 
     def first(frames: torch.Tensor, colour: ColourConfig | None) -> torch.Tensor:
         return frames[:, None] if colour is None else frames.movedim(-1, 1).contiguous()
 
     monkeypatch.setattr(layers, "render_figures", lambda *_, **options: fake(count, config.clip_len, *side))
-    monkeypatch.setattr(layers, "render_stills", pictures)
-    monkeypatch.setattr(layers, "render_moving", moving)
+    monkeypatch.setattr(layers, "render_backgrounds", pictures)
     monkeypatch.setattr(layers, "channels_first", first)
 
     @dataclass
