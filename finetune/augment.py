@@ -28,38 +28,41 @@ _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in the luma of the videos them
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Random resized crop, flip and colour of a training clip; each is held over the frames of the clip.
-
-    `crop_scale`: share of the frame's area; `crop_ratio`: width to height, relative to the output's; `flip`:
-    probability of a mirror image; `brightness`, `contrast`, `saturation`: factors uniform in 1 ± the value; `blur`:
-    probability of a Gaussian blur over 3 x 3 pixels; `operations`: how many of RandAugment's a clip takes (0: none), of
-    `magnitude` 0 to 30, torchvision's scale.
-    """
+    """Random resized crop, flip and colour of a training clip; each is held over the frames of the clip."""
 
     crop_scale: tuple[float, float] = (0.4, 1.0)
+    """Least and largest share of the frame's area that a crop takes, above 0 and up to 1."""
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    """Least and largest width to height of a crop."""
     flip: float = 0.5
+    """Probability of a mirror image, left to right."""
     brightness: float = 0.3
+    """Largest change of the brightness, 0 to 1: its factor is uniform in 1 ± this."""
     contrast: float = 0.3
+    """Largest change of the contrast, 0 to 1: its factor is uniform in 1 ± this."""
     saturation: float = 0.3
+    """Largest change of the saturation, 0 to 1: its factor is uniform in 1 ± this."""
     blur: float = 0.0
+    """Probability of a Gaussian blur over 3 x 3 pixels."""
     operations: int = 0
+    """How many of RandAugment's operations a clip takes, 0 to 14; 0 is off."""
     magnitude: int = 7
+    """Strength of these operations, 0 to 30 on torchvision's scale."""
 
     def check(self) -> None:
         """Raise `UserError` for values outside their range."""
         low, high = self.crop_scale
         if not 0 < low <= high <= 1:
-            raise UserError(f"--crop-scale is {low:g} {high:g}: two shares of the frame, 0 < low <= high <= 1")
+            raise UserError(f"--augment.crop-scale is {low:g} {high:g}: two shares of the frame, 0 < low <= high <= 1")
         low, high = self.crop_ratio
         if not 0 < low <= high < math.inf:
-            raise UserError(f"--crop-ratio is {low:g} {high:g}: two ratios, 0 < low <= high")
+            raise UserError(f"--augment.crop-ratio is {low:g} {high:g}: two ratios, 0 < low <= high")
         for name in ("flip", "brightness", "contrast", "saturation", "blur"):
             if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"--{name} is {getattr(self, name)}: it must lie between 0 and 1")
+                raise UserError(f"--augment.{name} is {getattr(self, name)}: it must lie between 0 and 1")
         for name, most in (("operations", _MOST_OPERATIONS), ("magnitude", STRENGTHS - 1)):
             if not 0 <= getattr(self, name) <= most:
-                raise UserError(f"--{name} is {getattr(self, name)}: RandAugment takes 0 to {most}")
+                raise UserError(f"--augment.{name} is {getattr(self, name)}: RandAugment takes 0 to {most}")
 
 
 @dataclass(frozen=True)

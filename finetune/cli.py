@@ -175,7 +175,7 @@ def _recipe(args: list[str]) -> Recipe:
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--recipe", nargs="?")
     name = early.parse_known_args(args)[0].recipe
-    return load_recipe(name, Recipe(), RECIPES) if name else Recipe()
+    return Recipe() if name is None else load_recipe(name, Recipe(), RECIPES)
 
 
 def _listing() -> str:

@@ -220,6 +220,8 @@ def draw_confusion(path: Path, matrix: Integers, classes: Sequence[str], title: 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    from fractalvid.charts import save
+
     share = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     named = len(classes) <= _NAMED
     side = 3 + 0.22 * min(len(classes), _NAMED)
@@ -232,7 +234,7 @@ def draw_confusion(path: Path, matrix: Integers, classes: Sequence[str], title: 
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set(xlabel="predicted", ylabel="true", title=title)
     figure.colorbar(picture, label="% of the class", shrink=0.8)
-    write_with(path, lambda file: figure.savefig(file, format="png", dpi=120))
+    write_with(path, lambda file: save(figure, file, format="png", dpi=120))
 
 
 def _plain(name: str) -> str:

@@ -165,6 +165,8 @@ def predict_main(options: Predict) -> int:
     for result in tqdm(named, total=len(paths), unit="video", disable=not options.progress or len(paths) == 1):
         results.append(result)
         if isinstance(result, Unreadable):
+            if len(paths) == 1:
+                raise UserError(_explained(result))
             tqdm.write(f"finetune: {_explained(result)}", file=sys.stderr)
     found = [result for result in results if isinstance(result, Named)]
     if not found:

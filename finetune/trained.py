@@ -2,6 +2,7 @@
 
 import math
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,9 +76,8 @@ def open_weights(text: str, *, views: int | None = None, crops: int | None = Non
 def _class_names(card: Card, weights: Path) -> tuple[str, ...]:
     names = card.config.get("classes")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UserError(
-            f"the weights {weights} name no classes: they are not fine-tuned; finetune --init {weights} does that"
-        )
+        tuned = f"finetune --init {shlex.quote(str(weights))}"
+        raise UserError(f"the weights {weights} name no classes: they are not fine-tuned; {tuned} does that")
     if len(names) != card.num_classes:
         raise UserError(f"the card of {weights} is damaged: it names {len(names)} of {card.num_classes} classes")
     return tuple(names)

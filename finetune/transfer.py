@@ -28,6 +28,7 @@ from fractalvid.errors import UserError
 from pretrain.checkpoint import Card, save_weights
 from pretrain.distributed import from_main, is_main, local_world_size, rank, world_size
 from pretrain.engine import CHECKPOINT, EngineConfig, TrainResult, train
+from pretrain.engine_config import check_norms
 from pretrain.models import head_name
 from pretrain.optim import OptimConfig
 from pretrain.precision import resolve_device
@@ -36,9 +37,12 @@ _CHECKPOINT_STEPS = 200  # and never more often than once an epoch
 
 
 def plan_run(data: Data, recipe: Recipe, init: Initial, *, split: str | None, seed: int, allow_missing: bool) -> Plan:
-    """Settle everything that the options leave open."""
+    """Settle everything that the options leave open; a `UserError` for what they cannot mean."""
     if not 0 <= seed < 2**63:
         raise UserError(f"--seed is {seed}: it must be 0 to 2^63 - 1")
+    part = EngineConfig().part(recipe.batch_size)
+    if recipe.mode == "full":  # the BatchNorm of frozen features needs no clips to normalise by
+        check_norms(recipe.batch_size, part)
     source = data.source
     columns = Columns(source.label_column, source.split_column, source.fold_column, source.group_column)
     return make_plan(

@@ -105,11 +105,16 @@ def parse(kind: type[T], args: Sequence[str], *, program: str, default: T, descr
 
 
 def one_line(box: str, program: str) -> str:
-    """What tyro says in a box, as one line: the first paragraph, and the option it suggests."""
+    """What tyro says in a box, as one line: the first paragraph, and the option it suggests.
+
+    Where the output is not UTF-8 the box has no sides, and its title stands above a rule.
+    """
     inside = [re.sub(r"^[│|]\s?|\s*[│|]$", "", line).strip() for line in box.splitlines()]
     lines = [line for line in inside if line and line[0] not in "╭╰"]
-    ends = (i for i, line in enumerate(lines) if line.startswith(("─", "Got errors")))
-    text = " ".join(lines[: next(ends, len(lines))])
+    rules = [i for i, line in enumerate(lines) if re.fullmatch(r"─+|-{3,}", line)]
+    begin = 2 if "╭" not in box and 1 in rules else 0
+    ends = (i for i, line in enumerate(lines) if i >= begin and (i in rules or line.startswith("Got errors")))
+    text = " ".join(lines[begin : next(ends, len(lines))])
     guesses = (
         re.findall(r"^(--[\w-]+)", "\n".join(lines[lines.index("Perhaps you meant:") :]), re.M)
         if ("Perhaps you meant:" in lines)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -170,7 +171,8 @@ def reading(path: str | Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise UserError(f"no class bank at {path}; fractalvid classes --classes 1000 --out {path} makes one") from None
+        made = f"fractalvid classes --classes 1000 --out {shlex.quote(str(path))}"
+        raise UserError(f"no class bank at {path}; {made} makes one") from None
     except UserError:
         raise
     # Of any kind: NumPy hands on whatever its zip, zlib, tokenizer and parser raise at bytes that make no sense.

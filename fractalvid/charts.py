@@ -2,7 +2,8 @@
 
 import html
 import io
-from typing import Any
+import warnings
+from typing import IO, Any
 
 from matplotlib.figure import Figure
 
@@ -64,9 +65,19 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+def save(figure: Figure, file: IO[Any], **options: Any) -> None:
+    """`figure.savefig`, without a warning for each character that matplotlib's font lacks.
+
+    A picture shows a box for it; the text of an SVG is drawn by the browser, whose fonts have it.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ \(.*\) missing from", UserWarning)
+        figure.savefig(file, **options)
+
+
 def svg(figure: Figure) -> str:
     """A chart as an SVG element."""
     file = io.StringIO()
-    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    save(figure, file, format="svg", transparent=True, metadata={"Date": None})
     text = file.getvalue()
     return text[text.index("<svg") :]

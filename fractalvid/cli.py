@@ -1,6 +1,7 @@
 """The `fractalvid` command."""
 
 import dataclasses
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -177,7 +178,7 @@ def classes_command(arguments: Sequence[str]) -> None:
     check_place(args.out)
     bank = sample_bank(args.kind, args.classes, seed=args.seed, config=config)
     bank.save(args.out)
-    print(f"{len(bank)} classes in {args.out}; look at them with: fractalvid preview {args.out}")
+    print(f"{_named(bank)} in {args.out}; look at them with: fractalvid preview {shlex.quote(str(args.out))}")
 
 
 def _fractals(kind: KindName, options: FractalOptions) -> ClassConfig | None:
@@ -218,7 +219,7 @@ def import_command(arguments: Sequence[str]) -> None:
     bank.save(args.out)
     for note in notes:
         print(f"note: {note}")
-    print(f"{len(bank)} classes in {args.out}, from {files[0].name} (class 0) to {files[-1].name}")
+    print(f"{_named(bank)} in {args.out}, from {files[0].name} (class 0) to {files[-1].name}")
 
 
 def generate_command(arguments: Sequence[str]) -> None:
@@ -252,6 +253,8 @@ def generate_command(arguments: Sequence[str]) -> None:
         hours = None if args.time is None else parse_hours(args.time)
     except ValueError as error:
         raise UserError(f"--time: {error}") from None
+    if hours == 0:
+        raise UserError(f"--time is {args.time}: give it more, such as 20m, or leave it out")
     workers = available_cores() if args.workers is None else args.workers
     bank = _bank(args)
     if bank.kind != "ifs" and (args.points, args.exposure) != (PAPER_POINTS, "density"):
@@ -260,7 +263,12 @@ def generate_command(arguments: Sequence[str]) -> None:
     if missing:
         print(f"time is up: {missing} clips are missing from {args.out}; the same command goes on")
     else:
-        print(f"complete: {args.out}; look at it with: fractalvid preview {args.out}")
+        print(f"complete: {args.out}; look at it with: fractalvid preview {shlex.quote(str(args.out))}")
+
+
+def _named(bank: Bank) -> str:
+    """How many classes there are."""
+    return f"{len(bank)} {'class' if len(bank) == 1 else 'classes'}"
 
 
 def _bank(args: GenerateArguments) -> Bank:

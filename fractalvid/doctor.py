@@ -8,7 +8,6 @@ import importlib.util
 import os
 import platform
 import shutil
-import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -75,26 +74,24 @@ def _cores() -> int:
 
 
 def _cache_folder() -> Finding:
-    """Whether compiled kernels can be kept: else every process compiles them anew."""
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
-    folder = Path(chosen) if chosen else Path(__file__).parent.parent / "kernels" / "__pycache__"
-    if _writable(folder):
-        return Finding("cache", "ok", f"compiled kernels are kept in {folder}")
-    if not chosen and _writable(Path.home()):
-        return Finding("cache", "ok", f"{folder} cannot be written; compiled kernels are kept under {Path.home()}")
-    advice = "set NUMBA_CACHE_DIR to a folder that can be, or every process compiles its kernels for a minute"
-    return Finding("cache", "missing", f"{folder} cannot be written", advice)
+    """Where compiled kernels are kept: else every process compiles them anew."""
+    from kernels import cache
 
-
-def _writable(folder: Path) -> bool:
-    """Whether files can be made in a folder, or, where it does not exist, in the first above it that does."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False
+    chosen, (beside, of_user) = cache.chosen_folder(), cache.standing_folders()
+    first = chosen or beside
+    if cache.writable(first):
+        return Finding("cache", "ok", f"compiled kernels are kept in {first}")
+    folder = next(filter(cache.writable, (beside, of_user)), None)
+    text = f"{first} cannot be written; compiled kernels are kept in {folder or cache.temporary_folder()}"
+    if chosen and folder:
+        return Finding("cache", "missing", text, "set NUMBA_CACHE_DIR to a folder that can be, or not at all")
+    if folder:
+        return Finding("cache", "ok", text)
+    advice = "set NUMBA_CACHE_DIR to a folder that can be written"
+    if cache.temporary_folder() is not None:
+        return Finding("cache", "missing" if chosen else "note", text, f"{advice}, and lasts")
+    text = "no folder for compiled kernels can be written, so every process compiles those it uses, for up to a minute"
+    return Finding("cache", "missing", text, advice)
 
 
 def _torch() -> Finding:

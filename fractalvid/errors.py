@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import TextIO
 
 _INTERRUPTED, _UNREAD = 130, 141  # what a shell reports of programs that end by SIGINT and SIGPIPE
 
@@ -20,6 +21,8 @@ def run_cli(program: str, main: Callable[[list[str]], int | None], argv: Sequenc
         The exit code: what `main` returns (None is 0); 2 for a `UserError`, what the system refuses, and memory that
         does not suffice; 130 for Ctrl-C; 141, without a line, where nobody reads the output any more (`| head`).
     """
+    # None where the caller has closed them (`2>&-`).
+    sys.stdout, sys.stderr = (stream or _nowhere() for stream in (sys.stdout, sys.stderr))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be UTF-8
     try:
@@ -55,6 +58,13 @@ def _ended(main: Callable[[list[str]], int | None], arguments: list[str]) -> int
 def _failed(program: str, text: str) -> int:
     print(f"{program}: error: {text}", file=sys.stderr)
     return 2
+
+
+def _nowhere() -> TextIO:
+    """What takes all that nobody is to read, from the processes of this one as well."""
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.set_inheritable(descriptor, True)
+    return os.fdopen(descriptor, "w", encoding="utf-8")
 
 
 def _first_line(error: BaseException) -> str:

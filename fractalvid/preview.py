@@ -225,13 +225,21 @@ def _loader(source: Path, config: PreviewConfig) -> Callable[[], list[Clip]]:
         if config.emulate is not None:
             reader.check_rows()
             bank = load_bank(reader.path / "classes.npz")
+            _check_points(bank, config)
             return lambda: _filmed(reader, bank, config)
         return lambda: _read_clips(reader, config.clips, config.size)
     if not source.exists():
         raise UserError(f"{source} does not exist; name a class bank (classes.npz) or the folder of a generated set")
     bank = load_bank(source)
+    _check_points(bank, config)
     shown = {"clips": config.clips, "size": config.size, "points": config.points}
     return lambda: clips_of_bank(bank, **shown, colour=config.painted, emulate=config.emulate)
+
+
+def _check_points(bank: Bank, config: PreviewConfig) -> None:
+    """Raise `UserError` for a number of points that nothing is drawn with."""
+    if bank.kind != "ifs" and config.points != PreviewConfig.points:
+        raise UserError(f"--points belongs to the chaos game: leave it out for clips of {bank.kind}")
 
 
 def _filmed(reader: SetReader, bank: Bank, config: PreviewConfig) -> list[Clip]:

@@ -1,6 +1,7 @@
 """Reading a generated set, whatever its format: rows of its manifest in, frames and masks out."""
 
 import os
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,7 @@ class SetReader:
         if odd is not None:
             raise UserError(
                 f"{self.path} has no clip {odd.class_id}/{odd.instance_id}, which its manifest names; "
-                f"fractalvid verify {self.path} says more"
+                f"fractalvid verify {shlex.quote(str(self.path))} says more"
             )
 
     def check_files(self, *, masks: bool = False) -> None:
@@ -124,7 +125,7 @@ class SetReader:
         return ClipError(
             reason,
             f"clip {row.class_id}/{row.instance_id} of {self.path} can't be read: {reason}; "
-            f"fractalvid verify {self.path} --repair makes it again",
+            f"fractalvid verify {shlex.quote(str(self.path))} --repair makes it again",
         )
 
 

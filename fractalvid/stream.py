@@ -20,6 +20,7 @@ from fractalvid.emulate.config import EmulationConfig, resolve
 from fractalvid.emulate.draw import draw_emulation
 from fractalvid.errors import UserError
 from fractalvid.gpu.stream import DeviceRenderer, kernel_device
+from fractalvid.instance_order import InstanceOrder
 from fractalvid.instances import VALIDATION
 from fractalvid.samples import Batch, Samples, StreamConfig, render_samples, sample_camera, window
 from fractalvid.views import SecondView, draw_backwards, eased, render_views, second_seed
@@ -39,7 +40,8 @@ class FractalStream(IterableDataset[Batch]):
         batch_size: B, on this rank.
         config: how samples are taken.
         seed: determines order, time window, crop, flip and emulation; pixels are the bank's.
-        instances: show only instances 0..n-1 of each class, in a keyed order; by default every round shows new ones.
+        instances: show only instances 0..n-1 of each class, at most 2^20 of them, in a keyed order; by default every
+            round shows new ones.
         rank: which of `world_size` processes this is.
         world_size: R.
         threads: for rendering; by default all cores, or one in a DataLoader's worker.
@@ -68,8 +70,8 @@ class FractalStream(IterableDataset[Batch]):
         device: torch.device | str = "cpu",
     ) -> None:
         """See the class."""
-        if batch_size < 1 or (instances is not None and instances < 1):
-            raise UserError("batch_size and instances must be at least 1")
+        if batch_size < 1:
+            raise UserError("batch_size must be at least 1")
         _check_threads(threads)
         if not 0 <= rank < world_size:
             raise UserError(f"rank {rank} is not in 0..{world_size - 1}")
@@ -94,6 +96,7 @@ class FractalStream(IterableDataset[Batch]):
         self.device = _checked_device(device)
         self._round = -1
         self._classes = np.empty(0, np.int64)
+        self._cycled = None if instances is None else InstanceOrder(seed, instances, len(bank))
         self._begin = 0
         self._next = 0
 
@@ -207,12 +210,9 @@ class FractalStream(IterableDataset[Batch]):
 
     def _instance(self, rounds: NDArray[np.int64], class_id: NDArray[np.int64]) -> NDArray[np.int64]:
         """Instance e in round e; or, with n instances, the one at place e mod n of a permutation keyed by class."""
-        if self.instances is None:
+        if self._cycled is None:
             return rounds % VALIDATION
-        cycle, place = np.divmod(rounds, self.instances)
-        rows, columns = np.broadcast_arrays(cycle, class_id)
-        keys = uniforms(self.seed, Domain.ORDER, Field.PERMUTATION_KEY, rows, columns, self.instances)
-        return np.take_along_axis(np.argsort(keys, axis=1, kind="stable"), place[:, None], axis=1)[:, 0]
+        return self._cycled.at(rounds, class_id)
 
     @staticmethod
     def validation(

@@ -8,6 +8,8 @@ from typing import Any
 
 from numba import njit
 
+from kernels.cache import KEPT
+
 # Fused multiply-adds halve the polynomials; no other liberty is taken, so results depend neither on vector width nor on
 # load. NumPy's error model leaves out the checks for division by zero, which would stop vectorisation.
 FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
@@ -36,6 +38,11 @@ def part(function: Callable[..., Any]) -> Callable[..., Any]:
     return jitted
 
 
+def kept(function: Callable[..., Any]) -> Any:
+    """A function that Python calls too, compiled for whatever it is called with and held in the disk cache."""
+    return njit(cache=KEPT, nogil=True)(function)
+
+
 @cache
 def _digest(files: tuple[str, ...]) -> str:
     """A digest of the code that is compiled."""
@@ -50,6 +57,6 @@ def driver(signature: Any, function: Callable[..., Any], files: tuple[str, ...] 
     """
     # Numba's cache notices changes of the function's own file only, not of what is compiled into it from others.
     function.__qualname__ = f"{function.__name__}_{_digest(files)}"
-    dispatcher = njit(signature, cache=True, **FLAGS)(function)
+    dispatcher = njit(signature, cache=KEPT, **FLAGS)(function)
     COMPILED.append((function.__name__, sum(dispatcher.stats.cache_hits.values()) > 0))
     return dispatcher.get_compile_result(signature)

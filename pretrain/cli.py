@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -64,6 +65,8 @@ def _main(argv: list[str]) -> None:
         print(_listing())
         return
     config = last_budget_wins(base, given.config)
+    if given.resume and given.out is None and not _has_budget(config):
+        raise UserError("--resume needs --out, the folder of the run to go on with: pretrain --resume --out RUN")
     if given.dry_run:
         told = dry_run(config, None if given.resume else given.out)
         if is_main():
@@ -72,21 +75,29 @@ def _main(argv: list[str]) -> None:
     out = given.out or _default_out(given.recipe, config)
     weights = pretrain(config, out, resume=given.resume, progress=given.progress)
     if is_main():
-        print(f"weights: {weights}; fine-tune from them: finetune --target hmdb51 --data DIR --init {weights}")
+        init = shlex.quote(str(weights))
+        print(f"weights: {weights}; fine-tune from them: finetune --target hmdb51 --data DIR --init {init}")
 
 
 def _before_options(argv: list[str]) -> PretrainConfig:
     """The configuration the options change: the recipe's, or that of the run to resume, or the defaults."""
-    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     early.add_argument("--recipe", nargs="?")
     early.add_argument("--out", nargs="?")
     early.add_argument("--resume", action="store_true")
-    known, _ = early.parse_known_args(argv)
-    if known.recipe:
+    try:
+        known, _ = early.parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        raise UserError(f"{error.argument_name} takes no value; see {PROGRAM} --help") from None
+    if known.recipe is not None:
         return load_recipe(known.recipe, PretrainConfig())
     if known.resume and known.out:
         return kept_config(read_config(Path(known.out), PROGRAM), where=f"{known.out}/config.json")
     return PretrainConfig()
+
+
+def _has_budget(config: PretrainConfig) -> bool:
+    return any(value is not None for value in (config.engine.steps, config.engine.epochs, config.engine.hours))
 
 
 def last_budget_wins(base: PretrainConfig, given: PretrainConfig) -> PretrainConfig:

@@ -56,7 +56,7 @@ def _override(config: C, values: Mapping[str, Any], where: str, prefix: str, kno
             changed[key] = _override(table, value, where, f"{prefix}{key}.", [*known, *inner])
             continue
         try:
-            changed[key] = convert(value, hints[key])
+            changed[key] = convert(value, hints[key], f"{prefix}{key}")
         except ValueError as error:
             raise UserError(f"{where}: {prefix}{key} can't be {value!r}: {error}") from error
     return dataclasses.replace(config, **changed)  # type: ignore[type-var]  # likewise
@@ -70,17 +70,22 @@ def _table(current: Any, hint: Any) -> Any:
     return next((kind() for kind in get_args(inner) if isinstance(kind, type) and dataclasses.is_dataclass(kind)), None)
 
 
-def convert(value: Any, hint: Any) -> Any:
-    """`value` from TOML or JSON as the type `hint` of a field.
+_NAMED = {bool: "true or false", int: "a whole number", float: "a number", str: "text in quotes"}
+_NAMED |= {Path: "a path in quotes", tuple: "a list", types.NoneType: "null"}
+"""What values of a type are called in TOML, or, where it has none, in JSON."""
+
+
+def convert(value: Any, hint: Any, name: str = "") -> Any:
+    """`value` from TOML or JSON as the type `hint` of a field; `name` is what that one's table would be called.
 
     Raises:
         ValueError: it is no such thing.
     """
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return _annotated(value, args)
+        return _annotated(value, args, name)
     if origin in (Union, types.UnionType):
-        return _first_of(value, args)
+        return _first_of(value, args, name)
     if origin is Literal:
         if value in args:
             return value
@@ -99,25 +104,27 @@ def convert(value: Any, hint: Any) -> Any:
             return None
     elif type(value) is hint:
         return value
-    raise ValueError(f"it must be of type {getattr(hint, '__name__', hint)}")
+    table = f"a table [{name}]" if name else "a table"
+    raise ValueError(f"it must be {table if dataclasses.is_dataclass(hint) else _NAMED.get(origin or hint, hint)}")
 
 
-def _annotated(value: Any, args: tuple[Any, ...]) -> Any:
+def _annotated(value: Any, args: tuple[Any, ...], name: str) -> Any:
     """A type that the command line reads in its own way is read that way from a recipe's strings, too."""
     for spec in args[1:]:
         if isinstance(spec, PrimitiveConstructorSpec) and isinstance(value, str):
             return spec.instance_from_str([value])
-    return convert(value, args[0])
+    return convert(value, args[0], name)
 
 
-def _first_of(value: Any, hints: tuple[Any, ...]) -> Any:
+def _first_of(value: Any, hints: tuple[Any, ...], name: str) -> Any:
     reasons = []
     for hint in hints:
         try:
-            return convert(value, hint)
+            return convert(value, hint, name)
         except ValueError as error:
-            reasons.append(str(error))
-    raise ValueError(" or ".join(reasons))
+            # Nobody can write that there is none: a setting is left out then.
+            reasons += [str(error)] * (hint is not types.NoneType)
+    raise ValueError(" or ".join([reasons[0], *(reason.removeprefix("it must be ") for reason in reasons[1:])]))
 
 
 def to_json(config: Any) -> dict[str, Any]:

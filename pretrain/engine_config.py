@@ -109,3 +109,12 @@ class EngineConfig:
             told = " x ".join(f"{number} {what}" for number, what in shared if number > 1)
             raise UserError(f"batch-size is {batch_size}; it must be a multiple of {parts}, for {told}")
         return batch_size // parts
+
+
+def check_norms(batch_size: int, part: int) -> None:
+    """Raise a `UserError` where each process takes single clips (`part`), of which BatchNorm has no deviation."""
+    if part < 2:
+        raise UserError(
+            f"batch-size is {batch_size}, so that each process takes one clip at a time; BatchNorm needs 2: raise "
+            "--batch-size"
+        )

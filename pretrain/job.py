@@ -123,7 +123,14 @@ def render_threads(config: PretrainConfig) -> int | None:
 
 
 def make_objective(bank: Bank, config: PretrainConfig, classes: int, *, resumed: bool = False) -> Objective:
-    """The network and what it is trained for, as they begin; a checkpoint makes up for weights that moved since."""
+    """The network and what it is trained for, as they begin; a checkpoint makes up for weights that moved since.
+
+    Raises:
+        UserError: one class alone is to be told apart, or whatever is wrong with the weights to begin with.
+    """
+    if config.objective.name == "supervised" and classes < 2:
+        source, instead = config.data or config.bank or "the bank", "train without labels, as by --objective simclr"
+        raise UserError(f"{source} has 1 class; telling classes apart needs at least 2: give more, or {instead}")
     return build_objective(
         config.objective,
         config.arch,
@@ -140,7 +147,7 @@ def _kept_bank(config: PretrainConfig, out: Path) -> Bank:
     kept = load_bank(out / BANK)
     own = "a run goes on with its own classes"
     if config.classes not in (None, len(kept)):
-        raise UserError(f"the run in {out} has {len(kept)} classes, not {config.classes}; {own}: leave out --classes")
+        raise UserError(f"the run in {out} has {_classes(len(kept))}, not {config.classes}; {own}: leave out --classes")
     if config.kind not in (None, kept.kind):
         raise UserError(f"the run in {out} is on {kept.kind}, not {config.kind}; {own}: leave out --kind")
     # The path the run began with may have moved or changed since: it is asked for only where it is another.
@@ -170,7 +177,7 @@ def find_bank(config: PretrainConfig) -> Bank:
         return sample_bank(config.kind or "ifs", config.classes or DEFAULT_CLASSES, seed=config.seed)
     bank = load_bank(source)
     if config.classes not in (None, len(bank)):
-        raise UserError(f"{source} has {len(bank)} classes, not {config.classes}; leave out --classes")
+        raise UserError(f"{source} has {_classes(len(bank))}, not {config.classes}; leave out --classes")
     if config.kind not in (None, bank.kind):
         raise UserError(f"{source} is of kind {bank.kind}, not {config.kind}; leave out --kind")
     return bank
@@ -207,10 +214,14 @@ def _opening(config: PretrainConfig, out: Path, *, go_on: bool) -> str:
     rate = f"learning rate {scaled(config.optim.lr, config.batch_size):.3g}"
     verb = "going on with" if go_on else "pre-training"
     name = "" if config.objective.name == "supervised" else f" by {config.objective.name}"
-    classes = f"{config.classes} classes of {config.kind}"
+    classes = f"{_classes(config.classes or 0)} of {config.kind}"
     own = "" if config.videos is None else f" and own videos ({config.mix:g})" if config.mix else "own videos"
     what = f"{verb} {config.arch}{name} on {classes + own if config.mix or not own else own}"
     return f"{what}, clips {clip}, {_shared_out(config)} a step, {rate}, in {out}"
+
+
+def _classes(number: int) -> str:
+    return f"{number} {'class' if number == 1 else 'classes'}"
 
 
 def _shared_out(config: PretrainConfig) -> str:

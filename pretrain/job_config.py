@@ -12,7 +12,7 @@ from fractalvid.bank import KindName
 from fractalvid.errors import UserError
 from fractalvid.stream import StreamConfig
 from pretrain.configs import DEFAULT_CLASSES, override
-from pretrain.engine_config import EngineConfig
+from pretrain.engine_config import EngineConfig, check_norms
 from pretrain.models import check_clip
 from pretrain.monitors import MonitorConfig
 from pretrain.objectives.table import ObjectiveConfig
@@ -166,10 +166,7 @@ class PretrainConfig:
     def _check_norms(self) -> None:
         """Raise a `UserError` for clips that BatchNorm can't take so."""
         part, groups = self.part(), self.objective.moco.bn_groups or 1
-        if part < 2:
-            raise UserError(
-                f"batch-size is {self.batch_size}, so that each process takes one clip at a time; BatchNorm needs 2"
-            )
+        check_norms(self.batch_size, part)
         if part % groups or part < 2 * groups:
             raise UserError(
                 f"moco.bn-groups is {groups}; each process takes {part} clips at a time, which have to be that many "

@@ -156,7 +156,7 @@ class Loop:
         base, total = scaled(self.optim.lr, batch_size), self.budget.total
         if total is None:
             return base * min(1.0, (step + 1) / PROVISIONAL_WARMUP)
-        return lr_at(step, total, warmup_steps(self.optim, total), base, scaled(self.optim.final_lr, batch_size))
+        return lr_at(step, total, warmup_steps(self.optim, total), base, scaled(self.optim.last_lr, batch_size))
 
     def _follow(self) -> None:
         """What goes along with the weights after a step."""
@@ -181,7 +181,7 @@ class Loop:
         if state.skipped > self.config.max_bad_share * counted:
             raise UserError(
                 f"{state.skipped} of {state.step} steps had a non-finite loss or gradients, over the limit of "
-                f"{self.config.max_bad_share:.1%}; lower --lr, use --precision fp32 or raise --max-bad-share"
+                f"{self.config.max_bad_share:.1%}; lower --lr, or use --precision fp32"
             )
 
     def _measure(self, validate: Validate) -> dict[str, float]:

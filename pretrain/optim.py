@@ -33,7 +33,8 @@ class OptimConfig:
     warmup: float = 0.12
     """Share of all steps in which the learning rate rises linearly from 0 (the reference: 3 of 25 epochs)."""
     final_lr: float = 1e-5
-    """Learning rate the cosine ends at, for 32 clips a step; scaled like lr."""
+    """Learning rate the cosine ends at, for 32 clips a step; scaled like lr. By default lr itself where that is
+    smaller."""
 
     def check(self) -> None:
         """Raise a `UserError` for values no run can use."""
@@ -41,7 +42,7 @@ class OptimConfig:
             raise UserError(f"optimizer is {self.optimizer!r}; it can be adamw or sgd")
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise UserError(f"lr is {self.lr}; it must be above 0 (the default is 8e-4 for 32 clips)")
-        if not 0 <= self.final_lr <= self.lr:
+        if not 0 <= self.last_lr <= self.lr:
             raise UserError(f"final-lr is {self.final_lr}; it must lie between 0 and lr ({self.lr})")
         if not 0 <= self.warmup < 1:
             raise UserError(f"warmup is {self.warmup}; it is a share of the steps, at least 0 and below 1")
@@ -49,6 +50,11 @@ class OptimConfig:
             raise UserError(f"weight-decay is {self.weight_decay}; it must be 0 or more")
         if not (0 <= self.momentum < 1 and 0 <= self.beta2 < 1):
             raise UserError(f"momentum ({self.momentum}) and beta2 ({self.beta2}) must be in [0, 1)")
+
+    @property
+    def last_lr(self) -> float:
+        """`final_lr`, or, where that was left at its default, the smaller of it and `lr`."""
+        return min(self.final_lr, self.lr) if self.final_lr == OptimConfig.final_lr else self.final_lr
 
 
 def scaled(lr: float, batch_size: int) -> float:

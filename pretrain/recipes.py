@@ -48,7 +48,8 @@ def load_recipe(name: str, base: C, folder: Path = RECIPES) -> C:
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file; a `UserError` where it can't be read."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # Editors of Windows begin a file with a byte order mark, which TOML does not know.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(f"can't read {path}: {error.strerror}") from error
     except ValueError as error:  # also of bytes that are no UTF-8

@@ -8,6 +8,7 @@ from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fractalvid.bank import bank_kind
 from fractalvid.errors import UserError
 from fractalvid.reader import SetReader
 from pretrain.configs import DEFAULT_CLASSES
@@ -47,6 +48,14 @@ def _plays(config: PretrainConfig) -> bool:
     """Whether clips are drawn, rather than read from a set on disk or from videos."""
     streams = config.data is None and (config.videos is None or config.mix is not None)
     return streams or _validates(config)
+
+
+def _kind(config: PretrainConfig) -> str:
+    """What the classes are of: what is asked for, else what a bank or the set on disk holds."""
+    if config.kind is not None:
+        return config.kind
+    source = config.bank if config.data is None else SetReader(config.data).path / "classes.npz"
+    return "ifs" if source is None else bank_kind(source)
 
 
 def _recolours(config: PretrainConfig) -> bool:
@@ -90,6 +99,11 @@ RULES = (
         "no clips of such classes are shown: --videos are all there is, and nothing is validated",
     ),
     Rule(("stream.points",), _plays, "no clips are drawn: all are read from disk, and nothing is validated"),
+    Rule(
+        ("stream.points",),
+        lambda c: _kind(c) == "ifs",
+        "points belong to the chaos game, and the classes are of another kind",
+    ),
     Rule(("objective.recolour",), _recolours, "the clips are grey, without --colour"),
 )
 

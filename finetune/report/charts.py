@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from finetune.report.findings import Findings, summarise
 from finetune.report.runs import ACCURACIES, MODES, RunResult, by_mode, read_history
 from finetune.report.statistics import Integers, Spread
-from fractalvid.charts import COLOURS, INK, LOOK, MUTED, plain, svg
+from fractalvid.charts import COLOURS, INK, LOOK, MUTED, plain, save, svg
 from fractalvid.files import write_with
 
 _READABLE = 60
@@ -39,7 +39,7 @@ def draw_bars(path: Path, results: Sequence[RunResult], title: str) -> None:
     axes.set_xticks(range(len(summary)), [plain(name) for name in named])
     axes.set(ylabel="top-1 accuracy (%)", title=title)
     axes.spines[["top", "right"]].set_visible(False)
-    write_with(path, lambda file: figure.savefig(file, format="png", dpi=140))
+    write_with(path, lambda file: save(figure, file, format="png", dpi=140))
 
 
 def accuracy_bars(findings: Findings) -> str:

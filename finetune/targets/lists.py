@@ -51,7 +51,7 @@ def read_csv(path: Path, what: str = "") -> tuple[list[str], Iterator[tuple[int,
     `what` names it in errors, as "the table ".
 
     Raises:
-        UserError: it cannot be read, or is no CSV; of a line only when that is reached.
+        UserError: it cannot be read, or is no CSV with commas; of a line only when that is reached.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -63,6 +63,11 @@ def read_csv(path: Path, what: str = "") -> tuple[list[str], Iterator[tuple[int,
         raise UserError(f"{what}{path} is not UTF-8 text: {error.reason}") from error
     except csv.Error as error:
         raise UserError(f"{what}{path}, line 1: {error}") from error
+
+    separator = next((mark for mark in ";\t" if len(columns) == 1 and mark in columns[0]), None)
+    if separator is not None:
+        name = "tabs" if separator == "\t" else repr(separator)
+        raise UserError(f"{what}{path} has its columns separated by {name}: save it with commas between them")
 
     def lines() -> Iterator[tuple[int, dict[str, str]]]:
         try:

@@ -1,5 +1,6 @@
 """Where the clips of quality figures come from: rendered from a bank, or read from a generated set."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,7 +182,8 @@ class SetSource:
         odd = next((row for row in self._reader.rows if not self._reader.has(row) or row.class_id >= known), None)
         if odd is not None:
             clip = f"{odd.class_id}/{odd.instance_id}"
-            raise UserError(f"{path} has no clip {clip}, which its manifest names; fractalvid verify {path} says more")
+            checked = f"fractalvid verify {shlex.quote(str(path))}"
+            raise UserError(f"{path} has no clip {clip}, which its manifest names; {checked} says more")
 
     def requests(self) -> list[Request]:
         """See `Source`."""

@@ -1,6 +1,8 @@
 import csv
 import json
+import re
 import shutil
+from dataclasses import fields
 from importlib import metadata as package_metadata
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from finetune import evaluate, outcome, transfer
-from finetune.cli import main
+from finetune.augment import AugmentConfig
+from finetune.cli import _finetune, main
 from finetune.recipe import LR
 from finetune.source import ClipBatch, TrainSource
 from finetune.targets.demo import DemoSet
@@ -325,6 +328,13 @@ def test_results_name_the_device_that_was_used(monkeypatch: pytest.MonkeyPatch) 
         ("compare --target folder --data {data} --out {out} --folds 1 --splits 2", "exclude each other"),
         ("compare --target folder --data {data} --out {out} --init", "--init"),
         ("compare --runs {out} --out {out}", "no such folder"),
+        ("--target folder --data {data} --out {out} --batch-size 1", "BatchNorm needs 2"),
+        ("compare --target folder --data {data} --out {out} --modes linear full --batch-size 1", "BatchNorm needs 2"),
+        ("--target folder --data {data} --out {out} --augment.crop-scale 0 1", "--augment.crop-scale is 0 1"),
+        ("--target folder --data {data} --out {out} --augment.crop-ratio 2 1", "--augment.crop-ratio is 2 1"),
+        ("--target folder --data {data} --out {out} --augment.flip 2", "--augment.flip is 2"),
+        ("--target folder --data {data} --out {out} --augment.operations -1", "--augment.operations is -1"),
+        ("--target folder --data {data} --out {out} --recipe=", "there is no recipe ''"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(
@@ -360,3 +370,51 @@ def test_a_run_says_its_precision_and_is_scored_once(
     assert card.precision == "bf16"
     assert card.metrics == {name: metrics(tmp_path / "out")[name] for name in card.metrics}
     assert len(calls) == 1
+
+
+def test_single_clips_are_refused_before_a_video_is_read(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*args: Any, **options: Any) -> None:
+        raise AssertionError("videos were read")
+
+    monkeypatch.setattr(transfer, "read_videos", read)
+    assert main(["--target", "folder", "--data", str(data), "--batch-size", "1", "--out", str(tmp_path / "o")]) == 2
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_linear_probe_takes_single_clips(data: Path, tmp_path: Path) -> None:
+    args = ["--target", "folder", "--data", str(data), "--mode", "linear", "--batch-size", "1", "--epochs", "1"]
+    where = ["--out", str(tmp_path / "o"), "--cache-dir", str(tmp_path / "c"), "--no-progress", "--device", "cpu"]
+    assert main([*args, *where, *SMALL.split()]) == 0
+    assert metrics(tmp_path / "o")["steps"] == 8
+
+
+def test_a_training_that_diverges_advises_options_that_there_are(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["--target", "folder", "--data", data, "--out", tmp_path / "o", "--lr", "1e30", "--grad-clip", "1e30"]
+    assert command(*args, cache=tmp_path / "c") == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "steps had a non-finite loss" in said
+    with pytest.raises(SystemExit):
+        show_help()
+    helped = capsys.readouterr().out
+    assert all(option in helped for option in re.findall(r"--[a-z][a-z-]+", said))
+
+
+def test_every_option_of_augmentation_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        show_help()
+    helped = capsys.readouterr().out
+    for field in fields(AugmentConfig):
+        option = f"--augment.{field.name.replace('_', '-')}"
+        entry = re.search(rf"{re.escape(option)} .*?\(default", helped, re.S)
+        assert entry, option
+        words = re.findall(r"[a-z]{3,}", re.sub(r"--\S+", "", entry[0]))
+        assert len(words) >= 5, entry[0]
+
+
+def show_help() -> None:
+    """What `finetune --help` prints, which ends by an exception."""
+    _finetune(["--help"])

@@ -1,4 +1,5 @@
 import csv
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -146,6 +147,13 @@ def test_predictions_and_picture_survive_any_name(tmp_path: Path) -> None:
     draw_confusion(tmp_path / "c.png", np.eye(3, dtype=np.int64), classes, "title")
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.png", "p.csv"]
+
+
+def test_names_that_the_font_lacks_are_drawn_without_a_warning(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        draw_confusion(tmp_path / "c.png", np.eye(2, dtype=np.int64), ["跳舞", "打招呼"], "挥手")
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_network_that_diverged_is_reported() -> None:

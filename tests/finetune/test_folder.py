@@ -114,6 +114,8 @@ def test_absolute_paths_below_the_root_are_the_same_videos(tmp_path: Path) -> No
         ),
         ("path,label,split\na,jump,train\nb,jumping,test\n", r"'jumping' has test but no .*nearest: 'jump'"),
         ("", "has no column 'path'"),
+        ("path;label;split\na;x;train\n", "t.csv has its columns separated by ';': save it with commas"),
+        ("path\tlabel\tsplit\na\tx\ttrain\n", "t.csv has its columns separated by tabs"),
     ],
 )
 def test_bad_tables_are_explained(tmp_path: Path, text: str, message: str) -> None:

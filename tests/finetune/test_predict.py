@@ -92,6 +92,11 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(trained: Path, capsys
     assert "none of the 3 videos can be read" in capsys.readouterr().err
 
 
+def test_a_single_video_that_cannot_be_read_is_one_line(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(trained / "nosuch.mp4"), "--weights", str(trained / "run")]) == 2
+    assert capsys.readouterr().err == f"finetune: error: {trained}/nosuch.mp4: there is no such file\n"
+
+
 def test_a_folder_of_videos_stands_for_them(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = trained / "set" / "test" / "dark"
     assert main(["predict", str(folder), "--weights", str(trained / "run"), "--no-progress"]) == 0
@@ -141,6 +146,15 @@ def test_weights_that_are_not_fine_tuned_are_refused(tmp_path: Path, capsys: pyt
     save_weights(tmp_path / "weights.safetensors", build_model("r3d_10", 5, seed=1), card)
     assert main(["predict", "a.mp4", "--weights", str(tmp_path)]) == 2
     assert "name no classes: they are not fine-tuned" in capsys.readouterr().err
+
+
+def test_an_advised_command_can_be_pasted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "one run #&e"
+    folder.mkdir()
+    card = Card("r3d_10", 5, 2, 16, 2, None, None, 1, 1)
+    save_weights(folder / "weights.safetensors", build_model("r3d_10", 5, seed=1), card)
+    assert main(["predict", "a.mp4", "--weights", str(folder)]) == 2
+    assert f"finetune --init '{folder}' does that" in capsys.readouterr().err
 
 
 def test_a_card_of_another_network_is_one_line(trained: Path, tmp_path: Path) -> None:

@@ -63,6 +63,8 @@ def test_what_a_recipe_says_reaches_the_clips() -> None:
     fractal = plan(load_recipe("fractal", Recipe(), RECIPES))
     assert (fractal.augment.operations, fractal.augment.magnitude, fractal.augment.crop_scale) == (2, 7, (0.2, 1.0))
     assert (fractal.clip_len, fractal.frame_stride, fractal.views, fractal.epochs) == (8, 6, 10, 100)
+    small = plan(load_recipe("small_cpu", Recipe(), RECIPES))
+    assert small.augment == fractal.augment
 
 
 def test_weights_say_how_values_are_normalised_unless_told_otherwise() -> None:
@@ -81,9 +83,9 @@ def test_weights_say_how_values_are_normalised_unless_told_otherwise() -> None:
         (Recipe(crops=0), "--crops is 0: it can be 1"),
         (Recipe(crops=4), r"--crops is 4: it can be 1 \(the centre\) or 3"),
         (Recipe(first_frames=0), "--first-frames is 0"),
-        (Recipe(augment=AugmentConfig(operations=-1)), "--operations is -1"),
-        (Recipe(augment=AugmentConfig(operations=1, magnitude=31)), "--magnitude is 31"),
-        (Recipe(augment=AugmentConfig(blur=2.0)), "--blur is 2"),
+        (Recipe(augment=AugmentConfig(operations=-1)), "--augment.operations is -1"),
+        (Recipe(augment=AugmentConfig(operations=1, magnitude=31)), "--augment.magnitude is 31"),
+        (Recipe(augment=AugmentConfig(blur=2.0)), "--augment.blur is 2"),
     ],
 )
 def test_values_that_no_run_can_use(recipe: Recipe, message: str) -> None:
@@ -96,7 +98,7 @@ def test_the_command_line_changes_a_recipe(tmp_path: Path, capsys: pytest.Captur
     (tmp_path / "mine.toml").write_text("# Mine\nepochs = 3\n[augment]\nflip = 2.0\n")
     args = ["--target", "demo", "--recipe", str(tmp_path / "mine.toml"), "--out", str(tmp_path / "out")]
     assert main(args) == 2
-    assert "--flip is 2" in capsys.readouterr().err
+    assert "--augment.flip is 2" in capsys.readouterr().err
     assert main([*args, "--augment.flip", "0.5", "--warmup-epochs", "3"]) == 2
     assert "less than --epochs 3" in capsys.readouterr().err
     (tmp_path / "mine.toml").write_text("epoch = 3\n")

@@ -71,6 +71,12 @@ def test_unlabelled_clips_are_unmutated(tmp_path: Path) -> None:
     assert len(read_manifest(tmp_path / "u" / "manifest.csv")) == 3
 
 
+def test_one_class_is_one_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for classes, said in ((1, "1 class in"), (2, "2 classes in")):
+        assert fractalvid("classes", "--classes", classes, "--out", tmp_path / f"{classes}.npz") == 0
+        assert capsys.readouterr().out.startswith(said)
+
+
 def test_time_runs_out_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # One worker has but the first few classes at hand before it looks at the time.
     options = ["--classes", 50, "--workers", 1, "--time", "0.001s"]
@@ -95,6 +101,8 @@ def test_time_runs_out_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["generate", "--unlabelled", "3", "--split", "val"], "--unlabelled"),
         (["generate", "--classes", "1000000000"], "classes"),
         (["generate", "--time", "soon"], "time"),
+        (["generate", "--time", "0s"], "--time is 0s: give it more"),
+        (["generate", "--time", "0"], "--time is 0: give it more"),
         (["generate", "--preset", "lazy"], "preset"),
         (["generate", "--format", "avi"], "avi"),
         (["generate", "--codec", "libfoo"], "there are: libx264"),
@@ -209,3 +217,14 @@ def test_durations(text: str, hours: float) -> None:
 def test_durations_that_are_none(text: str) -> None:
     with pytest.raises(ValueError, match="no time"):
         parse_hours(text)
+
+
+def test_commands_that_are_advised_can_be_pasted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bank, out = tmp_path / "my bank.npz", tmp_path / "one clip #&e"
+    assert fractalvid("classes", "--classes", 2, "--out", bank) == 0
+    assert fractalvid("generate", "--bank", bank, "--out", out, *TINY) == 0
+    told = capsys.readouterr().out
+    assert f"fractalvid preview '{bank}'" in told
+    assert f"fractalvid preview '{out}'" in told
+    assert fractalvid("preview", tmp_path / "no bank.npz", "--out", tmp_path / "p") == 2
+    assert f"--out '{tmp_path}/no bank.npz' makes one" in capsys.readouterr().err

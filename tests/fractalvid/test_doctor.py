@@ -11,6 +11,7 @@ from fractalvid.cli import _run
 from fractalvid.doctor import Finding, examine, summary
 from fractalvid.errors import run_cli
 from kernels import gpu
+from tests.kernels.unwritable import temporary, without_cache_folder
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -84,3 +85,14 @@ def test_the_last_line() -> None:
     assert "on the CPU" in summary([fine, Finding("GPU", "note", "none")])
     assert "with a GPU" in summary([fine, Finding("GPU", "ok", "one")])
     assert summary([fine, Finding("PyAV", "missing", "not installed")]) == "to be put right: PyAV"
+
+
+def test_where_nothing_that_lasts_can_be_written(tmp_path: Path) -> None:
+    environment = without_cache_folder(tmp_path)
+    command = [sys.executable, "-m", "fractalvid", "doctor"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = next(line for line in done.stdout.splitlines() if line.split()[1] == "cache")
+    folder = temporary(tmp_path)
+    assert told.startswith("note")
+    assert f"compiled kernels are kept in {folder}: set NUMBA_CACHE_DIR" in told

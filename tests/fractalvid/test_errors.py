@@ -78,3 +78,20 @@ def test_names_that_are_not_utf_8_are_printed(tmp_path: Path) -> None:
         done = printing("'q' + chr(0xdcff)", file.fileno())
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "said").read_text() == "q\\udcff\n"
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_outputs_are_no_error(tmp_path: Path, closed: str) -> None:
+    code = (
+        "import subprocess, sys, pathlib; from fractalvid.errors import run_cli\n"
+        "def main(arguments):\n"
+        "    print('out'), print('err', file=sys.stderr)\n"
+        "    subprocess.run([sys.executable, '-c', 'print(1, flush=True)'], check=True)\n"
+        "    pathlib.Path('made').touch()\n"
+        "sys.exit(run_cli('p', main, []))\n"
+    )
+    (tmp_path / "p.py").write_text(code)
+    here = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(["sh", "-c", f'"$0" p.py {closed}', sys.executable], cwd=tmp_path, env=here, check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "made").exists()

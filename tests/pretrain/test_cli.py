@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from fractalvid.classes import ClassBank
+from fractalvid.dataset import SetConfig, generate
 from fractalvid.errors import UserError
 from fractalvid.stream import StreamConfig
 from pretrain.checkpoint import load_card, load_tensors
@@ -382,3 +383,57 @@ def test_as_a_module(tmp_path: Path) -> None:
         "--list",
     ):
         assert flag in done.stdout, flag
+
+
+def test_one_class_cannot_be_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bank, folder = ClassBank.sample(1, seed=0), tmp_path / "set"
+    bank.save(tmp_path / "one.npz")
+    generate(bank, folder, SetConfig(clips=4, size=32, points=2000), workers=1, progress=False)
+    options = [*SMALL[:2], *SMALL[4:10], "--val-clips", "0", *SMALL[14:], "--steps", "1"]
+    for where in (["--bank", str(tmp_path / "one.npz")], ["--data", str(folder)]):
+        for more in ([], ["--dry-run"]):
+            assert main([*options, *where, *more, "--out", str(tmp_path / "run")]) == 2
+            told = capsys.readouterr().err
+            assert f"{where[1]} has 1 class; telling classes apart needs at least 2" in told
+            assert told.count("\n") == 1
+            assert not (tmp_path / "run").exists()
+    assert main([*options, *where, "--objective", "simclr", "--out", str(tmp_path / "run")]) == 0
+    assert "on 1 class of ifs" in capsys.readouterr().err
+
+
+def test_a_low_rate_needs_no_final_one(tmp_path: Path) -> None:
+    assert run(tmp_path / "run", "--steps", "2", "--lr", "1e-6", "--val-clips", "0") == 0
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert {row["lr"] for row in rows if row["kind"] == "train"} == {1e-6 * 4 / 32}
+    assert load_card(tmp_path / "run").config["optim"]["final_lr"] == 1e-5
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--resume"], "--resume needs --out, the folder of the run to go on with"),
+        (["--resume", "--seed", "3"], "--resume needs --out"),
+        (["--resume=yes", "--out", "x"], "--resume takes no value; see pretrain --help"),
+        (["--resume", "--steps", "3"], "there is no run in runs/r3d_18-seed0 to resume"),
+        (["--recipe="], "there is no recipe ''"),
+    ],
+)
+def test_what_to_resume_has_to_be_said(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    told: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(options) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("pretrain: error: ")
+    assert error.count("\n") == 1
+    assert told in error
+
+
+def test_the_next_command_can_be_pasted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "one run #&e"
+    assert run(out, "--steps", "1", "--val-clips", "0") == 0
+    assert f"--init '{out}/weights.safetensors'" in capsys.readouterr().out

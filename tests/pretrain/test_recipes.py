@@ -10,6 +10,7 @@ from fractalvid.colour import ColourConfig
 from fractalvid.errors import UserError
 from pretrain.budget import Hours
 from pretrain.configs import convert, differences, override, to_json
+from pretrain.job_config import PretrainConfig
 from pretrain.recipes import find_recipe, headline, load_recipe, read_toml, recipe_names
 
 
@@ -61,13 +62,21 @@ def test_a_recipe_changes_fields_and_only_those(tmp_path: Path) -> None:
         ("clip_len = 3", r"clip_len is no setting; did you mean clip\.clip_len\?"),
         ("[lop]\nlr = 3", r"lop is no setting; did you mean loop\?"),
         ("[loop]\nhuors = 3", r"did you mean loop\.hours\?"),
-        ('[clip]\nclip_len = "8"', r"clip\.clip_len can't be '8': it must be of type int"),
+        ('[clip]\nclip_len = "8"', r"clip\.clip_len can't be '8': it must be a whole number$"),
         ("[clip]\nclip_len = 8.5", r"clip\.clip_len can't be 8\.5"),
         ("[clip]\nclip_len = true", r"clip\.clip_len can't be True"),
         ("[clip]\ncrop = [0.5]", "needs 2 values"),
         ('[loop]\nhours = "soon"', "is no time"),
         ('[loop]\nprecision = "fp8"', "it can be fp32, bf16"),
-        ("clip = 3", "clip can't be 3"),
+        ("clip = 3", r"clip can't be 3: it must be a table \[clip\]$"),
+        ("bank = 3", "bank can't be 3: it must be a path in quotes$"),
+        ("fast = 1", "fast can't be 1: it must be true or false$"),
+        ("loop = 3", r"it must be a table \[loop\]$"),
+        ('[loop]\nlr = "high"', "it must be a number$"),
+        ("[loop]\nhours = true", "it must be a number$"),
+        ('[clip]\nsize = "64"', "it must be a whole number or a list$"),
+        ("[clip]\nmean = 0.5", "it must be a list$"),
+        ("[clip]\ncolour = 3", r"it must be a table \[clip\.colour\]$"),
         ('[clip]\ncolour = "pink"', "clip\\.colour can't be 'pink': it is grey, structural"),
         ('[clip]\ncolour = "structural,gama=2"', "structural,gamma=2"),
         ('[clip]\ncolour = "structural,gamma=much"', "colour can't be"),
@@ -93,6 +102,17 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="not valid TOML"):
         read_toml(tmp_path / "x.toml")
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_bytes(b"\xef\xbb\xbf# of an editor\nfast = true\n")
+    assert load_recipe(str(tmp_path / "mine.toml"), Config()).fast
+
+
+def test_a_table_of_a_run_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("engine = 3\n")
+    with pytest.raises(UserError, match=r"engine can't be 3: it must be a table \[engine\]$"):
+        load_recipe(str(tmp_path / "mine.toml"), PretrainConfig())
 
 
 def test_a_configuration_survives_json() -> None:

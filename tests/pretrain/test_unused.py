@@ -8,6 +8,7 @@ from fractalvid.classes import ClassBank
 from fractalvid.colour import ColourConfig
 from fractalvid.dataset import SetConfig, generate
 from fractalvid.errors import UserError
+from fractalvid.kinds import sample_bank
 from pretrain.cli import main
 from pretrain.configs import field_names, override
 from pretrain.job_config import PretrainConfig
@@ -39,6 +40,7 @@ OWN = [*MOCO, "--videos", "nowhere", "--val-clips", "0"]
         (["--recolour", "0.3"], "recolour is set, but --objective is supervised"),
         ([*OWN, "--points", "7000"], "points is set, but no clips are drawn"),
         ([*OWN, "--points", "7000"], "leave it out, or set it to 60000"),
+        (["--kind", "perlin", "--points", "7000"], "points is set, but points belong to the chaos game"),
         (["--classic-momentum"], "leave it out, or set it to false"),
         (["--moco.bn-groups", "2"], "moco is set, but --objective is supervised"),
         ([*MOCO, "--moco.bn-groups", "0"], "moco.bn-groups is 0"),
@@ -93,6 +95,17 @@ def test_clips_of_a_set_are_coloured_or_not(tmp_path: Path, colour: ColourConfig
     assert found == ([] if colour else ["objective.recolour"])
     undrawn = config(data=str(tmp_path / "set"), val_clips=0, stream={"points": 7000})
     assert [name for name, _ in unused(undrawn)] == ["stream.points"]
+
+
+def test_points_belong_to_the_kind_that_a_bank_or_a_set_has(tmp_path: Path) -> None:
+    for kind in ("ifs", "shapes"):
+        bank, folder = sample_bank(kind, 2, seed=1), tmp_path / kind
+        bank.save(tmp_path / f"{kind}.npz")
+        generate(bank, folder, SetConfig(clips=1, size=32), workers=1, progress=False)
+        for where in ({"bank": str(tmp_path / f"{kind}.npz")}, {"data": str(folder)}):
+            found = [name for name, _ in unused(config(**where, stream={"points": 7000}))]
+            assert found == ([] if kind == "ifs" else ["stream.points"])
+            config(**where, stream={"points": 7000}, engine={"steps": 1, "device": "cpu"}).check(begun=True)
 
 
 def test_a_run_that_began_before_goes_on() -> None:

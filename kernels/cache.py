@@ -1,0 +1,73 @@
+"""The folder in which compiled kernels are kept from process to process, settled before anything is compiled.
+
+Numba looks for one in three places, and raises an error where none of them can be written, as in a read-only container
+under a user without a home. Then they are kept in a folder of the user's own among the temporary files.
+"""
+
+import getpass
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import Any, cast
+
+from numba import config
+from numba.misc.appdirs import AppDirs
+
+
+def chosen_folder() -> Path | None:
+    """The folder that NUMBA_CACHE_DIR names, if it does."""
+    name = os.environ.get("NUMBA_CACHE_DIR")
+    return Path(name) if name else None
+
+
+def standing_folders() -> list[Path]:
+    """Where Numba keeps compiled kernels unless told otherwise: beside the code or, failing that, in a user's cache."""
+    folders: Any = AppDirs
+    return [Path(__file__).parent / "__pycache__", Path(folders("numba", appauthor=False).user_cache_dir)]
+
+
+def writable(folder: Path) -> bool:
+    """Whether files can be made in a folder, or, where it does not exist, in the first above it that does."""
+    try:
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def temporary_folder() -> Path | None:
+    """A folder among the temporary files that only this user can write; None where that can't be.
+
+    It is the same for all of the user's processes, and made where it is missing.
+    """
+    try:
+        folder = Path(tempfile.gettempdir()) / f"fractalvid-{_user()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    # Compiled code is run as it is read: nobody else may have laid it there.
+    foreign = hasattr(os, "getuid") and (found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077)
+    return None if foreign or not stat.S_ISDIR(found.st_mode) or not writable(folder) else folder
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else getpass.getuser()
+
+
+def settle() -> bool:
+    """Have Numba keep compiled kernels where it can; returns whether it can at all."""
+    chosen = chosen_folder()
+    if any(writable(folder) for folder in (*([chosen] if chosen else []), *standing_folders())):
+        return True
+    folder, settings = temporary_folder(), cast(Any, config)
+    if folder is not None:
+        settings.CACHE_DIR = str(folder)
+    return folder is not None
+
+
+KEPT = settle()
+"""Whether compiled kernels are kept; otherwise each process compiles those it uses."""
