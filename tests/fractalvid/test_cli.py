@@ -226,5 +226,5 @@ def test_commands_that_are_advised_can_be_pasted(tmp_path: Path, capsys: pytest.
     told = capsys.readouterr().out
     assert f"fractalvid preview '{bank}'" in told
     assert f"fractalvid preview '{out}'" in told
-    assert fractalvid("preview", tmp_path / "no bank.npz", "--out", tmp_path / "p") == 2
+    assert fractalvid("generate", "--bank", tmp_path / "no bank.npz", "--out", tmp_path / "p") == 2
     assert f"--out '{tmp_path}/no bank.npz' makes one" in capsys.readouterr().err
