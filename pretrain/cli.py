@@ -22,6 +22,7 @@ from pretrain.models import ARCHITECTURES
 from pretrain.objectives.table import ABOUT as OBJECTIVES
 from pretrain.recipes import headline, load_recipe, recipe_names
 from pretrain.rundir import read_config
+from pretrain.unused import without_unused
 
 ABOUT = (
     "Train a video network to tell fractal classes apart, straight from the stream: no data set is needed. "
@@ -67,6 +68,8 @@ def _main(argv: list[str]) -> None:
     config = last_budget_wins(base, given.config)
     if given.resume and given.out is None and not _has_budget(config):
         raise UserError("--resume needs --out, the folder of the run to go on with: pretrain --resume --out RUN")
+    if not given.resume:
+        config = without_unused(config, base)
     if given.dry_run:
         told = dry_run(config, None if given.resume else given.out)
         if is_main():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
@@ -120,6 +121,17 @@ def check_unused(config: PretrainConfig) -> None:
         raise UserError(f"{option} is set, but {reason}: leave it out, or set it to {told}")
 
 
+def without_unused(config: PretrainConfig, recipe: PretrainConfig) -> PretrainConfig:
+    """A configuration, in which what the recipe alone has set, and has no effect, is as if nobody had set it.
+
+    The points of the chaos game are an example, in a recipe that is used with classes of another kind.
+    """
+    for name, _ in list(unused(config)):
+        if _value(config, name) == _value(recipe, name):
+            config = _replaced(config, name.split("."), _value(type(config)(), name))
+    return config
+
+
 def unused(config: PretrainConfig) -> Iterator[tuple[str, str]]:
     """Dotted names of settings that have no effect, and why."""
     default = type(config)()
@@ -132,3 +144,8 @@ def unused(config: PretrainConfig) -> Iterator[tuple[str, str]]:
 
 def _value(config: Any, name: str) -> Any:
     return reduce(getattr, name.split("."), config)
+
+
+def _replaced(config: Any, path: list[str], value: Any) -> Any:
+    inner = value if len(path) == 1 else _replaced(getattr(config, path[0]), path[1:], value)
+    return dataclasses.replace(config, **{path[0]: inner})

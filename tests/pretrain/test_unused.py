@@ -13,7 +13,7 @@ from pretrain.cli import main
 from pretrain.configs import field_names, override
 from pretrain.job_config import PretrainConfig
 from pretrain.recipes import load_recipe, recipe_names
-from pretrain.unused import RULES, check_unused, unused
+from pretrain.unused import RULES, check_unused, unused, without_unused
 
 BASE = ["--arch", "r3d_10", "--steps", "2", "--size", "32", "--clip-len", "4", "--device", "cpu"]
 MOCO = ["--objective", "moco"]
@@ -134,3 +134,15 @@ def test_statistics_of_all_processes_are_not_for_moco() -> None:
         config(**values).check()
     with pytest.raises(UserError, match="tells --objective moco which belong together"):
         config(**values)._check_norms()
+
+
+def test_what_a_recipe_sets_gives_way_where_it_has_no_effect(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--recipe", "small_cpu", "--kind", "perlin", "--arch", "r3d_10", "--dry-run"]) == 0
+    assert "perlin" in capsys.readouterr().out
+    recipe = load_recipe("small_cpu", PretrainConfig())
+    given = override(recipe, {"kind": "perlin"}, where="test")
+    made = without_unused(given, recipe)
+    assert made.stream.points == PretrainConfig().stream.points != recipe.stream.points
+    assert made.stream.size == recipe.stream.size
+    own = override(given, {"stream": {"points": 7000}}, where="test")
+    assert without_unused(own, recipe) == own
