@@ -139,16 +139,16 @@ def test_what_cannot_grow_is_refused_in_one_line(tmp_path: Path) -> None:
 
 def test_a_kill_at_any_moment_costs_a_shard_at_most(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "fractalvid", "generate", "--classes", "4", "--clips", "10", "--seed", "3"]
-    command += ["--size", "32", "--points", "60000", "--workers", "1", "--format", "webdataset", "--shard-size", "9"]
+    command += ["--size", "32", "--points", "1000000", "--workers", "1", "--format", "webdataset", "--shard-size", "9"]
     subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
     killed = subprocess.Popen([*command, "--out", str(tmp_path / "cut")], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not (tmp_path / "cut" / "shards" / ".000001.tar.part").exists() and time.monotonic() < deadline:
         time.sleep(0.005)
     os.kill(killed.pid, signal.SIGKILL)
-    killed.wait()
+    finished = killed.wait() == 0  # on a machine so busy that this process saw none of its shards begin
     kept = read_manifest(tmp_path / "cut" / "manifest.csv")
-    assert len(kept) % 9 == 0
+    assert finished or len(kept) % 9 == 0
     assert {path.name for path in (tmp_path / "cut" / "shards").glob("*.tar")} >= {Path(row.path).name for row in kept}
     subprocess.run([*command, "--out", str(tmp_path / "cut")], check=True, capture_output=True)
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
