@@ -22,6 +22,11 @@ SHIFTED = {
 PICTURES = torch.rand(8, 3, 32, 40, generator=torch.Generator().manual_seed(0))
 
 
+@pytest.fixture(autouse=True)
+def _the_same_clips_in_any_order() -> None:
+    torch.manual_seed(0)
+
+
 def slow_shift(x: Tensor, frames: int) -> Tensor:
     """Frame by frame and channel by channel."""
     out = torch.zeros_like(x)
@@ -92,7 +97,9 @@ def test_an_inflated_network_sees_in_a_still_video_what_the_picture_network_sees
     pictures = drawn(resnet50(num_classes=5), PICTURES)
     inflated = build_model("i3d_r50", 5, seed=1).eval()
     inflated.load_state_dict(inflate_state(pictures.state_dict()))
-    picture = torch.rand(2, 3, 32, 32)
+    pictures.double()
+    inflated.double()
+    picture = torch.rand(2, 3, 32, 32, dtype=torch.float64)
     for module in inflated.modules():
         if isinstance(module, nn.Conv3d) and module.kernel_size[0] > 1:
             _repeat_the_border(module)
