@@ -3,8 +3,6 @@
 A map is A x + b with A = R(θ) D1 diag(σ1, σ2) R(φ) D2, σ1 >= σ2, D1 and D2 diagonal ±1.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,7 +33,7 @@ def sample_singular_values(num_maps: int, rng: np.random.Generator) -> Floats:
     return values
 
 
-def compose(theta: Floats, phi: Floats, sigma: Floats, signs: Floats, shift: Floats, *, xp: Any = np) -> Floats:
+def compose(theta: Floats, phi: Floats, sigma: Floats, signs: Floats, shift: Floats) -> Floats:
     """Affine coefficients a b c d e f (..., 6) of x' = a x + b y + c, y' = d x + e y + f.
 
     Args:
@@ -44,12 +42,11 @@ def compose(theta: Floats, phi: Floats, sigma: Floats, signs: Floats, shift: Flo
         sigma: singular values (..., 2).
         signs: diagonals of D1 and D2 (..., 4), each ±1.
         shift: b (..., 2).
-        xp: whose arrays they are, NumPy or CuPy.
     """
-    cos_t, sin_t, cos_p, sin_p = xp.cos(theta), xp.sin(theta), xp.cos(phi), xp.sin(phi)
+    cos_t, sin_t, cos_p, sin_p = np.cos(theta), np.sin(theta), np.cos(phi), np.sin(phi)
     s1, s2 = signs[..., 0] * sigma[..., 0], signs[..., 1] * sigma[..., 1]
     left, right = signs[..., 2], signs[..., 3]
-    composed: Floats = xp.stack(
+    return np.stack(
         [
             (cos_t * s1 * cos_p - sin_t * s2 * sin_p) * left,
             (-cos_t * s1 * sin_p - sin_t * s2 * cos_p) * right,
@@ -60,7 +57,6 @@ def compose(theta: Floats, phi: Floats, sigma: Floats, signs: Floats, shift: Flo
         ],
         axis=-1,
     )
-    return composed
 
 
 def map_weights(maps: NDArray[np.float32], num_maps: NDArray[np.int64]) -> NDArray[np.float32]:

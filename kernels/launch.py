@@ -74,8 +74,7 @@ class Tuning:
     """What does not change a result, only how fast it comes.
 
     Attributes:
-        walkers: walkers a thread has in registers: 1, 2 or 4. More mean smaller blocks, and fewer instructions that
-            wait for each other.
+        walkers: walkers a thread has in registers: 1, 2 or 4. More mean smaller blocks.
         tile: (height, width) of the tiles of a frame; by default the largest that fit shared memory.
     """
 
@@ -224,7 +223,7 @@ def render(
     """Images uint8 (J, H, W), or (J, H, W, 3) with `paints`, under a fixed white (J, 2). See `kernels.render`."""
     out = device.xp.empty((len(jobs), *size, *(() if paints is None else (3,))), np.uint8)
     shares = _shares(device.xp, points, len(jobs))
-    tail = (plan(device.xp, jobs.projection, exposure, shares.points), *_paint_pointers(paints), out)
+    tail = (plan(device, jobs.projection, exposure, shares.points), *_paint_pointers(paints), out)
     _tally(device, "render", jobs, size, shares, burn_in, takes, tuning, paints is not None, tail)
     return out
 
@@ -259,20 +258,13 @@ def render_by_largest(
     return out
 
 
-def plan(xp: ModuleType, projection: Array, exposure: Array, points: Array) -> Array:
+def plan(device: Device, projection: Array, exposure: Array, points: Array) -> Array:
     """`kernels.tone.plan` on the device: float32 (J, 5). It refuses nothing, since that would have to wait."""
-    (a, b, _), (d, e, _), (g, h, _) = xp.moveaxis(projection.astype(np.float64), 0, -1)
-    m = projection.astype(np.float64)
-    # The last row of the inverse, times the determinant.
-    row = xp.stack([d * h - e * g, b * g - a * h, a * e - b * d], axis=1)
-    determinant = (row * m[:, :, 2]).sum(axis=1)
-    row = row / determinant[:, None]
-    flat = (row[:, 0] == 0) & (row[:, 1] == 0)
-    constant = xp.where(flat, xp.abs(row[:, 2]) ** 3, 1.0)
-    seen = exposure.astype(np.float64)
-    gain = GAIN / 9.0 / points * seen[:, 0] * xp.abs(determinant) * constant
-    made = xp.concatenate([xp.stack([gain, GAIN * seen[:, 1]], axis=1), row], axis=1)
-    return xp.ascontiguousarray(made.astype(np.float32))
+    out = device.xp.empty((len(points), 5), np.float32)
+    exposure = device.xp.ascontiguousarray(exposure, np.float32)
+    arguments = (projection, exposure, points, np.int32(len(points)), np.float64(GAIN), out)
+    device.launch(Module("jobs"), "plan", (-(-len(points) // THREADS), 1), THREADS, 0, arguments)
+    return out
 
 
 def extent(device: Device, points: Array, tail: float, *, where: Array | None = None) -> Array:

@@ -13,6 +13,7 @@ KERNELS = {
     "accumulate": ("accumulate",),
     "boxes": ("boxes", "tone_boxes"),
     "draws": ("words",),
+    "jobs": ("instances", "class_maps", "instance_maps", "project", "plan"),
     "orbit": ("orbit", "growth"),
     "points": ("extent", "share_within", "on_grid"),
     "render": ("render",),

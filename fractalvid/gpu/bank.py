@@ -1,4 +1,4 @@
-"""A bank on the device: random numbers, instances and maps, in array code that CuPy and NumPy both run.
+"""A bank on the device: random numbers, instances and maps, by kernels and array code that CuPy and NumPy both run.
 
 The same functions as `fractalvid.instances`, `classes` and `ifs` have for the CPU, from the same counters: random words
 are equal to the bit, what follows from them to rounding.
@@ -6,7 +6,6 @@ are equal to the bit, what follows from them to rounding.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,10 +13,10 @@ from numpy.typing import ArrayLike
 from fractalvid.classes import MAX_MAPS, ClassBank
 from fractalvid.colour import map_colours
 from fractalvid.draws import Domain, Field
-from fractalvid.ifs import WEIGHT_FLOOR, compose
-from fractalvid.instances import COEFFICIENTS, MAX_KNOTS, MIN_KNOTS, _splines
+from fractalvid.instances import _splines
 from fractalvid.trajectory import SUBFRAMES
-from kernels import launch
+from kernels import device_jobs, launch
+from kernels.device_jobs import Moments
 from kernels.launch import Array, Device, Taken
 from kernels.random import UNIT, seed_words
 
@@ -30,24 +29,6 @@ class DeviceInstances:
     instance_id: Array
     factor: Array
     offset: Array
-
-
-class Moments(NamedTuple):
-    """Times (B, F) of clips, and where they lie: all that follows from them alone, in one copy to the device.
-
-    Attributes:
-        times: float64, in native frames.
-        left: int64, the sample of a curve before each.
-        right: int64, the one after it.
-        share: float32, how far it is from the one to the other.
-        rest: float32, 1 - share.
-    """
-
-    times: Array
-    left: Array
-    right: Array
-    share: Array
-    rest: Array
 
 
 class DeviceBank:
@@ -64,12 +45,12 @@ class DeviceBank:
         """Copy the arrays."""
         xp = device.xp
         self.device, self.xp, self.bank, self.config = device, xp, bank, bank.config
-        names = ("native_frames", "variation", "amount", "params", "signs", "curve")
-        self.array: dict[str, Array] = {name: xp.asarray(getattr(bank, name)) for name in names}
+        names = ("native_frames", "num_maps", "variation", "amount", "params", "signs", "curve")
+        # Kernels take no other layout, which both libraries keep unasked.
+        self.array: dict[str, Array] = {name: xp.asarray(np.ascontiguousarray(getattr(bank, name))) for name in names}
         # Rotations, singular values and shifts side by side: what is between two of them is found in one go.
         angles = [bank.theta[..., None], bank.phi[..., None]]
         self._keys = xp.asarray(np.concatenate([*angles, bank.sigma, bank.shift], axis=-1))
-        self._real = xp.asarray(np.arange(MAX_MAPS) < bank.num_maps[:, None])
         self._key = xp.asarray(seed_words(bank.seed))
         self._spline = xp.asarray(_splines())
         everyone = np.arange(len(bank))
@@ -106,9 +87,9 @@ class DeviceBank:
         what = int(domain) << 24 | int(field) << 8
         return launch.words(self.device, self._key, what, a, b, -(-count // 4), attempt)[:, :count]
 
-    def uniforms(self, field: Field, a: Array, b: Array, count: int, attempt: Array | None = None) -> Array:
+    def uniforms(self, field: Field, a: Array, b: Array, count: int) -> Array:
         """Uniform float32 (B, count) in [0, 1) for instances `a` of classes `b`."""
-        drawn = self.words(Domain.INSTANCE, field, a, b, count, attempt)
+        drawn = self.words(Domain.INSTANCE, field, a, b, count)
         return (drawn >> np.uint32(8)).astype(np.float32) * UNIT
 
     def seeds(self, field: Field, instance_id: Array, class_id: Array) -> Array:
@@ -118,22 +99,17 @@ class DeviceBank:
 
     def draw_instances(self, class_id: Array, instance_id: Array, attempt: Array) -> DeviceInstances:
         """`fractalvid.instances.draw_instances`."""
-        xp, config = self.xp, self.config
-
-        def numbers(field: Field, count: int) -> Array:
-            return self.uniforms(field, instance_id, class_id, count, attempt)
-
-        span = MAX_KNOTS - MIN_KNOTS + 1
-        count = xp.minimum((numbers(Field.KNOT_COUNT, 1)[:, 0].astype(np.float64) * span).astype(np.int64), span - 1)
-        knots = numbers(Field.KNOTS, MAX_KNOTS * COEFFICIENTS).reshape(-1, MAX_KNOTS, COEFFICIENTS)
-        knots = 1 + np.float32(config.instance_scale) * (2 * knots - 1)
-        offset = numbers(Field.OFFSETS, MAX_MAPS * COEFFICIENTS).reshape(-1, MAX_MAPS, COEFFICIENTS)
-        splines = self._spline[self.array["native_frames"][class_id] - 1, count]
-        return DeviceInstances(
-            *(class_id, instance_id),
-            factor=xp.matmul(splines, knots),
-            offset=np.float32(config.instance_offset) * (2 * offset - 1),
+        fields = Field.KNOT_COUNT, Field.KNOTS, Field.OFFSETS
+        count, knots, offsets = (
+            self.words(Domain.INSTANCE, field, instance_id, class_id, number, attempt)
+            for field, number in zip(fields, device_jobs.WORDS, strict=True)
         )
+        factor, offset = device_jobs.instances(
+            *(self.device, count, knots, offsets, class_id, self.array["native_frames"], self._spline),
+            scale=self.config.instance_scale,
+            shift=self.config.instance_offset,
+        )
+        return DeviceInstances(class_id, instance_id, factor, offset)
 
     def moments(self, times: ArrayLike) -> Moments:
         """Moments of times (B, F) in the host's memory."""
@@ -143,27 +119,21 @@ class DeviceBank:
         share = (position - left).astype(np.float32)
         return Moments(*launch.uploaded(self.xp, at, left, left + 1, share, 1 - share))
 
-    def maps_at(self, instances: DeviceInstances, at: Moments) -> Array:
-        """`fractalvid.instances.maps_at`: float32 (B, F, 8, 6)."""
-        return self.varied(self.class_maps(instances.class_id, at), instances, at)
+    def class_maps(self, class_id: Array, at: Moments) -> Array:
+        """`ClassBank.maps_at`: float32 (B, F, 8, 6)."""
+        keys = self._keys, self.array["signs"], self.array["curve"]
+        naive = self.config.interpolation == "naive"
+        return device_jobs.class_maps(self.device, *keys, class_id, at, naive=naive)
 
-    def varied(self, maps: Array, instances: DeviceInstances, at: Moments) -> Array:
-        """Maps (A B, F, 8, 6) of A instances a clip, one after the other, from those of their classes (B, F, 8, 6)."""
-        clips = len(at.times)
-        curves = instances.factor.reshape(-1, clips, *instances.factor.shape[1:])
-        factor = self._sampled(curves, self.xp.arange(clips), at)[..., None, :]
-        offset = instances.offset.reshape(-1, clips, 1, MAX_MAPS, COEFFICIENTS)
-        return self.xp.ascontiguousarray(maps * factor + offset).reshape(-1, *maps.shape[1:])
+    def instance_maps(
+        self, maps: Array, class_id: Array, instances: DeviceInstances, at: Moments, damping: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Maps (A B, F, 8, 6) and weights (A B, F, 8) of A instances a clip, see `kernels.device_jobs`.
 
-    def weights_at(self, class_id: Array, maps: Array) -> Array:
-        """`fractalvid.ifs.map_weights`: float32 (B, F, 8) of maps (B, F, 8, 6)."""
-        xp = self.xp
-        size = xp.abs(maps[..., 0] * maps[..., 4] - maps[..., 1] * maps[..., 3])
-        real = self._real[class_id][:, None]
-        size = xp.where(real, size, np.float32(0))
-        floor = np.float32(WEIGHT_FLOOR) * xp.maximum(size.max(axis=-1, keepdims=True), np.float32(1e-12))
-        size = xp.maximum(size, floor) * real
-        return (size / size.sum(axis=-1, keepdims=True)).astype(np.float32)
+        They come from maps (B, F, 8, 6) of the clips' classes (B,), and are damped where a damping (B, 20) is given.
+        """
+        tables = self.array["num_maps"], instances.factor, instances.offset
+        return device_jobs.instance_maps(self.device, maps, class_id, *tables, at, damping=damping)
 
     def variations_at(self, class_id: Array, at: Moments) -> dict[str, Array]:
         """The fields variation, amount and params of `kernels.Jobs`, with leading axes (B, F)."""
@@ -175,7 +145,9 @@ class DeviceBank:
                 "amount": xp.ones((*shape, MAX_MAPS, 1), np.float32),
                 "params": xp.zeros((*shape, MAX_MAPS, 1, 4), np.float32),
             }
-        share = self._sampled(self.array["curve"], class_id, at)[..., None]
+        row, curve = class_id[:, None], self.array["curve"]
+        share = curve[row, at.left] * at.rest[..., None] + curve[row, at.right] * at.share[..., None]
+        share = share[..., None]
 
         def between(name: str, s: Array) -> Array:
             keys = self.array[name][class_id]
@@ -187,22 +159,3 @@ class DeviceBank:
             "amount": between("amount", share),
             "params": between("params", share[..., None]),
         }
-
-    def _sampled(self, values: Array, rows: Array, at: Moments) -> Array:
-        """`fractalvid.trajectory.sample_grid`: values (..., B, F, C) of the curves `rows` (B,) of (..., K, S, C)."""
-        row = rows[:, None]
-        before, after = values[..., row, at.left, :], values[..., row, at.right, :]
-        return before * at.rest[..., None] + after * at.share[..., None]
-
-    def class_maps(self, class_id: Array, at: Moments) -> Array:
-        """`ClassBank.maps_at`: float32 (B, F, 8, 6)."""
-        s = self._sampled(self.array["curve"], class_id, at).astype(np.float64)[..., None]
-        keys, signs = self._keys[class_id], self.array["signs"][class_id][:, None]
-        if self.config.interpolation == "decomposed":
-            return self._composed(keys[:, :1] + s * (keys[:, 1:] - keys[:, :1]), signs).astype(np.float32)
-        ends = self._composed(keys, signs)
-        return (ends[:, :1] + s * (ends[:, 1:] - ends[:, :1])).astype(np.float32)
-
-    def _composed(self, parts: Array, signs: Array) -> Array:
-        """`fractalvid.ifs.compose` of rotations, singular values and shifts side by side (B, F, 8, 6)."""
-        return compose(parts[..., 0], parts[..., 1], parts[..., 2:4], signs, parts[..., 4:6], xp=self.xp)

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from fractalvid.classes import MAX_FRAMES, MAX_MAPS
 from fractalvid.draws import Field
-from fractalvid.gpu.bank import DeviceBank, DeviceInstances, Moments
+from fractalvid.gpu.bank import DeviceBank, DeviceInstances
 from fractalvid.view import MAX_DAMPINGS, MIN_EXTENT, ORBIT_POINTS, SETTLING, STRONGER, native_times
 from kernels import Jobs, launch, verdicts
+from kernels.device_jobs import Moments
 from kernels.launch import Array
 from kernels.verdicts import Looks
 
@@ -90,7 +91,8 @@ def fit_clips(bank: DeviceBank, class_id: NDArray[np.int64], instance_id: NDArra
     wild = search.taken < 0
     attempt = xp.where(wild, bank.config.attempts, search.taken)
     instances = bank.draw_instances(classes, ids, attempt)
-    damping = _damped(bank, search, wild, bank.varied(class_maps, instances, at), jobs)
+    maps, weights = bank.instance_maps(class_maps, classes, instances, at)
+    damping = _damped(bank, search, wild, maps, replace(jobs, weights=weights.reshape(-1, MAX_MAPS)))
     own_seed = bank.seeds(Field.PIXEL_SEED, ids, classes)
     return DeviceFits(instances, attempt, damping, search.looks.box, search.looks.white, search.points, own_seed)
 
@@ -103,10 +105,10 @@ def _attempts(
     for first in range(0, most + 1, ATTEMPTS_AT_ONCE):
         some = range(first, min(first + ATTEMPTS_AT_ONCE, most + 1))
         number = xp.repeat(xp.arange(some.start, some.stop, dtype=np.int64), clips)
-        classes, ids = xp.tile(class_id, len(some)), xp.tile(instance_id, len(some))
-        maps = bank.varied(class_maps, bank.draw_instances(classes, ids, number), at)
-        weights = bank.weights_at(classes, maps).reshape(len(some), -1, MAX_MAPS)
-        yield from zip(some, maps.reshape(len(some), -1, MAX_MAPS, maps.shape[-1]), weights, strict=True)
+        drawn = bank.draw_instances(xp.tile(class_id, len(some)), xp.tile(instance_id, len(some)), number)
+        maps, weights = bank.instance_maps(class_maps, class_id, drawn, at)
+        each = len(some), -1, MAX_MAPS
+        yield from zip(some, maps.reshape(*each, maps.shape[-1]), weights.reshape(each), strict=True)
 
 
 def _try(bank: DeviceBank, search: _Search, jobs: Jobs, attempt: int) -> None:
@@ -150,9 +152,9 @@ def _damped(bank: DeviceBank, search: _Search, wild: Array, maps: Array, jobs: J
     grows = (wild & ~bank.silent[classes])[:, None]
     # The last attempt's rates: those of all that is wild.
     damping = xp.where(grows, xp.minimum(1, xp.exp(config.max_rate - search.rate)), 1).astype(np.float32)
-    weights = bank.weights_at(classes, maps).reshape(-1, MAX_MAPS)
-    damp_maps(maps, damping)
-    jobs = replace(jobs, maps=maps.reshape(-1, *maps.shape[2:]), weights=weights)
+    for linear in (maps[..., 0:2], maps[..., 3:5]):
+        linear *= damping[..., None, None]
+    jobs = replace(jobs, maps=maps.reshape(-1, *maps.shape[2:]))
     straying = search.open.copy()
     for _ in range(MAX_DAMPINGS - 1):
         _grow(bank, jobs, search, straying)
@@ -171,12 +173,6 @@ def _damped(bank: DeviceBank, search: _Search, wild: Array, maps: Array, jobs: J
     _walk(bank, jobs, search, straying)
     _look(bank, classes, search.points, where=search.open, out=search.looks)
     return damping
-
-
-def damp_maps(maps: Array, damping: Array) -> None:
-    """Multiply the linear parts of maps (B, F, 8, 6) by factors (B, F), in place."""
-    for linear in (maps[..., 0:2], maps[..., 3:5]):
-        linear *= damping[..., None, None]
 
 
 def jobs_of(

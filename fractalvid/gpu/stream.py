@@ -38,7 +38,7 @@ MOST_BEHIND = 2
 """Clips that stand behind a view of a sample at most: two stills that are blended."""
 EMULATED_PART, EMULATED_BYTES = 32, 2**30
 """Emulation may take this part of the GPU's memory while it works, or so many bytes of a CPU's. It decides how many
-samples are emulated at once; unless a single batch is larger, a chunk has no more."""
+samples of a chunk are emulated at once."""
 PIXEL_BYTES, CLIP_BYTES = 40, 2**20
 """What it takes at most for a pixel of a channel, in float32, places and grids, and for a clip besides, in tables."""
 
@@ -119,8 +119,7 @@ class DeviceRenderer:
         # With a figure, all that stands behind it in any view may be new.
         fitted = 1 if plain else 1 + views * MOST_BEHIND
         clip = views * self._pixels() + fitted * MAX_FRAMES * ORBIT_POINTS * 8
-        most = MOST_BATCHES if plain else min(MOST_BATCHES, self._at_once() // batch_size)
-        return max(1, min(most, CHUNK_BYTES // (clip * batch_size)))
+        return max(1, min(MOST_BATCHES, CHUNK_BYTES // (clip * batch_size)))
 
     def _pixels(self) -> int:
         """Bytes of a clip in uint8."""
@@ -190,8 +189,7 @@ class DeviceRenderer:
         """Samples as they were drawn to be filmed, some at a time."""
         config, crop = self.config, camera_matrices(samples.camera, self.config.size)
         parts = []
-        for begin in range(0, len(drawn), self._at_once()):
-            rows = np.arange(begin, min(begin + self._at_once(), len(drawn)))
+        for rows in np.array_split(np.arange(len(drawn)), -(-len(drawn) // self._at_once())):
             done = emulate_samples(
                 layers,
                 drawn.select(rows),

@@ -70,9 +70,10 @@ def test_instances_and_maps_are_the_cpus(config: ClassConfig) -> None:
     assert np.allclose(own.factor, cpu.factor, atol=1e-6)
     times = np.linspace(0, 17, 27).reshape(9, 3)
     at = device_bank(bank).moments(times)
-    maps = device_bank(bank).maps_at(own, at)
+    class_maps = device_bank(bank).class_maps(classes, at)
+    assert np.allclose(class_maps, bank.maps_at(classes, times), atol=1e-6)
+    maps, weights = device_bank(bank).instance_maps(class_maps, classes, own, at)
     assert np.allclose(maps, maps_at(bank, cpu, times), atol=1e-6)
-    weights = device_bank(bank).weights_at(classes, maps)
     assert np.allclose(weights, weights_at(bank, cpu, maps), atol=1e-6)
     varied, wanted = device_bank(bank).variations_at(classes, at), bank.variations_at(classes, times)
     if "amount" in wanted:
@@ -250,6 +251,11 @@ def test_emulated_batches_do_not_depend_on_what_is_made_together(monkeypatch: py
     assert known is not None and known.chunk(2, 1) == device_stream.MOST_BATCHES == 2
     assert len(known._known) == 5
     monkeypatch.setattr(device_stream, "EMULATED_BYTES", 1)
+    one_by_one = FractalStream(bank, **options)
+    assert one_by_one._renderer is not None and one_by_one._renderer.chunk(2, 1) == 2
+    for first, second in zip(together, one_by_one, strict=False):
+        assert torch.equal(first.video, second.video)
+    monkeypatch.setattr(device_stream, "CHUNK_BYTES", 1)
     monkeypatch.setattr(device_layers, "MOST_KEPT", 3)
     apart = FractalStream(bank, **options)
     forgetful = apart._renderer

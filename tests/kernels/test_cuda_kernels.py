@@ -224,7 +224,7 @@ def test_arrays_go_up_together() -> None:
 def test_plan_is_that_of_the_cpu() -> None:
     jobs = some_jobs()
     exposure, count = np.array([[64, 20], [1, 10], [50, 40]], np.float32), np.array([10, 2000, 30_000])
-    got = launch.plan(np, jobs.projection, exposure, count)
+    got = launch.plan(HostDevice(), jobs.projection, exposure, count)
     assert np.allclose(got, tone.plan(jobs.projection, exposure, count), rtol=1e-6, atol=0)
 
 
