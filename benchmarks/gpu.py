@@ -35,6 +35,7 @@ from fractalvid.gpu.render import render_fits
 from fractalvid.render import render_fits as render_on_cpu
 from fractalvid.stream import FractalStream, StreamConfig
 from kernels import Jobs, accumulate, gpu, launch
+from kernels.device import to_device
 from kernels.launch import Tuning
 from kernels.variations import VARIATIONS
 
@@ -156,7 +157,7 @@ def determinism(report: Report, device: gpu.CupyDevice) -> None:
     again = accumulate(jobs, size=112, points=60_000, backend="cuda").counts
     tuned = []
     with device.stream():
-        moved = launch.to_device(device, jobs)
+        moved = to_device(device, jobs)
         for tuning in (Tuning(walkers=1), Tuning(walkers=4), Tuning(tile=(40, 70))):
             done = launch.accumulate(
                 *(device, moved), size=(112, 112), points=np.full(8, 60_000), burn_in=32,
@@ -179,7 +180,7 @@ def kernels(report: Report, device: gpu.CupyDevice) -> None:
                 jobs = replace(jobs, colour=np.tile(np.linspace(0, 1, 5, dtype=np.float32), (count, 1)))
                 curve, palette = device.xp.arange(256).astype(np.uint8), device.xp.zeros((count, 256, 3), np.uint8)
                 paints = launch.Paints(curve, palette)
-            moved, takes = launch.to_device(device, jobs), launch.taken(jobs)
+            moved, takes = to_device(device, jobs), launch.taken(jobs)
             exposure = device.xp.asarray(np.tile(np.array([64, 30], np.float32), (count, 1)))
             points = np.full(count, POINTS[size], np.int64)
 

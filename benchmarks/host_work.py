@@ -182,7 +182,7 @@ def _there(value: Any) -> Any:
 
 
 class Device:
-    """A `kernels.launch.Device` that an H100 would be, and that does nothing."""
+    """A `kernels.device.Device` that an H100 would be, and that does nothing."""
 
     xp: ModuleType = DeviceNumpy()
     shared_bytes = 227 * 1024

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels import gpu, launch, tone
+from kernels.device import to_device, to_host
 from kernels.jobs import Jobs
 
 Backend = Literal["auto", "cpu", "cuda", "reference"]
@@ -73,7 +74,7 @@ def render(
     """`kernels.render` on the GPU; `groups` (J,) is its `clip`, and the arrays of `paints` lie where they like."""
     given: dict[str, Any] = {"size": size, "points": points, "burn_in": burn_in}
     if isinstance(exposure, np.ndarray):
-        tone.plan(launch.to_host(device, jobs).projection, exposure, points)  # refuses what can't be drawn
+        tone.plan(to_host(device, jobs).projection, exposure, points)  # refuses what can't be drawn
     with device.stream():
         xp = device.xp
         if paints is not None:
@@ -87,8 +88,8 @@ def _played(device: gpu.CupyDevice, jobs: Jobs, work: Callable[..., Any]) -> Any
     """What `work(jobs, takes=)` gives on the GPU, brought to where the jobs came from."""
     here = not gpu.is_on_gpu(jobs.maps)
     with device.stream():
-        takes = launch.taken(jobs if here else launch.to_host(device, jobs))
-        done: Any = work(launch.to_device(device, jobs), takes=takes)
+        takes = launch.taken(jobs if here else to_host(device, jobs))
+        done: Any = work(to_device(device, jobs), takes=takes)
         if not here:
             return done
         # On the same stream still: on another, the copy would not wait for what it copies.

@@ -1,4 +1,4 @@
-"""What jobs are made of, on the device: instances, maps at times, projections. Launchers of `cuda/jobs.cu`.
+"""What jobs are made of, on the device: random words, instances, maps at times, projections; `cuda/jobs.cu`.
 
 A kernel of our own for each, where array code would queue dozens: the host's time is what a batch has least of.
 """
@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kernels.launch import Array, Device, pointer
+from kernels.device import THREADS, Array, Device, pointer
 from kernels.source import Module
+from kernels.tone import GAIN
 
-THREADS = 128
 MOST_BLOCKS = 2**16
 WORDS = 4, 44, 48
 """Random words of an instance, whole blocks of four: for its number of knots, 7 x 6 knots, and 8 x 6 offsets."""
@@ -144,6 +144,27 @@ def project(
     numbers = map(np.int32, (clips, times, cameras, size, rows == "y"))
     _launch(device, "project", clips * times, (box, white, camera, *numbers, projection, exposure))
     return projection, exposure
+
+
+def plan(device: Device, projection: Array, exposure: Array, points: Array) -> Array:
+    """`kernels.tone.plan` on the device: float32 (J, 5). It refuses nothing, since that would have to wait."""
+    out = device.xp.empty((len(points), 5), np.float32)
+    exposure = device.xp.ascontiguousarray(exposure, np.float32)
+    arguments = (projection, exposure, points, np.int32(len(points)), np.float64(GAIN), out)
+    _launch(device, "plan", len(points), arguments)
+    return out
+
+
+def words(device: Device, key: Array, what: int, a: Array, b: Array, blocks: int, attempt: Array | None) -> Array:
+    """Random words uint32 (R, 4 blocks) of counters (block, what | attempt, a, b), see `fractalvid.draws.words`.
+
+    `key` is uint32 (2,); `a`, `b` and `attempt`, where there is one, are int64 (R,).
+    """
+    rows = len(a)
+    out = device.xp.empty((rows, 4 * blocks), np.uint32)
+    arguments = (key, np.uint32(what), pointer(attempt), a, b, np.int32(rows), np.int32(blocks), out)
+    _launch(device, "words", rows * blocks, arguments)
+    return out
 
 
 def _launch(device: Device, kernel: str, count: int, arguments: tuple[Array, ...]) -> None:

@@ -28,7 +28,7 @@ BLOCKS_EACH = 32
 
 
 class CupyDevice:
-    """A GPU, see `kernels.launch.Device`. Make it with `device`."""
+    """A GPU, see `kernels.device.Device`. Make it with `device`."""
 
     def __init__(self, cupy: ModuleType, index: int) -> None:
         """Read the device's properties."""

@@ -1,32 +1,25 @@
-"""Typed launchers of the CUDA kernels: shapes, blocks, grids and shared memory. Arrays stay where they are.
+"""The chaos game on the device: launchers of `cuda/orbit.cu`, `accumulate.cu`, `render.cu` and `boxes.cu`.
 
-They are written against a `Device`, and know neither CuPy nor a GPU (`kernels.gpu` does): tests run them with the same
-sources compiled as C++. Nothing here waits for the device: what arrays there hold is not looked at.
+Shapes, blocks, grids and shared memory, and which variations a module is compiled for.
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels import device_jobs
+from kernels.device import THREADS, WORD, Array, Device, blocks_where, pointer, uploaded
 from kernels.jobs import Jobs
-from kernels.points import DENSE_SHARE, GRID, OnGrid
 from kernels.source import Module
-from kernels.tone import GAIN
 from kernels.variations import MAX_PARAMS
 from kernels.walkers import MAX_COLUMNS, REFRESH
-
-Array = Any
-"""An array of the device's own library, CuPy as a rule."""
 
 ROWS = 4
 ORBIT_WALKERS = 128
 GROWTH_WALKERS = 64
-THREADS = 256
 MAX_THREADS = 1024
 FEW_POINTS = 200_000
 """Points below which a job has 256 columns of walkers, as on the CPU; from here on 512."""
@@ -34,32 +27,6 @@ COEFFICIENTS = 6
 FIXED_WORDS = ROWS * REFRESH + 4 + MAX_COLUMNS
 LEAST_WORDS = 512
 """What must be left of shared memory for a tile, or for what else a block keeps there."""
-WORD = 4
-
-
-class Device(Protocol):
-    """What kernels run on.
-
-    Attributes:
-        xp: its array library, CuPy or one like it.
-        shared_bytes: shared memory a block may have.
-        blocks: enough blocks to keep it busy. Kernels that pass over jobs have no more, which share the jobs.
-    """
-
-    xp: ModuleType
-    shared_bytes: int
-    blocks: int
-
-    def launch(
-        self, module: Module, kernel: str, grid: tuple[int, int], block: int, shared: int, arguments: Sequence[Any]
-    ) -> None:
-        """Queue a kernel; `arguments` are arrays, or NumPy scalars of the parameters' types."""
-
-    def stream(self) -> AbstractContextManager[Any]:
-        """Inside, arrays are made and changed on the stream that kernels are queued on."""
-
-    def scattering(self) -> Array:
-        """The fixed permutations of columns of `kernels.walkers`, on the device."""
 
 
 class Taken(NamedTuple):
@@ -95,37 +62,6 @@ def taken(jobs: Jobs) -> Taken:
     return Taken(tuple(fused), tuple(summed))
 
 
-def to_device(device: Device, jobs: Jobs) -> Jobs:
-    """The jobs with their arrays on the device, contiguous."""
-    moved: dict[str, Any] = {
-        field.name: None
-        if getattr(jobs, field.name) is None
-        else device.xp.ascontiguousarray(device.xp.asarray(getattr(jobs, field.name)))
-        for field in fields(jobs)
-    }
-    return replace(jobs, **moved)
-
-
-def to_host(device: Device, jobs: Jobs) -> Jobs:
-    """The jobs with what `taken` and checks look at in the host's memory; waits for the device."""
-    named = ("weights", "variation", "amount", "projection")
-    moved: dict[str, Any] = {name: getattr(jobs, name) for name in named}
-    if any(not isinstance(array, np.ndarray) for array in moved.values()):
-        moved = {name: device.xp.asnumpy(array) for name, array in moved.items()}
-    return replace(jobs, **moved)
-
-
-def uploaded(xp: ModuleType, *arrays: NDArray[Any]) -> list[Array]:
-    """Arrays in the host's memory on the device, by one copy that nobody waits for: CuPy stages it in pinned memory."""
-    ends = np.cumsum([-(-array.nbytes // 16) * 16 for array in arrays]).tolist()
-    packed = np.empty(ends[-1], np.uint8)
-    spans = [slice(start, start + array.nbytes) for start, array in zip([0, *ends], arrays, strict=False)]
-    for span, array in zip(spans, arrays, strict=True):
-        packed[span] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    moved = xp.asarray(packed)
-    return [moved[span].view(array.dtype).reshape(array.shape) for span, array in zip(spans, arrays, strict=True)]
-
-
 def orbit(
     device: Device,
     jobs: Jobs,
@@ -142,7 +78,7 @@ def orbit(
     """
     out = device.xp.empty((len(jobs), n, 2), np.float32) if out is None else out
     module = Module("orbit", *takes, block=ORBIT_WALKERS)
-    grid, masked = _where(device, where, len(jobs))
+    grid, masked = blocks_where(device, where, len(jobs))
     arguments = (*_jobs(device, jobs), *masked, np.int32(burn_in), np.int32(n), out)
     device.launch(module, "orbit", (grid, 1), ORBIT_WALKERS, WORD * _game_words(device, jobs), arguments)
     return out
@@ -161,7 +97,7 @@ def growth(
     """Rates of growth at infinity: float32 (J,). See `kernels.growth`."""
     out = device.xp.empty(len(jobs), np.float32) if out is None else out
     module = Module("orbit", *takes, block=ORBIT_WALKERS)
-    grid, masked = _where(device, where, len(jobs))
+    grid, masked = blocks_where(device, where, len(jobs))
     arguments = (*_jobs(device, replace(jobs, start=None)), *masked, np.int32(burn_in), np.int32(steps), out)
     shared = WORD * (_game_words(device, jobs) + GROWTH_WALKERS)
     device.launch(module, "growth", (grid, 1), GROWTH_WALKERS, shared, arguments)
@@ -223,7 +159,7 @@ def render(
     """Images uint8 (J, H, W), or (J, H, W, 3) with `paints`, under a fixed white (J, 2). See `kernels.render`."""
     out = device.xp.empty((len(jobs), *size, *(() if paints is None else (3,))), np.uint8)
     shares = _shares(device.xp, points, len(jobs))
-    tail = (plan(device, jobs.projection, exposure, shares.points), *_paint_pointers(paints), out)
+    tail = (device_jobs.plan(device, jobs.projection, exposure, shares.points), *_paint_pointers(paints), out)
     _tally(device, "render", jobs, size, shares, burn_in, takes, tuning, paints is not None, tail)
     return out
 
@@ -256,69 +192,6 @@ def render_by_largest(
     grid = (len(jobs), max(1, min(64, size[0] * size[1] // (4 * THREADS))))
     device.launch(module, "tone_boxes", grid, THREADS, 0, arguments)
     return out
-
-
-def plan(device: Device, projection: Array, exposure: Array, points: Array) -> Array:
-    """`kernels.tone.plan` on the device: float32 (J, 5). It refuses nothing, since that would have to wait."""
-    out = device.xp.empty((len(points), 5), np.float32)
-    exposure = device.xp.ascontiguousarray(exposure, np.float32)
-    arguments = (projection, exposure, points, np.int32(len(points)), np.float64(GAIN), out)
-    device.launch(Module("jobs"), "plan", (-(-len(points) // THREADS), 1), THREADS, 0, arguments)
-    return out
-
-
-def extent(device: Device, points: Array, tail: float, *, where: Array | None = None) -> Array:
-    """Boxes (J, 4) of points (J, n, 2), see `kernels.points.extent`; n at most 8192."""
-    j, n, _ = points.shape
-    out = device.xp.empty((j, 4), np.float32)
-    padded = 1 << (n - 1).bit_length()
-    grid, masked = _where(device, where, j, 2)
-    arguments = (points, *masked, np.int32(n), np.int32(padded), np.int32(int(tail * n)), out)
-    device.launch(Module("points"), "extent", (grid, 2), THREADS, WORD * padded, arguments)
-    return out
-
-
-def share_within(
-    device: Device, points: Array, radius: float, *, where: Array | None = None, out: Array | None = None
-) -> Array:
-    """Shares (J,) of points (J, n, 2) near the origin, see `kernels.points.share_within`."""
-    j, n, _ = points.shape
-    out = device.xp.empty(j, np.float32) if out is None else out
-    grid, masked = _where(device, where, j)
-    arguments = (points, *masked, np.int32(n), np.float32(radius), out)
-    device.launch(Module("points"), "share_within", (grid, 1), THREADS, WORD, arguments)
-    return out
-
-
-def on_grid(device: Device, points: Array, box: Array, *, where: Array | None = None) -> OnGrid:
-    """How points (B, F, n, 2) fill and move over views (B, 4), see `kernels.points.on_grid`."""
-    b, f, n, _ = points.shape
-    out = OnGrid(*(device.xp.empty((b, f), np.float32) for _ in range(3)))
-    grid, masked = _where(device, where, b, f)
-    arguments = (points, *masked, box, np.int32(n), np.float32(DENSE_SHARE), out.dense, out.occupied, out.moved)
-    shared = WORD * (2 * GRID**2 + n + 4)
-    device.launch(Module("points"), "on_grid", (grid, f), THREADS, shared, arguments)
-    return out
-
-
-def words(device: Device, key: Array, what: int, a: Array, b: Array, blocks: int, attempt: Array | None) -> Array:
-    """Random words uint32 (R, 4 blocks) of counters (block, what | attempt, a, b), see `fractalvid.draws.words`.
-
-    `key` is uint32 (2,); `a`, `b` and `attempt`, where there is one, are int64 (R,).
-    """
-    rows = len(a)
-    out = device.xp.empty((rows, 4 * blocks), np.uint32)
-    grid = (max(1, min(-(-rows * blocks // THREADS), 2**16)), 1)
-    arguments = (key, np.uint32(what), pointer(attempt), a, b, np.int32(rows), np.int32(blocks), out)
-    device.launch(Module("draws"), "words", grid, THREADS, 0, arguments)
-    return out
-
-
-def _where(device: Device, mask: Array | None, count: int, each: int = 1) -> tuple[int, tuple[Any, ...]]:
-    """Blocks for `count` jobs, `each` of which needs several, and the arguments WHERE of `cuda/portable.cuh`."""
-    if mask is None:
-        return count, (pointer(None), np.int32(0), np.int32(count))
-    return min(count, -(-device.blocks // each)), (mask, np.int32(count // len(mask)), np.int32(count))
 
 
 class _Shares(NamedTuple):
@@ -403,11 +276,6 @@ def _jobs(device: Device, jobs: Jobs) -> tuple[Any, ...]:
         *(pointer(jobs.start), pointer(jobs.colour), device.scattering()),
         *map(np.int32, (n, summed, starts)),
     )
-
-
-def pointer(array: Array | None) -> Any:
-    """An array, or a null pointer."""
-    return np.uint64(0) if array is None else array
 
 
 def _paint_pointers(paints: Paints | None) -> tuple[Any, Any]:

@@ -12,8 +12,7 @@ FOLDER = Path(__file__).parent / "cuda"
 KERNELS = {
     "accumulate": ("accumulate",),
     "boxes": ("boxes", "tone_boxes"),
-    "draws": ("words",),
-    "jobs": ("instances", "class_maps", "instance_maps", "project", "plan"),
+    "jobs": ("words", "instances", "class_maps", "instance_maps", "project", "plan"),
     "orbit": ("orbit", "growth"),
     "points": ("extent", "share_within", "on_grid"),
     "render": ("render",),

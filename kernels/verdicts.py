@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.launch import Array, Device, pointer
+from kernels.device import Array, Device, pointer
 from kernels.points import OnGrid
 from kernels.source import Module
 

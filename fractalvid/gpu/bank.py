@@ -15,9 +15,10 @@ from fractalvid.colour import map_colours
 from fractalvid.draws import Domain, Field
 from fractalvid.instances import _splines
 from fractalvid.trajectory import SUBFRAMES
-from kernels import device_jobs, launch
+from kernels import device_jobs
+from kernels.device import Array, Device, uploaded
 from kernels.device_jobs import Moments
-from kernels.launch import Array, Device, Taken
+from kernels.launch import Taken
 from kernels.random import UNIT, seed_words
 
 
@@ -85,7 +86,7 @@ class DeviceBank:
     ) -> Array:
         """`fractalvid.draws.words` under the bank's seed: uint32 (B, count)."""
         what = int(domain) << 24 | int(field) << 8
-        return launch.words(self.device, self._key, what, a, b, -(-count // 4), attempt)[:, :count]
+        return device_jobs.words(self.device, self._key, what, a, b, -(-count // 4), attempt)[:, :count]
 
     def uniforms(self, field: Field, a: Array, b: Array, count: int) -> Array:
         """Uniform float32 (B, count) in [0, 1) for instances `a` of classes `b`."""
@@ -117,7 +118,7 @@ class DeviceBank:
         position = at * SUBFRAMES
         left = np.clip(position.astype(np.int64), 0, self.array["curve"].shape[1] - 2)
         share = (position - left).astype(np.float32)
-        return Moments(*launch.uploaded(self.xp, at, left, left + 1, share, 1 - share))
+        return Moments(*uploaded(self.xp, at, left, left + 1, share, 1 - share))
 
     def class_maps(self, class_id: Array, at: Moments) -> Array:
         """`ClassBank.maps_at`: float32 (B, F, 8, 6)."""

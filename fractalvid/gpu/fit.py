@@ -16,9 +16,9 @@ from fractalvid.classes import MAX_FRAMES, MAX_MAPS
 from fractalvid.draws import Field
 from fractalvid.gpu.bank import DeviceBank, DeviceInstances
 from fractalvid.view import MAX_DAMPINGS, MIN_EXTENT, ORBIT_POINTS, SETTLING, STRONGER, native_times
-from kernels import Jobs, launch, verdicts
+from kernels import Jobs, device_points, launch, verdicts
+from kernels.device import Array, uploaded
 from kernels.device_jobs import Moments
-from kernels.launch import Array
 from kernels.verdicts import Looks
 
 GROWTH_STEPS, GROWTH_BURN_IN = 24, 8
@@ -76,7 +76,7 @@ class _Search:
 def fit_clips(bank: DeviceBank, class_id: NDArray[np.int64], instance_id: NDArray[np.int64]) -> DeviceFits:
     """Accept or redraw instances (B,) of classes (B,), which are in the host's memory, and find their views."""
     xp = bank.xp
-    classes, ids = launch.uploaded(xp, class_id, instance_id)
+    classes, ids = uploaded(xp, class_id, instance_id)
     at = bank.moments(native_times(bank.bank, class_id))
     class_maps = bank.class_maps(classes, at)
     projection = xp.broadcast_to(xp.eye(3, dtype=np.float32), (*at.times.shape, 3, 3))
@@ -139,7 +139,7 @@ def _walk(bank: DeviceBank, jobs: Jobs, search: _Search, where: Array) -> None:
     """Orbits, and how much of each lies within the radius."""
     device, orbits = bank.device, search.points.reshape(-1, ORBIT_POINTS, 2)
     launch.orbit(device, jobs, ORBIT_POINTS, burn_in=SETTLING, takes=bank.takes, where=where, out=orbits)
-    launch.share_within(device, orbits, bank.config.radius, where=where, out=search.near)
+    device_points.share_within(device, orbits, bank.config.radius, where=where, out=search.near)
 
 
 def _damped(bank: DeviceBank, search: _Search, wild: Array, maps: Array, jobs: Jobs) -> Array:
@@ -205,7 +205,7 @@ def _look(
     looks = verdicts.new_looks(device, len(class_id)) if out is None else out
 
     def extent(tail: float) -> Array:
-        ends = launch.extent(device, points.reshape(-1, ORBIT_POINTS, 2), tail, where=where)
+        ends = device_points.extent(device, points.reshape(-1, ORBIT_POINTS, 2), tail, where=where)
         return ends.reshape(-1, MAX_FRAMES, 4)
 
     verdicts.view_boxes(
@@ -219,7 +219,7 @@ def _look(
         where=where,
     )
     verdicts.judge(
-        *(device, launch.on_grid(device, points, looks.box, where=where), class_id),
+        *(device, device_points.on_grid(device, points, looks.box, where=where), class_id),
         *(bank.array["native_frames"], looks),
         empty=config.empty,
         full=config.full,

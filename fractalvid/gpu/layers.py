@@ -18,7 +18,8 @@ from fractalvid.emulate.backgrounds import STARTS
 from fractalvid.gpu.bank import DeviceBank
 from fractalvid.gpu.fit import DeviceFits, fit_clips
 from fractalvid.gpu.render import render_fits
-from kernels.launch import Array, Tuning
+from kernels.device import Array
+from kernels.launch import Tuning
 
 MOST_KEPT = 8192
 """Clips whose fits are kept at most, 180 MB of them: four pools of backgrounds."""

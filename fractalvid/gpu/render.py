@@ -12,7 +12,8 @@ from fractalvid.gpu.bank import DeviceBank
 from fractalvid.gpu.fit import DeviceFits, jobs_of
 from fractalvid.render import BURN_IN
 from kernels import device_jobs, launch
-from kernels.launch import Array, Paints, Tuning
+from kernels.device import Array, uploaded
+from kernels.launch import Paints, Tuning
 
 
 def render_fits(
@@ -36,7 +37,7 @@ def render_fits(
     curve = np.empty(0, np.uint8) if colour is None else brightness_curve(colour)
     nearest = np.minimum(np.rint(times).astype(np.int64), MAX_FRAMES - 1)
     at = bank.moments(times)
-    near, cameras, curve_there = launch.uploaded(*(xp, nearest, camera if camera.ndim == 4 else camera[:, None], curve))
+    near, cameras, curve_there = uploaded(*(xp, nearest, camera if camera.ndim == 4 else camera[:, None], curve))
     classes = fits.instances.class_id
     class_maps = bank.class_maps(classes, at)
     maps, weights = bank.instance_maps(class_maps, classes, fits.instances, at, fits.damping)

@@ -27,7 +27,8 @@ from fractalvid.gpu.render import render_fits
 from fractalvid.samples import Batch, Samples, StreamConfig, to_float, turned
 from fractalvid.view import ORBIT_POINTS
 from kernels import gpu
-from kernels.launch import Device, Tuning
+from kernels.device import Device
+from kernels.launch import Tuning
 
 CHUNK_BYTES = 2**28
 """Pictures and orbits of a chunk are at most so large, unless a single batch is larger. Two chunks are there at once:

@@ -1,4 +1,4 @@
-// What jobs are made of: instances of classes, their maps at times, and how their views are projected and toned. Threads
+// What jobs are made of: random words, instances of classes, their maps at times, and how their views are projected and toned. Threads
 // take an item each; blocks: any. See `kernels.device_jobs`.
 #include "random.cuh"
 
@@ -19,6 +19,18 @@ struct Grid { const int64 *left, *right; const float *share, *rest; };
 // A curve, whose samples lie `apart`, at a moment.
 DEVICE float curve_at(const Grid& grid, int64 moment, const float* curve, int apart) {
     return curve[grid.left[moment] * apart] * grid.rest[moment] + curve[grid.right[moment] * apart] * grid.share[moment];
+}
+
+// Four random words for each of `blocks` counters (block, what | attempt, a, b) a row: out (rows, blocks, 4); `attempt` may
+// be null. See `fractalvid.draws.words`.
+extern "C" __global__ void words(const uint32* key, uint32 what, const int64* attempt, const int64* a, const int64* b,
+                                 int rows, int blocks, uint32* out) {
+    EACH(i, (int64)rows * blocks) {
+        const int64 row = i / blocks;
+        const uint32 second = what | (attempt == nullptr ? 0u : (uint32)attempt[row]);
+        const Words drawn = philox(key[0], key[1], (uint32)(i % blocks), second, (uint32)a[row], (uint32)b[row]);
+        for (int w = 0; w < 4; ++w) out[4 * i + w] = drawn.word[w];
+    }
 }
 
 // Instances (R): curves (R, S, 6) through random knots, by splines (T, counts, S, 7), and offsets (R, 8, 6).

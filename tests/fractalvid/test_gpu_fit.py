@@ -21,7 +21,7 @@ from fractalvid.instances import VALIDATION
 from fractalvid.samples import StreamConfig
 from fractalvid.stream import FractalStream
 from kernels import gpu, launch
-from kernels.launch import Device
+from kernels.device import Device
 from tests.kernels.host_device import DeviceArray, DeviceNumpy, HostDevice, StrictDevice, Waits
 
 STRICT = ClassConfig(linear_share=1.0, attempts=3, max_rate=-0.2, still=0.4)

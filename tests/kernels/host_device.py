@@ -1,4 +1,4 @@
-"""A device for `kernels.launch` without a GPU: the CUDA sources compiled as C++, run a block after the other."""
+"""A device for `kernels.device` without a GPU: the CUDA sources compiled as C++, run a block after the other."""
 
 import ctypes
 import shutil
@@ -65,7 +65,7 @@ def compiled(text: str) -> ctypes.CDLL:
 
 
 class HostDevice:
-    """A `kernels.launch.Device` on the processor. `backwards` runs the threads of a block in the other order."""
+    """A `kernels.device.Device` on the processor. `backwards` runs the threads of a block in the other order."""
 
     xp: ModuleType = np
     blocks = 7

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kernels import Jobs, launch, orbit
+from kernels import Jobs, device_jobs, launch, orbit
 from kernels.elementary import F32
 from kernels.random import U32, philox4x32
 from kernels.slabs import scrambled
@@ -33,7 +33,7 @@ def table() -> ctypes.CDLL:
             f"    for (int i = 0; i < count; ++i) {{ const Point p = table::{row.name}({values});\n"
             "        out[2 * i] = p.first; out[2 * i + 1] = p.second; }\n}"
         )
-    header = Module("draws").source().split('extern "C"')[0]
+    header = Module("jobs").source().split('extern "C"')[0]
     hashed = (
         'extern "C" void scramble(int count, const uint32** in, float* out) {\n'
         "    for (int i = 0; i < count; ++i) out[i] = table::scrambled(in[0][i], in[1][i], in[2][i]); }"
@@ -129,7 +129,7 @@ def test_arrays_of_words_are_those_of_their_counters() -> None:
         counter[..., 0] = np.arange(3)
         counter[..., 1] = (what | (0 if tries is None else tries[:, None])) & 0xFFFFFFFF
         counter[..., 2], counter[..., 3] = a[:, None], b[:, None]
-        got = launch.words(HostDevice(), key, what, a, b, 3, tries)
+        got = device_jobs.words(HostDevice(), key, what, a, b, 3, tries)
         assert np.array_equal(got, philox4x32(key, counter).reshape(300, 12))
 
 

@@ -6,7 +6,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kernels import Jobs, accumulate, growth, launch, orbit, points, reference, render, tone
+from kernels import (
+    Jobs,
+    accumulate,
+    device_jobs,
+    device_points,
+    growth,
+    launch,
+    orbit,
+    points,
+    reference,
+    render,
+    tone,
+)
+from kernels.device import uploaded
 from kernels.launch import Paints, Taken, Tuning, taken
 from tests.kernels.conftest import system, view
 from tests.kernels.host_device import HostDevice
@@ -172,10 +185,10 @@ def test_statistics_of_points_are_the_cpus_to_the_bit() -> None:
     cloud[0, 0, :9] = np.inf
     cloud[1] *= 0.01
     flat, device = cloud.reshape(24, 1000, 2), HostDevice(backwards=True)
-    assert np.array_equal(launch.extent(device, flat, 0.005), points.extent(flat, 0.005))
-    assert np.array_equal(launch.share_within(device, flat, 1.5), points.share_within(flat, 1.5))
+    assert np.array_equal(device_points.extent(device, flat, 0.005), points.extent(flat, 0.005))
+    assert np.array_equal(device_points.share_within(device, flat, 1.5), points.share_within(flat, 1.5))
     box = np.tile(np.array([-2, -1.5, 2, 2.5], np.float32), (6, 1))
-    got, wanted = launch.on_grid(device, cloud, box), points.on_grid(cloud, box)
+    got, wanted = device_points.on_grid(device, cloud, box), points.on_grid(cloud, box)
     for name in ("dense", "occupied", "moved"):
         assert np.array_equal(getattr(got, name), getattr(wanted, name)), name
 
@@ -191,16 +204,19 @@ def test_kernels_pass_over_what_a_mask_leaves_out() -> None:
     launch.orbit(device, jobs, 300, burn_in=20, takes=LINEAR, where=where, out=orbits)
     rates, near = np.full((2, 24), 7, np.float32)
     launch.growth(device, jobs, 24, burn_in=8, takes=LINEAR, where=where, out=rates)
-    launch.share_within(device, full, 0.8, where=where, out=near)
+    device_points.share_within(device, full, 0.8, where=where, out=near)
     assert {grid[0] for _, _, grid, _, _ in device.launched[1:]} == {device.blocks}
-    whole = launch.growth(device, jobs, 24, burn_in=8, takes=LINEAR), launch.share_within(device, full, 0.8)
+    whole = launch.growth(device, jobs, 24, burn_in=8, takes=LINEAR), device_points.share_within(device, full, 0.8)
     for got, wanted in ((orbits, full), (rates, whole[0]), (near, whole[1])):
         assert np.array_equal(got[of_job], wanted[of_job])
         assert (got[~of_job] == 7).all()
-    box = launch.extent(device, full, 0.01, where=where)
-    assert np.array_equal(box[of_job], launch.extent(device, full, 0.01)[of_job])
+    box = device_points.extent(device, full, 0.01, where=where)
+    assert np.array_equal(box[of_job], device_points.extent(device, full, 0.01)[of_job])
     views, points = np.tile(np.array([-1, -1, 1, 1], np.float32), (6, 1)), full.reshape(6, 4, 300, 2)
-    some, every = launch.on_grid(device, points, views, where=where), launch.on_grid(device, points, views)
+    some, every = (
+        device_points.on_grid(device, points, views, where=where),
+        device_points.on_grid(device, points, views),
+    )
     assert all(np.array_equal(getattr(some, name)[where], getattr(every, name)[where]) for name in vars(every))
 
 
@@ -217,14 +233,14 @@ def test_arrays_go_up_together() -> None:
     rng = np.random.default_rng(0)
     empty, byte = np.empty((0, 4), np.float32), np.array([7], np.uint8)
     sent: list[Any] = [np.arange(3), rng.normal(size=(2, 5))[:, ::2], empty, byte, np.eye(3)]
-    for array, moved in zip(sent, launch.uploaded(np, *sent), strict=True):
+    for array, moved in zip(sent, uploaded(np, *sent), strict=True):
         assert array.dtype == moved.dtype and np.array_equal(array, moved)
 
 
 def test_plan_is_that_of_the_cpu() -> None:
     jobs = some_jobs()
     exposure, count = np.array([[64, 20], [1, 10], [50, 40]], np.float32), np.array([10, 2000, 30_000])
-    got = launch.plan(HostDevice(), jobs.projection, exposure, count)
+    got = device_jobs.plan(HostDevice(), jobs.projection, exposure, count)
     assert np.allclose(got, tone.plan(jobs.projection, exposure, count), rtol=1e-6, atol=0)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kernels import Jobs, accumulate, backend, backends, gpu, growth, launch, orbit, render
+from kernels import Jobs, accumulate, backend, backends, gpu, growth, orbit, render
+from kernels.device import to_device
 from kernels.source import Module
 from tests.kernels.conftest import system, view
 from tests.kernels.host_device import HostDevice
@@ -308,7 +309,7 @@ class TestOnAGpu:
         assert np.array_equal(first.counts, second.counts)
 
     def test_arrays_stay_on_the_gpu(self, device: gpu.CupyDevice) -> None:
-        jobs = launch.to_device(device, jobs_of())
+        jobs = to_device(device, jobs_of())
         images = render(jobs, size=16, points=1000, exposure=device.xp.asarray(EXPOSURE))
         assert gpu.is_on_gpu(images)
         assert gpu.is_on_gpu(accumulate(jobs, size=16, points=1000).counts)
@@ -319,7 +320,7 @@ class TestOnAGpu:
         with torch.cuda.stream(side):
             with device.stream() as stream:
                 assert stream.ptr == side.cuda_stream
-            done: Any = orbit(launch.to_device(device, jobs_of()), 500)
+            done: Any = orbit(to_device(device, jobs_of()), 500)
             tensor = torch.from_dlpack(done)
         side.synchronize()
         assert np.allclose(tensor.cpu().numpy(), orbit(jobs_of(), 500), atol=1e-4)
