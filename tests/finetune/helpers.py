@@ -1,5 +1,6 @@
-"""Miniature data sets in the published formats, made on the spot."""
+"""Miniature data sets in the published formats, made on the spot, and the command on them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.cli import main
+from finetune.cli import _finetune, main
 from finetune.clips import ClipStore, Memory
 from finetune.targets.base import Row
 from fractalvid.video_writer import write_video
@@ -93,3 +94,13 @@ def command(*args: object, cache: Path) -> int:
             "cpu",
         ]
     )
+
+
+def metrics(out: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((out / "metrics.json").read_text())
+    return content
+
+
+def show_help() -> None:
+    """What `finetune --help` prints, which ends by an exception."""
+    _finetune(["--help"])

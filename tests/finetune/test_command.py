@@ -1,7 +1,6 @@
 import csv
 import json
 import re
-import shutil
 from dataclasses import fields
 from importlib import metadata as package_metadata
 from pathlib import Path
@@ -13,34 +12,14 @@ from safetensors.torch import load_file
 
 from finetune import evaluate, outcome, transfer
 from finetune.augment import AugmentConfig
-from finetune.cli import _finetune, main
+from finetune.cli import main
 from finetune.recipe import LR
 from finetune.source import ClipBatch, TrainSource
 from finetune.targets.demo import DemoSet
 from finetune.targets.stick_figures import ACTIONS
-from pretrain.checkpoint import Card, load_card, save_weights
-from pretrain.models import build_model
-from tests.finetune.helpers import SMALL, command, folder_set, hmdb_set
+from pretrain.checkpoint import load_card
+from tests.finetune.helpers import SMALL, command, hmdb_set, metrics, show_help
 from tests.finetune.test_hmdb51 import FILES, LISTS
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return folder_set(tmp_path_factory.mktemp("data") / "set")
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("weights") / "fractal"
-    folder.mkdir()
-    card = Card("r3d_10", 5, 2, 16, 2, None, None, 1, 1)
-    save_weights(folder / "weights.safetensors", build_model("r3d_10", 5, seed=1), card)
-    return folder
-
-
-def metrics(out: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((out / "metrics.json").read_text())
-    return content
 
 
 def test_a_run_leaves_all_its_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,70 +168,6 @@ def test_hmdb51_with_missing_and_broken_videos(tmp_path: Path, capsys: pytest.Ca
     assert got["class_names"] == ["clap", "wave"]
 
 
-def folds_table(data: Path, path: Path) -> Path:
-    videos = sorted(file for file in data.rglob("*.mp4"))
-    lines = [f"{file.relative_to(data).as_posix()},{file.parent.name},{k % 3}" for k, file in enumerate(videos)]
-    path.write_text("\n".join(["path,label,fold3", *lines]) + "\n")
-    return path
-
-
-def test_compare_runs_reuses_and_gathers(
-    data: Path,
-    weights: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    table = folds_table(data, tmp_path / "folds.csv")
-    out = tmp_path / "out"
-    args: list[object] = ["compare", "--target", "folder", "--data", data, "--csv", table, "--out", out]
-    args += ["--fold-column", "fold3", "--init", "scratch", f"ours={weights}", "--seeds", 0, "--folds", 0]
-    assert command(*args, cache=tmp_path / "c") == 0
-    first = (out / "ours" / "split-0_seed-0" / "metrics.json").stat().st_mtime_ns
-    assert metrics(out / "scratch" / "split-0_seed-0")["videos"]["test"] == 4
-    capsys.readouterr()
-    assert command(*args, 1, cache=tmp_path / "c") == 0  # a second fold: only that is run
-    assert (out / "ours" / "split-0_seed-0" / "metrics.json").stat().st_mtime_ns == first
-    shown = capsys.readouterr().out
-    assert "| scratch " in shown
-    assert "±" in shown
-    assert (out / "comparison.md").read_text() in shown
-    saved = json.loads((out / "comparison.json").read_text())
-    assert [(entry["label"], entry["top1"]["n"]) for entry in saved["initialisations"]] == [
-        ("scratch", 2),
-        ("ours", 2),
-    ]
-
-    def never(*args: object, **kwargs: object) -> None:
-        raise AssertionError("nothing was left to run")
-
-    monkeypatch.setattr("finetune.compare.run", never)
-    assert command(*args, 1, cache=tmp_path / "c") == 0
-    assert command(*args, 1, "--lr", 0.5, cache=tmp_path / "c") == 2
-    assert "run with other settings (lr: 0.001, not 0.5)" in capsys.readouterr().err
-    gathered = [
-        "compare",
-        "--runs",
-        f"{out / 'scratch'}",
-        f"theirs={out / 'ours'}",
-        "--out",
-        f"{tmp_path / 'g'}",
-    ]
-    assert main(gathered) == 0
-    saved = json.loads((tmp_path / "g" / "comparison.json").read_text())
-    assert [entry["label"] for entry in saved["initialisations"]] == ["scratch", "theirs"]
-
-
-def test_compare_notices_that_weights_changed(data: Path, weights: Path, tmp_path: Path) -> None:
-    mine = tmp_path / "mine"
-    shutil.copytree(weights, mine)
-    args = ["compare", "--target", "folder", "--data", data, "--init", mine, "--out", tmp_path / "out"]
-    assert command(*args, cache=tmp_path / "c") == 0
-    card = Card("r3d_10", 5, 2, 16, 2, None, None, 2, 1)
-    save_weights(mine / "weights.safetensors", build_model("r3d_10", 5, seed=2), card)
-    assert command(*args, cache=tmp_path / "c") == 2
-
-
 def test_the_demo_target_needs_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = DemoSet(clips_per_class_train=2, clips_per_class_test=1, size=32, frames=4)
     monkeypatch.setattr("finetune.data.DemoSet", lambda: tiny)
@@ -265,17 +180,6 @@ def test_the_demo_target_needs_no_data(tmp_path: Path, monkeypatch: pytest.Monke
         len(ACTIONS),
         len(ACTIONS),
     )
-
-
-def test_the_demo_is_not_drawn_for_a_folder_that_cannot_be_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def never(*args: object, **kwargs: object) -> None:
-        raise AssertionError("drawn in vain")
-
-    monkeypatch.setattr("finetune.data.draw_demo", never)
-    assert command("--target", "demo", "--out", "/proc/fractalvid", cache=tmp_path) == 2
-    assert "can't make the folder" in capsys.readouterr().err
 
 
 def test_what_a_killed_write_left_is_in_nobodys_way(data: Path, tmp_path: Path) -> None:
@@ -292,64 +196,6 @@ def test_results_name_the_device_that_was_used(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: f"GPU at {device}")
     assert outcome.versions(torch.device("cpu"))["device"] == "cpu"
     assert outcome.versions(torch.device("cuda:1"))["device"] == "GPU at cuda:1"
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("", "--target"),
-        ("--target folder", "needs --data"),
-        ("--target folder --data {data} --inti scratch", "--inti"),
-        ("--target folder --data {data} --epochs 0", "--epochs is 0"),
-        ("--target folder --data {data} --epochs many", "--epochs"),
-        ("--target folder --data {data} --mode partial", "--mode"),
-        ("--target folder --data {data}/absent", "does not exist"),
-        ("--target folder --data {data}/train", "expected train/<class>/<video>"),
-        ("--target folder --data {data} --seed -1", "--seed is -1"),
-        ("--target folder --data {data} --mixup -1", "--mixup is -1"),
-        ("--target folder --data {data} --cutmix nan", "--cutmix is nan"),
-        ("--target folder --data {data} --split 1", "no splits or folds"),
-        ("--target folder --data {data} --device quantum", "quantum"),
-        ("--target folder --data {data} --cache-gb -1", "--cache-gb is -1"),
-        ("--target folder --data {data} --max-broken 7", "--max-broken is 7"),
-        ("--target folder --data {data} --out {data}", "not empty and holds no fine-tuning run"),
-        ("--target folder --data {data} --out {data}/test/dark/0.mp4", "is a file"),
-        ("--target folder --data {data} --out {data}/test/dark/0.mp4/x", "is a file"),
-        ("--target folder --data {data} --split 1 --fold 1", "exclude each other"),
-        ("--target folder --data {data} --fold 1", "--fold needs --fold-column"),
-        ("--target hmdb51 --data {data} --fold 1", "chosen with --split"),
-        ("compare --target hmdb51 --data {data} --out {out} --folds 1 2", "chosen with --splits"),
-        ("--target folder --data {data} --init ../x=scratch", "cannot be the name of a folder"),
-        ("--target folder --data {data} --init ..=scratch", "cannot be the name of a folder"),
-        ("--target folder --data {data} --out /proc/fractalvid", "can't make the folder"),
-        ("compare --target folder --data {data} --out /proc/fractalvid", "can't make the folder"),
-        ("compare --target folder --data {data}", "--out"),
-        ("compare --target folder --data {data} --out {out} --seeds 0 0", "--seeds names something twice"),
-        ("compare --target folder --data {data} --out {out} --folds 1 --splits 2", "exclude each other"),
-        ("compare --target folder --data {data} --out {out} --init", "--init"),
-        ("compare --runs {out} --out {out}", "no such folder"),
-        ("--target folder --data {data} --out {out} --batch-size 1", "BatchNorm needs 2"),
-        ("compare --target folder --data {data} --out {out} --modes linear full --batch-size 1", "BatchNorm needs 2"),
-        ("--target folder --data {data} --out {out} --augment.crop-scale 0 1", "--augment.crop-scale is 0 1"),
-        ("--target folder --data {data} --out {out} --augment.crop-ratio 2 1", "--augment.crop-ratio is 2 1"),
-        ("--target folder --data {data} --out {out} --augment.flip 2", "--augment.flip is 2"),
-        ("--target folder --data {data} --out {out} --augment.operations -1", "--augment.operations is -1"),
-        ("--target folder --data {data} --out {out} --recipe=", "there is no recipe ''"),
-    ],
-)
-def test_mistakes_are_one_line_and_exit_code_2(
-    words: str, message: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "out"
-    args = [word.format(data=data, out=out) for word in words.split()]
-    before = sorted(data.rglob("*"))
-    assert main(args) == 2
-    captured = capsys.readouterr()
-    assert captured.err.startswith("finetune: error: ")
-    assert captured.err.count("\n") == 1
-    assert message in captured.err
-    assert not out.exists()
-    assert sorted(data.rglob("*")) == before
 
 
 def test_a_run_says_its_precision_and_is_scored_once(
@@ -372,37 +218,6 @@ def test_a_run_says_its_precision_and_is_scored_once(
     assert len(calls) == 1
 
 
-def test_single_clips_are_refused_before_a_video_is_read(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def read(*args: Any, **options: Any) -> None:
-        raise AssertionError("videos were read")
-
-    monkeypatch.setattr(transfer, "read_videos", read)
-    assert main(["--target", "folder", "--data", str(data), "--batch-size", "1", "--out", str(tmp_path / "o")]) == 2
-    assert not (tmp_path / "o").exists()
-
-
-def test_a_linear_probe_takes_single_clips(data: Path, tmp_path: Path) -> None:
-    args = ["--target", "folder", "--data", str(data), "--mode", "linear", "--batch-size", "1", "--epochs", "1"]
-    where = ["--out", str(tmp_path / "o"), "--cache-dir", str(tmp_path / "c"), "--no-progress", "--device", "cpu"]
-    assert main([*args, *where, *SMALL.split()]) == 0
-    assert metrics(tmp_path / "o")["steps"] == 8
-
-
-def test_a_training_that_diverges_advises_options_that_there_are(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    args = ["--target", "folder", "--data", data, "--out", tmp_path / "o", "--lr", "1e30", "--grad-clip", "1e30"]
-    assert command(*args, cache=tmp_path / "c") == 2
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert "steps had a non-finite loss" in said
-    with pytest.raises(SystemExit):
-        show_help()
-    helped = capsys.readouterr().out
-    assert all(option in helped for option in re.findall(r"--[a-z][a-z-]+", said))
-
-
 def test_every_option_of_augmentation_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         show_help()
@@ -413,8 +228,3 @@ def test_every_option_of_augmentation_is_explained(capsys: pytest.CaptureFixture
         assert entry, option
         words = re.findall(r"[a-z]{3,}", re.sub(r"--\S+", "", entry[0]))
         assert len(words) >= 5, entry[0]
-
-
-def show_help() -> None:
-    """What `finetune --help` prints, which ends by an exception."""
-    _finetune(["--help"])

@@ -1,4 +1,4 @@
-"""A small network and a source whose batches are functions of their index."""
+"""A small network, a source whose batches are functions of their index, and the command with small settings."""
 
 import time
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pretrain.checkpoint import load_card, load_tensors
+from pretrain.cli import main
 from pretrain.engine import EngineConfig, TrainResult, train
 from pretrain.models import build_model
 from pretrain.optim import OptimConfig
@@ -174,3 +175,15 @@ def saved_model(path: Path) -> nn.Module:
     model = build_model(card.architecture, card.num_classes, seed=0)
     model.load_state_dict(load_tensors(path))
     return model
+
+
+SMALL = [
+    *("--arch", "r3d_10", "--classes", "3", "--batch-size", "4", "--clip-len", "4", "--frame-stride", "2"),
+    *("--size", "32", "--points", "2000", "--val-clips", "6", "--device", "cpu", "--threads", "1"),
+    *("--no-tensorboard", "--no-progress"),
+]
+
+
+def run(out: Path, *options: str) -> int:
+    """Run `pretrain` with small settings; the exit code."""
+    return main([*SMALL, "--out", str(out), *options])

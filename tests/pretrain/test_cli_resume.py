@@ -1,0 +1,200 @@
+"""Runs of `pretrain` that go on: as uninterrupted ones, with what they began with, and from older versions."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fractalvid.classes import ClassBank
+from fractalvid.errors import UserError
+from pretrain.checkpoint import load_card, load_tensors
+from pretrain.cli import main
+from pretrain.mixing import Mixture
+from pretrain.update import Update
+from tests.pretrain.helpers import equal_state, run, saved_model
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ("--steps", "6", "--mixup", "0.4", "--cutmix", "1.0")
+    assert run(tmp_path / "whole", *options) == 0
+    parts = tmp_path / "parts"
+    step = Update.step
+
+    def fails(self: Update, batch: Any, lr: float, mixture: Mixture | None) -> dict[str, float] | None:
+        assert mixture is not None
+        if batch.next_index > 16:
+            raise UserError("power failure")
+        return step(self, batch, lr, mixture)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Update, "step", fails)
+        assert run(parts, *options, "--checkpoint-every", "2") == 2
+    assert torch.load(parts / "checkpoint.pt", weights_only=True)["step"] == 4
+    assert main(["--resume", "--no-progress", "--out", str(parts)]) == 0  # its own settings hold
+    assert equal_state(saved_model(parts), saved_model(tmp_path / "whole"))
+    assert load_card(parts).metrics == load_card(tmp_path / "whole").metrics
+
+
+def test_a_run_that_died_before_its_first_checkpoint_starts_again(tmp_path: Path) -> None:
+    for name in ("whole", "parts"):
+        assert run(tmp_path / name, "--steps", "2") == 0
+    for path in (tmp_path / "parts").iterdir():
+        if path.name != "config.json":
+            path.unlink()
+    assert main(["--resume", "--no-progress", "--out", str(tmp_path / "parts")]) == 0
+    assert equal_state(saved_model(tmp_path / "parts"), saved_model(tmp_path / "whole"))
+
+
+def test_folders_and_changed_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert run(out, "--steps", "2", "--val-clips", "0") == 0
+    before = (out / "weights.safetensors").read_bytes()
+    capsys.readouterr()
+    for options, told in [
+        (["--steps", "2", "--val-clips", "0"], "holds a run already"),
+        (["--steps", "3", "--val-clips", "0", "--resume"], "engine.steps differ"),
+        (
+            ["--steps", "2", "--val-clips", "0", "--lr", "0.1", "--size", "48", "--resume"],
+            "stream.size, optim.lr",
+        ),
+    ]:
+        assert run(out, *options) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("pretrain: error: ")
+        assert error.count("\n") == 1
+        assert told in error
+    assert (out / "weights.safetensors").read_bytes() == before
+
+
+def test_a_resumed_run_keeps_its_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, bank = tmp_path / "run", tmp_path / "bank.npz"
+    ClassBank.sample(3, seed=0).save(bank)
+    assert run(out, "--steps", "2", "--val-clips", "0", "--bank", str(bank)) == 0
+    ClassBank.sample(3, seed=5).save(tmp_path / "other.npz")
+    ClassBank.sample(4, seed=0).save(tmp_path / "larger.npz")
+    bank.rename(tmp_path / "moved.npz")
+    resume = ["--resume", "--no-progress", "--out", str(out)]
+    for options, told in [
+        (["--classes", "7"], "has 3 classes, not 7"),
+        (["--bank", str(tmp_path / "other.npz")], "seed 5, not 0"),
+        (["--bank", str(tmp_path / "larger.npz")], "4 classes, not 3"),
+        (["--bank", str(tmp_path / "absent.npz")], "absent.npz"),
+    ]:
+        capsys.readouterr()
+        assert main([*resume, *options]) == 2, options
+        assert told in capsys.readouterr().err
+    assert main([*resume, "--bank", str(tmp_path / "moved.npz")]) == 0
+    assert main(resume) == 0
+
+
+def test_a_full_disk_at_the_start_leaves_the_command_to_be_given_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(self: ClassBank, path: Path) -> None:
+        raise UserError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ClassBank, "save", full)
+        assert run(tmp_path / "run", "--steps", "2", "--val-clips", "0") == 2
+    assert "no space left" in capsys.readouterr().err
+    assert run(tmp_path / "run", "--steps", "2", "--val-clips", "0") == 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, None], ids=["empty", "truncated", "foreign"])
+def test_a_broken_checkpoint_is_one_line_and_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], share: float | None
+) -> None:
+    out = tmp_path / "run"
+    assert run(out, "--steps", "1", "--val-clips", "0") == 0
+    checkpoint = out / "checkpoint.pt"
+    data = b"not a checkpoint" if share is None else checkpoint.read_bytes()[: int(share * checkpoint.stat().st_size)]
+    checkpoint.write_bytes(data)
+    capsys.readouterr()
+    assert main(["--resume", "--no-progress", "--out", str(out)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("pretrain: error: the checkpoint")
+    assert "can't be read: truncated, or not written by this program; delete it" in error
+    assert checkpoint.read_bytes() == data
+
+
+def test_a_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert run(out, "--steps", "2", "--val-clips", "0") == 0
+    weights = saved_model(out)
+    content = json.loads((out / "config.json").read_text())
+    del content["config"]["objective"], content["config"]["epoch_clips"]
+    for name in ("epochs", "accumulate", "ema", "sync_bn"):
+        del content["config"]["engine"][name]
+    (out / "config.json").write_text(json.dumps(content))
+    state = torch.load(out / "checkpoint.pt", weights_only=True)
+    for name in ("objective", "ema", "batch_size", "optimizer_kind", "precision"):
+        del state[name]
+    torch.save(state, out / "checkpoint.pt")
+    (out / "weights.safetensors").unlink()
+    assert run(out, "--steps", "2", "--val-clips", "0", "--resume") == 0
+    assert equal_state(saved_model(out), weights)
+
+
+@pytest.mark.parametrize("name", ["moco", "simclr"])
+def test_an_older_run_without_labels_goes_on_as_it_began(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, begun = tmp_path / "run", ["--objective", name, "--recolour", "0", "--steps", "2", "--val-clips", "0"]
+    begun += ["--colour", "structural", "--checkpoint-every", "1"]
+    begun += ["--moco.bn-groups", "1"] if name == "moco" else []
+    assert run(out, *begun) == 0
+    weights = load_tensors(out)
+    content = json.loads((out / "config.json").read_text())
+    del content["config"]["objective"]["recolour"], content["config"]["objective"]["moco"]["bn_groups"]
+    (out / "config.json").write_text(json.dumps(content))
+    for file in ("weights.safetensors", "checkpoint.pt"):
+        (out / file).unlink()
+    capsys.readouterr()
+    resume = ["--resume", "--no-progress", "--out", str(out)]
+    assert main([*resume, "--recolour", "0.8"]) == 2
+    assert "objective.recolour differ" in capsys.readouterr().err
+    assert main(resume) == 0
+    again = load_tensors(out)
+    assert all(torch.equal(weights[key], again[key]) for key in weights)
+    kept = load_card(out).config["objective"]
+    assert (kept["recolour"], kept["moco"]["bn_groups"]) == (0.0, 1 if name == "moco" else None)
+
+
+@pytest.mark.parametrize(("known", "name"), [({}, "fp32"), ({"amx_bf16": True}, "bf16")])
+def test_the_arithmetic_is_kept(
+    known: dict[str, bool], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: known)
+    out = tmp_path / "run"
+    assert run(out, "--steps", "2", "--val-clips", "0") == 0
+    assert load_card(out).precision == torch.load(out / "checkpoint.pt", weights_only=True)["precision"] == name
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {} if known else {"amx_bf16": True})
+    assert main(["--resume", "--no-progress", "--out", str(out)]) == 0
+    assert load_card(out).precision == name
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--resume"], "--resume needs --out, the folder of the run to go on with"),
+        (["--resume", "--seed", "3"], "--resume needs --out"),
+        (["--resume=yes", "--out", "x"], "--resume takes no value; see pretrain --help"),
+        (["--resume", "--steps", "3"], "there is no run in runs/r3d_18-seed0 to resume"),
+        (["--recipe="], "there is no recipe ''"),
+    ],
+)
+def test_what_to_resume_has_to_be_said(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    told: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(options) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("pretrain: error: ")
+    assert error.count("\n") == 1
+    assert told in error
