@@ -49,9 +49,16 @@ def machine() -> dict[str, Any]:
 
 
 def write(
-    name: str, title: str, header: list[str], rows: list[list[str]], data: dict[str, Any], notes: str = ""
+    name: str,
+    title: str,
+    header: list[str],
+    rows: list[list[str]],
+    data: dict[str, Any],
+    notes: str = "",
+    *,
+    show: bool = True,
 ) -> None:
-    """Write results/<name>.json and .md, and print the table."""
+    """Write results/<name>.json and .md, and print the table where `show`."""
     command = "python -m " + " ".join([f"benchmarks.{Path(sys.argv[0]).stem}", *map(shlex.quote, sys.argv[1:])])
     about = machine()
     RESULTS.mkdir(exist_ok=True)
@@ -62,4 +69,5 @@ def write(
     described = ", ".join(f"{k} {v}" for k, v in about.items())
     text = "\n".join([*lines, "", notes.strip(), "", f"Measured on: {described}."]).replace("\n\n\n", "\n\n") + "\n"
     (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
-    print(text)
+    if show:
+        print(text)

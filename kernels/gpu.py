@@ -74,7 +74,15 @@ class CupyDevice:
         # Asked for every kernel, so it must be fast. Until PyTorch has begun with CUDA, its stream is the default one.
         if torch is None or not torch.cuda.is_initialized():
             return self.xp.cuda.get_current_stream()
-        return self.xp.cuda.ExternalStream(torch.cuda.current_stream(self.index).cuda_stream, self.index)
+        return self._known(torch.cuda.current_stream(self.index).cuda_stream)
+
+    @cache  # noqa: B019 (PyTorch's streams live as long as the process, too)
+    def _known(self, address: int) -> Any:
+        """PyTorch's stream at that address as CuPy's, while this GPU is the current one."""
+        streams = self.xp.cuda
+        if hasattr(streams.Stream, "from_external"):  # CuPy 14 has it, and warns of the other
+            return streams.Stream.from_external(_Address(address))
+        return streams.ExternalStream(address, self.index)
 
     def scattering(self) -> Any:
         """The fixed permutations of columns of `kernels.walkers`."""
@@ -84,6 +92,17 @@ class CupyDevice:
     def _compiled(self, module: Module) -> Any:
         """A module, from CuPy's cache on disk where it is known there."""
         return self.xp.RawModule(code=module.source(), options=("-std=c++17",), backend="nvrtc")
+
+
+class _Address:
+    """A stream of somebody else's, by CUDA's protocol for streams of Python libraries."""
+
+    def __init__(self, address: int) -> None:
+        self.address = address
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        """The protocol's version, and where the stream is."""
+        return 0, self.address
 
 
 @cache

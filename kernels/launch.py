@@ -188,7 +188,7 @@ def render_by_largest(
     _tally(device, "boxes", jobs, size, shares, burn_in, takes, tuning, paints is not None, kept)
     out = xp.empty((*frame, *(() if paints is None else (3,))), np.uint8)
     arguments = (*map(np.int32, size), *kept, *_paint_pointers(paints), out)
-    module = Module("boxes", *takes, coloured=paints is not None)
+    module = Module("boxes", coloured=paints is not None)
     grid = (len(jobs), max(1, min(64, size[0] * size[1] // (4 * THREADS))))
     device.launch(module, "tone_boxes", grid, THREADS, 0, arguments)
     return out

@@ -166,9 +166,10 @@ class DeviceRenderer:
             fits = self._known.fit_with(ids, _behind(views))
             shown = tuple(self._rendered(fits, ids, view) for view in views)
             clip_id = upload(ids, self.torch_device)
+            target = clip_id[:, 0].contiguous()
             background_id = None if drawn is None else upload(drawn, self.torch_device)
             ready = None if self._side is None else self._side.record_event()
-        return _Chunk(shown, clip_id[:, 0].contiguous(), clip_id, background_id, next_index, ready)
+        return _Chunk(shown, target, clip_id, background_id, next_index, ready)
 
     def _rendered(self, fits: DeviceFits, ids: NDArray[np.int64], samples: Samples) -> _View:
         """A view of fitted clips (N, 2)."""

@@ -1,3 +1,5 @@
+"""`finetune` as a user would run it."""
+
 import csv
 import json
 import re

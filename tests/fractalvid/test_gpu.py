@@ -2,12 +2,15 @@
 
 import itertools
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
 from fractalvid import stream as streams
@@ -267,6 +270,37 @@ def test_emulated_batches_do_not_depend_on_what_is_made_together(monkeypatch: py
 
 
 @pytest.mark.usefixtures("rendering")
+@pytest.mark.parametrize("emulate", [None, EVERYTHING])
+def test_all_of_a_chunk_is_made_on_its_own_stream(
+    emulate: EmulationConfig | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is queued elsewhere does not wait for what it reads."""
+    bank = ClassBank.sample(3, seed=1, config=LINEAR)
+    stream = FractalStream(bank, batch_size=2, config=SMALL, seed=3, emulate=emulate, device="cuda")
+    renderer = stream._renderer
+    assert renderer is not None
+    aside, open_, outside = renderer._aside, [False], []
+
+    @contextmanager
+    def noted() -> Iterator[None]:
+        with aside():
+            open_[0] = True
+            yield
+            open_[0] = False
+
+    class Outside(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's class has no types
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if not open_[0]:
+                outside.append(func._schema.name)
+            return func(*args, **(kwargs or {}))
+
+    monkeypatch.setattr(renderer, "_aside", noted)
+    with Outside():  # type: ignore[no-untyped-call]
+        renderer._queued(stream._drawn(np.arange(2)), (2,))
+    assert outside == []
+
+
+@pytest.mark.usefixtures("rendering")
 def test_what_is_known_of_backgrounds_is_not_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted: list[int] = []
 
@@ -317,6 +351,7 @@ class TestOnAGpu:
             assert own.video.device.type == own.target.device.type == "cuda"
             assert own.next_index == wanted.next_index
             assert torch.equal(own.clip_id.cpu(), wanted.clip_id)
+            assert torch.equal(own.target.cpu(), wanted.target)
             for name in ("video", "video2"):
                 apart = (getattr(own, name).cpu() - getattr(wanted, name)).abs()
                 assert (apart > 3 / 255 / 0.2).float().mean() < 0.02
@@ -328,10 +363,13 @@ class TestOnAGpu:
         options: dict[str, Any] = {"batch_size": 16, "seed": 3, "emulate": emulate, "device": "cuda"}
         options["config"] = StreamConfig(points=20_000)
         work = torch.randn(4096, 4096, device="cuda")
-        busy, sums = iter(FractalStream(bank, **options)), []
+        busy, sums, named = iter(FractalStream(bank, **options)), [], []
         for _ in range(40):
             work = work @ work / 64
-            sums.append(next(busy).video.sum(dtype=torch.float64))
+            batch = next(busy)
+            sums.append(batch.video.sum(dtype=torch.float64))
+            named.append((batch.target - batch.clip_id[:, 0]).abs().sum() + (batch.target >= len(bank)).sum())
+        assert not torch.stack(named).any()
         quiet = []
         for batch in itertools.islice(FractalStream(bank, **options), 40):
             torch.cuda.synchronize()
@@ -355,8 +393,8 @@ class TestOnAGpu:
             for name in ("mask", "mask2"):
                 assert (getattr(own, name).cpu() != getattr(wanted, name)).float().mean() < 0.02
 
-    @pytest.mark.filterwarnings("error")
     @pytest.mark.filterwarnings("ignore:Synchronization debug mode")
+    @pytest.mark.filterwarnings("error")
     def test_emulation_waits_for_nothing(self) -> None:
         """PyTorch reports what synchronises, once kernels are compiled and tables made."""
         stream = FractalStream(

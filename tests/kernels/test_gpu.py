@@ -125,6 +125,8 @@ def cupy(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCupy]:
 
     monkeypatch.setattr(Module, "source", source)
     monkeypatch.setitem(sys.modules, "cupy", fake)
+    # Where there is a GPU, others may have begun with it.
+    monkeypatch.setattr("torch.cuda.is_initialized", lambda: False)
     _forget()
     yield fake
     _forget()
@@ -210,6 +212,35 @@ def test_kernels_are_compiled_once_and_given_room(cupy: FakeCupy) -> None:
     assert device._room[module, name] > 128 * 128 * 4
     accumulate(jobs_of(4), size=16, points=100, backend="cuda")
     assert len(cupy.compiled) == 2
+
+
+@pytest.mark.parametrize("version", [13, 14])
+def test_cupy_works_on_pytorchs_stream(version: int, cupy: FakeCupy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once PyTorch has begun with CUDA; by CUDA's protocol for streams where CuPy knows it."""
+
+    class Foreign(FakeStream):
+        def __init__(self, address: int) -> None:
+            self.ptr = address
+
+    taken: list[tuple[int, ...]] = []
+
+    def external(address: int, index: int) -> Foreign:
+        taken.append((address, index))
+        return Foreign(address)
+
+    def by_protocol(other: Any) -> Foreign:
+        taken.append(other.__cuda_stream__())
+        return Foreign(taken[-1][1])
+
+    cupy.cuda.ExternalStream = external
+    cupy.cuda.Stream = SimpleNamespace(**({"from_external": by_protocol} if version == 14 else {}))
+    monkeypatch.setattr("torch.cuda.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.cuda.current_stream", lambda index: SimpleNamespace(cuda_stream=100 + index))
+    device = gpu.device(2)
+    for _ in range(2):
+        with device.stream() as stream:
+            assert stream.ptr == 102
+    assert taken == [(102, 2) if version == 13 else (0, 102)], "once for each stream"
 
 
 def test_what_cannot_be_drawn_is_refused_there_too(cupy: FakeCupy) -> None:
@@ -320,7 +351,8 @@ class TestOnAGpu:
         with torch.cuda.stream(side):
             with device.stream() as stream:
                 assert stream.ptr == side.cuda_stream
-            done: Any = orbit(to_device(device, jobs_of()), 500)
+                jobs = to_device(device, jobs_of())
+            done: Any = orbit(jobs, 500)
             tensor = torch.from_dlpack(done)
         side.synchronize()
         assert np.allclose(tensor.cpu().numpy(), orbit(jobs_of(), 500), atol=1e-4)
