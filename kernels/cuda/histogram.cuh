@@ -45,6 +45,9 @@ DEVICE Tile tile_of(const Frame& frame, int number) {
 struct Histogram {
     Tile tile;
     int count, sum;
+    // Where the frame's first pixel would be counted, and how far apart its rows lie.
+    DEVICE int first() const { return count + tile.place(0, 0); }
+    DEVICE int apart() const { return tile.x1 - tile.x0; }
 };
 
 // Sees every walker after every step (`walk`): counts its point, and restarts it where it has escaped.
@@ -54,6 +57,7 @@ struct Tally {
     Projection projection;
     int height, width, burn_in;
     uint32 points;
+    int first, apart;  // of the histogram: kept, since they would be found again for every point
     uint32 outside, discarded;
     float shade[WALKERS];
 
@@ -71,9 +75,9 @@ struct Tally {
             const Two<int, int> pixel = pixel_of(projection, x, y, height, width);
             outside += pixel.first < 0;
             if (pixel.first >= 0 && histogram.tile.holds(pixel.second, pixel.first)) {
-                const int place = histogram.tile.place(pixel.second, pixel.first);
-                atomicAdd(&word_at(histogram.count + place), 1u);
-                if (COLOURED) atomicAdd(&word_at(histogram.sum + place), colour_index(shade[r]));
+                const int place = first + pixel.second * apart + pixel.first;
+                atomicAdd(&word_at(place), 1u);
+                if (COLOURED) atomicAdd(&word_at(place + histogram.sum - histogram.count), colour_index(shade[r]));
             }
         }
     }
@@ -92,7 +96,7 @@ DEVICE Histogram tally(const Jobs& jobs, int job, const int64* points, int burn_
     if (threadIdx.x < 2) word_at(BOOKS + threadIdx.x) = 0;
     __syncthreads();
     Tally visit{game, histogram, projection_of(jobs.projection + (int64)job * 9), frame.height, frame.width, burn_in,
-                (uint32)points[job], 0, 0, {}};
+                (uint32)points[job], histogram.first(), histogram.apart(), 0, 0, {}};
     for (int r = 0; r < WALKERS; ++r) visit.shade[r] = 0.5f;
     float x[WALKERS], y[WALKERS];
     begin_walkers(jobs, job, game, x, y);

@@ -38,8 +38,8 @@ DEVICE Two<int, int> pixel_of(const Projection& p, float x, float y, int height,
         v = v * scale + 1.0f;
         if (!(q > BEHIND)) return {-1, -1};
     }
-    const bool inside = u >= 1.0f && v >= 1.0f && u < (float)(width + 1) && v < (float)(height + 1);
-    return inside ? Two<int, int>{(int)u - 1, (int)v - 1} : Two<int, int>{-1, -1};
+    if (!(u >= 1.0f && v >= 1.0f && u < (float)(width + 1) && v < (float)(height + 1))) return {-1, -1};
+    return {(int)u - 1, (int)v - 1};
 }
 
 DEVICE uint32 colour_index(float shade) { return (uint32)(shade * 255.0f + 0.5f); }
