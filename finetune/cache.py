@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from finetune.frames import Bytes, Frames, Numbers, ReadFrames
+from finetune.targets.base import counted
 from fractalvid.errors import UserError
 from fractalvid.video_index import Stamp, is_same, root_key
 
@@ -197,7 +198,8 @@ def open_cache(
     lacking = cache.stale.union(wanted).difference(cache.rows)
     if not lacking:
         return cache, ""
+    are, have, their = ("is", "has", "its file") if len(lacking) == 1 else ("are", "have", "their files")
     return cache, (
-        f"{len(lacking)} videos of {root} are not decoded yet, or have changed since, and are read from their files; "
-        f"{again} brings {folder} up to date"
+        f"{counted(len(lacking), 'video')} of {root} {are} not decoded yet, or {have} changed since, and {are} read "
+        f"from {their}; {again} brings {folder} up to date"
     )

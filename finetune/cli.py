@@ -3,7 +3,7 @@
 import argparse
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from finetune.data import Machine, Stores, check_folds, open_data
 from finetune.initial import parse_initial
 from finetune.outcome import told
 from finetune.recipe import RECIPES, Mode, Recipe
+from finetune.rundir import run_name
 from finetune.targets import TARGETS, Source
 from finetune.transfer import plan_run, run
 from fractalvid.arguments import parse
@@ -124,8 +125,7 @@ def finetune_main(options: Finetune) -> None:
         seed=options.seed,
         allow_missing=options.allow_missing,
     )
-    name = f"split-{plan.split}_seed-{plan.seed}" if plan.split else f"seed-{plan.seed}"
-    out = options.out or Path("runs") / "finetune" / plan.target / init.label / name
+    out = options.out or Path("runs") / "finetune" / plan.target / init.label / run_name(plan)
     stores = Stores(int(options.machine.cache_gb * 2**30), options.machine.cache())
     metrics = run(data, plan, out=out, machine=options.machine, stores=stores, resume=options.resume)
     if is_main():
@@ -171,11 +171,20 @@ _TARGETS = f"Targets: {', '.join(TARGETS)}."
 
 
 def _recipe(args: list[str]) -> Recipe:
-    """What the options change: the recipe that --recipe names, or the defaults."""
+    """What the options change: the recipe that --recipe names, or the defaults.
+
+    A recipe's warm-up is a share of its epochs: where --epochs asks for others, it is the same share of those.
+    """
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--recipe", nargs="?")
-    name = early.parse_known_args(args)[0].recipe
-    return Recipe() if name is None else load_recipe(name, Recipe(), RECIPES)
+    early.add_argument("--epochs", nargs="?", default="")
+    given = early.parse_known_args(args)[0]
+    if given.recipe is None:
+        return Recipe()
+    recipe = load_recipe(given.recipe, Recipe(), RECIPES)
+    if recipe.warmup_epochs is None or not (given.epochs or "").isdecimal():
+        return recipe
+    return replace(recipe, warmup_epochs=recipe.warmup_epochs * int(given.epochs) / recipe.epochs)
 
 
 def _listing() -> str:

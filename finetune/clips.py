@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -76,14 +76,22 @@ class ClipStore:
         self._clips: dict[_Key, Bytes] = {}
         self._lock = threading.Lock()
 
-    @property
-    def origin(self) -> str:
-        """Where frames come from, for the record: JPEG pictures and larger frames give slightly other samples."""
+    def origin(self, paths: Iterable[str]) -> str:
+        """Where the frames of these videos come from, for the record."""
+        return f"{'files' if self.cache is None else 'cache'}, {self.kept(paths)}"
+
+    def kept(self, paths: Iterable[str]) -> str:
+        """How the frames of these videos are kept, as far as samples depend on it.
+
+        Larger frames and JPEG pictures give slightly other samples, and so do files where a cache holds such.
+        """
+        plain = f"{self.short_side} pixels"
         if self.cache is None:
-            return f"files, {self.short_side} pixels"
+            return plain
         kind = self.cache.kind
-        how = "" if kind.quality is None else f", JPEG {kind.quality}"
-        return f"cache, {kind.short_side} pixels{how}"
+        cached = f"{kind.short_side} pixels" + ("" if kind.quality is None else f", JPEG {kind.quality}")
+        lacking = sum(path not in self.cache.rows for path in set(paths))
+        return f"{cached}, {lacking} from files" if lacking and cached != plain else cached
 
     def get(self, row: Row) -> Bytes:
         """All frames of a row, decoded: uint8 (T, H, W, 3). Raises `VideoError` if the file no longer decodes."""

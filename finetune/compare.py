@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from finetune.clips import decoded_side
 from finetune.data import Data, Machine, Stores, read_videos
 from finetune.few_shot import few_shot
 from finetune.initial import Initial, parse_initial
@@ -16,7 +17,7 @@ from finetune.listing import Listing
 from finetune.plan import Plan
 from finetune.recipe import Mode, Recipe
 from finetune.report import FILES, RunResult, find_runs, is_comparison, read_run, write_comparison
-from finetune.rundir import CONFIG, METRICS, differences, videos_digest
+from finetune.rundir import CONFIG, METRICS, differences, run_name, videos_digest
 from finetune.targets.base import some
 from finetune.transfer import plan_run, run
 from fractalvid.errors import UserError
@@ -130,7 +131,7 @@ def _folder(parent: Path, plan: Plan) -> Path:
 
     Earlier versions left it out where linear was the only mode. Such a run is found, and fine-tuning lies beside it.
     """
-    name = f"split-{plan.split}_seed-{plan.seed}" if plan.split else f"seed-{plan.seed}"
+    name = run_name(plan)
     plain, named = parent / name, parent / f"{plan.mode}_{name}"
     older = _config(plain).get("mode") == "linear" and not (parent / f"linear_{name}").exists()
     if plan.mode == "linear":
@@ -174,12 +175,12 @@ def _check_folder(job: Job) -> None:
         raise UserError(f"{job.out} was run with other settings ({', '.join(differing[:3])}); choose another --out")
 
 
-def list_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[Job]:
-    """The jobs with their videos, all listed before the first is run: a mistake in the last split shows at once.
+def list_jobs(data: Data, jobs: Sequence[Job], machine: Machine, stores: Stores) -> list[Job]:
+    """The jobs with their videos and what these are read from, before the first is run: mistakes show at once.
 
     Raises:
         UserError: a split cannot be listed or has other classes, a class has too few videos, or a folder holds a run of
-            another list of videos.
+            another list of videos, or of videos decoded otherwise.
     """
     listings = dict[str, Listing]()
     digests = dict[str, str]()
@@ -197,9 +198,18 @@ def list_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[Job]:
         if plan.shots is not None:
             few_shot(listing, plan.shots, plan.seed)
         listed.append(Job(replace(plan, videos_digest=digests[plan.split]), job.out, listing))
+    # Only now is all known that stores look for.
+    listed = [_with_frames(job, data, stores) for job in listed]
     for job in listed:
         _check_folder(job)
     return listed
+
+
+def _with_frames(job: Job, data: Data, stores: Stores) -> Job:
+    """The job, with what the frames of its listed videos are read from."""
+    assert job.listing is not None
+    store = stores.get(data.root, decoded_side(job.plan.size))
+    return replace(job, plan=replace(job.plan, frames=store.kept(row.path for row in job.listing.rows)))
 
 
 def _check_precision(jobs: Sequence[Job], machine: Machine) -> None:
@@ -219,8 +229,8 @@ def _check_precision(jobs: Sequence[Job], machine: Machine) -> None:
 def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[RunResult]:
     """Run what is not finished, resuming what was begun; return the results of all. Raises like `list_jobs`."""
     _check_precision(jobs, machine)
-    jobs = list_jobs(data, jobs, machine)
     stores = Stores(int(machine.cache_gb * 2**30), machine.cache())
+    jobs = list_jobs(data, jobs, machine, stores)
     results = []
     for number, job in enumerate(jobs, start=1):
         plan = job.plan

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from finetune.augment import few_of
 from finetune.listing import Listing
+from finetune.targets.base import counted
 from fractalvid.errors import UserError
 
 
@@ -17,7 +18,7 @@ def few_shot(listing: Listing, shots: int, seed: int) -> Listing:
     for label, name in enumerate(listing.classes):
         there = [k for k, row in enumerate(listing.rows) if row.side == "train" and row.label == label]
         if len(there) < shots:
-            raise UserError(f"--shots is {shots}: class {name!r} has only {len(there)} training videos")
+            raise UserError(f"--shots is {shots}: class {name!r} has only {counted(len(there), 'training video')}")
         kept.update(there[k] for k in few_of(seed, label, len(there), shots))
     chosen = [k for k, row in enumerate(listing.rows) if row.side == "test" or k in kept]
     frames = tuple(listing.frames[k] for k in chosen)

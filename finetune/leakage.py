@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from finetune.targets.base import Row, Side, Target, some
+from finetune.targets.base import Row, Side, Target, counted, some
 from fractalvid.errors import UserError
 
 _HEAD = 1 << 16
@@ -29,11 +29,12 @@ def check_lists(target: Target, rows: Sequence[Row]) -> None:
             raise UserError(f"{target.name} lists {row.path} twice for {row.side}; take one line out")
         leaking += [row.path] if others else []
         known[row.path].append(row)
-    _refuse(target.name, leaking, "videos")
+    _refuse(target.name, leaking, "video")
     if target.protocol.groups_apart:
         sides = ({target.group(row.path) for row in rows if row.side == side} for side in ("train", "test"))
         both = set.intersection(*sides) - {None}
-        _refuse(f"{target.name}, lists of different splits", sorted(map(str, both)), "groups of videos")
+        lists = f"{target.name}, lists of different splits"
+        _refuse(lists, sorted(map(str, both)), "group of videos", "groups of videos")
 
 
 def check_files(root: Path, rows: Sequence[Row], *, official: bool = False) -> None:
@@ -59,9 +60,10 @@ def check_files(root: Path, rows: Sequence[Row], *, official: bool = False) -> N
             added = [other for other in others if not official or _is_added(root / other, root / path)]
             leaking += [f"{path} is {other}" for other in added[:1]]
             noted += [f"{path} is {other}" for other in others[:1] if not added]
-    _refuse(str(root), leaking, "videos")
+    _refuse(str(root), leaking, "video")
     if noted:
-        copies = f"{len(noted)} test videos are training videos under another name ({some(noted, 3)})"
+        are = "is a training video" if len(noted) == 1 else "are training videos"
+        copies = f"{counted(len(noted), 'test video')} {are} under another name ({some(noted, 3)})"
         tqdm.write(f"note: {root}: {copies}, as the benchmark's own lists have it", file=sys.stderr)
 
 
@@ -123,9 +125,10 @@ def _overlap(a: Row, b: Row) -> bool:
     return (b.end is None or (a.start or 0) < b.end) and (a.end is None or (b.start or 0) < a.end)
 
 
-def _refuse(where: str, leaking: Sequence[str], what: str) -> None:
+def _refuse(where: str, leaking: Sequence[str], what: str, many: str | None = None) -> None:
     if leaking:
+        are, they = ("is", "it") if len(leaking) == 1 else ("are", "them")
         raise UserError(
-            f"{where}: {len(leaking)} {what} are in training and in test ({some(leaking, 3)}); a result on videos that "
-            "were trained on says nothing, so take them out of one side"
+            f"{where}: {counted(len(leaking), what, many)} {are} in training and in test ({some(leaking, 3)}); a "
+            f"result on videos that were trained on says nothing, so take {they} out of one side"
         )

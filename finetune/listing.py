@@ -6,7 +6,7 @@ from pathlib import Path
 
 from finetune.index import ClipIndex
 from finetune.leakage import check_files, check_lists
-from finetune.targets.base import SIDES, Row, Side, Target, require_folder, some
+from finetune.targets.base import SIDES, Row, Side, Target, counted, require_folder, some
 from fractalvid.errors import UserError
 
 _WORDS: dict[Side, str] = {"train": "training", "test": "test"}
@@ -45,7 +45,7 @@ def list_videos(
     are left out; the labels then count the classes that remain. Without, they are a `UserError`. Of the lists only
     `sides` are taken: ("test",) where nothing is to be trained.
     """
-    require_folder(root, f"the videos of {target.name}")
+    require_folder(root, target.layout)
     splits = target.protocol.splits
     if splits and split not in splits:
         raise UserError(f"{target.name} has no split {split!r}: its splits are {some(splits)}")
@@ -64,7 +64,9 @@ def list_videos(
             f"{len(missing)} of {len(rows)} listed videos are not in {root}: {some(missing, 3)}; "
             "--allow-missing goes on without them and counts them in the result"
         )
-    listing = _drop_empty_classes(Listing(classes, tuple(there), missing, sides=sides))
+    listing = Listing(classes, tuple(there), missing, sides=sides)
+    _require_training(listing, rows, root)
+    listing = _drop_empty_classes(listing)
     require_sides(listing, root)
     check_files(root, listing.rows, official=bool(splits))
     return listing
@@ -94,10 +96,28 @@ def _drop_empty_classes(listing: Listing) -> Listing:
 def require_sides(listing: Listing, root: Path) -> None:
     """Raise `UserError` unless there are videos of the sides that are needed, and two classes to train on."""
     if "train" in listing.sides and len(listing.classes) < 2:
-        raise UserError(f"{root} has videos of {len(listing.classes)} class; telling classes apart takes two")
+        there = counted(len(listing.classes), "class", "classes")
+        raise UserError(f"{root} has videos of {there}; telling classes apart takes two")
     for side in listing.sides:
         if not any(row.side == side for row in listing.rows):
             raise UserError(f"{root} has no {_WORDS[side]} video of this split that can be used")
+
+
+def _require_training(listing: Listing, listed: Sequence[Row], root: Path) -> None:
+    """Raise `UserError` where nothing is left of the listed training videos of a class that would be tested.
+
+    A class that official lists do not train is tested as they say.
+    """
+    if "train" not in listing.sides:
+        return
+    trained, tested = ({row.label for row in listing.side(side)} for side in SIDES)
+    lost = sorted(({row.label for row in listed if row.side == "train"} & tested) - trained)
+    if lost:
+        names = some((repr(listing.classes[label]) for label in lost), 3)
+        raise UserError(
+            f"{root} has test but no training videos that can be used of {counted(len(lost), 'class', 'classes')} "
+            f"({names}): get or repair their training videos, or remove those of their tests, too"
+        )
 
 
 def keep_decodable(listing: Listing, index: ClipIndex, root: Path) -> Listing:
@@ -116,4 +136,5 @@ def keep_decodable(listing: Listing, index: ClipIndex, root: Path) -> Listing:
         frames.append(length)
     kept = replace(listing, rows=tuple(rows), frames=tuple(frames), broken=tuple(sorted(broken.items())))
     require_sides(kept, root)
+    _require_training(kept, listing.rows, root)
     return kept

@@ -18,7 +18,7 @@ from finetune.report import write_run
 from finetune.report.runs import ACCURACIES
 from finetune.report.write import REPORT
 from finetune.rundir import CONFUSION, METRICS, PREDICTIONS
-from finetune.targets.base import Row, Target
+from finetune.targets.base import Row, Target, counted
 from fractalvid.files import write_text
 
 
@@ -57,7 +57,7 @@ def told(metrics: dict[str, Any], out: Path) -> str:
     named = sorted(ACCURACIES, key=lambda name: name != metrics["metric"])
     accuracies = ", ".join(f"{ACCURACIES[name]} {metrics[name]:.1f} %" for name in named)
     return (
-        f"{metrics['target']} from {metrics['init']['label']}: {accuracies} ({videos['test']} test videos, "
+        f"{metrics['target']} from {metrics['init']['label']}: {accuracies} ({counted(videos['test'], 'test video')}, "
         f"{metrics['views']} x {metrics['crops']} views; {videos['missing']} missing, {videos['skipped']} skipped); "
         f"{out / METRICS}, {out / REPORT[0]}"
     )

@@ -35,7 +35,8 @@ class Plan:
     """A run with nothing left to default: what `config.json` says, and what a resumed run must agree with.
 
     `columns` are those of the table, if there is one; `videos_digest` tells lists of videos apart
-    (`finetune.rundir.videos_digest`), None until the videos are listed.
+    (`finetune.rundir.videos_digest`), and `frames` says at how many pixels they are read, and whether as JPEG pictures
+    (`ClipStore.kept`); both are None until the videos are listed.
     """
 
     target: str
@@ -78,6 +79,8 @@ class Plan:
     allow_missing: bool
     columns: Columns | None = None
     videos_digest: str | None = None
+    frames: str | None = None
+    classic_momentum: bool = False
 
     def source_config(self) -> SourceConfig:
         """What training clips look like."""
@@ -181,4 +184,5 @@ def make_plan(
         precision=recipe.precision,
         allow_missing=allow_missing,
         columns=columns,
+        classic_momentum=recipe.classic_momentum,
     )

@@ -15,7 +15,7 @@ from finetune.download import DOWNLOADS, download_all
 from finetune.index import build_index
 from finetune.survey import find_files, report
 from finetune.targets import TARGETS, Source, draw_demo
-from finetune.targets.base import some
+from finetune.targets.base import counted, some
 from finetune.targets.demo import DemoSet
 from fractalvid.arguments import parse
 from fractalvid.errors import UserError
@@ -151,8 +151,8 @@ def cache_line(kind: CacheKind, made: CacheReport) -> str:
     unused = made.size - made.used
     outdated = f", of which {gigabytes(unused)} are outdated (gone if you remove the folder)" if unused else ""
     return (
-        f"decoded   {kind.short_side} pixels, {how}: {made.made} videos now, {made.kept} were there{broken}; "
-        f"{gigabytes(made.size)}{outdated} in {made.folder}"
+        f"decoded   {kind.short_side} pixels, {how}: {counted(made.made, 'video')} now, {made.kept} were there{broken}"
+        f"; {gigabytes(made.size)}{outdated} in {made.folder}"
     )
 
 

@@ -49,9 +49,11 @@ class Recipe:
     lr: float | None = None
     """Peak learning rate for 32 clips a step, scaled with the batch; default 1e-3 (full), 1e-2 (linear)."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    """adamw, or sgd with Nesterov momentum."""
+    """adamw, or sgd with momentum."""
     momentum: float = 0.9
     """Momentum of sgd, beta 1 of adamw."""
+    classic_momentum: bool = False
+    """With sgd: plain momentum; without it, Nesterov's."""
     weight_decay: float = 0.02
     """Weight decay: decoupled (adamw) or classic (sgd)."""
     dropout: float = 0.0
@@ -130,6 +132,11 @@ class Recipe:
         for name in ("dropout", "momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"--{name} is {getattr(self, name)}: at least 0 and below 1")
+        if self.classic_momentum and (self.optimizer != "sgd" or self.momentum == 0):
+            raise UserError(
+                "--classic-momentum is about the momentum of --optimizer sgd, which there is none of here; "
+                "--no-classic-momentum takes it back"
+            )
         if self.eval_every < 0:
             raise UserError(f"--eval-every is {self.eval_every}: it must be 0 or more")
         self.augment.check()

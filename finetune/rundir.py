@@ -12,7 +12,7 @@ from finetune.listing import Listing
 from finetune.plan import Plan
 from finetune.targets.base import Target
 from fractalvid.errors import UserError
-from fractalvid.files import write_text
+from fractalvid.files import make_folder, write_text
 from pretrain import configs
 from pretrain.rundir import check_can_make, is_empty
 
@@ -27,7 +27,7 @@ CONFIG, METRICS, LOG, PREDICTIONS, CONFUSION, WEIGHTS = (
 
 _ADDED = {"sampling": "window", "voting": "softmax", "metric": "top1", "optimizer": "adamw", "momentum": 0.9}
 """What earlier versions did without saying so in `config.json`."""
-_UNKNOWN = {"columns", "videos_digest"}
+_UNKNOWN = {"columns", "videos_digest", "frames"}
 """What earlier versions did not keep: taken as unchanged where it is not there."""
 
 
@@ -42,6 +42,11 @@ def videos_digest(listing: Listing, target: Target) -> str:
         line = (row.path, row.start, row.end, row.label, row.side, target.group(row.path))
         digest.update(b"\n" + json.dumps(line).encode())
     return digest.hexdigest()
+
+
+def run_name(plan: Plan) -> str:
+    """What the folder of a run is called, below that of its initialisation."""
+    return f"split-{plan.split}_seed-{plan.seed}" if plan.split else f"seed-{plan.seed}"
 
 
 def check_folder(out: Path, plan: Plan, *, resume: bool) -> None:
@@ -72,40 +77,46 @@ def claim_folder(out: Path, plan: Plan) -> None:
 
 def write_config(out: Path, settings: Mapping[str, Any]) -> None:
     """Make the folder and write `config.json`. Raises `UserError` where that cannot be done."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {out}: {error.strerror}; choose another --out") from error
+    make_folder(out)
     write_text(out / CONFIG, json.dumps(settings, indent=2) + "\n")
 
 
 def differences(out: Path, plan: Plan) -> list[str]:
     """How the settings of the run in `out` differ from `plan`: "epochs: 30, not 20" and so on.
 
-    The lists of videos are compared once both are known.
+    The lists of videos, and what their frames are read from, are compared once both are known.
     """
-    try:
-        old = json.loads((out / CONFIG).read_bytes())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{out / CONFIG} cannot be read: {error}") from error
-    if not isinstance(old, dict):
-        raise UserError(f"{out / CONFIG} is not the configuration of a fine-tuning run")
     new = json.loads(json.dumps(plan.to_dict()))
-    old = _completed(old)
+    old = read_settings(out)
     # What a run is called or where its weights lie does not change it: their content does.
     ignored = {"init.label", "init.path"} | (_UNKNOWN - old.keys())
-    if plan.videos_digest is None:
-        ignored.add("videos_digest")
-    return [
-        "the list of videos, their labels, sides or groups changed"
-        if name == "videos_digest"
-        else f"{name.replace('.', ' ')}: {_at(old, name)}, not {_at(new, name)}"
-        for name in configs.differences(old, new)
-        if name not in ignored
-    ]
+    ignored |= {name for name in ("videos_digest", "frames") if new[name] is None}
+    return [_differing(name, old, new) for name in configs.differences(old, new) if name not in ignored]
 
 
-def _completed(old: dict[str, Any]) -> dict[str, Any]:
+def _differing(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    if name == "videos_digest":
+        return "the list of videos, their labels, sides or groups changed"
+    said = f"{name.replace('.', ' ')}: {_at(old, name)}, not {_at(new, name)}"
+    return f"{said}, by finetune prepare --cache or another --cache-dir" if name == "frames" else said
+
+
+def read_settings(out: Path) -> dict[str, Any]:
+    """The `config.json` of a run, with the settings that its version did not have yet.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    try:
+        found = json.loads((out / CONFIG).read_bytes())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{out / CONFIG} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{out / CONFIG} is not the configuration of a fine-tuning run")
+    return completed(found)
+
+
+def completed(old: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run with those that its version did not have yet."""
     augment = old.get("augment")
     if isinstance(augment, dict):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from finetune.data import Data
 from finetune.index import ClipIndex
 from finetune.listing import list_videos
-from finetune.targets.base import Row, some
+from finetune.targets.base import Row, counted, some
 from fractalvid.errors import UserError
 from fractalvid.video_reader import VideoFacts
 
@@ -75,10 +75,11 @@ def report(data: Data, found: Found, index: ClipIndex) -> Iterator[str]:
     of = f" of {protocol.num_classes}" if protocol.num_classes else ""
     parts = f", split{'s' * (len(found.splits) > 1)} {', '.join(found.splits)}" if protocol.splits else ""
     full = len(found.classes) - len(found.empty)
-    yield f"{target.name} in {data.root}: {len(found.there)} videos, {full}{of} classes{parts}"
+    yield f"{target.name} in {data.root}: {counted(len(found.there), 'video')}, {full}{of} classes{parts}"
     if found.missing:
         nothing = f"; nothing of {some(found.empty)}" if found.empty else ""
-        yield f"missing   {len(found.missing)} listed videos are not there: {some(found.missing, 3)}{nothing}"
+        lost, are = counted(len(found.missing), "listed video"), "is" if len(found.missing) == 1 else "are"
+        yield f"missing   {lost} {are} not there: {some(found.missing, 3)}{nothing}"
     yield from describe(index.facts)
     window = (protocol.clip_len - 1) * protocol.frame_stride + 1
     short = [path for path, facts in index.facts.items() if facts.frames < window]

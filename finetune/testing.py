@@ -23,6 +23,7 @@ from finetune.outcome import describe_clips, describe_videos, told, versions, wr
 from finetune.recipe import Metric
 from finetune.rundir import CONFIG, METRICS, write_config
 from finetune.targets import TARGETS, Source
+from finetune.targets.base import counted
 from finetune.trained import Trained, open_weights, trained_on
 from fractalvid.arguments import parse
 from fractalvid.errors import UserError
@@ -147,7 +148,7 @@ def run_trial(trial: _Trial) -> dict[str, Any]:
         **evaluate.scores(p, evaluate.labels_of(listing.rows)),
         **_record(trial, listing, classes),
         "left_out": left_out,
-        "frames": store.origin,
+        "frames": store.origin(row.path for row in listing.rows),
         "seconds": {"training": 0.0, "test": round(time.perf_counter() - started, 1)},
         "versions": versions(device),
     }
@@ -200,6 +201,7 @@ def _config(trial: _Trial) -> dict[str, Any]:
         "metric": trial.metric,
         "class_map": trial.class_map,
         "allow_missing": trial.options.allow_missing,
+        "training": trial.trained.card.config,
     }
 
 
@@ -232,7 +234,7 @@ def test_main(options: WeightsTest) -> None:
     trial = open_trial(options)
     metrics = run_trial(trial)
     if metrics["left_out"]:
-        tqdm.write(f"{metrics['left_out']} videos of classes that --class-map leaves out were not tested")
+        tqdm.write(f"{counted(metrics['left_out'], 'video')} of classes that --class-map leaves out: not tested")
     print(told(metrics, trial.out))
 
 

@@ -78,7 +78,10 @@ def run(
     from_main(partial(check_folder, out, plan, resume=resume))
     if listing is None:
         listing = from_main(partial(read_videos, data, plan.split, machine, allow_missing=plan.allow_missing))
-    plan = replace(plan, videos_digest=videos_digest(listing, data.target))
+    store = stores.get(data.root, decoded_side(plan.size))
+    plan = replace(
+        plan, videos_digest=videos_digest(listing, data.target), frames=store.kept(row.path for row in listing.rows)
+    )
     from_main(partial(check_folder, out, plan, resume=resume))
     if plan.shots is not None:
         listing = few_shot(listing, plan.shots, plan.seed)
@@ -86,7 +89,6 @@ def run(
     from_main(partial(claim_folder, out, plan))
     if machine.progress and is_main():
         tqdm.write(f"{plan.model}, {plan.init.label}: {loaded}")
-    store = stores.get(data.root, decoded_side(plan.size))
     result = _train(network, plan, listing, store, out=out, machine=machine, resume=resume)
     # The main process alone tests, and writes what it finds.
     return from_main(partial(_test, network, plan, data.target, listing, store, result, out=out, machine=machine))
@@ -131,6 +133,7 @@ def _train(
     optim = OptimConfig(
         optimizer=plan.optimizer,
         momentum=plan.momentum,
+        classic_momentum=plan.classic_momentum,
         lr=plan.lr,
         weight_decay=plan.weight_decay,
         warmup=plan.warmup_epochs / plan.epochs,
@@ -194,7 +197,7 @@ def _test(
     seconds = time.perf_counter() - started
     scores = evaluate.scores(p, evaluate.labels_of(rows))
     said = describe(plan, listing, result, resolve_device(machine.device), seconds)
-    metrics = {**scores, **said, "frames": store.origin}
+    metrics = {**scores, **said, "frames": store.origin(row.path for row in listing.rows)}
     save_weights(out / WEIGHTS, network, _card(plan, listing, result, scores))
     write_outcome(out, metrics, target, rows, p, listing.classes)
     (out / CHECKPOINT).unlink(missing_ok=True)  # nothing is left to resume

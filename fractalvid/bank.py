@@ -5,11 +5,12 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.draws import STREAM_VERSION
 from fractalvid.errors import UserError
@@ -66,8 +67,28 @@ def check_draw(num_classes: int, seed: int) -> None:
     """Refuse numbers that no bank can be drawn with."""
     if not 1 <= num_classes <= MAX_CLASSES:
         raise UserError(f"the number of classes must be 1 to {MAX_CLASSES}, got {num_classes}")
-    if not 0 <= seed < 2**64:
+    check_seed(seed)
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what is no seed: generators would take another number that it is equal to in 64 bits."""
+    if not (isinstance(seed, Integral) and 0 <= seed < 2**64):
         raise UserError(f"seed must be in 0..2**64 - 1, got {seed}")
+
+
+def check_clip_ids(bank: Bank, class_id: ArrayLike, instance_id: ArrayLike) -> None:
+    """Refuse ids that name no clips of a bank: random numbers are drawn from their lowest 32 bits.
+
+    Args:
+        bank: the classes.
+        class_id: some of 0..K-1.
+        instance_id: some of 0..2³²-1.
+    """
+    for name, given, end in (("class_id", class_id, len(bank)), ("instance_id", instance_id, 2**32)):
+        ids = np.asarray(given)
+        if ids.size and (ids.dtype.kind not in "biu" or ids.min() < 0 or ids.max() >= end):
+            wrong = (one for one in ids.ravel().tolist() if not (isinstance(one, int) and 0 <= one < end))
+            raise UserError(f"{name} {next(wrong)!r} is out of range: whole numbers of 0..{end - 1}")
 
 
 def check_arrays(

@@ -9,7 +9,7 @@ from fractalvid.draws import Domain, Field, uniforms
 from fractalvid.emulate.checks import check_p, check_range
 
 SMALLEST = 1e-4
-"""Crops of no area, and aspects of none, are none."""
+"""Crops of no area, and aspects of none, or none the other way, are none."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class CameraConfig:
     def __post_init__(self) -> None:
         """Refuse shares outside 0..1, reversed ranges, and what is no number."""
         check_range("crop_scale", self.crop_scale, SMALLEST, 1)
-        check_range("crop_ratio", self.crop_ratio, SMALLEST, np.inf)
+        check_range("crop_ratio", self.crop_ratio, SMALLEST, 1 / SMALLEST)
         check_p("flip", self.flip)
 
 

@@ -27,7 +27,7 @@ def describe(bank: Bank, config: SetConfig) -> dict[str, Any]:
     """The card of the set that `generate` makes of these on this machine."""
     made_on = fingerprint() | {name: version(name) for name in config.libraries}
     if config.kept.video:
-        options = encoder_options(config.codec, config.crf, config.preset, config.size)
+        options = encoder_options(config.codec, config.crf, config.preset, config.size, config.frames)
         made_on["encoder"] = " ".join([config.codec, *(f"{k}={v}" for k, v in options.items())])
     card: dict[str, Any] = {"format": FORMAT, "fingerprint": made_on, "kind": bank.kind, "seed": bank.seed}
     card |= {"classes": len(bank), "bank_digest": bank_digest(bank)}
@@ -60,6 +60,8 @@ def read_card(out: Path) -> dict[str, Any]:
         wrong = next((name for name, kind in _TYPES.items() if type(found.get(name)) is not kind), None)
     except FileNotFoundError:
         raise UserError(f"{out} is no generated set: it has no {NAME} (fractalvid generate makes one)") from None
+    except NotADirectoryError:
+        raise UserError(f"{out} is no folder: name the folder of a generated set") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path} is damaged, or not a generated set's ({type(error).__name__})") from None
     try:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache, cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -18,6 +19,8 @@ from kernels.variations import VARIATIONS
 FORMAT = "fractalvid-classes-2"
 MAX_MAPS = 8
 MAX_FRAMES = 20
+LARGEST = 1e6
+"""Of settings with no limit of their own: more than any picture needs, and far from where float32 overflows."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,16 @@ class ClassConfig:
 
     def __post_init__(self) -> None:
         """Refuse what no bank could be drawn from."""
-        ordered = (
-            2 <= self.min_maps <= self.max_maps <= MAX_MAPS and 18 <= self.min_frames <= self.max_frames <= MAX_FRAMES
-        )
+        whole = [self.max_summed, self.min_maps, self.max_maps, self.min_frames, self.max_frames, self.attempts]
+        ordered = all(isinstance(number, Integral) for number in whole)
+        ordered = ordered and 2 <= self.min_maps <= self.max_maps <= MAX_MAPS
+        ordered = ordered and 18 <= self.min_frames <= self.max_frames <= MAX_FRAMES
         parts = [self.linear_share, self.constant_shift, self.inside, self.unbounded_inside]
         parts += [self.empty, self.full, self.still]
         shares = all(0 <= p <= 1 for p in parts) and 0 < self.broken <= 1
-        spread = 0 <= self.instance_scale < 1 and self.instance_offset >= 0
-        fit = 0 <= self.tail < 0.5 and min(self.fence, self.margin) >= 0 and self.radius > 0
+        spread = 0 <= self.instance_scale < 1 and 0 <= self.instance_offset <= LARGEST
+        fit = 0 <= self.tail < 0.5 and all(0 <= widening <= LARGEST for widening in (self.fence, self.margin))
+        fit = fit and 0 < self.radius <= LARGEST and abs(self.max_rate) <= LARGEST
         fit = fit and 0 <= self.attempts < 256
         if not (ordered and shares and spread and fit):
             raise UserError(f"impossible class configuration: {self}")

@@ -28,7 +28,7 @@ class Codec:
         about: the format it writes.
         crf: lowest (best) and highest number for the quality.
         default: the quality where none is asked for, near-transparent for clips of fractals.
-        options: (crf, preset) -> FFmpeg's options.
+        options: (crf, preset, frames) -> FFmpeg's options.
         effort: whether it knows presets.
         smallest: fewest pixels a side.
     """
@@ -37,36 +37,39 @@ class Codec:
     about: str
     crf: tuple[int, int]
     default: int
-    options: Callable[[int, str], dict[str, str]]
+    options: Callable[[int, str, int | None], dict[str, str]]
     effort: bool = True
     smallest: int = 2
 
 
-def _x264(crf: int, preset: str) -> dict[str, str]:
+def _x264(crf: int, preset: str, frames: int | None) -> dict[str, str]:
     # x264's macroblock tree reads memory it has not written: the same frames would give other bytes.
     return {"crf": str(crf), "preset": preset, "x264-params": "mbtree=0"}
 
 
-def _x265(crf: int, preset: str) -> dict[str, str]:
+def _x265(crf: int, preset: str, frames: int | None) -> dict[str, str]:
     # As in x264 the tree of blocks reads memory that nobody has written, and so do units of 64 pixels, pictures of one
     # unit, and the motion search of "slow": the same frames would give other bytes, or the heap be damaged.
     parameters = "pools=none:frame-threads=1:log-level=none:cutree=0:ctu=32"
     if preset == "slow":
         parameters += ":me=hex:subme=2"
+    if frames is not None and frames <= 2:
+        # Looking ahead for pictures that are predicted from both sides, it fails there or gives other bytes.
+        parameters += ":bframes=0"
     return {"crf": str(crf), "preset": preset, "x265-params": parameters}
 
 
-def _vp9(crf: int, preset: str) -> dict[str, str]:
+def _vp9(crf: int, preset: str, frames: int | None) -> dict[str, str]:
     speed = {"ultrafast": 8, "superfast": 7, "veryfast": 6, "faster": 5, "fast": 4, "medium": 2, "slow": 1}[preset]
     return {"crf": str(crf), "b": "0", "deadline": "good", "cpu-used": str(speed), "row-mt": "0"}
 
 
-def _av1(crf: int, preset: str) -> dict[str, str]:
+def _av1(crf: int, preset: str, frames: int | None) -> dict[str, str]:
     speed = {"ultrafast": 12, "superfast": 11, "veryfast": 10, "faster": 9, "fast": 8, "medium": 6, "slow": 4}[preset]
     return {"crf": str(crf), "preset": str(speed), "svtav1-params": "lp=1"}
 
 
-def _mpeg4(crf: int, preset: str) -> dict[str, str]:
+def _mpeg4(crf: int, preset: str, frames: int | None) -> dict[str, str]:
     return {"qmin": str(crf), "qmax": str(crf)}
 
 
@@ -96,8 +99,15 @@ def codec_named(name: str) -> Codec:
     return CODECS[name]
 
 
-def encoder_options(name: str, crf: int | None, preset: str, side: int) -> dict[str, str]:
-    """FFmpeg's options for an encoder, a quality (None for its own default) and an effort.
+def encoder_options(name: str, crf: int | None, preset: str, side: int, frames: int | None) -> dict[str, str]:
+    """FFmpeg's options for an encoder.
+
+    Args:
+        name: of `CODECS`.
+        crf: quality, None for the encoder's own default.
+        preset: effort, one of `PRESETS`.
+        side: pixels of the shorter side.
+        frames: T of the clip; None for its native length.
 
     Raises:
         UserError: no such encoder here, a quality or effort that it does not have, or a shorter side of too few pixels.
@@ -112,7 +122,7 @@ def encoder_options(name: str, crf: int | None, preset: str, side: int) -> dict[
         raise UserError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     if preset != DEFAULT_PRESET and not codec.effort:
         raise UserError(f"{name} has no presets: leave preset out")
-    return codec.options(codec.default if crf is None else crf, preset)
+    return codec.options(codec.default if crf is None else crf, preset, frames)
 
 
 def _is_built_in(name: str) -> bool:

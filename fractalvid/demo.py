@@ -22,6 +22,7 @@ _MARKER, REPORT = "demo.json", "report.html"
 _PARTS = ("classes.npz", "clips", "gallery", "pretrain", "finetune", "cache", "logs", REPORT, _MARKER)
 _STEPS = 5
 _ACTION_CLIPS = 480  # what `finetune --target demo` draws: 12 actions, 20 to train on and 20 to test on, each
+_ENOUGH_EPOCHS = 10  # for the default time; in less there are fewer
 _FIXED_SECONDS = 45.0  # starting five programs, compiling kernels, drawing: what no budget shortens
 
 
@@ -32,7 +33,7 @@ class DemoConfig:
     out: Path = Path("fractalvid-demo")
     """Folder for everything; new, empty or of an earlier demo that did not finish."""
     minutes: float = 4.0
-    """Time to spend, about; more makes both trainings longer."""
+    """Time to spend, about; more makes both trainings longer. A slow machine takes longer."""
     seed: int = 0
     """Determines classes, clips, order and initial weights."""
     classes: int = 60
@@ -113,6 +114,8 @@ def _pretrain(runner: "_Runner", config: DemoConfig) -> None:
 
 def _finetune(runner: "_Runner", config: DemoConfig, seconds_left: float) -> None:
     epochs = epochs_in(seconds_left - 20, 2 * config.seeds, clips_per_second(config.out / "pretrain"))
+    # However slow the machine: fewer compare nothing.
+    epochs = max(epochs, min(_ENOUGH_EPOCHS, round(_ENOUGH_EPOCHS * config.minutes / DemoConfig.minutes)))
     seeds = [str(config.seed + k) for k in range(config.seeds)]
     runner(
         "fine-tuning from both, and comparing",

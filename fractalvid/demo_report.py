@@ -57,7 +57,16 @@ def headline(comparison: Mapping[str, Any]) -> str:
     told = f"{base['label']} {base['top1']['mean']:.1f} %"
     for entry in others:
         told += f", {entry['label']} {entry['top1']['mean']:.1f} % ({_points(entry['top1'], base['top1'])})"
-    return f"{told} top-1 accuracy"
+    return f"{told} top-1 accuracy{_caution(comparison)}"
+
+
+def _caution(comparison: Mapping[str, Any]) -> str:
+    """A clause that says so where nobody is better than chance by twice its standard error."""
+    metrics, tops = comparison["runs"][0]["metrics"], [entry["top1"] for entry in comparison["initialisations"]]
+    chance, tests = 1 / metrics["classes"], metrics["videos"]["test"] * tops[0]["n"]
+    if max(top["mean"] for top in tops) / 100 > chance + 2 * (chance * (1 - chance) / tests) ** 0.5:
+        return ""
+    return f", near chance ({100 * chance:.1f} %): too little time to compare anything; give it more with --minutes"
 
 
 def _points(value: Mapping[str, float], base: Mapping[str, float]) -> str:

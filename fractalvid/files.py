@@ -68,6 +68,14 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8", errors="replace"))
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder that a command's --out names, unless it is there; a `UserError` where that can't be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"can't make the folder {folder}: {error.strerror}; choose another --out") from error
+
+
 def check_place(path: Path) -> None:
     """Make the folder of a file and try to write there, before the long work whose result the file is to hold.
 

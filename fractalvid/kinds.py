@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fractalvid import render, view
-from fractalvid.bank import Bank, Fit, KindName, Size, bank_kind
+from fractalvid.bank import Bank, Fit, KindName, Size, bank_kind, check_clip_ids
 from fractalvid.classes import ClassBank, ClassConfig
 from fractalvid.colour import ColourConfig
+from fractalvid.emulate.checks import check_integer
 from fractalvid.errors import UserError
-from fractalvid.render import PAPER_POINTS, PAPER_SIZE
+from fractalvid.render import MAX_POINTS, PAPER_POINTS, PAPER_SIZE
 from fractalvid.textures import render as textures
 from fractalvid.textures.bank import TextureBank
 from fractalvid.textures.dead_leaves import DeadLeavesBank
 from fractalvid.textures.octopus import OctopusBank
 from fractalvid.textures.perlin import PerlinBank
 from fractalvid.textures.shapes import ShapesBank
+from kernels.dispatch import MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,13 @@ def load_bank(path: str | Path) -> Bank:
 
 
 def fit_clips(bank: Bank, class_id: ArrayLike, instance_id: ArrayLike, *, threads: int | None = None) -> Fit:
-    """Draw instances (B,) of classes (B,) and find what their clips need. A pure function of the bank and the ids."""
+    """Draw instances (B,) of classes (B,) and find what their clips need. A pure function of the bank and the ids.
+
+    Raises:
+        UserError: classes that the bank does not have, instances beyond 2³²-1, or no threads.
+    """
+    check_clip_ids(bank, class_id, instance_id)
+    check_count("threads", threads)
     return KINDS[bank.kind].fit(bank, class_id, instance_id, threads=threads)
 
 
@@ -124,10 +133,15 @@ def render_fits(
             what it shows is drawn under it, nothing is resampled.
         colour: how to colour them; grey where None.
         threads: at most this many, by default all cores.
+
+    Raises:
+        UserError: no pixels or too many, no points or too many, or no threads.
     """
+    check_integer("points", points, 1, MAX_POINTS)
+    check_count("threads", threads)
     return KINDS[bank.kind].render(
         *(bank, fit, times),
-        size=size,
+        size=_frame(size),
         points=points,
         exposure=exposure,
         camera=camera,
@@ -160,9 +174,10 @@ def render_clip(
         exposure: "density" (see `kernels.tone`) or "max", as in the reference method: the largest count is white.
         colour: how to colour it; grey where None.
         threads: at most this many, by default all cores.
+
+    Raises:
+        UserError: ids, a size, or numbers of frames, points or threads that no clip can have.
     """
-    if not (0 <= class_id < len(bank) and 0 <= instance_id < 2**32):
-        raise UserError(f"class {class_id}, instance {instance_id}: out of range for a bank of {len(bank)} classes")
     fit = fit_clips(bank, [class_id], [instance_id], threads=threads)
     times = clip_times(bank, class_id, frames)
     clips = render_fits(
@@ -176,6 +191,24 @@ def clip_times(bank: Bank, class_id: int, frames: int | None) -> NDArray[np.floa
     native = int(bank.native_frames[class_id])
     if frames is None:
         return np.arange(native).astype(np.float64)
-    if frames < 1:
-        raise UserError(f"frames must be at least 1, got {frames}")
+    check_count("frames", frames)
     return np.linspace(0, native - 1, frames) if frames > 1 else np.array([(native - 1) / 2])
+
+
+def check_count(name: str, value: int | None) -> None:
+    """Refuse what is neither a whole number from 1 up nor None, which leaves it to the callee.
+
+    Raises:
+        UserError: with the argument's name.
+    """
+    if value is not None and not (isinstance(value, Integral) and value >= 1):
+        raise UserError(f"{name} must be at least 1, got {value!r}: give a whole number")
+
+
+def _frame(size: Size) -> tuple[int, int]:
+    """H and W of a size."""
+    both = size if isinstance(size, tuple | list) else (size, size)
+    whole = len(both) == 2 and all(isinstance(side, Integral) and side >= 1 for side in both)
+    if not whole or both[0] * both[1] > MAX_PIXELS:
+        raise UserError(f"size must be whole numbers of pixels from 1 up, {MAX_PIXELS} in all at most, got {size!r}")
+    return int(both[0]), int(both[1])

@@ -23,7 +23,7 @@ from fractalvid.kinds import load_bank, render_clip
 from fractalvid.manifest import Row
 from fractalvid.options import ColourOptions
 from fractalvid.reader import ClipError, SetReader
-from fractalvid.setconfig import MAX_POINTS
+from fractalvid.render import MAX_POINTS
 
 T = TypeVar("T")
 

@@ -15,6 +15,8 @@ from kernels import Jobs, render
 
 PAPER_POINTS = 934_400
 PAPER_SIZE = 256
+MAX_POINTS = 2**31 - 1
+"""Of the chaos game a frame."""
 BURN_IN = 8
 """Walkers begin on the attractor, so a few steps are enough to part those that begin at the same point."""
 

@@ -16,12 +16,14 @@ from fractalvid.colour import check_points, foreground
 from fractalvid.draws import integers
 from fractalvid.emulate.arrays import map_arrays
 from fractalvid.emulate.backgrounds import KnownFits
+from fractalvid.emulate.checks import check_integer
 from fractalvid.emulate.config import resolve
 from fractalvid.emulate.draw import Emulation
 from fractalvid.emulate.layers import channels_first, emulate_samples
 from fractalvid.emulate.upload import upload
 from fractalvid.errors import UserError
 from fractalvid.kinds import fit_clips, render_fits
+from fractalvid.render import MAX_POINTS
 from fractalvid.threads import in_parts
 
 
@@ -97,10 +99,9 @@ class StreamConfig:
         """Refuse values that no sample could have; look up a preset that is named."""
         if self.emulate is not None:
             object.__setattr__(self, "emulate", resolve(self.emulate))
-        limits = {"clip_len": 10_000, "frame_stride": 10_000, "size": 8192, "points": 2**31 - 1}
+        limits = {"clip_len": 10_000, "frame_stride": 10_000, "size": 8192, "points": MAX_POINTS}
         for name, most in limits.items():
-            if not 1 <= getattr(self, name) <= most:
-                raise UserError(f"{name} must be 1 to {most}, got {getattr(self, name)}")
+            check_integer(name, getattr(self, name), 1, most)
         if self.channels not in (1, 3):
             raise UserError(f"channels must be 1 or 3, got {self.channels}")
         if self.mean is not None and not math.isfinite(self.mean):

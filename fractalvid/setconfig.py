@@ -1,6 +1,7 @@
 """What a generated set holds, besides its bank."""
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal
 
 from fractalvid.classes import MAX_FRAMES
@@ -10,12 +11,10 @@ from fractalvid.errors import UserError
 from fractalvid.formats.encodings import FORMATS, Format, VideoOptions
 from fractalvid.formats.mask import MAX_PIXELS
 from fractalvid.instances import VALIDATION
-from fractalvid.render import PAPER_POINTS, PAPER_SIZE
+from fractalvid.render import MAX_POINTS, PAPER_POINTS, PAPER_SIZE
 
 FormatName = Literal["mp4", "webdataset", "npz", "png"]
 """Rows of `fractalvid.formats.FORMATS`."""
-MAX_POINTS = 2**31 - 1
-"""Of the chaos game a frame."""
 MAX_CLIP_BYTES = 2**31
 """Of the pixels of one clip, which is in memory as a whole, once a worker."""
 _ENCODING = ("codec", "crf", "preset", "fps")
@@ -61,10 +60,9 @@ class SetConfig:
         """Refuse impossible numbers before any work starts."""
         limits = {"clips": (1, 2**31 - 1), "size": (2, 8192), "points": (1, MAX_POINTS), "fps": (1, 240)}
         for name, (low, high) in (limits | {"shard_size": (1, 2**31 - 1)}).items():
-            if not low <= getattr(self, name) <= high:
-                raise UserError(f"{name} must be in {low}..{high}, got {getattr(self, name)}")
-        if self.frames is not None and not 1 <= self.frames <= 10_000:
-            raise UserError(f"frames must be in 1..10000, got {self.frames}")
+            _check_whole(name, getattr(self, name), low, high)
+        if self.frames is not None:
+            _check_whole("frames", self.frames, 1, 10_000)
         if self.colour is not None:
             check_points(self.points)
         if self.format not in FORMATS:
@@ -86,7 +84,7 @@ class SetConfig:
     def _check_format(self) -> None:
         kept = self.kept
         if kept.video:
-            encoder_options(self.codec, self.crf, self.preset, self.size)
+            encoder_options(self.codec, self.crf, self.preset, self.size, self.frames)
             if self.size % 2:
                 raise UserError(f"size must be even, got {self.size}: common videos (4:2:0) have no odd sizes")
         else:
@@ -117,3 +115,8 @@ class SetConfig:
     def libraries(self) -> tuple[str, ...]:
         """Packages that decide the bytes of its files, besides those that decide the pixels."""
         return tuple(dict.fromkeys(self.kept.libraries + (("pillow",) if self.masks else ())))
+
+
+def _check_whole(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high or not isinstance(value, Integral):
+        raise UserError(f"{name} must be a whole number in {low}..{high}, got {value}")

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
-from fractalvid.bank import Bank
+from fractalvid.bank import Bank, check_seed
 from fractalvid.camera import identity_camera
 from fractalvid.classes import ClassBank
 from fractalvid.draws import Domain, Field, uniforms, words
@@ -22,6 +22,7 @@ from fractalvid.errors import UserError
 from fractalvid.gpu.stream import DeviceRenderer, kernel_device
 from fractalvid.instance_order import InstanceOrder
 from fractalvid.instances import VALIDATION
+from fractalvid.kinds import check_count
 from fractalvid.samples import Batch, Samples, StreamConfig, render_samples, sample_camera, window
 from fractalvid.views import SecondView, draw_backwards, eased, render_views, second_seed
 
@@ -35,11 +36,15 @@ class FractalStream(IterableDataset[Batch]):
     worker w of k makes batches w, w + k, ..., so `DataLoader(stream, batch_size=None, num_workers=k)` yields the same
     sequence for every k.
 
+    Every new iterator begins at the same sample, also that of a loop's second epoch: train for one endless epoch, or
+    call `load_state_dict` with the last batch's `next_index` before each (and leave out the DataLoader's
+    persistent_workers, which keep streams of their own).
+
     Args:
         bank: the classes.
         batch_size: B, on this rank.
         config: how samples are taken.
-        seed: determines order, time window, crop, flip and emulation; pixels are the bank's.
+        seed: 0..2**64-1, determines order, time window, crop, flip and emulation; pixels are the bank's.
         instances: show only instances 0..n-1 of each class, at most 2^20 of them, in a keyed order; by default every
             round shows new ones.
         rank: which of `world_size` processes this is.
@@ -72,7 +77,8 @@ class FractalStream(IterableDataset[Batch]):
         """See the class."""
         if batch_size < 1:
             raise UserError("batch_size must be at least 1")
-        _check_threads(threads)
+        check_seed(seed)
+        check_count("threads", threads)
         if not 0 <= rank < world_size:
             raise UserError(f"rank {rank} is not in 0..{world_size - 1}")
         if views not in (1, 2) or (views == 1 and second is not None):
@@ -252,7 +258,7 @@ class ValidationClips:
         """See `FractalStream.validation`; `turn` is rank and world size."""
         if num_clips < 1 or batch_size < 1:
             raise UserError("num_clips and batch_size must be at least 1")
-        _check_threads(threads)
+        check_count("threads", threads)
         self.bank, self.num_clips, self.batch_size = bank, num_clips, batch_size
         self.config, self.threads, self.device = config, threads, device
         rank, world_size = turn
@@ -325,9 +331,3 @@ def _checked_device(device: torch.device | str) -> torch.device:
         # Each thread has a current one of its own, and it may be another that reads the stream.
         return torch.device("cuda", torch.cuda.current_device())
     return chosen
-
-
-def _check_threads(threads: int | None) -> None:
-    """Refuse fewer than one."""
-    if threads is not None and threads < 1:
-        raise UserError(f"threads must be at least 1, got {threads}")

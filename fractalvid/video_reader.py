@@ -106,11 +106,6 @@ def probe_video(path: Source) -> VideoFacts:
     return VideoFacts(len(times), *size, len(times) / duration if duration > 0 else 0.0, duration)
 
 
-def count_frames(path: Source) -> int:
-    """How many frames `read_video` gives; raises `VideoError` where none decodes."""
-    return probe_video(path).frames
-
-
 def scaled_size(width: int, height: int, short_side: int | None) -> tuple[int, int]:
     """Width and height of frames that are read with `short_side`."""
     if short_side is None or min(width, height) == short_side:

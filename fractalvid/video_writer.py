@@ -12,6 +12,7 @@ from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from fractalvid.codecs import DEFAULT_PRESET, encoder_options
+from fractalvid.errors import UserError
 from fractalvid.files import replace_file
 
 _NEUTRAL = 128
@@ -61,10 +62,15 @@ def encode_video(
         preset: the encoder's effort, one of `fractalvid.codecs.PRESETS`.
 
     Raises:
-        UserError: no such encoder here, a quality or effort that it does not have, or too few pixels for it.
+        UserError: no such encoder here, a quality or effort that it does not have, too few pixels for it, or it fails.
     """
     clip = _even(frames)
-    return _encode(clip, fps, codec, encoder_options(codec, crf, preset, min(clip.shape[1:3])))
+    options = encoder_options(codec, crf, preset, min(clip.shape[1:3]), len(clip))
+    try:
+        return _encode(clip, fps, codec, options)
+    except av.FFmpegError as error:
+        shape = f"{len(clip)} frames of {clip.shape[1]} x {clip.shape[2]} pixels"
+        raise UserError(f"{codec} fails at {shape} ({error.strerror or error}): choose another encoder") from error
 
 
 def _even(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:

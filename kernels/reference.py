@@ -150,9 +150,12 @@ def accumulate(
 def _project(
     matrix: NDArray[np.float32], points: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Row and column of plane points (L, 2); a point behind the camera is nowhere (-1)."""
+    """Row and column of plane points (L, 2); a point behind the camera is nowhere (-1).
+
+    Where the last row is constant nothing lies behind: a matrix is only known up to its sign.
+    """
     projected = np.column_stack([points, np.ones(len(points))]) @ matrix.T.astype(np.float64)
-    ahead = projected[:, 2] > 0
+    ahead = projected[:, 2] != 0 if not matrix[2, :2].any() else projected[:, 2] > 0
     scale = np.where(ahead, projected[:, 2], 1)
     column, row = projected[:, 0] / scale, projected[:, 1] / scale
     return np.where(ahead, np.floor(row), -1), np.where(ahead, np.floor(column), -1)

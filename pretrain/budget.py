@@ -9,7 +9,9 @@ from fractalvid.duration import parse_hours
 from fractalvid.errors import UserError
 
 TIMED_STEPS = 50
-"""A budget in time becomes steps after this many."""
+"""A budget in time becomes steps after this many, or sooner where they would take much of it."""
+TIMED_SHARE = 0.2
+"""That is, more than this share."""
 COLD_STEPS = 10
 """The first of them compile kernels and fill caches, and are left out of the rate."""
 
@@ -56,7 +58,7 @@ def check_budget(steps: int | None, epochs: float | None, hours: float | None) -
 
 
 class Budget:
-    """How many steps a run has: given, or found out after `TIMED_STEPS` steps and from then on fixed.
+    """How many steps a run has: given, or found out after `TIMED_STEPS` steps at most and from then on fixed.
 
     Attributes:
         total: number of steps, None while it isn't known yet.
@@ -81,7 +83,8 @@ class Budget:
         self.seconds += seconds
         if done > COLD_STEPS:
             self._warm_seconds += seconds
-        if self.total is None and (done >= TIMED_STEPS or self.seconds >= self._limit):
+        enough = done >= TIMED_STEPS or (done > COLD_STEPS and self.seconds >= TIMED_SHARE * self._limit)
+        if self.total is None and (enough or self.seconds >= self._limit):
             timed = done - COLD_STEPS
             rate = self._warm_seconds / timed if timed > 0 else self.seconds / done
             self.total = steps_in(self._limit, self.seconds, done, rate)

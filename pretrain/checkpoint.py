@@ -1,11 +1,12 @@
 """Weights to hand on (safetensors, a JSON card) and training checkpoints to go on from (one atomic file)."""
 
 import dataclasses
+import errno
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import safetensors
 import safetensors.torch
@@ -206,8 +207,17 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
         UserError: the folder can't be written to, or the disk is full; an older checkpoint is still there.
     """
     content = {"format": CHECKPOINT_FORMAT, "version": VERSION, **state}
+
+    def write(file: BinaryIO) -> None:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # torch's own words for any failure to write
+            told = error.__context__  # what the system said, where torch has kept it
+            likely = OSError(errno.ENOSPC, "most likely the disk is full")
+            raise told if isinstance(told, OSError) else likely from error
+
     try:
-        write_with(path, lambda file: torch.save(content, file))
+        write_with(path, write)
     except UserError as error:
         raise UserError(
             f"{error}; make room, then --resume goes on from the last checkpoint, if there is one"

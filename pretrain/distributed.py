@@ -21,7 +21,13 @@ T = TypeVar("T")
 TIMEOUT = timedelta(hours=2)
 """How long processes wait for one that is alive but silent, such as one whose share of the videos takes longer to
 decode. One that has ended is noticed at once."""
+PATIENCE = timedelta(days=30)
+"""How long they wait for what the main process does alone, such as a test of hours."""
 _LOST = ("connection", "gloo", "nccl", "socket", "timed out")
+
+
+_patient: dist.ProcessGroup | None = None
+"""All processes, in which they wait for the main one with patience."""
 
 
 def world_size() -> int:
@@ -89,9 +95,23 @@ def processes() -> Iterator[None]:
         )
     with _telling_of_losses():
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=TIMEOUT)
-        yield
+        with _patience():
+            yield
         # After an error the others may be gone, and an orderly end would wait for them.
         dist.destroy_process_group()
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Inside, processes wait for the main one as long as `PATIENCE` says."""
+    global _patient
+    group = dist.new_group(backend="gloo", timeout=PATIENCE)
+    assert isinstance(group, dist.ProcessGroup)  # this process is in it, as all are
+    _patient = group
+    try:
+        yield
+    finally:
+        _patient = None
 
 
 @contextmanager
@@ -206,7 +226,7 @@ def from_main(work: Callable[[], T]) -> T:
             told[0] = work()
         except UserError as error:
             told[1] = str(error)
-    dist.broadcast_object_list(told)
+    dist.broadcast_object_list(told, group=_patient)
     if told[1] is not None:
         raise UserError(told[1]) if is_main() else ToldByMain(told[1])
     result: T = told[0]

@@ -23,7 +23,7 @@ from pretrain.models import architecture
 from pretrain.models.cost import cost
 from pretrain.objectives.base import Objective
 from pretrain.rundir import check_can_make, check_free
-from pretrain.sources.build import open_clips
+from pretrain.sources.build import count_classes, open_clips
 
 STEPS, SETTLING = 12, 4
 """Steps of the probe, and the first of them, which are slower."""
@@ -45,9 +45,10 @@ def dry_run(config: PretrainConfig, out: Path | None = None) -> str:
         from_main(partial(check_free, out))
     bank = find_bank(config)
     config = resolved(config, bank)
+    classes = from_main(partial(count_classes, config, bank))
+    objective = make_objective(bank, config, classes)
     clips = open_clips(_at_full_strength(config), bank, threads=render_threads(config), progress=False)
-    objective = make_objective(bank, config, clips.classes)
-    lines = [as_toml(to_json(config)), "", *_network(config, objective, clips.classes)]
+    lines = [as_toml(to_json(config)), "", *_network(config, objective, classes)]
     with tempfile.TemporaryDirectory() as folder:
         probe = dataclasses.replace(
             *(config.engine,),

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from fractalvid.errors import UserError
+from fractalvid.files import make_folder
 from pretrain import trainable as freezing
 from pretrain.checkpoint import load_checkpoint
 from pretrain.distributed import from_main, world_size
@@ -26,7 +27,6 @@ from pretrain.objectives.supervised import LossFn, Supervised
 from pretrain.optim import OptimConfig, build_optimizer
 from pretrain.precision import resolve_device, resolve_precision, resumed_precision
 from pretrain.prefetch import Source
-from pretrain.rundir import make_folder
 from pretrain.state import RunState
 from pretrain.update import Update
 from pretrain.validation import Validate
@@ -74,7 +74,8 @@ def train(
         progress: show a progress bar.
 
     Raises:
-        UserError: impossible settings, unreadable checkpoint, a source that ends, too many skipped steps.
+        UserError: impossible settings, unreadable checkpoint, a source that ends, too many skipped steps,
+            weights that are not finite, which are neither returned nor saved.
         KeyboardInterrupt: SIGINT or SIGTERM, after a checkpoint was written if the run is lasting.
     """
     config.check()

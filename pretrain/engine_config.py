@@ -41,7 +41,8 @@ class EngineConfig:
     cutmix: float = 0.0
     """Paste boxes of other clips: alpha of CutMix's Beta distribution, such as 1; 0 is off; with --mixup, either."""
     max_bad_share: float = 0.05
-    """Share of steps that may be skipped for a non-finite loss or gradient before the run stops."""
+    """Share of steps that may be skipped for a non-finite loss or gradient before the run stops; it also does after 20
+    in a row."""
     log_every: int = 20
     """Steps from one row of metrics.jsonl to the next."""
     val_every: int = 500

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fractalvid.arguments import parse
 from fractalvid.errors import UserError
-from fractalvid.files import write_text
+from fractalvid.files import make_folder, write_text
 from fractalvid.kinds import load_bank
 from pretrain.checkpoint import Card, card_path, find_weights, load_card, load_checkpoint, load_tensors, save_weights
 from pretrain.engine import CHECKPOINT
@@ -55,10 +55,7 @@ def export(source: Path, out: Path) -> Path:
     except RuntimeError as error:
         first = str(error).splitlines()[-1].strip()
         raise UserError(f"the weights of {source} do not fit their card's {card.architecture}: {first}") from error
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"can't make the folder {out}: {error.strerror}; choose another --out") from error
+    make_folder(out)
     weights = out / "weights.safetensors"
     save_weights(weights, network, card)
     write_text(out / "README.md", readme(card))

@@ -1,11 +1,13 @@
 """Ctrl-C that lets a training step finish first."""
 
+import os
 import signal
 import threading
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from pretrain.distributed import any_of
+from pretrain.distributed import any_of, is_main
 
 
 class StopRequest:
@@ -41,3 +43,7 @@ class StopRequest:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+        if is_main():
+            # Not by print, which a signal may have interrupted.
+            with suppress(OSError):
+                os.write(2, b"\nstopping after this step; once more stops at once\n")

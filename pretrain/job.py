@@ -18,14 +18,15 @@ from pretrain.checkpoint import Card, save_weights
 from pretrain.configs import DEFAULT_CLASSES, to_json
 from pretrain.distributed import from_main, is_main, local_world_size, rank, world_size
 from pretrain.engine import CHECKPOINT, train
-from pretrain.job_config import FREE, PretrainConfig, earlier_defaults
+from pretrain.job_config import PretrainConfig, earlier_defaults
 from pretrain.models import head_name
 from pretrain.monitors import Monitors, together
 from pretrain.objectives.base import Objective
 from pretrain.objectives.table import build_objective
 from pretrain.optim import scaled
 from pretrain.rundir import CONFIG, check_can_make, check_free, discard_run, prepare_run, read_config
-from pretrain.sources.build import open_clips, render_device
+from pretrain.sources.build import count_classes, open_clips, render_device
+from pretrain.sources.found import check_found
 from pretrain.validation import Shared, Validate
 
 __all__ = [
@@ -52,15 +53,18 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool, progress: bool)
     its card.
 
     Raises:
-        UserError: whatever is wrong with the configuration, the bank or the folder, before any training.
+        UserError: whatever is wrong with the configuration, the bank or the folder, before any training; or a training
+            that diverges, before its weights are saved.
     """
     from_main(partial(config.check, begun=resume and (out / CONFIG).exists()))
     bank = from_main(partial(_bank, config, out, resume=resume))
     config = resolved(config, bank)
+    classes = from_main(partial(count_classes, config, bank))
+    # Before videos are decoded, which takes long: there may be no such weights to begin with.
+    objective = make_objective(bank, config, classes, resumed=resume and (out / CHECKPOINT).exists())
     clips = open_clips(config, bank, threads=render_threads(config), progress=progress and is_main())
     config = dataclasses.replace(config, found=clips.found)
     validate = _validation(bank, config)
-    objective = make_objective(bank, config, clips.classes, resumed=resume and (out / CHECKPOINT).exists())
     go_on = from_main(partial(_prepare, config, bank, out, resume=resume))
     if is_main():
         print(_opening(config, out, go_on=go_on), file=sys.stderr)
@@ -79,7 +83,7 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool, progress: bool)
     )
     weights = out / "weights.safetensors"
     if is_main():
-        card = make_card(config, bank, result.metrics, classes=clips.classes, precision=result.precision)
+        card = make_card(config, bank, result.metrics, classes=classes, precision=result.precision)
         save_weights(weights, objective.backbone, card)
     return weights
 
@@ -109,8 +113,10 @@ def resolved(config: PretrainConfig, bank: Bank) -> PretrainConfig:
 
 def _prepare(config: PretrainConfig, bank: Bank, out: Path, *, resume: bool) -> bool:
     """Make the folder of the run; returns whether there is a checkpoint to go on from."""
+    if resume:
+        check_found(read_config(out, PROGRAM), to_json(config), out)
     defaults = to_json(earlier_defaults(config.objective.name))
-    prepare_run(out, program=PROGRAM, config=to_json(config), resume=resume, free=FREE, defaults=defaults)
+    prepare_run(out, program=PROGRAM, config=to_json(config), resume=resume, free=config.free(), defaults=defaults)
     _keep_bank(bank, out, resume=resume)
     return (out / CHECKPOINT).exists()
 

@@ -35,7 +35,6 @@ FREE = frozenset(
     | {
         f"engine.{name}"
         for name in (
-            "accumulate",
             "device",
             "torch_threads",
             "prefetch",
@@ -47,7 +46,7 @@ FREE = frozenset(
         )
     }
 )
-"""Settings that may change when a run is resumed: they change where and how it runs, not what it learns."""
+"""Settings that may change when any run is resumed: where and how it runs, on the same clips in the same order."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +193,15 @@ class PretrainConfig:
         each = (self.classes or DEFAULT_CLASSES) * (self.instances or 1)
         return round((each if self.data is None else stored_clips(self.data)) / self._drawn())
 
+    def free(self) -> frozenset[str]:
+        """Settings that may change when this run is resumed.
+
+        With labels, a step may be taken in other parts. As with another number of processes, BatchNorm and mixup then
+        see other clips together, and nothing else changes. Without labels it may not: SimCLR tells clips from those of
+        their part, and the parts' BatchNorm makes MoCo's keys and BYOL's targets.
+        """
+        return FREE if self.objective.views == 2 else FREE | {"engine.accumulate"}
+
     def _drawn(self) -> float:
         """Share of the clips that are not one's own videos."""
         return 1 - (self.mix or 0.0)
@@ -202,17 +210,13 @@ class PretrainConfig:
         """The clips, with the curriculum of their emulation worked out from the budget.
 
         Raises:
-            UserError: a curriculum that is no share, has nothing to be about, or cannot be worked out.
+            UserError: a curriculum that is no share, or cannot be worked out.
         """
         emulate = self.stream.emulate
-        fixed = emulate is None or emulate.curriculum.samples is not None
-        if fixed and self.curriculum is not None:
-            what = "has its own number of samples" if emulate else "is off"
-            raise UserError(f"curriculum is {self.curriculum}, but emulation {what}: leave out --curriculum")
         share = CURRICULUM if self.curriculum is None else self.curriculum
         if not 0 <= share <= 1:
             raise UserError(f"curriculum is {share}; it must lie between 0 and 1")
-        if emulate is None or fixed:
+        if emulate is None or emulate.curriculum.samples is not None:
             return self.stream
         steps = self.engine.budget(self.batch_size, self.an_epoch()).total
         if steps is None and share > 0:

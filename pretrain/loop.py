@@ -12,6 +12,7 @@ from fractalvid.errors import UserError
 from pretrain import trainable as freezing
 from pretrain.checkpoint import save_checkpoint
 from pretrain.distributed import from_main, is_main, mean, rank, share_buffers, world_size
+from pretrain.divergence import check_skipped, check_weights
 from pretrain.engine_config import EngineConfig
 from pretrain.interrupt import StopRequest
 from pretrain.mixing import Mixture, draw_mixture
@@ -24,8 +25,6 @@ from pretrain.state import RunState
 from pretrain.validation import Shared, Validate
 
 CHECKPOINT = "checkpoint.pt"
-FEW_STEPS = 100
-"""The share of skipped steps is taken of at least this many, so that one early one doesn't end a long run."""
 PROVISIONAL_WARMUP = 500
 """While a budget in time isn't steps yet, the learning rate rises as in a warm-up of this many steps."""
 
@@ -98,11 +97,17 @@ class Loop:
         while state.step != self.budget.total:
             self._one_step(batches)
             last, stopping = state.step == self.budget.total, stop.agreed()
+            measures = last or (config.val_every > 0 and state.step % config.val_every == 0)
+            saves = last or (stopping and self.lasting) or state.step % config.checkpoint_every == 0
             if last or state.step % config.log_every == 0:
                 self.report.row()
-            if self.validate and (last or (config.val_every and state.step % config.val_every == 0)):
-                self.report.validation(self._measure(self.validate))
-            if last or (stopping and self.lasting) or state.step % config.checkpoint_every == 0:
+            if saves or measures:
+                check_weights(state, self.out / CHECKPOINT)
+            if self.validate and measures:
+                with self.report.bar.during("validating"):
+                    found = self._measure(self.validate)
+                self.report.validation(found)
+            if saves:
                 self._save()
             if stopping and not last:
                 self._say_how_to_go_on()
@@ -128,13 +133,17 @@ class Loop:
         state.next_index = batch.next_index
         if values is None:
             state.skipped += 1
+            state.skipped_in_a_row += 1
         else:
+            state.skipped_in_a_row = 0
             self._follow()
         seconds = time.perf_counter() - started
         self._spend(seconds)
         times = {"seconds": seconds, "waited": batches.waited - waited, **self.update.watch.take()}
         self.report.step(batch.target.shape[0] * parts * world_size(), values, times)
-        self._check_skipped()
+        if values is None:
+            check_weights(state, self.out / CHECKPOINT)
+        check_skipped(state, self.out / CHECKPOINT, max_share=self.config.max_bad_share)
 
     def _next(self, batches: Prefetcher) -> Any:
         try:
@@ -173,15 +182,6 @@ class Loop:
         if timing and self.budget.total is not None:
             self.report.bar.say(
                 f"step {self.state.step}: from the time so far, the budget is {self.budget.total} steps"
-            )
-
-    def _check_skipped(self) -> None:
-        state = self.state
-        counted = max(state.step, min(FEW_STEPS, self.budget.total or FEW_STEPS))
-        if state.skipped > self.config.max_bad_share * counted:
-            raise UserError(
-                f"{state.skipped} of {state.step} steps had a non-finite loss or gradients, over the limit of "
-                f"{self.config.max_bad_share:.1%}; lower --lr, or use --precision fp32"
             )
 
     def _measure(self, validate: Validate) -> dict[str, float]:

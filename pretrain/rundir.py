@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fractalvid.errors import UserError
-from fractalvid.files import write_text
+from fractalvid.files import make_folder, write_text
 from pretrain.configs import differences
 
 CONFIG = "config.json"
@@ -87,14 +87,6 @@ def _filled(kept: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, A
     """`kept`, and of `defaults` what it lacks, in nested tables too."""
     both = [k for k in kept if isinstance(kept[k], Mapping) and isinstance(defaults.get(k), Mapping)]
     return {**defaults, **kept, **{k: _filled(kept[k], defaults[k]) for k in both}}
-
-
-def make_folder(out: Path) -> None:
-    """Make the folder of a run, unless it is there; a `UserError` where that can't be."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"can't make the folder {out}: {error.strerror}; choose another with --out") from error
 
 
 def discard_run(out: Path) -> None:

@@ -127,6 +127,15 @@ class Progress:
         self._bar.set_postfix({k: v if isinstance(v, str) else f"{v:.3g}" for k, v in values.items()}, refresh=False)
         self._bar.update(clips)
 
+    @contextmanager
+    def during(self, what: str) -> Iterator[None]:
+        """The bar stands still inside, and names what is done meanwhile."""
+        self._bar.set_description(what)
+        try:
+            yield
+        finally:
+            self._bar.set_description(None)
+
     def say(self, text: str) -> None:
         """A line above the bar, on stderr; said even where no bar is shown."""
         if is_main():

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from fractalvid.errors import UserError
@@ -26,6 +27,7 @@ class RunState:
         step: steps done, skipped ones included.
         next_index: where the source goes on.
         skipped: steps skipped.
+        skipped_in_a_row: of them, those since the last that was not.
     """
 
     def __init__(self, update: Update, ema: Ema | None, budget: Budget, *, batch_size: int, seed: int) -> None:
@@ -33,12 +35,20 @@ class RunState:
         self.update, self.ema, self.budget = update, ema, budget
         self.meter = Meter()
         self.batch_size, self.seed = batch_size, seed
-        self.step, self.next_index, self.skipped = 0, 0, 0
+        self.step, self.next_index = 0, 0
+        self.skipped, self.skipped_in_a_row = 0, 0
 
     @property
     def network(self) -> nn.Module:
         """The network to validate, and to keep in the end."""
         return self.update.objective.backbone if self.ema is None else self.ema.network
+
+    def is_finite(self) -> bool:
+        """Whether all that is learned is finite on this process: parameters, buffers, and averages."""
+        averages = {} if self.ema is None else self.ema.network.state_dict()
+        tensors = [*self.update.objective.state_dict().values(), *averages.values()]
+        # One transfer for all: on a GPU each one waits.
+        return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps; every rank has to ask, since each has random numbers of its own."""
@@ -47,6 +57,7 @@ class RunState:
             "step": self.step,
             "next_index": self.next_index,
             "skipped": self.skipped,
+            "skipped_in_a_row": self.skipped_in_a_row,
             "batch_size": self.batch_size,
             "budget": self.budget.state_dict(),
             "meter": self.meter.state_dict(),
@@ -64,7 +75,7 @@ class RunState:
         """Go on where `state_dict` was taken, on any number of processes.
 
         Raises:
-            UserError: what was kept, at `path`, is of another run.
+            UserError: what was kept, at `path`, is of another run, or not finite.
         """
         kept = state.get("batch_size", self.batch_size)
         if kept != self.batch_size:
@@ -79,6 +90,11 @@ class RunState:
                 f"the checkpoint {path} is of another network or optimiser ({_reason(error)}); "
                 "use the run's own settings"
             ) from error
+        if not self.is_finite():
+            raise UserError(
+                f"the weights in the checkpoint {path} are not finite: its training had diverged; begin anew with a "
+                "lower --lr, in another folder (--out)"
+            )
         restore_noise(state, self.update.precision.device, seed=self.seed, step=self.step)
 
     def _load(self, state: dict[str, Any]) -> None:
@@ -97,7 +113,8 @@ class RunState:
         self.budget.load_state_dict(state["budget"])
         self.meter.load_state_dict(state["meter"])
         self.step, self.next_index = int(state["step"]), int(state["next_index"])
-        self.skipped = int(state["skipped"])
+        # Checkpoints of before it was counted lack it.
+        self.skipped, self.skipped_in_a_row = int(state["skipped"]), int(state.get("skipped_in_a_row", 0))
 
 
 def _reason(error: Exception) -> str:

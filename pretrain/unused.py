@@ -70,6 +70,12 @@ def _is_coloured(data: Path) -> bool:
 
 
 RULES = (
+    Rule(("curriculum",), lambda c: c.stream.emulate is not None, "emulation is off"),
+    Rule(
+        ("curriculum",),
+        lambda c: c.stream.emulate is None or c.stream.emulate.curriculum.samples is None,
+        "emulation has its own number of samples",
+    ),
     Rule(("epoch_clips",), lambda c: c.engine.epochs is not None, "the budget is not in --epochs"),
     Rule(
         ("engine.label_smoothing",),
@@ -118,7 +124,8 @@ def check_unused(config: PretrainConfig) -> None:
     for name, reason in unused(config):
         option, default = name.rpartition(".")[2].replace("_", "-"), _value(type(config)(), name)
         told = str(default).lower() if isinstance(default, bool) else default
-        raise UserError(f"{option} is set, but {reason}: leave it out, or set it to {told}")
+        instead = "" if default is None else f", or set it to {told}"
+        raise UserError(f"{option} is set, but {reason}: leave it out{instead}")
 
 
 def without_unused(config: PretrainConfig, recipe: PretrainConfig) -> PretrainConfig:

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from finetune.targets.base import counted
+
 _FILE = Path(__file__).with_name("published.toml")
 
 
@@ -59,15 +61,18 @@ def beside(metrics: dict[str, Any]) -> tuple[tuple[PublishedNumber, ...], str]:
             f"None: what others have published is of all {official} classes of {target}, and this is about {tested} of "
             "them."
         )
-    missing = metrics["videos"].get("missing", 0)
-    listed = missing + metrics["videos"]["train"] + metrics["videos"]["test"]
-    if missing > 0.05 * listed:
-        return (), f"None: {missing} of the {listed} videos of {target} are missing here."
+    videos = metrics["videos"]
+    missing, skipped = videos.get("missing", 0), videos.get("skipped", 0)
+    listed = missing + skipped + videos["train"] + videos["test"]
+    if missing + skipped > 0.05 * listed:
+        how = "are missing here or do not decode" if skipped else "are missing here"
+        return (), f"None: {missing + skipped} of the {listed} videos of {target} {how}."
     trained = (metrics.get("trained_on") or {}).get("target")
     if trained is not None and _whole(str(trained)) == _whole(target):
         return (), f"None: these weights were trained on {trained}, those of the published tests on another target."
     if metrics.get("shots") is not None:
-        return (), f"None: these runs learn from {metrics['shots']} videos a class, the published ones from all."
+        few = counted(metrics["shots"], "video")
+        return (), f"None: these runs learn from {few} a class, the published ones from all."
     if metrics.get("first_frames") is not None:
         only = first_frames(metrics["first_frames"])
         return (), f"None: these runs see only {only} of each video, the published ones all of it."

@@ -1,10 +1,11 @@
-"""Finished runs as they lie on disk: their metrics, their predictions, and whether they compare."""
+"""Finished runs as they lie on disk: their metrics, their settings, their predictions."""
 
 import csv
 import io
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.rundir import LOG, METRICS, PREDICTIONS
-from finetune.targets.base import some
+from finetune.rundir import CONFIG, LOG, METRICS, PREDICTIONS, completed, read_settings
+from finetune.targets.base import counted
 from fractalvid.errors import UserError
 
 ACCURACIES = {"top1": "top-1", "top5": "top-5", "mean_class": "mean per class"}
@@ -25,7 +26,8 @@ MODES = {"full": "Fine-tuning", "linear": "Linear probe", "test": "Test of fine-
 class RunResult:
     """A finished run: the initialisation it started from, its split, its seed and its `metrics.json`.
 
-    `folder` is where it lies; None for metrics alone.
+    `folder` is where it lies; None for metrics alone. `settings` are those of its `config.json` (`finetune.plan.Plan`),
+    of the training of the weights where it tests these; empty where nothing is kept of them.
     """
 
     label: str
@@ -33,6 +35,7 @@ class RunResult:
     seed: int
     metrics: dict[str, Any]
     folder: Path | None = field(default=None, compare=False)
+    settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def mode(self) -> str:
@@ -44,6 +47,16 @@ class RunResult:
         """What it was trained in. Runs that do not say were in fp32 on a CPU, and on a GPU nobody knows."""
         device = self.metrics.get("versions", {}).get("device", "cpu")
         return str(self.metrics.get("precision", "fp32" if device == "cpu" else "unknown"))
+
+    @property
+    def frames(self) -> str | None:
+        """How the videos' frames were kept, as far as samples depend on it; None where it does not say."""
+        return _some_kept(str(self.metrics.get("frames") or "").partition(", ")[2])
+
+    @property
+    def frames_trained_on(self) -> str | None:
+        """Likewise those of the training, where `settings` say it."""
+        return _some_kept(str(self.settings.get("frames") or ""))
 
     @property
     def trained_on(self) -> dict[str, Any]:
@@ -75,13 +88,18 @@ class Predictions:
     in_top5: NDArray[np.bool_]
 
 
+def _some_kept(frames: str) -> str | None:
+    """What `ClipStore.kept` gave, as far as splits of one data set have it in common; None for nothing."""
+    return re.sub(r", \d+ from files$", ", some from files", frames) or None
+
+
 def read_run(folder: Path, label: str | None = None) -> RunResult:
     """Read the `metrics.json` of a finished run; `label` renames its initialisation."""
     path = folder / METRICS
     try:
         metrics = json.loads(path.read_bytes())
         name = label or metrics["init"]["label"]
-        result = RunResult(name, str(metrics["split"]), int(metrics["seed"]), metrics, folder)
+        result = RunResult(name, str(metrics["split"]), int(metrics["seed"]), metrics, folder, _settings(folder))
         if all(isinstance(metrics[name], float) for name in ACCURACIES):
             return result
     except (ValueError, KeyError, TypeError) as error:
@@ -89,6 +107,17 @@ def read_run(folder: Path, label: str | None = None) -> RunResult:
     except OSError as error:
         raise UserError(f"{folder} holds no finished run: cannot read {METRICS} ({error.strerror})") from error
     raise UserError(f"{path} is not the result of a fine-tuning run: its accuracies are no numbers")
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """What a run's folder says of its training; nothing where `config.json` was not kept."""
+    if not (folder / CONFIG).exists():
+        return {}
+    settings = read_settings(folder)
+    if settings.get("mode") != "test":
+        return settings
+    training = settings.get("training")  # earlier versions did not keep it
+    return completed(training) if isinstance(training, dict) and training else {}
 
 
 def find_runs(folders: Iterable[Path]) -> list[Path]:
@@ -125,8 +154,8 @@ def read_predictions(result: RunResult) -> Predictions | None:
     expected, top1 = result.metrics["videos"]["test"], 100 * float(np.mean(predicted == label)) if lines else 0.0
     if len(lines) != expected or abs(top1 - result.metrics["top1"]) > 1e-6:
         raise UserError(
-            f"{path} is damaged, or not of the run beside it: {len(lines)} videos with a top-1 of {top1:.2f} %, where "
-            f"{METRICS} says {expected} and {result.metrics['top1']:.2f} %"
+            f"{path} is damaged, or not of the run beside it: {counted(len(lines), 'video')} with a top-1 of "
+            f"{top1:.2f} %, where {METRICS} says {expected} and {result.metrics['top1']:.2f} %"
         )
     sources = [line.get("group") for line in lines]
     groups = tuple(source or video for source, video in zip(sources, videos, strict=True))
@@ -157,94 +186,8 @@ def read_history(result: RunResult) -> list[dict[str, Any]]:
     return [row for row in rows if isinstance(row, dict) and {"kind", "step"} <= row.keys()]
 
 
-_EQUAL = ("target", "classes", "mode", "model", "clip", "views", "crops", "epochs", "batch_size", "lr")
-_SINCE = {"shots": None, "sampling": "window", "first_frames": None, "voting": "softmax", "optimizer": "adamw"}
-"""Settings of later versions, and what runs of earlier ones did."""
-
-
-_OF_A_MODE = {"mode", "epochs", "batch_size", "lr", "optimizer", "shots"}
-"""What a head alone may be trained with otherwise than a whole network."""
-
-
 def by_mode(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
     """The runs of each mode, in the order of `MODES`."""
     there = {result.mode for result in results}
     modes = [*(mode for mode in MODES if mode in there), *sorted(there - MODES.keys())]
     return {mode: [result for result in results if result.mode == mode] for mode in modes}
-
-
-def check_comparable(results: Sequence[RunResult]) -> None:
-    """Raise `UserError` for runs that must not stand in one report: other data or budget, or one run twice.
-
-    Target, classes, network, clip and views must be equal, and in each split the numbers of videos and, as far as
-    predictions tell, the test videos and their labels. The budget must be equal among the runs of a mode, the precision
-    among all that trained, and the training of tested weights but for its split.
-    """
-    for runs in by_mode(results).values():
-        _check_equal(runs, (*_EQUAL, *_SINCE))
-        for split in dict.fromkeys(run.split for run in runs):
-            _check_counts([run for run in runs if run.split == split], ("train", "test"))
-    _check_equal(results, [name for name in (*_EQUAL, *_SINCE) if name not in _OF_A_MODE])
-    _check_one("precision", [result.precision for result in results if result.mode != "test"])
-    tests = [result.trained_on for result in results if result.mode == "test"]
-    for name in sorted({name for one in tests for name in one} - {"split"}):
-        _check_one(f"trained_on {name}, the training of the weights", [one.get(name) for one in tests])
-    if len({json.dumps(result.metrics.get("class_names")) for result in results}) > 1:
-        raise UserError("the runs differ in class_names, the names of their classes: they do not compare")
-    for split in dict.fromkeys(result.split for result in results):
-        _check_counts([result for result in results if result.split == split], ("test",))
-        _check_tested([result for result in results if result.split == split])
-    seen = set[tuple[object, ...]]()
-    for result in results:
-        key = (result.mode, result.label, *result.repetition, result.trained_on.get("mode"))
-        if key in seen:
-            _, trained, seed = result.repetition
-            of = f", trained on split {trained}," if trained else ""
-            raise UserError(
-                f"two runs of {result.label!r}{of} have split {result.split} and seed {seed}; "
-                "name them apart with LABEL=..."
-            )
-        seen.add(key)
-
-
-def _check_equal(results: Sequence[RunResult], names: Sequence[str]) -> None:
-    """Raise `UserError` where the runs' settings of these names differ."""
-    for name in names:
-        _check_one(name, [result.metrics.get(name, _SINCE.get(name)) for result in results])
-
-
-def _check_one(name: str, values: Iterable[object]) -> None:
-    """Raise `UserError` where the runs' values of a setting differ."""
-    said = {json.dumps(value, sort_keys=True) for value in values}
-    if len(said) > 1:
-        raise UserError(f"the runs differ in {name} ({some(sorted(said), 3)}): they do not compare")
-
-
-def _check_counts(results: Sequence[RunResult], sides: Sequence[str]) -> None:
-    """Raise `UserError` where runs of one split have other numbers of videos."""
-    counts = set()
-    for result in results:
-        videos = result.metrics.get("videos", {})
-        counts.add(" and ".join(f"{videos.get(side)} to {side}" for side in sides))
-    if len(counts) > 1:
-        where = f" of split {results[0].split}" if results[0].split else ""
-        raise UserError(f"the runs{where} differ in videos ({some(sorted(counts), 3)}): they do not compare")
-
-
-def _check_tested(results: Sequence[RunResult]) -> None:
-    """Raise `UserError` where runs of one split were tested on other videos, or the same with other labels."""
-    first: tuple[RunResult, set[tuple[str, int]]] | None = None
-    for result in results if len(results) > 1 else ():
-        predictions = read_predictions(result)
-        if predictions is None:
-            continue
-        tested = set(zip(predictions.videos, predictions.label.tolist(), strict=True))
-        first = first or (result, tested)
-        if tested != first[1]:
-            video, label = min(tested ^ first[1])
-            has, lacks = (result, first[0]) if (video, label) in tested else (first[0], result)
-            where = f" of split {result.split}" if result.split else ""
-            raise UserError(
-                f"the runs{where} differ in test videos or labels ({video} as {result.metrics['class_names'][label]!r} "
-                f"is in {has.folder}, not in {lacks.folder}): they do not compare"
-            )

@@ -9,6 +9,7 @@ from finetune.report.markup import NONE, Table
 from finetune.report.published import beside, first_frames
 from finetune.report.runs import ACCURACIES, RunResult
 from finetune.report.statistics import CONFIDENCE, Spread
+from finetune.targets.base import counted
 
 
 def mode_table(parts: Sequence[Findings]) -> Table:
@@ -203,7 +204,7 @@ def about(metrics: dict[str, Any]) -> str:
     how = {"softmax": "", "logits": ", logits averaged", "votes": ", majority vote"}[metrics.get("voting", "softmax")]
     trained = "" if metrics["mode"] == "test" else f"{videos['train']} training and "
     return (
-        f"{metrics['target']}, {_about_classes(metrics)}, {trained}{videos['test']} test videos; "
+        f"{metrics['target']}, {_about_classes(metrics)}, {trained}{counted(videos['test'], 'test video')}; "
         f"{metrics['model']}, {frames} of {clip['size']} x {clip['size']}{only}, {_about_training(metrics)}; "
         f"{metrics['views']} x {metrics['crops']} views a test video{how}."
     )
@@ -224,7 +225,7 @@ def _about_training(metrics: dict[str, Any]) -> str:
         where = f" (fine-tuned on {learned['target']}{split})" if "target" in learned else ""
         return f"tested without training{where}"
     how = {"full": "full fine-tuning", "linear": "linear probe"}.get(metrics["mode"], metrics["mode"])
-    shots = f", {metrics['shots']} videos a class" if metrics.get("shots") else ""
+    shots = f", {counted(metrics['shots'], 'video')} a class" if metrics.get("shots") else ""
     return f"{how}{shots}, {metrics['epochs']} epochs of batch {metrics['batch_size']}"
 
 

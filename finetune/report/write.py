@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from finetune.report.charts import draw_bars
+from finetune.report.comparable import check_comparable
 from finetune.report.documents import as_document, as_latex_document
 from finetune.report.findings import Findings, find, find_modes
 from finetune.report.page import render_page
-from finetune.report.runs import ACCURACIES, RunResult, by_mode, check_comparable
-from fractalvid.errors import UserError
-from fractalvid.files import write_text
+from finetune.report.runs import ACCURACIES, RunResult, by_mode
+from fractalvid.files import make_folder, write_text
 
 FILES = ("comparison.md", "comparison.json", "comparison.png", "comparison.tex", "comparison.html")
 REPORT = ("report.html", "report.md", "report.tex")
@@ -96,10 +96,7 @@ def write_comparison(out: Path, results: Sequence[RunResult]) -> str:
     parts = find_modes(results)
     title = title_of(results)
     text = as_document(parts, title)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {out}: {error.strerror}; choose another --out") from error
+    make_folder(out)
     draw_bars(out / "comparison.png", results, title)
     write_text(out / "comparison.json", json.dumps(to_json(parts), indent=2) + "\n")
     write_text(out / "comparison.tex", as_latex_document(parts, title))

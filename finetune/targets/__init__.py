@@ -1,6 +1,6 @@
 """The registry of benchmarks, and how a command line's options become one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -92,6 +92,8 @@ def make_target(source: Source, *, test_only: bool = False) -> Target:
         raise UserError(f"--most-frequent is {source.most_frequent}: telling classes apart takes two")
     columns = (source.label_column, source.split_column, source.fold_column)
     table = Folder(source.csv, *columns, group_column=source.group_column, test_only=test_only)
+    if source.csv is not None:
+        table = replace(table, layout=f"the videos that {source.csv} lists")
     made: dict[str, Target] = {
         "hmdb51": Hmdb51(source.annotations),
         "ucf101": Ucf101(source.annotations),

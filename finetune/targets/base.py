@@ -95,6 +95,11 @@ def some(names: Iterable[str], limit: int = 5) -> str:
     return text if len(listed) <= limit else f"{text} and {len(listed) - limit} more"
 
 
+def counted(number: int, noun: str, many: str | None = None) -> str:
+    """A number of things, for a message: "1 video", "2 videos"; `many` is the plural of other nouns."""
+    return f"{number} {noun if number == 1 else many or noun + 's'}"
+
+
 def read_lines(path: Path) -> list[str]:
     """The lines of a list file without their ends (LF or CRLF), a byte order mark or trailing blanks.
 

@@ -159,7 +159,8 @@ class Folder:
             if needed not in columns:
                 near = nearest(needed, columns, at_least=ALIKE)
                 hint = f"; did you mean {near!r}?" if near else ""
-                raise UserError(f"{self.table} has no column {needed!r}: its columns are {some(columns, 12)}{hint}")
+                has = f"its columns are {some(columns, 12)}" if columns else "its first line is empty"
+                raise UserError(f"{self.table} has no column {needed!r}: {has}{hint}")
         return lines
 
     def _side(self, value: str, split: str, where: str) -> Side | None:
@@ -176,9 +177,8 @@ class Folder:
         sides = {entry.side for entry in entries}
         if self.fold_column is not None and "test" not in sides:
             folds = sorted({line[self.fold_column] for _, line in self._lines()} - {""})
-            raise UserError(
-                f"{self.table} has no fold {split!r} in {self.fold_column}: its folds are {some(folds, 12)}"
-            )
+            has = f"its folds are {some(folds, 12)}" if folds else "that column is empty"
+            raise UserError(f"{self.table} has no fold {split!r} in {self.fold_column}: {has}")
         for side in self._sides:
             if side not in sides:
                 raise UserError(f"{self.table} lists no {side} video")
@@ -197,7 +197,11 @@ def _normal(path: str | PurePath) -> str:
 
 
 def _check_labels(entries: list[Entry], table: Path, *, trained: bool) -> None:
-    """Raise `UserError` for labels that differ only in case, and where they are trained, for those only tested."""
+    """Raise `UserError` for labels that mean the same, and where they are trained, for those only tested.
+
+    The same are labels that differ only in case, or, where all are numbers, in how a number is written.
+    """
+    _check_numbers({entry.label for entry in entries}, table)
     known = sorted({entry.label for entry in entries if entry.side == "train"})
     first: dict[str, str] = {}
     for label in known + sorted({entry.label for entry in entries} - set(known)):
@@ -207,3 +211,12 @@ def _check_labels(entries: list[Entry], table: Path, *, trained: bool) -> None:
         if trained and label not in known:
             hint = did_you_mean(label, known)
             raise UserError(f"{table}: label {label!r} has test but no training videos{hint}")
+
+
+def _check_numbers(labels: set[str], table: Path) -> None:
+    """Raise `UserError` where all labels are numbers, and two are the same one."""
+    first: dict[int, str] = {}
+    for label in sorted(labels) if all(label.isdecimal() for label in labels) else ():
+        other = first.setdefault(int(label), label)
+        if other != label:
+            raise UserError(f"{table}: the labels {other!r} and {label!r} are the same number; write it in one way")

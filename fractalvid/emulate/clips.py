@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fractalvid.bank import Bank
+from fractalvid.bank import Bank, check_seed
 from fractalvid.camera import camera_matrices
 from fractalvid.draws import Domain, Field, uniforms
 from fractalvid.emulate.backgrounds import KnownFits
@@ -54,8 +54,9 @@ def emulate_clips(
         threads: at most this many.
 
     Raises:
-        UserError: no clips, or clips whose channels are not those of the config.
+        UserError: no clips, clips whose channels are not those of the config, or no seed.
     """
+    check_seed(seed)
     _check(video, clip_id, index, bank, config)
     low, high = index & 0xFFFFFFFF, index >> 32
     emulate = EmulationConfig() if config.emulate is None else config.emulate

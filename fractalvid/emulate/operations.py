@@ -1,7 +1,9 @@
 """What RandAugment's operations do to pixels: those of torchvision, but for statistics.
 
 Mean, extremes and histogram are the clip's and not each frame's, so that an operation is one function of grey for all
-frames and nothing flickers.
+frames and nothing flickers. Contrast of colour blends with the mean brightness, which follows from the channels'
+histograms. Torchvision rounds each pixel's brightness down before it takes the mean: results differ by one grey level
+at most.
 """
 
 from collections.abc import Callable

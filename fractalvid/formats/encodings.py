@@ -105,7 +105,7 @@ def decode_picture(data: bytes, mode: str) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert(mode), np.uint8)
+            return np.array(image.convert(mode), np.uint8)  # Pillow's own memory may not be written to
     # Pillow calls a broken PNG a syntax error.
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DecodeError(f"no whole picture ({error})") from None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from fractalvid.errors import UserError
-from fractalvid.setconfig import MAX_POINTS
+from fractalvid.render import MAX_POINTS
 from fractalvid.stats.figures import Band
 from fractalvid.stats.probe import ProbeConfig
 

@@ -29,7 +29,7 @@ from fractalvid.stats.figures import (
 from fractalvid.stats.probe import MOTION, ProbeResult, motion_probe
 from fractalvid.stats.results import FIGURES, Acceptance, Diversity, Extreme, SourceStats, Summary
 from fractalvid.stats.separability import Separability, clip_features, separability
-from fractalvid.stats.source import Acceptances, ClipBatch, Request, Source, variations_taken
+from fractalvid.stats.source import Acceptances, ClipBatch, Request, Source, check_band, variations_taken
 
 SIDE = 16
 """Of the thumbnails whose diversity is measured."""
@@ -140,15 +140,18 @@ def _in_order(work: Callable[[T], R], items: Sequence[T], workers: int) -> Itera
 
 def _measured(source: Source, request: Request, config: StatsConfig) -> list[tuple[_Part, Scatter]]:
     above = source.noise if config.above is None else config.above
-    return [_measure_batch(batch, above, config.band) for batch in source.fetch(request)]
+    found = []
+    for batch in source.fetch(request):
+        height, width = batch.clips.shape[2:]
+        check_band(source.name, height, width, config.band)  # files need not be what their set's card says
+        found.append(_measure_batch(batch, above, config.band))
+    return found
 
 
 def _measure_batch(batch: ClipBatch, above: int, band: Band) -> tuple[_Part, Scatter]:
     """What is kept of a batch, and the scatter of its thumbnails, which is too large to be kept of each."""
     clips = batch.clips
     b, t, height, width = clips.shape
-    if min(height, width) // 2 <= band.low:
-        raise UserError(f"clips of {height} x {width} pixels have no band from {band.low} cycles a side up")
     few = clips[:, np.unique(np.linspace(0, t - 1, SAMPLED).round().astype(int))]
     power = radial_power(few)
     part = _Part(

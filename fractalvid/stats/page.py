@@ -45,9 +45,7 @@ def render_page(
     clips = sum(source.clips for source in sources)
     parts = [
         f'<h1>Quality figures</h1>\n<p class="lead">{clips:,} clips of {html.escape(names)}</p>',
-        section(
-            "Side by side", "Mean ± standard deviation over clips; accuracies ± their standard error.", _table(sources)
-        ),
+        section("Side by side", "Mean ± standard deviation over clips; in brackets a 95 % interval.", _table(sources)),
         section(
             "Over clips",
             "Shares of the clips, in fifty bins; clips beyond an end count in the last bin.",

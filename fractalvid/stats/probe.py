@@ -19,7 +19,7 @@ from fractalvid.bank import MAX_CLASSES, Bank, array_names
 from fractalvid.errors import UserError
 from fractalvid.instances import VALIDATION
 from fractalvid.kinds import fit_clips, render_fits
-from fractalvid.setconfig import MAX_POINTS
+from fractalvid.render import MAX_POINTS
 from fractalvid.trajectory import SUBFRAMES
 
 AnyBank = TypeVar("AnyBank", bound=Bank)

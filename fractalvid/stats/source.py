@@ -17,7 +17,7 @@ from fractalvid.kinds import fit_clips, load_bank, render_fits
 from fractalvid.manifest import Row
 from fractalvid.reader import ClipError, SetReader
 from fractalvid.stats.config import StatsConfig
-from fractalvid.stats.figures import Clips, Floats, grey_levels
+from fractalvid.stats.figures import Band, Clips, Floats, grey_levels
 from fractalvid.view import Fits
 from kernels.variations import VARIATIONS
 
@@ -105,11 +105,21 @@ class Source(Protocol):
         """The clips of a request; those that can't be read are left out."""
 
 
+def check_band(name: str, height: int, width: int, band: Band) -> None:
+    """Refuse clips that are too small to have the band's frequencies.
+
+    Raises:
+        UserError: with the source's name.
+    """
+    if min(height, width) // 2 <= band.low:
+        raise UserError(f"{name}: clips of {height} x {width} pixels have no band from {band.low} cycles a side up")
+
+
 def open_source(path: Path, config: StatsConfig) -> Source:
     """A bank's file or a set's folder, to take clips of evenly spread classes from.
 
     Raises:
-        UserError: it is neither, is damaged, or holds no clips.
+        UserError: it is neither, is damaged, holds no clips, or ones that are too small for the band.
     """
     if path.is_dir():
         return SetSource(path, config)
@@ -132,6 +142,7 @@ class BankSource:
 
     def __init__(self, name: str, bank: Bank, config: StatsConfig) -> None:
         """See the class."""
+        check_band(name, config.size, config.size, config.band)
         self.name, self.kind, self.bank = name, str(bank.kind), bank
         self._config = config
 
@@ -175,6 +186,7 @@ class SetSource:
         self._rows: dict[tuple[int, int], Row] = {(row.class_id, row.instance_id): row for row in self._reader.rows}
         if not self._rows:
             raise UserError(f"{path} holds no clips yet: make some first (fractalvid generate)")
+        check_band(self.name, self._reader.config.size, self._reader.config.size, config.band)
         # What the bank adds, fractals' acceptance and the probe, is left out where it is not there.
         self.bank: Bank | None = load_bank(path / "classes.npz") if (path / "classes.npz").exists() else None
         self._config = config

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from scipy.stats import binomtest
+
 from fractalvid.stats.results import FIGURES, Acceptance, Figure, SourceStats
 
 NONE = "–"
@@ -67,7 +69,11 @@ def _columns() -> list[tuple[str, str, _Value]]:
             lambda s: f"{s.diversity.rank:.1f}",
         ),
         *_accepted(),
-        ("classes told apart", "held-out clips that a linear classifier names right", _told_apart),
+        (
+            "classes told apart",
+            "held-out clips that a linear classifier names right (Wilson's 95 % interval)",
+            _told_apart,
+        ),
         (
             "… by chance",
             "what guessing would name right",
@@ -111,8 +117,9 @@ def _told_apart(source: SourceStats) -> str | None:
     apart = source.separability
     if apart is None:
         return None
-    error = (apart.accuracy * (1 - apart.accuracy) / apart.tested) ** 0.5
-    return f"{100 * apart.accuracy:.1f} ± {100 * error:.1f} %"
+    right = round(apart.accuracy * apart.tested)
+    interval = binomtest(right, apart.tested).proportion_ci(method="wilson")
+    return f"{100 * apart.accuracy:.1f} % ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
 
 
 def _probed() -> list[tuple[str, str, _Value]]:

@@ -16,6 +16,7 @@ from pretrain.sources.indexed import At, Share
 from pretrain.sources.mixture import Mixed
 from pretrain.sources.recolour import Recoloured
 from pretrain.sources.stored import StoredClips
+from pretrain.sources.survey import list_videos
 from pretrain.sources.videos import OwnVideos
 
 
@@ -25,13 +26,28 @@ class Clips:
 
     Attributes:
         source: of batches.
-        classes: how many its labels tell apart: those of the bank, then those of one's own videos.
         found: digest of what lies on disk, None where nothing does.
     """
 
     source: Source
-    classes: int
     found: str | None = None
+
+
+def count_classes(config: PretrainConfig, bank: Bank) -> int:
+    """How many classes labels tell apart: those of the bank, then those of one's own videos, none of which is decoded.
+
+    Raises:
+        UserError: no folder of videos, or videos without labels where labels are asked for.
+    """
+    if config.videos is None:
+        return len(bank)
+    classes = list_videos(config.videos)[1]
+    if config.objective.name == "supervised" and not classes:
+        raise UserError(
+            f"{config.videos} has no labels (a folder a class), which --objective supervised needs: "
+            "train without labels, as by --objective moco"
+        )
+    return len(bank) + len(classes)
 
 
 def open_clips(config: PretrainConfig, bank: Bank, *, threads: int | None, progress: bool) -> Clips:
@@ -44,13 +60,13 @@ def open_clips(config: PretrainConfig, bank: Bank, *, threads: int | None, progr
         progress: show a progress bar while one's own videos are read for the first time.
 
     Raises:
-        UserError: a set or videos that can't be used, or videos without labels where labels are asked for.
+        UserError: a set or videos that can't be used.
     """
     share = Share(config.part(), rank(), world_size())
     drawn = _stored(config, share, threads) if config.data is not None else _stream(config, bank, threads)
     stored = [drawn.digest()] if isinstance(drawn, StoredClips) else []
     if config.videos is None:
-        return Clips(_recoloured(drawn, config, share), len(bank), *stored)
+        return Clips(_recoloured(drawn, config, share), *stored)
     videos = OwnVideos(
         config.videos,
         config=config.streamed(),
@@ -61,14 +77,9 @@ def open_clips(config: PretrainConfig, bank: Bank, *, threads: int | None, progr
         second=config.objective.second,
         progress=progress,
     )
-    if config.objective.name == "supervised" and not videos.classes:
-        raise UserError(
-            f"{config.videos} has no labels (a folder a class), which --objective supervised needs: "
-            "train without labels, as by --objective moco"
-        )
     source: Source = videos if config.mix is None else Mixed(_at(drawn), videos.at, part=config.mix, share=share)
     found = " ".join([*stored, videos.digest()])
-    return Clips(_recoloured(source, config, share), len(bank) + len(videos.classes), found)
+    return Clips(_recoloured(source, config, share), found)
 
 
 def _recoloured(source: Source, config: PretrainConfig, share: Share) -> Source:

@@ -94,14 +94,14 @@ def test_a_test_gif_in_the_training_list_is_an_error(tmp_path: Path) -> None:
 
 def test_broken_gifs_are_named_and_single_frames_count(tmp_path: Path) -> None:
     root = gif_set(tmp_path)
-    (root / "zumba" / "1.gif").write_bytes(b"")
-    (root / "zumba" / "2.gif").write_bytes((root / "zumba" / "2.gif").read_bytes()[:20])
+    (root / "air drumming" / "1.gif").write_bytes(b"")
+    (root / "air drumming" / "2.gif").write_bytes((root / "air drumming" / "2.gif").read_bytes()[:20])
     data = open_data(Source("anigifs", root, csv=table(root)), Machine())
-    with pytest.raises(UserError, match=r"zumba/[12]\.gif: no frame decodes"):
+    with pytest.raises(UserError, match=r"air drumming/[12]\.gif: no frame decodes"):
         read_videos(data, "", Machine(cache_dir=tmp_path / "cache", progress=False), allow_missing=False)
     machine = Machine(cache_dir=tmp_path / "cache", max_broken=0.3, progress=False)
     listing = read_videos(data, "", machine, allow_missing=False)
-    assert [path for path, _ in listing.broken] == ["zumba/1.gif", "zumba/2.gif"]
+    assert [path for path, _ in listing.broken] == ["air drumming/1.gif", "air drumming/2.gif"]
     assert set(listing.frames) == {9}
 
 

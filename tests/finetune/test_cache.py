@@ -165,7 +165,7 @@ def test_a_smaller_one_is_refused_with_a_line(root: Path, capsys: pytest.Capture
     store = Stores(0, root.parent / "cache").get(root, 20)
     said = capsys.readouterr().err
     assert re.search(r"sides of 18 pixels, less than the 20 .*; finetune prepare --cache 20 makes them\n", said)
-    assert store.origin == "files, 20 pixels"
+    assert store.origin(NAMES) == "files, 20 pixels"
     assert store.clip(Row(NAMES[0], 0, "train"))[:].shape[1] == 20
 
 
@@ -181,7 +181,7 @@ def test_a_video_that_changed_is_read_from_its_file_until_it_is_decoded_again(
     (root / NAMES[2]).unlink()
     frames, refused = opened(root)
     assert frames is None
-    assert refused.startswith("1 videos of")  # of what is gone, nobody asks
+    assert refused.startswith("1 video of")  # of what is gone, nobody asks
     assert "finetune prepare --cache 18 brings" in refused
     assert is_right(root, NAMES[1])
     decoded = decoding(monkeypatch)
@@ -198,7 +198,8 @@ def test_videos_that_are_not_in_it_are_said_and_read(root: Path, capsys: pytest.
     store = Stores(10**8, root.parent / "cache").get(root, 18)
     said = capsys.readouterr().err
     assert re.search(r"note: 2 videos of .* not decoded yet.* prepare --cache 18 --cache-quality 90 brings", said)
-    assert store.origin == "cache, 18 pixels, JPEG 90"
+    assert store.origin(NAMES[:1]) == "cache, 18 pixels, JPEG 90"
+    assert store.origin(NAMES) == "cache, 18 pixels, JPEG 90, 2 from files"
     for name, decoded in zip(NAMES, (0, 1, 2), strict=True):
         assert len(store.clip(Row(name, 0, "train"))) == len(read_video(root / name))
         assert store.decoded == decoded

@@ -20,6 +20,7 @@ from finetune.source import ClipBatch, TrainSource
 from finetune.targets.demo import DemoSet
 from finetune.targets.stick_figures import ACTIONS
 from pretrain.checkpoint import load_card
+from pretrain.optim import build_optimizer
 from tests.finetune.helpers import SMALL, command, hmdb_set, metrics, show_help
 from tests.finetune.test_hmdb51 import FILES, LISTS
 
@@ -230,3 +231,21 @@ def test_every_option_of_augmentation_is_explained(capsys: pytest.CaptureFixture
         assert entry, option
         words = re.findall(r"[a-z]{3,}", re.sub(r"--\S+", "", entry[0]))
         assert len(words) >= 5, entry[0]
+
+
+@pytest.mark.parametrize("classic", [True, False])
+def test_momentum_reaches_the_optimiser(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classic: bool
+) -> None:
+    used = list[torch.optim.Optimizer]()
+
+    def built(*args: Any) -> torch.optim.Optimizer:
+        used.append(build_optimizer(*args))
+        return used[-1]
+
+    monkeypatch.setattr("pretrain.engine.build_optimizer", built)
+    args = ["--target", "folder", "--data", data, "--out", tmp_path / "o", "--mode", "linear", "--optimizer", "sgd"]
+    assert command(*args, *(["--classic-momentum"] if classic else []), cache=tmp_path / "c") == 0
+    (optimiser,) = used
+    assert optimiser.defaults["momentum"] == 0.9
+    assert optimiser.defaults["nesterov"] is not classic

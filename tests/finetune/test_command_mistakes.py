@@ -62,6 +62,10 @@ def test_the_demo_is_not_drawn_for_a_folder_that_cannot_be_made(
         ("--target folder --data {data} --out {out} --augment.crop-ratio 2 1", "--augment.crop-ratio is 2 1"),
         ("--target folder --data {data} --out {out} --augment.flip 2", "--augment.flip is 2"),
         ("--target folder --data {data} --out {out} --augment.operations -1", "--augment.operations is -1"),
+        (
+            "--target folder --data {data} --out {out} --recipe debiasing --optimizer adamw",
+            "--no-classic-momentum takes",
+        ),
         ("--target folder --data {data} --out {out} --recipe=", "there is no recipe ''"),
     ],
 )

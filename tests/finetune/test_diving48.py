@@ -91,7 +91,7 @@ def test_missing_clips_are_named(tmp_path: Path) -> None:
 def test_a_test_clip_in_the_training_list_is_an_error(tmp_path: Path) -> None:
     root = diving_set(tmp_path)
     (root / "Diving48_V2_train.json").write_text(json.dumps([*V2["train"], entry("q_00007", 46)]))
-    with pytest.raises(UserError, match=r"1 videos are in training and in test \(rgb/q_00007\.mp4\)"):
+    with pytest.raises(UserError, match=r"1 video is in training and in test \(rgb/q_00007\.mp4\)"):
         list_videos(Diving48(), root, "v2", allow_missing=False)
 
 

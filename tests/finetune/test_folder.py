@@ -85,12 +85,17 @@ def test_a_table_with_folds(tmp_path: Path) -> None:
     assert sides == {"a/1.mp4": "train", "a/2.mp4": "test", "a/3.mp4": "train", "b/5.mp4": "test"}
     with pytest.raises(UserError, match="has no fold '7' in fold3: its folds are 0, 1, 2"):
         target.index(tmp_path, "7")
+    empty = Folder(table(tmp_path / "e.csv", "path,label,fold3\na/1.mp4,walk,\n"), fold_column="fold3")
+    with pytest.raises(UserError, match="has no fold '0' in fold3: that column is empty"):
+        empty.index(tmp_path, "0")
 
 
 def test_numeric_labels_are_in_the_order_of_numbers(tmp_path: Path) -> None:
     lines = "".join(f"{k}.mp4,{k},{side}\n{k}{side}.mp4,{k},{side}\n" for k in (10, 9, 2) for side in ("train",))
     path = table(tmp_path / "t.csv", f"path,label,split\n{lines}x.mp4,2,test\n")
     assert Folder(path).classes(tmp_path, "") == ("2", "9", "10")
+    words = table(tmp_path / "w.csv", "path,label,split\na,01,train\nb,1,train\nc,x,train\nd,x,test\n")
+    assert Folder(words).classes(tmp_path, "") == ("01", "1", "x")  # where not all are numbers, none is one
 
 
 def test_absolute_paths_below_the_root_are_the_same_videos(tmp_path: Path) -> None:
@@ -113,7 +118,11 @@ def test_absolute_paths_below_the_root_are_the_same_videos(tmp_path: Path) -> No
             "'Run' and 'run' differ only in upper and lower case",
         ),
         ("path,label,split\na,jump,train\nb,jumping,test\n", r"'jumping' has test but no .*nearest: 'jump'"),
-        ("", "has no column 'path'"),
+        ("", "has no column 'path': its first line is empty$"),
+        (
+            "path,label,split\na,01,train\nb,1,test\n",
+            "the labels '01' and '1' are the same number; write it in one way",
+        ),
         ("path;label;split\na;x;train\n", "t.csv has its columns separated by ';': save it with commas"),
         ("path\tlabel\tsplit\na\tx\ttrain\n", "t.csv has its columns separated by tabs"),
     ],

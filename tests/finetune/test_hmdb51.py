@@ -151,7 +151,7 @@ def test_a_test_video_in_the_training_list_is_an_error(tmp_path: Path) -> None:
     (root / "wave" / "copy.avi").symlink_to(root / "wave" / "a b  c_wave.avi")
     with (root / "testTrainMulti_7030_splits" / "wave_test_split1.txt").open("a") as file:
         file.write("copy.avi 1 \n")
-    with pytest.raises(UserError, match=r"1 videos are in training and in test \(wave/a b  c_wave\.avi is wave/copy"):
+    with pytest.raises(UserError, match=r"1 video is in training and in test \(wave/a b  c_wave\.avi is wave/copy"):
         list_videos(Hmdb51(), root, "1", allow_missing=False)
 
 

@@ -123,7 +123,7 @@ def test_a_clip_in_both_tables_is_an_error(tmp_path: Path) -> None:
         (root / part).rmdir()
     assert found(root) == EXPECTED
     (root / "val.csv").write_text(VAL.format(word="val") + "zumba,_-abcdefgh3,4,14,val\n")
-    with pytest.raises(UserError, match=r"1 videos are in training and in test \(_-abcdefgh3_000004_000014\.mp4\)"):
+    with pytest.raises(UserError, match=r"1 video is in training and in test \(_-abcdefgh3_000004_000014\.mp4\)"):
         list_videos(Kinetics(400), root, "val", allow_missing=False)
 
 

@@ -14,7 +14,7 @@ from fractalvid.errors import UserError
 
 def test_a_video_on_both_sides_is_an_error() -> None:
     rows = [Row("a.mp4", 0, "train"), Row("b.mp4", 1, "train"), Row("a.mp4", 0, "test")]
-    with pytest.raises(UserError, match=r"folder: 1 videos are in training and in test \(a\.mp4\)"):
+    with pytest.raises(UserError, match=r"folder: 1 video is in training and in test \(a\.mp4\)"):
         check_lists(Folder(), rows)
     check_lists(Folder(), rows[:2])
 
@@ -59,13 +59,13 @@ def test_links_to_training_videos_are_an_error(tmp_path: Path, link: Callable[[P
     root = put(tmp_path, train__a__1_mp4="1", train__b__2_mp4="2", test__a__3_mp4="3", test__b__4_mp4="4")
     assert len(list_videos(Folder(), root, "", allow_missing=False).rows) == 4
     link(root / "train/a/1.mp4", root / "test/a/other.mp4")
-    with pytest.raises(UserError, match=r"1 videos .* \(test/a/other\.mp4 is train/a/1\.mp4\)"):
+    with pytest.raises(UserError, match=r"1 video .* \(test/a/other\.mp4 is train/a/1\.mp4\)"):
         list_videos(Folder(), root, "", allow_missing=False)
 
 
 def test_copies_of_training_videos_are_an_error(tmp_path: Path) -> None:
     root = put(tmp_path, train__a__1_mp4="1", train__b__2_mp4="2", test__a__1_mp4="one", test__b__2_mp4="2")
-    with pytest.raises(UserError, match=r"1 videos .* \(test/b/2\.mp4 is train/b/2\.mp4\)"):
+    with pytest.raises(UserError, match=r"1 video .* \(test/b/2\.mp4 is train/b/2\.mp4\)"):
         list_videos(Folder(), root, "", allow_missing=False)
 
 
@@ -81,7 +81,7 @@ def test_copies_are_found_under_any_name_and_class(tmp_path: Path, copy: str, le
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(bytes(length) + bytes([0 if path == copy else number]))
         rows.append(Row(path, "clap" not in path, "train" if path.startswith("train") else "test"))
-    with pytest.raises(UserError, match=rf"1 videos .* \({copy} is train/wave/1\.avi\)"):
+    with pytest.raises(UserError, match=rf"1 video .* \({copy} is train/wave/1\.avi\)"):
         check_files(tmp_path, rows)
     check_files(tmp_path, rows[:-1])
 
@@ -98,11 +98,11 @@ def test_copies_in_official_lists_are_a_note(tmp_path: Path, capsys: pytest.Capt
     put(tmp_path, a_mp4="same", b_mp4="same")
     rows = [Row("a.mp4", 0, "train"), Row("b.mp4", 1, "test")]
     check_files(tmp_path, rows, official=True)
-    assert "1 test videos are training videos under another name (b.mp4 is a.mp4)" in capsys.readouterr().err
+    assert "1 test video is a training video under another name (b.mp4 is a.mp4)" in capsys.readouterr().err
     for name, make in (("val/a.mp4", shutil.copy), ("link.mp4", os.link)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         make(tmp_path / "a.mp4", tmp_path / name)
-        with pytest.raises(UserError, match=rf"1 videos .* \({name} is a\.mp4\)"):
+        with pytest.raises(UserError, match=rf"1 video .* \({name} is a\.mp4\)"):
             check_files(tmp_path, [*rows, Row(name, 1, "test")], official=True)
 
 

@@ -3,7 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from finetune.listing import list_videos
+from finetune.index import ClipIndex
+from finetune.listing import keep_decodable, list_videos
+from finetune.targets import Source, make_target
 from finetune.targets.base import Row, TargetProtocol
 from fractalvid.errors import UserError
 
@@ -68,3 +70,42 @@ def test_a_folder_where_a_video_should_be_is_no_video(tmp_path: Path) -> None:
     (tmp_path / "test-1.mp4").unlink()
     (tmp_path / "test-1.mp4").mkdir()
     assert list_videos(Listed(listed), tmp_path, "1", allow_missing=True).missing == ("test-1.mp4",)
+
+
+def test_a_class_that_would_only_be_tested_is_an_error(tmp_path: Path) -> None:
+    listed = (*rows(0, 1, 2), Row("more-1.mp4", 1, "test"))
+    put(tmp_path, tuple(row for row in listed if row.path != "train-1.mp4"))
+    with pytest.raises(UserError, match=r"has test but no training videos that can be used of 1 class \('b'\): get or"):
+        list_videos(Listed(listed), tmp_path, "1", allow_missing=True)
+    assert list_videos(Listed(listed), tmp_path, "1", allow_missing=True, sides=("test",)).missing == ()
+    for row in listed:
+        if row.label == 1:
+            (tmp_path / row.path).unlink(missing_ok=True)
+    assert list_videos(Listed(listed), tmp_path, "1", allow_missing=True).classes == ("a", "c")  # as if never listed
+
+
+def test_a_class_that_the_lists_themselves_do_not_train_is_tested(tmp_path: Path) -> None:
+    listed = (*rows(0, 1), Row("test-2.mp4", 2, "test"))
+    assert list_videos(Listed(listed), put(tmp_path, listed), "1", allow_missing=False).classes == ("a", "b", "c")
+
+
+def test_a_class_whose_training_videos_do_not_decode_is_an_error(tmp_path: Path) -> None:
+    listed = rows(0, 1, 2)
+    listing = list_videos(Listed(listed), put(tmp_path, listed), "1", allow_missing=False)
+    frames = {row.path: 9 for row in listed}
+    assert keep_decodable(listing, ClipIndex(frames, {}, {}), tmp_path).rows == listing.rows
+    broken = {"train-1.mp4": "no frame decodes"}
+    with pytest.raises(UserError, match=r"no training videos that can be used of 1 class \('b'\)"):
+        keep_decodable(listing, ClipIndex(frames, broken, {}), tmp_path)
+    kept = keep_decodable(listing, ClipIndex(frames, broken | {"test-1.mp4": "empty"}, {}), tmp_path)
+    assert (kept.classes, len(kept.rows)) == (("a", "b", "c"), 4)  # neither trained nor tested
+
+
+def test_a_folder_that_is_not_there_is_told_with_what_belongs_into_it(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"absent does not exist; expected files$"):
+        list_videos(Listed(rows(0, 1)), tmp_path / "absent", "1", allow_missing=True)
+    (tmp_path / "t.csv").write_text("path,label,split\n")
+    for csv, expected in ((None, r"train/<class>/<video>"), (tmp_path / "t.csv", r"the videos that .*t\.csv lists")):
+        source = Source("folder", tmp_path / "absent", csv=csv)
+        with pytest.raises(UserError, match=rf"absent does not exist; expected {expected}"):
+            list_videos(make_target(source), tmp_path / "absent", "", allow_missing=False)

@@ -94,7 +94,7 @@ def test_the_same_again_decodes_nothing(tmp_path: Path, capsys: pytest.CaptureFi
         assert f"24 pixels, JPEG 80: {made} videos now, {kept} were there;" in said(capsys)[0]
     put(root / "train/dark/0.mp4", 11)
     assert folder(root, "--cache", 24, "--cache-quality", 80) == 0
-    assert re.search(r"1 videos now, 11 were there; .* MB, of which .* MB are outdated", said(capsys)[0])
+    assert re.search(r"1 video now, 11 were there; .* MB, of which .* MB are outdated", said(capsys)[0])
 
 
 def test_what_is_missing_is_named_with_where_to_get_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,7 +108,7 @@ def test_what_is_missing_is_named_with_where_to_get_it(tmp_path: Path, capsys: p
     assert hmdb(root, "--allow-missing") == 0
     out, _ = said(capsys)
     assert out.startswith(f"hmdb51 in {root}: 3 videos, 2 of 51 classes, split 1\n")
-    assert "\nmissing   1 listed videos are not there: eat/b_0.avi\n" in out
+    assert "\nmissing   1 listed video is not there: eat/b_0.avi\n" in out
 
 
 def test_a_half_downloaded_set_names_the_classes_that_are_empty(

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from finetune.augment import AugmentConfig
-from finetune.cli import main
+from finetune.cli import _recipe, main
 from finetune.initial import Initial
 from finetune.plan import Plan, make_plan
 from finetune.recipe import KINETICS_MEAN, NORMALISATION, RECIPES, Recipe
@@ -55,6 +55,20 @@ def test_learning_rates_are_the_papers_at_their_batch() -> None:
         assert scaled(made.lr, made.batch_size) == pytest.approx(lr), name
 
 
+def test_labels_are_smoothed_only_where_a_recipe_says_so() -> None:
+    smoothing = {name: load_recipe(name, Recipe(), RECIPES).label_smoothing for name in NAMES}
+    assert {name for name, share in smoothing.items() if share} == {"small_cpu"}  # it was measured so
+    for name in NAMES:
+        assert "\nlabel_smoothing = " in (RECIPES / f"{name}.toml").read_text()
+
+
+def test_sgd_of_the_papers_has_plain_momentum() -> None:
+    recipes = {name: load_recipe(name, Recipe(), RECIPES) for name in NAMES}
+    by_sgd = {name for name, recipe in recipes.items() if recipe.optimizer == "sgd"}
+    assert by_sgd == {name for name, recipe in recipes.items() if recipe.classic_momentum}
+    assert {"debiasing", "synapt_tsn_r18"} <= by_sgd
+
+
 def test_what_a_recipe_says_reaches_the_clips() -> None:
     made = plan(load_recipe("anigifs", Recipe(), RECIPES))
     assert made.view_config().frames().sampling == "segments"
@@ -80,6 +94,8 @@ def test_weights_say_how_values_are_normalised_unless_told_otherwise() -> None:
         (Recipe(shots=0), "--shots is 0"),
         (Recipe(dropout=1.0), "--dropout is 1"),
         (Recipe(momentum=-0.1), "--momentum is -0.1"),
+        (Recipe(classic_momentum=True), "--classic-momentum is about the momentum of --optimizer sgd"),
+        (Recipe(classic_momentum=True, optimizer="sgd", momentum=0.0), "--no-classic-momentum takes it back"),
         (Recipe(crops=0), "--crops is 0: it can be 1"),
         (Recipe(crops=4), r"--crops is 4: it can be 1 \(the centre\) or 3"),
         (Recipe(first_frames=0), "--first-frames is 0"),
@@ -91,7 +107,8 @@ def test_weights_say_how_values_are_normalised_unless_told_otherwise() -> None:
 def test_values_that_no_run_can_use(recipe: Recipe, message: str) -> None:
     with pytest.raises(UserError, match=message):
         recipe.check()
-    replace(recipe, shots=None, dropout=0.0, momentum=0.9, first_frames=None, crops=3, augment=AugmentConfig()).check()
+    usable = replace(recipe, shots=None, dropout=0.0, momentum=0.9, first_frames=None, crops=3, augment=AugmentConfig())
+    replace(usable, optimizer="sgd").check()
 
 
 def test_the_command_line_changes_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,3 +130,13 @@ def test_recipes_targets_and_networks_are_listed(capsys: pytest.CaptureFixture[s
     shown = capsys.readouterr().out
     for word in (*NAMES, "hmdb51", "folder", "r3d_10"):
         assert f"  {word} " in shown or f"  {word}\n" in shown
+
+
+def test_other_epochs_keep_a_recipes_share_of_warm_up() -> None:
+    """In three epochs, the three of the recipe would leave none to train in."""
+    own = _recipe(["--recipe", "small_cpu"])
+    assert (own.epochs, own.warmup_epochs) == (30, 3)
+    for words in (["--epochs", "3"], ["--epochs=3"]):
+        assert _recipe(["--recipe", "small_cpu", *words]).warmup_epochs == pytest.approx(0.3)
+    assert _recipe(["--recipe", "small_cpu", "--epochs", "many"]) == own
+    assert _recipe(["--epochs", "3"]) == Recipe()

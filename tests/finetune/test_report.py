@@ -165,5 +165,5 @@ def test_places_where_no_comparison_can_be_are_one_line(
     error = capsys.readouterr().err
     assert error.startswith("finetune: error: can't make the folder")
     assert error.count("\n") == 1
-    with pytest.raises(UserError, match="cannot make the folder"):
+    with pytest.raises(UserError, match="can't make the folder"):
         write_comparison(tmp_path / place, SCRATCH)

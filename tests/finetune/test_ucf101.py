@@ -91,14 +91,14 @@ def test_groups_are_of_a_class(tmp_path: Path) -> None:
 
 def test_a_test_video_in_the_training_list_is_an_error(tmp_path: Path) -> None:
     root = ucf_set(tmp_path, FILES, train=TRAIN + "Archery/v_Archery_g01_c01.avi 2\r\n")
-    with pytest.raises(UserError, match=r"1 videos are in training and in test \(Archery/v_Archery_g01_c01\.avi\)"):
+    with pytest.raises(UserError, match=r"1 video is in training and in test \(Archery/v_Archery_g01_c01\.avi\)"):
         list_videos(Ucf101(), root, "1", allow_missing=False)
 
 
 def test_lists_of_different_splits_share_groups(tmp_path: Path) -> None:
     files = [*FILES, "Archery/v_Archery_g08_c02.avi"]
     root = ucf_set(tmp_path, files, test=TEST + "Archery/v_Archery_g08_c02.avi\r\n")
-    with pytest.raises(UserError, match=r"lists of different splits: 1 groups of videos .*archery_g08"):
+    with pytest.raises(UserError, match=r"lists of different splits: 1 group of videos .*archery_g08"):
         list_videos(Ucf101(), root, "1", allow_missing=False)
 
 

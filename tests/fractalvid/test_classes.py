@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fractalvid.classes import ClassBank, ClassConfig
+from fractalvid.classes import LARGEST, ClassBank, ClassConfig
 from fractalvid.errors import UserError
+from fractalvid.kinds import render_clip
 from kernels.variations import VARIATIONS
 
 ARRAYS = [f.name for f in dataclasses.fields(ClassBank) if f.name not in ("seed", "config")]
+UNLIMITED = ("max_rate", "instance_offset", "radius", "fence", "margin")
 
 
 def same(a: ClassBank, b: ClassBank) -> bool:
@@ -144,11 +146,19 @@ def test_files_can_be_read_by_others(bank: ClassBank, tmp_path: Path) -> None:
         {"variations": ()},
         {"motion": "wild"},
         {"instance_scale": 1.0},
+        {"min_maps": 2.5},
+        *({name: value} for name in UNLIMITED for value in (float("nan"), float("inf"), 1e30)),
     ],
 )
 def test_impossible_configurations(values: dict[str, Any]) -> None:
     with pytest.raises(UserError):
         ClassConfig(**values)
+
+
+@pytest.mark.parametrize("name", UNLIMITED)
+def test_the_largest_settings_give_clips(name: str) -> None:
+    bank = ClassBank.sample(2, seed=0, config=ClassConfig(**{name: LARGEST}))  # type: ignore[arg-type]
+    assert render_clip(bank, 0, 0, size=16, frames=2, points=500).shape == (2, 16, 16)
 
 
 @pytest.mark.parametrize(("count", "seed"), [(0, 0), (-3, 0), (10**9, 0), (1, -1), (1, 2**64)])

@@ -157,6 +157,11 @@ def test_mistakes_are_one_line_and_exit_code_2(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_bank_is_not_verified_as_a_set(bank: ClassBank, tmp_path: Path, refuses: Callable[..., None]) -> None:
+    bank.save(tmp_path / "bank.npz")
+    refuses("bank.npz is no folder: name the folder of a generated set", "verify", "bank.npz")
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "classes.npz"
     path.write_text("mine")

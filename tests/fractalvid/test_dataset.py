@@ -237,6 +237,8 @@ def test_a_full_disk_is_one_clear_error(four: ClassBank, tmp_path: Path, monkeyp
         {"clips": 0},
         {"size": 1},
         {"size": 100_000},
+        {"size": 32.0},
+        {"frames": 2.5},
         {"points": 0},
         {"crf": 99},
         {"frames": 0},

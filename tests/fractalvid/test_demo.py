@@ -63,6 +63,11 @@ def test_the_report_hides_no_loss() -> None:
     assert headline(result.comparison) == "scratch 50.0 %, fractal 45.0 % (-5.0 points) top-1 accuracy"
 
 
+def test_the_headline_says_when_it_means_nothing() -> None:
+    assert "near chance (8.3 %): too little time" in headline(comparison(13.3, 10.4))
+    assert "near chance" not in headline(comparison(13.3, 40.0))
+
+
 def test_a_report_without_curves_or_clips() -> None:
     result = DemoResult([], [], [], [], {}, comparison(10.0, 20.0, n=2))
     assert "10.0 ± 1.5" in render_report(result)

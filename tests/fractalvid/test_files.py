@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fractalvid.errors import UserError
-from fractalvid.files import check_place, replace_file, write_bytes, write_text
+from fractalvid.files import check_place, make_folder, replace_file, write_bytes, write_text
 
 
 def test_a_name_that_is_too_long_is_one_clear_error(tmp_path: Path) -> None:
@@ -22,6 +22,16 @@ def test_a_name_that_is_too_long_is_one_clear_error(tmp_path: Path) -> None:
 def test_text_that_is_no_utf_8_is_written_all_the_same(tmp_path: Path) -> None:
     write_text(tmp_path / "x", "a name: q\udcff.npz")
     assert (tmp_path / "x").read_text(encoding="utf-8") == "a name: q?.npz"
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")  # once more, with what is in it
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"^can't make the folder .*file: File exists; choose another --out$"):
+        make_folder(tmp_path / "file")
+    with pytest.raises(UserError, match="file/deeper: Not a directory"):
+        make_folder(tmp_path / "file" / "deeper")
 
 
 def test_trying_a_place_makes_its_folder_and_changes_nothing(tmp_path: Path) -> None:

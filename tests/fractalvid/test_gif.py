@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fractalvid.gif import shown_frames
-from fractalvid.video_reader import VideoError, count_frames, read_frames, read_video
+from fractalvid.video_reader import VideoError, probe_video, read_frames, read_video
 
 Bytes = NDArray[np.uint8]
 PALETTE = np.array(
@@ -192,12 +192,12 @@ def test_a_single_frame_repeats() -> None:
     still = gif([Patch(full(3))])
     frames = read_video(still)
     assert frames.shape == (9, 6, 8, 3) and (frames == PALETTE[3]).all()
-    assert count_frames(still) == 9
+    assert probe_video(still).frames == 9
 
 
 def test_counted_are_the_frames_that_are_read() -> None:
     long = gif([Patch(full(k % 8), delay=3) for k in range(80)])
-    assert count_frames(long) == len(read_video(long)) == 60
+    assert probe_video(long).frames == len(read_video(long)) == 60
     np.testing.assert_array_equal(read_frames(long, np.array([59, 3, 3])), read_video(long)[[59, 3, 3]])
 
 
@@ -221,7 +221,7 @@ def test_zero_length_and_headers_alone_are_no_video(data: bytes, tmp_path: Path)
     with pytest.raises(VideoError, match=r"broken\.gif: no frame decodes"):
         read_video(path)
     with pytest.raises(VideoError, match=r"broken\.gif: no frame decodes"):
-        count_frames(path)
+        probe_video(path)
 
 
 def test_no_delays_no_frames() -> None:

@@ -265,6 +265,31 @@ def test_differences_are_told() -> None:
     assert bank_difference(bank, other) == "another config"
 
 
+@every_kind
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("size", size) for size in (0, 8.5, (8, 0), (8, 8, 8), (2**16, 2**16))),
+        *(("points", points) for points in (0, 2**31, 1.5)),
+        *((name, value) for name in ("threads", "frames") for value in (0, -1, 1.5)),
+    ],
+)
+def test_clips_that_cannot_be_are_refused(kind: str, name: str, value: Any) -> None:
+    with pytest.raises(UserError, match=f"^{name} must be"):
+        render_clip(bank_of(kind, 1), 0, 0, **({"size": 16, "points": 100} | {name: value}))
+
+
+@every_kind
+def test_ids_are_not_taken_for_others(kind: str) -> None:
+    bank: Any = sample_bank(kind, 3, seed=4)
+    for classes, wrong in (([0, -1], "-1"), (3, "3"), ([0.5], "0.5"), ("a", "'a'")):
+        with pytest.raises(UserError, match=rf"class_id {wrong} is out of range: whole numbers of 0\.\.2"):
+            fit_clips(bank, classes, 0)
+    for instances, wrong in (([0, 2**32], str(2**32)), (-1, "-1"), ([2**70], str(2**70))):
+        with pytest.raises(UserError, match=rf"instance_id {wrong} is out of range: whole numbers of 0\.\.4294967295"):
+            fit_clips(bank, [0, 1], instances)
+
+
 def test_the_table_has_every_name() -> None:
     assert tuple(KINDS) == get_args(KindName)
     assert all(kind.name == name == kind.sample(1, seed=0).kind for name, kind in KINDS.items())

@@ -72,6 +72,15 @@ def test_preview_of_every_format(tmp_path: Path, kept: str) -> None:
     assert [getattr(image, "n_frames", 1) > 1 for image in images] == [not FORMATS[kept].still] * 2
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kept", FORMATS)
+def test_every_format_is_filmed_without_a_warning(tmp_path: Path, kept: str) -> None:
+    made(tmp_path / "set", 2, format=kept)
+    config = PreviewConfig(clips=2, size=32, points=2000, emulate=PRESETS["light"])
+    _, page = preview(tmp_path / "set", tmp_path / "out", config)
+    assert len(images_of(page.read_text())) == 2
+
+
 @pytest.mark.parametrize("kind", ["webp", "gif"])
 def test_files_that_move(tmp_path: Path, kind: Literal["webp", "gif"]) -> None:
     made(tmp_path / "set", 2)

@@ -212,6 +212,7 @@ def test_cameras_map_the_crop_onto_the_frame() -> None:
         {"flip": "x"},
         {"crop_ratio": (2, 1)},
         {"crop_ratio": (1, float("inf"))},
+        {"crop_ratio": (1, 1e300)},
     ],
 )
 def test_impossible_cameras(values: dict[str, Any]) -> None:
@@ -232,10 +233,27 @@ def test_impossible_streams(bank: ClassBank) -> None:
         FractalStream.validation(bank, num_clips=1, batch_size=1, threads=-1)
     coloured = {"colour": ColourConfig()}
     bad: list[dict[str, Any]] = [{"clip_len": 0}, {"channels": 2}, {"std": 0.0}]
+    bad += [{"size": 8.5}, {"points": 1e4}, {"clip_len": 4.0}, {"frame_stride": 1.5}]
     bad += [coloured | {"channels": 1}, coloured | {"points": 17_000_000}]
     for values in bad:
         with pytest.raises(UserError):
             StreamConfig(**values)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, 1.5])
+def test_seeds_are_not_taken_for_others(bank: ClassBank, seed: Any) -> None:
+    with pytest.raises(UserError, match=r"seed must be in 0\.\.2\*\*64 - 1"):
+        FractalStream(bank, batch_size=2, config=CONFIG, seed=seed)
+    largest = take(FractalStream(bank, batch_size=2, config=CONFIG, seed=2**64 - 1), 1)
+    assert not same(largest, take(FractalStream(bank, batch_size=2, config=CONFIG, seed=0), 1))
+
+
+def test_a_new_iterator_begins_where_the_state_says(bank: ClassBank) -> None:
+    stream = FractalStream(bank, batch_size=2, config=CONFIG, seed=1)
+    first = take(stream, 2)
+    assert same(first, take(stream, 2))
+    stream.load_state_dict({"next_index": first[-1].next_index})
+    assert same(take(FractalStream(bank, batch_size=2, config=CONFIG, seed=1), 4)[2:], take(stream, 2))
 
 
 def test_a_batch_moves_to_a_device_with_all_its_tensors(bank: ClassBank) -> None:

@@ -13,8 +13,9 @@ import pytest
 
 from fractalvid.codecs import CODECS, available_codecs
 from fractalvid.errors import UserError
-from fractalvid.video_reader import VideoError, count_frames, read_video
+from fractalvid.video_reader import VideoError, probe_video, read_video
 from fractalvid.video_writer import encode_video, write_video
+from tests.fractalvid.command import fractalvid
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +37,7 @@ def test_grey_round_trip(tmp_path: Path) -> None:
     colour = read_video(tmp_path / "a.mp4")
     assert colour.shape == (*clip.shape, 3)
     assert np.abs(colour.astype(int) - clip[..., None]).mean() < 1.5
-    assert count_frames(tmp_path / "a.mp4") == 6
+    assert probe_video(tmp_path / "a.mp4").frames == 6
 
 
 def test_full_range_survives(tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ def test_names_with_odd_characters(tmp_path: Path) -> None:
 def test_what_is_no_video_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.avi"
     path.write_bytes(content)
-    for function in (read_video, count_frames):
+    for function in (read_video, probe_video):
         with pytest.raises(VideoError, match=r"a\.avi"):
             function(path)
     with pytest.raises(VideoError, match="missing"):
@@ -121,6 +122,7 @@ def noise(seed: int, frames: int = 12, height: int = 64, width: int = 96) -> np.
 def test_every_encoder_gives_the_same_bytes_again_beside_others_and_in_another_process(codec: str) -> None:
     # Sizes that once gave other bytes each time, or damaged the heap: few blocks of an encoder's, or parts of them.
     clips = [noise(0, height=48, width=48), noise(1, height=40, width=112), noise(2)]
+    clips += [noise(3, frames=frames, height=64, width=64) for frames in (1, 2)]
     alone = [encode_video(clip, codec=codec) for clip in clips]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda clip: encode_video(clip, codec=codec), clips * 3)) == alone * 3
@@ -161,6 +163,16 @@ def test_quality_and_effort_are_told_to_every_encoder(codec: str) -> None:
             encode_video(noise(0), codec=codec, preset="slow")
 
 
+def test_an_encoder_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def failing(*arguments: object) -> None:
+        raise av.error.PatchWelcomeError(0, "Not yet implemented")
+
+    monkeypatch.setattr("fractalvid.video_writer._encode", failing)
+    with pytest.raises(UserError, match=r"libx264 fails at 12 frames of 64 x 96 pixels \(Not yet implemented\)"):
+        encode_video(noise(0))
+    assert fractalvid("generate", "--classes", 1, "--clips", 1, "--size", 32, "--points", 500, "--out", tmp_path) == 2
+
+
 def test_encoders_that_are_not_here_are_named_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"no encoder 'libfoo' here; there are: libx264, .*mpeg4"):
         encode_video(noise(0), codec="libfoo")
@@ -184,6 +196,6 @@ def test_a_file_holds_what_the_bytes_hold(tmp_path: Path) -> None:
     assert data == encode_video(moving_square())
     assert data.find(b"moov") < data.find(b"mdat")  # the index first, for those who stream it
     assert np.array_equal(read_video(data), read_video(tmp_path / "a.mp4"))
-    assert count_frames(data) == 6
+    assert probe_video(data).frames == 6
     with pytest.raises(VideoError, match="in memory"):
         read_video(b"no video")

@@ -105,6 +105,16 @@ def test_points_behind_the_camera_are_outside() -> None:
     assert done.counts[0].sum() + done.outside[0] == 500
 
 
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_the_sign_of_an_affine_projection_says_nothing(backend: Any) -> None:
+    matrix = np.array([[20, 3, 30], [-2, 15, 25], [0, 0, 2]], np.float32)
+    jobs = Jobs.of([[[0, 0, 0.4, 0, 0, 0.1]]] * 2, [[1.0]], seed=[1, 1], projection=[matrix, -matrix])
+    done = accumulate(jobs, size=64, points=500, backend=backend)
+    u, v, w = matrix @ [0.4, 0.1, 1]
+    assert done.counts[0, int(v / w), int(u / w)] == 500
+    assert np.array_equal(done.counts[0], done.counts[1])
+
+
 def test_expanding_systems_restart_and_are_discarded() -> None:
     jobs = Jobs.of([[[3.0, 0, 1, 0, 3.0, 1]]], [[1.0]], seed=[4], projection=view((16, 16)))
     done = accumulate(jobs, size=16, points=20_000)

@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from typing import Any
 import torch
 
 from fractalvid.errors import run_cli
-from pretrain.distributed import process_name, run_together
+from pretrain import distributed
+from pretrain.distributed import TIMEOUT, process_name, run_together
 
 LONGEST = 200.0
 """Seconds after which processes that still run are given up."""
@@ -44,10 +46,12 @@ def _do(work: Callable[..., Any], arguments: tuple[Any, ...], environment: dict[
     sys.exit(code)
 
 
-def on_ranks(size: int, work: Callable[..., Any], *arguments: Any, told: Path) -> list[int]:
+def on_ranks(
+    size: int, work: Callable[..., Any], *arguments: Any, told: Path, timeout: timedelta = TIMEOUT
+) -> list[int]:
     """Call `work` on `size` processes that know each other; returns their exit codes, those of `run_cli`.
 
-    What rank r says on stderr lies in `told`/r.txt.
+    What rank r says on stderr lies in `told`/r.txt; `timeout` is how long they wait for each other.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -60,6 +64,7 @@ def on_ranks(size: int, work: Callable[..., Any], *arguments: Any, told: Path) -
             _as_command,
             work,
             arguments,
+            timeout,
             environment={**shared, "RANK": str(r), "LOCAL_RANK": str(r), "TOLD": str(told / f"{r}.txt")},
         )
         for r in range(size)
@@ -80,7 +85,8 @@ def ends(processes: list[ForkServerProcess]) -> list[int]:
     return [int(process.exitcode or 0) for process in processes]
 
 
-def _as_command(work: Callable[..., None], arguments: tuple[Any, ...]) -> int:
+def _as_command(work: Callable[..., None], arguments: tuple[Any, ...], timeout: timedelta) -> int:
+    distributed.TIMEOUT = timeout
     return run_cli(process_name("test"), lambda argv: run_together(lambda _: work(*arguments), argv), [])
 
 

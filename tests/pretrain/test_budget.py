@@ -29,13 +29,22 @@ def test_other_texts_are_not(text: str) -> None:
 
 
 def test_hours_become_steps_once() -> None:
-    budget = Budget(None, 100 / 3600)  # 100 s
+    budget = Budget(None, 200 / 3600)  # 200 s
     for step in range(1, TIMED_STEPS + 1):
         assert budget.total is None
         budget.record(step, 1.0 if step <= 10 else 0.5)  # a slow start isn't extrapolated
-    assert budget.total == TIMED_STEPS + (100 - 30) * 2
+    assert budget.total == TIMED_STEPS + (200 - 30) * 2
     budget.record(TIMED_STEPS + 1, 1000.0)
-    assert budget.total == 190
+    assert budget.total == 390
+
+
+def test_a_short_budget_becomes_steps_before_much_of_it_is_gone() -> None:
+    """Else the learning rate would still be rising at its end."""
+    budget = Budget(None, 88 / 3600)
+    for step in range(1, 12):
+        assert budget.total is None
+        budget.record(step, 3.0)
+    assert budget.total == 11 + (88 - 33) // 3
 
 
 def test_a_budget_shorter_than_the_timed_steps_ends_there() -> None:

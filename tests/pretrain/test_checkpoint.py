@@ -1,14 +1,19 @@
 import dataclasses
+import errno
+import io
 import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from fractalvid import files
 from fractalvid.errors import UserError
 from pretrain.checkpoint import (
     Card,
@@ -182,6 +187,37 @@ def test_a_failed_save_keeps_the_old_checkpoint(tmp_path: Path) -> None:
         save_checkpoint(path, {"step": lambda: 4})  # can't be pickled
     assert load_checkpoint(path)["step"] == 3
     assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
+
+
+def fails(content: Any, file: BinaryIO) -> None:
+    """As `torch.save`, on a disk whose failure torch has not kept."""
+    raise RuntimeError("[enforce fail at inline_container.cc:671] . unexpected pos 704 vs 598")
+
+
+def test_a_full_disk_is_told_in_plain_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        """A disk on which little fits, as torch meets it."""
+
+        def write(self, data: Any) -> int:
+            if self.tell() > 1000:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(data)
+
+    def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
+        files.write_with(path, lambda file: write(Full()))
+
+    path, state = tmp_path / "c.pt", {"model": {"w": torch.zeros(1000)}}
+    save_checkpoint(path, {"step": 3})
+    advice = r"nothing was replaced; make room, then --resume goes on from the last checkpoint, if there is one$"
+    with monkeypatch.context() as patch:
+        patch.setattr("pretrain.checkpoint.write_with", write_with)
+        with pytest.raises(UserError, match=rf"^can't write .*c\.pt: No space left on device; {advice}"):
+            save_checkpoint(path, state)
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.save", fails)
+        with pytest.raises(UserError, match=rf"^can't write .*c\.pt: most likely the disk is full; {advice}"):
+            save_checkpoint(path, state)
+    assert load_checkpoint(path)["step"] == 3
 
 
 def test_checkpoints_with_code_are_refused_and_not_run(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pretrain.configs import override, to_json
 from pretrain.engine import EngineConfig
 from pretrain.job import PretrainConfig
 from pretrain.mixing import Mixture
+from pretrain.recipes import load_recipe
 from pretrain.update import Update
 from tests.pretrain.helpers import equal_state, saved_model
 
@@ -41,6 +42,24 @@ def test_the_curriculum_is_a_share_of_the_runs_clips() -> None:
     own = replace(PRESETS["paper"], curriculum=CurriculumConfig(samples=70, share=0.5))
     assert samples(replace(config, stream=StreamConfig(emulate=own))) == 70
     assert PretrainConfig(engine=STEPS).streamed() == StreamConfig()
+
+
+@pytest.mark.parametrize("name", ["paper_supervised", "paper_moco"])
+def test_the_papers_recipes_take_its_5_epochs(name: str) -> None:
+    config = load_recipe(name, PretrainConfig())
+    config.check()
+    assert samples(config) == 5 * 100_000
+
+
+def test_the_papers_loss_is_not_smoothed() -> None:
+    assert load_recipe("paper_supervised", PretrainConfig()).engine.label_smoothing == 0
+
+
+def test_the_same_steps_of_more_clips_have_a_longer_curriculum() -> None:
+    config = PretrainConfig(batch_size=20, stream=PAPER, engine=STEPS)
+    assert samples(replace(config, batch_size=40)) == 24_000
+    own = StreamConfig(emulate=replace(PRESETS["paper"], curriculum=CurriculumConfig(samples=70)))
+    assert samples(replace(config, stream=own, batch_size=40)) == 70
 
 
 def test_a_budget_in_time_needs_a_number_of_clips() -> None:

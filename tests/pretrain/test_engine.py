@@ -120,13 +120,15 @@ class StopsAfter(Coloured):
 
 
 def test_ctrl_c_saves_and_a_resumed_run_equals_an_uninterrupted_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     whole, first, second = tiny(), tiny(), tiny(seed=9)
     expected = fit(tmp_path / "whole", whole, steps=17)
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path / "parts", first, StopsAfter(8), steps=17)
-    assert "--resume" in capsys.readouterr().err
+    told = capfd.readouterr().err
+    assert "stopping after this step; once more stops at once" in told
+    assert "--resume" in told
     stopped = torch.load(tmp_path / "parts" / CHECKPOINT, weights_only=True)["step"]
     assert 0 < stopped < 17
     result = fit(tmp_path / "parts", second, steps=17, resume=True)

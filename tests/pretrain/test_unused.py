@@ -31,7 +31,9 @@ OWN = [*MOCO, "--videos", "nowhere", "--val-clips", "0"]
         (["--monitor-classes", "7"], "monitor-classes is set, but such classes belong to --monitors"),
         (["--monitors", "motion", "--monitor-classes", "7"], "crops, knn, linear, and none of these"),
         (["--monitor-clips", "7"], "monitor-clips is set, but such clips belong to --monitors"),
-        (["--epoch-clips", "7"], "the budget is not in --epochs"),
+        (["--epoch-clips", "7"], "the budget is not in --epochs: leave it out\n"),
+        (["--curriculum", "0.5"], "curriculum is set, but emulation is off: leave it out\n"),
+        (["--emulate", "paper,samples=9", "--curriculum", "0.5"], "emulation has its own number of samples"),
         ([*OWN, "--classes", "7"], "classes is set, but no clips of such classes are shown"),
         ([*OWN, "--kind", "shapes"], "kind is set, but no clips"),
         ([*OWN, "--bank", "x.npz"], "bank is set, but no clips"),
@@ -72,6 +74,7 @@ def test_it_is_accepted_where_it_does_something() -> None:
         {"val_clips": 0, "engine": {"val_every": 7}, "monitor": {"monitors": ["motion"], "monitor_clips": 4}},
         {"monitor": {"monitors": ["crops"], "monitor_classes": 4}},
         {"epoch_clips": 9, "engine": {"epochs": 2}},
+        {"curriculum": 0.5, "stream": {"emulate": "paper"}},
         {"objective": {"aux_mask": 1.0}, "stream": {"masks": True}},
         {"videos": "own", "classes": 9},  # validation shows them
         {"videos": "own", "mix": 0.5, "val_clips": 0, "classes": 9},
@@ -146,3 +149,13 @@ def test_what_a_recipe_sets_gives_way_where_it_has_no_effect(capsys: pytest.Capt
     assert made.stream.size == recipe.stream.size
     own = override(given, {"stream": {"points": 7000}}, where="test")
     assert without_unused(own, recipe) == own
+
+
+@pytest.mark.parametrize("changed", [{"emulate": "none"}, {"emulate": "paper,samples=60000"}])
+def test_the_curriculum_of_a_recipe_gives_way_to_another(changed: dict[str, str]) -> None:
+    recipe = load_recipe("paper_supervised", PretrainConfig())
+    given = override(recipe, {"stream": changed, "engine": {"epochs": None, "hours": "2h"}}, where="test")
+    assert recipe.curriculum is not None
+    made = without_unused(given, recipe)
+    assert made.curriculum is None
+    made.check()

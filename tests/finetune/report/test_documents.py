@@ -221,6 +221,9 @@ def test_published_numbers_stand_beside_whole_benchmarks_only() -> None:
     assert "21 of them" in why
     numbers, why = beside(whole | {"videos": {"train": 10, "test": 5, "missing": 5}})
     assert (numbers, why) == ((), "None: 5 of the 20 videos of hmdb51 are missing here.")
+    numbers, why = beside(whole | {"videos": {"train": 88, "test": 6, "missing": 3, "skipped": 3}})
+    assert (numbers, why) == ((), "None: 6 of the 100 videos of hmdb51 are missing here or do not decode.")
+    assert beside(whole | {"videos": {"train": 89, "test": 6, "missing": 2, "skipped": 3}})[0]
     assert beside(whole | {"shots": 5})[0] == ()
     assert beside(metrics("a", "1", 0)) == ((), "")
 

@@ -221,3 +221,8 @@ def test_what_are_no_clips_is_refused(bank: ClassBank, video: torch.Tensor, ids:
     clip_id = np.asarray(ids, np.int64)
     with pytest.raises(UserError, match=said):
         emulate_clips(video, clip_id, np.arange(len(clip_id)), bank=bank, config=SMALL, seed=0)
+
+
+def test_no_seed_is_taken_for_another(bank: ClassBank) -> None:
+    with pytest.raises(UserError, match="seed must be in"):
+        emulate_clips(noise(1, 1, 3, 8, 8), np.array([[0, 0]]), np.arange(1), bank=bank, config=SMALL, seed=2**64)

@@ -23,6 +23,7 @@ from fractalvid.stats.measure import measure
 from fractalvid.stats.probe import ProbeConfig
 from fractalvid.stats.report import stats
 from fractalvid.stats.results import FIGURES, SourceStats, Summary
+from fractalvid.stats.separability import Separability
 from fractalvid.stats.source import BankSource, open_source, spread, variations_taken
 from fractalvid.stats.table import as_text, percent, rows
 from fractalvid.view import Fits
@@ -238,6 +239,44 @@ def test_mistakes_are_one_line(
     (tmp_path / "text.npz").write_text("not a bank")
     (tmp_path / "empty").mkdir()
     refuses(said, "stats", *arguments)
+
+
+def test_clips_too_small_for_the_band_are_known_before_anything_is_measured(
+    three: ClassBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses: Callable[..., None]
+) -> None:
+    def never(*arguments: object, **options: object) -> None:
+        pytest.fail("measured in vain")
+
+    three.save(tmp_path / "large.npz")
+    set_of(three, tmp_path / "small", size=16, clips=1)
+    monkeypatch.setattr("fractalvid.stats.report.measure", never)
+    refuses("small: clips of 16 x 16 pixels have no band from 8", "stats", "large.npz", "small", "--band.low", 8)
+    refuses("no band from 64", "stats", "small", "large.npz", "--band.low", 64, "--band.high", 65)
+
+
+def test_files_smaller_than_their_set_says_are_one_line(three: ClassBank, tmp_path: Path) -> None:
+    card = set_of(three, tmp_path / "set", size=16, clips=1) / "dataset.json"
+    card.write_text(card.read_text().replace('"size": 16', '"size": 32'))
+    config = dataclasses.replace(SMALL, band=Band(8, 16))
+    with pytest.raises(UserError, match="set: clips of 16 x 16 pixels have no band from 8"):
+        measure(open_source(tmp_path / "set", config), config, workers=1, progress=False)
+
+
+def test_the_share_told_apart_is_uncertain_also_where_it_is_all_or_none(three: ClassBank) -> None:
+    found = measured(three)
+
+    def shown(accuracy: float, tested: int) -> str:
+        apart = Separability(accuracy=accuracy, chance=0.5, classes=2, trained=4, tested=tested)
+        table = rows([dataclasses.replace(found, separability=apart)])
+        return next(row.values[0] for row in table if row.label == "classes told apart")
+
+    # (p + z²/2n ± z √(p (1 - p) / n + z²/4n²)) / (1 + z²/n), Wilson 1927.
+    z, n, p = 1.959964, 40, 0.25
+    middle, half = p + z**2 / (2 * n), z * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
+    low, high = (100 * (middle + sign * half) / (1 + z**2 / n) for sign in (-1, 1))
+    assert shown(p, n) == f"25.0 % ({low:.1f} to {high:.1f})"
+    assert shown(1.0, 2) == "100.0 % (34.2 to 100.0)"
+    assert shown(0.0, 2) == "0.0 % (0.0 to 65.8)"
 
 
 def test_an_unwritable_place_is_known_before_anything_is_measured(

@@ -51,6 +51,18 @@ def test_weights_of_a_resumed_run_are_those_of_one_in_one_go(
     assert all(torch.equal(checkpoints[0][name], checkpoints[1][name]) for name in checkpoints[0])
 
 
+@pytest.mark.parametrize("objective", ["supervised", "moco", "simclr", "byol"])
+def test_a_run_goes_on_in_other_parts_only_where_they_are_not_what_clips_are_told_from(
+    objective: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, "--objective", objective, "--val-clips", "0", "--steps", "1") == 0
+    capsys.readouterr()
+    resume = ["--resume", "--no-progress", "--out", str(tmp_path)]
+    assert main([*resume, "--accumulate", "2"]) == (0 if objective == "supervised" else 2)
+    assert ("engine.accumulate differ" in capsys.readouterr().err) == (objective != "supervised")
+    assert main([*resume, "--log-every", "3"]) == 0
+
+
 def test_weights_without_a_head_start_a_network_with_one(tmp_path: Path) -> None:
     assert run(tmp_path, *BYOL, "--steps", "2", "--log-every", "1") == 0
     network = build_model("r3d_10", 7, seed=3)

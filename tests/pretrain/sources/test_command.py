@@ -72,8 +72,54 @@ def test_a_run_goes_on_with_the_clips_it_began_with(
     assert run("--data", copied, "--steps", 1, "--out", tmp_path / "run") == 0
     config = SetConfig(clips=5, size=32, points=5000)
     generate(ClassBank.sample(3, seed=1), copied, config, workers=1, progress=False)
-    assert main(["--resume", "--out", str(tmp_path / "run")]) == 2
-    assert "found differ" in capsys.readouterr().err
+    resume = ["--resume", "--out", str(tmp_path / "run")]
+    assert main(resume) == 2
+    said = f"the clips in {copied} are not those that the run in {tmp_path / 'run'} began with: some were added"
+    assert said in capsys.readouterr().err
+    assert main([*resume, "--data", str(stored / "set")]) == 0
+
+
+def test_a_run_goes_on_with_the_videos_it_began_with(
+    stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, alone = tmp_path / "own", tmp_path / "alone"
+    shutil.copytree(stored / "own", own)
+    options = ["--classes", 4, "--steps", 1, "--val-clips", 0]
+    assert run(*options, "--videos", own, "--mix", 0.5, "--out", tmp_path / "run") == 0
+    assert run(*options, "--out", alone) == 0
+    added = own / "run" / "added.mp4"
+    shutil.copy(next((own / "jump").glob("*.mp4")), added)
+    resume, changed = ["--resume", "--out", str(tmp_path / "run")], f"the videos in {own} are not those that the run in"
+    for given, said in [
+        (resume, changed),
+        (["--resume", "--out", str(alone), "--videos", str(own), "--mix", "0.5"], f"{alone} began without --videos"),
+        (["--recipe", "small_cpu", "--classes", "4", *resume], f"began with --videos {own}: give it again"),
+    ]:
+        capsys.readouterr()
+        assert main(given) == 2
+        told = capsys.readouterr().err.splitlines()[-1]
+        assert said in told
+        assert "found" not in told
+    added.unlink()
+    assert main(resume) == 0
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_weights_to_begin_with_are_looked_for_before_videos_are_decoded(
+    more: list[str], stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def decode(*args: Any, **options: Any) -> None:
+        raise AssertionError("videos were decoded")
+
+    monkeypatch.setattr("pretrain.sources.videos.probe_all", decode)
+    mixed = ["--videos", stored / "own", "--mix", 0.5, "--steps", 1, *more]
+    for given, said in [
+        ([*mixed, "--init", "nothere"], "no weights at nothere"),
+        ([*mixed[:1], stored / "own" / "run", *mixed[2:]], "has no labels"),
+    ]:
+        assert run(*given, "--out", tmp_path / "run") == 2
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_sets_colour_is_the_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
