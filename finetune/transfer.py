@@ -1,5 +1,6 @@
 """One fine-tuning run from the options to `metrics.json`: data, network, training, test."""
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +24,7 @@ from finetune.plan import Columns, Plan, make_plan
 from finetune.recipe import Recipe
 from finetune.rundir import WEIGHTS, check_folder, claim_folder, videos_digest
 from finetune.source import TrainSource
-from finetune.targets.base import Target
+from finetune.targets.base import Target, counted
 from fractalvid.errors import UserError
 from pretrain.checkpoint import Card, save_weights
 from pretrain.distributed import from_main, is_main, local_world_size, rank, world_size
@@ -34,6 +35,7 @@ from pretrain.optim import OptimConfig
 from pretrain.precision import resolve_device
 
 _CHECKPOINT_STEPS = 200  # and never more often than once an epoch
+_FEW_STEPS = 50  # with fewer, most networks have hardly begun to learn
 
 
 def plan_run(data: Data, recipe: Recipe, init: Initial, *, split: str | None, seed: int, allow_missing: bool) -> Plan:
@@ -107,6 +109,9 @@ def _train(
     rows = listing.side("train")
     steps = plan.steps(len(rows))
     an_epoch = max(1, round(steps / plan.epochs))
+    if steps < _FEW_STEPS and is_main():
+        made = f"{counted(plan.epochs, 'epoch')} of {counted(len(rows), 'video')} make only {counted(steps, 'step')}"
+        tqdm.write(f"note: {made}; a smaller --batch-size than {plan.batch_size} makes more of them", file=sys.stderr)
     engine = EngineConfig(
         steps=steps,
         precision=plan.precision,

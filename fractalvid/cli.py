@@ -259,7 +259,11 @@ def generate_command(arguments: Sequence[str]) -> None:
     bank = _bank(args)
     if bank.kind != "ifs" and (args.points, args.exposure) != (PAPER_POINTS, "density"):
         raise UserError(f"--points and --exposure belong to the chaos game: leave them out for clips of {bank.kind}")
-    missing = generate(bank, args.out, config, workers=workers, hours=hours)
+    try:
+        missing = generate(bank, args.out, config, workers=workers, hours=hours)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on with what is missing", file=sys.stderr)
+        raise
     if missing:
         print(f"time is up: {missing} clips are missing from {args.out}; the same command goes on")
     else:

@@ -56,7 +56,9 @@ def test_a_run_leaves_all_its_results(data: Path, tmp_path: Path, capsys: pytest
         lines = list(csv.DictReader(file))
     right = sum(line["label"] == line["predicted"] for line in lines)
     assert got["top1"] == pytest.approx(100 * right / 4)
-    assert f"top-1 {got['top1']:.1f} %" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert f"top-1 {got['top1']:.1f} %" in told.out
+    assert "note: 2 epochs of 8 videos make only 4 steps; a smaller --batch-size than 4 makes more of them" in told.err
 
 
 def test_the_seed_determines_the_result(data: Path, tmp_path: Path) -> None:

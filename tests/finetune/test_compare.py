@@ -198,6 +198,7 @@ def test_precisions_are_not_mixed(
     assert metrics.pop("precision") == "fp32"
     path.write_text(json.dumps(metrics))  # as earlier versions left it
     monkeypatch.setattr("pretrain.precision.computes_bf16", lambda: True)
+    capsys.readouterr()
     with monkeypatch.context() as patch:
         patch.setattr("finetune.compare.run", never)
         assert command(*args, 0, 1, cache=tmp_path / "c") == 2

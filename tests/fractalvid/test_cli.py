@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -233,3 +233,14 @@ def test_commands_that_are_advised_can_be_pasted(tmp_path: Path, capsys: pytest.
     assert f"fractalvid preview '{out}'" in told
     assert fractalvid("generate", "--bank", tmp_path / "no bank.npz", "--out", tmp_path / "p") == 2
     assert f"--out '{tmp_path}/no bank.npz' makes one" in capsys.readouterr().err
+
+
+def test_ctrl_c_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: Any, **__: Any) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fractalvid.cli.generate", stopped)
+    assert fractalvid("generate", "--classes", 2, "--out", tmp_path / "set") == 130
+    assert "the same command goes on with what is missing" in capsys.readouterr().err
