@@ -80,10 +80,8 @@ def test_a_wrapped_command_is_the_same_command() -> None:
     assert " ".join(line.strip() for line in lines) == command
 
 
-def test_epochs_fill_the_time() -> None:
-    assert epochs_in(-5, 4, 100.0) == 1
-    assert epochs_in(10_000, 4, 100.0) == 40
-    assert epochs_in(120, 4, 100.0) == (3000 - 480) // 240
+def test_more_time_means_more_epochs() -> None:
+    assert [epochs_in(minutes) for minutes in (0.1, 1, 4, 600)] == [1, 3, 12, 40]
 
 
 @pytest.mark.parametrize(
