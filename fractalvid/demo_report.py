@@ -99,7 +99,7 @@ def render_report(result: DemoResult) -> str:
         ),
         section("The real thing", "The same two steps on real video:", _code(REAL_THING.splitlines())),
         "<footer>A few minutes show that every part works; they are no benchmark. Both sides train for few epochs, "
-        "where what was learned before counts most; after three times as many they know these drawn actions about alike. "
+        "where what was learned before counts most; after three times as many they know these actions about alike. "
         "For a comparison to rely on, give both sides more time and several seeds (--minutes, --seeds).</footer>",
     ]
     return page("fractalvid demo", "\n".join(sections), STYLE)
