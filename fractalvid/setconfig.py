@@ -1,12 +1,12 @@
 """What a generated set holds, besides its bank."""
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Literal
 
 from fractalvid.classes import MAX_FRAMES
 from fractalvid.codecs import DEFAULT_PRESET, encoder_options
 from fractalvid.colour import ColourConfig, check_points
+from fractalvid.emulate.checks import check_integer
 from fractalvid.errors import UserError
 from fractalvid.formats.encodings import FORMATS, Format, VideoOptions
 from fractalvid.formats.mask import MAX_PIXELS
@@ -60,9 +60,9 @@ class SetConfig:
         """Refuse impossible numbers before any work starts."""
         limits = {"clips": (1, 2**31 - 1), "size": (2, 8192), "points": (1, MAX_POINTS), "fps": (1, 240)}
         for name, (low, high) in (limits | {"shard_size": (1, 2**31 - 1)}).items():
-            _check_whole(name, getattr(self, name), low, high)
+            check_integer(name, getattr(self, name), low, high)
         if self.frames is not None:
-            _check_whole("frames", self.frames, 1, 10_000)
+            check_integer("frames", self.frames, 1, 10_000)
         if self.colour is not None:
             check_points(self.points)
         if self.format not in FORMATS:
@@ -115,8 +115,3 @@ class SetConfig:
     def libraries(self) -> tuple[str, ...]:
         """Packages that decide the bytes of its files, besides those that decide the pixels."""
         return tuple(dict.fromkeys(self.kept.libraries + (("pillow",) if self.masks else ())))
-
-
-def _check_whole(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high or not isinstance(value, Integral):
-        raise UserError(f"{name} must be a whole number in {low}..{high}, got {value}")
