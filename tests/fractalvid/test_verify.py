@@ -181,7 +181,7 @@ def setting(**values: object) -> Callable[[dict[str, Any]], object]:
         (setting(classes=0), "number of classes"),
         (setting(seed=-1), "seed"),
         (setting(clips=2.5), "whole"),
-        (setting(clips="many"), "not supported"),
+        (setting(clips="many"), "whole"),
         (setting(clips=0), "clips must be"),
         (setting(colour={"no": 1}), "no"),
     ],
