@@ -1,14 +1,12 @@
 """Making a cache of decoded videos: in threads, in pieces, and never twice."""
 
 import contextlib
-import fcntl
 import json
 import math
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +19,7 @@ from finetune.cache import FRAMES, INFO, ROWS, CacheKind, CacheRow, pack_picture
 from finetune.parallel import as_done
 from fractalvid.errors import UserError
 from fractalvid.files import write_text
+from fractalvid.locks import held
 from fractalvid.video_index import Stamp, is_same, stamp_of
 from fractalvid.video_reader import VideoError, VideoFacts, read_frames, read_video, scaled_size
 
@@ -118,7 +117,7 @@ def make_cache(
     folder = kind.folder(cache_dir, root)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _only_one(folder):
+        with held(folder / _LOCK, f"another process is decoding videos into {folder}: wait for it"):
             _begin(folder, json.dumps(kind.info(root)) + "\n")
             return _complete(root, facts, kind, folder, threads, progress)
     except OSError as error:
@@ -128,20 +127,10 @@ def make_cache(
         ) from error
 
 
-@contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    with (folder / _LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another process is decoding videos into {folder}: wait for it") from None
-        yield
-
-
 def _begin(folder: Path, info: str) -> None:
     """Say what the cache is; what is there of another version goes, for its frames may differ."""
     file = folder / INFO
-    if not file.exists() or file.read_text(errors="replace") != info:
+    if not file.exists() or file.read_text(encoding="utf-8", errors="replace") != info:
         for name in (ROWS, FRAMES):
             (folder / name).unlink(missing_ok=True)
         write_text(file, info)

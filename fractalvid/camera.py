@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fractalvid.checks import check_p, check_range
 from fractalvid.draws import Domain, Field, uniforms
-from fractalvid.emulate.checks import check_p, check_range
 
 SMALLEST = 1e-4
 """Crops of no area, and aspects of none, or none the other way, are none."""

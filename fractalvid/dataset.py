@@ -1,6 +1,5 @@
 """Generated sets on disk: what they hold, how they are made, resumed and extended."""
 
-import fcntl
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from fractalvid.card import NAME, check_continues, describe, read_card, write_ca
 from fractalvid.errors import UserError
 from fractalvid.formats import ClipId, Packed, Store
 from fractalvid.kinds import load_bank
+from fractalvid.locks import held
 from fractalvid.manifest import ManifestWriter, Row, read_manifest, write_manifest
 from fractalvid.setconfig import SetConfig
 from fractalvid.workers import BANK, Maker, open_workers, store_of
@@ -72,11 +72,7 @@ def only_one(out: Path) -> Iterator[None]:
     if not ours and (not out.is_dir() or {path.name for path in out.iterdir()} - OWN):
         raise UserError(f"{out} holds something else: choose another --out, or an empty folder")
     out.mkdir(parents=True, exist_ok=True)
-    with (out / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another process is generating into {out}: wait for it, or choose another --out") from None
+    with held(out / LOCK, f"another process is generating into {out}: wait for it, or choose another --out"):
         yield
 
 

@@ -219,14 +219,14 @@ def last_line(log: Path) -> str:
 def run_logged(command: list[str], log: Path) -> int:
     """Run a command, copy what it says to stderr as it comes, and to the file `log`; return its exit code.
 
-    Where stderr is a terminal the command gets one too, so that its progress bars move; elsewhere only
+    Where stderr is a terminal, but on Windows, the command gets one too, so that its progress bars move; elsewhere only
     finished lines are copied, without the states a progress bar went through.
     """
-    terminal = sys.stderr.isatty()
+    terminal = sys.platform != "win32" and sys.stderr.isatty()
     reader, writer = _terminal() if terminal else os.pipe()
     package = str(Path(fractalvid.__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": path}
+    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONPATH": path}
     try:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, env=environment)
     finally:
@@ -245,7 +245,9 @@ def run_logged(command: list[str], log: Path) -> int:
 
 def _terminal() -> tuple[int, int]:
     """A terminal of the size of ours: the end to read, the end to write to."""
-    import pty  # not on every system, and only needed at a terminal
+    if sys.platform == "win32":
+        raise OSError("Windows has no such terminals")
+    import pty  # only needed at a terminal
     import termios
 
     reader, writer = pty.openpty()

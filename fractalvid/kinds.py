@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fractalvid import render, view
 from fractalvid.bank import Bank, Fit, KindName, Size, bank_kind, check_clip_ids
+from fractalvid.checks import check_count, check_integer
 from fractalvid.classes import ClassBank, ClassConfig
 from fractalvid.colour import ColourConfig
-from fractalvid.emulate.checks import check_integer
 from fractalvid.errors import UserError
 from fractalvid.render import MAX_POINTS, PAPER_POINTS, PAPER_SIZE
 from fractalvid.textures import render as textures
@@ -193,16 +193,6 @@ def clip_times(bank: Bank, class_id: int, frames: int | None) -> NDArray[np.floa
         return np.arange(native).astype(np.float64)
     check_count("frames", frames)
     return np.linspace(0, native - 1, frames) if frames > 1 else np.array([(native - 1) / 2])
-
-
-def check_count(name: str, value: int | None) -> None:
-    """Refuse what is neither a whole number from 1 up nor None, which leaves it to the callee.
-
-    Raises:
-        UserError: with the argument's name.
-    """
-    if value is not None and not (isinstance(value, Integral) and value >= 1):
-        raise UserError(f"{name} must be at least 1, got {value!r}: give a whole number")
 
 
 def _frame(size: Size) -> tuple[int, int]:

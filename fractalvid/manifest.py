@@ -92,11 +92,8 @@ class ManifestWriter:
     def append(self, rows: list[Row]) -> None:
         """Make the rows' files durable, then the rows."""
         for path in dict.fromkeys(path for row in rows for path in row.files()):
-            descriptor = os.open(self.root / path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            with (self.root / path).open("r+b") as file:  # Windows syncs only what is open for writing
+                os.fsync(file.fileno())
         self._file.write("".join(map(_line, rows)))
         self._file.flush()
         os.fsync(self._file.fileno())

@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from fractalvid.arguments import ColourOption, EmulationOption
 from fractalvid.bank import Bank, Fit
 from fractalvid.camera import Camera, CameraConfig, camera_matrices, draw_camera
+from fractalvid.checks import check_integer
 from fractalvid.colour import check_points, foreground
 from fractalvid.draws import integers
 from fractalvid.emulate.arrays import map_arrays
 from fractalvid.emulate.backgrounds import KnownFits
-from fractalvid.emulate.checks import check_integer
 from fractalvid.emulate.config import resolve
 from fractalvid.emulate.draw import Emulation
 from fractalvid.emulate.layers import channels_first, emulate_samples

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from fractalvid.checks import check_integer
 from fractalvid.classes import MAX_FRAMES
 from fractalvid.codecs import DEFAULT_PRESET, encoder_options
 from fractalvid.colour import ColourConfig, check_points
-from fractalvid.emulate.checks import check_integer
 from fractalvid.errors import UserError
 from fractalvid.formats.encodings import FORMATS, Format, VideoOptions
 from fractalvid.formats.mask import MAX_PIXELS

@@ -13,6 +13,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from fractalvid.bank import Bank, check_seed
 from fractalvid.camera import identity_camera
+from fractalvid.checks import check_count, check_integer
 from fractalvid.classes import ClassBank
 from fractalvid.draws import Domain, Field, uniforms, words
 from fractalvid.emulate.backgrounds import KnownFits
@@ -22,11 +23,12 @@ from fractalvid.errors import UserError
 from fractalvid.gpu.stream import DeviceRenderer, kernel_device
 from fractalvid.instance_order import InstanceOrder
 from fractalvid.instances import VALIDATION
-from fractalvid.kinds import check_count
 from fractalvid.samples import Batch, Samples, StreamConfig, render_samples, sample_camera, window
 from fractalvid.views import SecondView, draw_backwards, eased, render_views, second_seed
 
 __all__ = ["Batch", "FractalStream", "StreamConfig", "ValidationClips"]
+
+_MOST = 2**31 - 1
 
 
 class FractalStream(IterableDataset[Batch]):
@@ -75,12 +77,11 @@ class FractalStream(IterableDataset[Batch]):
         device: torch.device | str = "cpu",
     ) -> None:
         """See the class."""
-        if batch_size < 1:
-            raise UserError("batch_size must be at least 1")
         check_seed(seed)
+        check_integer("batch_size", batch_size, 1, _MOST)
+        check_integer("world_size", world_size, 1, _MOST)
+        check_integer("rank", rank, 0, world_size - 1)
         check_count("threads", threads)
-        if not 0 <= rank < world_size:
-            raise UserError(f"rank {rank} is not in 0..{world_size - 1}")
         if views not in (1, 2) or (views == 1 and second is not None):
             raise UserError(f"views is {views}; it must be 1, or 2, which alone has a second view")
         self.bank = bank
@@ -256,8 +257,8 @@ class ValidationClips:
         device: torch.device = torch.device("cpu"),  # noqa: B008 (it is a constant)
     ) -> None:
         """See `FractalStream.validation`; `turn` is rank and world size."""
-        if num_clips < 1 or batch_size < 1:
-            raise UserError("num_clips and batch_size must be at least 1")
+        check_integer("num_clips", num_clips, 1, _MOST)
+        check_integer("batch_size", batch_size, 1, _MOST)
         check_count("threads", threads)
         self.bank, self.num_clips, self.batch_size = bank, num_clips, batch_size
         self.config, self.threads, self.device = config, threads, device

@@ -5,6 +5,7 @@ all, they take many times as long, so work is dealt out by samples instead.
 """
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +30,8 @@ def _forget() -> None:
     _making = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_forget)
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_forget)
 
 
 def in_parts(work: Callable[[slice, int], None], count: int, threads: int | None = None) -> None:

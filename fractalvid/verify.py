@@ -275,7 +275,7 @@ class _Same(io.RawIOBase):
 def _strays(reader: SetReader) -> list[str]:
     """Files under the set's folder that belong to no row."""
     expected = {NAME, MANIFEST, CLASSES, LOCK} | {path for row in reader.rows for path in row.files()}
-    found = (str(path.relative_to(reader.path)) for path in reader.path.rglob("*") if not path.is_dir())
+    found = (path.relative_to(reader.path).as_posix() for path in reader.path.rglob("*") if not path.is_dir())
     return sorted(path for path in found if path not in expected)
 
 

@@ -3,7 +3,6 @@
 Pre-training on one's own videos and fine-tuning share it: what one has decoded, the other need not.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -11,7 +10,6 @@ import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from tqdm import tqdm
 
 from fractalvid.errors import UserError
 from fractalvid.files import write_text
+from fractalvid.locks import in_turn
 from fractalvid.video_reader import ReadError, VideoError, VideoFacts, probe_video
 
 Stamp = tuple[int, int]
@@ -157,7 +156,7 @@ class VideoIndex:
             return
         try:
             self._store.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(self._store.parent):
+            with in_turn(self._store.parent / ".lock"):
                 entries = {**_read(self._store), **self._added}  # others may have added to it meanwhile
                 kept = {n: entry for n, entry in entries.items() if not forget or os.path.exists(self._root / n)}
                 videos = {name: _values(*entry) for name, entry in sorted(kept.items())}
@@ -165,18 +164,6 @@ class VideoIndex:
             self._added = {}
         except (OSError, UserError) as error:
             tqdm.write(f"note: the index of the videos is not kept: {error}", file=sys.stderr)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Inside, no other process is; where the file system knows no locks, the last to write wins."""
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            fcntl.flock(number, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(number)
 
 
 def _read(store: Path) -> dict[str, tuple[Stamp, Found]]:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from fractalvid.bank import Bank
 from fractalvid.camera import CameraConfig
+from fractalvid.checks import check_p
 from fractalvid.draws import Domain, Field, seeds64, uniforms, words
 from fractalvid.emulate.backgrounds import KnownFits
-from fractalvid.emulate.checks import check_p
 from fractalvid.kinds import fit_clips
 from fractalvid.samples import Batch, Samples, StreamConfig, render_samples
 

@@ -7,6 +7,7 @@ Processes take a second to start and wait for nobody.
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -136,10 +137,14 @@ def open_workers(maker: Maker, out: Path, workers: int, clips: int) -> Iterator[
 _maker: Maker | None = None
 """In a worker process: what it makes clips with."""
 
+_MOST = 61
+"""Processes that Windows lets one wait for."""
+
 
 def _processes(maker: Maker, out: Path, workers: int) -> Executor:
     # Spawned, not forked: there are threads already, and a forked child has only copies of the locks that they hold.
     context = multiprocessing.get_context("spawn")
+    workers = min(workers, _MOST) if sys.platform == "win32" else workers
     return ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(out, maker.config))
 
 

@@ -1,6 +1,7 @@
 """One pool of threads a process, made when first needed and never inherited through a fork."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -10,7 +11,8 @@ Item = TypeVar("Item")
 _pools: dict[int, ThreadPoolExecutor] = {}
 
 # A forked child has the pool object but none of its threads: it must make its own.
-os.register_at_fork(after_in_child=_pools.clear)
+if sys.platform != "win32":  # nor does that fork
+    os.register_at_fork(after_in_child=_pools.clear)
 
 
 def available_cores() -> int:

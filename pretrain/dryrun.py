@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import resource
 import statistics
 import sys
 import tempfile
@@ -101,11 +100,16 @@ def _memory(objective: Objective) -> list[str]:
     """What parameters take, and the most that the probe has taken."""
     held = sum(_bytes(tensor) for tensor in (*objective.parameters(), *objective.buffers()))
     if torch.cuda.is_available() and next(objective.parameters()).is_cuda:
-        most, where = torch.cuda.max_memory_allocated(), "of the GPU"
-    else:
+        most = f"; at most {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB of the GPU"
+    elif sys.platform != "win32":
+        import resource  # which Windows lacks
+
         unit = 1 if sys.platform == "darwin" else 1024
-        most, where = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, "of this process"
-    return [f"# memory: {held / 2**20:.0f} MiB of parameters and buffers; at most {most / 2**30:.2f} GiB {where}"]
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        most = f"; at most {peak / 2**30:.2f} GiB of this process"
+    else:
+        most = ""
+    return [f"# memory: {held / 2**20:.0f} MiB of parameters and buffers{most}"]
 
 
 def _bytes(tensor: Tensor) -> int:

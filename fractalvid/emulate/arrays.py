@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.emulate.checks import Range
+from fractalvid.checks import Range
 
 
 def within(u: NDArray[np.float64], values: Range) -> NDArray[np.float64]:

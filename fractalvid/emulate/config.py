@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 from fractalvid.camera import CameraConfig
-from fractalvid.emulate.checks import Range, check_integer, check_number, check_p, check_range
+from fractalvid.checks import Range, check_integer, check_number, check_p, check_range
 from fractalvid.emulate.photometric_config import PhotometricConfig
 from fractalvid.errors import UserError
 

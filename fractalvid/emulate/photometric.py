@@ -13,9 +13,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from fractalvid.checks import Range
 from fractalvid.draws import Domain, Field, integers, words_of
 from fractalvid.emulate.arrays import within
-from fractalvid.emulate.checks import Range
 from fractalvid.emulate.compression import compress
 from fractalvid.emulate.filters import blur, gaussian_kernels, line_kernels
 from fractalvid.emulate.light import WAVES, drift, light_tables, vignette

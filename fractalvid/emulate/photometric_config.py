@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal, Self, get_args
 
-from fractalvid.emulate.checks import Range, check_integer, check_number, check_p, check_range
+from fractalvid.checks import Range, check_integer, check_number, check_p, check_range
 from fractalvid.errors import UserError
 
 Preset = Literal["none", "paper", "full", "light"]

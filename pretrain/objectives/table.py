@@ -9,7 +9,7 @@ import tyro
 from torch import nn
 
 from fractalvid.bank import Bank
-from fractalvid.emulate.checks import check_p
+from fractalvid.checks import check_p
 from fractalvid.errors import UserError
 from fractalvid.views import SecondView
 from pretrain.models import backbone, build_model, feature_dim

@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from fractalvid.checks import check_integer
 from fractalvid.draws import Domain, Field, words
 from fractalvid.errors import UserError
 from fractalvid.samples import Batch
 
 At = Callable[[NDArray[np.int64]], Batch]
 """Samples by their index (B,)."""
+
+_MOST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,9 @@ class Share:
 
     def __post_init__(self) -> None:
         """Refuse what is no share."""
-        if self.batch_size < 1:
-            raise UserError(f"batch_size must be at least 1, got {self.batch_size}")
-        if not 0 <= self.rank < self.world_size:
-            raise UserError(f"rank {self.rank} is not in 0..{self.world_size - 1}")
+        check_integer("batch_size", self.batch_size, 1, _MOST)
+        check_integer("world_size", self.world_size, 1, _MOST)
+        check_integer("rank", self.rank, 0, self.world_size - 1)
 
     @property
     def total(self) -> int:

@@ -83,7 +83,7 @@ class OwnVideos(Indexed):
 
     def digest(self) -> str:
         """Of what it holds: the videos by their names, lengths and classes."""
-        names = (video.path.relative_to(self._root) for video in self._videos)
+        names = (video.path.relative_to(self._root).as_posix() for video in self._videos)
         held = (f"{name}\t{video.facts.frames}\t{video.label}" for name, video in zip(names, self._videos, strict=True))
         return hashlib.blake2b("\n".join(held).encode(errors="surrogateescape"), digest_size=8).hexdigest()
 

@@ -1,7 +1,6 @@
 """The cache of decoded videos: what it gives, and what becomes of it when something breaks off or changes."""
 
 import errno
-import fcntl
 import os
 import re
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from finetune.augment import Bytes
 from finetune.cache import FRAMES, ROWS, CacheKind, open_cache
@@ -264,10 +264,8 @@ def test_no_room_is_said_before_anything_is_decoded(
 
 def test_two_at_once_are_refused(root: Path) -> None:
     folder = make(root).folder
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match="another process is decoding videos into"):
-            make(root)
+    with FileLock(folder / "lock"), pytest.raises(UserError, match="another process is decoding videos into"):
+        make(root)
     make(root)
 
 

@@ -113,9 +113,7 @@ def test_a_kill_before_the_manifest_is_ordered_is_made_good(four: ClassBank, tmp
 def test_two_processes_do_not_write_one_set(four: ClassBank, tmp_path: Path) -> None:
     out = tmp_path / "set"
     make(four, out)
-    holder = (
-        "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(); time.sleep(60)"
-    )
+    holder = "import sys, time, filelock; held = filelock.FileLock(sys.argv[1]).acquire(); print(); time.sleep(60)"
     command = [sys.executable, "-u", "-c", holder, str(out / ".lock")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None

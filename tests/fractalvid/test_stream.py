@@ -223,6 +223,8 @@ def test_impossible_cameras(values: dict[str, Any]) -> None:
 def test_impossible_streams(bank: ClassBank) -> None:
     with pytest.raises(UserError, match="batch_size"):
         FractalStream(bank, seed=0, batch_size=0)
+    with pytest.raises(UserError, match="batch_size must be a whole number"):
+        FractalStream(bank, seed=0, batch_size=8.5)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="rank"):
         FractalStream(bank, seed=0, batch_size=1, rank=2)
     with pytest.raises(UserError, match="instances"):

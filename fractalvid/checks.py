@@ -1,4 +1,4 @@
-"""Checks that configurations of effects share."""
+"""Checks of settings and arguments, by their names."""
 
 import math
 from numbers import Integral, Real
@@ -48,3 +48,13 @@ def check_integer(name: str, value: int, low: int, high: int) -> None:
     """
     if not (isinstance(value, Integral) and low <= value <= high):
         raise UserError(f"{name} must be a whole number, {low} to {high}, got {value!r}")
+
+
+def check_count(name: str, value: int | None) -> None:
+    """Refuse what is neither a whole number from 1 up nor None, which leaves it to the callee.
+
+    Raises:
+        UserError: with the argument's name.
+    """
+    if value is not None and not (isinstance(value, Integral) and value >= 1):
+        raise UserError(f"{name} must be at least 1, got {value!r}: give a whole number")
