@@ -99,10 +99,7 @@ class TrainSource(IterableDataset[ClipBatch]):
 
     def __iter__(self) -> Iterator[ClipBatch]:
         """Batches from `next_index` on."""
-        worker = torch.utils.data.get_worker_info()
-        skip, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        total = self.batch_size * self.world_size
-        starts = itertools.count(self._next_index + skip * total, step * total)
+        starts = itertools.count(self._next_index, self.batch_size * self.world_size)
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="clips")
         pending: deque[_Pending] = deque()
         try:

@@ -140,15 +140,6 @@ def test_ranks_share_out_the_batches_of_one_process() -> None:
     assert torch.equal(take(shares[1], 1)[0].row, whole[2].row[3:])
 
 
-def test_workers_of_a_loader_yield_the_same_sequence() -> None:
-    expected = take(source(), 5)
-    for workers in (1, 2):
-        loader = torch.utils.data.DataLoader(source(), batch_size=None, num_workers=workers)
-        for batch, wanted in zip(loader, expected, strict=False):
-            assert torch.equal(batch.video, wanted.video)
-            assert batch.next_index == wanted.next_index
-
-
 def test_the_same_crop_is_held_over_all_frames() -> None:
     row = Row("still", 0, "train")
     still = np.repeat(video(1), 30, axis=0)
