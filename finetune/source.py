@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import IterableDataset
 
 from finetune.augment import Augmentation, AugmentConfig, Floats, Triple, crop, draw, epoch_order, to_network
 from finetune.clips import ClipStore
@@ -51,7 +50,7 @@ class SourceConfig:
         return FrameConfig(self.clip_len, self.frame_stride, self.sampling, self.first_frames)
 
 
-class TrainSource(IterableDataset[ClipBatch]):
+class TrainSource:
     """Whole training batches, without end; sample i of epoch i div N is video order[i mod N].
 
     Order, time window, crop, flip and colour of sample i are functions of (seed, i): not of the batch, the
