@@ -18,7 +18,8 @@ class CameraConfig:
 
     Attributes:
         crop_scale: smallest and largest area of the crop, as a share of the view.
-        crop_ratio: smallest and largest aspect of the crop, width to height, drawn evenly in the logarithm.
+        crop_ratio: smallest and largest aspect of the crop, width to height, drawn evenly in the logarithm; large crops
+            come nearer to a square, so that they lie within the view.
         flip: probability of mirroring left and right.
     """
 
@@ -69,10 +70,11 @@ def draw_parts(
     Args:
         u: uniforms (B, 4): for area, aspect, and place along x and y.
         scale: smallest and largest area.
-        ratio: smallest and largest aspect, width to height, drawn evenly in the logarithm.
+        ratio: smallest and largest aspect, width to height, drawn evenly in the logarithm from those at which a part of
+            that area lies within the picture.
     """
     area = scale[0] + u[:, 0] * (scale[1] - scale[0])
-    first, last = np.log(ratio[0]), np.log(ratio[1])
+    first, last = (np.clip(np.log(end), np.log(area), -np.log(area)) for end in ratio)
     aspect = np.exp(first + u[:, 1] * (last - first))
     extent = np.minimum(np.stack([np.sqrt(area * aspect), np.sqrt(area / aspect)], axis=1), 1)
     return u[:, 2:] * (1 - extent), extent

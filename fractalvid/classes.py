@@ -235,11 +235,14 @@ def _having(trait: str) -> NDArray[np.bool_]:
 
 
 _ARRAYS = array_names(ClassBank)
+_FAR = 1e4
+"""Beyond it no system is, and arithmetic would fail rather than show nothing."""
 _BOUNDS = {
     "native_frames": (2, MAX_FRAMES),
     "num_maps": (1, MAX_MAPS),
     "variation": (min(VARIATIONS), max(VARIATIONS)),
-}
+    "sigma": (0, _FAR),
+} | dict.fromkeys(("amount", "params", "shift", "curve", "theta", "phi"), (-_FAR, _FAR))
 
 
 def _sample_class(seed: int, class_id: int, config: ClassConfig) -> dict[str, Any]:

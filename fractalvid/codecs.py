@@ -31,6 +31,7 @@ class Codec:
         options: (crf, preset, frames) -> FFmpeg's options.
         effort: whether it knows presets.
         smallest: fewest pixels a side.
+        full_range: whether its files can say that black is 0 and white 255, instead of 16 and 235.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Codec:
     options: Callable[[int, str, int | None], dict[str, str]]
     effort: bool = True
     smallest: int = 2
+    full_range: bool = True
 
 
 def _x264(crf: int, preset: str, frames: int | None) -> dict[str, str]:
@@ -78,7 +80,15 @@ _ALL = (
     Codec("libx265", "H.265: somewhat smaller, several times slower", (0, 51), 22, _x265, smallest=34),
     Codec("libvpx-vp9", "VP9: free of patents, slow", (0, 63), 30, _vp9),
     Codec("libsvtav1", "AV1: free of patents, not decoded everywhere", (1, 63), 30, _av1, smallest=4),
-    Codec("mpeg4", "MPEG-4 Part 2: fast, in every FFmpeg; crf is its quantiser", (1, 31), 3, _mpeg4, effort=False),
+    Codec(
+        "mpeg4",
+        "MPEG-4 Part 2: fast, in every FFmpeg; crf is its quantiser",
+        (1, 31),
+        3,
+        _mpeg4,
+        effort=False,
+        full_range=False,
+    ),
 )
 CODECS: dict[str, Codec] = {codec.name: codec for codec in _ALL}
 

@@ -1,5 +1,7 @@
 """Which instance of a class a stream shows where it shows a fixed number of them again and again."""
 
+from numbers import Integral
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,9 +32,11 @@ class InstanceOrder:
 
     def __init__(self, seed: int, instances: int, classes: int) -> None:
         """See the class."""
-        if not 1 <= instances <= MAX_INSTANCES:
+        whole = isinstance(instances, Integral)
+        if not (whole and 1 <= instances <= MAX_INSTANCES):
             raise UserError(
-                f"instances is {instances}; it must be 1 to {MAX_INSTANCES}: without it, every round shows new ones"
+                f"instances is {instances}; it must be 1 to {MAX_INSTANCES}, a whole number: without it, every round "
+                "shows new ones"
             )
         self.seed, self.instances = seed, instances
         self._length = min(instances, max(1, KEPT // classes))

@@ -123,9 +123,9 @@ class SetReader:
 
     def _broken(self, row: Row, reason: str) -> "ClipError":
         return ClipError(
-            reason,
             f"clip {row.class_id}/{row.instance_id} of {self.path} can't be read: {reason}; "
             f"fractalvid verify {shlex.quote(str(self.path))} --repair makes it again",
+            reason,
         )
 
 
@@ -140,7 +140,7 @@ def _names(folder: Path) -> frozenset[str]:
 class ClipError(UserError):
     """A clip that can't be read; `reason` says why, without saying which it is."""
 
-    def __init__(self, reason: str, text: str) -> None:
-        """`text` is the whole line."""
+    def __init__(self, text: str, reason: str = "") -> None:
+        """`text` is the whole line; workers of a DataLoader make the error again from it alone."""
         super().__init__(text)
         self.reason = reason

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -62,6 +63,13 @@ class Batch:
         }
         return replace(self, **moved)
 
+    def pin_memory(self) -> "Batch":
+        """The same batch in page-locked memory, which `DataLoader(..., pin_memory=True)` asks for."""
+        pinned: dict[str, Any] = {
+            name: value.pin_memory() for name, value in vars(self).items() if isinstance(value, torch.Tensor)
+        }
+        return replace(self, **pinned)
+
 
 @dataclass(frozen=True)
 class StreamConfig:
@@ -104,10 +112,10 @@ class StreamConfig:
             check_integer(name, getattr(self, name), 1, most)
         if self.channels not in (1, 3):
             raise UserError(f"channels must be 1 or 3, got {self.channels}")
-        if self.mean is not None and not math.isfinite(self.mean):
-            raise UserError(f"mean must be a number, got {self.mean}")
-        if self.std is not None and not 0 < self.std < math.inf:
-            raise UserError(f"std must be above 0, got {self.std}")
+        if self.mean is not None and not (isinstance(self.mean, Real) and math.isfinite(self.mean)):
+            raise UserError(f"mean must be a number, the same for all channels, got {self.mean}")
+        if self.std is not None and not (isinstance(self.std, Real) and 0 < self.std < math.inf):
+            raise UserError(f"std must be a number above 0, the same for all channels, got {self.std}")
         if self.colour is not None:
             check_points(self.points)
             if self.channels != 3:

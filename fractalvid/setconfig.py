@@ -76,10 +76,7 @@ class SetConfig:
         rows = frames * self.size
         if self.masks and rows * self.size > MAX_PIXELS:
             raise UserError(f"masks of {rows} x {self.size} pixels are too large for a picture: leave --masks out")
-        taken = rows * self.size * (1 if self.colour is None else 3)
-        if taken > MAX_CLIP_BYTES:
-            shape = f"{frames} frames of {self.size} x {self.size} pixels"
-            raise UserError(f"a clip of {shape} takes {taken / 2**30:.1f} GiB of at most 2: choose fewer or smaller")
+        check_clip_bytes(frames, self.size, 1 if self.colour is None else 3)
 
     def _check_format(self) -> None:
         kept = self.kept
@@ -115,3 +112,15 @@ class SetConfig:
     def libraries(self) -> tuple[str, ...]:
         """Packages that decide the bytes of its files, besides those that decide the pixels."""
         return tuple(dict.fromkeys(self.kept.libraries + (("pillow",) if self.masks else ())))
+
+
+def check_clip_bytes(frames: int, size: int, channels: int) -> None:
+    """Refuse clips that are too large to be held whole.
+
+    Raises:
+        UserError: over 2 GiB.
+    """
+    taken = frames * size * size * channels
+    if taken > MAX_CLIP_BYTES:
+        shape = f"{frames} frames of {size} x {size} pixels"
+        raise UserError(f"a clip of {shape} takes {taken / 2**30:.1f} GiB of at most 2: choose fewer or smaller")

@@ -109,13 +109,16 @@ class FractalStream(IterableDataset[Batch]):
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on after the batch whose `next_index` this is, also on another world size with the same global batch."""
-        index = int(state["next_index"])
+        try:
+            index = int(state["next_index"])
+        except (KeyError, TypeError, ValueError):
+            raise UserError(f"a stream's state is {{'next_index': a number}}, not {state!r}") from None
         if index < 0 or index % (self.batch_size * self.world_size):
             raise UserError(f"the stream cannot go on at sample {index}: not a multiple of the global batch size")
         self._begin = self._next = index
 
     def state_dict(self) -> dict[str, int]:
-        """The position after the last batch that was yielded in this process."""
+        """The position after the last batch that was yielded in this process, which a `StatefulDataLoader` asks."""
         return {"next_index": self._next}
 
     def __iter__(self) -> Iterator[Batch]:
@@ -134,10 +137,11 @@ class FractalStream(IterableDataset[Batch]):
             return
         while True:
             first = step * total + self.rank * self.batch_size
-            self._next = (step + 1) * total
             batch = self.at(np.arange(first, first + self.batch_size), threads=threads)
-            yield replace(batch, next_index=self._next)
             step += workers
+            # Loaders that keep the state of each worker give it back to the same one, which adds its number again.
+            self._next = (step - worker) * total
+            yield replace(batch, next_index=(step - workers + 1) * total)
 
     def at(self, index: NDArray[np.int64], *, threads: int | None = None) -> Batch:
         """The samples `index` (B,), wherever they lie in the stream."""

@@ -11,13 +11,17 @@ import numpy as np
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
-from fractalvid.codecs import DEFAULT_PRESET, encoder_options
+from fractalvid.codecs import DEFAULT_PRESET, codec_named, encoder_options
 from fractalvid.errors import UserError
 from fractalvid.files import replace_file
 
 _NEUTRAL = 128
 _BT601 = 6
 """FFmpeg's number for the matrix that makes YCbCr of RGB here; unsaid, players guess another for large frames."""
+_LIMITED = np.rint(16 + np.arange(256) * (219 / 255)).astype(np.uint8)
+"""Grey levels from 16 to 235 instead of 0 to 255."""
+_ROUNDED = 0x2 | 0x40000
+"""FFmpeg's numbers for bilinear and accurate rounding; its quicker one gives greys a tint."""
 _WRITE = 2
 """FFmpeg's flag for a file that is written to."""
 
@@ -51,8 +55,9 @@ def encode_video(
 ) -> bytes:
     """An MP4 file of uint8 (T, H, W) or (T, H, W, 3) frames.
 
-    Samples are stored in full range, 4:2:0. Odd sizes are padded by repeating the last row or column; 4:2:0 has no
-    other: reading gives back the even size. Encoding uses one thread, so that its bytes depend on nothing else.
+    Samples are stored in full range where the encoder's files can say so, 4:2:0. Odd sizes are padded by repeating the
+    last row or column; 4:2:0 has no other: reading gives back the even size. Encoding uses one thread, so that bytes
+    depend on nothing else.
 
     Args:
         frames: what to encode.
@@ -90,18 +95,19 @@ def _encode(frames: NDArray[np.uint8], fps: int, codec: str, options: dict[str, 
         # With its index at the front, a file is read again while it is written, from a place of its own.
         return file if flags & _WRITE else _Beside(file)
 
+    range_ = ColorRange.JPEG if codec_named(codec).full_range else ColorRange.MPEG
     with av.open(file, "w", format="mp4", options={"movflags": "+faststart"}, io_open=opened) as container:
         stream: Any = container.add_stream(codec, rate=fps, options=options)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, fps)
         stream.codec_context.thread_count = 1
-        stream.codec_context.color_range = ColorRange.JPEG
+        stream.codec_context.color_range = range_
         if frames.ndim == 4:
             stream.codec_context.colorspace = _BT601
         if codec == "libx265":
             stream.codec_context.codec_tag = "hvc1"  # the tag that Apple's players want
-        for index, picture in enumerate(_pictures(frames)):
+        for index, picture in enumerate(_pictures(frames, range_)):
             picture.pts = index
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
@@ -137,16 +143,18 @@ class _Beside(io.RawIOBase):
         return self._at
 
 
-def _pictures(frames: NDArray[np.uint8]) -> Iterator[av.VideoFrame]:
+def _pictures(frames: NDArray[np.uint8], range_: ColorRange) -> Iterator[av.VideoFrame]:
     if frames.ndim == 4:
         for image in frames:
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-            yield picture.reformat(format="yuv420p", dst_colorspace="itu601", dst_color_range=ColorRange.JPEG)
+            yield picture.reformat(
+                format="yuv420p", dst_colorspace="itu601", dst_color_range=range_, interpolation=_ROUNDED
+            )
         return
     height, width = frames.shape[1:]
     planes = np.full((height * 3 // 2, width), _NEUTRAL, np.uint8)
     for image in frames:
-        planes[:height] = image
+        planes[:height] = image if range_ == ColorRange.JPEG else _LIMITED[image]
         picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-        picture.color_range = ColorRange.JPEG
+        picture.color_range = range_
         yield picture

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from fractalvid.classes import MAX_FRAMES
 from fractalvid.errors import UserError
 from fractalvid.render import MAX_POINTS
+from fractalvid.setconfig import check_clip_bytes
 from fractalvid.stats.figures import Band
 from fractalvid.stats.probe import ProbeConfig
 
@@ -40,5 +42,6 @@ class StatsConfig:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise UserError(f"{name} must be in {low}..{high}, got {value}")
+        check_clip_bytes(self.frames or MAX_FRAMES, self.size, 1)
         if not 1 <= self.band.low < self.band.high:
             raise UserError(f"the band must go from 1 or more cycles up, got {self.band.low} to {self.band.high}")

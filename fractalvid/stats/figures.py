@@ -70,7 +70,8 @@ def brightness(clips: Clips) -> Floats:
 def motion(clips: Clips) -> Floats:
     """Motion (B,): the mean of |x(t+1) - x(t)| over pixels and frames, over the clip's mean grey level.
 
-    0 is a still; 2 is as much as there can be, where a figure leaves its place entirely from each frame to the next.
+    0 is a still; in long clips about 2 is as much as there can be, where a figure leaves its place entirely from each
+    frame to the next.
     NaN where the clip is black or has one frame.
     """
     if clips.shape[1] < 2:

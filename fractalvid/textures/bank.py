@@ -148,7 +148,8 @@ def evenly(rng: np.random.Generator, between: Range) -> np.float64:
 
 def evenly_in_logarithm(rng: np.random.Generator, between: Range) -> np.float64:
     """A number of a range above 0, uniform in its logarithm."""
-    return np.float64(np.exp(rng.uniform(*np.log(between))))
+    value = np.exp(rng.uniform(*np.log(between)))
+    return np.float64(min(max(value, between[0]), between[1]))  # the exponential may round past an end
 
 
 def either_way(rng: np.random.Generator, between: Range) -> np.float64:

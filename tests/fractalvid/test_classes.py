@@ -90,13 +90,14 @@ def test_other_archives_and_versions_are_refused(bank: ClassBank, tmp_path: Path
     with np.load(tmp_path / "a.npz") as file:
         arrays = dict(file)
     header = str(arrays.pop("header"))
-    np.savez(tmp_path / "b.npz", header=header.replace('"stream_version": 1', '"stream_version": 99'), **arrays)
+    np.savez(tmp_path / "b.npz", header=header.replace('"stream_version": 2', '"stream_version": 99'), **arrays)
     with pytest.raises(UserError, match="another version"):
         ClassBank.load(tmp_path / "b.npz")
     np.savez(tmp_path / "c.npz", header=header, **(arrays | {"theta": np.zeros((2, 2))}))
     with pytest.raises(UserError, match="damaged: theta"):
         ClassBank.load(tmp_path / "c.npz")
-    for name, value in (("native_frames", 1), ("num_maps", 9), ("variation", 49), ("variation", -1)):
+    wrong = (("native_frames", 1), ("num_maps", 9), ("variation", 49), ("variation", -1))
+    for name, value in (*wrong, ("sigma", 1e300), ("sigma", -1), ("curve", 1e30), ("shift", -1e6)):
         np.savez(tmp_path / "d.npz", header=header, **(arrays | {name: np.full_like(arrays[name], value)}))
         with pytest.raises(UserError, match=f"damaged: {name} is out of range"):
             ClassBank.load(tmp_path / "d.npz")

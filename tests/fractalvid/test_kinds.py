@@ -19,6 +19,7 @@ from fractalvid.preview import PreviewConfig, preview
 from fractalvid.reader import SetReader
 from fractalvid.setconfig import SetConfig
 from fractalvid.stream import FractalStream, StreamConfig
+from fractalvid.textures.perlin import PerlinConfig
 
 DRAWN = [name for name in KINDS if name != "ifs"]
 POINTS = 4000
@@ -242,6 +243,12 @@ def test_headers_that_are_not_known_are_one_line(tmp_path: Path) -> None:
     assert "speed" in said(config=header["config"] | {"speed": [3, 1]})
     with pytest.raises(UserError, match="no class bank at"):
         load_bank(tmp_path / "missing.npz")
+
+
+def test_banks_at_the_ends_of_ranges_can_be_read_again(tmp_path: Path) -> None:
+    bank = sample_bank("perlin", 3, seed=0, config=PerlinConfig(frequency=(100, 100), time_frequency=(2, 2)))
+    bank.save(tmp_path / "a.npz")
+    assert bank_difference(load_bank(tmp_path / "a.npz"), bank) is None
 
 
 def test_banks_from_before_there_were_kinds_are_of_fractals(tmp_path: Path) -> None:

@@ -158,8 +158,13 @@ def test_what_cannot_be_had_is_one_line(made: Sets, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=next(iter(options))):
             FractalSet(tmp_path / "set", **options)
     (tmp_path / "set" / SetReader(tmp_path / "set").rows[1].path).write_bytes(b"")
-    with pytest.raises(UserError, match=r"clip 1/0 .* is cut short; fractalvid verify .* --repair"):
+    with pytest.raises(UserError, match=r"clip 1/0 .* is cut short; fractalvid verify .* --repair") as error:
         FractalSet(tmp_path / "set")[1]
+    again = pickle.loads(pickle.dumps(error.value))
+    assert str(again) == str(error.value)
+    loader = DataLoader(FractalSet(tmp_path / "set"), num_workers=1)
+    with pytest.raises(UserError, match=r"clip 1/0 .* is cut short"):
+        list(loader)
 
 
 @pytest.mark.parametrize("kept", ["mp4", "webdataset"])

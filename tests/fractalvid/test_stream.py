@@ -2,6 +2,7 @@
 
 import dataclasses
 from itertools import islice
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,50 @@ def test_resuming_goes_on_exactly_also_on_another_world_size(bank: ClassBank) ->
     assert same(batches[2:3], [take(half, 1)[0] for half in halves])
     with pytest.raises(UserError, match="multiple"):
         again.load_state_dict({"next_index": 7})
+    for state in ({}, {"next_index": "x"}, {"next_index": None}):
+        with pytest.raises(UserError, match="state is"):
+            again.load_state_dict(state)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_each_worker_goes_on_from_its_own_state(bank: ClassBank, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    """Loaders that keep the state of each worker, as torchdata's, give it back to the worker of that number."""
+    streams = [FractalStream(bank, batch_size=3, config=CONFIG, seed=1) for _ in range(workers)]
+
+    def turn(worker: int, stream: FractalStream, count: int) -> list[Batch]:
+        info = SimpleNamespace(id=worker, num_workers=workers)
+        monkeypatch.setattr("fractalvid.stream.get_worker_info", lambda: info)
+        return take(stream, count)
+
+    whole = [turn(w, stream, 4) for w, stream in enumerate(streams)]
+    for worker, stream in enumerate(streams):
+        turn(worker, stream, 2)
+        again = FractalStream(bank, batch_size=3, config=CONFIG, seed=1)
+        again.load_state_dict(stream.state_dict())
+        assert same(turn(worker, again, 2), whole[worker][2:])
+
+
+def test_a_batch_that_was_not_finished_does_not_count(bank: ClassBank, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = FractalStream(bank, batch_size=4, config=CONFIG, seed=1)
+    batches = iter(stream)
+    next(batches)
+
+    def interrupted(*args: Any, **options: Any) -> Batch:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stream, "at", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(batches)
+    assert stream.state_dict() == {"next_index": 4}
+
+
+def test_batches_are_pinned_whole(bank: ClassBank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor + 1)
+    batch = take(FractalStream(bank, batch_size=2, config=CONFIG, seed=1), 1)[0]
+    pinned = batch.pin_memory()
+    assert torch.equal(pinned.target, batch.target + 1)
+    assert torch.equal(pinned.video, batch.video + 1)
+    assert pinned.next_index == batch.next_index
 
 
 def test_a_round_shows_every_class_once_and_rounds_differ(bank: ClassBank) -> None:
@@ -185,12 +230,27 @@ def test_windows_stay_inside_and_shrink_where_they_must() -> None:
     assert window(native, 1, 2, start).shape == (4, 1)
 
 
+@pytest.mark.parametrize("ratio", [(3 / 4, 4 / 3), (2, 3)])
+def test_crops_have_the_area_they_are_said_to_have(ratio: tuple[float, float]) -> None:
+    def extent(low: float, high: float) -> np.ndarray:
+        config = CameraConfig(crop_scale=(low, high), crop_ratio=ratio)
+        return draw_camera(config, 3, np.arange(2000), np.zeros(2000, int)).extent.astype(float)
+
+    large, small = extent(0.9, 1), extent(0.1, 0.2)
+    assert large.max() <= 1
+    assert 0.9 - 1e-6 <= large.prod(axis=1).min() < 0.91
+    assert large.prod(axis=1).mean() == pytest.approx(0.95, abs=0.01)
+    aspect = small[:, 0] / small[:, 1]
+    assert (aspect.min(), aspect.max()) == pytest.approx(ratio, rel=0.01)
+    assert np.all(extent(1, 1) == 1)
+
+
 def test_cameras_map_the_crop_onto_the_frame() -> None:
     config = CameraConfig(crop_scale=(0.3, 0.6), flip=0.5)
     camera = draw_camera(config, 3, np.arange(200), np.zeros(200, int))
     area = camera.extent.prod(axis=1)
-    assert 0.25 < area.min() < 0.35
-    assert area.max() < 0.61
+    assert 0.3 <= area.min() < 0.31
+    assert 0.59 < area.max() <= 0.6
     assert 0.35 < camera.flip.mean() < 0.65
     assert np.all(camera.corner >= 0)
     assert np.all(camera.corner + camera.extent <= 1 + 1e-6)
@@ -225,6 +285,10 @@ def test_impossible_streams(bank: ClassBank) -> None:
         FractalStream(bank, seed=0, batch_size=0)
     with pytest.raises(UserError, match="batch_size must be a whole number"):
         FractalStream(bank, seed=0, batch_size=8.5)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"instances is 2\.5"):
+        FractalStream(bank, seed=0, batch_size=1, instances=2.5)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="the same for all channels"):
+        StreamConfig(mean=(0.485, 0.456, 0.406))  # type: ignore[arg-type]
     with pytest.raises(UserError, match="rank"):
         FractalStream(bank, seed=0, batch_size=1, rank=2)
     with pytest.raises(UserError, match="instances"):

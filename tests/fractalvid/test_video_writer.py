@@ -148,6 +148,18 @@ def test_every_encoder_keeps_frames_range_and_size(codec: str) -> None:
 
 
 @pytest.mark.parametrize("codec", available_codecs())
+def test_every_encoder_keeps_greys_as_grey_as_they_are(codec: str) -> None:
+    ramp = np.tile(np.repeat(np.arange(4, 256, 12, dtype=np.uint8), 16), (2, 64, 1))
+    middles = slice(8, None, 16)
+    best = CODECS[codec].crf[0]
+    grey = read_video(encode_video(ramp, codec=codec, crf=best), rgb=False)
+    assert np.abs(grey.astype(int) - ramp)[..., middles].max() <= 3
+    colour = read_video(encode_video(np.repeat(ramp[..., None], 3, axis=3), codec=codec, crf=best)).astype(int)
+    assert np.abs(colour - ramp[..., None])[:, :, middles].max() <= 4
+    assert np.abs(np.ptp(colour, axis=3)[:, :, middles]).mean() < 0.5
+
+
+@pytest.mark.parametrize("codec", available_codecs())
 def test_quality_and_effort_are_told_to_every_encoder(codec: str) -> None:
     low, high = CODECS[codec].crf
     fine, coarse = (encode_video(noise(0), codec=codec, crf=crf) for crf in (low, high))

@@ -38,7 +38,7 @@ CARD = Card(
     mean=(0.4, 0.4, 0.4),
     std=None,
     seed=3,
-    stream_version=1,
+    stream_version=2,
     config={"optim": {"lr": 1e-3}},
     metrics={"top1": 0.25},
 )

@@ -111,7 +111,7 @@ def agreement(kind: str, clips: int = 40, points: int = 1_000_000) -> Agreement:
 def test_both_routes_agree(kind: str) -> None:
     found = agreement(kind)
     assert found.overlap.min() >= 0.9
-    assert np.abs(found.bright - 1).max() <= 0.05
+    assert np.abs(found.bright - 1).max() <= 0.07
     assert found.apart.max() <= 0.5
     assert np.median(found.overlap) >= 0.96
     assert abs(np.median(found.bright) - 1) < 0.02

@@ -44,6 +44,11 @@ def set_of(bank: Bank, out: Path, **values: object) -> Path:
     return out
 
 
+def test_clips_that_no_memory_holds_are_refused() -> None:
+    with pytest.raises(UserError, match=r"takes 9.8 GiB of at most 2"):
+        StatsConfig(size=1024, frames=10_000)
+
+
 @pytest.fixture(scope="module")
 def three() -> ClassBank:
     return ClassBank.sample(3, seed=3)
