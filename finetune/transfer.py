@@ -2,15 +2,17 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import update_bn
 from tqdm import tqdm
 
 from finetune import evaluate
@@ -24,7 +26,7 @@ from finetune.plan import Columns, Plan, make_plan
 from finetune.recipe import Recipe
 from finetune.rundir import WEIGHTS, check_folder, claim_folder, videos_digest
 from finetune.source import TrainSource
-from finetune.targets.base import Target, counted
+from finetune.targets.base import Row, Target, counted
 from fractalvid.errors import UserError
 from pretrain.checkpoint import Card, save_weights
 from pretrain.distributed import from_main, is_main, local_world_size, rank, world_size
@@ -35,6 +37,7 @@ from pretrain.optim import OptimConfig
 from pretrain.precision import resolve_device
 
 _CHECKPOINT_STEPS = 200  # and never more often than once an epoch
+_SETTLING = 16  # so many batches of so many clips settle the statistics of random features
 _FEW_STEPS = 50  # with fewer, most networks have hardly begun to learn
 
 
@@ -144,6 +147,8 @@ def _train(
         warmup=plan.warmup_epochs / plan.epochs,
         final_lr=plan.lr / 100,
     )
+    if plan.mode == "linear" and plan.init.kind == "scratch":
+        _settle(network, plan, rows, store, machine)
     head: nn.Module = getattr(network, head_name(plan.model))
     if plan.dropout:
         head.register_forward_pre_hook(_dropper(plan.dropout))
@@ -160,6 +165,19 @@ def _train(
         resume=resume,
         progress=machine.progress,
     )
+
+
+def _settle(network: nn.Module, plan: Plan, rows: Sequence[Row], store: ClipStore, machine: Machine) -> None:
+    """Take BatchNorm's statistics from training clips, without which random features of deep networks are all but 0.
+
+    Every process takes those of the same clips.
+    """
+    source = TrainSource(
+        rows, store, batch_size=_SETTLING, config=plan.source_config(), seed=plan.seed, threads=machine.decoders()
+    )
+    device = resolve_device(machine.device)
+    with torch.random.fork_rng(devices=[]):
+        update_bn((batch.video for batch in islice(source, _SETTLING)), network.to(device), device)
 
 
 def _dropper(share: float) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:

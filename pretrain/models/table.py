@@ -5,6 +5,7 @@ Every network maps video float32 (B, 3, T, H, W) to logits float32 (B, K).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
 from torchvision.models import MobileNet_V2_Weights, ResNet18_Weights, ResNet50_Weights, WeightsEnum
@@ -95,6 +96,8 @@ _R3D = R3D_18_Weights.KINETICS400_V1
 _MC3 = MC3_18_Weights.KINETICS400_V1
 _R2PLUS1D = R2Plus1D_18_Weights.KINETICS400_V1
 _S3D = S3D_Weights.KINETICS400_V1
+_S3D_NORM = partial(nn.BatchNorm3d, eps=1e-3, momentum=0.1)
+"""As torchvision's, but for the momentum: at its 0.001, tests see the first statistics for thousands of steps."""
 _R18 = ResNet18_Weights.IMAGENET1K_V1
 _R50 = ResNet50_Weights.IMAGENET1K_V1  # the one that TSM and I3D started from; V2 is of a later training recipe
 _MOBILENET = MobileNet_V2_Weights.IMAGENET1K_V1
@@ -113,7 +116,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         clip_len=16, size=112, cost=_torchvision(_R2PLUS1D, 16, 112), kinetics=_R2PLUS1D,
     ),
     "s3d": Architecture(
-        lambda k: s3d(num_classes=k), "classifier", 1024, "torchvision's S3D, 7.9 M: 13 frames of 209 pixels or more",
+        lambda k: s3d(num_classes=k, norm_layer=_S3D_NORM), "classifier", 1024,
+        "torchvision's S3D, 7.9 M: 13 frames of 209 pixels or more",
         clip_len=16, size=224, least_clip_len=13, least_size=209, cost=_torchvision(_S3D, 16, 224), kinetics=_S3D,
     ),
     "i3d_r50": Architecture(

@@ -20,6 +20,7 @@ from finetune.source import ClipBatch, TrainSource
 from finetune.targets.demo import DemoSet
 from finetune.targets.stick_figures import ACTIONS
 from pretrain.checkpoint import load_card
+from pretrain.models import build_model
 from pretrain.optim import build_optimizer
 from tests.finetune.helpers import SMALL, command, hmdb_set, metrics, show_help
 from tests.finetune.test_hmdb51 import FILES, LISTS
@@ -113,6 +114,20 @@ def test_a_linear_probe_trains_the_head_alone(data: Path, weights: Path, tmp_pat
     assert config["lr"] == LR["linear"]
     assert config["mean"] == [0.0, 0.0, 0.0]  # the card says that values stay in [0, 1]
     assert json.loads((tmp_path / "o" / "weights.json").read_text())["num_classes"] == 2
+
+
+def test_random_features_are_probed_with_statistics_of_training_clips(data: Path, tmp_path: Path) -> None:
+    args = ["--target", "folder", "--data", data, "--init", "scratch", "--mode", "linear", "--seed", "3"]
+    assert command(*args, "--out", tmp_path / "o", cache=tmp_path / "c") == 0
+    after, fresh = load_file(tmp_path / "o" / "weights.safetensors"), build_model("r3d_10", 2, seed=3).state_dict()
+    running = [name for name in fresh if "running_var" in name]
+    assert running
+    assert not any(torch.allclose(after[name], fresh[name]) for name in running)
+    frozen = [name for name in fresh if not name.startswith("fc.") and "running" not in name and "num_" not in name]
+    assert all(torch.equal(after[name], fresh[name]) for name in frozen)
+    assert command(*args, "--out", tmp_path / "again", cache=tmp_path / "c") == 0
+    again = load_file(tmp_path / "again" / "weights.safetensors")
+    assert all(torch.equal(after[name], again[name]) for name in after)
 
 
 def test_an_interrupted_run_resumes_exactly(

@@ -66,7 +66,8 @@ def test_resuming_goes_on_exactly_also_on_another_world_size(bank: ClassBank) ->
     assert same(batches[2:3], [take(half, 1)[0] for half in halves])
     with pytest.raises(UserError, match="multiple"):
         again.load_state_dict({"next_index": 7})
-    for state in ({}, {"next_index": "x"}, {"next_index": None}):
+    states: list[Any] = [{}, {"next_index": "x"}, {"next_index": None}]
+    for state in states:
         with pytest.raises(UserError, match="state is"):
             again.load_state_dict(state)
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.models.video import r3d_18
 
 from fractalvid.errors import UserError
@@ -121,6 +122,13 @@ def test_blocks_that_are_published_to_begin_as_their_shortcuts_do() -> None:
     for state, last in [(i3d.state_dict(), "bn3.weight"), (x3d.state_dict(), "conv3.1.weight")]:
         gammas = [v for k, v in state.items() if k.endswith(last)]
         assert len(gammas) in (16, 26) and all((v == 0).all() for v in gammas)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_short_runs_settle_the_statistics_that_tests_use(name: str) -> None:
+    norms = [module for module in build_model(name, 2, seed=0).modules() if isinstance(module, _BatchNorm)]
+    assert norms
+    assert all(norm.momentum is not None and norm.momentum >= 0.1 for norm in norms)
 
 
 def test_unknown_architectures_name_the_nearest() -> None:
