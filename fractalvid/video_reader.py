@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -13,6 +14,7 @@ from av.container import InputContainer
 from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+from packaging.version import Version
 
 from fractalvid.errors import UserError
 from fractalvid.gif import shown_frames
@@ -20,6 +22,9 @@ from fractalvid.gif import shown_frames
 _SUFFIXES = "avi mp4 m4v mov mkv webm gif mpg mpeg wmv flv 3gp ogv ts"
 VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 """What files of videos are called, in lower case."""
+
+_ANY_TITLE: Any = {"metadata_errors": "replace"} if Version(av.__version__) < Version("19") else {}
+"""Titles in another encoding, or damaged, are no reason not to see the pictures; from 19 on PyAV reads them unasked."""
 
 Source = str | Path | bytes
 """A video: its file, or what such a file holds."""
@@ -150,8 +155,8 @@ def _called(source: Source) -> str:
 
 
 def _open(path: Source) -> InputContainer:
-    # Titles in another encoding, or damaged, are no reason not to see the pictures.
-    return av.open(io.BytesIO(path) if isinstance(path, bytes) else str(path), "r", metadata_errors="replace")
+    container: InputContainer = av.open(io.BytesIO(path) if isinstance(path, bytes) else str(path), "r", **_ANY_TITLE)
+    return container
 
 
 def _video_stream(container: InputContainer, path: Source) -> VideoStream:

@@ -27,6 +27,8 @@ def shift(x: Tensor, frames: int) -> Tensor:
     """
     clips = x.view(-1, frames, *x.shape[1:])  # (B, T, C, H, W)
     count = x.shape[1] // SHIFT_SHARE
+    if not count:
+        return x
     moving = F.pad(clips[:, :, : 2 * count], (0, 0, 0, 0, 0, 0, 1, 1))  # (B, T + 2, C/4, H, W)
     shifted = (moving[:, 2:, :count], moving[:, :-2, count:], clips[:, :, 2 * count :])
     return torch.cat(shifted, dim=2).flatten(0, 1)

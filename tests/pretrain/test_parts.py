@@ -112,7 +112,7 @@ def test_precision_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"avx512_bf16": True}, torch.bfloat16),
         ({"amx_bf16": True}, torch.bfloat16),
     ):
-        monkeypatch.setattr("torch.cpu.get_capabilities", lambda known=known: known)
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda known=known: known, raising=False)
         assert resolve_precision("auto", cpu).dtype == dtype
     assert resolve_precision("bf16", cpu).dtype == torch.bfloat16
     assert resolve_device("auto").type in ("cpu", "cuda")
@@ -121,7 +121,7 @@ def test_precision_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_auto_goes_on_in_what_a_run_began_in(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     for known, auto in (({}, "fp32"), ({"avx512_bf16": True}, "bf16")):
-        monkeypatch.setattr("torch.cpu.get_capabilities", lambda known=known: known)
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda known=known: known, raising=False)
         assert resolve_precision("auto", cpu).name == auto
         for kept in ("fp32", "bf16"):
             assert resumed_precision("auto", cpu, {"precision": kept}).name == kept
