@@ -1,19 +1,24 @@
-"""What colour costs: the kernel at two sizes, and whole clips from the stream, each beside its grey.
+"""What colour costs: the kernel at two sizes, and clips from the stream, each beside its grey; and docs/colour.png.
 
 Grey and colour take turns, so that other load falls on both; the ratio is the median over turns.
+`python -m benchmarks.colour` measures, `python -m benchmarks.colour --sheet` only draws the picture.
 """
 
 import dataclasses
 import statistics
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from benchmarks.common import timed, write
+from benchmarks.common import command_line, timed, write
 from benchmarks.kernel import system
 from fractalvid.classes import ClassBank
 from fractalvid.colour import ColourConfig
+from fractalvid.gallery import Clip, contact_sheet
+from fractalvid.kinds import render_clip
 from fractalvid.samples import render_samples
 from fractalvid.stream import FractalStream, StreamConfig
 from kernels import Jobs, render
@@ -22,6 +27,10 @@ from kernels.variations import by_name
 TURNS, BATCH = 15, 64
 KERNELS = (("linear", 256, 934_400, 12), ("cosine", 256, 934_400, 12), ("linear", 112, 60_000, 192))
 LIMIT = 1.6
+NOTES = "The ratio is the median of the ratios of neighbouring turns, which is not that of the medians beside it."
+SHEET = Path(__file__).parents[1] / "docs" / "colour.png"
+SHOWN = {0: (231, 161, 310, 345, 41, 500), 1: (300, 422, 471, 203, 390, 511)}
+"""Classes of the picture by their drift: the left half is static, the right one drifts."""
 
 
 def kernel(name: str, size: int, points: int, frames: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
@@ -64,8 +73,26 @@ def turns(grey: Callable[[], Any], coloured: Callable[[], Any]) -> tuple[float, 
     return statistics.median(one), statistics.median(other), statistics.median(b / a for a, b in pairs)
 
 
+def sheet() -> None:
+    """Draw docs/colour.png: two columns of clips, from first to last frame."""
+    bank = ClassBank.sample(1 + max(max(classes) for classes in SHOWN.values()), seed=0)
+    halves = []
+    for drift, classes in SHOWN.items():
+        look = ColourConfig(drift=drift)
+        frames = (render_clip(bank, c, 0, size=144, points=300_000, colour=look) for c in classes)
+        clips = [Clip(f"class {c}", shown) for c, shown in zip(classes, frames, strict=True)]
+        halves.append(np.asarray(contact_sheet(clips, columns=5, size=72)))
+    Image.fromarray(np.concatenate(halves, axis=1)).save(SHEET, optimize=True)
+    print(f"{SHEET}: {SHEET.stat().st_size / 1000:.0f} kB")
+
+
 def main() -> None:
-    """Measure and write."""
+    """Measure and write, or only draw."""
+    parser = command_line(__doc__)
+    parser.add_argument("--sheet", action="store_true", help="only draw")
+    if parser.parse_args().sheet:
+        sheet()
+        return
     rows, data = [], {}
     cases = [
         (f"kernel, {n}, {s}², {p:,} points, ns wall a point", f * p, 1e9, kernel(n, s, p, f)) for n, s, p, f in KERNELS
@@ -82,7 +109,7 @@ def main() -> None:
         rows.append([label, f"{grey / count * unit:.2f}", f"{coloured / count * unit:.2f}", f"{ratio:.2f}", wanted])
         data[label] = {"grey": grey / count * unit, "this": coloured / count * unit, "ratio": ratio}
         print(rows[-1], flush=True)
-    write("colour", "Colour and masks", ["what", "grey", "with it", "ratio", "wanted"], rows, data)
+    write("colour", "Colour and masks", ["what", "grey", "with it", "ratio", "wanted"], rows, data, NOTES)
 
 
 if __name__ == "__main__":

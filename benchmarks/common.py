@@ -1,5 +1,6 @@
-"""What every benchmark shares: the machine's description, medians, and results written as JSON and Markdown."""
+"""What every benchmark shares: a command line, the machine's description, medians, results as JSON and Markdown."""
 
+import argparse
 import json
 import os
 import platform
@@ -9,12 +10,29 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from fractalvid.fingerprint import fingerprint
 from kernels.threads import available_cores
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def command_line(about: str | None) -> argparse.ArgumentParser:
+    """A parser whose help is the benchmark's docstring. Every `main` reads it first: `--help` must not measure."""
+    raw = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(prog=f"python -m {_module()}", description=about, formatter_class=raw)
+
+
+def part_of(command: str, about: str | None) -> NoReturn:
+    """What a file does that only holds a part of another benchmark: it names the command that measures it."""
+    parser = command_line(about)
+    parser.parse_args()
+    parser.error(f"this is a part of another benchmark: run python -m {command}")
+
+
+def _module() -> str:
+    return f"benchmarks.{Path(sys.argv[0]).stem}"
 
 
 def timed(work: Callable[[], Any], runs: int) -> list[float]:
@@ -59,7 +77,7 @@ def write(
     show: bool = True,
 ) -> None:
     """Write results/<name>.json and .md, and print the table where `show`."""
-    command = "python -m " + " ".join([f"benchmarks.{Path(sys.argv[0]).stem}", *map(shlex.quote, sys.argv[1:])])
+    command = "python -m " + " ".join([_module(), *map(shlex.quote, sys.argv[1:])])
     about = machine()
     RESULTS.mkdir(exist_ok=True)
     whole = {"command": command, "machine": about, **data}

@@ -48,8 +48,9 @@ class Settings:
     """Steps of training a timing; each is repeated three times, from the stream and from memory in turn."""
 
 
-def main(settings: Settings) -> None:
+def main() -> None:
     """Measure and write."""
+    settings = tyro.cli(Settings, description=__doc__)
     bank = ClassBank.sample(settings.classes, seed=SEED)
     speeds = {name: _speeds(bank, name, settings) for name in CHOICES}
     plain = _median(speeds["plain"]["all"])
@@ -179,4 +180,4 @@ def _median(values: list[float]) -> float:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    main()

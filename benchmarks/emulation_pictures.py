@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from benchmarks.common import command_line
 from fractalvid.camera import CameraConfig, camera_matrices, draw_camera, identity_camera
 from fractalvid.classes import ClassBank
 from fractalvid.colour import ColourConfig
@@ -246,6 +247,7 @@ def sheet(known: KnownFits, rows: tuple[Row, ...]) -> Image.Image:
 
 def main() -> None:
     """Write docs/emulation_layers.jpg, _camera.jpg and _photometric.jpg."""
+    command_line(__doc__).parse_args()
     known = KnownFits(ClassBank.sample(24, seed=7), 64)
     for name, rows in (("layers", LAYERS), ("camera", CAMERA), ("photometric", PHOTOMETRIC)):
         path = DOCS / f"emulation_{name}.jpg"

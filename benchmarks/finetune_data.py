@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import shown, spread, write
+from benchmarks.common import command_line, shown, spread, write
 from finetune.cache import CacheKind, open_cache
 from finetune.cache_writer import make_cache
 from finetune.clips import ClipStore, Memory
@@ -91,6 +91,7 @@ def resident() -> float:
 
 def main() -> None:
     """Measure and write."""
+    command_line(__doc__).parse_args()
     data = Path(os.environ.get("FRACTALVID_TEST_DATA", ""))
     if not (data / "hmdb51_subset").is_dir():
         sys.exit("FRACTALVID_TEST_DATA names no folder with real clips")

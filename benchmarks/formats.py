@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import spread, write
+from benchmarks.common import command_line, spread, write
 from fractalvid.classes import ClassBank
 from fractalvid.codecs import available_codecs
 from fractalvid.dataset import SetConfig, generate
@@ -52,6 +52,7 @@ def measured(bank: ClassBank, options: dict[str, Any], out: Path) -> dict[str, f
 
 def main() -> None:
     """Measure and write."""
+    command_line(__doc__).parse_args()
     bank = ClassBank.sample(CLASSES, seed=0)
     root = Path(tempfile.mkdtemp())
     measured(bank, {}, root / "warm")

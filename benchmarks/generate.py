@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.common import shown, spread, write
+from benchmarks.common import command_line, shown, spread, write
 
 CLASSES, RUNS = 60, 3
 SMALL_CLASSES, SMALL_CLIPS, SMALL_RUNS = 1000, 10, 2
@@ -45,6 +45,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 def main() -> None:
     """Measure and write."""
+    command_line(__doc__).parse_args()
     root = Path(tempfile.mkdtemp())
     run(1, root / "warm")
     few = [run(1, root / f"few{i}") for i in range(RUNS)]

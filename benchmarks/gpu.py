@@ -9,7 +9,6 @@ GPU of compute capability 8.0; nothing else runs on it meanwhile. Sections that 
 Time on the device is that between CUDA events, the median of the runs after one that is not counted.
 """
 
-import argparse
 import itertools
 import statistics
 import sys
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.common import write
+from benchmarks.common import command_line, write
 from benchmarks.gpu_ceilings import ceilings
 from benchmarks.gpu_training import known_soon, training
 from benchmarks.kernel import PAPER, distance, jobs_of
@@ -286,7 +285,7 @@ SECTIONS: dict[str, tuple[Callable[[Report, gpu.CupyDevice], None], float]] = {
 
 def main() -> None:
     """Measure and write, or measure some and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument(
         "sections", nargs="*", help=f"of {', '.join(SECTIONS)}; by default all, and results are written"
     )

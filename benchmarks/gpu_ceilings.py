@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.common import part_of
+
 if TYPE_CHECKING:
     from benchmarks.gpu import Report
     from kernels.gpu import CupyDevice
@@ -58,3 +60,12 @@ def ceilings(report: "Report", device: "CupyDevice") -> None:
         f"{arithmetic:.0f}; 50: {arithmetic / 50:.0f}, 200: {arithmetic / 200:.0f}",
         g=arithmetic,
     )
+
+
+def main() -> None:
+    """Name the benchmark that measures this."""
+    part_of("benchmarks.gpu ceilings", __doc__)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torchvision.models.video import r3d_18
 
+from benchmarks.common import part_of
 from fractalvid.classes import ClassBank
 from fractalvid.emulate.config import PRESETS, EmulationConfig
 from fractalvid.stream import Batch, FractalStream, StreamConfig
@@ -97,3 +98,12 @@ class Step:
             torch.cuda.synchronize()
             spans.append((time.perf_counter() - begin) / STEPS * 1e3)
         return statistics.median(spans)
+
+
+def main() -> None:
+    """Name the benchmark that measures this."""
+    part_of("benchmarks.gpu training", __doc__)
+
+
+if __name__ == "__main__":
+    main()

@@ -34,7 +34,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmarks.common import write
+from benchmarks.common import command_line, write
 from fractalvid import stream as streams
 from fractalvid.classes import ClassBank
 from fractalvid.colour import ColourConfig
@@ -292,6 +292,7 @@ def count(bank: ClassBank, config: StreamConfig, preset: str | None, spent: Host
 
 def main() -> None:
     """Count and write."""
+    command_line(__doc__).parse_args()
     bank, rows, data = ClassBank.sample(1000, seed=0), [], {}
     with no_gpu() as spent:
         for config, preset in itertools.product(SHAPES, PRESETS):

@@ -8,11 +8,9 @@ choice of maps (the reference backend): for the reference method's mix and some 
     python -m benchmarks.kernel --runs 3 julian swirl    # some, printed only
 """
 
-import argparse
-
 import numpy as np
 
-from benchmarks.common import spread, timed, write
+from benchmarks.common import command_line, spread, timed, write
 from fractalvid.classes import ClassBank, ClassConfig
 from fractalvid.mix import PAPER_VARIATIONS
 from kernels import Jobs, accumulate, render
@@ -108,7 +106,7 @@ def measure(name: str, runs: int, exact: bool) -> tuple[list[str], dict[str, obj
 
 def main() -> None:
     """Measure and write, or measure some and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("names", nargs="*", help="variations; by default all, and the results are written")
     parser.add_argument("--runs", type=int, default=RUNS, help="timed repetitions of each")
     arguments = parser.parse_args()

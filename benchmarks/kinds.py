@@ -3,14 +3,13 @@
 `python -m benchmarks.kinds` measures and draws, `python -m benchmarks.kinds --sheet` only draws.
 """
 
-import argparse
 import time
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.common import shown, spread, timed, write
+from benchmarks.common import command_line, shown, spread, timed, write
 from fractalvid.bank import Bank
 from fractalvid.camera import camera_matrices
 from fractalvid.colour import ColourConfig
@@ -27,7 +26,7 @@ SHOWN = {"ifs": (3, 12), "shapes": (1, 25), "perlin": (3, 4), "octopus": (4, 5),
 
 def main() -> None:
     """Measure and write, or only draw."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("--sheet", action="store_true", help="only draw")
     only_draw = parser.parse_args().sheet
     sheet()

@@ -4,7 +4,6 @@
 good for, on classes that were not trained on, and what they have to beat. What is not measured stays as it was.
 """
 
-import argparse
 import json
 import shlex
 import subprocess
@@ -17,7 +16,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.common import RESULTS, machine, write
+from benchmarks.common import RESULTS, command_line, machine, write
 from benchmarks.view_statistics import CLIPS as MATCHED
 from benchmarks.view_statistics import matching, references
 from fractalvid.classes import ClassBank
@@ -65,7 +64,7 @@ MEASURES = {
 
 def main() -> None:
     """Measure a part, draw the curves and write the tables; runs that lie in the folder are not made again."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("part", choices=("short", "longer"))
     parser.add_argument("folder", nargs="?", type=Path, help="where runs are kept")
     given = parser.parse_args()

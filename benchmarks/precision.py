@@ -4,14 +4,13 @@ Times are of forward and backward passes, the precisions in turn. Errors are of 
 weights in bfloat16 against float32, by plain autocast and as `pretrain.precision` computes it.
 """
 
-import argparse
 import time
 from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.common import shown, write
+from benchmarks.common import command_line, shown, write
 from pretrain.models import build_model
 from pretrain.precision import computes_bf16, resolve_precision
 
@@ -67,7 +66,7 @@ def errors(kernel: tuple[int, ...], shape: tuple[int, ...]) -> tuple[float, floa
 
 def main() -> None:
     """Measure and write benchmarks/results/precision.md."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()

@@ -5,7 +5,7 @@
 
 import dataclasses
 
-from benchmarks.common import write
+from benchmarks.common import command_line, write
 from fractalvid.kinds import KINDS, sample_bank
 from fractalvid.stats.config import StatsConfig
 from fractalvid.stats.measure import measure
@@ -18,6 +18,7 @@ CLASSES = 200
 
 def main() -> None:
     """Measure and write."""
+    command_line(__doc__).parse_args()
     config = StatsConfig(classes=CLASSES)
     found = []
     for kind in KINDS:

@@ -78,8 +78,9 @@ class Settings:
     classes: int = 1000
 
 
-def main(settings: Settings) -> None:
+def main() -> None:
     """Measure, write and draw."""
+    settings = tyro.cli(Settings, description=__doc__)
     found = {"real": realism(real_clips(settings.clips))}
     found |= {name: realism(synthetic_clips(name, settings)) for name in ("plain", "light", "paper", "full")}
     header = ["statistic", "real: median (10 % to 90 %)"]
@@ -180,4 +181,4 @@ def _finite(values: Floats) -> Floats:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    main()

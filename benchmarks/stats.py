@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.common import write
+from benchmarks.common import command_line, write
 
 CLASSES, CLIPS, HELD_OUT = 1000, 8, 2
 
@@ -35,6 +35,7 @@ def run(*arguments: object) -> tuple[float, float, float]:
 
 def main() -> None:
     """Measure and write."""
+    command_line(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         bank, made = root / "classes.npz", root / "set"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import shown, spread, timed, write
+from benchmarks.common import command_line, shown, spread, timed, write
 from fractalvid import view
 from fractalvid.camera import camera_matrices
 from fractalvid.classes import ClassBank
@@ -23,6 +23,7 @@ BATCH, RUNS, BATCHES = 32, 7, 12
 
 def main() -> None:
     """Measure and write."""
+    command_line(__doc__).parse_args()
     bank = ClassBank.sample(1000, seed=0)
     config = StreamConfig()
     stream = FractalStream(bank, batch_size=BATCH, seed=0, config=config)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from benchmarks.common import command_line
 from fractalvid.classes import ClassBank, ClassConfig
 from fractalvid.render import render_fits
 from fractalvid.view import fit_clips
@@ -120,6 +121,7 @@ def _variety(frame: NDArray[np.uint8]) -> float:
 
 def main() -> None:
     """Write both files."""
+    command_line(__doc__).parse_args()
     text, picture = DOCS / "variations.md", DOCS / "variations.png"
     text.write_text(page(), encoding="utf-8")
     sheet().save(picture, optimize=True)

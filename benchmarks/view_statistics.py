@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.common import part_of
 from fractalvid.colour import ColourConfig
 from fractalvid.kinds import sample_bank
 from fractalvid.stream import FractalStream, StreamConfig
@@ -71,3 +72,12 @@ def references(config: MonitorConfig, stream: StreamConfig, classes: int) -> dic
         "before any training": monitors(backbone("r3d_10", seed=0).eval()),
         "pixels": monitors(Pixels().eval()),
     }
+
+
+def main() -> None:
+    """Name the benchmark that measures this."""
+    part_of("benchmarks.objectives longer", __doc__)
+
+
+if __name__ == "__main__":
+    main()

@@ -25,11 +25,11 @@ class Machine:
     """What a run may use here: not part of what makes a result."""
 
     device: str = "auto"
-    """Where the network trains: auto, cpu, cuda or cuda:N."""
+    """Where the network runs: auto, cpu, cuda or cuda:N."""
     threads: int | None = None
     """Threads that decode and crop; default one a processor."""
     cache_gb: float = 4.0
-    """Memory for decoded videos, in GiB; what does not fit is decoded each epoch, unless `finetune prepare` did."""
+    """Memory for decoded videos, in GiB; what does not fit is decoded at each use, unless `finetune prepare` did."""
     cache_dir: Path | None = None
     """Where the index, decoded videos and drawn demo clips are kept; default ~/.cache/fractalvid."""
     max_broken: float = 0.05

@@ -3,7 +3,9 @@
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 from finetune.augment import AugmentConfig, Triple
 from finetune.evaluate import Voting
@@ -68,7 +70,7 @@ class Recipe:
     """Paste boxes of other clips: alpha of CutMix's Beta distribution, such as 1; 0 is off; with --mixup, either."""
     grad_clip: float = 5.0
     """Largest norm of the gradient."""
-    model: str | None = None
+    model: Annotated[str | None, tyro.conf.arg(aliases=("--arch",))] = None
     """Network, one of those that finetune --list names; default that of the weights, else r3d_18."""
     clip_len: int | None = None
     """Frames of a clip; default that of the weights, else the benchmark's."""

@@ -1,6 +1,7 @@
 """Command lines read by tyro, with errors of one line."""
 
 import contextlib
+import difflib
 import io
 import re
 from collections.abc import Callable, Sequence
@@ -115,10 +116,22 @@ def one_line(box: str, program: str) -> str:
     begin = 2 if "╭" not in box and 1 in rules else 0
     ends = (i for i, line in enumerate(lines) if i >= begin and (i in rules or line.startswith("Got errors")))
     text = " ".join(lines[begin : next(ends, len(lines))])
-    guesses = (
-        re.findall(r"^(--[\w-]+)", "\n".join(lines[lines.index("Perhaps you meant:") :]), re.M)
-        if ("Perhaps you meant:" in lines)
-        else []
-    )
-    hint = f"did you mean {guesses[0]}? " if guesses else ""
+    guess = _suggested(lines, text)
+    hint = f"did you mean {guess}? " if guess else ""
     return f"{text.rstrip('.')}; {hint}see {program} --help"
+
+
+def _suggested(lines: list[str], text: str) -> str | None:
+    """The option that tyro suggests first, by that one of its names which is most like what `text` complains of."""
+    if "Perhaps you meant:" not in lines:
+        return None
+    below = lines[lines.index("Perhaps you meant:") + 1 :]
+    names = next((re.findall(r"--[\w.-]+", line) for line in below if line.startswith("--")), [])
+    wrong = re.search(r"--[\w.-]+", text)
+    alike = difflib.SequenceMatcher(b=wrong[0] if wrong else "")
+
+    def likeness(name: str) -> float:
+        alike.set_seq1(name)
+        return alike.ratio()
+
+    return max(names, key=likeness, default=None)

@@ -53,7 +53,7 @@ FREE = frozenset(
 class PretrainConfig:
     """A pre-training run, completely."""
 
-    arch: str = "r3d_18"
+    arch: Annotated[str, tyro.conf.arg(aliases=("--model",))] = "r3d_18"
     """The network: see --list."""
     init: str | None = None
     """Weights to start from, all but the head: kinetics or imagenet (torchvision's), a checkpoint of TSM's or X3D's

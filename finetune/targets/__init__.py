@@ -52,7 +52,7 @@ class Source:
     split_column: str = "split"
     """folder, GIFs: the column of the table that says train or test."""
     fold_column: str | None = None
-    """folder, GIFs: the column of the table that says the fold; --fold is the test set, all others train."""
+    """folder, GIFs: the column of the table that says the fold; --fold is the test set, all others are for training."""
     group_column: str | None = None
     """folder, GIFs: the column of the table that says the source of a video; intervals draw sources, not videos."""
     most_frequent: int | None = None

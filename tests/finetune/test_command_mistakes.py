@@ -28,6 +28,8 @@ def test_the_demo_is_not_drawn_for_a_folder_that_cannot_be_made(
         ("", "--target"),
         ("--target folder", "needs --data"),
         ("--target folder --data {data} --inti scratch", "--inti"),
+        ("--target folder --data {data} --crop-scale 0.2 1", "did you mean --augment.crop-scale?"),
+        ("--target folder --data {data} --arch r3d18", "did you mean r3d_18"),
         ("--target folder --data {data} --epochs 0", "--epochs is 0"),
         ("--target folder --data {data} --epochs many", "--epochs"),
         ("--target folder --data {data} --mode partial", "--mode"),

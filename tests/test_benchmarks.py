@@ -1,0 +1,72 @@
+"""Benchmarks say what they measure before they measure anything."""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.common import RESULTS
+
+NAMES = sorted(path.stem for path in RESULTS.parent.glob("*.py") if path.stem not in ("__init__", "common"))
+PARTS = {"gpu_ceilings": "gpu ceilings", "gpu_training": "gpu training", "view_statistics": "objectives longer"}
+"""Files that another benchmark measures with, and how."""
+
+
+def called(name: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[str, int]:
+    """The docstring and the exit code of a benchmark, with nothing there that could measure or write."""
+    module = importlib.import_module(f"benchmarks.{name}")
+    main: Callable[[], None] = module.main
+
+    def measured(*_: object, **__: object) -> None:
+        raise AssertionError(f"benchmarks.{name} began before it had read {arguments}")
+
+    kept = {"main", "command_line", "part_of"}
+    for other, value in vars(module).items():
+        if inspect.isfunction(value) and other not in kept:
+            monkeypatch.setattr(module, other, measured)
+    monkeypatch.setattr("sys.argv", [f"{name}.py", *arguments])
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert isinstance(ended.value.code, int), ended.value.code
+    return module.__doc__ or "", ended.value.code
+
+
+def stamps() -> dict[Path, int]:
+    """When results and pages were written."""
+    folders = (RESULTS, RESULTS.parents[1] / "docs")
+    return {path: path.stat().st_mtime_ns for folder in folders for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_is_the_docstring_and_measures_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = stamps()
+    about, code = called(name, ["--help"], monkeypatch)
+    said = " ".join(capsys.readouterr().out.split())
+    assert code == 0
+    assert about.strip()
+    assert " ".join(about.split()) in said
+    assert stamps() == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_no_option_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = stamps()
+    needed = ["short"] if name == "objectives" else []
+    assert called(name, [*needed, "--nosuch"], monkeypatch)[1] == 2
+    assert "--nosuch" in capsys.readouterr().err
+    assert stamps() == before
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_names_the_benchmark_that_measures_it(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert called(name, [], monkeypatch)[1] == 2
+    assert f"python -m benchmarks.{PARTS[name]}\n" in capsys.readouterr().err
