@@ -115,7 +115,7 @@ def test_a_damaged_cache_is_only_a_lost_cache(tmp_path: Path, content: str) -> N
     root, cache = tmp_path / "data", tmp_path / "cache"
     put(root / "a.mp4", 3)
     index(root, "a.mp4", cache=cache)
-    (store,) = (cache / "index").iterdir()
+    (store,) = (cache / "index").glob("*.json")
     store.write_text(content)
     assert index(root, "a.mp4", cache=cache).frames == {"a.mp4": 3}
     assert json.loads(store.read_text())["videos"]["a.mp4"][2] == 3
