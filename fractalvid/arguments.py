@@ -128,10 +128,4 @@ def _suggested(lines: list[str], text: str) -> str | None:
     below = lines[lines.index("Perhaps you meant:") + 1 :]
     names = next((re.findall(r"--[\w.-]+", line) for line in below if line.startswith("--")), [])
     wrong = re.search(r"--[\w.-]+", text)
-    alike = difflib.SequenceMatcher(b=wrong[0] if wrong else "")
-
-    def likeness(name: str) -> float:
-        alike.set_seq1(name)
-        return alike.ratio()
-
-    return max(names, key=likeness, default=None)
+    return next(iter(difflib.get_close_matches(wrong[0] if wrong else "", names, n=1, cutoff=0)), None)

@@ -7,6 +7,9 @@ from fractalvid.errors import UserError
 
 Range = tuple[float, float]
 
+LARGEST = 2**31 - 1
+"""Of what is counted: clips, batches, processes."""
+
 
 def check_p(name: str, value: float) -> None:
     """Refuse what is no probability.
@@ -58,3 +61,14 @@ def check_count(name: str, value: int | None) -> None:
     """
     if value is not None and not (isinstance(value, Integral) and value >= 1):
         raise UserError(f"{name} must be at least 1, got {value!r}: give a whole number")
+
+
+def check_share(batch_size: int, rank: int, world_size: int) -> None:
+    """Refuse what is no process' share of a global batch.
+
+    Raises:
+        UserError: with the argument's name.
+    """
+    check_integer("batch_size", batch_size, 1, LARGEST)
+    check_integer("world_size", world_size, 1, LARGEST)
+    check_integer("rank", rank, 0, world_size - 1)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from fractalvid.checks import check_integer
+from fractalvid.checks import LARGEST, check_integer
 from fractalvid.classes import MAX_FRAMES
 from fractalvid.codecs import DEFAULT_PRESET, encoder_options
 from fractalvid.colour import ColourConfig, check_points
@@ -58,8 +58,8 @@ class SetConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible numbers before any work starts."""
-        limits = {"clips": (1, 2**31 - 1), "size": (2, 8192), "points": (1, MAX_POINTS), "fps": (1, 240)}
-        for name, (low, high) in (limits | {"shard_size": (1, 2**31 - 1)}).items():
+        limits = {"clips": (1, LARGEST), "size": (2, 8192), "points": (1, MAX_POINTS), "fps": (1, 240)}
+        for name, (low, high) in (limits | {"shard_size": (1, LARGEST)}).items():
             check_integer(name, getattr(self, name), low, high)
         if self.frames is not None:
             check_integer("frames", self.frames, 1, 10_000)

@@ -13,7 +13,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from fractalvid.bank import Bank, check_seed
 from fractalvid.camera import identity_camera
-from fractalvid.checks import check_count, check_integer
+from fractalvid.checks import LARGEST, check_count, check_integer, check_share
 from fractalvid.classes import ClassBank
 from fractalvid.draws import Domain, Field, uniforms, words
 from fractalvid.emulate.backgrounds import KnownFits
@@ -27,8 +27,6 @@ from fractalvid.samples import Batch, Samples, StreamConfig, render_samples, sam
 from fractalvid.views import SecondView, draw_backwards, eased, render_views, second_seed
 
 __all__ = ["Batch", "FractalStream", "StreamConfig", "ValidationClips"]
-
-_MOST = 2**31 - 1
 
 
 class FractalStream(IterableDataset[Batch]):
@@ -78,9 +76,7 @@ class FractalStream(IterableDataset[Batch]):
     ) -> None:
         """See the class."""
         check_seed(seed)
-        check_integer("batch_size", batch_size, 1, _MOST)
-        check_integer("world_size", world_size, 1, _MOST)
-        check_integer("rank", rank, 0, world_size - 1)
+        check_share(batch_size, rank, world_size)
         check_count("threads", threads)
         if views not in (1, 2) or (views == 1 and second is not None):
             raise UserError(f"views is {views}; it must be 1, or 2, which alone has a second view")
@@ -261,8 +257,8 @@ class ValidationClips:
         device: torch.device = torch.device("cpu"),  # noqa: B008 (it is a constant)
     ) -> None:
         """See `FractalStream.validation`; `turn` is rank and world size."""
-        check_integer("num_clips", num_clips, 1, _MOST)
-        check_integer("batch_size", batch_size, 1, _MOST)
+        check_integer("num_clips", num_clips, 1, LARGEST)
+        check_integer("batch_size", batch_size, 1, LARGEST)
         check_count("threads", threads)
         self.bank, self.num_clips, self.batch_size = bank, num_clips, batch_size
         self.config, self.threads, self.device = config, threads, device

@@ -95,19 +95,19 @@ def _encode(frames: NDArray[np.uint8], fps: int, codec: str, options: dict[str, 
         # With its index at the front, a file is read again while it is written, from a place of its own.
         return file if flags & _WRITE else _Beside(file)
 
-    range_ = ColorRange.JPEG if codec_named(codec).full_range else ColorRange.MPEG
+    colour_range = ColorRange.JPEG if codec_named(codec).full_range else ColorRange.MPEG
     with av.open(file, "w", format="mp4", options={"movflags": "+faststart"}, io_open=opened) as container:
         stream: Any = container.add_stream(codec, rate=fps, options=options)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, fps)
         stream.codec_context.thread_count = 1
-        stream.codec_context.color_range = range_
+        stream.codec_context.color_range = colour_range
         if frames.ndim == 4:
             stream.codec_context.colorspace = _BT601
         if codec == "libx265":
             stream.codec_context.codec_tag = "hvc1"  # the tag that Apple's players want
-        for index, picture in enumerate(_pictures(frames, range_)):
+        for index, picture in enumerate(_pictures(frames, colour_range)):
             picture.pts = index
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
@@ -143,18 +143,18 @@ class _Beside(io.RawIOBase):
         return self._at
 
 
-def _pictures(frames: NDArray[np.uint8], range_: ColorRange) -> Iterator[av.VideoFrame]:
+def _pictures(frames: NDArray[np.uint8], colour_range: ColorRange) -> Iterator[av.VideoFrame]:
     if frames.ndim == 4:
         for image in frames:
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             yield picture.reformat(
-                format="yuv420p", dst_colorspace="itu601", dst_color_range=range_, interpolation=_ROUNDED
+                format="yuv420p", dst_colorspace="itu601", dst_color_range=colour_range, interpolation=_ROUNDED
             )
         return
     height, width = frames.shape[1:]
     planes = np.full((height * 3 // 2, width), _NEUTRAL, np.uint8)
     for image in frames:
-        planes[:height] = image if range_ == ColorRange.JPEG else _LIMITED[image]
+        planes[:height] = image if colour_range == ColorRange.JPEG else _LIMITED[image]
         picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-        picture.color_range = range_
+        picture.color_range = colour_range
         yield picture

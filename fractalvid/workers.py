@@ -137,14 +137,14 @@ def open_workers(maker: Maker, out: Path, workers: int, clips: int) -> Iterator[
 _maker: Maker | None = None
 """In a worker process: what it makes clips with."""
 
-_MOST = 61
+_WINDOWS_MOST = 61
 """Processes that Windows lets one wait for."""
 
 
 def _processes(maker: Maker, out: Path, workers: int) -> Executor:
     # Spawned, not forked: there are threads already, and a forked child has only copies of the locks that they hold.
     context = multiprocessing.get_context("spawn")
-    workers = min(workers, _MOST) if sys.platform == "win32" else workers
+    workers = min(workers, _WINDOWS_MOST) if sys.platform == "win32" else workers
     return ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(out, maker.config))
 
 

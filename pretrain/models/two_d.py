@@ -27,7 +27,7 @@ def shift(x: Tensor, frames: int) -> Tensor:
     """
     clips = x.view(-1, frames, *x.shape[1:])  # (B, T, C, H, W)
     count = x.shape[1] // SHIFT_SHARE
-    if not count:
+    if not count:  # PyTorch before 2.10 can't pad what has no channels
         return x
     moving = F.pad(clips[:, :, : 2 * count], (0, 0, 0, 0, 0, 0, 1, 1))  # (B, T + 2, C/4, H, W)
     shifted = (moving[:, 2:, :count], moving[:, :-2, count:], clips[:, :, 2 * count :])

@@ -7,15 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.checks import check_integer
+from fractalvid.checks import check_share
 from fractalvid.draws import Domain, Field, words
 from fractalvid.errors import UserError
 from fractalvid.samples import Batch
 
 At = Callable[[NDArray[np.int64]], Batch]
 """Samples by their index (B,)."""
-
-_MOST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -34,9 +32,7 @@ class Share:
 
     def __post_init__(self) -> None:
         """Refuse what is no share."""
-        check_integer("batch_size", self.batch_size, 1, _MOST)
-        check_integer("world_size", self.world_size, 1, _MOST)
-        check_integer("rank", self.rank, 0, self.world_size - 1)
+        check_share(self.batch_size, self.rank, self.world_size)
 
     @property
     def total(self) -> int:
