@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from fractalvid.fingerprint import fingerprint
-from kernels.threads import available_cores
+from fractalvid.core.fingerprint import fingerprint
+from fractalvid.kernels.compiled.threads import available_cores
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -32,7 +32,8 @@ def part_of(command: str, about: str | None) -> NoReturn:
 
 
 def _module() -> str:
-    return f"benchmarks.{Path(sys.argv[0]).stem}"
+    here = Path(sys.argv[0]).resolve().relative_to(RESULTS.parent).with_suffix("")
+    return ".".join(["benchmarks", *here.parts]).removesuffix(".__main__")
 
 
 def timed(work: Callable[[], Any], runs: int) -> list[float]:

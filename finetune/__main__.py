@@ -1,7 +1,7 @@
-"""`python -m finetune`."""
+"""`python -m fractalvid.finetune`."""
 
 import sys
 
-from finetune.cli import main
+from fractalvid.finetune.cli import main
 
 sys.exit(main())

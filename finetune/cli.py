@@ -9,19 +9,20 @@ from typing import Annotated
 
 import tyro
 
-from finetune import compare, predict, prepare, testing
-from finetune.data import Machine, Stores, check_folds, open_data
-from finetune.initial import parse_initial
-from finetune.outcome import told
-from finetune.recipe import RECIPES, Mode, Recipe
-from finetune.rundir import run_name
-from finetune.targets import TARGETS, Source
-from finetune.transfer import plan_run, run
-from fractalvid.arguments import parse
-from fractalvid.errors import UserError, run_cli
-from pretrain.distributed import is_main, process_name, run_together, several
-from pretrain.models import ARCHITECTURES
-from pretrain.recipes import headline, load_recipe, recipe_names
+from fractalvid.cli.parsing import parse
+from fractalvid.finetune import compare, predict, prepare
+from fractalvid.finetune import test as testing
+from fractalvid.finetune.recipes.recipe import RECIPES, Mode, Recipe
+from fractalvid.finetune.results.folder import run_name
+from fractalvid.finetune.run.outcome import told
+from fractalvid.finetune.run.transfer import plan_run, run
+from fractalvid.finetune.targets import TARGETS, Source
+from fractalvid.finetune.videos.data import Machine, Stores, check_folds, open_data
+from fractalvid.finetune.weights.initial import parse_initial
+from fractalvid.pretrain.machine.distributed import is_main, process_name, run_together, several
+from fractalvid.pretrain.models import ARCHITECTURES
+from fractalvid.pretrain.recipes.load import headline, load_recipe, recipe_names
+from fractalvid.utils.errors import UserError, run_cli
 
 _Source = Annotated[Source, tyro.conf.arg(name="")]
 _Recipe = Annotated[Recipe, tyro.conf.arg(name="")]

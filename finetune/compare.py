@@ -9,22 +9,22 @@ from typing import Any
 
 from tqdm import tqdm
 
-from finetune.clips import decoded_side
-from finetune.data import Data, Machine, Stores, read_videos
-from finetune.few_shot import few_shot
-from finetune.initial import Initial, parse_initial
-from finetune.listing import Listing
-from finetune.plan import Plan
-from finetune.recipe import Mode, Recipe
-from finetune.report import FILES, RunResult, find_runs, is_comparison, read_run, write_comparison
-from finetune.rundir import CONFIG, METRICS, differences, run_name, videos_digest
-from finetune.targets.base import some
-from finetune.transfer import plan_run, run
-from fractalvid.errors import UserError
-from pretrain.checkpoint import load_checkpoint
-from pretrain.engine import CHECKPOINT
-from pretrain.precision import resolve_device, resolve_precision
-from pretrain.rundir import check_can_make, is_empty
+from fractalvid.finetune.cache.store import decoded_side
+from fractalvid.finetune.recipes.plan import Plan
+from fractalvid.finetune.recipes.recipe import Mode, Recipe
+from fractalvid.finetune.report import FILES, RunResult, find_runs, is_comparison, read_run, write_comparison
+from fractalvid.finetune.results.folder import CONFIG, METRICS, differences, run_name, videos_digest
+from fractalvid.finetune.run.transfer import plan_run, run
+from fractalvid.finetune.targets.base import some
+from fractalvid.finetune.videos.data import Data, Machine, Stores, read_videos
+from fractalvid.finetune.videos.few_shot import few_shot
+from fractalvid.finetune.videos.listing import Listing
+from fractalvid.finetune.weights.initial import Initial, parse_initial
+from fractalvid.pretrain.engine.folder import check_can_make, is_empty
+from fractalvid.pretrain.engine.train import CHECKPOINT
+from fractalvid.pretrain.machine.precision import resolve_device, resolve_precision
+from fractalvid.pretrain.weights.checkpoint import load_checkpoint
+from fractalvid.utils.errors import UserError
 
 
 @dataclass(frozen=True)

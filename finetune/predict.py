@@ -14,16 +14,16 @@ import tyro
 from torch import Tensor
 from tqdm import tqdm
 
-from finetune.augment import Floats
-from finetune.clips import decoded_side
-from finetune.evaluate import ahead, probabilities, top_classes, video_views
-from finetune.pictures import clips_at, open_clip
-from finetune.trained import open_trained
-from fractalvid.arguments import parse
-from fractalvid.errors import UserError
-from fractalvid.files import check_place, write_text
-from kernels.threads import available_cores
-from pretrain.precision import resolve_device
+from fractalvid.cli.parsing import parse
+from fractalvid.finetune.cache.pictures import clips_at, open_clip
+from fractalvid.finetune.cache.store import decoded_side
+from fractalvid.finetune.clips.augment import Floats
+from fractalvid.finetune.clips.evaluate import ahead, probabilities, top_classes, video_views
+from fractalvid.finetune.weights.trained import open_trained
+from fractalvid.kernels.compiled.threads import available_cores
+from fractalvid.pretrain.machine.precision import resolve_device
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import check_place, write_text
 
 _BATCH = 16
 SOME_UNREADABLE = 1

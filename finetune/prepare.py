@@ -8,18 +8,18 @@ from typing import Annotated
 
 import tyro
 
-from finetune.cache import CacheKind
-from finetune.cache_writer import CacheReport, gigabytes, make_cache
-from finetune.data import Data, Machine, open_data
-from finetune.download import DOWNLOADS, download_all
-from finetune.index import build_index
-from finetune.survey import find_files, report
-from finetune.targets import TARGETS, Source, draw_demo
-from finetune.targets.base import counted, some
-from finetune.targets.demo import DemoSet
-from fractalvid.arguments import parse
-from fractalvid.errors import UserError
-from fractalvid.video_index import index_file
+from fractalvid.cli.parsing import parse
+from fractalvid.finetune.cache.reader import CacheKind
+from fractalvid.finetune.cache.writer import CacheReport, gigabytes, make_cache
+from fractalvid.finetune.targets import TARGETS, Source, draw_demo
+from fractalvid.finetune.targets.base import counted, some
+from fractalvid.finetune.targets.demo import DemoSet
+from fractalvid.finetune.targets.download import DOWNLOADS, download_all
+from fractalvid.finetune.videos.data import Data, Machine, open_data
+from fractalvid.finetune.videos.index import build_index
+from fractalvid.finetune.videos.survey import find_files, report
+from fractalvid.utils.errors import UserError
+from fractalvid.video.index import index_file
 
 _Source = Annotated[Source, tyro.conf.arg(name="")]
 _SIDES = (16, 4096)

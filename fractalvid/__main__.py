@@ -1,5 +1,5 @@
 """`python -m fractalvid`."""
 
-from fractalvid.cli import main
+from fractalvid.cli.main import main
 
 main()

@@ -9,20 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fractalvid import render, view
-from fractalvid.bank import Bank, Fit, KindName, Size, bank_kind, check_clip_ids
-from fractalvid.checks import check_count, check_integer
-from fractalvid.classes import ClassBank, ClassConfig
-from fractalvid.colour import ColourConfig
-from fractalvid.errors import UserError
-from fractalvid.render import MAX_POINTS, PAPER_POINTS, PAPER_SIZE
+from fractalvid.core.bank import Bank, Fit, KindName, Size, bank_kind, check_clip_ids
+from fractalvid.core.colour import ColourConfig
+from fractalvid.fractals import fit as view
+from fractalvid.fractals import render
+from fractalvid.fractals.bank import ClassBank, ClassConfig
+from fractalvid.fractals.render import MAX_POINTS, PAPER_POINTS, PAPER_SIZE
+from fractalvid.kernels.dispatch import MAX_PIXELS
 from fractalvid.textures import render as textures
 from fractalvid.textures.bank import TextureBank
 from fractalvid.textures.dead_leaves import DeadLeavesBank
 from fractalvid.textures.octopus import OctopusBank
 from fractalvid.textures.perlin import PerlinBank
 from fractalvid.textures.shapes import ShapesBank
-from kernels.dispatch import MAX_PIXELS
+from fractalvid.utils.checks import check_count, check_integer
+from fractalvid.utils.errors import UserError
 
 
 @dataclass(frozen=True)

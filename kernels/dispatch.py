@@ -1,4 +1,4 @@
-"""The four public kernels: what they take, what they return. `kernels.backend` says which backend answers."""
+"""The four public kernels: what they take, what they return. `kernels.cuda.front` says which backend answers."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -6,11 +6,14 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kernels import backend as on_gpu
-from kernels import cpu, launch, reference, schedule, tone
-from kernels.backend import Backend, find_device
-from kernels.gpu import is_on_gpu
-from kernels.jobs import Jobs
+from fractalvid.kernels import reference, tone
+from fractalvid.kernels.cpu import drivers as cpu
+from fractalvid.kernels.cpu import schedule
+from fractalvid.kernels.cuda import front as on_gpu
+from fractalvid.kernels.cuda import game as launch
+from fractalvid.kernels.cuda.cupy_device import is_on_gpu
+from fractalvid.kernels.cuda.front import Backend, find_device
+from fractalvid.kernels.jobs import Jobs
 
 Size = int | tuple[int, int]
 
@@ -159,7 +162,7 @@ def render(
         size: H and W in pixels.
         points: recorded points a job, an int or (J,).
         exposure: float32 (J, 2), the area of the view box in the plane and the density that is white
-            (`kernels.tone`); or "max", the clip's largest log count is white, as in the reference method.
+            (`fractalvid.kernels.tone`); or "max", the clip's largest log count is white, as in the reference method.
         clip: int32 (J,), which clip a job belongs to where exposure is "max"; by default all are one clip.
         palette: uint8 (J, 256, 3), for colour; the jobs then need theirs, and points are at most 16,843,009.
         curve: uint8 (256,), the brightness of each grey in a coloured image; by default the same.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kernels.variations import LINEAR, MAX_PARAMS, VARIATIONS
+from fractalvid.kernels.variations import LINEAR, MAX_PARAMS, VARIATIONS
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Jobs:
     Attributes:
         maps: float32 (J, N, 6), a b c d e f of x' = a x + b y + c, y' = d x + e y + f.
         weights: float32 (J, N), the probability of each map; rows sum to 1, 0 means no map.
-        variation: int32 (J, N, V), numbers of `kernels.variations.VARIATIONS`.
+        variation: int32 (J, N, V), numbers of `fractalvid.kernels.variations.VARIATIONS`.
         amount: float32 (J, N, V), the factor of each summed variation.
         params: float32 (J, N, V, P), the variations' own parameters p1..pP.
         projection: float32 (J, 3, 3), homography from the plane to pixels, (x, y, 1) -> (column, row, w);

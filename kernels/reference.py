@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kernels.jobs import Jobs
-from kernels.random import philox4x32, uniform
-from kernels.tone import plan
-from kernels.variations import VARIATIONS
+from fractalvid.kernels.compiled.random import philox4x32, uniform
+from fractalvid.kernels.jobs import Jobs
+from fractalvid.kernels.tone import plan
+from fractalvid.kernels.variations import VARIATIONS
 
 WALKERS = 1024
 ESCAPE = 1e6

@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kernels.compile import inlined
-from kernels.elementary import (
+from fractalvid.kernels.compiled.compile import inlined
+from fractalvid.kernels.compiled.elementary import (
     F32,
     PI,
     atan2,

@@ -1,7 +1,7 @@
-"""`python -m pretrain`."""
+"""`python -m fractalvid.pretrain`."""
 
 import sys
 
-from pretrain.cli import main
+from fractalvid.pretrain.cli import main
 
 sys.exit(main())

@@ -11,18 +11,18 @@ from typing import Annotated, Any
 
 import tyro
 
-from fractalvid.arguments import parse
-from fractalvid.errors import UserError, run_cli
-from pretrain.distributed import from_main, is_main, process_name, run_together
-from pretrain.dryrun import dry_run
-from pretrain.export import export_main
-from pretrain.job import PROGRAM, PretrainConfig, pretrain
-from pretrain.job_config import kept_config
-from pretrain.models import ARCHITECTURES
-from pretrain.objectives.table import ABOUT as OBJECTIVES
-from pretrain.recipes import headline, load_recipe, recipe_names
-from pretrain.rundir import read_config
-from pretrain.unused import without_unused
+from fractalvid.cli.parsing import parse
+from fractalvid.pretrain.dryrun import dry_run
+from fractalvid.pretrain.engine.folder import read_config
+from fractalvid.pretrain.export import export_main
+from fractalvid.pretrain.machine.distributed import from_main, is_main, process_name, run_together
+from fractalvid.pretrain.models import ARCHITECTURES
+from fractalvid.pretrain.objectives.table import ABOUT as OBJECTIVES
+from fractalvid.pretrain.recipes.load import headline, load_recipe, recipe_names
+from fractalvid.pretrain.run.config import kept_config
+from fractalvid.pretrain.run.run import PROGRAM, PretrainConfig, pretrain
+from fractalvid.pretrain.run.unused import without_unused
+from fractalvid.utils.errors import UserError, run_cli
 
 ABOUT = (
     "Train a video network to tell fractal classes apart, straight from the stream: no data set is needed. "

@@ -13,16 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pretrain.configs import to_json
-from pretrain.distributed import from_main
-from pretrain.engine import TrainResult, train
-from pretrain.job import find_bank, make_objective, render_threads, resolved
-from pretrain.job_config import PretrainConfig
-from pretrain.models import architecture
-from pretrain.models.cost import cost
-from pretrain.objectives.base import Objective
-from pretrain.rundir import check_can_make, check_free
-from pretrain.sources.build import count_classes, open_clips
+from fractalvid.pretrain.engine.folder import check_can_make, check_free
+from fractalvid.pretrain.engine.objective import Objective
+from fractalvid.pretrain.engine.train import TrainResult, train
+from fractalvid.pretrain.machine.distributed import from_main
+from fractalvid.pretrain.models import architecture
+from fractalvid.pretrain.models.cost import cost
+from fractalvid.pretrain.recipes.fields import to_json
+from fractalvid.pretrain.run.clips import count_classes, open_clips
+from fractalvid.pretrain.run.config import PretrainConfig
+from fractalvid.pretrain.run.run import find_bank, make_objective, render_threads, resolved
 
 STEPS, SETTLING = 12, 4
 """Steps of the probe, and the first of them, which are slower."""

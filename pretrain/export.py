@@ -10,16 +10,24 @@ from typing import Annotated, Any
 import tyro
 from torch import Tensor, nn
 
-from fractalvid.arguments import parse
-from fractalvid.errors import UserError
-from fractalvid.files import make_folder, write_text
+from fractalvid.cli.parsing import parse
 from fractalvid.kinds import load_bank
-from pretrain.checkpoint import Card, card_path, find_weights, load_card, load_checkpoint, load_tensors, save_weights
-from pretrain.engine import CHECKPOINT
-from pretrain.job import BANK, PROGRAM, make_card
-from pretrain.job_config import kept_config
-from pretrain.models import architecture, backbone, build_model
-from pretrain.rundir import is_empty, read_config
+from fractalvid.pretrain.engine.folder import is_empty, read_config
+from fractalvid.pretrain.engine.train import CHECKPOINT
+from fractalvid.pretrain.models import architecture, backbone, build_model
+from fractalvid.pretrain.run.config import kept_config
+from fractalvid.pretrain.run.run import BANK, PROGRAM, make_card
+from fractalvid.pretrain.weights.checkpoint import (
+    Card,
+    card_path,
+    find_weights,
+    load_card,
+    load_checkpoint,
+    load_tensors,
+    save_weights,
+)
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import make_folder, write_text
 
 TORCHVISION = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d")
 """Architectures that torchvision has whole, under these names in `torchvision.models.video`."""
@@ -136,11 +144,11 @@ def _loading(card: Card) -> str:
             lines.append(f"model = {name}()")
             lines.append(f"model.load_state_dict({here}, strict=False)  # {head} stays as it was")
     elif card.num_classes:
-        lines = ["from pretrain.models import build_model", "from safetensors.torch import load_file"]
+        lines = ["from fractalvid.pretrain.models import build_model", "from safetensors.torch import load_file"]
         lines.append(f'model = build_model("{name}", {card.num_classes}, seed=0)')
         lines.append(f"model.load_state_dict({here})")
     else:
-        lines = ["from pretrain.models import backbone", "from safetensors.torch import load_file"]
+        lines = ["from fractalvid.pretrain.models import backbone", "from safetensors.torch import load_file"]
         lines += [f'model = backbone("{name}", seed=0)', f"model.load_state_dict({here})"]
     need = "torch, torchvision and safetensors" if name in TORCHVISION else "fractalvid"
     code = "\n".join(lines)

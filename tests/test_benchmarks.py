@@ -9,8 +9,17 @@ import pytest
 
 from benchmarks.common import RESULTS
 
-NAMES = sorted(path.stem for path in RESULTS.parent.glob("*.py") if path.stem not in ("__init__", "common"))
-PARTS = {"gpu_ceilings": "gpu ceilings", "gpu_training": "gpu training", "view_statistics": "objectives longer"}
+FOLDER = RESULTS.parent
+NAMES = sorted(
+    ".".join(path.relative_to(FOLDER).with_suffix("").parts)
+    for path in FOLDER.rglob("*.py")
+    if path.stem not in ("__init__", "common")
+)
+PARTS = {
+    "gpu.ceilings": "gpu ceilings",
+    "gpu.training": "gpu training",
+    "fractalvid.view_statistics": "pretrain.objectives longer",
+}
 """Files that another benchmark measures with, and how."""
 
 
@@ -26,7 +35,7 @@ def called(name: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> 
     for other, value in vars(module).items():
         if inspect.isfunction(value) and other not in kept:
             monkeypatch.setattr(module, other, measured)
-    monkeypatch.setattr("sys.argv", [f"{name}.py", *arguments])
+    monkeypatch.setattr("sys.argv", [str(module.__file__), *arguments])
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as ended:
         main()
@@ -58,7 +67,7 @@ def test_what_is_no_option_is_refused(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = stamps()
-    needed = ["short"] if name == "objectives" else []
+    needed = ["short"] if name == "pretrain.objectives" else []
     assert called(name, [*needed, "--nosuch"], monkeypatch)[1] == 2
     assert "--nosuch" in capsys.readouterr().err
     assert stamps() == before

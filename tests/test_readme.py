@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pretrain.checkpoint import Card, save_weights
-from pretrain.export import export
-from pretrain.models import build_model
+from fractalvid.pretrain.export import export
+from fractalvid.pretrain.models import build_model
+from fractalvid.pretrain.weights.checkpoint import Card, save_weights
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

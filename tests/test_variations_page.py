@@ -4,14 +4,14 @@ import re
 
 from PIL import Image
 
-from benchmarks.variations_page import DOCS, page
-from kernels.variations import VARIATIONS
+from benchmarks.kernels.variations_page import DOCS, page
+from fractalvid.kernels.variations import VARIATIONS
 
 TEXT = (DOCS / "variations.md").read_text(encoding="utf-8")
 
 
 def test_the_page_is_the_one_made_from_the_table() -> None:
-    assert page() == TEXT, "run python -m benchmarks.variations_page"
+    assert page() == TEXT, "run python -m benchmarks.kernels.variations_page"
 
 
 def test_it_lists_exactly_the_rows_of_the_table() -> None:

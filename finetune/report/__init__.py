@@ -1,10 +1,10 @@
 """From finished runs to what a paper needs of them: figures with their uncertainty, tables, pictures, one page."""
 
-from finetune.report.comparable import check_comparable
-from finetune.report.findings import summarise
-from finetune.report.runs import RunResult, find_runs, read_run
-from finetune.report.statistics import Spread, spread
-from finetune.report.write import FILES, is_comparison, markdown, write_comparison, write_run
+from fractalvid.finetune.report.findings import summarise
+from fractalvid.finetune.report.statistics import Spread, spread
+from fractalvid.finetune.report.write import FILES, is_comparison, markdown, write_comparison, write_run
+from fractalvid.finetune.results.comparable import check_comparable
+from fractalvid.finetune.results.read import RunResult, find_runs, read_run
 
 __all__ = [
     "FILES",

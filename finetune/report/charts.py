@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from finetune.report.findings import Findings, summarise
-from finetune.report.runs import ACCURACIES, MODES, RunResult, by_mode, read_history
-from finetune.report.statistics import Integers, Spread
-from fractalvid.charts import COLOURS, INK, LOOK, MUTED, plain, save, svg
-from fractalvid.files import write_with
+from fractalvid.finetune.report.findings import Findings, summarise
+from fractalvid.finetune.report.statistics import Integers, Spread
+from fractalvid.finetune.results.read import ACCURACIES, MODES, RunResult, by_mode, read_history
+from fractalvid.pages.charts import COLOURS, INK, LOOK, MUTED, plain, save, svg
+from fractalvid.utils.files import write_with
 
 _READABLE = 60
 """Classes whose names still fit beside a matrix."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from finetune.report.findings import Findings
-from finetune.report.markup import Table, as_latex, as_markdown, latex_comment
-from finetune.report.tables import (
+from fractalvid.finetune.report.findings import Findings
+from fractalvid.finetune.report.markup import Table, as_latex, as_markdown, latex_comment
+from fractalvid.finetune.report.tables import (
     about,
     budget_table,
     class_table,

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from finetune.report.runs import ACCURACIES, MODES, RunResult, by_mode, read_predictions
-from finetune.report.statistics import (
+from fractalvid.finetune.report.statistics import (
     Floats,
     Integers,
     Interval,
@@ -23,6 +22,7 @@ from finetune.report.statistics import (
     spread,
     t_test,
 )
+from fractalvid.finetune.results.read import ACCURACIES, MODES, RunResult, by_mode, read_predictions
 
 
 @dataclass(frozen=True)

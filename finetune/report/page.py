@@ -4,11 +4,10 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from finetune.report import charts
-from finetune.report.findings import Findings
-from finetune.report.markup import Table, as_html
-from finetune.report.runs import ACCURACIES
-from finetune.report.tables import (
+from fractalvid.finetune.report import charts
+from fractalvid.finetune.report.findings import Findings
+from fractalvid.finetune.report.markup import Table, as_html
+from fractalvid.finetune.report.tables import (
     about,
     budget_table,
     class_table,
@@ -19,8 +18,9 @@ from finetune.report.tables import (
     result_table,
     single_table,
 )
-from fractalvid.charts import STYLE, section
-from fractalvid.gallery import page
+from fractalvid.finetune.results.read import ACCURACIES
+from fractalvid.pages.charts import STYLE, section
+from fractalvid.pages.gallery import page
 
 _STYLE = """
 body { max-width: 68rem; }

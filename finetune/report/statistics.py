@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse, stats
 
-from finetune.report.runs import Predictions, RunResult
+from fractalvid.finetune.results.read import Predictions, RunResult
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000

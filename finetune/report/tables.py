@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from finetune.report.findings import Findings
-from finetune.report.markup import NONE, Table
-from finetune.report.published import beside, first_frames
-from finetune.report.runs import ACCURACIES, RunResult
-from finetune.report.statistics import CONFIDENCE, Spread
-from finetune.targets.base import counted
+from fractalvid.finetune.report.findings import Findings
+from fractalvid.finetune.report.markup import NONE, Table
+from fractalvid.finetune.report.published import beside, first_frames
+from fractalvid.finetune.report.statistics import CONFIDENCE, Spread
+from fractalvid.finetune.results.read import ACCURACIES, RunResult
+from fractalvid.finetune.targets.base import counted
 
 
 def mode_table(parts: Sequence[Findings]) -> Table:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from finetune.report.charts import draw_bars
-from finetune.report.comparable import check_comparable
-from finetune.report.documents import as_document, as_latex_document
-from finetune.report.findings import Findings, find, find_modes
-from finetune.report.page import render_page
-from finetune.report.runs import ACCURACIES, RunResult, by_mode
-from fractalvid.files import make_folder, write_text
+from fractalvid.finetune.report.charts import draw_bars
+from fractalvid.finetune.report.documents import as_document, as_latex_document
+from fractalvid.finetune.report.findings import Findings, find, find_modes
+from fractalvid.finetune.report.page import render_page
+from fractalvid.finetune.results.comparable import check_comparable
+from fractalvid.finetune.results.read import ACCURACIES, RunResult, by_mode
+from fractalvid.utils.files import make_folder, write_text
 
 FILES = ("comparison.md", "comparison.json", "comparison.png", "comparison.tex", "comparison.html")
 REPORT = ("report.html", "report.md", "report.tex")

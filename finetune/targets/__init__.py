@@ -5,16 +5,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from finetune.targets.anigifs import Gifs
-from finetune.targets.base import Target, some
-from finetune.targets.demo import DemoSet, demo_protocol, render_actions
-from finetune.targets.diving48 import Diving48
-from finetune.targets.folder import Folder
-from finetune.targets.hmdb51 import Hmdb51
-from finetune.targets.kinetics import Kinetics
-from finetune.targets.ucf101 import Ucf101
-from fractalvid.errors import UserError
-from pretrain.nearest import ALIKE, nearest
+from fractalvid.finetune.targets.anigifs import Gifs
+from fractalvid.finetune.targets.base import Target, some
+from fractalvid.finetune.targets.demo import DemoSet, demo_protocol, render_actions
+from fractalvid.finetune.targets.diving48 import Diving48
+from fractalvid.finetune.targets.folder import Folder
+from fractalvid.finetune.targets.hmdb51 import Hmdb51
+from fractalvid.finetune.targets.kinetics import Kinetics
+from fractalvid.finetune.targets.ucf101 import Ucf101
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import ALIKE, nearest
 
 _TABLE = ("csv", "label_column", "split_column", "fold_column", "group_column")
 # Each benchmark, and the options that go with it beside --data.

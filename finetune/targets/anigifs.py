@@ -1,17 +1,25 @@
 """Ani-GIFs and Kinetics-GIFs: domain generalisation of action recognition, from filmed to animated GIFs.
 
 Majumdar et al., "Ani-GIFs: A benchmark dataset for domain generalization of action recognition from GIFs", Frontiers in
-Computer Science 4, 2022. How a GIF becomes 9 to 60 frames stands in `fractalvid.gif`.
+Computer Science 4, 2022. How a GIF becomes 9 to 60 frames stands in `fractalvid.video.gif`.
 """
 
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from finetune.targets.base import Row, TargetProtocol, found_in, require_folder, some, subfolders, video_names
-from finetune.targets.folder import Folder
-from finetune.targets.lists import class_key
-from fractalvid.errors import UserError
+from fractalvid.finetune.targets.base import (
+    Row,
+    TargetProtocol,
+    found_in,
+    require_folder,
+    some,
+    subfolders,
+    video_names,
+)
+from fractalvid.finetune.targets.folder import Folder
+from fractalvid.finetune.targets.lists import class_key
+from fractalvid.utils.errors import UserError
 
 _ARTICLE = "https://doi.org/10.3389/fcomp.2022.876846"
 _OBTAIN = {

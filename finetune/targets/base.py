@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from fractalvid.errors import UserError
-from fractalvid.video_reader import VIDEO_SUFFIXES
+from fractalvid.utils.errors import UserError
+from fractalvid.video.reader import VIDEO_SUFFIXES
 
 Side = Literal["train", "test"]
 SIDES: tuple[Side, Side] = ("train", "test")

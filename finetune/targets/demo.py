@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from finetune.targets.base import TargetProtocol
-from finetune.targets.stick_figures import ACTIONS, CAPSULES, Floats, rotation, skeleton, standing
-from fractalvid.errors import UserError
-from fractalvid.video_writer import write_video
+from fractalvid.finetune.targets.base import TargetProtocol
+from fractalvid.finetune.targets.stick_figures import ACTIONS, CAPSULES, Floats, rotation, skeleton, standing
+from fractalvid.utils.errors import UserError
+from fractalvid.video.writer import write_video
 
 _SIDES = ("train", "test")
 _MANIFEST = "demo.json"

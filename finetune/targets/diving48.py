@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune.targets.base import Row, Side, TargetProtocol, found_in, require_folder, video_names
-from finetune.targets.lists import find_list, first_folder, list_folders
-from fractalvid.errors import UserError
+from fractalvid.finetune.targets.base import Row, Side, TargetProtocol, found_in, require_folder, video_names
+from fractalvid.finetune.targets.lists import find_list, first_folder, list_folders
+from fractalvid.utils.errors import UserError
 
 CLASSES = 48
 _PROTOCOL = TargetProtocol(splits=("v2", "v1"), num_classes=CLASSES)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
 
-from finetune.targets.base import (
+from fractalvid.finetune.targets.base import (
     SIDES,
     Row,
     Side,
@@ -18,9 +18,9 @@ from finetune.targets.base import (
     subfolders,
     video_names,
 )
-from finetune.targets.lists import did_you_mean, read_csv
-from fractalvid.errors import UserError
-from pretrain.nearest import ALIKE, nearest
+from fractalvid.finetune.targets.lists import did_you_mean, read_csv
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import ALIKE, nearest
 
 _EXPECTED = "train/<class>/<video> and test/<class>/<video> (or name a table with --csv)"
 _EXPECTED_TEST = "test/<class>/<video> (or name a table with --csv)"

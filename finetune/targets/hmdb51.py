@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from finetune.targets.base import (
+from fractalvid.finetune.targets.base import (
     Row,
     Side,
     TargetProtocol,
@@ -19,8 +19,8 @@ from finetune.targets.base import (
     subfolders,
     video_names,
 )
-from finetune.targets.lists import did_you_mean, list_folders
-from fractalvid.errors import UserError
+from fractalvid.finetune.targets.lists import did_you_mean, list_folders
+from fractalvid.utils.errors import UserError
 
 _PROTOCOL = TargetProtocol(splits=("1", "2", "3"), num_classes=51, average_splits=True)
 _LISTS = "testTrainMulti_7030_splits"

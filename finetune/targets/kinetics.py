@@ -4,9 +4,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from finetune.targets.base import Row, Side, TargetProtocol, found_in, require_folder, subfolders, video_names
-from finetune.targets.lists import class_key, did_you_mean, first_folder, list_folders, read_csv, videos_below
-from fractalvid.errors import UserError
+from fractalvid.finetune.targets.base import (
+    Row,
+    Side,
+    TargetProtocol,
+    found_in,
+    require_folder,
+    subfolders,
+    video_names,
+)
+from fractalvid.finetune.targets.lists import (
+    class_key,
+    did_you_mean,
+    first_folder,
+    list_folders,
+    read_csv,
+    videos_below,
+)
+from fractalvid.utils.errors import UserError
 
 # The official archives call validation "validate", the usual copies of them "val".
 _WORDS = {"train": ("train",), "val": ("val", "validate", "validation"), "test": ("test",)}

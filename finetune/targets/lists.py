@@ -5,9 +5,9 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from finetune.targets.base import some, subfolders, video_names
-from fractalvid.errors import UserError
-from pretrain.nearest import ALIKE, nearest
+from fractalvid.finetune.targets.base import some, subfolders, video_names
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import ALIKE, nearest
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

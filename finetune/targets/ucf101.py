@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from finetune.targets.base import Row, Side, TargetProtocol, found_in, read_lines, require_folder
-from finetune.targets.lists import did_you_mean, find_list, first_folder, list_folders, videos_below
-from fractalvid.errors import UserError
+from fractalvid.finetune.targets.base import Row, Side, TargetProtocol, found_in, read_lines, require_folder
+from fractalvid.finetune.targets.lists import did_you_mean, find_list, first_folder, list_folders, videos_below
+from fractalvid.utils.errors import UserError
 
 _PROTOCOL = TargetProtocol(splits=("1", "2", "3"), num_classes=101, average_splits=True, groups_apart=True)
 _LISTS = "ucfTrainTestlist"

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.bank import Bank, Fit
-from fractalvid.camera import Camera, camera_matrices
-from fractalvid.colour import ColourConfig
-from fractalvid.emulate.arrays import map_arrays
+from fractalvid.core.bank import Bank, Fit
+from fractalvid.core.camera import Camera, camera_matrices
+from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.draw import Backgrounds
 from fractalvid.emulate.renderer import Array, Renderer
+from fractalvid.fractals.fit import Fits
 from fractalvid.kinds import fit_clips, render_fits
-from fractalvid.view import Fits
+from fractalvid.utils.arrays import map_arrays
 
 STARTS = 128
 """Points at which walkers begin that are kept of each clip: as good as all, and an eighth of the memory."""

@@ -7,10 +7,10 @@ held over the frames of a sample. Crop and flip are the stream's own unless `Emu
 import math
 from dataclasses import dataclass, field, replace
 
-from fractalvid.camera import CameraConfig
-from fractalvid.checks import Range, check_integer, check_number, check_p, check_range
-from fractalvid.emulate.photometric_config import PhotometricConfig
-from fractalvid.errors import UserError
+from fractalvid.core.camera import CameraConfig
+from fractalvid.emulate.photometric.config import PhotometricConfig
+from fractalvid.utils.checks import Range, check_integer, check_number, check_p, check_range
+from fractalvid.utils.errors import UserError
 
 MAX_COPIES = 7
 MAX_POOL = 1_000_000

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.bank import Bank
-from fractalvid.camera import draw_parts
-from fractalvid.draws import Domain, Field, integers, words, words_of
-from fractalvid.emulate.arrays import map_arrays, within
+from fractalvid.core.bank import Bank
+from fractalvid.core.camera import draw_parts
+from fractalvid.core.seeds import Domain, Field, integers, words, words_of
 from fractalvid.emulate.config import (
     MAX_COPIES,
     MAX_WAVES,
@@ -30,9 +29,10 @@ from fractalvid.emulate.config import (
     ZoomConfig,
 )
 from fractalvid.emulate.perspective import SCENE, smallest_depth
-from fractalvid.emulate.photometric import Photometric, draw_photometric
-from fractalvid.instances import VALIDATION
-from kernels.random import uniform
+from fractalvid.emulate.photometric.photometric import Photometric, draw_photometric
+from fractalvid.fractals.instances import VALIDATION
+from fractalvid.kernels.compiled.random import uniform
+from fractalvid.utils.arrays import map_arrays, within
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

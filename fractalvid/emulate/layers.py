@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
-from fractalvid.colour import ColourConfig
-from fractalvid.emulate.arrays import map_arrays
+from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.backgrounds import render_backgrounds
 from fractalvid.emulate.draw import Backgrounds, Emulation
 from fractalvid.emulate.geometry import Homographies, homographies, in_pixels, picture_motion, sample_times
-from fractalvid.emulate.photometric import apply_photometric, follow_camera
+from fractalvid.emulate.photometric.photometric import apply_photometric, follow_camera
 from fractalvid.emulate.renderer import Array, Renderer
-from fractalvid.emulate.rows import on_rows, on_these
-from fractalvid.emulate.upload import upload
 from fractalvid.emulate.warp import warp
+from fractalvid.utils.arrays import map_arrays
+from fractalvid.utils.rows import on_rows, on_these
+from fractalvid.utils.upload import upload
 
 Floats = NDArray[np.float64]
 

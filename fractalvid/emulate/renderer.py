@@ -6,8 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.bank import Bank
-from fractalvid.colour import ColourConfig
+from fractalvid.core.bank import Bank
+from fractalvid.core.colour import ColourConfig
 
 Array = Any
 """NumPy's, or that of the device's own library."""

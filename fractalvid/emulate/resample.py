@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 FRACTAL_RANGE = 8.7
 """Logarithm of white over the faintest density, typical of clips; means hardly depend on it."""
 FRACTAL_FOOTPRINT = 3.0
-"""Pixels, either way, on which a point of a chaos game is drawn (`kernels.picture.box3`)."""
+"""Pixels, either way, on which a point of a chaos game is drawn (`fractalvid.kernels.cpu.picture.box3`)."""
 MAX_TAPS = 4
 """Places a pixel and axis that are averaged: enough for clips seen five times smaller."""
 _PLACES = 5

@@ -1,6 +1,6 @@
 """A bank on the device: random numbers, instances and maps, by kernels and array code that CuPy and NumPy both run.
 
-The same functions as `fractalvid.instances`, `classes` and `ifs` have for the CPU, from the same counters: random words
+The same functions as `fractals.instances`, `classes` and `ifs` have for the CPU, from the same counters: random words
 are equal to the bit, what follows from them to rounding.
 """
 
@@ -10,21 +10,21 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fractalvid.classes import MAX_MAPS, ClassBank
-from fractalvid.colour import map_colours
-from fractalvid.draws import Domain, Field
-from fractalvid.instances import _splines
-from fractalvid.trajectory import SUBFRAMES
-from kernels import device_jobs
-from kernels.device import Array, Device, uploaded
-from kernels.device_jobs import Moments
-from kernels.launch import Taken
-from kernels.random import UNIT, seed_words
+from fractalvid.core.colour import map_colours
+from fractalvid.core.curves import SUBFRAMES
+from fractalvid.core.seeds import Domain, Field
+from fractalvid.fractals.bank import MAX_MAPS, ClassBank
+from fractalvid.fractals.instances import _splines
+from fractalvid.gpu import jobs as device_jobs
+from fractalvid.gpu.jobs import Moments
+from fractalvid.kernels.compiled.random import UNIT, seed_words
+from fractalvid.kernels.cuda.device import Array, Device, uploaded
+from fractalvid.kernels.cuda.game import Taken
 
 
 @dataclass(frozen=True)
 class DeviceInstances:
-    """The random part of B instances, see `fractalvid.instances.Instances`; all arrays are the device's."""
+    """The random part of B instances, see `fractalvid.fractals.instances.Instances`; all arrays are the device's."""
 
     class_id: Array
     instance_id: Array
@@ -84,7 +84,7 @@ class DeviceBank:
     def words(
         self, domain: Domain, field: Field, a: Array, b: Array, count: int, attempt: Array | None = None
     ) -> Array:
-        """`fractalvid.draws.words` under the bank's seed: uint32 (B, count)."""
+        """`fractalvid.core.seeds.words` under the bank's seed: uint32 (B, count)."""
         what = int(domain) << 24 | int(field) << 8
         return device_jobs.words(self.device, self._key, what, a, b, -(-count // 4), attempt)[:, :count]
 
@@ -99,7 +99,7 @@ class DeviceBank:
         return two[:, 0] | (two[:, 1] << np.uint64(32))
 
     def draw_instances(self, class_id: Array, instance_id: Array, attempt: Array) -> DeviceInstances:
-        """`fractalvid.instances.draw_instances`."""
+        """`fractalvid.fractals.instances.draw_instances`."""
         fields = Field.KNOT_COUNT, Field.KNOTS, Field.OFFSETS
         count, knots, offsets = (
             self.words(Domain.INSTANCE, field, instance_id, class_id, number, attempt)
@@ -129,7 +129,7 @@ class DeviceBank:
     def instance_maps(
         self, maps: Array, class_id: Array, instances: DeviceInstances, at: Moments, damping: Array | None = None
     ) -> tuple[Array, Array]:
-        """Maps (A B, F, 8, 6) and weights (A B, F, 8) of A instances a clip, see `kernels.device_jobs`.
+        """Maps (A B, F, 8, 6) and weights (A B, F, 8) of A instances a clip, see `fractalvid.gpu.jobs`.
 
         They come from maps (B, F, 8, 6) of the clips' classes (B,), and are damped where a damping (B, 20) is given.
         """

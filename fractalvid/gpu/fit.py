@@ -1,4 +1,4 @@
-"""What clips show, found on the device: the rule of `fractalvid.view.fit_clips`, without waiting for the device.
+"""What clips show, found on the device: the rule of `fractals.fit.fit_clips`, without waiting for the device.
 
 Which clips have to be drawn again is known on the device alone. So every attempt that the rule allows is queued, one
 after the other, each for the clips that are open by then: a mask says which, and kernels pass over all others. No clip
@@ -12,25 +12,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.classes import MAX_FRAMES, MAX_MAPS
-from fractalvid.draws import Field
+from fractalvid.core.seeds import Field
+from fractalvid.fractals.bank import MAX_FRAMES, MAX_MAPS
+from fractalvid.fractals.fit import MAX_DAMPINGS, MIN_EXTENT, ORBIT_POINTS, SETTLING, STRONGER, native_times
+from fractalvid.gpu import verdicts
 from fractalvid.gpu.bank import DeviceBank, DeviceInstances
-from fractalvid.view import MAX_DAMPINGS, MIN_EXTENT, ORBIT_POINTS, SETTLING, STRONGER, native_times
-from kernels import Jobs, device_points, launch, verdicts
-from kernels.device import Array, uploaded
-from kernels.device_jobs import Moments
-from kernels.verdicts import Looks
+from fractalvid.gpu.jobs import Moments
+from fractalvid.gpu.verdicts import Looks
+from fractalvid.kernels import Jobs
+from fractalvid.kernels.cuda import game as launch
+from fractalvid.kernels.cuda import points as device_points
+from fractalvid.kernels.cuda.device import Array, uploaded
 
 GROWTH_STEPS, GROWTH_BURN_IN = 24, 8
 MIDDLE_TAIL = 0.1
-"""Share cut off on each side of the middle of an orbit, see `fractalvid.view`."""
+"""Share cut off on each side of the middle of an orbit, see `fractalvid.fractals.fit`."""
 ATTEMPTS_AT_ONCE = 9
 """Attempts whose maps are made together: all of them by default. They take a few kilobytes each, orbits much more."""
 
 
 @dataclass(frozen=True)
 class DeviceFits:
-    """What B clips need to be rendered, see `fractalvid.view.Fits`; all arrays are the device's."""
+    """What B clips need to be rendered, see `fractalvid.fractals.fit.Fits`; all arrays are the device's."""
 
     instances: DeviceInstances
     attempt: Array
@@ -143,7 +146,7 @@ def _walk(bank: DeviceBank, jobs: Jobs, search: _Search, where: Array) -> None:
 
 
 def _damped(bank: DeviceBank, search: _Search, wild: Array, maps: Array, jobs: Jobs) -> Array:
-    """Damp clips without a bounded attempt, see `fractalvid.view`, and bring back the first of those with broken ones.
+    """Damp clips without a bounded attempt, see `fractals.fit`, and bring back the first of those with broken ones.
 
     Their orbits and looks are those of `maps` (B, 20, 8, 6), the attempts that are taken. Weights are shares of
     determinants, which damping leaves as they are. Returns the factors (B, 20), 1 where nothing is damped.

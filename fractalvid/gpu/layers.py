@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.classes import ClassBank
-from fractalvid.colour import ColourConfig
-from fractalvid.emulate.arrays import map_arrays
+from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.backgrounds import STARTS
+from fractalvid.fractals.bank import ClassBank
 from fractalvid.gpu.bank import DeviceBank
 from fractalvid.gpu.fit import DeviceFits, fit_clips
 from fractalvid.gpu.render import render_fits
-from kernels.device import Array
-from kernels.launch import Tuning
+from fractalvid.kernels.cuda.device import Array
+from fractalvid.kernels.cuda.game import Tuning
+from fractalvid.utils.arrays import map_arrays
 
 MOST_KEPT = 8192
 """Clips whose fits are kept at most, 180 MB of them: four pools of backgrounds."""

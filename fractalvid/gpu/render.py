@@ -1,19 +1,20 @@
-"""Fitted clips into pictures on the device: `fractalvid.render.render_fits` in array code."""
+"""Fitted clips into pictures on the device: `fractalvid.fractals.render.render_fits` in array code."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.classes import MAX_FRAMES
-from fractalvid.colour import ColourConfig, brightness_curve, palettes_of
-from fractalvid.draws import Field
+from fractalvid.core.colour import ColourConfig, brightness_curve, palettes_of
+from fractalvid.core.seeds import Field
+from fractalvid.fractals.bank import MAX_FRAMES
+from fractalvid.fractals.render import BURN_IN
+from fractalvid.gpu import jobs as device_jobs
 from fractalvid.gpu.bank import DeviceBank
 from fractalvid.gpu.fit import DeviceFits, jobs_of
-from fractalvid.render import BURN_IN
-from kernels import device_jobs, launch
-from kernels.device import Array, uploaded
-from kernels.launch import Paints, Tuning
+from fractalvid.kernels.cuda import game as launch
+from fractalvid.kernels.cuda.device import Array, uploaded
+from fractalvid.kernels.cuda.game import Paints, Tuning
 
 
 def render_fits(

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from fractalvid.classes import MAX_FRAMES
-from fractalvid.errors import UserError
-from fractalvid.render import MAX_POINTS
-from fractalvid.setconfig import check_clip_bytes
+from fractalvid.fractals.bank import MAX_FRAMES
+from fractalvid.fractals.render import MAX_POINTS
+from fractalvid.sets.config import check_clip_bytes
 from fractalvid.stats.figures import Band
 from fractalvid.stats.probe import ProbeConfig
+from fractalvid.utils.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from fractalvid.acceptance import Fault
-from fractalvid.errors import UserError
+from fractalvid.fractals.acceptance import Fault
 from fractalvid.stats.config import StatsConfig
 from fractalvid.stats.figures import (
     Band,
@@ -30,6 +29,7 @@ from fractalvid.stats.probe import MOTION, ProbeResult, motion_probe
 from fractalvid.stats.results import FIGURES, Acceptance, Diversity, Extreme, SourceStats, Summary
 from fractalvid.stats.separability import Separability, clip_features, separability
 from fractalvid.stats.source import Acceptances, ClipBatch, Request, Source, check_band, variations_taken
+from fractalvid.utils.errors import UserError
 
 SIDE = 16
 """Of the thumbnails whose diversity is measured."""

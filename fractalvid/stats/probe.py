@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.bank import MAX_CLASSES, Bank, array_names
-from fractalvid.errors import UserError
-from fractalvid.instances import VALIDATION
+from fractalvid.core.bank import MAX_CLASSES, Bank, array_names
+from fractalvid.core.curves import SUBFRAMES
+from fractalvid.fractals.instances import VALIDATION
+from fractalvid.fractals.render import MAX_POINTS
 from fractalvid.kinds import fit_clips, render_fits
-from fractalvid.render import MAX_POINTS
-from fractalvid.trajectory import SUBFRAMES
+from fractalvid.utils.errors import UserError
 
 AnyBank = TypeVar("AnyBank", bound=Bank)
 Clips = NDArray[np.uint8]

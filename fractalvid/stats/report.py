@@ -8,15 +8,15 @@ from typing import Annotated
 
 import tyro
 
-from fractalvid.dataset import MAX_WORKERS
-from fractalvid.errors import UserError
-from fractalvid.files import check_place, write_text
-from fractalvid.gallery import Clip
+from fractalvid.pages.gallery import Clip
+from fractalvid.sets.generate import MAX_WORKERS
 from fractalvid.stats.config import StatsConfig
 from fractalvid.stats.measure import measure
 from fractalvid.stats.page import render_page
 from fractalvid.stats.results import SourceStats, to_json
 from fractalvid.stats.source import Request, Source, open_source
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import check_place, write_text
 
 MAX_SOURCES = 12
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fractalvid.fingerprint import fingerprint
+from fractalvid.core.fingerprint import fingerprint
 from fractalvid.stats.figures import Floats
 from fractalvid.stats.probe import ProbeResult
 from fractalvid.stats.separability import Separability

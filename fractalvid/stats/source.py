@@ -9,17 +9,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.bank import Bank, Fit
-from fractalvid.classes import MAX_FRAMES
-from fractalvid.errors import UserError
-from fractalvid.instances import VALIDATION
+from fractalvid.core.bank import Bank, Fit
+from fractalvid.fractals.bank import MAX_FRAMES
+from fractalvid.fractals.fit import Fits
+from fractalvid.fractals.instances import VALIDATION
+from fractalvid.kernels.variations import VARIATIONS
 from fractalvid.kinds import fit_clips, load_bank, render_fits
-from fractalvid.manifest import Row
-from fractalvid.reader import ClipError, SetReader
+from fractalvid.sets.manifest import Row
+from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.stats.config import StatsConfig
 from fractalvid.stats.figures import Band, Clips, Floats, grey_levels
-from fractalvid.view import Fits
-from kernels.variations import VARIATIONS
+from fractalvid.utils.errors import UserError
 
 MOST_AT_ONCE = 16
 PIXELS_AT_ONCE = 2**25
@@ -34,7 +34,7 @@ class Acceptances:
 
     Attributes:
         damped: share of native frames that are damped (B,).
-        rejected: int64 (B, 5), draws rejected for each `fractalvid.acceptance.Fault`.
+        rejected: int64 (B, 5), draws rejected for each `fractalvid.fractals.acceptance.Fault`.
         fault: int8 (B,), what is wrong with the draw that was taken all the same.
     """
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.bank import KindName, array_names, check_arrays, check_draw, read_bank, reading, write_bank
-from fractalvid.errors import UserError
+from fractalvid.core.bank import KindName, array_names, check_arrays, check_draw, read_bank, reading, write_bank
+from fractalvid.utils.errors import UserError
 
 FORMAT = "fractalvid-textures-1"
 MIN_FRAMES, MAX_FRAMES = 18, 20

@@ -10,15 +10,15 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.bank import KindName
-from fractalvid.errors import UserError
+from fractalvid.core.bank import KindName
+from fractalvid.kernels.drawing.painter import Layers
+from fractalvid.kernels.drawing.textures import TEXTURES
 from fractalvid.textures.bank import Range, TextureConfig, either_way, evenly, evenly_in_logarithm
 from fractalvid.textures.instances import Drawn, draw_instances
 from fractalvid.textures.layered import LayeredBank, outlined_layers
 from fractalvid.textures.looks import LOOK_NUMBERS, WAVELENGTH_LIMITS, Texture, sample_look
 from fractalvid.textures.motion import TURN, heading, placed
-from kernels.painter import Layers
-from kernels.textures import TEXTURES
+from fractalvid.utils.errors import UserError
 
 SIDES = {"ellipse": 0, "triangle": 3, "quadrilateral": 4, "pentagon": 5, "hexagon": 6}
 MAX_LEAVES = 1024
@@ -108,7 +108,7 @@ class DeadLeavesBank(LayeredBank):
 
     Attributes:
         sides: int64 (K, 2), corners of the one or two outlines, 0 for ellipses.
-        texture: int64, index into `kernels.painter.TEXTURES`.
+        texture: int64, index into `fractalvid.kernels.drawing.painter.TEXTURES`.
         count: int64, number of leaves.
     """
 

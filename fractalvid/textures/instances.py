@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.draws import Domain, Field, uniforms, words
+from fractalvid.core.seeds import Domain, Field, uniforms, words
 
 Floats = NDArray[np.float64]
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fractalvid.kernels.drawing.painter import ABSENT, Layers, paint_layers
 from fractalvid.textures.bank import TextureBank
 from fractalvid.textures.instances import Drawn
 from fractalvid.textures.looks import LOOK_NUMBERS, looks, regular_corners
-from kernels.painter import ABSENT, Layers, paint_layers
 
 
 class LayeredBank(TextureBank):

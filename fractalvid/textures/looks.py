@@ -6,9 +6,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fractalvid.kernels.drawing.textures import TEXTURES
 from fractalvid.textures.bank import Range, evenly, evenly_in_logarithm
 from fractalvid.textures.motion import TURN
-from kernels.textures import TEXTURES
 
 Floats = NDArray[np.float64]
 
@@ -21,7 +21,7 @@ _TINT_SPAN = 0.2
 
 @dataclass(frozen=True)
 class Looks:
-    """The look of B clips' layers, for `kernels.painter.Layers`."""
+    """The look of B clips' layers, for `fractalvid.kernels.drawing.painter.Layers`."""
 
     texture: NDArray[np.int32]
     pattern: NDArray[np.float32]

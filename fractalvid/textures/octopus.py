@@ -9,23 +9,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.bank import KindName
-from fractalvid.errors import UserError
-from fractalvid.textures.bank import (
-    MAX_FRAMES,
-    Range,
-    TextureConfig,
-    either_way,
-    evenly,
-    evenly_in_logarithm,
-)
+from fractalvid.core.bank import KindName
+from fractalvid.core.curves import SUBFRAMES, sample_curves, sample_grid, spline_matrix
+from fractalvid.kernels.drawing.painter import ABSENT, Layers
+from fractalvid.kernels.drawing.textures import TEXTURES
+from fractalvid.textures.bank import MAX_FRAMES, Range, TextureConfig, either_way, evenly, evenly_in_logarithm
 from fractalvid.textures.instances import Drawn, draw_instances
 from fractalvid.textures.layered import LayeredBank
 from fractalvid.textures.looks import LOOK_NUMBERS, WAVELENGTH_LIMITS, Texture, looks, sample_look
 from fractalvid.textures.motion import TURN, placed
-from fractalvid.trajectory import SUBFRAMES, sample_curves, sample_grid, spline_matrix
-from kernels.painter import ABSENT, Layers
-from kernels.textures import TEXTURES
+from fractalvid.utils.errors import UserError
 
 Floats = NDArray[np.float64]
 
@@ -149,8 +142,8 @@ class OctopusBank(LayeredBank):
         root: float64 (K, 8), directions in which limbs leave the body, radians.
         length: float64 (K, 8).
         knots: float64 (K, 2, 8, 4), curvature along each limb at both keyframes.
-        curve: float32 (K, S, 8), how the limbs pass from one to the other, on the grid of `fractalvid.trajectory`.
-        texture: int64, index into `kernels.painter.TEXTURES`.
+        curve: float32 (K, S, 8), how the limbs pass from one to the other, on the grid of `fractalvid.core.curves`.
+        texture: int64, index into `fractalvid.kernels.drawing.painter.TEXTURES`.
     """
 
     kind: ClassVar[KindName] = "octopus"

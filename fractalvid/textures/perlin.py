@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.bank import KindName
-from fractalvid.errors import UserError
+from fractalvid.core.bank import KindName
+from fractalvid.kernels.drawing.noise import NoiseJobs, render_noise
 from fractalvid.textures.bank import Range, TextureBank, TextureConfig, evenly, evenly_in_logarithm
 from fractalvid.textures.instances import Drawn, draw_instances
 from fractalvid.textures.motion import TURN
-from kernels.noise import NoiseJobs, render_noise
+from fractalvid.utils.errors import UserError
 
 MAX_OCTAVES = 8
 _LATTICE = 256.0

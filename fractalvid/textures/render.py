@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fractalvid.bank import Size
-from fractalvid.colour import ColourConfig, brightness_curve, draw_palettes
-from fractalvid.errors import UserError
+from fractalvid.core.bank import Size
+from fractalvid.core.colour import ColourConfig, brightness_curve, draw_palettes
+from fractalvid.kernels.drawing.painter import colourise
 from fractalvid.textures.bank import TextureBank
-from kernels.painter import colourise
+from fractalvid.utils.errors import UserError
 
 
 def fit_clips(bank: TextureBank, class_id: ArrayLike, instance_id: ArrayLike, *, threads: int | None = None) -> Any:

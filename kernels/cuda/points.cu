@@ -1,4 +1,4 @@
-// Statistics of orbit points, as `kernels.points` finds them on the CPU, but for rounding.
+// Statistics of orbit points, as `fractalvid.kernels.cpu.points` finds them on the CPU, but for rounding.
 #include "histogram.cuh"
 
 // The box of points (J, n, 2) that leaves `cut` of them out on each side: (J, 4). Blocks: (any, axes); `padded`, a power

@@ -1,7 +1,14 @@
 """Networks for video: one table of architectures, each of which maps float32 (B, 3, T, H, W) to logits (B, K)."""
 
-from pretrain.models.build import backbone, build_model
-from pretrain.models.table import ARCHITECTURES, Architecture, architecture, check_clip, feature_dim, head_name
+from fractalvid.pretrain.models.build import backbone, build_model
+from fractalvid.pretrain.models.table import (
+    ARCHITECTURES,
+    Architecture,
+    architecture,
+    check_clip,
+    feature_dim,
+    head_name,
+)
 
 __all__ = [
     "ARCHITECTURES",

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from fractalvid.errors import UserError
-from pretrain.models.table import architecture
+from fractalvid.pretrain.models.table import architecture
+from fractalvid.utils.errors import UserError
 
 
 def build_model(name: str, num_classes: int, *, seed: int) -> nn.Module:

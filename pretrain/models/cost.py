@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from pretrain.models.table import architecture
+from fractalvid.pretrain.models.table import architecture
 
 
 @dataclass(frozen=True)

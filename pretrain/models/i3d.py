@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
-from pretrain.models.heads import init_head
+from fractalvid.pretrain.models.heads import init_head
 
 _TEMPORAL_BLOCKS = {"layer1": (0, 1, 2), "layer2": (0, 2), "layer3": (0, 2, 4), "layer4": (1,)}
 KERNEL_FRAMES = {"conv1": 5} | {

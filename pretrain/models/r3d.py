@@ -5,7 +5,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torchvision.models.video.resnet import BasicBlock, Conv3DSimple
 
-from pretrain.models.heads import init_head
+from fractalvid.pretrain.models.heads import init_head
 
 
 class R3D(nn.Module):

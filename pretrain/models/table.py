@@ -20,13 +20,13 @@ from torchvision.models.video import (
     s3d,
 )
 
-from fractalvid.errors import UserError
-from pretrain.models.i3d import i3d_r50, inflate_state
-from pretrain.models.keymaps import SLOWFAST_X3D, TSM_MOBILENET_V2, TSM_R50, TSN_R50, Checkpoint, Convert
-from pretrain.models.r3d import r3d_10
-from pretrain.models.two_d import tsm_mobilenet_v2, tsm_r50, tsn_r18, tsn_r50
-from pretrain.models.x3d import X3D
-from pretrain.nearest import nearest
+from fractalvid.pretrain.models.i3d import i3d_r50, inflate_state
+from fractalvid.pretrain.models.keymaps import SLOWFAST_X3D, TSM_MOBILENET_V2, TSM_R50, TSN_R50, Checkpoint, Convert
+from fractalvid.pretrain.models.r3d import r3d_10
+from fractalvid.pretrain.models.two_d import tsm_mobilenet_v2, tsm_r50, tsn_r18, tsn_r50
+from fractalvid.pretrain.models.x3d import X3D
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import nearest
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torchvision.models import mobilenet_v2, resnet18, resnet50
 from torchvision.models.mobilenetv2 import InvertedResidual
 
-from pretrain.models.heads import init_head
+from fractalvid.pretrain.models.heads import init_head
 
 SHIFT_SHARE = 8
 """One channel in so many moves a frame back, and as many move a frame on (Lin et al. 2019)."""

@@ -8,7 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pretrain.models.heads import init_head
+from fractalvid.pretrain.models.heads import init_head
 
 WIDTHS = (24, 24, 48, 96, 192)
 """Channels of the stem and of the four stages."""

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pretrain.objectives.base import Objective, Outcome
-from pretrain.objectives.losses import curve_regression, dice, mask_bce
-from pretrain.objectives.maps import Tap, as_clips
-from pretrain.objectives.projector import mlp
+from fractalvid.pretrain.engine.objective import Objective, Outcome
+from fractalvid.pretrain.objectives.losses import curve_regression, dice, mask_bce
+from fractalvid.pretrain.objectives.maps import Tap, as_clips
+from fractalvid.pretrain.objectives.projector import mlp
 
 WIDTHS = (64, 32, 32, 16)
 """Channels of the mask decoder: of the maps it begins with, and after each doubling of their sides."""
@@ -66,7 +66,7 @@ class MaskHead(nn.Module):
 
 
 class CurveHead(nn.Module):
-    """Regresses how the class moves from one keyframe to the other (`pretrain.objectives.curves`)."""
+    """Regresses how the class moves from one keyframe to the other (`fractalvid.pretrain.objectives.curves`)."""
 
     targets: Tensor
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from torch import nn
 
-from pretrain.objectives.base import Objective, Outcome
-from pretrain.objectives.checks import check_size
-from pretrain.objectives.losses import agreement, byol_regression, spread
-from pretrain.objectives.momentum import Follower, check_momentum, momentum_at
-from pretrain.objectives.projector import mlp
+from fractalvid.pretrain.engine.objective import Objective, Outcome
+from fractalvid.pretrain.objectives.checks import check_size
+from fractalvid.pretrain.objectives.losses import agreement, byol_regression, spread
+from fractalvid.pretrain.objectives.momentum import Follower, check_momentum, momentum_at
+from fractalvid.pretrain.objectives.projector import mlp
 
 
 @dataclass(frozen=True)

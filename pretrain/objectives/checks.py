@@ -2,7 +2,7 @@
 
 import math
 
-from fractalvid.errors import UserError
+from fractalvid.utils.errors import UserError
 
 
 def check_size(name: str, value: int | None) -> None:

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fractalvid.bank import Bank
-from fractalvid.classes import ClassBank
-from fractalvid.errors import UserError
-from fractalvid.trajectory import KINDS, sample_grid
+from fractalvid.core.bank import Bank
+from fractalvid.core.curves import KINDS, sample_grid
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.utils.errors import UserError
 
 TIMES = 8
 """Equidistant times of a clip at which its curve is taken."""
@@ -18,7 +18,7 @@ _CONSTANT = 1e-6
 def curve_targets(bank: Bank) -> Tensor:
     """What is regressed of each class: float32 (K, P), every component of mean 0 and variance 1 over the bank.
 
-    They are the shares of a class's maps that take each of the four kinds of curves (`fractalvid.trajectory.KINDS`),
+    They are the shares of a class's maps that take each of the four kinds of curves (`fractalvid.core.curves.KINDS`),
     and the mean of its maps' curves at `TIMES` times. Components that are the same for all classes are left out, so P
     is 12 or less.
 

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fractalvid.errors import UserError
-from pretrain.models import architecture
+from fractalvid.pretrain.models import architecture
+from fractalvid.utils.errors import UserError
 
 STAGES = ("layer4", "features")
 """What networks call the part whose maps are pooled, or its last stage, in the order in which they are looked for."""

@@ -2,7 +2,7 @@
 
 MoCo v2 (Chen et al. 2020, arXiv 2003.04297; He et al. 2020, arXiv 1911.05722), with the settings of the reference
 method (arXiv 2411.17584). Keys are shuffled before BatchNorm, across processes as in the original, and within one
-across groups (`pretrain.objectives.split_norm`).
+across groups (`fractalvid.pretrain.objectives.split_norm`).
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fractalvid.errors import UserError
-from pretrain.distributed import gather, rank
-from pretrain.objectives.base import Objective, Outcome
-from pretrain.objectives.checks import check_size, check_temperature
-from pretrain.objectives.losses import agreement, info_nce, spread
-from pretrain.objectives.momentum import Follower, check_momentum, momentum_at
-from pretrain.objectives.projector import mlp
-from pretrain.objectives.split_norm import groups_for, in_other_company, set_groups, split_batchnorm
+from fractalvid.pretrain.engine.objective import Objective, Outcome
+from fractalvid.pretrain.machine.distributed import gather, rank
+from fractalvid.pretrain.objectives.checks import check_size, check_temperature
+from fractalvid.pretrain.objectives.losses import agreement, info_nce, spread
+from fractalvid.pretrain.objectives.momentum import Follower, check_momentum, momentum_at
+from fractalvid.pretrain.objectives.projector import mlp
+from fractalvid.pretrain.objectives.split_norm import groups_for, in_other_company, set_groups, split_batchnorm
+from fractalvid.utils.errors import UserError
 
 Related = Literal["instance", "class", "none"]
 EMPTY = -1

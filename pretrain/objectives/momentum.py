@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from fractalvid.errors import UserError
+from fractalvid.utils.errors import UserError
 
 
 def check_momentum(name: str, momentum: float) -> None:

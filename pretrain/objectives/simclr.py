@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from pretrain.distributed import gather
-from pretrain.objectives.base import Objective, Outcome
-from pretrain.objectives.checks import check_size, check_temperature
-from pretrain.objectives.losses import agreement, nt_xent, spread
-from pretrain.objectives.projector import mlp
+from fractalvid.pretrain.engine.objective import Objective, Outcome
+from fractalvid.pretrain.machine.distributed import gather
+from fractalvid.pretrain.objectives.checks import check_size, check_temperature
+from fractalvid.pretrain.objectives.losses import agreement, nt_xent, spread
+from fractalvid.pretrain.objectives.projector import mlp
 
 
 @dataclass(frozen=True)

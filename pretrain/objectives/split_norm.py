@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pretrain.distributed import gather, rank, world_size
+from fractalvid.pretrain.machine.distributed import gather, rank, world_size
 
 MOST_GROUPS = 8
 """Groups of a process where nobody says how many: as many as the original has GPUs."""

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pretrain.mixing import Mixture
-from pretrain.objectives.base import Objective, Outcome
-from pretrain.prefetch import Batch, replaced
+from fractalvid.pretrain.engine.batches import Batch, replaced
+from fractalvid.pretrain.engine.objective import Objective, Outcome
+from fractalvid.pretrain.objectives.mixing import Mixture
 
 LossFn = Callable[[Any, Any], Tensor]
 """(what the network returned, the batch) -> a scalar loss. The targets of a mixed batch are float32 (B, K)."""

@@ -8,24 +8,24 @@ import torch
 import tyro
 from torch import nn
 
-from fractalvid.bank import Bank
-from fractalvid.checks import check_p
-from fractalvid.errors import UserError
-from fractalvid.views import SecondView
-from pretrain.models import backbone, build_model, feature_dim
-from pretrain.models.published import load_initial
-from pretrain.objectives.auxiliary import CurveHead, MaskHead, WithAuxiliary
-from pretrain.objectives.base import Objective
-from pretrain.objectives.byol import BYOL, BYOLConfig
-from pretrain.objectives.checks import check_weight
-from pretrain.objectives.curves import curve_targets
-from pretrain.objectives.maps import last_stage, stage_shape
-from pretrain.objectives.moco import MoCo, MoCoConfig
-from pretrain.objectives.neighbours import first_classes, neighbour_metrics
-from pretrain.objectives.simclr import SimCLR, SimCLRConfig
-from pretrain.objectives.supervised import Supervised
-from pretrain.prefetch import Batch
-from pretrain.validation import classification_metrics
+from fractalvid.core.bank import Bank
+from fractalvid.pretrain.engine.batches import Batch
+from fractalvid.pretrain.engine.objective import Objective
+from fractalvid.pretrain.engine.validation import classification_metrics
+from fractalvid.pretrain.models import backbone, build_model, feature_dim
+from fractalvid.pretrain.monitors.neighbours import first_classes, neighbour_metrics
+from fractalvid.pretrain.objectives.auxiliary import CurveHead, MaskHead, WithAuxiliary
+from fractalvid.pretrain.objectives.byol import BYOL, BYOLConfig
+from fractalvid.pretrain.objectives.checks import check_weight
+from fractalvid.pretrain.objectives.curves import curve_targets
+from fractalvid.pretrain.objectives.maps import last_stage, stage_shape
+from fractalvid.pretrain.objectives.moco import MoCo, MoCoConfig
+from fractalvid.pretrain.objectives.simclr import SimCLR, SimCLRConfig
+from fractalvid.pretrain.objectives.supervised import Supervised
+from fractalvid.pretrain.weights.published import load_initial
+from fractalvid.stream.second_view import SecondView
+from fractalvid.utils.checks import check_p
+from fractalvid.utils.errors import UserError
 
 ObjectiveName = Literal["supervised", "moco", "simclr", "byol"]
 """`supervised`, or a row of `SELF_SUPERVISED`."""
@@ -144,12 +144,12 @@ def build_objective(
 
     Args:
         config: was checked.
-        arch: a row of `pretrain.models.ARCHITECTURES`.
+        arch: a row of `fractalvid.pretrain.models.ARCHITECTURES`.
         bank: the classes.
         seed: determines all initial parameters; torch's global generator is left as it was.
         num_classes: how many are told apart, where there are others beside those of the bank.
         label_smoothing: of the supervised objective.
-        init: weights that all but the head starts from, as `pretrain.models.published.load_initial` reads them.
+        init: weights that all but the head starts from, as `pretrain.weights.published.load_initial` reads them.
 
     Raises:
         UserError: an architecture that the auxiliary heads can't use, a bank without curves, or weights that are not

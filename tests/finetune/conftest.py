@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pretrain.checkpoint import Card, save_weights
-from pretrain.models import build_model
+from fractalvid.pretrain.models import build_model
+from fractalvid.pretrain.weights.checkpoint import Card, save_weights
 from tests.finetune.helpers import folder_set
 
 

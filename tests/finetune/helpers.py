@@ -9,10 +9,10 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.cli import _finetune, main
-from finetune.clips import ClipStore, Memory
-from finetune.targets.base import Row
-from fractalvid.video_writer import write_video
+from fractalvid.finetune.cache.store import ClipStore, Memory
+from fractalvid.finetune.cli import _finetune, main
+from fractalvid.finetune.targets.base import Row
+from fractalvid.video.writer import write_video
 
 Bytes = NDArray[np.uint8]
 

@@ -12,18 +12,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from finetune import evaluate, outcome, transfer
-from finetune.augment import AugmentConfig
-from finetune.cli import main
-from finetune.recipe import LR
-from finetune.source import ClipBatch, TrainSource
-from finetune.targets.demo import DemoSet
-from finetune.targets.stick_figures import ACTIONS
-from pretrain.checkpoint import load_card
-from pretrain.models import build_model
-from pretrain.optim import build_optimizer
+from fractalvid.finetune.cli import main
+from fractalvid.finetune.clips import evaluate
+from fractalvid.finetune.clips.augment import AugmentConfig
+from fractalvid.finetune.clips.training import ClipBatch, TrainSource
+from fractalvid.finetune.recipes.recipe import LR
+from fractalvid.finetune.run import outcome, transfer
+from fractalvid.finetune.targets.demo import DemoSet
+from fractalvid.finetune.targets.stick_figures import ACTIONS
+from fractalvid.pretrain.models import build_model
+from fractalvid.pretrain.optim.optimizer import build_optimizer
+from fractalvid.pretrain.weights.checkpoint import load_card
 from tests.finetune.helpers import SMALL, command, hmdb_set, metrics, show_help
-from tests.finetune.test_hmdb51 import FILES, LISTS
+from tests.finetune.targets.test_hmdb51 import FILES, LISTS
 
 
 def test_a_run_leaves_all_its_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,7 +191,7 @@ def test_hmdb51_with_missing_and_broken_videos(tmp_path: Path, capsys: pytest.Ca
 
 def test_the_demo_target_needs_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = DemoSet(clips_per_class_train=2, clips_per_class_test=1, size=32, frames=4)
-    monkeypatch.setattr("finetune.data.DemoSet", lambda: tiny)
+    monkeypatch.setattr("fractalvid.finetune.videos.data.DemoSet", lambda: tiny)
     args = ["--target", "demo", "--out", tmp_path / "out", "--epochs", 1, "--model", "r3d_10", "--size", 16]
     words = [*map(str, args), "--clip-len", "2", "--warmup-epochs", "0", "--no-progress", "--device", "cpu"]
     assert main([*words, "--cache-dir", str(tmp_path / "c")]) == 0
@@ -228,7 +229,7 @@ def test_a_run_says_its_precision_and_is_scored_once(
         return real(*args)
 
     monkeypatch.setattr(evaluate, "scores", counted)
-    monkeypatch.setattr("pretrain.precision.computes_bf16", lambda: True)
+    monkeypatch.setattr("fractalvid.pretrain.machine.precision.computes_bf16", lambda: True)
     args = ["--target", "folder", "--data", data, "--out", tmp_path / "out"]
     assert command(*args, cache=tmp_path / "c") == 0
     assert metrics(tmp_path / "out")["precision"] == "bf16"
@@ -260,7 +261,7 @@ def test_momentum_reaches_the_optimiser(
         used.append(build_optimizer(*args))
         return used[-1]
 
-    monkeypatch.setattr("pretrain.engine.build_optimizer", built)
+    monkeypatch.setattr("fractalvid.pretrain.engine.train.build_optimizer", built)
     args = ["--target", "folder", "--data", data, "--out", tmp_path / "o", "--mode", "linear", "--optimizer", "sgd"]
     assert command(*args, *(["--classic-momentum"] if classic else []), cache=tmp_path / "c") == 0
     (optimiser,) = used

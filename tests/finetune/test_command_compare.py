@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from finetune.cli import main
-from pretrain.checkpoint import Card, save_weights
-from pretrain.models import build_model
+from fractalvid.finetune.cli import main
+from fractalvid.pretrain.models import build_model
+from fractalvid.pretrain.weights.checkpoint import Card, save_weights
 from tests.finetune.helpers import command, metrics
 
 
@@ -49,7 +49,7 @@ def test_compare_runs_reuses_and_gathers(
     def never(*args: object, **kwargs: object) -> None:
         raise AssertionError("nothing was left to run")
 
-    monkeypatch.setattr("finetune.compare.run", never)
+    monkeypatch.setattr("fractalvid.finetune.compare.run", never)
     assert command(*args, 1, cache=tmp_path / "c") == 0
     assert command(*args, 1, "--lr", 0.5, cache=tmp_path / "c") == 2
     assert "run with other settings (lr: 0.001, not 0.5)" in capsys.readouterr().err

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from finetune import transfer
-from finetune.cli import main
+from fractalvid.finetune.cli import main
+from fractalvid.finetune.run import transfer
 from tests.finetune.helpers import SMALL, command, metrics, show_help
 
 
@@ -17,7 +17,7 @@ def test_the_demo_is_not_drawn_for_a_folder_that_cannot_be_made(
     def never(*args: object, **kwargs: object) -> None:
         raise AssertionError("drawn in vain")
 
-    monkeypatch.setattr("finetune.data.draw_demo", never)
+    monkeypatch.setattr("fractalvid.finetune.videos.data.draw_demo", never)
     assert command("--target", "demo", "--out", "/proc/fractalvid", cache=tmp_path) == 2
     assert "can't make the folder" in capsys.readouterr().err
 

@@ -3,17 +3,17 @@ from pathlib import Path
 
 import pytest
 
-from finetune.cli import main
-from finetune.compare import Job, plan_jobs, recipes_of, same_shape
-from finetune.data import Machine, open_data
-from finetune.initial import Initial
-from finetune.recipe import Mode, Recipe
-from finetune.rundir import claim_folder
-from finetune.targets import Source
-from fractalvid.errors import UserError
-from pretrain.checkpoint import save_checkpoint
-from pretrain.engine import CHECKPOINT
-from pretrain.precision import PrecisionName
+from fractalvid.finetune.cli import main
+from fractalvid.finetune.compare import Job, plan_jobs, recipes_of, same_shape
+from fractalvid.finetune.recipes.recipe import Mode, Recipe
+from fractalvid.finetune.results.folder import claim_folder
+from fractalvid.finetune.targets import Source
+from fractalvid.finetune.videos.data import Machine, open_data
+from fractalvid.finetune.weights.initial import Initial
+from fractalvid.pretrain.engine.train import CHECKPOINT
+from fractalvid.pretrain.machine.precision import PrecisionName
+from fractalvid.pretrain.weights.checkpoint import save_checkpoint
+from fractalvid.utils.errors import UserError
 from tests.finetune.helpers import command, folder_set
 
 
@@ -46,7 +46,7 @@ def test_a_finished_run_is_not_reused_for_other_videos(
     table, out = write_table(data, tmp_path / "t.csv"), tmp_path / "out"
     args = ["compare", "--target", "folder", "--data", data, "--csv", table, "--out", out, "--folds", "0"]
     assert command(*args, "--fold-column", "fold3", cache=tmp_path / "c") == 0
-    monkeypatch.setattr("finetune.compare.run", never)
+    monkeypatch.setattr("fractalvid.finetune.compare.run", never)
     capsys.readouterr()
     assert command(*args, "--fold-column", "other3", cache=tmp_path / "c") == 2
     assert "run with other settings (columns fold: fold3, not other3)" in capsys.readouterr().err
@@ -74,7 +74,7 @@ def test_all_folds_are_listed_before_the_first_is_run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("finetune.compare.run", never)
+    monkeypatch.setattr("fractalvid.finetune.compare.run", never)
     table = write_table(data, tmp_path / "t.csv")
     args = ["compare", "--target", "folder", "--data", data, "--csv", table, "--fold-column", "fold3"]
     assert command(*args, "--out", tmp_path / "out", *words.split(), cache=tmp_path / "c") == 2
@@ -83,7 +83,7 @@ def test_all_folds_are_listed_before_the_first_is_run(
 
 
 def test_each_split_is_listed_once(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("finetune.transfer.read_videos", never)
+    monkeypatch.setattr("fractalvid.finetune.run.transfer.read_videos", never)
     args = ["compare", "--target", "folder", "--data", data, "--out", tmp_path / "out"]
     assert command(*args, cache=tmp_path / "c") == 0
     config = json.loads((tmp_path / "out" / "scratch" / "seed-0" / "config.json").read_text())
@@ -110,7 +110,7 @@ def test_both_modes_come_from_one_command(data: Path, tmp_path: Path, monkeypatc
     assert [(config["mode"], config["lr"]) for config in configs] == [("full", 1e-3), ("linear", 0.25)]
     saved = json.loads((out / "comparison.json").read_text())
     assert [entry["mode"] for entry in saved["initialisations"]] == ["full", "linear"]
-    monkeypatch.setattr("finetune.compare.run", never)
+    monkeypatch.setattr("fractalvid.finetune.compare.run", never)
     assert command(*both, cache=tmp_path / "c") == 0
     gathered = ["compare", "--runs", f"mine={out / 'scratch'}", "--out", f"{tmp_path / 'gathered'}"]
     assert main(gathered) == 0
@@ -191,16 +191,16 @@ def test_precisions_are_not_mixed(
 ) -> None:
     out = tmp_path / "out"
     args = ["compare", "--target", "folder", "--data", data, "--out", out, "--seeds"]
-    monkeypatch.setattr("pretrain.precision.computes_bf16", lambda: False)
+    monkeypatch.setattr("fractalvid.pretrain.machine.precision.computes_bf16", lambda: False)
     assert command(*args, 0, cache=tmp_path / "c") == 0
     path = out / "scratch" / "seed-0" / "metrics.json"
     metrics = json.loads(path.read_text())
     assert metrics.pop("precision") == "fp32"
     path.write_text(json.dumps(metrics))  # as earlier versions left it
-    monkeypatch.setattr("pretrain.precision.computes_bf16", lambda: True)
+    monkeypatch.setattr("fractalvid.pretrain.machine.precision.computes_bf16", lambda: True)
     capsys.readouterr()
     with monkeypatch.context() as patch:
-        patch.setattr("finetune.compare.run", never)
+        patch.setattr("fractalvid.finetune.compare.run", never)
         assert command(*args, 0, 1, cache=tmp_path / "c") == 2
         error = capsys.readouterr().err
         assert "were trained in fp32 and those to come would be in bf16" in error

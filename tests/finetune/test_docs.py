@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from finetune import cli, predict, prepare, testing
-from finetune.recipe import RECIPES
-from finetune.targets import TARGETS
-from fractalvid.errors import UserError
-from pretrain.recipes import recipe_names
+from fractalvid.finetune import cli, predict, prepare
+from fractalvid.finetune import test as testing
+from fractalvid.finetune.recipes.recipe import RECIPES
+from fractalvid.finetune.targets import TARGETS
+from fractalvid.pretrain.recipes.load import recipe_names
+from fractalvid.utils.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

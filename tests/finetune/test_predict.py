@@ -6,13 +6,13 @@ import pytest
 import torch
 from PIL import Image
 
-from finetune.cli import main
-from finetune.pictures import natural, open_clip
-from finetune.predict import Predictor, Unreadable
-from fractalvid.errors import UserError
-from fractalvid.video_reader import read_video
-from pretrain.checkpoint import Card, load_card, save_weights
-from pretrain.models import build_model
+from fractalvid.finetune.cache.pictures import natural, open_clip
+from fractalvid.finetune.cli import main
+from fractalvid.finetune.predict import Predictor, Unreadable
+from fractalvid.pretrain.models import build_model
+from fractalvid.pretrain.weights.checkpoint import Card, load_card, save_weights
+from fractalvid.utils.errors import UserError
+from fractalvid.video.reader import read_video
 from tests.finetune.helpers import command, folder_set, put, video
 
 

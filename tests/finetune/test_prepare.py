@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from finetune.cli import main
-from finetune.data import Data
-from finetune.download import DOWNLOADS
-from finetune.index import build_index
-from finetune.survey import Found, report
-from finetune.targets import Source
-from finetune.targets.base import Row
-from finetune.targets.folder import Folder
-from finetune.targets.hmdb51 import Hmdb51
+from fractalvid.finetune.cli import main
+from fractalvid.finetune.targets import Source
+from fractalvid.finetune.targets.base import Row
+from fractalvid.finetune.targets.download import DOWNLOADS
+from fractalvid.finetune.targets.folder import Folder
+from fractalvid.finetune.targets.hmdb51 import Hmdb51
+from fractalvid.finetune.videos.data import Data
+from fractalvid.finetune.videos.index import build_index
+from fractalvid.finetune.videos.survey import Found, report
 from tests.finetune.helpers import command, folder_set, hmdb_set, put
 
 LISTS = {"eat": "a_0.avi 1 \nb_0.avi 2 \nc_0.avi 0 \n", "run": "d_0.avi 1 \ne_0.avi 2 \n"}
@@ -81,7 +81,7 @@ def test_a_run_reads_the_cache_and_gives_the_same_result(
         raise AssertionError("a video was decoded")
 
     for name in ("read_video", "read_frames"):
-        monkeypatch.setattr(f"finetune.clips.{name}", never)
+        monkeypatch.setattr(f"fractalvid.finetune.cache.store.{name}", never)
     assert command(*run, tmp_path / "cached", cache=tmp_path / "cache") == 0
     predictions = [(tmp_path / name / "predictions.csv").read_bytes() for name in ("plain", "cached")]
     assert predictions[0] == predictions[1]
@@ -186,7 +186,7 @@ def test_a_cache_folder_that_cannot_be_written_is_said_before_anything_is_decode
 ) -> None:
     root = folder_set(tmp_path / "data")
     (tmp_path / "cache").write_text("a file")
-    monkeypatch.setattr("finetune.prepare.build_index", lambda *args, **options: pytest.fail("decoded"))
+    monkeypatch.setattr("fractalvid.finetune.prepare.build_index", lambda *args, **options: pytest.fail("decoded"))
     assert folder(root) == 2
     assert re.search("cannot write to .*/cache/index: .*; choose another --cache-dir", refusal(capsys))
 
@@ -238,7 +238,7 @@ def test_an_unknown_split_names_those_there_are(tmp_path: Path, capsys: pytest.C
 def test_download_fetches_before_it_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched: list[Any] = []
     monkeypatch.setattr(
-        "finetune.prepare.download_all", lambda wanted, root, *, progress: fetched.append((wanted, root))
+        "fractalvid.finetune.prepare.download_all", lambda wanted, root, *, progress: fetched.append((wanted, root))
     )
     words = ("--target", "ucf101", "--data", tmp_path / "ucf", "--download")
     assert prepare(*words, cache=tmp_path / "cache") == 2  # nothing came

@@ -10,11 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from finetune.augment import few_of
-from finetune.few_shot import few_shot
-from finetune.listing import Listing
-from finetune.targets.base import Row
-from fractalvid.errors import UserError
+from fractalvid.finetune.clips.augment import few_of
+from fractalvid.finetune.targets.base import Row
+from fractalvid.finetune.videos.few_shot import few_shot
+from fractalvid.finetune.videos.listing import Listing
+from fractalvid.utils.errors import UserError
 from tests.finetune.helpers import command, folder_set
 
 

@@ -1,7 +1,7 @@
 """The command `fractalvid`, called within the process."""
 
-from fractalvid.cli import _run
-from fractalvid.errors import run_cli
+from fractalvid.cli.main import _run
+from fractalvid.utils.errors import run_cli
 
 
 def fractalvid(*arguments: object) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fractalvid.classes import ClassBank
+from fractalvid.fractals.bank import ClassBank
 from tests.fractalvid.command import fractalvid
 
 

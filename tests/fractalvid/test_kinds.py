@@ -8,18 +8,18 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from fractalvid.bank import Bank, KindName, bank_difference, extends
-from fractalvid.camera import CameraConfig, camera_matrices, draw_camera
-from fractalvid.colour import ColourConfig, foreground
-from fractalvid.dataset import generate
-from fractalvid.errors import UserError
-from fractalvid.instances import VALIDATION
+from fractalvid.cli.preview import PreviewConfig, preview
+from fractalvid.core.bank import Bank, KindName, bank_difference, extends
+from fractalvid.core.camera import CameraConfig, camera_matrices, draw_camera
+from fractalvid.core.colour import ColourConfig, foreground
+from fractalvid.fractals.instances import VALIDATION
 from fractalvid.kinds import KINDS, clip_times, fit_clips, load_bank, render_clip, render_fits, sample_bank
-from fractalvid.preview import PreviewConfig, preview
-from fractalvid.reader import SetReader
-from fractalvid.setconfig import SetConfig
-from fractalvid.stream import FractalStream, StreamConfig
+from fractalvid.sets.config import SetConfig
+from fractalvid.sets.generate import generate
+from fractalvid.sets.reader import SetReader
+from fractalvid.stream.stream import FractalStream, StreamConfig
 from fractalvid.textures.perlin import PerlinConfig
+from fractalvid.utils.errors import UserError
 
 DRAWN = [name for name in KINDS if name != "ifs"]
 POINTS = 4000

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fractalvid.ifs import compose, map_weights, sample_singular_values
-from kernels import Jobs
+from fractalvid.fractals.ifs import compose, map_weights, sample_singular_values
+from fractalvid.kernels import Jobs
 
 
 def system(num_maps: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

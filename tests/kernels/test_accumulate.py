@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kernels import Jobs, accumulate, growth, orbit
+from fractalvid.kernels import Jobs, accumulate, growth, orbit
 from tests.kernels.conftest import system, view
 
 DEFAULT_VARIATIONS = [0, 4, 14, 16, 17, 20, 27, 29]

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kernels import MAX_COLOUR_POINTS, Jobs, accumulate, reference, render
+from fractalvid.kernels import MAX_COLOUR_POINTS, Jobs, accumulate, reference, render
 from tests.kernels.conftest import system, view
 
 RNG = np.random.default_rng(4)

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kernels import Jobs, accumulate, render
-from kernels.reference import box3
-from kernels.tone import GAIN
+from fractalvid.kernels import Jobs, accumulate, render
+from fractalvid.kernels.reference import box3
+from fractalvid.kernels.tone import GAIN
 from tests.kernels.conftest import system, view
 
 

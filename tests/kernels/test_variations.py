@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
-from kernels import Jobs, accumulate, orbit
-from kernels.variations import MAX_PARAMS, VARIATIONS, Variation, by_name
+from fractalvid.kernels import Jobs, accumulate, orbit
+from fractalvid.kernels.variations import MAX_PARAMS, VARIATIONS, Variation, by_name
 from tests.kernels.conftest import system, view
 from tests.kernels.formulas import FORMULAS
 

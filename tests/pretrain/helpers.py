@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pretrain.checkpoint import load_card, load_tensors
-from pretrain.cli import main
-from pretrain.engine import EngineConfig, TrainResult, train
-from pretrain.models import build_model
-from pretrain.optim import OptimConfig
+from fractalvid.pretrain.cli import main
+from fractalvid.pretrain.engine.train import EngineConfig, TrainResult, train
+from fractalvid.pretrain.models import build_model
+from fractalvid.pretrain.optim.optimizer import OptimConfig
+from fractalvid.pretrain.weights.checkpoint import load_card, load_tensors
 
 
 @dataclass(frozen=True)

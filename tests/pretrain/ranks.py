@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from fractalvid.errors import run_cli
-from pretrain import distributed
-from pretrain.distributed import TIMEOUT, process_name, run_together
+from fractalvid.pretrain.machine import distributed
+from fractalvid.pretrain.machine.distributed import TIMEOUT, process_name, run_together
+from fractalvid.utils.errors import run_cli
 
 LONGEST = 200.0
 """Seconds after which processes that still run are given up."""

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from fractalvid.classes import ClassBank
-from fractalvid.stream import StreamConfig
-from pretrain.checkpoint import load_card
-from pretrain.cli import last_budget_wins, main
-from pretrain.configs import override
-from pretrain.engine_config import EngineConfig
-from pretrain.job import PretrainConfig, shortest_stride
-from pretrain.models import ARCHITECTURES
-from pretrain.recipes import load_recipe, recipe_names
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.pretrain.cli import last_budget_wins, main
+from fractalvid.pretrain.engine.config import EngineConfig
+from fractalvid.pretrain.models import ARCHITECTURES
+from fractalvid.pretrain.recipes.fields import override
+from fractalvid.pretrain.recipes.load import load_recipe, recipe_names
+from fractalvid.pretrain.run.run import PretrainConfig, shortest_stride
+from fractalvid.pretrain.weights.checkpoint import load_card
+from fractalvid.stream.stream import StreamConfig
 from tests.pretrain.helpers import equal_state, run, saved_model
 
 
@@ -127,7 +127,7 @@ def test_as_a_module(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     environment = {**os.environ, "COLUMNS": "100"}
     done = subprocess.run(
-        [sys.executable, "-m", "pretrain", "--help"],
+        [sys.executable, "-m", "fractalvid.pretrain", "--help"],
         cwd=root,
         env=environment,
         capture_output=True,

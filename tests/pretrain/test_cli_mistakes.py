@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from fractalvid.classes import ClassBank
-from fractalvid.dataset import SetConfig, generate
-from pretrain.cli import main
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.pretrain.cli import main
+from fractalvid.sets.generate import SetConfig, generate
 from tests.pretrain.helpers import SMALL, run
 
 

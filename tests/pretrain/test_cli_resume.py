@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from fractalvid.classes import ClassBank
-from fractalvid.errors import UserError
-from pretrain.checkpoint import load_card, load_tensors
-from pretrain.cli import main
-from pretrain.mixing import Mixture
-from pretrain.update import Update
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.pretrain.cli import main
+from fractalvid.pretrain.engine.update import Update
+from fractalvid.pretrain.objectives.mixing import Mixture
+from fractalvid.pretrain.weights.checkpoint import load_card, load_tensors
+from fractalvid.utils.errors import UserError
 from tests.pretrain.helpers import equal_state, run, saved_model
 
 

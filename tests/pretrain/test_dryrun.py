@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from fractalvid.errors import UserError
-from fractalvid.stream import StreamConfig
-from pretrain import engine
-from pretrain.cli import main
-from pretrain.configs import override, to_json
-from pretrain.dryrun import as_toml, dry_run
-from pretrain.engine import EngineConfig
-from pretrain.job_config import PretrainConfig
-from pretrain.mixing import Mixture
-from pretrain.recipes import load_recipe, recipe_names
-from pretrain.update import Update
+from fractalvid.pretrain.cli import main
+from fractalvid.pretrain.dryrun import as_toml, dry_run
+from fractalvid.pretrain.engine import train as engine
+from fractalvid.pretrain.engine.train import EngineConfig
+from fractalvid.pretrain.engine.update import Update
+from fractalvid.pretrain.objectives.mixing import Mixture
+from fractalvid.pretrain.recipes.fields import override, to_json
+from fractalvid.pretrain.recipes.load import load_recipe, recipe_names
+from fractalvid.pretrain.run.config import PretrainConfig
+from fractalvid.stream.stream import StreamConfig
+from fractalvid.utils.errors import UserError
 
 SMALL = PretrainConfig(
     arch="r3d_10",

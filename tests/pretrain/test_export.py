@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from fractalvid.classes import ClassBank
-from fractalvid.errors import UserError
-from pretrain.checkpoint import Card, load_card, load_tensors, save_weights
-from pretrain.cli import main
-from pretrain.export import TORCHVISION, export, readme
-from pretrain.models import backbone, build_model
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.pretrain.cli import main
+from fractalvid.pretrain.export import TORCHVISION, export, readme
+from fractalvid.pretrain.models import backbone, build_model
+from fractalvid.pretrain.weights.checkpoint import Card, load_card, load_tensors, save_weights
+from fractalvid.utils.errors import UserError
 
 _OPTIONS = "--arch r3d_10 --classes 3 --batch-size 4 --clip-len 2 --size 32 --points 1000 --val-clips 0 --no-progress"
 OPTIONS = _OPTIONS.split()
 ALONE = """
 import sys
-for name in ("fractalvid", "pretrain", "finetune", "kernels"):
+for name in ("fractalvid",):
     sys.modules[name] = None
 {code}
 print(model.eval()(torch.ones(1, 3, {frames}, {size}, {size})).sum().item())

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import torch
 
-from fractalvid.errors import UserError
-from pretrain.checkpoint import load_checkpoint
-from pretrain.cli import main
-from pretrain.engine import CHECKPOINT
+from fractalvid.pretrain.cli import main
+from fractalvid.pretrain.engine.train import CHECKPOINT
+from fractalvid.pretrain.weights.checkpoint import load_checkpoint
+from fractalvid.utils.errors import UserError
+from tests.pretrain.engine.test_train import untimed
 from tests.pretrain.helpers import dawdle, equal_state, fit, tiny
 from tests.pretrain.ranks import ends, start
-from tests.pretrain.test_engine import untimed
 
 STEPS = 150
 ROOT = Path(__file__).parents[2]
@@ -63,8 +63,8 @@ COMMAND = [
 ]
 DYING = """
 import os, signal, sys
-from pretrain.cli import main
-from pretrain.update import Update
+from fractalvid.pretrain.cli import main
+from fractalvid.pretrain.engine.update import Update
 step = Update.step
 def dies(self, batch, lr, mixture=None):
     if os.environ["RANK"] == "1" and batch.next_index > 32:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from finetune.report.runs import Predictions, RunResult
-from finetune.report.statistics import Tested
+from fractalvid.finetune.report.statistics import Tested
+from fractalvid.finetune.results.read import Predictions, RunResult
 
 NAMES = ("clap & wave", "jump", "run_fast")
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.report import read_run, write_comparison, write_run
-from finetune.report.findings import find
-from finetune.report.markup import Table, as_latex, as_markdown
-from finetune.report.published import beside, published_numbers
-from finetune.report.runs import read_predictions
-from finetune.report.tables import about, class_table, confused_table, paired_table, published_table
-from finetune.targets.diving48 import Diving48
-from fractalvid.errors import UserError
+from fractalvid.finetune.report import read_run, write_comparison, write_run
+from fractalvid.finetune.report.findings import find
+from fractalvid.finetune.report.markup import Table, as_latex, as_markdown
+from fractalvid.finetune.report.published import beside, published_numbers
+from fractalvid.finetune.report.tables import about, class_table, confused_table, paired_table, published_table
+from fractalvid.finetune.results.read import read_predictions
+from fractalvid.finetune.targets.diving48 import Diving48
+from fractalvid.utils.errors import UserError
 from tests.finetune.report.helpers import metrics, run_of, write_run_folder
 
 RNG = np.random.default_rng(0)

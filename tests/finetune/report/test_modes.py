@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from finetune.report import RunResult, check_comparable, read_run, write_comparison
-from finetune.report.findings import find_modes
-from fractalvid.errors import UserError
+from fractalvid.finetune.report import RunResult, check_comparable, read_run, write_comparison
+from fractalvid.finetune.report.findings import find_modes
+from fractalvid.utils.errors import UserError
 from tests.finetune.report.helpers import run_of, write_run_folder
 
 ANSWERS = {"full": {"a": "110110", "b": "111110"}, "linear": {"a": "100100", "b": "100110"}}

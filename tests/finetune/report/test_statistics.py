@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from finetune.report.statistics import (
+from fractalvid.finetune.report.statistics import (
     bootstrap,
     class_accuracy,
     confusion,

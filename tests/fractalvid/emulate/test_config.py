@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tyro
 
-from fractalvid.arguments import EmulationOption, parse
+from fractalvid.cli.parsing import EmulationOption, parse
 from fractalvid.emulate.config import (
     PRESETS,
     BackgroundConfig,
@@ -24,8 +24,8 @@ from fractalvid.emulate.config import (
     preset,
     resolve,
 )
-from fractalvid.errors import UserError
-from fractalvid.stream import StreamConfig
+from fractalvid.stream.stream import StreamConfig
+from fractalvid.utils.errors import UserError
 
 WITH_P = (
     BackgroundConfig,
@@ -137,7 +137,7 @@ def test_commands_write_presets_with_settings(text: str, wanted: EmulationConfig
 
 
 def parse_option(text: str) -> EmulationConfig | None:
-    from fractalvid.preview import PreviewConfig
+    from fractalvid.cli.preview import PreviewConfig
 
     return parse(PreviewConfig, ["--emulate", text], program="p", default=PreviewConfig(), description="Show.").emulate
 

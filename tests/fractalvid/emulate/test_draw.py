@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fractalvid.classes import ClassBank
 from fractalvid.emulate.config import (
     PRESETS,
     BackgroundConfig,
@@ -21,7 +20,8 @@ from fractalvid.emulate.config import (
     ZoomConfig,
 )
 from fractalvid.emulate.draw import Emulation, curriculum_position, draw_emulation, pool_ids
-from fractalvid.instances import VALIDATION
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.instances import VALIDATION
 
 FULL = PRESETS["full"]
 

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fractalvid.classes import ClassBank
 from fractalvid.emulate.config import (
     PRESETS,
     DisplacementConfig,
@@ -21,7 +20,8 @@ from fractalvid.emulate.config import (
 )
 from fractalvid.emulate.draw import Emulation, draw_emulation
 from fractalvid.emulate.geometry import homographies, in_pixels, picture_motion, sample_times
-from fractalvid.emulate.photometric_config import PhotometricConfig, RandAugmentConfig
+from fractalvid.emulate.photometric.config import PhotometricConfig, RandAugmentConfig
+from fractalvid.fractals.bank import ClassBank
 
 INDEX = np.arange(40)
 

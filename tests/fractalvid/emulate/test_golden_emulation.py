@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fractalvid.classes import ClassBank
-from fractalvid.colour import ColourConfig
+from fractalvid.core.colour import ColourConfig
+from fractalvid.core.fingerprint import fingerprint
 from fractalvid.emulate.config import PRESETS, BackgroundConfig, CurriculumConfig, GroupConfig, TimingConfig
-from fractalvid.fingerprint import fingerprint
-from fractalvid.stream import FractalStream, StreamConfig
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.stream.stream import FractalStream, StreamConfig
 
 PATH = Path(__file__).parent / "golden_emulation.json"
 COUNT, SHOWN = 20, 8

@@ -10,9 +10,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from fractalvid.camera import CameraConfig
-from fractalvid.classes import ClassBank
-from fractalvid.colour import ColourConfig
+from fractalvid.core.camera import CameraConfig
+from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.backgrounds import KnownFits, render_backgrounds
 from fractalvid.emulate.config import (
     PRESETS,
@@ -28,11 +27,12 @@ from fractalvid.emulate.config import (
 )
 from fractalvid.emulate.draw import draw_emulation
 from fractalvid.emulate.layers import ENDLESS, blend, blend_tables, emulate_samples
-from fractalvid.emulate.photometric_config import NoiseConfig, PhotometricConfig
-from fractalvid.errors import UserError
+from fractalvid.emulate.photometric.config import NoiseConfig, PhotometricConfig
+from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import KINDS, fit_clips, render_fits, sample_bank
-from fractalvid.stream import Batch, FractalStream, StreamConfig
-from pretrain.prefetch import Prefetcher
+from fractalvid.pretrain.engine.batches import Prefetcher
+from fractalvid.stream.stream import Batch, FractalStream, StreamConfig
+from fractalvid.utils.errors import UserError
 
 CONFIG = StreamConfig(clip_len=4, frame_stride=2, size=32, points=3000, masks=True)
 WHOLE = CameraConfig(crop_scale=(1, 1), crop_ratio=(1, 1), flip=0)

@@ -13,10 +13,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from fractalvid.camera import camera_matrices
-from fractalvid.classes import ClassBank
-from fractalvid.colour import ColourConfig
-from fractalvid.emulate import compression, layers, noise
+from fractalvid.core.camera import camera_matrices
+from fractalvid.core.colour import ColourConfig
+from fractalvid.emulate import layers
 from fractalvid.emulate.config import (
     PRESETS,
     BackgroundConfig,
@@ -25,12 +24,14 @@ from fractalvid.emulate.config import (
     PerspectiveConfig,
     TimingConfig,
 )
-from fractalvid.emulate.photometric_config import PhotometricConfig
-from fractalvid.emulate.tables import _counted_by_column, histogram
-from fractalvid.emulate.upload import rows_of, upload
-from fractalvid.gpu import stream as device_stream
-from fractalvid.samples import turned
-from fractalvid.stream import FractalStream, StreamConfig
+from fractalvid.emulate.photometric import compression, noise
+from fractalvid.emulate.photometric.config import PhotometricConfig
+from fractalvid.emulate.photometric.tables import _counted_by_column, histogram
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.stream import device as device_stream
+from fractalvid.stream.samples import turned
+from fractalvid.stream.stream import FractalStream, StreamConfig
+from fractalvid.utils.upload import rows_of, upload
 
 CUDA = torch.device("cuda:0")
 

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fractalvid.bank import array_names
-from fractalvid.classes import ClassBank, ClassConfig
-from fractalvid.errors import UserError
+from fractalvid.core.bank import array_names
+from fractalvid.fractals.bank import ClassBank, ClassConfig
 from fractalvid.kinds import KINDS, fit_clips, render_fits, sample_bank
 from fractalvid.stats.probe import MOTION, ProbeConfig, motion_probe, share_shapes, tell_apart
+from fractalvid.utils.errors import UserError
 
 QUICK = ProbeConfig(shapes=1, motions=2, train=24, test=24, size=16, frames=8, points=1500, steps=60, batch=16)
 

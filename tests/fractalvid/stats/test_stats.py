@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fractalvid.bank import Bank
-from fractalvid.classes import ClassBank, ClassConfig
-from fractalvid.dataset import SetConfig, generate
-from fractalvid.errors import UserError
-from fractalvid.instances import VALIDATION
+from fractalvid.core.bank import Bank
+from fractalvid.fractals.bank import ClassBank, ClassConfig
+from fractalvid.fractals.fit import Fits
+from fractalvid.fractals.instances import VALIDATION
 from fractalvid.kinds import fit_clips, render_clip, sample_bank
-from fractalvid.manifest import read_manifest, write_manifest
-from fractalvid.reader import SetReader
+from fractalvid.sets.generate import SetConfig, generate
+from fractalvid.sets.manifest import read_manifest, write_manifest
+from fractalvid.sets.reader import SetReader
 from fractalvid.stats.config import StatsConfig
 from fractalvid.stats.figures import Band, lit_share, motion
 from fractalvid.stats.measure import measure
@@ -26,7 +26,7 @@ from fractalvid.stats.results import FIGURES, SourceStats, Summary
 from fractalvid.stats.separability import Separability
 from fractalvid.stats.source import BankSource, open_source, spread, variations_taken
 from fractalvid.stats.table import as_text, percent, rows
-from fractalvid.view import Fits
+from fractalvid.utils.errors import UserError
 from tests.fractalvid.command import fractalvid
 
 SMALL = StatsConfig(classes=3, clips=3, held_out=1, size=32, points=2000, motion_probe=False)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fractalvid.classes import ClassBank
+from fractalvid.fractals.bank import ClassBank
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pretrain.objectives.base import Objective
+from fractalvid.pretrain.engine.objective import Objective
 
 CLASSES = 8
 SHAPE = (3, 2, 4, 4)

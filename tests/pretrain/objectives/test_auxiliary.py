@@ -9,18 +9,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fractalvid.classes import ClassBank, ClassConfig
-from fractalvid.errors import UserError
+from fractalvid.core.curves import KINDS
+from fractalvid.fractals.bank import ClassBank, ClassConfig
 from fractalvid.kinds import sample_bank
-from fractalvid.trajectory import KINDS
-from pretrain.models import ARCHITECTURES, build_model
-from pretrain.objectives.auxiliary import CurveHead, MaskHead, WithAuxiliary, overlap
-from pretrain.objectives.base import Objective, Outcome
-from pretrain.objectives.byol import BYOL, BYOLConfig
-from pretrain.objectives.curves import TIMES, curve_targets
-from pretrain.objectives.maps import Tap, as_clips, last_stage, stage_shape
-from pretrain.objectives.simclr import SimCLR, SimCLRConfig
-from pretrain.objectives.supervised import Supervised
+from fractalvid.pretrain.engine.objective import Objective, Outcome
+from fractalvid.pretrain.models import ARCHITECTURES, build_model
+from fractalvid.pretrain.objectives.auxiliary import CurveHead, MaskHead, WithAuxiliary, overlap
+from fractalvid.pretrain.objectives.byol import BYOL, BYOLConfig
+from fractalvid.pretrain.objectives.curves import TIMES, curve_targets
+from fractalvid.pretrain.objectives.maps import Tap, as_clips, last_stage, stage_shape
+from fractalvid.pretrain.objectives.simclr import SimCLR, SimCLRConfig
+from fractalvid.pretrain.objectives.supervised import Supervised
+from fractalvid.utils.errors import UserError
 
 SIZE, FRAMES = 16, 2
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from fractalvid.errors import UserError
-from pretrain.checkpoint import load_checkpoint
-from pretrain.engine import CHECKPOINT
-from pretrain.objectives.base import Objective, Outcome
-from pretrain.objectives.supervised import Supervised
-from pretrain.optim import OptimConfig
+from fractalvid.pretrain.engine.objective import Objective, Outcome
+from fractalvid.pretrain.engine.train import CHECKPOINT
+from fractalvid.pretrain.objectives.supervised import Supervised
+from fractalvid.pretrain.optim.optimizer import OptimConfig
+from fractalvid.pretrain.weights.checkpoint import load_checkpoint
+from fractalvid.utils.errors import UserError
+from tests.pretrain.engine.test_train import StopsAfter, untimed
 from tests.pretrain.helpers import Coloured, equal_state, fit, plain, tiny
-from tests.pretrain.test_engine import StopsAfter, untimed
 
 
 class Follows(Objective):

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from fractalvid.errors import UserError
-from pretrain.checkpoint import load_backbone, load_card, load_tensors
-from pretrain.cli import main
-from pretrain.mixing import Mixture
-from pretrain.models import build_model
-from pretrain.update import Update
+from fractalvid.pretrain.cli import main
+from fractalvid.pretrain.engine.update import Update
+from fractalvid.pretrain.models import build_model
+from fractalvid.pretrain.objectives.mixing import Mixture
+from fractalvid.pretrain.weights.checkpoint import load_backbone, load_card, load_tensors
+from fractalvid.utils.errors import UserError
 
 SMALL = [
     *("--arch", "r3d_10", "--classes", "4", "--batch-size", "4", "--clip-len", "4", "--frame-stride", "2"),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from torch import Tensor
 
-from pretrain.objectives.losses import (
+from fractalvid.pretrain.objectives.losses import (
     agreement,
     byol_regression,
     curve_regression,

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from fractalvid.errors import UserError
-from pretrain.objectives.moco import EMPTY, MoCo, MoCoConfig, Related, enqueue, usable
-from pretrain.objectives.momentum import momentum_at
+from fractalvid.pretrain.objectives.moco import EMPTY, MoCo, MoCoConfig, Related, enqueue, usable
+from fractalvid.pretrain.objectives.momentum import momentum_at
+from fractalvid.utils.errors import UserError
 from tests.pretrain.helpers import fit
 from tests.pretrain.objectives.helpers import FEATURES, Endless, pairs, toy
 

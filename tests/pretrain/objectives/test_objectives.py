@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from pretrain.engine import CHECKPOINT
-from pretrain.objectives.base import Objective
-from pretrain.objectives.byol import BYOL, BYOLConfig
-from pretrain.objectives.losses import nt_xent
-from pretrain.objectives.moco import MoCo, MoCoConfig
-from pretrain.objectives.simclr import SimCLR, SimCLRConfig
+from fractalvid.pretrain.engine.objective import Objective
+from fractalvid.pretrain.engine.train import CHECKPOINT
+from fractalvid.pretrain.objectives.byol import BYOL, BYOLConfig
+from fractalvid.pretrain.objectives.losses import nt_xent
+from fractalvid.pretrain.objectives.moco import MoCo, MoCoConfig
+from fractalvid.pretrain.objectives.simclr import SimCLR, SimCLRConfig
 from tests.pretrain.helpers import equal_state, fit
 from tests.pretrain.objectives.helpers import FEATURES, Endless, Pairs, learn, pairs, separation, toy
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from pretrain.distributed import mean, rank
-from pretrain.objectives.base import Objective
-from pretrain.objectives.moco import MoCo, MoCoConfig
-from pretrain.objectives.simclr import SimCLR, SimCLRConfig
+from fractalvid.pretrain.engine.objective import Objective
+from fractalvid.pretrain.machine.distributed import mean, rank
+from fractalvid.pretrain.objectives.moco import MoCo, MoCoConfig
+from fractalvid.pretrain.objectives.simclr import SimCLR, SimCLRConfig
 from tests.pretrain.objectives.helpers import Pairs, pairs
 from tests.pretrain.ranks import on_ranks
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pretrain.distributed import mean, rank
-from pretrain.models import backbone
-from pretrain.objectives.moco import MoCo, MoCoConfig
-from pretrain.objectives.split_norm import (
+from fractalvid.pretrain.machine.distributed import mean, rank
+from fractalvid.pretrain.models import backbone
+from fractalvid.pretrain.objectives.moco import MoCo, MoCoConfig
+from fractalvid.pretrain.objectives.split_norm import (
     SplitBatchNorm,
     groups_for,
     in_other_company,

@@ -5,17 +5,17 @@ from typing import Any
 import pytest
 import torch
 
-from fractalvid.classes import ClassBank
-from fractalvid.errors import UserError
+from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import sample_bank
-from fractalvid.stream import FractalStream, StreamConfig
-from fractalvid.views import SecondView
-from pretrain.models import backbone, build_model
-from pretrain.objectives.byol import BYOL, BYOLConfig
-from pretrain.objectives.moco import MoCo, MoCoConfig
-from pretrain.objectives.simclr import SimCLR, SimCLRConfig
-from pretrain.objectives.supervised import Supervised
-from pretrain.objectives.table import SELF_SUPERVISED, ObjectiveConfig, build_objective
+from fractalvid.pretrain.models import backbone, build_model
+from fractalvid.pretrain.objectives.byol import BYOL, BYOLConfig
+from fractalvid.pretrain.objectives.moco import MoCo, MoCoConfig
+from fractalvid.pretrain.objectives.simclr import SimCLR, SimCLRConfig
+from fractalvid.pretrain.objectives.supervised import Supervised
+from fractalvid.pretrain.objectives.table import SELF_SUPERVISED, ObjectiveConfig, build_objective
+from fractalvid.stream.second_view import SecondView
+from fractalvid.stream.stream import FractalStream, StreamConfig
+from fractalvid.utils.errors import UserError
 from tests.pretrain.helpers import equal_state
 
 NAMES = ("supervised", *SELF_SUPERVISED)

@@ -1,0 +1,123 @@
+"""The stream on the CPU: clips a second at 8 x 112², 60,000 points a frame, and where a clip's time goes."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import command_line, shown, spread, timed, write
+from fractalvid.core.camera import camera_matrices
+from fractalvid.fractals import fit as view
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.fit import Fits, fit_clips
+from fractalvid.fractals.render import render_fits
+from fractalvid.kernels.compiled.threads import available_cores
+from fractalvid.stream.samples import Samples, render_samples
+from fractalvid.stream.stream import FractalStream, StreamConfig
+
+BATCH, RUNS, BATCHES = 32, 7, 12
+
+
+def main() -> None:
+    """Measure and write."""
+    command_line(__doc__).parse_args()
+    bank = ClassBank.sample(1000, seed=0)
+    config = StreamConfig()
+    stream = FractalStream(bank, batch_size=BATCH, seed=0, config=config)
+    numbers = itertools.count()
+
+    def samples() -> Samples:
+        first = next(numbers) * BATCH
+        return stream.draw(np.arange(first, first + BATCH))
+
+    def whole(threads: int | None) -> None:
+        for _ in range(BATCHES):
+            render_samples(bank, samples(), config, next_index=0, threads=threads)
+
+    def drawing_only(prepared: list[tuple[Samples, Fits]]) -> None:
+        for drawn, fits in prepared:
+            camera = camera_matrices(drawn.camera, config.size)
+            render_fits(bank, fits, drawn.times, size=config.size, points=config.points, camera=camera, threads=1)
+
+    def fitting_only(prepared: list[tuple[Samples, Fits]], threads: int | None) -> None:
+        for drawn, _ in prepared:
+            fit_clips(bank, drawn.class_id, drawn.instance_id, threads=threads)
+
+    clips = BATCH * BATCHES
+    all_cores = [clips / s for s in timed(lambda: whole(None), RUNS)]
+    one_core = [s / clips * 1e3 for s in timed(lambda: whole(1), RUNS)]
+    prepared = [
+        (drawn, fit_clips(bank, drawn.class_id, drawn.instance_id)) for drawn in (samples() for _ in range(BATCHES))
+    ]
+    drawing = [s / clips * 1e3 for s in timed(lambda: drawing_only(prepared), RUNS)]
+    host = [a - b for a, b in zip(sorted(one_core), sorted(drawing), strict=True)]
+    with _clock() as inside:
+        kernels = []
+        for _ in range(RUNS):
+            fitting_only(prepared, 1)
+            kernels.append(inside() / clips * 1e3)
+    host_wall = [s / clips * 1e3 for s in timed(lambda: fitting_only(prepared, None), RUNS)]
+    rows = [
+        [f"clips a second on {available_cores()} cores", shown(all_cores, 0), "at least 300, goal 600"],
+        ["one thread, ms a clip, all of it", shown(one_core, 2), ""],
+        ["one thread, ms a clip, trajectories, chaos game, tone", shown(drawing, 2), ""],
+        ["one thread, ms a clip, drawing samples and fitting views (the difference)", shown(host, 2), ""],
+        [
+            "one thread, ms a clip, of which orbits and growth rates in the kernel, of redraws, too",
+            shown(kernels, 2),
+            "",
+        ],
+        ["one thread, ms a clip, host work besides the kernel", f"{_median(host) - _median(kernels):.2f}", "under 0.5"],
+        [f"fitting views on {available_cores()} cores, ms wall a clip", shown(host_wall, 2), ""],
+    ]
+    data = {
+        "clips_per_second": spread(all_cores),
+        "one_thread_ms": spread(one_core),
+        "render_ms": spread(drawing),
+        "host_ms": spread(host),
+        "fit_kernels_ms": spread(kernels),
+        "fit_wall_ms": spread(host_wall),
+    }
+    title = "The stream on the CPU: 8 x 112², 60,000 points a frame, batches of 32, no emulation"
+    write("stream", title, ["what", "median (min to max)", "wanted"], rows, data)
+
+
+@contextmanager
+def _clock() -> Iterator[Callable[[], float]]:
+    """Inside, a call gives the seconds that view fits have spent in `orbit` and `growth` since the last call."""
+    spent = 0.0
+
+    def timing(kernel: Callable[..., Any]) -> Callable[..., Any]:
+        def timed_kernel(*args: Any, **options: Any) -> Any:
+            nonlocal spent
+            begin = time.perf_counter()
+            result = kernel(*args, **options)
+            spent += time.perf_counter() - begin
+            return result
+
+        return timed_kernel
+
+    def since() -> float:
+        nonlocal spent
+        seconds, spent = spent, 0.0
+        return seconds
+
+    kernels = {name: getattr(view, name) for name in ("orbit", "growth")}
+    for name, kernel in kernels.items():
+        setattr(view, name, timing(kernel))
+    try:
+        yield since
+    finally:
+        for name, kernel in kernels.items():
+            setattr(view, name, kernel)
+
+
+def _median(values: list[float]) -> float:
+    return spread(values)["median"]
+
+
+if __name__ == "__main__":
+    main()

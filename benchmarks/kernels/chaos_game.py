@@ -1,0 +1,138 @@
+"""Speed of the CPU kernel for every variation, and how exact its points are: one without the other says nothing.
+
+Rendering (box filter and tone map included) at 256², 934,400 points a frame, 5 maps, parameters at two thirds of their
+ranges. Exactness is the L1 distance of a histogram to that of a 20 times longer run, beside the same for independent
+choice of maps (the reference backend): for the reference method's mix and some that draw or take parameters.
+
+    python -m benchmarks.kernels.chaos_game                          # all of it, about ten minutes
+    python -m benchmarks.kernels.chaos_game --runs 3 julian swirl    # some, printed only
+"""
+
+import numpy as np
+
+from benchmarks.common import command_line, spread, timed, write
+from fractalvid.fractals.bank import ClassBank, ClassConfig
+from fractalvid.fractals.mix import PAPER_VARIATIONS
+from fractalvid.kernels import Jobs, accumulate, render
+from fractalvid.kernels.variations import MAX_PARAMS, VARIATIONS, by_name
+
+SIZE, POINTS, FRAMES, RUNS = 256, 934_400, 16, 9
+PAPER = ("linear", *PAPER_VARIATIONS)
+LIMITS = {"linear": 0.8, "cosine": 1.5, "popcorn": 2.0} | dict.fromkeys(("horseshoe", "bent", "fisheye"), 1.1)
+LIMITS |= dict.fromkeys(("eyefish", "cylinder"), 1.1)
+EXACT = (*PAPER, "spherical", "julia", "julian", "radial_blur", "ngon")
+SUM, BY_MAP = "sum of julia, swirl, pdj", "horseshoe, bent, julia, swirl, pdj, one a map"
+MIXES: dict[str, list[tuple[str, ...]]] = {
+    SUM: [("julia", "swirl", "pdj")] * 5,
+    BY_MAP: [(n,) for n in ("horseshoe", "bent", "julia", "swirl", "pdj")],
+}
+
+
+def system(num_maps: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Maps and weights of a random system with that many maps, at rest."""
+    config = ClassConfig(min_maps=num_maps, max_maps=num_maps, instance_scale=0, instance_offset=0)
+    maps = ClassBank.sample(1, seed=seed, config=config).maps_at([0], [[0.0]])[0, 0, :num_maps]
+    area = np.abs(maps[:, 0] * maps[:, 4] - maps[:, 1] * maps[:, 3])
+    area = np.maximum(area, 0.01 * area.max())
+    return maps, area / area.sum()
+
+
+def projection(reach: float = 4.0) -> np.ndarray:
+    """[-reach, reach]² to the frame."""
+    scale = SIZE / (2 * reach)
+    return np.array([[scale, 0, SIZE / 2], [0, scale, SIZE / 2], [0, 0, 1]], np.float32)
+
+
+def distance(counts: np.ndarray, truth: np.ndarray) -> float:
+    """L1 distance of two histograms as distributions."""
+    return float(np.abs(counts / counts.sum() - truth / truth.sum()).sum())
+
+
+def jobs_of(name: str, num_maps: int, seeds: np.ndarray) -> Jobs:
+    """Jobs of a system of that many maps with one variation, or with one of MIXES."""
+    maps, weights = system(num_maps, seed=1)
+    chosen = MIXES.get(name, [(name,)] * num_maps)
+    number = np.array([[by_name(n).number for n in row] for row in chosen], np.int32)
+    amount = np.full(number.shape, 1 / number.shape[1], np.float32)
+    params = np.zeros((*number.shape, MAX_PARAMS), np.float32)
+    for place, own in np.ndenumerate(number):
+        for p, param in enumerate(VARIATIONS[int(own)].params):
+            value = (param.low + 2 * param.high) / 3
+            params[(*place, p)] = round(value) if param.kind == "integer" else value
+    return Jobs.of(
+        [maps] * len(seeds),
+        [weights],
+        variation=number[None],
+        amount=amount[None],
+        params=params[None],
+        seed=seeds,
+        projection=projection(),
+    )
+
+
+def exactness(name: str, num_maps: int) -> tuple[float, float]:
+    """Mean L1 to a 20 times longer run, of the fast kernel and of independent choice."""
+    truth = accumulate(jobs_of(name, num_maps, np.array([1000])), size=SIZE, points=20 * POINTS).counts[0]
+    fast = accumulate(jobs_of(name, num_maps, np.arange(4)), size=SIZE, points=POINTS).counts
+    one = jobs_of(name, num_maps, np.array([7]))
+    slow = accumulate(one, size=SIZE, points=POINTS, backend="reference").counts[0]
+    return float(np.mean([distance(c, truth) for c in fast])), distance(slow, truth)
+
+
+def nanoseconds(name: str, runs: int, threads: int | None) -> dict[str, float]:
+    """Wall time a point."""
+    jobs = jobs_of(name, 5, np.arange(FRAMES))
+    exposure = np.tile(np.array([64, 30], np.float32), (FRAMES, 1))
+    seconds = timed(lambda: render(jobs, size=SIZE, points=POINTS, exposure=exposure, threads=threads), runs)
+    return spread([s / (FRAMES * POINTS) * 1e9 for s in seconds])
+
+
+def measure(name: str, runs: int, exact: bool) -> tuple[list[str], dict[str, object]]:
+    """A line of the table, and its numbers."""
+    core, all_cores = nanoseconds(name, runs, 1), nanoseconds(name, runs, None)
+    data: dict[str, object] = {"ns_a_point": all_cores, "ns_a_point_one_thread": core}
+    line = [
+        name,
+        f"{core['median']:.2f}",
+        f"{all_cores['median']:.2f}",
+        f"{all_cores['min']:.2f} to {all_cores['max']:.2f}",
+        "" if name in MIXES else f"{LIMITS.get(name, 4.0):.1f}",
+    ]
+    if not exact:
+        return [*line, "", ""], data
+    fast, independent = exactness(name, 5)
+    return [*line, f"{fast:.4f}", f"{independent:.4f}"], data | {"l1": fast, "l1_independent": independent}
+
+
+def main() -> None:
+    """Measure and write, or measure some and print."""
+    parser = command_line(__doc__)
+    parser.add_argument("names", nargs="*", help="variations; by default all, and the results are written")
+    parser.add_argument("--runs", type=int, default=RUNS, help="timed repetitions of each")
+    arguments = parser.parse_args()
+    names = arguments.names or [*(row.name for row in VARIATIONS.values()), *MIXES]
+    rows, data = [], {}
+    for name in names:
+        line, data[name] = measure(name, arguments.runs, name in EXACT and not arguments.names)
+        rows.append(line)
+        print(line, flush=True)
+    if arguments.names:
+        return
+    maps_table = {n: exactness("linear", n) for n in (3, 8)}
+    notes = "Linear with other numbers of maps, L1 of the kernel and of independent choice: " + "; ".join(
+        f"{n} maps {a:.4f} and {b:.4f}" for n, (a, b) in maps_table.items()
+    )
+    data["maps"] = {str(n): {"l1": a, "l1_independent": b} for n, (a, b) in maps_table.items()}
+    header = [
+        "variation",
+        "ns a point, one thread",
+        "ns wall a point, all cores (median)",
+        "min to max",
+        "wanted",
+        "L1 to a 20 x run",
+    ]
+    write("kernel", "The CPU kernel", [*header, "of independent choice"], rows, data, notes + ".")
+
+
+if __name__ == "__main__":
+    main()

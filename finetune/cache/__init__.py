@@ -1,0 +1,1 @@
+"""Decoded videos, kept so that training need not decode them again."""

@@ -1,0 +1,75 @@
+"""Any clip by its path: a video, a GIF, or a folder with the pictures of one clip."""
+
+import re
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fractalvid.finetune.cache.frames import Bytes, Frames, Numbers, ReadFrames
+from fractalvid.finetune.targets.base import video_names
+from fractalvid.utils.errors import UserError
+from fractalvid.video.reader import probe_video, read_frames, scaled_size
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+
+
+def open_clip(path: Path, *, short_side: int) -> Frames:
+    """The frames of a clip, scaled to a short side in pixels, and read when they are looked at.
+
+    So a long video takes no more memory than the frames that are wanted of it; it is decoded twice.
+
+    Raises:
+        UserError: there is nothing, no frame decodes, or a folder holds no pictures.
+    """
+    if path.is_dir():
+        return _pictures(path, short_side)
+    if not path.exists():
+        raise UserError(f"{path}: there is no such file")
+    facts = probe_video(path)
+    width, height = scaled_size(facts.width, facts.height, short_side)
+    return ReadFrames((facts.frames, height, width, 3), lambda n: read_frames(path, n, short_side=short_side))
+
+
+def clips_at(path: Path) -> list[Path]:
+    """The clips that a path means: itself, or the videos in a folder that holds videos and no pictures."""
+    videos = video_names(path) if path.is_dir() and not _files(path) else []
+    return [path / name for name in videos] or [path]
+
+
+def _files(folder: Path) -> list[Path]:
+    named = (path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and path.name[0] != ".")
+    return sorted(named, key=natural)
+
+
+def _pictures(folder: Path, short_side: int) -> Frames:
+    files = _files(folder)
+    if not files:
+        raise UserError(f"{folder}: the folder holds neither videos nor pictures ({' '.join(PICTURE_SUFFIXES)})")
+    size = scaled_size(*_picture(files[0]).size, short_side)
+    return ReadFrames((len(files), size[1], size[0], 3), partial(_read, files, size))
+
+
+def _read(files: list[Path], size: tuple[int, int], numbers: Numbers) -> Bytes:
+    """Pictures as uint8 (n, H, W, 3); each is brought to the size of the first."""
+    pictures = []
+    for number in numbers:
+        image = _picture(files[number])
+        pictures.append(np.asarray(image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)))
+    return np.stack(pictures)
+
+
+def _picture(file: Path) -> Image.Image:
+    """A picture in RGB. Raises `UserError` where it cannot be read; Pillow has no common type for what goes wrong."""
+    try:
+        with Image.open(file) as opened:
+            return opened.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{file}: cannot be read as a picture ({error})") from error
+
+
+def natural(path: Path) -> list[tuple[int, int, str]]:
+    """The order in which people count files: `2.jpg` before `10.jpg`."""
+    parts = re.findall(r"\d+|\D+", path.name)
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]

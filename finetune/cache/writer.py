@@ -1,0 +1,222 @@
+"""Making a cache of decoded videos: in threads, in pieces, and never twice."""
+
+import contextlib
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from tqdm import tqdm
+
+from fractalvid.finetune.cache.parallel import as_done
+from fractalvid.finetune.cache.reader import FRAMES, INFO, ROWS, CacheKind, CacheRow, pack_pictures, read_rows
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import write_text
+from fractalvid.utils.locks import held
+from fractalvid.video.index import Stamp, is_same, stamp_of
+from fractalvid.video.reader import VideoError, VideoFacts, read_frames, read_video, scaled_size
+
+_LOCK = "lock"
+_COMMIT_SECONDS, _COMMIT_BYTES = 2.0, 2**28  # at most what a kill costs
+_SAMPLES = 16
+
+
+class CacheWriter:
+    """Adds videos to a cache; what it added counts after `commit`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Go on with what counts in `folder`. Raises `OSError` where it can't be written to."""
+        for name in (FRAMES, ROWS):
+            (folder / name).touch()
+        self.rows, valid = read_rows(folder)
+        self.size = max((row.offset + row.count for row in self.rows.values()), default=0)
+        self.waiting = 0
+        self._frames = _open_at(folder / FRAMES, self.size)
+        self._rows = _open_at(folder / ROWS, valid)
+        self._added: list[CacheRow] = []
+
+    def add(self, path: str, stamp: Stamp, shape: tuple[int, int, int], data: memoryview) -> None:
+        """Write a video of `shape` T, H, W."""
+        self._frames.write(data)
+        self._added.append(CacheRow(path, stamp, self.size, data.nbytes, *shape))
+        self.size += data.nbytes
+        self.waiting += data.nbytes
+
+    def commit(self) -> None:
+        """Make what was added count: first its frames on the disk, then the rows."""
+        if not self._added:
+            return
+        _to_disk(self._frames)
+        self._rows.write("".join(row.line() for row in self._added).encode("ascii"))
+        _to_disk(self._rows)
+        self.rows |= {row.path: row for row in self._added}
+        self._added.clear()
+        self.waiting = 0
+
+    def close(self) -> None:
+        """Let go of the files; what was not committed is lost."""
+        for file in (self._frames, self._rows):
+            with contextlib.suppress(OSError):  # what does not fit on the disk does not count anyway
+                file.close()
+
+
+def _open_at(path: Path, size: int) -> BinaryIO:
+    """The file, cut off after `size` bytes and open there."""
+    file = path.open("r+b")
+    file.truncate(size)
+    file.seek(size)
+    return file
+
+
+def _to_disk(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+@dataclass(frozen=True)
+class CacheReport:
+    """What was done: videos decoded now, and those that were there; all bytes of the file, and those that count."""
+
+    folder: Path
+    made: int
+    kept: int
+    broken: tuple[str, ...]
+    size: int
+    used: int
+
+
+def make_cache(
+    root: Path,
+    facts: Mapping[str, VideoFacts],
+    kind: CacheKind,
+    *,
+    cache_dir: Path,
+    threads: int,
+    progress: bool,
+) -> CacheReport:
+    """Decode what the cache of the videos below `root` does not hold yet, or not as the files are now.
+
+    Args:
+        root: the data folder.
+        facts: the videos that the cache is to hold, by their paths relative to it, and what is known of them.
+        kind: short side and quality.
+        cache_dir: where caches lie.
+        threads: videos decoded at once.
+        progress: whether to show a bar.
+
+    Raises:
+        UserError: there is no room for it, it can't be written, or another process is writing it.
+    """
+    folder = kind.folder(cache_dir, root)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with held(folder / _LOCK, f"another process is decoding videos into {folder}: wait for it"):
+            _begin(folder, json.dumps(kind.info(root)) + "\n")
+            return _complete(root, facts, kind, folder, threads, progress)
+    except OSError as error:
+        raise UserError(
+            f"cannot write decoded videos to {folder}: {error.strerror or error}; what is there stays valid; "
+            "--cache-dir chooses another place"
+        ) from error
+
+
+def _begin(folder: Path, info: str) -> None:
+    """Say what the cache is; what is there of another version goes, for its frames may differ."""
+    file = folder / INFO
+    if not file.exists() or file.read_text(encoding="utf-8", errors="replace") != info:
+        for name in (ROWS, FRAMES):
+            (folder / name).unlink(missing_ok=True)
+        write_text(file, info)
+
+
+def _complete(
+    root: Path, facts: Mapping[str, VideoFacts], kind: CacheKind, folder: Path, threads: int, progress: bool
+) -> CacheReport:
+    writer = CacheWriter(folder)
+    try:
+        kept = {path for path, row in writer.rows.items() if is_same(root / path, row.stamp)}
+        todo = [path for path in facts if path not in kept]
+        _check_room(root, {path: facts[path] for path in todo}, kind, folder)
+        broken = _add_all(writer, root, todo, kind, threads, progress)
+        used = sum(row.count for row in writer.rows.values())
+        return CacheReport(folder, len(todo) - len(broken), len(facts) - len(todo), broken, writer.size, used)
+    finally:
+        writer.close()
+
+
+def _add_all(
+    writer: CacheWriter, root: Path, paths: list[str], kind: CacheKind, threads: int, progress: bool
+) -> tuple[str, ...]:
+    """Decode and add; returns which did not decode."""
+    broken = []
+    committed = time.monotonic()
+    try:
+        with tqdm(total=len(paths), desc="decoding videos", unit="video", disable=not progress or not paths) as bar:
+            # As many decoded videos as are under way, and one more, are in memory.
+            work = partial(_decode, root, kind)
+            for path, made in as_done(work, paths, threads=threads, ahead=threads + 1):
+                bar.update()
+                if made is None:
+                    broken.append(path)
+                    continue
+                writer.add(path, *made)
+                if writer.waiting > _COMMIT_BYTES or time.monotonic() - committed > _COMMIT_SECONDS:
+                    writer.commit()
+                    committed = time.monotonic()
+    except BaseException:
+        with contextlib.suppress(OSError):  # the error on its way says it better
+            writer.commit()
+        raise
+    writer.commit()
+    return tuple(broken)
+
+
+def _decode(root: Path, kind: CacheKind, path: str) -> tuple[Stamp, tuple[int, int, int], memoryview] | None:
+    """The file's stamp, the shape T, H, W and what the cache is to hold; None where nothing decodes."""
+    try:
+        stamp = stamp_of(root / path)  # before: a file that changes meanwhile is not the one that was decoded
+        frames = read_video(root / path, short_side=kind.short_side)
+    except (VideoError, OSError):
+        return None
+    length, height, width = frames.shape[:3]
+    data = frames.data.cast("B") if kind.quality is None else memoryview(pack_pictures(frames, kind.quality))
+    return stamp, (length, height, width), data
+
+
+def decoded_bytes(root: Path, facts: Mapping[str, VideoFacts], kind: CacheKind) -> int:
+    """How many bytes these videos take: exactly so as they are, else judged by a frame of a few of them."""
+    sizes = {path: 3 * math.prod(scaled_size(f.width, f.height, kind.short_side)) for path, f in facts.items()}
+    whole = sum(f.frames * sizes[path] for path, f in facts.items())
+    if kind.quality is None or not facts:
+        return whole
+    few = list(facts)[:: math.ceil(len(facts) / _SAMPLES)]
+    packed = plain = 0
+    for path in few:
+        middle = np.array([facts[path].frames // 2])
+        with contextlib.suppress(VideoError):
+            packed += len(pack_pictures(read_frames(root / path, middle, short_side=kind.short_side), kind.quality))
+            plain += sizes[path]
+    return round(whole * packed / plain) if plain else whole
+
+
+def _check_room(root: Path, facts: Mapping[str, VideoFacts], kind: CacheKind, folder: Path) -> None:
+    """Raise `UserError` where the disk has no room for these videos."""
+    needed, free = decoded_bytes(root, facts, kind), shutil.disk_usage(folder).free
+    if needed > free:
+        smaller = "" if kind.quality is not None else "--cache-quality 90 takes about a tenth, or "
+        raise UserError(
+            f"decoded, the {len(facts)} videos take {gigabytes(needed)}, and {folder} has room for {gigabytes(free)}: "
+            f"{smaller}--cache-dir chooses another disk"
+        )
+
+
+def gigabytes(count: int) -> str:
+    """Bytes for people."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.3g} MB"

@@ -1,0 +1,1 @@
+"""From decoded videos to training and test clips: windows, augmentation, views."""

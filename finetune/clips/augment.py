@@ -1,0 +1,183 @@
+"""What is random about a training clip: drawn first, as arrays for a whole batch; applied after, purely.
+
+A draw is a function of (seed, index) alone, so the same sample comes out on any thread and after any resume.
+It holds fractions, not pixels or frames: it does not depend on the video it will meet.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from fractalvid.finetune.cache.frames import Frames
+from fractalvid.utils.errors import UserError
+
+Floats = NDArray[np.float64]
+Bytes = NDArray[np.uint8]
+Triple = tuple[float, float, float]
+
+_ORDER, _AUGMENT, POLICY, SEGMENTS, _SHOTS = 1, 2, 3, 4, 5  # domains of the counter: append only
+_WORDS = 9
+STRENGTHS, _MOST_OPERATIONS = 31, 14
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in the luma of the videos themselves
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random resized crop, flip and colour of a training clip; each is held over the frames of the clip."""
+
+    crop_scale: tuple[float, float] = (0.4, 1.0)
+    """Least and largest share of the frame's area that a crop takes, above 0 and up to 1."""
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    """Least and largest width to height of a crop."""
+    flip: float = 0.5
+    """Probability of a mirror image, left to right."""
+    brightness: float = 0.3
+    """Largest change of the brightness, 0 to 1: its factor is uniform in 1 ± this."""
+    contrast: float = 0.3
+    """Largest change of the contrast, 0 to 1: its factor is uniform in 1 ± this."""
+    saturation: float = 0.3
+    """Largest change of the saturation, 0 to 1: its factor is uniform in 1 ± this."""
+    blur: float = 0.0
+    """Probability of a Gaussian blur over 3 x 3 pixels."""
+    operations: int = 0
+    """How many of RandAugment's operations a clip takes, 0 to 14; 0 is off."""
+    magnitude: int = 7
+    """Strength of these operations, 0 to 30 on torchvision's scale."""
+
+    def check(self) -> None:
+        """Raise `UserError` for values outside their range."""
+        low, high = self.crop_scale
+        if not 0 < low <= high <= 1:
+            raise UserError(f"--augment.crop-scale is {low:g} {high:g}: two shares of the frame, 0 < low <= high <= 1")
+        low, high = self.crop_ratio
+        if not 0 < low <= high < math.inf:
+            raise UserError(f"--augment.crop-ratio is {low:g} {high:g}: two ratios, 0 < low <= high")
+        for name in ("flip", "brightness", "contrast", "saturation", "blur"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"--augment.{name} is {getattr(self, name)}: it must lie between 0 and 1")
+        for name, most in (("operations", _MOST_OPERATIONS), ("magnitude", STRENGTHS - 1)):
+            if not 0 <= getattr(self, name) <= most:
+                raise UserError(f"--augment.{name} is {getattr(self, name)}: RandAugment takes 0 to {most}")
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The draws of B clips, each an array (B,).
+
+    `time`, `left`, `top` in [0, 1): where in its room the window or crop begins; `area` share of the frame;
+    `ratio` width to height; `flip`; `brightness`, `contrast`, `saturation` factors.
+    """
+
+    time: Floats
+    area: Floats
+    ratio: Floats
+    left: Floats
+    top: Floats
+    flip: NDArray[np.bool_]
+    brightness: Floats
+    contrast: Floats
+    saturation: Floats
+
+
+def random_words(seed: int, domain: int, index: int, count: int) -> NDArray[np.uint64]:
+    """`count` random words, a function of the arguments: Philox4x64-10 with the index in its counter."""
+    key = np.array([seed, domain], dtype=np.uint64)
+    counter = np.array([0, 0, index, 0], dtype=np.uint64)
+    words: NDArray[np.uint64] = np.random.Philox(key=key, counter=counter).random_raw(count)
+    return words
+
+
+def epoch_order(seed: int, epoch: int, size: int) -> NDArray[np.int64]:
+    """The order of `size` samples in an epoch: a permutation that (seed, epoch, size) determine."""
+    return np.argsort(random_words(seed, _ORDER, epoch, size), kind="stable")
+
+
+def few_of(seed: int, label: int, size: int, shots: int) -> NDArray[np.int64]:
+    """Which `shots` of the `size` videos of a class are kept, in their order; more shots only add to fewer."""
+    chosen = np.argsort(random_words(seed, _SHOTS, label, size), kind="stable")[:shots]
+    return np.sort(chosen)
+
+
+def uniform(seed: int, domain: int, indices: NDArray[np.int64], count: int) -> Floats:
+    """Numbers (count, B) in [0, 1) for the samples `indices` (B,), a function of the arguments."""
+    words = np.stack([random_words(seed, domain, int(index), count) for index in indices], axis=1)
+    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def draw(seed: int, indices: NDArray[np.int64], config: AugmentConfig) -> Augmentation:
+    """Draw for the samples `indices` (B,) of the stream `seed`."""
+    u = uniform(seed, _AUGMENT, indices, _WORDS)
+    low, high = np.log(config.crop_ratio)
+    return Augmentation(
+        time=u[0],
+        area=config.crop_scale[0] + (config.crop_scale[1] - config.crop_scale[0]) * u[1],
+        ratio=np.exp(low + (high - low) * u[2]),
+        left=u[3],
+        top=u[4],
+        flip=u[5] < config.flip,
+        brightness=1 + config.brightness * (2 * u[6] - 1),
+        contrast=1 + config.contrast * (2 * u[7] - 1),
+        saturation=1 + config.saturation * (2 * u[8] - 1),
+    )
+
+
+def crop_box(height: int, width: int, drawn: Augmentation, i: int) -> tuple[int, int, int, int]:
+    """Top, left, rows and columns of clip i's crop in a frame of `height` x `width` pixels.
+
+    A crop that would be wider or higher than the frame is cut to it, so that one draw always suffices.
+    """
+    area = drawn.area[i] * height * width
+    rows = int(np.clip(round(np.sqrt(area / drawn.ratio[i])), 1, height))
+    columns = int(np.clip(round(np.sqrt(area * drawn.ratio[i])), 1, width))
+    return int(drawn.top[i] * (height - rows + 1)), int(drawn.left[i] * (width - columns + 1)), rows, columns
+
+
+def resize(frames: Bytes, size: int) -> Tensor:
+    """uint8 (T, H, W, 3) to uint8 (T, size, size, 3), bilinear with antialiasing."""
+    # Channels last all the way: torch then resizes bytes with vector instructions.
+    planes = torch.from_numpy(frames).permute(0, 3, 1, 2)
+    if frames.shape[1:3] != (size, size):
+        planes = functional.interpolate(planes, size=(size, size), mode="bilinear", antialias=True)
+    return planes.permute(0, 2, 3, 1)
+
+
+def crop(frames: Frames, chosen: NDArray[np.int64], drawn: Augmentation, i: int, size: int) -> Tensor:
+    """Cut clip i's crop out of the frames `chosen` (T,) of uint8 (N, H, W, 3): uint8 (T, size, size, 3)."""
+    top, left, rows, columns = crop_box(frames.shape[1], frames.shape[2], drawn, i)
+    # Times and region in one go, so that only what is seen is copied.
+    cut = resize(frames[chosen, top : top + rows, left : left + columns], size)
+    return cut.flip(2) if drawn.flip[i] else cut
+
+
+def colour_maps(drawn: Augmentation, means: Tensor) -> tuple[Tensor, Tensor]:
+    """Colour as one affine map a clip: new rgb = matrix (B, 3, 3) · rgb + offset (B, 3), rgb in [0, 1].
+
+    Brightness scales, saturation mixes with the pixel's grey, contrast with the clip's mean grey; `means`
+    (B, 3) are the clips' mean colours.
+    """
+    luma = torch.tensor(_LUMA)
+    b, c, s = (torch.from_numpy(a).float() for a in (drawn.brightness, drawn.contrast, drawn.saturation))
+    mix = s[:, None, None] * torch.eye(3) + (1 - s)[:, None, None] * luma.expand(3, 3)
+    offset = (1 - c) * b * (means @ luma)
+    return (c * b)[:, None, None] * mix, offset[:, None].expand(-1, 3)
+
+
+def to_network(video: Tensor, mean: Triple, std: Triple, drawn: Augmentation | None = None) -> Tensor:
+    """uint8 (B, T, H, W, 3) to normalised float32 (B, 3, T, H, W), recoloured as `drawn` says."""
+    # Planes first, while they are bytes: a quarter of the memory to shuffle.
+    x = video.flatten(1, -2).transpose(1, 2).contiguous().float()  # (B, 3, T H W)
+    shift, scale = torch.tensor(mean), torch.tensor(std)
+    if drawn is None:
+        x = (x / 255 - shift[:, None]) / scale[:, None]
+    else:
+        matrix, offset = colour_maps(drawn, x.mean(2) / 255)
+        # Normalising is affine too: one product for both, then each channel's own white and black.
+        x = torch.baddbmm(((offset - shift) / scale)[..., None], matrix / (255 * scale[:, None]), x)
+        for k in range(3):
+            x[:, k].clamp_(-mean[k] / std[k], (1 - mean[k]) / std[k])
+    return x.view(len(video), 3, *video.shape[1:4])

@@ -1,0 +1,1 @@
+"""Transfer protocols as TOML files, and a run's plan made from one."""

@@ -1,0 +1,150 @@
+"""Whether finished runs may stand side by side: the same data, trained and tested alike but for what is compared."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from fractalvid.finetune.recipes.recipe import KINETICS_MEAN, KINETICS_STD
+from fractalvid.finetune.results.read import RunResult, by_mode, read_predictions
+from fractalvid.finetune.targets.base import some
+from fractalvid.utils.errors import UserError
+
+_EQUAL = ("target", "classes", "mode", "model", "clip", "views", "crops", "epochs", "batch_size", "lr")
+_SINCE = {"shots": None, "sampling": "window", "first_frames": None, "voting": "softmax", "optimizer": "adamw"}
+"""Settings of later versions, and what runs of earlier ones did."""
+_OF_A_MODE = {"mode", "epochs", "batch_size", "lr", "optimizer", "shots"}
+"""What a head alone may be trained with otherwise than a whole network."""
+_COMPARED = {"init", "mean", "std", "seed", "split", "mode", "videos_digest", "frames", "precision"}
+"""Settings that other initialisations and repetitions differ in, or that are compared in a way of their own."""
+_HARMLESS = {"data", "annotations", "table", "columns", "classes", "official_classes", "allow_missing"}
+_HARMLESS |= {"metric", "eval_every", "views", "crops", "voting"}
+"""Where the videos lie, which are compared themselves, and what no weights follow from; `_EQUAL` has what tests do."""
+
+
+def check_comparable(results: Sequence[RunResult]) -> None:
+    """Raise `UserError` for runs that must not stand in one report: other data or budget, or one run twice.
+
+    Target, classes, network, clip, views and what frames are read from must be equal, and in each split the numbers of
+    videos and, as far as predictions tell, the test videos and their labels. Every setting of training must be equal
+    among the runs of a mode but the initialisation with its normalisation, split and seed; the precision among all that
+    trained. Settings that a run's version did not have count as off, and a run that kept none has only its metrics.
+    """
+    for runs in by_mode(results).values():
+        _check_equal(runs, (*_EQUAL, *_SINCE))
+        for split in dict.fromkeys(run.split for run in runs):
+            _check_counts([run for run in runs if run.split == split], ("train", "test"))
+    _check_equal(results, [name for name in (*_EQUAL, *_SINCE) if name not in _OF_A_MODE])
+    _check_one("precision", [result.precision for result in results if result.mode != "test"])
+    tests = [result.trained_on for result in results if result.mode == "test"]
+    for name in sorted({name for one in tests for name in one} - {"split"}):
+        _check_one(f"trained_on {name}, the training of the weights", [one.get(name) for one in tests])
+    for mode, runs in by_mode(results).items():
+        _check_training(runs, ", the training of the weights" if mode == "test" else "")
+    _check_known("frames", [result.frames for result in results])
+    if len({json.dumps(result.metrics.get("class_names")) for result in results}) > 1:
+        raise UserError("the runs differ in class_names, the names of their classes: they do not compare")
+    for split in dict.fromkeys(result.split for result in results):
+        _check_counts([result for result in results if result.split == split], ("test",))
+        _check_tested([result for result in results if result.split == split])
+    seen = set[tuple[object, ...]]()
+    for result in results:
+        key = (result.mode, result.label, *result.repetition, result.trained_on.get("mode"))
+        if key in seen:
+            _, trained, seed = result.repetition
+            of = f", trained on split {trained}," if trained else ""
+            raise UserError(
+                f"two runs of {result.label!r}{of} have split {result.split} and seed {seed}; "
+                "name them apart with LABEL=..."
+            )
+        seen.add(key)
+
+
+def _check_equal(results: Sequence[RunResult], names: Sequence[str]) -> None:
+    """Raise `UserError` where the runs' settings of these names differ."""
+    for name in names:
+        _check_one(name, [result.metrics.get(name, _SINCE.get(name)) for result in results])
+
+
+def _check_one(name: str, values: Iterable[object]) -> None:
+    """Raise `UserError` where the runs' values of a setting differ."""
+    said = {json.dumps(value, sort_keys=True) for value in values}
+    if len(said) > 1:
+        raise UserError(f"the runs differ in {name} ({some(sorted(said), 3)}): they do not compare")
+
+
+def _check_known(name: str, values: Iterable[object]) -> None:
+    """Raise `UserError` where the values of those runs differ that say one."""
+    _check_one(name, [value for value in values if value is not None])
+
+
+def _check_training(results: Sequence[RunResult], of: str) -> None:
+    """Raise `UserError` where runs of one mode were trained otherwise; `of` says whose training it is."""
+    kept = [result.settings for result in results if result.settings]
+    flat = [dict(_flat(settings)) for settings in kept]
+    for name in dict.fromkeys(name for settings in flat for name in settings):
+        # A setting of later versions, where a run does not have it, is as it is when it is off.
+        off = next((settings[name] for settings in flat if name in settings and not settings[name]), None)
+        _check_one(f"{name}{of}", [settings.get(name, off) for settings in flat])
+    _check_normalised(kept, of)
+    _check_known(f"frames{of}", [result.frames_trained_on for result in results])
+    for split in dict.fromkeys(settings.get("split") for settings in kept):
+        lists = {settings.get("videos_digest") for settings in kept if settings.get("split") == split} - {None}
+        if len(lists) > 1:
+            where = f" of split {split}" if split else ""
+            raise UserError(
+                f"the runs{where} differ in their lists of videos, labels, sides or groups{of}: they do not compare"
+            )
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names of the settings that must be equal, with their values."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and name not in _COMPARED | _HARMLESS:
+            yield from _flat(value, f"{prefix}{name}.")
+        elif prefix or name not in _COMPARED | _HARMLESS:
+            yield prefix + name, value
+
+
+def _check_normalised(kept: Sequence[Mapping[str, Any]], of: str) -> None:
+    """Raise `UserError` where runs are normalised otherwise, unless each is as its weights ask for."""
+    used = [[settings.get("mean"), settings.get("std")] for settings in kept]
+    if not all(_as_asked(settings) for settings in kept):
+        _check_one(f"mean and std{of}", used)
+
+
+def _as_asked(settings: Mapping[str, Any]) -> bool:
+    """Whether a run's normalisation is that of its initialisation, or the default where this has none."""
+    init = settings.get("init")
+    asked = init if isinstance(init, Mapping) else {}
+    default = {"mean": KINETICS_MEAN, "std": KINETICS_STD}
+    return all(json.dumps(settings.get(name)) == json.dumps(asked.get(name) or default[name]) for name in default)
+
+
+def _check_counts(results: Sequence[RunResult], sides: Sequence[str]) -> None:
+    """Raise `UserError` where runs of one split have other numbers of videos."""
+    counts = set()
+    for result in results:
+        videos = result.metrics.get("videos", {})
+        counts.add(" and ".join(f"{videos.get(side)} to {side}" for side in sides))
+    if len(counts) > 1:
+        where = f" of split {results[0].split}" if results[0].split else ""
+        raise UserError(f"the runs{where} differ in videos ({some(sorted(counts), 3)}): they do not compare")
+
+
+def _check_tested(results: Sequence[RunResult]) -> None:
+    """Raise `UserError` where runs of one split were tested on other videos, or the same with other labels."""
+    first: tuple[RunResult, set[tuple[str, int]]] | None = None
+    for result in results if len(results) > 1 else ():
+        predictions = read_predictions(result)
+        if predictions is None:
+            continue
+        tested = set(zip(predictions.videos, predictions.label.tolist(), strict=True))
+        first = first or (result, tested)
+        if tested != first[1]:
+            video, label = min(tested ^ first[1])
+            has, lacks = (result, first[0]) if (video, label) in tested else (first[0], result)
+            where = f" of split {result.split}" if result.split else ""
+            raise UserError(
+                f"the runs{where} differ in test videos or labels ({video} as {result.metrics['class_names'][label]!r} "
+                f"is in {has.folder}, not in {lacks.folder}): they do not compare"
+            )

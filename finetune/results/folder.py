@@ -1,0 +1,131 @@
+"""The folder of a run: what lies in it, whose it is, and whether a run may use it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fractalvid.finetune.clips.augment import AugmentConfig
+from fractalvid.finetune.recipes.plan import Plan
+from fractalvid.finetune.targets.base import Target
+from fractalvid.finetune.videos.listing import Listing
+from fractalvid.pretrain.engine.folder import check_can_make, is_empty
+from fractalvid.pretrain.recipes import fields as configs
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import make_folder, write_text
+
+CONFIG, METRICS, LOG, PREDICTIONS, CONFUSION, WEIGHTS = (
+    "config.json",
+    "metrics.json",
+    "metrics.jsonl",
+    "predictions.csv",
+    "confusion.png",
+    "weights.safetensors",
+)
+
+_ADDED = {"sampling": "window", "voting": "softmax", "metric": "top1", "optimizer": "adamw", "momentum": 0.9}
+"""What earlier versions did without saying so in `config.json`."""
+_UNKNOWN = {"columns", "videos_digest", "frames"}
+"""What earlier versions did not keep: taken as unchanged where it is not there."""
+
+
+def videos_digest(listing: Listing, target: Target) -> str:
+    """BLAKE2b, in hexadecimal, of what a run trains and tests on.
+
+    That is the names of the classes and, of each video in the listing's order (which training follows), its path, cut,
+    label, side and source.
+    """
+    digest = hashlib.blake2b(json.dumps(listing.classes).encode(), digest_size=16)
+    for row in listing.rows:
+        line = (row.path, row.start, row.end, row.label, row.side, target.group(row.path))
+        digest.update(b"\n" + json.dumps(line).encode())
+    return digest.hexdigest()
+
+
+def run_name(plan: Plan) -> str:
+    """What the folder of a run is called, below that of its initialisation."""
+    return f"split-{plan.split}_seed-{plan.seed}" if plan.split else f"seed-{plan.seed}"
+
+
+def check_folder(out: Path, plan: Plan, *, resume: bool) -> None:
+    """Make sure that the run may use `out`: a new or empty folder, or with `resume` its own unfinished run.
+
+    Raises:
+        UserError: the folder holds a finished run, another run or something else, or cannot be made.
+    """
+    check_can_make(out)
+    if (out / METRICS).exists():
+        raise UserError(f"{out} holds a finished run; choose another --out, or remove it")
+    if (out / CONFIG).exists():
+        if not resume:
+            raise UserError(f"{out} holds an unfinished run; --resume continues it, or choose another --out")
+        differing = differences(out, plan)
+        if differing:
+            raise UserError(f"{out} was begun with other settings ({'; '.join(differing[:3])}); choose another --out")
+        return
+    if out.is_dir() and not is_empty(out):
+        raise UserError(f"--out {out} is not empty and holds no fine-tuning run; choose another folder")
+
+
+def claim_folder(out: Path, plan: Plan) -> None:
+    """Make `out` the run's folder: write `config.json`. Raises `UserError` where that cannot be done."""
+    if not (out / CONFIG).exists():
+        write_config(out, plan.to_dict())
+
+
+def write_config(out: Path, settings: Mapping[str, Any]) -> None:
+    """Make the folder and write `config.json`. Raises `UserError` where that cannot be done."""
+    make_folder(out)
+    write_text(out / CONFIG, json.dumps(settings, indent=2) + "\n")
+
+
+def differences(out: Path, plan: Plan) -> list[str]:
+    """How the settings of the run in `out` differ from `plan`: "epochs: 30, not 20" and so on.
+
+    The lists of videos, and what their frames are read from, are compared once both are known.
+    """
+    new = json.loads(json.dumps(plan.to_dict()))
+    old = read_settings(out)
+    # What a run is called or where its weights lie does not change it: their content does.
+    ignored = {"init.label", "init.path"} | (_UNKNOWN - old.keys())
+    ignored |= {name for name in ("videos_digest", "frames") if new[name] is None}
+    return [_differing(name, old, new) for name in configs.differences(old, new) if name not in ignored]
+
+
+def _differing(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    if name == "videos_digest":
+        return "the list of videos, their labels, sides or groups changed"
+    said = f"{name.replace('.', ' ')}: {_at(old, name)}, not {_at(new, name)}"
+    return f"{said}, by finetune prepare --cache or another --cache-dir" if name == "frames" else said
+
+
+def read_settings(out: Path) -> dict[str, Any]:
+    """The `config.json` of a run, with the settings that its version did not have yet.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    try:
+        found = json.loads((out / CONFIG).read_bytes())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{out / CONFIG} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{out / CONFIG} is not the configuration of a fine-tuning run")
+    return completed(found)
+
+
+def completed(old: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run with those that its version did not have yet."""
+    augment = old.get("augment")
+    if isinstance(augment, dict):
+        augment = {**asdict(AugmentConfig()), **augment}
+    return {**_ADDED, **old, "augment": augment}
+
+
+def _at(tree: Any, name: str) -> Any:
+    """The value of a dotted name, None where there is none."""
+    for key in name.split("."):
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree

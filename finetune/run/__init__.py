@@ -1,0 +1,1 @@
+"""One transfer: training, testing, and what is written."""

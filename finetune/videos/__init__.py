@@ -1,0 +1,1 @@
+"""Which videos a target has: lists, splits, leakage, few-shot subsets."""

@@ -1,0 +1,80 @@
+"""Which videos decode, and to how many frames: found out once for a data root, then remembered on disk.
+
+Headers are not believed: HMDB51's own files announce 48 frames where 40 decode.
+"""
+
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fractalvid.finetune.targets.base import some
+from fractalvid.utils.errors import UserError
+from fractalvid.video.index import Found, VideoIndex, look
+from fractalvid.video.reader import VideoFacts
+
+
+@dataclass(frozen=True)
+class ClipIndex:
+    """`frames`: path -> number of frames that decode; `broken`: path -> why nothing does.
+
+    `facts`: path -> frames, size, rate and duration of those that decode.
+    """
+
+    frames: dict[str, int] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, VideoFacts] = field(default_factory=dict)
+
+
+def build_index(
+    root: Path,
+    paths: Iterable[str],
+    *,
+    cache_dir: Path | None,
+    threads: int,
+    max_broken: float,
+    progress: bool,
+) -> ClipIndex:
+    """Decode every video once, several files at a time, and say what there is of it.
+
+    Args:
+        root: the data folder.
+        paths: videos relative to it.
+        cache_dir: where what was found is kept for the next time (a file per data root); None keeps nothing. A
+            video whose size or time of change differs is decoded again, and so is one that could not be read.
+        threads: files decoded at once.
+        max_broken: share of broken videos, 0 to 1, past which the index stops.
+        progress: whether to show a bar.
+
+    Raises:
+        UserError: more than `max_broken` of the videos do not decode; some are named.
+    """
+    wanted = sorted(set(paths))
+    found: dict[str, Found] = {}
+    limit, broken = max_broken * len(wanted), 0
+    with (
+        closing(look(root, wanted, cache_dir=cache_dir, threads=threads)) as looked,
+        # Nothing to see where all is known, which is at once.
+        tqdm(total=len(wanted), desc="reading videos", unit="video", disable=not progress, delay=1) as bar,
+    ):
+        for path, what in looked:
+            found[path] = what
+            broken += isinstance(what, str)
+            bar.update()
+            if broken > limit:
+                break
+    failed = {path: why for path in wanted if isinstance(why := found.get(path), str)}
+    if len(failed) > limit:
+        raise UserError(
+            f"{len(failed)} of the first {len(found)} of {len(wanted)} videos in {root} do not decode, more "
+            f"than --max-broken {max_broken:g} of all: {some(failed.values(), 3)}"
+        )
+    whole = {path: facts for path in wanted if isinstance(facts := found.get(path), VideoFacts)}
+    return ClipIndex({path: facts.frames for path, facts in whole.items()}, failed, whole)
+
+
+def remembered(cache_dir: Path, root: Path) -> dict[str, VideoFacts]:
+    """What the index keeps of the videos below `root` that have not changed since."""
+    return VideoIndex(root, cache_dir).unchanged()

@@ -1,0 +1,134 @@
+"""Test videos that are trained on: an accuracy on them says nothing, so they are an error."""
+
+import hashlib
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fractalvid.finetune.targets.base import Row, Side, Target, counted, some
+from fractalvid.utils.errors import UserError
+
+_HEAD = 1 << 16
+"""Bytes that tell most files of one size apart."""
+
+
+def check_lists(target: Target, rows: Sequence[Row]) -> None:
+    """Raise `UserError` where lists have a video in training and in test, or twice.
+
+    Cuts of one video may lie on both sides where they share no frame. Where the benchmark's splits keep groups of
+    videos apart (`TargetProtocol.groups_apart`), a group on both sides means that the lists are of different splits.
+    """
+    known = defaultdict[str, list[Row]](list)
+    leaking = []
+    for row in rows:
+        others = [other for other in known[row.path] if _overlap(row, other)]
+        if any(other.side == row.side for other in others):
+            raise UserError(f"{target.name} lists {row.path} twice for {row.side}; take one line out")
+        leaking += [row.path] if others else []
+        known[row.path].append(row)
+    _refuse(target.name, leaking, "video")
+    if target.protocol.groups_apart:
+        sides = ({target.group(row.path) for row in rows if row.side == side} for side in ("train", "test"))
+        both = set.intersection(*sides) - {None}
+        lists = f"{target.name}, lists of different splits"
+        _refuse(lists, sorted(map(str, both)), "group of videos", "groups of videos")
+
+
+def check_files(root: Path, rows: Sequence[Row], *, official: bool = False) -> None:
+    """Raise `UserError` where a training and a test video that are there are one file under two paths.
+
+    That is so for links and for copies, whatever their names and classes. Files that hold nothing are no copies, and
+    those that cannot be read are left to the index to name. Lists that are `official` may hold copies under several
+    names, for results are published on them as they are: those are a note on stderr.
+    """
+    sides = {row.path: set[Side]() for row in rows}
+    for row in rows:
+        sides[row.path].add(row.side)
+    sizes = {path: (root / path).stat().st_size for path in sides}
+    # A file is read only as far as others are like it on both sides: most differ in size, the rest in their beginning.
+    groups = _both_sides([list(sides)], sides, lambda path: sizes[path] or None)
+    groups = _both_sides(groups, sides, lambda path: _digest(root / path, _HEAD))
+    groups = _both_sides(groups, sides, lambda path: _digest(root / path, None))
+    leaking, noted = list[str](), list[str]()
+    for group in groups:
+        train = [path for path in group if "train" in sides[path]]
+        for path in (path for path in group if "test" in sides[path]):
+            others = [other for other in train if other != path]
+            added = [other for other in others if not official or _is_added(root / other, root / path)]
+            leaking += [f"{path} is {other}" for other in added[:1]]
+            noted += [f"{path} is {other}" for other in others[:1] if not added]
+    _refuse(str(root), leaking, "video")
+    if noted:
+        are = "is a training video" if len(noted) == 1 else "are training videos"
+        copies = f"{counted(len(noted), 'test video')} {are} under another name ({some(noted, 3)})"
+        tqdm.write(f"note: {root}: {copies}, as the benchmark's own lists have it", file=sys.stderr)
+
+
+def check_untrained(weights: str, rows: Sequence[Row], trained: frozenset[str] | None) -> None:
+    """Raise `UserError` where weights were trained on videos that they are to be tested on.
+
+    Args:
+        weights: what to call them.
+        rows: what they are to be tested on.
+        trained: paths of what they were trained on (`weights.trained.trained_on`); None where that is not known.
+    """
+    if trained is None:
+        tqdm.write(
+            f"note: the lists that {weights} were trained on are gone: test videos may be among them", file=sys.stderr
+        )
+        return
+    seen = [row.path for row in rows if row.path in trained]
+    if seen:
+        raise UserError(
+            f"{weights} were trained on {len(seen)} of the {len(rows)} test videos ({some(seen, 3)}): a result on them "
+            "says nothing; test on the split, fold or list that they were fine-tuned with"
+        )
+
+
+def _both_sides(
+    groups: Iterable[list[str]], sides: Mapping[str, set[Side]], key: Callable[[str], Hashable]
+) -> list[list[str]]:
+    """Groups split by a key (None: in no group), as far as several files and both sides are in them."""
+    found = []
+    for group in groups:
+        parts = defaultdict[Hashable, list[str]](list)
+        for path in group:
+            parts[key(path)].append(path)
+        parts.pop(None, None)
+        found += [
+            part for part in parts.values() if len(part) > 1 and len(set.union(*map(sides.__getitem__, part))) > 1
+        ]
+    return found
+
+
+def _is_added(path: Path, other: Path) -> bool:
+    """Whether equal files are a link or of one name: no benchmark has that, so somebody put it there."""
+    return path.name == other.name or path.samefile(other)
+
+
+def _digest(path: Path, count: int | None) -> Hashable:
+    """What is equal for files with the same first `count` bytes (None: all); None where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            if count is not None:
+                return hashlib.blake2b(file.read(count)).digest()
+            return hashlib.file_digest(file, hashlib.blake2b).digest()
+    except OSError:
+        return None
+
+
+def _overlap(a: Row, b: Row) -> bool:
+    """Whether two rows of one video share a frame."""
+    return (b.end is None or (a.start or 0) < b.end) and (a.end is None or (b.start or 0) < a.end)
+
+
+def _refuse(where: str, leaking: Sequence[str], what: str, many: str | None = None) -> None:
+    if leaking:
+        are, they = ("is", "it") if len(leaking) == 1 else ("are", "them")
+        raise UserError(
+            f"{where}: {counted(len(leaking), what, many)} {are} in training and in test ({some(leaking, 3)}); a "
+            f"result on videos that were trained on says nothing, so take {they} out of one side"
+        )

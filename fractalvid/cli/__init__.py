@@ -1,0 +1,1 @@
+"""The command `fractalvid`, one file a subcommand."""

@@ -1,0 +1,1 @@
+"""What all kinds of classes share: banks, seeds, colour, crops and flips, curves."""

@@ -1,0 +1,212 @@
+"""What banks of every kind have in common: K classes of one seed, kept in one npz file without pickles."""
+
+import dataclasses
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from numbers import Integral
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fractalvid.core.seeds import STREAM_VERSION
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import write_with
+
+MAX_CLASSES = 1_000_000
+
+KindName = Literal["ifs", "shapes", "perlin", "octopus", "dead_leaves"]
+"""Rows of `fractalvid.kinds.KINDS`."""
+
+Size = int | tuple[int, int]
+"""H and W in pixels; one number for both."""
+
+
+class Bank(Protocol):
+    """K classes of some kind (`fractalvid.kinds`). Class c depends on seed, config and c only, never on K."""
+
+    @property
+    def kind(self) -> KindName:
+        """Which row of `fractalvid.kinds.KINDS` draws them."""
+
+    @property
+    def seed(self) -> int:
+        """Determines classes, instances and pixels."""
+
+    @property
+    def config(self) -> Any:
+        """The frozen dataclass that the classes were drawn from."""
+
+    @property
+    def native_frames(self) -> NDArray[np.int64]:
+        """T of each class, (K,): its clips are functions of native time in [0, T - 1]."""
+
+    def __len__(self) -> int:
+        """The number of classes K."""
+
+    def save(self, path: str | Path) -> None:
+        """Write it to a file that `fractalvid.kinds.load_bank` reads."""
+
+
+class Fit(Protocol):
+    """What B clips need to be drawn at any time, size and number of points. Opaque to all but its kind."""
+
+    def __len__(self) -> int:
+        """The number of clips B."""
+
+
+def array_names(bank_type: Any) -> tuple[str, ...]:
+    """The fields of a bank's dataclass that hold a row a class."""
+    return tuple(f.name for f in dataclasses.fields(bank_type) if f.name not in ("seed", "config"))
+
+
+def check_draw(num_classes: int, seed: int) -> None:
+    """Refuse numbers that no bank can be drawn with."""
+    if not 1 <= num_classes <= MAX_CLASSES:
+        raise UserError(f"the number of classes must be 1 to {MAX_CLASSES}, got {num_classes}")
+    check_seed(seed)
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what is no seed: generators would take another number that it is equal to in 64 bits."""
+    if not (isinstance(seed, Integral) and 0 <= seed < 2**64):
+        raise UserError(f"seed must be in 0..2**64 - 1, got {seed}")
+
+
+def check_clip_ids(bank: Bank, class_id: ArrayLike, instance_id: ArrayLike) -> None:
+    """Refuse ids that name no clips of a bank: random numbers are drawn from their lowest 32 bits.
+
+    Args:
+        bank: the classes.
+        class_id: some of 0..K-1.
+        instance_id: some of 0..2³²-1.
+    """
+    for name, given, end in (("class_id", class_id, len(bank)), ("instance_id", instance_id, 2**32)):
+        ids = np.asarray(given)
+        if ids.size and (ids.dtype.kind not in "biu" or ids.min() < 0 or ids.max() >= end):
+            wrong = (one for one in ids.ravel().tolist() if not (isinstance(one, int) and 0 <= one < end))
+            raise UserError(f"{name} {next(wrong)!r} is out of range: whole numbers of 0..{end - 1}")
+
+
+def check_arrays(
+    arrays: Mapping[str, NDArray[Any]],
+    like: Mapping[str, Any],
+    bounds: Mapping[str, tuple[float, float]],
+    path: str | Path,
+) -> None:
+    """Refuse arrays of a file that can't be a bank's.
+
+    Args:
+        arrays: by name, a row a class.
+        like: a class of the same configuration: the shape and type of a row of each.
+        bounds: smallest and largest value of those that have any.
+        path: of the file.
+
+    Raises:
+        UserError: another shape or type, a value that is not finite, or one out of bounds.
+    """
+    k = len(arrays["native_frames"]) if arrays["native_frames"].ndim == 1 else 0
+    for name, one in like.items():
+        if k < 1 or arrays[name].shape != (k, *np.shape(one)) or arrays[name].dtype != np.asarray(one).dtype:
+            raise UserError(f"{path} is damaged: {name} has shape {arrays[name].shape}, type {arrays[name].dtype}")
+        if not np.all(np.isfinite(arrays[name])):
+            raise UserError(f"{path} is damaged: {name} is not finite")
+    for name, (least, most) in bounds.items():
+        if arrays[name].min() < least or arrays[name].max() > most:
+            raise UserError(f"{path} is damaged: {name} is out of range")
+
+
+def bank_difference(one: Bank, other: Bank) -> str | None:
+    """What tells two banks apart, in a few words; None where they hold the same classes."""
+    if one.kind != other.kind:
+        return f"{other.kind}, not {one.kind}"
+    if len(one) != len(other):
+        return f"{len(other)} classes, not {len(one)}"
+    if one.seed != other.seed:
+        return f"seed {other.seed}, not {one.seed}"
+    names = ("config", *array_names(one))
+    differing = (name for name in names if not _equal(getattr(one, name), getattr(other, name)))
+    return next((f"another {name}" for name in differing), None)
+
+
+def extends(larger: Bank, smaller: Bank) -> bool:
+    """Whether the first classes of one bank are those of another."""
+    if larger.kind != smaller.kind or len(larger) < len(smaller):
+        return False
+    k = len(smaller)
+    return all(np.array_equal(getattr(larger, name)[:k], getattr(smaller, name)) for name in array_names(smaller))
+
+
+def write_bank(path: str | Path, bank: Bank, *, file_format: str) -> None:
+    """Write an npz file without pickles; it appears complete or not at all."""
+    header = {"format": file_format, "kind": bank.kind, "stream_version": STREAM_VERSION}
+    header |= {"seed": bank.seed, "config": dataclasses.asdict(bank.config)}
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {target.parent}: {error.strerror}") from error
+    arrays = {name: getattr(bank, name) for name in array_names(bank)}
+    write_with(target, lambda file: np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays))
+
+
+def bank_kind(path: str | Path) -> str:
+    """The kind of the bank in a file; files that do not say are of the first kind there was.
+
+    Raises:
+        UserError: no such file, or not a bank.
+    """
+    with reading(path), np.load(path, allow_pickle=False) as file:
+        return str(_header(file).get("kind", "ifs"))
+
+
+def read_bank(
+    path: str | Path, *, kind: str, file_format: str, names: Sequence[str]
+) -> tuple[int, dict[str, Any], dict[str, NDArray[Any]]]:
+    """Seed, values of the config and named arrays of a bank's file, to be called under `reading`.
+
+    Raises:
+        UserError: a bank of another kind or version.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        header = _header(file)
+        found = str(header.get("kind", "ifs"))
+        if found != kind:
+            raise UserError(f"{path} holds classes of kind {found}, not {kind}")
+        if header["format"] != file_format or header["stream_version"] != STREAM_VERSION:
+            raise UserError(
+                f"{path} was written by another version (format {header['format']}, stream version "
+                f"{header['stream_version']}; here {file_format}, {STREAM_VERSION}): sample it again from its seed"
+            )
+        arrays = {name: file[name] for name in names}
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in header["config"].items()}
+    return int(header["seed"]), values, arrays
+
+
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Turn whatever reading a file that is no bank, or a damaged one, raises into one line."""
+    try:
+        yield
+    except FileNotFoundError:
+        made = f"fractalvid classes --classes 1000 --out {shlex.quote(str(path))}"
+        raise UserError(f"no class bank at {path}; {made} makes one") from None
+    except UserError:
+        raise
+    # Of any kind: NumPy hands on whatever its zip, zlib, tokenizer and parser raise at bytes that make no sense.
+    except Exception as error:
+        raise UserError(f"{path} is not a class bank of fractalvid, or is damaged ({type(error).__name__})") from None
+
+
+def _header(file: Any) -> dict[str, Any]:
+    header = json.loads(str(file["header"]))
+    if not isinstance(header, dict) or not isinstance(header["config"], dict):
+        raise TypeError
+    return header
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return np.array_equal(a, b) if isinstance(a, np.ndarray) else bool(a == b)

@@ -1,0 +1,94 @@
+"""Random resized crop and flip, as homographies under which clips are drawn."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fractalvid.core.seeds import Domain, Field, uniforms
+from fractalvid.utils.checks import check_p, check_range
+
+SMALLEST = 1e-4
+"""Crops of no area, and aspects of none, or none the other way, are none."""
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """Crop and flip of a sample, held over its frames.
+
+    Attributes:
+        crop_scale: smallest and largest area of the crop, as a share of the view.
+        crop_ratio: smallest and largest aspect of the crop, width to height, drawn evenly in the logarithm; large crops
+            come nearer to a square, so that they lie within the view.
+        flip: probability of mirroring left and right.
+    """
+
+    crop_scale: tuple[float, float] = (0.5, 1.0)
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse shares outside 0..1, reversed ranges, and what is no number."""
+        check_range("crop_scale", self.crop_scale, SMALLEST, 1)
+        check_range("crop_ratio", self.crop_ratio, SMALLEST, 1 / SMALLEST)
+        check_p("flip", self.flip)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """The drawn part: B crops.
+
+    Attributes:
+        corner: float32 (B, 2), left and top of the crop as shares of the view.
+        extent: float32 (B, 2), width and height of the crop as shares of the view.
+        flip: bool (B,).
+    """
+
+    corner: NDArray[np.float32]
+    extent: NDArray[np.float32]
+    flip: NDArray[np.bool_]
+
+
+def identity_camera(count: int) -> Camera:
+    """The whole view, as it is."""
+    return Camera(np.zeros((count, 2), np.float32), np.ones((count, 2), np.float32), np.zeros(count, np.bool_))
+
+
+def draw_camera(config: CameraConfig, seed: int, low: ArrayLike, high: ArrayLike) -> Camera:
+    """Draw crops for samples whose index has the words `low` and `high` (B,)."""
+    u = uniforms(seed, Domain.SAMPLE, Field.CROP, low, high, 4)
+    corner, extent = draw_parts(u, config.crop_scale, config.crop_ratio)
+    flip = uniforms(seed, Domain.SAMPLE, Field.FLIP, low, high, 1)[:, 0] < config.flip
+    return Camera(corner.astype(np.float32), extent.astype(np.float32), flip)
+
+
+def draw_parts(
+    u: NDArray[np.floating], scale: tuple[float, float], ratio: tuple[float, float]
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Random parts of pictures: left and top (B, 2), width and height (B, 2), as shares of the picture.
+
+    Args:
+        u: uniforms (B, 4): for area, aspect, and place along x and y.
+        scale: smallest and largest area.
+        ratio: smallest and largest aspect, width to height, drawn evenly in the logarithm from those at which a part of
+            that area lies within the picture.
+    """
+    area = scale[0] + u[:, 0] * (scale[1] - scale[0])
+    first, last = (np.clip(np.log(end), np.log(area), -np.log(area)) for end in ratio)
+    aspect = np.exp(first + u[:, 1] * (last - first))
+    extent = np.minimum(np.stack([np.sqrt(area * aspect), np.sqrt(area / aspect)], axis=1), 1)
+    return u[:, 2:] * (1 - extent), extent
+
+
+def camera_matrices(camera: Camera, size: int) -> NDArray[np.float32]:
+    """Homographies (B, 3, 3) from pixels of the whole view to pixels of the crop, both `size` wide and high."""
+    scale = 1 / camera.extent.astype(np.float64)
+    shift = -camera.corner * scale * size
+    mirror = np.where(camera.flip, -1.0, 1.0)
+    matrices = np.zeros((len(scale), 3, 3))
+    matrices[:, 0, 0] = mirror * scale[:, 0]
+    matrices[:, 0, 2] = np.where(camera.flip, size - shift[:, 0], shift[:, 0])
+    matrices[:, 1, 1] = scale[:, 1]
+    matrices[:, 1, 2] = shift[:, 1]
+    matrices[:, 2, 2] = 1
+    return matrices.astype(np.float32)

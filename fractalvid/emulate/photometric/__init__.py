@@ -1,0 +1,1 @@
+"""What lenses, sensors and codecs do to the pixels of a clip."""

@@ -1,0 +1,194 @@
+"""The photometric part of looking filmed: drawn first, a small dataclass of arrays; applied after, purely.
+
+It comes after everything that moves the picture: optics (motion blur, vignetting), the sensor (exposure, white balance,
+noise), the codec, and then what training adds (RandAugment, Gaussian blur). The number of channels stays: colour and
+white balance do nothing to a grey clip. Video is uint8 throughout, and each effect works on the clips that have it.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from fractalvid.core.seeds import Domain, Field, integers, words_of
+from fractalvid.emulate.photometric.compression import compress
+from fractalvid.emulate.photometric.config import MAX_STREAK, PhotometricConfig
+from fractalvid.emulate.photometric.filters import blur, gaussian_kernels, line_kernels
+from fractalvid.emulate.photometric.light import WAVES, drift, light_tables, vignette
+from fractalvid.emulate.photometric.noise import sensor_noise
+from fractalvid.emulate.photometric.operations import apply_operations
+from fractalvid.emulate.photometric.randaugment import GEOMETRIC, Operation, draw_operations, geometric_matrix
+from fractalvid.emulate.photometric.tables import look_up
+from fractalvid.kernels.compiled.random import uniform
+from fractalvid.utils.arrays import within
+from fractalvid.utils.checks import Range
+from fractalvid.utils.rows import on_rows
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Photometric:
+    """What happens to B clips; 0 everywhere is nothing.
+
+    Attributes:
+        streak: float32 (B, T or 1, 2), the line (x, y) over which motion blurs a point, in shares of the frame.
+        shutter: float32 (B,), share of the time between two frames that the shutter is open.
+        vignette: float32 (B,), share of light that a corner loses.
+        exposure: float32 (B, 3), amplitudes of the drift's cosines, in factors of 2 of light (see `light.drift`).
+        white_balance: float32 (B, 3), the same, for red against blue.
+        read: float32 (B,), noise of every pixel, in grey levels.
+        shot: float32 (B,), noise that light adds in white, in grey levels.
+        noise_key: uint32 (B, 2), of the noise.
+        quality: int64 (B,), 1..100 of compression.
+        operation: int64 (B, n), RandAugment's (`randaugment.Operation`), in the order in which they are applied.
+        argument: float32 (B, n), theirs.
+        sigma: float32 (B,), standard deviation of the Gaussian blur in pixels.
+    """
+
+    streak: Floats
+    shutter: Floats
+    vignette: Floats
+    exposure: Floats
+    white_balance: Floats
+    read: Floats
+    shot: Floats
+    noise_key: NDArray[np.uint32]
+    quality: NDArray[np.int64]
+    operation: NDArray[np.int64]
+    argument: Floats
+    sigma: Floats
+
+    def __len__(self) -> int:
+        """B."""
+        return len(self.sigma)
+
+
+def draw_photometric(
+    config: PhotometricConfig, seed: int, index_low: ArrayLike, index_high: ArrayLike, progress: ArrayLike = 1.0
+) -> Photometric:
+    """Draw what happens to the samples whose index has the words `index_low` and `index_high` (B,).
+
+    Args:
+        config: probabilities and ranges.
+        seed: of the stream.
+        index_low: (B,).
+        index_high: (B,).
+        progress: (B,), the curriculum's position in 0..1, by which every probability is multiplied: 0 is nothing, and
+            what happens to a sample at some position happens to it, as strongly, at all later ones.
+    """
+    low, high, position = np.broadcast_arrays(np.atleast_1d(np.asarray(index_low)), index_high, progress)
+    counts = {
+        Field.MOTION_BLUR: 4,
+        Field.VIGNETTE: 2,
+        Field.EXPOSURE: 2 + WAVES,
+        Field.WHITE_BALANCE: 2 + WAVES,
+        Field.SENSOR_NOISE: 6,
+        Field.COMPRESSION: 2,
+        Field.BLUR: 2,
+    }
+    drawn = words_of(seed, Domain.EMULATE, counts, low, high)
+
+    def numbers(field: Field, p: float) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Whether an effect happens (B,), and uniforms (count, B) for it."""
+        u = uniform(drawn[field]).astype(np.float64).T
+        return u[0] < p * position, u[1:]
+
+    moved, motion = numbers(Field.MOTION_BLUR, config.motion_blur.p)
+    length, angle = within(motion[0], config.motion_blur.jerk), 2 * np.pi * motion[1]
+    darkened, corner = numbers(Field.VIGNETTE, config.vignette.p)
+    exposed, light = numbers(Field.EXPOSURE, config.exposure.p)
+    tinted, warmth = numbers(Field.WHITE_BALANCE, config.white_balance.p)
+    noisy, noise = numbers(Field.SENSOR_NOISE, config.noise.p)
+    # The words of the noise's own key come after those of the three uniforms and of what fills their block.
+    key = drawn[Field.SENSOR_NOISE][:, 4:]
+    coded, quality = numbers(Field.COMPRESSION, config.compression.p)
+    blurred, sigma = numbers(Field.BLUR, config.blur.p)
+    operation, argument = draw_operations(config.randaugment, seed, low, high, position)
+    first, last = config.compression.quality
+    return Photometric(
+        streak=_where(moved, length * np.stack([np.cos(angle), np.sin(angle)])).T[:, None],
+        shutter=_where(moved, within(motion[2], config.motion_blur.shutter)),
+        vignette=_where(darkened, within(corner[0], config.vignette.strength)),
+        exposure=_where(exposed, _waves(light, config.exposure.stops)).T,
+        white_balance=_where(tinted, _waves(warmth, config.white_balance.stops)).T,
+        read=_where(noisy, within(noise[0], config.noise.read)),
+        shot=_where(noisy, within(noise[1], config.noise.shot)),
+        noise_key=np.where(noisy[:, None], key, np.uint32(0)),
+        quality=np.where(coded, integers(quality[0].astype(np.float32), int(first), int(last)), 0),
+        operation=operation,
+        argument=argument,
+        sigma=_where(blurred, within(sigma[0], config.blur.sigma)),
+    )
+
+
+def _waves(u: NDArray[np.float64], stops: Range) -> NDArray[np.float64]:
+    """Amplitudes (WAVES, B), slower ones larger, whose absolute values add up to what is drawn, from (1 + WAVES, B)."""
+    amplitude = (2 * u[1:] - 1) / np.arange(1, WAVES + 1)[:, None]
+    return np.asarray(amplitude * within(u[0], stops) / np.maximum(np.abs(amplitude).sum(axis=0), 1e-9))
+
+
+def _where(happens: NDArray[np.bool_], value: NDArray[np.float64]) -> Floats:
+    """Values (..., B), 0 where nothing happens."""
+    return np.where(happens, value, 0).astype(np.float32)
+
+
+def follow_camera(drawn: Photometric, motion: ArrayLike) -> Photometric:
+    """Motion blur along the picture's own movement, besides the hand's, where a clip has any.
+
+    Args:
+        drawn: B clips.
+        motion: (B, T, 2), how far the picture moves from one frame to the next (x, y), in shares of the frame.
+    """
+    streak = drawn.streak + drawn.shutter[:, None, None] * np.asarray(motion, np.float32)
+    length = np.hypot(streak[..., :1], streak[..., 1:])
+    return dataclasses.replace(drawn, streak=streak * (MAX_STREAK / np.maximum(length, MAX_STREAK)))
+
+
+def randaugment_matrix(drawn: Photometric) -> Floats:
+    """What RandAugment moves, float32 (B, 3, 3): see `randaugment.geometric_matrix`. Whoever moves pictures uses it."""
+    return geometric_matrix(drawn.operation, drawn.argument)
+
+
+def apply_photometric(video: Tensor, drawn: Photometric) -> Tensor:
+    """Change uint8 (B, C, T, H, W), C 1 or 3, as drawn: the same shape, and the same bits where nothing is drawn.
+
+    Each clip's result depends on nothing but the clip and its draws. RandAugment's geometric operations are left out.
+    """
+    if video.dtype != torch.uint8 or video.ndim != 5 or video.shape[1] not in (1, 3) or len(video) != len(drawn):
+        raise ValueError(f"video must be uint8 ({len(drawn)}, 1 or 3, T, H, W), got {video.dtype} {list(video.shape)}")
+    channels, frames, height, width = video.shape[1:]
+    tinted = _any(drawn.white_balance) if channels == 3 else np.zeros(len(drawn), np.bool_)
+
+    def motion_blur(clips: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        return blur(clips, line_kernels(drawn.streak[rows].astype(np.float64) * (width, height), clips.device))
+
+    def light(clips: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        exposure, warmth = (drift(waves[rows], frames) for waves in (drawn.exposure, drawn.white_balance))
+        return look_up(clips, light_tables(exposure, warmth, channels, clips.device))
+
+    def soft(clips: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        return blur(clips, gaussian_kernels(drawn.sigma[rows], clips.device))
+
+    def noise(clips: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        return sensor_noise(clips, drawn.read[rows], drawn.shot[rows], drawn.noise_key[rows])
+
+    video = video.contiguous()
+    video = on_rows(video, _any(drawn.streak), motion_blur)
+    video = on_rows(video, drawn.vignette > 0, lambda clips, rows: vignette(clips, drawn.vignette[rows]))
+    video = on_rows(video, _any(drawn.exposure) | tinted, light)
+    video = on_rows(video, (drawn.read > 0) | (drawn.shot > 0), noise)
+    video = on_rows(video, drawn.quality > 0, lambda clips, rows: compress(clips, drawn.quality[rows]))
+    changed = _any(~np.isin(drawn.operation, (Operation.IDENTITY, *GEOMETRIC)))
+    video = on_rows(
+        video, changed, lambda clips, rows: apply_operations(clips, drawn.operation[rows], drawn.argument[rows])
+    )
+    return on_rows(video, drawn.sigma > 0, soft)
+
+
+def _any(values: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Whether anything of each clip (B, ...) is not 0: (B,)."""
+    return np.asarray((values.reshape(len(values), -1) != 0).any(axis=1))

@@ -1,0 +1,98 @@
+"""RandAugment (Cubuk et al. 2020): which operations a clip gets, how strongly, and the matrix of those that move it.
+
+Operations, scale and random strength are those of PyTorchVideo, which the reference method uses: a magnitude of 7 is of
+10. Departures: posterize keeps at least one bit, shear is about the middle, and what moves the picture is a matrix, to
+be composed with all else that does. `operations` applies the others.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+
+from fractalvid.core.seeds import Domain, Field, words_of
+from fractalvid.emulate.photometric.config import MAX_LEVEL, MAX_OPERATIONS, RandAugmentConfig
+from fractalvid.kernels.compiled.random import uniform
+
+
+class Operation(IntEnum):
+    """What an operation does, and what its argument means; 0 does nothing."""
+
+    IDENTITY = 0
+    BRIGHTNESS = 1  # factor
+    CONTRAST = 2  # factor, around the mean
+    COLOUR = 3  # factor of saturation; nothing on a grey clip
+    SHARPNESS = 4  # factor; below 1 blurs
+    AUTOCONTRAST = 5
+    EQUALIZE = 6
+    INVERT = 7
+    ROTATE = 8  # radians
+    POSTERIZE = 9  # bits that are kept
+    SOLARIZE = 10  # share of white from which on pixels are inverted
+    SHEAR_X = 11  # width to height
+    SHEAR_Y = 12  # height to width
+    TRANSLATE_X = 13  # share of the frame
+    TRANSLATE_Y = 14  # share of the frame
+
+
+FACTORS = (Operation.BRIGHTNESS, Operation.CONTRAST, Operation.COLOUR, Operation.SHARPNESS)
+SHEARS = (Operation.SHEAR_X, Operation.SHEAR_Y)
+TRANSLATIONS = (Operation.TRANSLATE_X, Operation.TRANSLATE_Y)
+GEOMETRIC = (Operation.ROTATE, *SHEARS, *TRANSLATIONS)
+
+_SCALE = np.zeros((MAX_OPERATIONS + 1, 2))
+"""Argument of each operation at magnitude 0, and what is added, or for a signed one added or taken away, at 10."""
+_SCALE[list(FACTORS)] = 1, 0.9
+_SCALE[Operation.ROTATE] = 0, np.radians(30)
+_SCALE[Operation.POSTERIZE] = 4, -4
+_SCALE[Operation.SOLARIZE] = 1, -1
+_SCALE[list(SHEARS)] = 0, 0.3
+_SCALE[list(TRANSLATIONS)] = 0, 0.45
+
+
+def draw_operations(
+    config: RandAugmentConfig, seed: int, low: ArrayLike, high: ArrayLike, progress: ArrayLike
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Operations (B, n) in the order in which they are applied, and their arguments (B, n), 0 where there is none."""
+    count = config.operations
+    counts = {Field.RANDAUGMENT_CHOICE: MAX_OPERATIONS, Field.RANDAUGMENT_STRENGTH: 3 * MAX_OPERATIONS}
+    order, u = map(uniform, words_of(seed, Domain.EMULATE, counts, low, high).values())
+    drawn = 1 + np.argsort(order, axis=1, kind="stable")[:, :count]
+    apply, sign, normal = u.reshape(-1, MAX_OPERATIONS, 3)[:, :count].astype(np.float64).transpose(2, 0, 1)
+    # Uniforms are whole parts of 2^-24, 0 included: half a part more lies within (0, 1).
+    level = np.clip(config.magnitude + config.spread * ndtri(normal + 2.0**-25), 0, MAX_LEVEL) / MAX_LEVEL
+    signed = ~np.isin(drawn, (Operation.POSTERIZE, Operation.SOLARIZE))
+    argument = _SCALE[drawn, 0] + np.where(signed & (sign < 0.5), -level, level) * _SCALE[drawn, 1]
+    argument = np.where(drawn == Operation.POSTERIZE, np.maximum(np.ceil(argument), 1), argument)
+    applied = apply < config.p * np.asarray(progress, np.float64).reshape(-1, 1)
+    return np.where(applied, drawn, Operation.IDENTITY), np.where(applied, argument, 0).astype(np.float32)
+
+
+def geometric_matrix(operation: NDArray[np.int64], argument: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The geometric operations (B, n) as one matrix a clip, float32 (B, 3, 3); the identity where there are none.
+
+    It takes places of a square frame (x, y, 1), both 0..1, to where the operations move what is there; rotation and
+    shear are about the middle.
+
+    Args:
+        operation: (B, n).
+        argument: (B, n).
+    """
+
+    def only(wanted: Operation) -> NDArray[np.float64]:
+        return np.where(operation == wanted, argument, 0).astype(np.float64)
+
+    cosine, sine = np.cos(only(Operation.ROTATE)), np.sin(only(Operation.ROTATE))
+    steps = np.zeros((*operation.shape, 3, 3))
+    steps[..., 0, 0] = steps[..., 1, 1] = cosine
+    steps[..., 0, 1] = only(Operation.SHEAR_X) - sine
+    steps[..., 1, 0] = only(Operation.SHEAR_Y) + sine
+    steps[..., :2, 2] = 0.5 - steps[..., :2, :2].sum(axis=-1) / 2
+    steps[..., 0, 2] += only(Operation.TRANSLATE_X)
+    steps[..., 1, 2] += only(Operation.TRANSLATE_Y)
+    steps[..., 2, 2] = 1
+    matrix = np.broadcast_to(np.eye(3), (len(operation), 3, 3))
+    for step in range(operation.shape[1]):
+        matrix = steps[:, step] @ matrix
+    return np.asarray(matrix, np.float32)

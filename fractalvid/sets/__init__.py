@@ -1,0 +1,1 @@
+"""Sets of clips on disk: made, resumed, read, verified and repaired."""

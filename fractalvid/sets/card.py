@@ -1,0 +1,126 @@
+"""A set's card, dataset.json: all that is needed to make the set again, and to tell whether it would be the same."""
+
+import dataclasses
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fractalvid.core.bank import Bank, array_names, check_draw
+from fractalvid.core.colour import ColourConfig
+from fractalvid.core.fingerprint import fingerprint
+from fractalvid.sets.config import SetConfig
+from fractalvid.sets.formats.packed import digest
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import write_text
+from fractalvid.video.codecs import encoder_options
+
+NAME = "dataset.json"
+FORMAT = "fractalvid-set-2"
+_PARTS = ("set_config", "class_config", "fingerprint")
+_TYPES = {"format": str, "kind": str, "seed": int, "classes": int, "bank_digest": str} | dict.fromkeys(_PARTS, dict)
+
+
+def describe(bank: Bank, config: SetConfig) -> dict[str, Any]:
+    """The card of the set that `generate` makes of these on this machine."""
+    made_on = fingerprint() | {name: version(name) for name in config.libraries}
+    if config.kept.video:
+        options = encoder_options(config.codec, config.crf, config.preset, config.size, config.frames)
+        made_on["encoder"] = " ".join([config.codec, *(f"{k}={v}" for k, v in options.items())])
+    card: dict[str, Any] = {"format": FORMAT, "fingerprint": made_on, "kind": bank.kind, "seed": bank.seed}
+    card |= {"classes": len(bank), "bank_digest": bank_digest(bank)}
+    card |= {"class_config": dataclasses.asdict(bank.config), "set_config": dataclasses.asdict(config)}
+    return dict(json.loads(json.dumps(card)))
+
+
+def bank_digest(bank: Bank) -> str:
+    """Tells banks of other classes apart: of all their arrays."""
+    arrays = (np.ascontiguousarray(getattr(bank, name)) for name in array_names(bank))
+    return digest(b"".join(array.tobytes() for array in arrays))
+
+
+def write_card(out: Path, card: dict[str, Any]) -> None:
+    """Write the card of the set in `out`, whole or not at all."""
+    write_text(out / NAME, json.dumps(card, indent=2) + "\n")
+
+
+def read_card(out: Path) -> dict[str, Any]:
+    """The card of the set in `out`.
+
+    Raises:
+        UserError: there is none, it is damaged or lacks something, or it is of another version.
+    """
+    path = out / NAME
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["format"] != FORMAT:
+            raise UserError(f"{path} was written by another version ({found['format']}; here {FORMAT})")
+        wrong = next((name for name, kind in _TYPES.items() if type(found.get(name)) is not kind), None)
+    except FileNotFoundError:
+        raise UserError(f"{out} is no generated set: it has no {NAME} (fractalvid generate makes one)") from None
+    except NotADirectoryError:
+        raise UserError(f"{out} is no folder: name the folder of a generated set") from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{path} is damaged, or not a generated set's ({type(error).__name__})") from None
+    try:
+        if wrong is not None:
+            raise UserError(f"it does not say its {wrong}")
+        check_draw(found["classes"], found["seed"])
+    except UserError as error:
+        raise UserError(f"{path} is damaged ({error})") from None
+    config_of(found, out)
+    return dict(found)
+
+
+def config_of(card: dict[str, Any], out: Path) -> SetConfig:
+    """The config that a card holds.
+
+    Raises:
+        UserError: it lacks values, or holds some that are none.
+    """
+    values = dict(card["set_config"])
+    try:
+        # Those that are left out would be taken for the defaults, which they need not have been.
+        for field in dataclasses.fields(SetConfig):
+            if isinstance(values[field.name], float):
+                raise TypeError(f"{field.name} must be whole")
+        if values["colour"] is not None:
+            values["colour"] = ColourConfig(**values["colour"])
+        return SetConfig(**values)
+    except KeyError as error:
+        raise UserError(f"{out / NAME} is damaged (its set_config has no {error.args[0]})") from None
+    except (TypeError, UserError) as error:
+        raise UserError(f"{out / NAME} is damaged ({error})") from None
+
+
+def check_continues(found: dict[str, Any], wanted: dict[str, Any], out: Path) -> None:
+    """Refuse to go on with a set as another one.
+
+    Its clips a class may grow, and its classes where they do not share shards; all else must be as it was, or its
+    pieces would not fit together.
+    """
+    if found["kind"] != wanted["kind"]:
+        raise UserError(f"{out} holds clips of {found['kind']}, not {wanted['kind']}: choose another --out")
+    for part in _PARTS:
+        for name, value in wanted[part].items():
+            before = found[part].get(name)
+            if (part, name) == ("set_config", "clips"):
+                if before > value:
+                    raise UserError(f"{out} was made with {before} clips a class, more than {value}: ask for as many")
+            elif before != value:
+                raise UserError(
+                    f"{out} was made with {name} = {before}, not {value}: use that, or choose another --out"
+                )
+    fewer = found["classes"] > wanted["classes"]
+    if found["seed"] != wanted["seed"] or fewer:
+        raise UserError(
+            f"{out} was made with seed {found['seed']} and {found['classes']} classes, not seed {wanted['seed']} and "
+            f"{wanted['classes']}: use those, or choose another --out"
+        )
+    if found["classes"] != wanted["classes"] and wanted["set_config"]["format"] == "webdataset":
+        raise UserError(
+            f"{out} was made with {found['classes']} classes, not {wanted['classes']}: shards mix the classes, so only "
+            "clips may grow; choose another --out"
+        )

@@ -1,0 +1,126 @@
+"""What a generated set holds, besides its bank."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fractalvid.core.colour import ColourConfig, check_points
+from fractalvid.fractals.bank import MAX_FRAMES
+from fractalvid.fractals.instances import VALIDATION
+from fractalvid.fractals.render import MAX_POINTS, PAPER_POINTS, PAPER_SIZE
+from fractalvid.sets.formats.encodings import FORMATS, Format, VideoOptions
+from fractalvid.sets.formats.mask import MAX_PIXELS
+from fractalvid.utils.checks import LARGEST, check_integer
+from fractalvid.utils.errors import UserError
+from fractalvid.video.codecs import DEFAULT_PRESET, encoder_options
+
+FormatName = Literal["mp4", "webdataset", "npz", "png"]
+"""Rows of `fractalvid.sets.formats.FORMATS`."""
+MAX_CLIP_BYTES = 2**31
+"""Of the pixels of one clip, which is in memory as a whole, once a worker."""
+_ENCODING = ("codec", "crf", "preset", "fps")
+
+
+@dataclass(frozen=True)
+class SetConfig:
+    """What a generated set holds, besides its bank.
+
+    Attributes:
+        clips: clips a class.
+        split: "train" takes instances from 0 up, "val" held-out ones.
+        size: height and width in pixels.
+        frames: frames a clip, equidistant over it; by default its 18 to 20 native ones.
+        points: points of the chaos game a frame.
+        exposure: "density", or "max" as in the reference method.
+        format: how clips are kept, a name of `fractalvid.sets.formats.FORMATS`; "png" keeps their middle frame only.
+        shard_size: clips a shard, where there are shards.
+        codec: the video encoder, a name of `fractalvid.video.codecs.CODECS`.
+        fps: frames a second of videos.
+        crf: quality in the encoder's own numbers, lower is better; None for its default.
+        preset: the encoder's effort.
+        colour: how clips are coloured; None for grey.
+        masks: keep the foreground mask of each clip too, its pixels above 0.
+    """
+
+    clips: int = 10
+    split: Literal["train", "val"] = "train"
+    size: int = PAPER_SIZE
+    frames: int | None = None
+    points: int = PAPER_POINTS
+    exposure: Literal["density", "max"] = "density"
+    format: FormatName = "mp4"
+    shard_size: int = 1000
+    codec: str = "libx264"
+    fps: int = 12
+    crf: int | None = None
+    preset: str = DEFAULT_PRESET
+    colour: ColourConfig | None = None
+    masks: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse impossible numbers before any work starts."""
+        limits = {"clips": (1, LARGEST), "size": (2, 8192), "points": (1, MAX_POINTS), "fps": (1, 240)}
+        for name, (low, high) in (limits | {"shard_size": (1, LARGEST)}).items():
+            check_integer(name, getattr(self, name), low, high)
+        if self.frames is not None:
+            check_integer("frames", self.frames, 1, 10_000)
+        if self.colour is not None:
+            check_points(self.points)
+        if self.format not in FORMATS:
+            raise UserError(f"unknown format {self.format!r}; one of: {', '.join(FORMATS)}")
+        self._check_format()
+        self._check_pixels()
+
+    def _check_pixels(self) -> None:
+        """Refuse clips and masks that are too large as a whole."""
+        frames = 1 if self.kept.still else self.frames or MAX_FRAMES
+        rows = frames * self.size
+        if self.masks and rows * self.size > MAX_PIXELS:
+            raise UserError(f"masks of {rows} x {self.size} pixels are too large for a picture: leave --masks out")
+        check_clip_bytes(frames, self.size, 1 if self.colour is None else 3)
+
+    def _check_format(self) -> None:
+        kept = self.kept
+        if kept.video:
+            encoder_options(self.codec, self.crf, self.preset, self.size, self.frames)
+            if self.size % 2:
+                raise UserError(f"size must be even, got {self.size}: common videos (4:2:0) have no odd sizes")
+        else:
+            given = [name for name in _ENCODING if getattr(self, name) != getattr(SetConfig, name)]
+            if given:
+                raise UserError(f"{given[0]} belongs to videos: leave it out with the format {self.format}")
+        if kept.still and self.frames is not None:
+            raise UserError("images have one frame: leave frames out")
+        if self.shard_size != SetConfig.shard_size and not kept.sharded:
+            raise UserError(f"shard_size belongs to shards: leave it out with the format {self.format}")
+
+    @property
+    def kept(self) -> Format:
+        """How its clips are kept."""
+        return FORMATS[self.format]
+
+    @property
+    def video(self) -> VideoOptions:
+        """What the video encoder is told."""
+        return VideoOptions(self.fps, self.codec, self.crf, self.preset)
+
+    @property
+    def first_instance(self) -> int:
+        """The instance ids begin here."""
+        return VALIDATION if self.split == "val" else 0
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Packages that decide the bytes of its files, besides those that decide the pixels."""
+        return tuple(dict.fromkeys(self.kept.libraries + (("pillow",) if self.masks else ())))
+
+
+def check_clip_bytes(frames: int, size: int, channels: int) -> None:
+    """Refuse clips that are too large to be held whole.
+
+    Raises:
+        UserError: over 2 GiB.
+    """
+    taken = frames * size * size * channels
+    if taken > MAX_CLIP_BYTES:
+        shape = f"{frames} frames of {size} x {size} pixels"
+        raise UserError(f"a clip of {shape} takes {taken / 2**30:.1f} GiB of at most 2: choose fewer or smaller")

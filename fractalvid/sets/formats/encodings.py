@@ -1,0 +1,123 @@
+"""What a clip becomes: one table of formats, each a pair of pure functions between frames and bytes."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fractalvid.sets.formats.packed import ClipId
+from fractalvid.utils.errors import UserError
+from fractalvid.video.reader import read_video
+from fractalvid.video.writer import encode_video
+
+Frames = NDArray[np.uint8]
+"""A clip at rest: (T, H, W), or (T, H, W, 3) in colour."""
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """What an encoder of videos is told; the arguments of `fractalvid.video.writer.encode_video`."""
+
+    fps: int
+    codec: str
+    crf: int | None
+    preset: str
+
+
+@dataclass(frozen=True)
+class Format:
+    """A way to keep clips.
+
+    Attributes:
+        name: what it is called on the command line.
+        about: in a few words.
+        folder: where its clips lie under the set's folder.
+        suffix: of a clip's file, without the dot.
+        video: whether a video encoder, with its codec and quality, is at work; it wants even sizes.
+        still: whether a clip is a single frame.
+        sharded: whether many clips share a file.
+        libraries: packages that decide the bytes, besides those that decide the pixels.
+        encode: (frames, clip, options) -> bytes.
+        decode: (bytes, colour) -> frames.
+    """
+
+    name: str
+    about: str
+    folder: str
+    suffix: str
+    video: bool
+    still: bool
+    sharded: bool
+    libraries: tuple[str, ...]
+    encode: Callable[[Frames, ClipId, VideoOptions], bytes]
+    decode: Callable[[bytes, bool], Frames]
+
+
+class DecodeError(UserError):
+    """Bytes that hold no clip."""
+
+
+def _encode_mp4(frames: Frames, clip: ClipId, options: VideoOptions) -> bytes:
+    return encode_video(frames, fps=options.fps, codec=options.codec, crf=options.crf, preset=options.preset)
+
+
+def _decode_mp4(data: bytes, colour: bool) -> Frames:
+    return read_video(data, rgb=colour)
+
+
+def _encode_npz(frames: Frames, clip: ClipId, options: VideoOptions) -> bytes:
+    file = io.BytesIO()
+    class_id, instance_id = np.array(clip, np.int64)
+    np.savez_compressed(file, video=frames, target=class_id, class_id=class_id, instance_id=instance_id)
+    return file.getvalue()
+
+
+def _decode_npz(data: bytes, colour: bool) -> Frames:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            frames = np.asarray(file["video"])
+    # Of any kind: NumPy hands on whatever its zip, zlib, tokenizer and parser raise at bytes that make no sense.
+    except Exception as error:
+        raise DecodeError(f"no clip of an npz file ({type(error).__name__})") from None
+    if frames.dtype != np.uint8 or frames.ndim != 3 + colour or not frames.size:
+        raise DecodeError(f"video has type {frames.dtype} and shape {frames.shape}")
+    return np.asarray(frames, np.uint8)
+
+
+def _encode_png(frames: Frames, clip: ClipId, options: VideoOptions) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(frames[0]).save(file, "PNG")
+    return file.getvalue()
+
+
+def _decode_png(data: bytes, colour: bool) -> Frames:
+    return decode_picture(data, "RGB" if colour else "L")[None]
+
+
+def decode_picture(data: bytes, mode: str) -> NDArray[np.uint8]:
+    """The pixels of a picture, uint8 (H, W) or (H, W, 3).
+
+    Raises:
+        DecodeError: the bytes are no whole picture.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.array(image.convert(mode), np.uint8)  # Pillow's own memory may not be written to
+    # Pillow calls a broken PNG a syntax error.
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DecodeError(f"no whole picture ({error})") from None
+
+
+_ALL = (
+    Format("mp4", "a video file a clip", "clips", "mp4", True, False, False, ("av",), _encode_mp4, _decode_mp4),
+    Format(
+        *("webdataset", "tar shards of many clips each", "shards", "mp4", True, False, True, ("av",)),
+        *(_encode_mp4, _decode_mp4),
+    ),
+    Format("npz", "a file of arrays a clip", "arrays", "npz", False, False, False, (), _encode_npz, _decode_npz),
+    Format("png", "a picture a clip", "images", "png", False, True, False, ("pillow",), _encode_png, _decode_png),
+)
+FORMATS: dict[str, Format] = {row.name: row for row in _ALL}

@@ -1,0 +1,125 @@
+"""The manifest of a generated set: a row a clip that is complete, appended in groups that are safely on disk."""
+
+import csv
+import io
+import os
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import write_text
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A complete clip: where it lies, what it shows, how long and how large it is.
+
+    Attributes:
+        path: of its file under the set's folder; clips of a shard share one.
+        class_id: its class.
+        instance_id: its instance of that class.
+        frames: T.
+        bytes: of the encoded clip.
+        digest: of the encoded clip (`fractalvid.sets.formats.packed.digest`).
+        offset: where in the file it begins; 0 unless it lies in a shard.
+        mask_bytes: of the encoded mask; 0 where there is none.
+        mask_digest: of the encoded mask; empty where there is none.
+    """
+
+    path: str
+    class_id: int
+    instance_id: int
+    frames: int
+    bytes: int
+    digest: str
+    offset: int = 0
+    mask_bytes: int = 0
+    mask_digest: str = ""
+
+    def files(self) -> list[str]:
+        """The paths of all files that hold a part of it: its mask has one of its own, unless it lies in a shard."""
+        return [self.path, mask_path(self)] if self.mask_bytes and not self.offset else [self.path]
+
+
+def mask_path(row: Row) -> str:
+    """Where the mask of a clip that has a file of its own lies under the set's folder."""
+    return f"masks/{row.class_id:06d}/{row.instance_id:010d}.png"
+
+
+LONGEST = 10_000
+"""Most frames of a clip."""
+HEADER = ",".join(field.name for field in fields(Row)) + "\n"
+
+
+def read_manifest(path: Path) -> list[Row]:
+    """The rows of a manifest; a last line that a kill cut short does not count.
+
+    Raises:
+        UserError: the file is no manifest.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not a manifest of fractalvid: it is no text") from None
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror}") from None
+    whole = text[: text.rfind("\n") + 1]
+    if whole and not whole.startswith(HEADER):
+        raise UserError(f"{path} is not a manifest of fractalvid: its first line should be {HEADER.strip()!r}")
+    return [_row(line, f"{path}, line {n}") for n, line in enumerate(whole.split("\n"), 1) if n > 1 and line]
+
+
+def write_manifest(path: Path, rows: list[Row]) -> None:
+    """Write a manifest anew, whole or not at all."""
+    write_text(path, HEADER + "".join(map(_line, rows)))
+
+
+class ManifestWriter:
+    """Appends rows, each group after the files it names are on the disk. Written by one thread.
+
+    Args:
+        root: the set's folder.
+        rows: what the manifest holds so far; it is written anew with them, so that no half line is left.
+    """
+
+    def __init__(self, root: Path, rows: list[Row]) -> None:
+        """Open the manifest in `root`."""
+        self.root = root
+        path = root / "manifest.csv"
+        write_manifest(path, rows)
+        self._file = path.open("a", encoding="utf-8", newline="")
+
+    def append(self, rows: list[Row]) -> None:
+        """Make the rows' files durable, then the rows."""
+        for path in dict.fromkeys(path for row in rows for path in row.files()):
+            with (self.root / path).open("r+b") as file:  # Windows syncs only what is open for writing
+                os.fsync(file.fileno())
+        self._file.write("".join(map(_line, rows)))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _row(line: str, where: str) -> Row:
+    """A line's row. Each line is parsed alone, so a stray quote harms no other."""
+    try:
+        (values,) = csv.reader([line], strict=True)
+        path, class_id, instance_id, frames, size, digest, offset, mask_size, mask_digest = values
+        clip, lengths = (int(class_id), int(instance_id)), (int(frames), int(size))
+        row = Row(path, *clip, *lengths, digest, int(offset), int(mask_size), mask_digest)
+    except (ValueError, csv.Error) as error:
+        reason = str(error)[:80]
+    else:
+        if 1 <= row.frames <= LONGEST and min(row.bytes, row.offset, row.mask_bytes) >= 0 and "\0" not in path:
+            return row
+        reason = "impossible numbers"
+    raise UserError(f"{where} is damaged ({reason}); remove that line and run the command again")
+
+
+def _line(row: Row) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(astuple(row))
+    return text.getvalue()

@@ -1,0 +1,146 @@
+"""Reading a generated set, whatever its format: rows of its manifest in, frames and masks out."""
+
+import os
+import shlex
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fractalvid.sets.card import config_of, read_card
+from fractalvid.sets.formats.mask import decode_mask
+from fractalvid.sets.formats.shards import mask_offset
+from fractalvid.sets.manifest import Row, mask_path, read_manifest
+from fractalvid.utils.errors import UserError
+
+
+class SetReader:
+    """A generated set that is there to be read; threads and processes may share it.
+
+    Args:
+        path: the set's folder.
+
+    Attributes:
+        path: the same.
+        card: what dataset.json holds.
+        config: the set's.
+        classes: how many.
+        rows: of its manifest, in the manifest's order; a row for each clip that is complete.
+
+    Raises:
+        UserError: no generated set, a damaged one, or one of another version.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """See the class."""
+        self.path = Path(path)
+        self.card = read_card(self.path)
+        self.config = config_of(self.card, self.path)
+        self.classes: int = self.card["classes"]
+        manifest = self.path / "manifest.csv"
+        self.rows = read_manifest(manifest) if manifest.exists() else []
+
+    def has(self, row: Row) -> bool:
+        """Whether a row names a clip of the set, which one of a damaged manifest may not."""
+        instance = row.instance_id - self.config.first_instance
+        return 0 <= row.class_id < self.classes and 0 <= instance < self.config.clips
+
+    def check_rows(self) -> None:
+        """Refuse a manifest that names clips which the set does not have.
+
+        Raises:
+            UserError: the first of them.
+        """
+        odd = next((row for row in self.rows if not self.has(row)), None)
+        if odd is not None:
+            raise UserError(
+                f"{self.path} has no clip {odd.class_id}/{odd.instance_id}, which its manifest names; "
+                f"fractalvid verify {shlex.quote(str(self.path))} says more"
+            )
+
+    def check_files(self, *, masks: bool = False) -> None:
+        """Refuse a set of which files are missing, those of masks too if wanted.
+
+        Folders are listed, and no file is opened: whether one is damaged is known when it is read.
+
+        Raises:
+            ClipError: the first clip that lacks a file.
+        """
+        there: dict[Path, frozenset[str]] = {}
+        for row in self.rows:
+            for name in row.files() if masks else [row.path]:
+                path = self.path / name
+                if path.parent not in there:
+                    there[path.parent] = _names(path.parent)
+                if path.name not in there[path.parent]:
+                    raise self._broken(row, f"{name} is missing")
+
+    def frames(self, row: Row) -> NDArray[np.uint8]:
+        """A clip, uint8 (T, H, W), or (T, H, W, 3) in colour.
+
+        Raises:
+            ClipError: it is missing, cut short or damaged.
+        """
+        data = self.video_bytes(row)
+        try:
+            frames = self.config.kept.decode(data, self.config.colour is not None)
+        except UserError as error:
+            raise self._broken(row, str(error)) from None
+        if len(frames) != row.frames:
+            raise self._broken(row, f"{len(frames)} of {row.frames} frames decode")
+        return frames
+
+    def mask(self, row: Row) -> NDArray[np.bool_]:
+        """The foreground mask of a clip, bool (T, H, W); raises as `frames` does, and where the set has none."""
+        if not row.mask_bytes:
+            raise UserError(f"{self.path} has no masks: generate it with --masks")
+        data = self.mask_bytes(row)
+        try:
+            return decode_mask(data, row.frames)
+        except UserError as error:
+            raise self._broken(row, f"its mask is broken: {error}") from None
+
+    def video_bytes(self, row: Row) -> bytes:
+        """A clip as it lies on disk: what the manifest's `bytes` and `digest` are of; raises as `frames` does."""
+        return self._read(row, row.path, row.offset, row.bytes)
+
+    def mask_bytes(self, row: Row) -> bytes:
+        """A clip's mask as it lies on disk; raises as `frames` does."""
+        if row.offset:
+            return self._read(row, row.path, mask_offset(row), row.mask_bytes)
+        return self._read(row, mask_path(row), 0, row.mask_bytes)
+
+    def _read(self, row: Row, path: str, offset: int, size: int) -> bytes:
+        try:
+            with (self.path / path).open("rb") as file:
+                # Before it is read: a damaged row may ask for more bytes than there is memory.
+                if offset + size <= os.fstat(file.fileno()).st_size:
+                    file.seek(offset)
+                    return file.read(size)
+        except OSError as error:
+            raise self._broken(row, f"{path}: {error.strerror}") from None
+        raise self._broken(row, f"{path} is cut short")
+
+    def _broken(self, row: Row, reason: str) -> "ClipError":
+        return ClipError(
+            f"clip {row.class_id}/{row.instance_id} of {self.path} can't be read: {reason}; "
+            f"fractalvid verify {shlex.quote(str(self.path))} --repair makes it again",
+            reason,
+        )
+
+
+def _names(folder: Path) -> frozenset[str]:
+    """What a folder holds; nothing where it can't be looked into."""
+    try:
+        return frozenset(os.listdir(folder))
+    except OSError:
+        return frozenset()
+
+
+class ClipError(UserError):
+    """A clip that can't be read; `reason` says why, without saying which it is."""
+
+    def __init__(self, text: str, reason: str = "") -> None:
+        """`text` is the whole line; workers of a DataLoader make the error again from it alone."""
+        super().__init__(text)
+        self.reason = reason

@@ -1,0 +1,294 @@
+"""Checking a generated set against its manifest, file by file, and making again what is broken.
+
+Nothing is ever removed: files that do not belong to the set are named, and what is broken is replaced by the same clip.
+"""
+
+import io
+import tarfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fractalvid.core.bank import Bank
+from fractalvid.kinds import kind_named, load_bank
+from fractalvid.sets.card import NAME, bank_digest, check_continues, describe
+from fractalvid.sets.formats.packed import ClipId, Packed, digest
+from fractalvid.sets.formats.shards import add_clip
+from fractalvid.sets.generate import LOCK, MAX_WORKERS, complete, only_one
+from fractalvid.sets.manifest import Row, write_manifest
+from fractalvid.sets.reader import ClipError, SetReader
+from fractalvid.sets.workers import store_of
+from fractalvid.utils.errors import UserError
+
+MANIFEST, CLASSES = "manifest.csv", "classes.npz"
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is not as it should be.
+
+    Attributes:
+        path: the file, under the set's folder.
+        what: what is wrong with it, in a few words.
+        rows: the rows of the manifest that it concerns.
+    """
+
+    path: str
+    what: str
+    rows: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a look at a whole set found.
+
+    Attributes:
+        clips: how many the manifest names.
+        missing: how many of the set were not made yet.
+        problems: in the manifest's order.
+        strays: paths that do not belong to the set, sorted.
+    """
+
+    clips: int
+    missing: int
+    problems: list[Problem]
+    strays: list[str]
+
+    @property
+    def clean(self) -> bool:
+        """Whether all is there, and nothing else."""
+        return not (self.missing or self.problems or self.strays)
+
+    def summary(self) -> str:
+        """All of it in a line."""
+        if self.clean:
+            return f"{self.clips} clips: every file is there, whole, and what the manifest says"
+        counts = {"problems": len(self.problems), "strays": len(self.strays), "clips not made yet": self.missing}
+        return f"{self.clips} clips: " + ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+    def lines(self) -> list[str]:
+        """One line for each thing found."""
+        found = [f"{problem.path}: {problem.what}" for problem in self.problems]
+        found += [f"{path}: does not belong to the set" for path in self.strays]
+        return found
+
+
+def verify(path: str | Path, *, workers: int, progress: bool = True) -> Findings:
+    """Look at every file of a set: is it there, whole, decodable, of the right length, and what the manifest says?
+
+    Args:
+        path: the set's folder.
+        workers: threads.
+        progress: show a progress bar.
+
+    Raises:
+        UserError: it is no generated set, or its card or manifest can't be read.
+    """
+    if not 1 <= workers <= MAX_WORKERS:
+        raise UserError(f"workers must be 1 to {MAX_WORKERS}, got {workers}")
+    reader = SetReader(path)
+    problems = _check_bank(reader)
+    lengths = None if problems else _lengths(reader)
+    rows, odd = _check_rows(reader)
+    problems += odd
+    sharded = reader.config.kept.sharded
+    parts = list(_by_file(rows) if sharded else _batches(rows))
+    with (
+        ThreadPoolExecutor(workers, "verify") as pool,
+        tqdm(total=len(rows), unit="clip", disable=not progress, smoothing=0.05) as bar,
+    ):
+        for part, found in zip(parts, pool.map(lambda part: _check_part(reader, part, lengths), parts), strict=True):
+            problems += found
+            bar.update(len(part))
+    total = reader.classes * reader.config.clips
+    return Findings(len(reader.rows), total - len(rows), problems, _strays(reader))
+
+
+def repair(path: str | Path, findings: Findings, *, workers: int, progress: bool = True) -> list[str]:
+    """Make again what `verify` found broken or missing; returns lines about what did not come out as it was.
+
+    Args:
+        path: the set's folder.
+        findings: of `verify`.
+        workers: clips in the making at once.
+        progress: show a progress bar.
+
+    Raises:
+        UserError: the set was made by another version or on another kind of processor, where its clips would have other
+            bits; or its classes are lost.
+    """
+    out = Path(path)
+    reader = SetReader(out)
+    bank = _bank_again(reader)
+    check_continues(reader.card, describe(bank, reader.config), out)
+    broken = {row for problem in findings.problems for row in problem.rows}
+    try:
+        with only_one(out):
+            if any(problem.path == CLASSES for problem in findings.problems):
+                bank.save(out / CLASSES)
+            if broken:
+                write_manifest(out / MANIFEST, [row for row in reader.rows if row not in broken])
+            complete(bank, out, reader.config, workers, None, progress)
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror or error}; run the same command again") from error
+    before = {(row.class_id, row.instance_id): row for row in reader.rows}
+    return [
+        f"{row.path}: clip {row.class_id}/{row.instance_id} is not what its manifest said; that row was wrong"
+        for row in SetReader(out).rows
+        if before.get((row.class_id, row.instance_id), row) != row
+    ]
+
+
+def _check_bank(reader: SetReader) -> list[Problem]:
+    try:
+        bank = load_bank(reader.path / CLASSES)
+    except UserError as error:
+        return [Problem(CLASSES, str(error))]
+    return [] if _is_bank_of(reader, bank) else [Problem(CLASSES, f"holds other classes than {NAME} says")]
+
+
+def _lengths(reader: SetReader) -> list[int]:
+    """How many frames the clips of each class should have."""
+    native = load_bank(reader.path / CLASSES).native_frames
+    fixed = 1 if reader.config.kept.still else reader.config.frames
+    return [int(length) if fixed is None else fixed for length in native]
+
+
+def _is_bank_of(reader: SetReader, bank: Bank) -> bool:
+    said = (reader.card["kind"], reader.card["seed"], reader.card["bank_digest"])
+    return said == (bank.kind, bank.seed, bank_digest(bank))
+
+
+def _bank_again(reader: SetReader) -> Bank:
+    """The set's bank; drawn again from its seed where the file is lost.
+
+    Raises:
+        UserError: what is drawn is not what the set was made from, so the bank was not drawn from a seed alone.
+    """
+    if not _check_bank(reader):
+        return load_bank(reader.path / CLASSES)
+    kind = kind_named(reader.card["kind"])
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in reader.card["class_config"].items()}
+    try:
+        config = type(kind.config())(**values)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{reader.path / NAME} is damaged ({error})") from None
+    bank = kind.sample(reader.classes, seed=int(reader.card["seed"]), config=config)
+    if not _is_bank_of(reader, bank):
+        raise UserError(f"{reader.path / CLASSES} is lost and its seed gives other classes: put that file back first")
+    return bank
+
+
+def _check_rows(reader: SetReader) -> tuple[list[Row], list[Problem]]:
+    """The rows that name clips of the set, each once and in its place; and what is wrong with the others."""
+    store = store_of(reader.path, reader.config, reader.classes)
+    good: dict[ClipId, Row] = {}
+    problems = []
+    for row in reader.rows:
+        clip = (row.class_id, row.instance_id)
+        if not reader.has(row):
+            problems.append(Problem(MANIFEST, f"names clip {_name(row)}, which the set does not have", (row,)))
+        elif row.path != store.path(clip) or bool(row.offset) != reader.config.kept.sharded:
+            problems.append(Problem(MANIFEST, f"says that clip {_name(row)} lies in {row.path}", (row,)))
+        elif clip in good:
+            problems.append(Problem(MANIFEST, f"names clip {_name(row)} twice", (row,)))
+        elif bool(row.mask_bytes) != reader.config.masks:
+            problems.append(Problem(MANIFEST, f"does not say whether clip {_name(row)} has a mask", (row,)))
+        else:
+            good[clip] = row
+    return list(good.values()), problems
+
+
+def _check_part(reader: SetReader, rows: list[Row], lengths: list[int] | None) -> list[Problem]:
+    """What is wrong with some clips: all of a shard, or some that have files of their own."""
+    found = [problem for row in rows for problem in _check_clip(reader, row, lengths)]
+    if not found and reader.config.kept.sharded:
+        found = _check_shard(reader, rows)
+    return found
+
+
+def _check_clip(reader: SetReader, row: Row, lengths: list[int] | None) -> Iterator[Problem]:
+    """What is wrong with a clip's bytes and frames, and with its mask's."""
+    length = row.frames if lengths is None else lengths[row.class_id]
+    expected = (length, reader.config.size, reader.config.size)
+    try:
+        if digest(reader.video_bytes(row)) != row.digest or _is_longer(reader, row.path, row.bytes):
+            yield Problem(row.path, f"clip {_name(row)} is not what the manifest says", (row,))
+        elif (shape := reader.frames(row).shape[:3]) != expected:
+            yield Problem(row.path, f"clip {_name(row)} has frames of shape {shape}, not {expected}", (row,))
+    except ClipError as error:
+        yield Problem(row.path, f"clip {_name(row)}: {error.reason}", (row,))
+    if not row.mask_bytes:
+        return
+    path = row.files()[-1]
+    try:
+        if digest(reader.mask_bytes(row)) != row.mask_digest or _is_longer(reader, path, row.mask_bytes):
+            yield Problem(path, f"the mask of clip {_name(row)} is not what the manifest says", (row,))
+        elif (shape := reader.mask(row).shape) != expected:
+            yield Problem(path, f"the mask of clip {_name(row)} has shape {shape}, not {expected}", (row,))
+    except ClipError as error:
+        yield Problem(path, f"the mask of clip {_name(row)}: {error.reason}", (row,))
+
+
+def _is_longer(reader: SetReader, path: str, size: int) -> bool:
+    """Whether a file of one clip, or mask, goes on after it; a shard is looked at as a whole."""
+    return not reader.config.kept.sharded and (reader.path / path).stat().st_size > size
+
+
+def _check_shard(reader: SetReader, rows: list[Row]) -> list[Problem]:
+    """Whether a shard is, byte for byte, what its clips make."""
+    path, kept = rows[0].path, reader.config.kept
+    with (reader.path / path).open("rb") as file:
+        same, offsets = _Same(file), []
+        tar = tarfile.TarFile(path, "w", fileobj=same, format=tarfile.USTAR_FORMAT)
+        for row in sorted(rows, key=lambda row: row.offset):
+            mask = reader.mask_bytes(row) if row.mask_bytes else b""
+            clip = Packed((row.class_id, row.instance_id), row.frames, reader.video_bytes(row), "", mask)
+            offsets.append(add_clip(tar, clip, kept) == row.offset)
+        tar.close()
+        whole = same.equal and all(offsets) and not file.read(1)
+    return [] if whole else [Problem(path, "is not the shard that its clips make", tuple(rows))]
+
+
+class _Same(io.RawIOBase):
+    """Takes what is written to it, and tells whether a file holds just that."""
+
+    def __init__(self, file: io.BufferedIOBase) -> None:
+        self._file = file
+        self.equal = True
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self.equal &= self._file.read(len(data)) == data
+        return len(data)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def _strays(reader: SetReader) -> list[str]:
+    """Files under the set's folder that belong to no row."""
+    expected = {NAME, MANIFEST, CLASSES, LOCK} | {path for row in reader.rows for path in row.files()}
+    found = (path.relative_to(reader.path).as_posix() for path in reader.path.rglob("*") if not path.is_dir())
+    return sorted(path for path in found if path not in expected)
+
+
+def _by_file(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    held: dict[str, list[Row]] = {}
+    for row in rows:
+        held.setdefault(row.path, []).append(row)
+    yield from held.values()
+
+
+def _batches(rows: list[Row]) -> Iterator[list[Row]]:
+    return (rows[i : i + BATCH] for i in range(0, len(rows), BATCH))
+
+
+def _name(row: Row) -> str:
+    return f"{row.class_id}/{row.instance_id}"

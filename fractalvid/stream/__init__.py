@@ -1,0 +1,1 @@
+"""Clips rendered on the fly, as batches for training."""

@@ -1,0 +1,66 @@
+"""Threads of our own, in each of which torch computes on one core.
+
+Torch's own threads wait for each other in busy loops. Beside anything else that computes, a network in training above
+all, they take many times as long, so work is dealt out by samples instead.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import torch
+
+from fractalvid.kernels.compiled.threads import available_cores
+
+FEWEST = 4
+"""Samples a thread that are worth another one. Four at a time cost a tenth more each than eight, and keep 8 cores busy
+with a batch of 32; of fewer, NumPy and Python are the larger part of the work."""
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+_making = threading.Lock()
+
+
+def _forget() -> None:
+    """A forked child has the pools but none of their threads, and perhaps a lock that nobody will open."""
+    global _making
+    _pools.clear()
+    _making = threading.Lock()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_forget)
+
+
+def in_parts(work: Callable[[slice, int], None], count: int, threads: int | None = None) -> None:
+    """Call `work` with parts of 0..count-1, each on its own thread, and how many threads it may use itself.
+
+    Args:
+        work: (rows, threads) -> None; what it does to some rows must not depend on which others are among them.
+        count: how many samples.
+        threads: at most this many in all, by default all cores.
+    """
+    most = available_cores() if threads is None else threads
+    parts = max(1, min(most, -(-count // FEWEST)))
+    edges = [count * part // parts for part in range(parts + 1)]
+    pool = _pool(parts)
+    done = [pool.submit(work, slice(first, last), most // parts) for first, last in pairwise(edges)]
+    for part in done:
+        part.result()
+
+
+def _pool(size: int) -> ThreadPoolExecutor:
+    """As many threads, made when first needed."""
+    with _making:
+        if size not in _pools:
+            ready = threading.Barrier(size + 1)
+            # The number is each thread's own, but threads made later begin with the last one that anybody set.
+            pool = ThreadPoolExecutor(size, "samples", initializer=lambda: torch.set_num_threads(1))
+            for _ in range(size):
+                pool.submit(ready.wait)
+            ready.wait()
+            torch.set_num_threads(torch.get_num_threads())
+            _pools[size] = pool
+        return _pools[size]

@@ -1,0 +1,1 @@
+"""Video files: codecs, reading, writing, and which videos of a folder decode."""

@@ -1,0 +1,187 @@
+"""What decodes of the videos in a folder: found out once, then remembered on disk.
+
+Pre-training on one's own videos and fine-tuning share it: what one has decoded, the other need not.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import write_text
+from fractalvid.utils.locks import in_turn
+from fractalvid.video.reader import ReadError, VideoError, VideoFacts, probe_video
+
+Stamp = tuple[int, int]
+"""Bytes of a file and when it changed (ns): equal ones tell that it is still the same."""
+
+Found = VideoFacts | str
+"""What decodes of a file, or why nothing does."""
+
+_VERSION = 3
+_SAVE_SECONDS = 60
+_NOTHING = VideoFacts(0, 0, 0, 0.0, 0.0)
+
+
+def default_cache_dir() -> Path:
+    """The user's cache folder: `$XDG_CACHE_HOME/fractalvid`, else `~/.cache/fractalvid`."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "fractalvid"
+
+
+def root_key(root: Path) -> str:
+    """A name for a data folder, by its place."""
+    return hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:20]
+
+
+def index_file(cache_dir: Path, root: Path) -> Path:
+    """Where the index of the data folder `root` is kept."""
+    return cache_dir / "index" / f"{root_key(root)}.json"
+
+
+def stamp_of(path: Path) -> Stamp:
+    """The stamp of a file. Raises `OSError` where there is none."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def is_same(path: Path, stamp: Stamp) -> bool:
+    """Whether the file is there and still the one that the stamp was taken of."""
+    try:
+        return stamp_of(path) == stamp
+    except OSError:
+        return False
+
+
+def look(
+    root: Path, names: Iterable[str], *, cache_dir: Path | None, threads: int
+) -> Generator[tuple[str, Found], None, None]:
+    """What decodes of each video below `root`, or why nothing does: first what is known, then the rest, decoded once.
+
+    What is found is kept for the next time, also where this is closed or interrupted. A video whose size or time of
+    change differs is decoded again, and so is one that is missing or could not be read.
+
+    Args:
+        root: the folder of videos.
+        names: paths relative to it.
+        cache_dir: where the index is kept; None keeps nothing.
+        threads: videos decoded at once.
+    """
+    index, todo = VideoIndex(root, cache_dir), dict[str, Stamp]()
+    for name in names:
+        try:
+            stamp = stamp_of(root / name)
+        except OSError as error:
+            yield name, f"{root / name}: cannot be read: {error.strerror}"
+            continue
+        known = index.known(name, stamp)
+        if known is None:
+            todo[name] = stamp
+        else:
+            yield name, known
+    saved = time.monotonic()
+    try:
+        for name, (found, lasting) in _probed(root, list(todo), threads):
+            if lasting:
+                index.add(name, todo[name], found)
+            if time.monotonic() - saved > _SAVE_SECONDS:  # days of decoding are to survive a kill
+                index.save()
+                saved = time.monotonic()
+            yield name, found
+    finally:
+        index.save(forget=True)
+
+
+def _probed(root: Path, names: list[str], threads: int) -> Iterator[tuple[str, tuple[Found, bool]]]:
+    """What is found of each, and whether it is so as long as the file stays the same."""
+
+    def probe(name: str) -> tuple[Found, bool]:
+        try:
+            return probe_video(root / name), True
+        except (VideoError, OSError) as error:
+            return str(error), not isinstance(error, ReadError | OSError)
+
+    pool = ThreadPoolExecutor(max(1, threads), "videos")
+    try:
+        yield from zip(names, pool.map(probe, names), strict=True)
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupt is not to wait for all of them
+
+
+class VideoIndex:
+    """What is known of the videos below a folder, by their names in it; kept in one file, whole or not at all."""
+
+    def __init__(self, root: Path, cache_dir: Path | None) -> None:
+        """What is kept below `cache_dir`; nothing where that is absent, damaged, foreign or of another version.
+
+        None remembers nothing from one process to the next.
+        """
+        self._root = root
+        self._store = None if cache_dir is None else index_file(cache_dir, root)
+        self._entries = {} if self._store is None else _read(self._store)
+        self._added: dict[str, tuple[Stamp, Found]] = {}
+
+    def known(self, name: str, stamp: Stamp) -> Found | None:
+        """What decodes of a file, or why nothing does; None where it is unknown, or was another file then."""
+        kept = self._entries.get(name)
+        return kept[1] if kept is not None and kept[0] == stamp else None
+
+    def unchanged(self) -> dict[str, VideoFacts]:
+        """What decodes of the videos that are still the same."""
+        return {
+            name: found
+            for name, (stamp, found) in self._entries.items()
+            if not isinstance(found, str) and is_same(self._root / name, stamp)
+        }
+
+    def add(self, name: str, stamp: Stamp, found: Found) -> None:
+        """Remember what was found out of a file."""
+        self._entries[name] = self._added[name] = stamp, found
+
+    def save(self, *, forget: bool = False) -> None:
+        """Add what was added here to the file; where that can't be, one line says so, and videos are read again.
+
+        Args:
+            forget: leave out the videos that are no longer there, which takes a look at each.
+        """
+        if self._store is None or not self._added:
+            return
+        try:
+            self._store.parent.mkdir(parents=True, exist_ok=True)
+            with in_turn(self._store.parent / ".lock"):
+                entries = {**_read(self._store), **self._added}  # others may have added to it meanwhile
+                kept = {n: entry for n, entry in entries.items() if not forget or os.path.exists(self._root / n)}
+                videos = {name: _values(*entry) for name, entry in sorted(kept.items())}
+                write_text(self._store, json.dumps({"version": _VERSION, "videos": videos}))
+            self._added = {}
+        except (OSError, UserError) as error:
+            tqdm.write(f"note: the index of the videos is not kept: {error}", file=sys.stderr)
+
+
+def _read(store: Path) -> dict[str, tuple[Stamp, Found]]:
+    try:
+        saved = json.loads(store.read_bytes())
+        if saved["version"] == _VERSION:
+            return {name: _entry(values) for name, values in saved["videos"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    return {}
+
+
+def _entry(values: list[object]) -> tuple[Stamp, Found]:
+    size, changed, frames, width, height, rate, duration, error = map(str, values)
+    facts = VideoFacts(int(frames), int(width), int(height), float(rate), float(duration))
+    return (int(size), int(changed)), error or facts
+
+
+def _values(stamp: Stamp, found: Found) -> list[object]:
+    facts, error = (_NOTHING, found) if isinstance(found, str) else (found, "")
+    return [*stamp, *astuple(facts), error]

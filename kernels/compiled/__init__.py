@@ -1,0 +1,1 @@
+"""What compiled kernels share: how they are compiled and kept, arithmetic, random numbers, threads."""

@@ -1,0 +1,56 @@
+"""How kernels are compiled: one place for the flags that decide speed and bits."""
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from numba import njit
+
+from fractalvid.kernels.compiled.cache import KEPT
+
+# Fused multiply-adds halve the polynomials; no other liberty is taken, so results depend neither on vector width nor on
+# load. NumPy's error model leaves out the checks for division by zero, which would stop vectorisation.
+FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+
+COMPILED: list[tuple[str, bool]] = []
+"""Drivers made in this process so far, and whether each came from the disk cache."""
+
+_inlined = njit(inline="always", **FLAGS)
+_part = njit(inline="never", **FLAGS)
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A small function that becomes part of its callers."""
+    jitted: Callable[..., Any] = _inlined(function)
+    return jitted
+
+
+def part(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that is compiled for itself and called by drivers, which hold it in their own disk cache."""
+    jitted: Callable[..., Any] = _part(function)
+    return jitted
+
+
+def kept(function: Callable[..., Any]) -> Any:
+    """A function that Python calls too, compiled for whatever it is called with and held in the disk cache."""
+    return njit(cache=KEPT, nogil=True)(function)
+
+
+@cache
+def _digest() -> str:
+    """A digest of all code that is compiled: the folders of compiled kernels, and the table of variations."""
+    kernels = Path(__file__).parents[1]
+    files = [path for folder in ("compiled", "cpu", "drawing") for path in sorted((kernels / folder).glob("*.py"))]
+    content = b"".join(path.read_bytes() for path in [*files, kernels / "variations.py"])
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def driver(signature: Any, function: Callable[..., Any]) -> Any:
+    """Compile a top-level function for one signature, kept in the disk cache; returns Numba's compile result."""
+    # Numba's cache notices changes of the function's own file only, not of what is compiled into it from others.
+    function.__qualname__ = f"{function.__name__}_{_digest()}"
+    dispatcher = njit(signature, cache=KEPT, **FLAGS)(function)
+    COMPILED.append((function.__name__, sum(dispatcher.stats.cache_hits.values()) > 0))
+    return dispatcher.get_compile_result(signature)

@@ -1,0 +1,157 @@
+"""Rows of walkers on the CPU: how they begin, choose their maps, move and restart.
+
+Walkers stand in R rows of C columns. Every column of a table is owned by a map, in exact shares of the weights and in
+scattered order; every row reads that table from an offset of its own, drawn afresh each step. So coefficients are
+contiguous loads and no walker moves, and yet two walkers share a map no more often than under independent choice
+(walkers that keep sharing maps merge, and a histogram of merged walkers is worthless). The table is drawn anew every
+REFRESH steps, its shares rounded at random, so that a map of tiny weight keeps its mean.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fractalvid.kernels.compiled.compile import inlined, part
+from fractalvid.kernels.compiled.elementary import F32
+from fractalvid.kernels.compiled.random import U32, U64, UNIT, philox
+from fractalvid.kernels.cpu.sums import fill_dense, fill_picked, step_dense
+from fractalvid.kernels.variations import AFFINE_ROWS
+
+REFRESH = 16
+ESCAPE = F32(1e6)
+MAX_COLUMNS = 512
+
+# Third word of a counter: what the number is for. 6 is taken by `fractalvid.kernels.cpu.slabs`.
+_START, _OFFSETS, _SHARES, _SCATTERING, _RESTART = U32(1), U32(2), U32(3), U32(4), U32(5)
+
+
+def _scatterings() -> NDArray[np.uint32]:
+    """For every power of two c up to MAX_COLUMNS, a fixed permutation of 0..c-1 at entries c..2c-1."""
+    counter = np.arange(MAX_COLUMNS * 8, dtype=np.uint32).reshape(-1, 4)
+    key = np.broadcast_to(np.array([0x5CA7, 0x7E12], np.uint32), (len(counter), 2))
+    # By NumPy, so that importing compiles nothing.
+    words = philox.py_func(*key.T, *counter.T)[0]
+    table = np.zeros(2 * MAX_COLUMNS, np.uint32)
+    c = 1
+    while c <= MAX_COLUMNS:
+        table[c : 2 * c] = np.argsort(words[c : 2 * c])
+        c *= 2
+    return table
+
+
+# Multiplied by an odd stride and shifted, a scattering is another one at every refresh. A stride alone would not do: it
+# leaves pairs of columns that share their owner at every offset.
+_SCATTER = _scatterings()
+
+
+@inlined
+def draw(seed, a, b, use):
+    """Four random words of a job's seed."""
+    return philox(U32(seed), U32(seed >> U64(32)), U32(a), U32(b), use, U32(0))
+
+
+@inlined
+def draw_offsets(seed, step, row):
+    """Words for the offsets of four rows in a step."""
+    return draw(seed, step, row, _OFFSETS)
+
+
+@part
+def _shares(weights, columns, share, seed, step):
+    """Round weights · columns to integers of the same sum, by one uniform offset for all maps."""
+    shift = F32(draw(seed, step, 0, _SHARES)[0] >> U32(8)) * UNIT
+    total = F32(0.0)
+    last = np.int64(0)
+    final = 0
+    for m in range(weights.shape[0]):
+        final = m if weights[m] > F32(0.0) else final
+    for m in range(weights.shape[0]):
+        total += weights[m]
+        edge = np.int64(np.floor(total * F32(columns) + shift))
+        # What rounding leaves over goes to the last map that there is, never to one of weight 0.
+        edge = min(max(edge, last), columns) if m < final else columns
+        share[m] = edge - last
+        last = edge
+
+
+@part
+def refresh(job, passes, tables, step):
+    """Draw who owns each column and fill the tables (share, block, owner, columns, picked) accordingly.
+
+    `columns` has rows a..f, doubled for offsets, and, unless `passes` is negative, then amount and params of each
+    variation; 0 passes mean one variation for all maps at amount 1, positive ones dense sums, negative ones picked
+    columns (`fractalvid.kernels.cpu.sums`).
+    """
+    maps, weights, choice, amount, params, variations, _, seed = job
+    share, block, owner, columns, picked = tables
+    c = owner.shape[0]
+    _shares(weights, c, share, seed, step)
+    position = 0
+    for m in range(weights.shape[0]):
+        for _ in range(share[m]):
+            block[position] = m
+            position += 1
+    words = draw(seed, step, 0, _SCATTERING)
+    stride = words[0] | U32(1)
+    shift = words[1]
+    for k in range(c):
+        owner[k] = block[U32(_SCATTER[c + k] * stride + shift) & U32(c - 1)]
+    for e in range(AFFINE_ROWS):
+        first, second = columns[e, :c], columns[e, c:]
+        for k in range(c):
+            value = maps[owner[k], e]
+            first[k] = value
+            second[k] = value
+    if passes >= 0:
+        fill_dense(choice, amount, params, variations, owner, columns)
+    else:
+        fill_picked(choice, amount, params, variations, share, owner, columns, picked)
+
+
+@part
+def _uniform_point(seed, a, b, use):
+    """A point of [-1, 1]²."""
+    words = draw(seed, a, b, use)
+    u = F32(words[0] >> U32(8)) * UNIT
+    v = F32(words[1] >> U32(8)) * UNIT
+    return u + u - F32(1.0), v + v - F32(1.0)
+
+
+@part
+def begin(x, y, start, seed):
+    """Put the walkers where they begin."""
+    rows, c = x.shape
+    for r in range(rows):
+        for k in range(c):
+            walker = r * c + k
+            if start.shape[0] > 0:
+                x[r, k] = start[walker % start.shape[0], 0]
+                y[r, k] = start[walker % start.shape[0], 1]
+            else:
+                x[r, k], y[r, k] = _uniform_point(seed, walker, 0, _START)
+
+
+@inlined
+def step_row(slabs, passes, x, y, u, v, columns, offset, moment):
+    """One step of a row by one fused slab (`passes` 0), or by a dense sum; `sums.step_picked` is the third way.
+
+    `moment` is (seed, step, row), from which variations draw.
+    """
+    if passes == 0:
+        slabs[0](x, y, u, v, columns, AFFINE_ROWS, offset, moment)
+    else:
+        step_dense(slabs, passes, x, y, u, v, columns, offset, moment)
+
+
+@inlined
+def offset_of(words, r, c):
+    """Row r's offset in a table of c columns."""
+    return np.int64((U64(words[r & 3]) * U64(c)) >> U64(32))
+
+
+@part
+def restart(x, y, seed, step, row):
+    """Put walkers that left for infinity back into [-1, 1]²."""
+    n = x.shape[0]
+    for k in range(n):
+        if not (abs(x[k]) + abs(y[k]) <= ESCAPE):
+            x[k], y[k] = _uniform_point(seed, step, row * n + k, _RESTART)

@@ -1,0 +1,282 @@
+"""The chaos game on the device: launchers of `cuda/orbit.cu`, `accumulate.cu`, `render.cu` and `boxes.cu`.
+
+Shapes, blocks, grids and shared memory, and which variations a module is compiled for.
+"""
+
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fractalvid.gpu import jobs as device_jobs
+from fractalvid.kernels.cpu.walkers import MAX_COLUMNS, REFRESH
+from fractalvid.kernels.cuda.device import THREADS, WORD, Array, Device, blocks_where, pointer, uploaded
+from fractalvid.kernels.cuda.source import Module
+from fractalvid.kernels.jobs import Jobs
+from fractalvid.kernels.variations import MAX_PARAMS
+
+ROWS = 4
+ORBIT_WALKERS = 128
+GROWTH_WALKERS = 64
+MAX_THREADS = 1024
+FEW_POINTS = 200_000
+"""Points below which a job has 256 columns of walkers, as on the CPU; from here on 512."""
+COEFFICIENTS = 6
+FIXED_WORDS = ROWS * REFRESH + 4 + MAX_COLUMNS
+LEAST_WORDS = 512
+"""What must be left of shared memory for a tile, or for what else a block keeps there."""
+
+
+class Taken(NamedTuple):
+    """Variations of jobs: those that serve all maps of a job at amount 1, and those that others sum or choose."""
+
+    fused: tuple[int, ...]
+    summed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What does not change a result, only how fast it comes.
+
+    Attributes:
+        walkers: walkers a thread has in registers: 1, 2 or 4. More mean smaller blocks.
+        tile: (height, width) of the tiles of a frame; by default the largest that fit shared memory.
+    """
+
+    walkers: int = 2
+    tile: tuple[int, int] | None = None
+
+
+def taken(jobs: Jobs) -> Taken:
+    """What jobs in the host's memory take."""
+    used = (jobs.amount != 0) & (jobs.weights > 0)[:, :, None]
+    real = jobs.weights > 0
+    first = jobs.variation[:, :, 0]
+    plain = ~real | (used[:, :, 0] & ~used[:, :, 1:].any(axis=2) & (jobs.amount[:, :, 0] == 1))
+    number = np.where(real, first, np.iinfo(np.int32).max).min(axis=1)
+    alone = (plain & (~real | (first == number[:, None]))).all(axis=1)
+    fused = np.unique(number[alone]).tolist()
+    summed = np.unique(jobs.variation[~alone][used[~alone]]).tolist()
+    return Taken(tuple(fused), tuple(summed))
+
+
+def orbit(
+    device: Device,
+    jobs: Jobs,
+    n: int,
+    *,
+    burn_in: int,
+    takes: Taken,
+    where: Array | None = None,
+    out: Array | None = None,
+) -> Array:
+    """Points of attractors: float32 (J, n, 2). See `kernels.orbit`.
+
+    `where` (B,) is a mask of clips, J / B jobs each, and so below: the others keep what `out` has.
+    """
+    out = device.xp.empty((len(jobs), n, 2), np.float32) if out is None else out
+    module = Module("orbit", *takes, block=ORBIT_WALKERS)
+    grid, masked = blocks_where(device, where, len(jobs))
+    arguments = (*_jobs(device, jobs), *masked, np.int32(burn_in), np.int32(n), out)
+    device.launch(module, "orbit", (grid, 1), ORBIT_WALKERS, WORD * _game_words(device, jobs), arguments)
+    return out
+
+
+def growth(
+    device: Device,
+    jobs: Jobs,
+    steps: int,
+    *,
+    burn_in: int,
+    takes: Taken,
+    where: Array | None = None,
+    out: Array | None = None,
+) -> Array:
+    """Rates of growth at infinity: float32 (J,). See `kernels.growth`."""
+    out = device.xp.empty(len(jobs), np.float32) if out is None else out
+    module = Module("orbit", *takes, block=ORBIT_WALKERS)
+    grid, masked = blocks_where(device, where, len(jobs))
+    arguments = (*_jobs(device, replace(jobs, start=None)), *masked, np.int32(burn_in), np.int32(steps), out)
+    shared = WORD * (_game_words(device, jobs) + GROWTH_WALKERS)
+    device.launch(module, "growth", (grid, 1), GROWTH_WALKERS, shared, arguments)
+    return out
+
+
+class Counted(NamedTuple):
+    """Counts and sums of colour indices uint32 (J, H, W), points outside and discarded int64 (J,)."""
+
+    counts: Array
+    colour: Array | None
+    outside: Array
+    discarded: Array
+
+
+def accumulate(
+    device: Device,
+    jobs: Jobs,
+    *,
+    size: tuple[int, int],
+    points: int | NDArray[np.int64],
+    burn_in: int,
+    takes: Taken,
+    tuning: Tuning = Tuning(),
+) -> Counted:
+    """Where points fall. See `kernels.accumulate`; `points`, (J,) or one number, is the host's, and so below."""
+    xp, frame = device.xp, (len(jobs), *size)
+    coloured = jobs.colour is not None
+    done = Counted(
+        xp.empty(frame, np.uint32),
+        xp.empty(frame, np.uint32) if coloured else None,
+        *(xp.empty(len(jobs), np.int64) for _ in range(2)),
+    )
+    tail = (done.counts, pointer(done.colour), done.outside, done.discarded)
+    shares = _shares(xp, points, len(jobs))
+    _tally(device, "accumulate", jobs, size, shares, burn_in, takes, tuning, coloured, tail)
+    return done
+
+
+class Paints(NamedTuple):
+    """The curve uint8 (256,) and the palettes uint8 (J, 256, 3) of coloured jobs."""
+
+    curve: Array
+    palette: Array
+
+
+def render(
+    device: Device,
+    jobs: Jobs,
+    *,
+    size: tuple[int, int],
+    points: int | NDArray[np.int64],
+    exposure: Array,
+    burn_in: int,
+    takes: Taken,
+    paints: Paints | None = None,
+    tuning: Tuning = Tuning(),
+) -> Array:
+    """Images uint8 (J, H, W), or (J, H, W, 3) with `paints`, under a fixed white (J, 2). See `kernels.render`."""
+    out = device.xp.empty((len(jobs), *size, *(() if paints is None else (3,))), np.uint8)
+    shares = _shares(device.xp, points, len(jobs))
+    tail = (device_jobs.plan(device, jobs.projection, exposure, shares.points), *_paint_pointers(paints), out)
+    _tally(device, "render", jobs, size, shares, burn_in, takes, tuning, paints is not None, tail)
+    return out
+
+
+def render_by_largest(
+    device: Device,
+    jobs: Jobs,
+    *,
+    size: tuple[int, int],
+    points: int | NDArray[np.int64],
+    clip: NDArray[np.int64],
+    burn_in: int,
+    takes: Taken,
+    paints: Paints | None = None,
+    tuning: Tuning = Tuning(),
+) -> Array:
+    """The same, where a clip's largest count is white; `clip` (J,) says which jobs are one. All sums are kept."""
+    xp, frame = device.xp, (len(jobs), *size)
+    groups, group = np.unique(clip, return_inverse=True)
+    counts = xp.empty(frame, np.uint32)
+    sums = None if paints is None else xp.empty(frame, np.uint32)
+    largest = xp.ones(len(groups), np.uint32)
+    of_clip = xp.asarray(group.astype(np.int32))
+    kept = (of_clip, counts, pointer(sums), largest)
+    shares = _shares(xp, points, len(jobs))
+    _tally(device, "boxes", jobs, size, shares, burn_in, takes, tuning, paints is not None, kept)
+    out = xp.empty((*frame, *(() if paints is None else (3,))), np.uint8)
+    arguments = (*map(np.int32, size), *kept, *_paint_pointers(paints), out)
+    module = Module("boxes", coloured=paints is not None)
+    grid = (len(jobs), max(1, min(64, size[0] * size[1] // (4 * THREADS))))
+    device.launch(module, "tone_boxes", grid, THREADS, 0, arguments)
+    return out
+
+
+class _Shares(NamedTuple):
+    """Points int64 (J,) of jobs, and which jobs, int32, have how many columns of walkers."""
+
+    points: Array
+    by_columns: tuple[tuple[int, Array], ...]
+
+
+def _shares(xp: ModuleType, points: int | NDArray[np.int64], count: int) -> _Shares:
+    if isinstance(points, int):
+        columns = 256 if points < FEW_POINTS else 512
+        return _Shares(xp.full(count, points, np.int64), ((columns, xp.arange(count, dtype=np.int32)),))
+    few = points < FEW_POINTS
+    orders = {256: np.flatnonzero(few), 512: np.flatnonzero(~few)}
+    there = {columns: order.astype(np.int32) for columns, order in orders.items() if len(order)}
+    amounts, *moved = uploaded(xp, points, *there.values())
+    return _Shares(amounts, tuple(zip(there, moved, strict=True)))
+
+
+def _tally(
+    device: Device,
+    kernel: str,
+    jobs: Jobs,
+    size: tuple[int, int],
+    shares: _Shares,
+    burn_in: int,
+    takes: Taken,
+    tuning: Tuning,
+    coloured: bool,
+    tail: tuple[Any, ...],
+) -> None:
+    """Launch a kernel that counts points in frames: for the jobs of 256 columns of walkers, and those of 512."""
+    planes, game = 2 if coloured else 1, _game_words(device, jobs)
+    tile = tile_size(size, (device.shared_bytes // WORD - game) // planes) if tuning.tile is None else tuning.tile
+    tiles = -(-size[0] // tile[0]) * -(-size[1] // tile[1])
+    shared = WORD * (game + planes * _region(size, tile))
+    for columns, order in shares.by_columns:
+        # A block has at most 1024 threads, so many walkers need two or more a thread.
+        walkers = max(tuning.walkers, ROWS * columns // MAX_THREADS)
+        block = ROWS * columns // walkers
+        numbers = map(np.int32, (burn_in, columns, *size, *tile))
+        arguments = (*_jobs(device, jobs), order, shares.points, *numbers, *tail)
+        module = Module(kernel, *takes, walkers=walkers, block=block, coloured=coloured)
+        device.launch(module, kernel, (len(order), tiles), block, shared, arguments)
+
+
+def tile_size(size: tuple[int, int], words: int) -> tuple[int, int]:
+    """Height and width of the fewest equal tiles whose pixels, and one more on each side, fit so many words."""
+    height, width = size
+    across = 1
+    while _region(size, (1, -(-width // across))) > words:
+        across += 1
+    wide = -(-width // across)
+    down = 1
+    while _region(size, (-(-height // down), wide)) > words:
+        down += 1
+    return -(-height // down), wide
+
+
+def _region(size: tuple[int, int], tile: tuple[int, int]) -> int:
+    """Most pixels that a tile counts: its own, and one more on each side where the frame goes on."""
+    height, width = (min(part + 2, whole) if part < whole else whole for part, whole in zip(tile, size, strict=True))
+    return height * width
+
+
+def _game_words(device: Device, jobs: Jobs) -> int:
+    """Words of shared memory before the histogram, as `game_of` in `cuda/walkers.cuh` lays them out."""
+    n, summed = map(int, jobs.variation.shape[1:])
+    words = FIXED_WORDS + n * (COEFFICIENTS + 3 + summed * (2 + MAX_PARAMS))
+    if words + LEAST_WORDS > device.shared_bytes // WORD:
+        raise ValueError(f"{n} maps of {summed} variations do not fit a GPU's shared memory: use the CPU")
+    return words
+
+
+def _jobs(device: Device, jobs: Jobs) -> tuple[Any, ...]:
+    """The arguments JOBS of `cuda/walkers.cuh`."""
+    n, summed = jobs.variation.shape[1:]
+    starts = 0 if jobs.start is None else jobs.start.shape[1]
+    return (
+        *(jobs.maps, jobs.weights, jobs.variation, jobs.amount, jobs.params, jobs.projection, jobs.seed),
+        *(pointer(jobs.start), pointer(jobs.colour), device.scattering()),
+        *map(np.int32, (n, summed, starts)),
+    )
+
+
+def _paint_pointers(paints: Paints | None) -> tuple[Any, Any]:
+    return (pointer(None), pointer(None)) if paints is None else (paints.curve, paints.palette)

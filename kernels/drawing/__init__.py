@@ -1,0 +1,1 @@
+"""What is drawn without a chaos game: gradient noise, textures, discs and polygons."""

@@ -1,0 +1,459 @@
+"""Pictures of textured layers, the nearest first: ellipses and convex polygons, drawn exactly under a homography.
+
+Edges are found in pixels: the image of a straight edge is a line, that of a circle a conic, and a pixel lies inside by
+one half minus its centre's distance from them, at a corner by the product of two. Textures are evaluated at pixel
+centres. Nothing is resampled.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from fractalvid.kernels.compiled.compile import driver, inlined, part
+from fractalvid.kernels.compiled.elementary import F32, I32
+from fractalvid.kernels.compiled.threads import run_all
+from fractalvid.kernels.cpu.picture import paint
+from fractalvid.kernels.drawing.textures import TEXTURES, texture_at
+
+MAX_CORNERS = 8
+ABSENT = -1
+"""In place of a number of corners: no layer."""
+
+_COVERED = F32(1 / 256)
+"""Less of a pixel than this does not count as open, or as covered."""
+_TINY = 1e-9
+FAR = 8
+"""At most so many periods of periodic layers are painted on either side, where a frame shows more or has a horizon."""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """B clips of F frames, each painted with up to L layers; the first lies on top.
+
+    A layer is the unit disc, or a convex polygon inside the square [-1, 1]² of its own coordinates (p, q) whose corners
+    follow each other counter-clockwise. Grey and palette index are those of `tones` and `tints`, mixed by its texture.
+
+    Attributes:
+        place: float32 (B, F, L, 6), a b c d e f of x = a p + b q + c, y = d p + e q + f, to the plane.
+        corners: float32 (B, 1 or F, L, S, 2), polygons; those of one frame may serve all.
+        sides: int32 (B, L), how many corners count; 0 for the disc, `ABSENT` for no layer.
+        texture: int32 (B, L), index into TEXTURES.
+        pattern: float32 (B, L, 4), the texture's direction as cosine and sine, its frequency in radians a unit, phase.
+        seed: uint32 (B, L), of textures with randomness in them.
+        tones: float32 (B, L, 2), grey in [0, 1] where the texture is 0 and 1.
+        tints: float32 (B, L, 2), palette index in [0, 1] there.
+        background: float32 (B, 2), grey and palette index where there is no layer.
+        united: int32 (B, L), layers that follow each other with the same number above 0 are pieces of one figure: where
+            they lie over each other, their soft edges do not add up.
+        period: float32 (B,), layers repeat that often in the plane, both ways; 0 if they don't.
+    """
+
+    place: NDArray[np.float32]
+    corners: NDArray[np.float32]
+    sides: NDArray[np.int32]
+    texture: NDArray[np.int32]
+    pattern: NDArray[np.float32]
+    seed: NDArray[np.uint32]
+    tones: NDArray[np.float32]
+    tints: NDArray[np.float32]
+    background: NDArray[np.float32]
+    united: NDArray[np.int32]
+    period: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not belong together."""
+        b, f, n = self.place.shape[:3]
+        shapes = {
+            "place": (b, f, n, 6),
+            "sides": (b, n),
+            "texture": (b, n),
+            "pattern": (b, n, 4),
+            "seed": (b, n),
+            "tones": (b, n, 2),
+            "tints": (b, n, 2),
+            "background": (b, 2),
+            "united": (b, n),
+            "period": (b,),
+        }
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} must be {shape}, got {getattr(self, name).shape}")
+        b_c, f_c, n_c, most, two = self.corners.shape
+        if (b_c, n_c, two) != (b, n, 2) or f_c not in (1, f) or most > MAX_CORNERS:
+            raise ValueError(f"corners must be ({b}, 1 or {f}, {n}, up to {MAX_CORNERS}, 2), got {self.corners.shape}")
+        if not np.all((self.sides <= most) & np.isin(self.sides, (ABSENT, 0, *range(3, MAX_CORNERS + 1)))):
+            raise ValueError(f"sides must be {ABSENT}, 0 or 3 to {most}")
+        if not np.all((self.texture >= 0) & (self.texture < len(TEXTURES))):
+            raise ValueError(f"texture must be 0 to {len(TEXTURES) - 1}")
+
+
+def paint_layers(
+    layers: Layers,
+    projection: NDArray[np.float64],
+    *,
+    size: tuple[int, int],
+    indices: bool = False,
+    threads: int | None = None,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """Grey pictures uint8 (B, F, H, W) and, if `indices`, the palette index of what is seen most in each pixel.
+
+    Args:
+        layers: what is painted.
+        projection: float64 (B, F, 3, 3), homographies from the plane to pixels; pixel i covers [i, i + 1).
+        size: H and W.
+        indices: whether to return indices, uint8 (B, F, H, W); else None.
+        threads: at most this many, by default all cores.
+    """
+    b, f = layers.place.shape[:2]
+    if projection.shape != (b, f, 3, 3):
+        raise ValueError(f"projection must be ({b}, {f}, 3, 3), got {projection.shape}")
+    grey = np.empty((b, f, *size), np.uint8)
+    index = np.empty((b, f, *(size if indices else (0, 0))), np.uint8)
+    arrays = tuple(np.ascontiguousarray(getattr(layers, name)) for name in Layers.__dataclass_fields__)
+    views = np.ascontiguousarray(projection, np.float64)
+    compiled = _compiled()
+    pieces = np.array_split(np.arange(b * f), max(1, b * f // 4))
+    run_all(lambda order: compiled(order, arrays, views, grey, index), pieces, threads)
+    return grey, index if indices else None
+
+
+def colourise(
+    grey: NDArray[np.uint8],
+    index: NDArray[np.uint8],
+    curve: NDArray[np.uint8],
+    palette: NDArray[np.uint8],
+    *,
+    threads: int | None = None,
+) -> NDArray[np.uint8]:
+    """Colour pictures uint8 (J, H, W, 3): `curve` (256,) of the grey times the palette at the index, over 255.
+
+    Args:
+        grey: uint8 (J, H, W).
+        index: uint8 (J, H, W), palette index of each pixel.
+        curve: uint8 (256,), the brightness of each grey.
+        palette: uint8 (J, 256, 3).
+        threads: at most this many, by default all cores.
+    """
+    out = np.empty((*grey.shape, 3), np.uint8)
+    arrays = tuple(map(np.ascontiguousarray, (grey, index, curve, palette)))
+    compiled = _compiled_colours()
+    pieces = np.array_split(np.arange(len(grey)), max(1, len(grey) // 4))
+    run_all(lambda order: compiled(order, *arrays, out), pieces, threads)
+    return out
+
+
+@inlined
+def _times(a, b, out):
+    for i in range(3):
+        for j in range(3):
+            out[i, j] = a[i, 0] * b[0, j] + a[i, 1] * b[1, j] + a[i, 2] * b[2, j]
+
+
+@inlined
+def _adjugate(m, out):
+    """Write the adjugate of m, which is its inverse times its determinant; returns the determinant."""
+    for i in range(3):
+        i1, i2 = (i + 1) % 3, (i + 2) % 3
+        for j in range(3):
+            j1, j2 = (j + 1) % 3, (j + 2) % 3
+            out[j, i] = m[i1, j1] * m[i2, j2] - m[i1, j2] * m[i2, j1]
+    return m[0, 0] * out[0, 0] + m[0, 1] * out[1, 0] + m[0, 2] * out[2, 0]
+
+
+@part
+def _extent(m, height, width, box):
+    """Rows and columns that the image of [-1, 1]² may touch: first row, end, first column, end."""
+    left, right, top, bottom = 1e30, -1e30, 1e30, -1e30
+    for k in range(4):
+        p = 1.0 if k & 1 else -1.0
+        q = 1.0 if k & 2 else -1.0
+        w = m[2, 0] * p + m[2, 1] * q + m[2, 2]
+        if w <= _TINY:  # it reaches behind the camera: its image may be anywhere
+            left, right, top, bottom = -1.0, width + 1.0, -1.0, height + 1.0
+            break
+        u = (m[0, 0] * p + m[0, 1] * q + m[0, 2]) / w
+        v = (m[1, 0] * p + m[1, 1] * q + m[1, 2]) / w
+        left, right, top, bottom = min(left, u), max(right, u), min(top, v), max(bottom, v)
+    box[0] = np.int64(min(max(np.floor(top - 1.0), 0.0), float(height)))
+    box[1] = np.int64(min(max(np.ceil(bottom + 1.0), 0.0), float(height)))
+    box[2] = np.int64(min(max(np.floor(left - 1.0), 0.0), float(width)))
+    box[3] = np.int64(min(max(np.ceil(right + 1.0), 0.0), float(width)))
+
+
+@inlined
+def _image(m, point):
+    """Where m takes a point (p, q), homogeneous."""
+    p, q = float(point[0]), float(point[1])
+    return (
+        m[0, 0] * p + m[0, 1] * q + m[0, 2],
+        m[1, 0] * p + m[1, 1] * q + m[1, 2],
+        m[2, 0] * p + m[2, 1] * q + m[2, 2],
+    )
+
+
+@part
+def _edges(m, turn, corners, count, lines):
+    """Lines (S, 3) of a polygon's image: l · (u, v, 1) is the distance in pixels, negative inside."""
+    for s in range(count):
+        x0, y0, w0 = _image(m, corners[s])
+        x1, y1, w1 = _image(m, corners[(s + 1) % count])
+        a, b, c = y0 * w1 - w0 * y1, w0 * x1 - x0 * w1, x0 * y1 - y0 * x1
+        scale = -turn / max(np.sqrt(a * a + b * b), _TINY)
+        lines[s, 0], lines[s, 1], lines[s, 2] = F32(a * scale), F32(b * scale), F32(c * scale)
+
+
+@inlined
+def _locate(n, i, first, p, q, w):
+    """A layer's homogeneous coordinates at the pixel centres of row i, from column `first` on."""
+    v = F32(i) + F32(0.5)
+    for k in range(p.shape[0]):
+        u = F32(first + k) + F32(0.5)
+        p[k] = n[0, 0] * u + (n[0, 1] * v + n[0, 2])
+        q[k] = n[1, 0] * u + (n[1, 1] * v + n[1, 2])
+        w[k] = n[2, 0] * u + (n[2, 1] * v + n[2, 2])
+
+
+@inlined
+def _most_of_a_pixel(m, turn, lines, count):
+    """The largest share of a pixel that an image can cover: that of a strip as wide, or of a disc as large.
+
+    Half a pixel minus the distance from the nearest edge would say more where two edges run through one pixel.
+    """
+    x, y, w = m[0, 2], m[1, 2], m[2, 2]
+    if w <= _TINY:
+        return F32(1.0)
+    if count == 0:
+        return F32(min(np.pi * abs(turn) / (w * w * w), 1.0))
+    width = 1.0
+    for s in range(count):
+        across = (s + count // 2) % count
+        near = lines[s, 0] * x / w + lines[s, 1] * y / w + lines[s, 2]
+        far = lines[across, 0] * x / w + lines[across, 1] * y / w + lines[across, 2]
+        width = min(width, -(near + far))
+    return F32(max(width, 0.0))
+
+
+@inlined
+def _outside_disc(n, p, q, w, distance, second):
+    """Distance in pixels from the image of the unit circle, negative inside: the conic over its gradient."""
+    second[:] = F32(-1.0)
+    for k in range(p.shape[0]):
+        value = p[k] * p[k] + q[k] * q[k] - w[k] * w[k]
+        gu = p[k] * n[0, 0] + q[k] * n[1, 0] - w[k] * n[2, 0]
+        gv = p[k] * n[0, 1] + q[k] * n[1, 1] - w[k] * n[2, 1]
+        distance[k] = value / max(F32(2.0) * np.sqrt(gu * gu + gv * gv), F32(1e-12))
+
+
+@inlined
+def _outside_polygon(lines, count, i, first, distance, second):
+    """Distances in pixels from the images of a convex polygon's edges, negative inside: the two largest."""
+    v = F32(i) + F32(0.5)
+    distance[:], second[:] = F32(-1e9), F32(-1e9)
+    for s in range(count):
+        a, c = lines[s, 0], lines[s, 1] * v + lines[s, 2]
+        for k in range(distance.shape[0]):
+            d = a * (F32(first + k) + F32(0.5)) + c
+            second[k] = max(second[k], min(distance[k], d))
+            distance[k] = max(distance[k], d)
+
+
+@inlined
+def _covered(distance):
+    """The share of a pixel inside of an edge, its centre as far outside."""
+    return min(max(F32(0.5) - distance, F32(0.0)), F32(1.0))
+
+
+@inlined
+def _shade(layer, coordinates, row, figure):
+    """Lay a row of a layer under what was painted before; returns how many pixels it closed.
+
+    `open_` is the share of each pixel that is still uncovered, `light` the grey so far, `most` the largest share that
+    one layer has of a pixel and `index` that layer's. Of pieces that are `united`, `before` is what was open above the
+    first, and `own` the most that one of them covers.
+    """
+    kind, pattern, seed, tones, tints = layer
+    p, q, w, distance, second, full = coordinates
+    open_, light, most, index = row
+    united, before, own = figure
+    closed = 0
+    for k in range(p.shape[0]):
+        cover = min(_covered(distance[k]) * _covered(second[k]), full)
+        if cover < _COVERED or open_[k] == F32(0.0) or w[k] <= F32(0.0):
+            continue
+        share = open_[k] * cover
+        if united:
+            if cover <= own[k]:
+                continue
+            share = min(before[k] * (cover - own[k]), open_[k])
+            own[k] = cover
+        if open_[k] - share < _COVERED:
+            share = open_[k]
+            closed += 1
+        open_[k] -= share
+        s = F32(1.0) / w[k]
+        value = texture_at(kind, p[k] * s, q[k] * s, pattern[0], pattern[1], pattern[2], pattern[3], seed)
+        light[k] += share * (tones[0] + value * (tones[1] - tones[0]))
+        if share > most[k]:
+            most[k] = share
+            index[k] = tints[0] + value * (tints[1] - tints[0])
+    return closed
+
+
+@part
+def _window(projection, height, width, period, window, m):
+    """The part of the plane that a frame shows: left, right, top, bottom; a few periods where it has a horizon."""
+    turn = _adjugate(projection, m)
+    window[0], window[1], window[2], window[3] = 1e30, -1e30, 1e30, -1e30
+    for k in range(4):
+        u = float(width) if k & 1 else 0.0
+        v = float(height) if k & 2 else 0.0
+        w = (m[2, 0] * u + m[2, 1] * v + m[2, 2]) / turn
+        if w <= _TINY:
+            window[0], window[1], window[2], window[3] = -FAR * period, FAR * period, -FAR * period, FAR * period
+            return
+        x = (m[0, 0] * u + m[0, 1] * v + m[0, 2]) / turn / w
+        y = (m[1, 0] * u + m[1, 1] * v + m[1, 2]) / turn / w
+        window[0], window[1] = min(window[0], x), max(window[1], x)
+        window[2], window[3] = min(window[2], y), max(window[3], y)
+
+
+@inlined
+def _copies(centre, reach, low, high, period):
+    """First and last multiple of the period at which a layer may be seen, or the middle ones of very many."""
+    if period == 0.0:
+        return 0, 0
+    first = int(np.ceil((low - reach - centre) / period))
+    last = int(np.floor((high + reach - centre) / period))
+    middle = (first + last) // 2
+    return max(first, middle - FAR), min(last, middle + FAR)
+
+
+@part
+def _paint_layer(layer, united, place, shift, corners, sides, projection, scratch, pixels):
+    """Paint one copy of a layer; returns how many pixels it closed."""
+    matrices, lines, box, rows = scratch
+    m, n, own, inverse = matrices
+    p, q, w, distance, second = rows
+    open_, light, most, index, before, covered = pixels
+    height, width = open_.shape
+    for i in range(2):
+        own[i, 0], own[i, 1], own[i, 2] = place[3 * i], place[3 * i + 1], float(place[3 * i + 2]) + shift[i]
+        own[2, i] = 0.0
+    own[2, 2] = 1.0
+    _times(projection, own, m)
+    turn = _adjugate(m, n)
+    _extent(m, height, width, box)
+    if abs(turn) < _TINY or box[0] >= box[1] or box[2] >= box[3]:
+        return 0
+    for i in range(3):
+        for j in range(3):
+            inverse[i, j] = F32(n[i, j] / turn)
+    if sides > 0:
+        _edges(m, 1.0 if turn > 0.0 else -1.0, corners, sides, lines)
+    full = _most_of_a_pixel(m, turn, lines, sides)
+    first, end = box[2], box[3]
+    span = end - first
+    closed = 0
+    for i in range(box[0], box[1]):
+        _locate(inverse, i, first, p[:span], q[:span], w[:span])
+        if sides == 0:
+            _outside_disc(inverse, p[:span], q[:span], w[:span], distance[:span], second[:span])
+        else:
+            _outside_polygon(lines, sides, i, first, distance[:span], second[:span])
+        coordinates = p[:span], q[:span], w[:span], distance[:span], second[:span], full
+        row = open_[i, first:end], light[i, first:end], most[i, first:end], index[i, first:end]
+        figure = united, before[i, first:end], covered[i, first:end]
+        closed += _shade(layer, coordinates, row, figure)
+    return closed
+
+
+@part
+def _finish(open_, light, most, index, background, grey, indices):
+    """What is still open shows the background; then to 8 bits. A pixel that shows anything is at least 1."""
+    for i in range(grey.shape[0]):
+        for k in range(grey.shape[1]):
+            value = F32(255.0) * (light[i, k] + open_[i, k] * background[0])
+            some = value > F32(0.0)
+            value = min(max(value, F32(1.0)), F32(255.0)) if some else F32(0.0)
+            grey[i, k] = np.uint8(I32(value + F32(0.5)))
+    for i in range(indices.shape[0]):
+        for k in range(indices.shape[1]):
+            tint = index[i, k] if most[i, k] >= open_[i, k] else background[1]
+            indices[i, k] = np.uint8(I32(F32(255.0) * min(max(tint, F32(0.0)), F32(1.0)) + F32(0.5)))
+
+
+def _paint(order, arrays, projections, grey, indices):
+    place, corners, sides, texture, pattern, seed, tones, tints, background, united, period = arrays
+    height, width = grey.shape[2:]
+    frames, count = place.shape[1:3]
+    matrices = (np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3), np.float32))
+    lines, box = np.empty((MAX_CORNERS, 3), np.float32), np.empty(4, np.int64)
+    window, shift = np.empty(4), np.empty(2)
+    rows = (
+        *(np.empty(width, np.float32), np.empty(width, np.float32)),
+        *(np.empty(width, np.float32), np.empty(width, np.float32)),
+        np.empty(width, np.float32),
+    )
+    scratch = matrices, lines, box, rows
+    open_, light = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
+    most, index = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
+    before, covered = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
+    pixels = open_, light, most, index, before, covered
+    for job in order:
+        b, f = job // frames, job % frames
+        still = corners[b, f % corners.shape[1]]
+        projection = projections[b, f]
+        open_[:], light[:], most[:], index[:] = F32(1.0), F32(0.0), F32(0.0), F32(0.0)
+        repeat = float(period[b])
+        _window(projection, height, width, repeat, window, matrices[1])
+        left, figure = height * width, 0
+        for i in range(count):
+            if sides[b, i] == ABSENT or left == 0:
+                continue
+            if united[b, i] > 0 and united[b, i] != figure:
+                before[:], covered[:] = open_, F32(0.0)
+            figure = united[b, i]
+            at = place[b, f, i]
+            layer = texture[b, i], pattern[b, i], seed[b, i], tones[b, i], tints[b, i]
+            x0, x1 = _copies(at[2], abs(at[0]) + abs(at[1]), window[0], window[1], repeat)
+            y0, y1 = _copies(at[5], abs(at[3]) + abs(at[4]), window[2], window[3], repeat)
+            for x in range(x0, x1 + 1):
+                for y in range(y0, y1 + 1):
+                    shift[0], shift[1] = x * repeat, y * repeat
+                    left -= _paint_layer(
+                        *(layer, figure > 0, at, shift, still[i], sides[b, i], projection, scratch, pixels)
+                    )
+        _finish(open_, light, most, index, background[b], grey[b, f], indices[b, f])
+
+
+def _colourise(order, grey, index, curve, palette, out):
+    for j in order:
+        paint(grey[j], index[j], curve, palette[j], out[j])
+
+
+_F1 = types.Array(types.float32, 1, "C")
+_F2 = types.Array(types.float32, 2, "C")
+_F3 = types.Array(types.float32, 3, "C")
+_F4 = types.Array(types.float32, 4, "C")
+_F5 = types.Array(types.float32, 5, "C")
+_N2 = types.Array(types.int32, 2, "C")
+_I1 = types.Array(types.int64, 1, "C")
+_B1 = types.Array(types.uint8, 1, "C")
+_B3 = types.Array(types.uint8, 3, "C")
+_B4 = types.Array(types.uint8, 4, "C")
+_ARRAYS = types.Tuple((_F4, _F5, _N2, _N2, _F3, types.Array(types.uint32, 2, "C"), _F3, _F3, _F2, _N2, _F1))
+
+
+@cache
+def _compiled() -> Any:
+    signature = types.void(_I1, _ARRAYS, types.Array(types.float64, 4, "C"), _B4, _B4)
+    return driver(signature, _paint).entry_point
+
+
+@cache
+def _compiled_colours() -> Any:
+    return driver(types.void(_I1, _B3, _B3, _B1, _B3, _B4), _colourise).entry_point

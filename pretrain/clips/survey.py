@@ -1,0 +1,94 @@
+"""Which videos a folder holds, of which classes, and what decodes of them."""
+
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fractalvid.pretrain.machine.distributed import all_of, from_main, rank, world_size
+from fractalvid.utils.errors import UserError
+from fractalvid.video.index import Found, default_cache_dir, look
+from fractalvid.video.reader import VIDEO_SUFFIXES, VideoFacts
+
+MAX_BROKEN = 0.05
+"""Share of the videos that may not decode."""
+
+Listed = tuple[Path, int | None]
+"""A file and its class, None without labels."""
+
+
+@dataclass(frozen=True)
+class Video:
+    """A file, what decodes of it, and its class, None without labels."""
+
+    path: Path
+    facts: VideoFacts
+    label: int | None
+
+
+def list_videos(root: Path) -> tuple[list[Listed], tuple[str, ...]]:
+    """The videos of a folder with their labels, and the classes: a folder each, or none where they lie side by side.
+
+    Raises:
+        UserError: no folder, no videos, or some with a class and some without.
+    """
+    if not root.is_dir():
+        raise UserError(f"{root} is no folder of videos")
+    found = sorted(
+        path for path in root.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+    )
+    if not found:
+        raise UserError(f"{root} holds no videos ({', '.join(sorted(VIDEO_SUFFIXES))})")
+    folders = [path.relative_to(root).parts[:-1] for path in found]
+    if not any(folders):
+        return [(path, None) for path in found], ()
+    if not all(folders):
+        bare = found[folders.index(())]
+        raise UserError(f"{bare} lies beside folders of classes: put every video into the folder of its class, or none")
+    classes = tuple(sorted({parts[0] for parts in folders}))
+    numbers = {name: number for number, name in enumerate(classes)}
+    return [(path, numbers[parts[0]]) for path, parts in zip(found, folders, strict=True)], classes
+
+
+def probe_all(root: Path, listed: list[Listed], *, threads: int, progress: bool) -> list[Video]:
+    """What decodes of every video; those of which nothing does are named and left out.
+
+    Each is decoded once, by one of the processes that train together, and again where its size or time of change is
+    another: what is found is kept in the user's cache folder (`fractalvid.video.index`), also where this is
+    interrupted.
+
+    Args:
+        root: the folder of videos.
+        listed: those to look at, below it; the same on every process.
+        threads: videos decoded at once by this process.
+        progress: show a bar while this process decodes.
+
+    Raises:
+        UserError: more than 5 % of them do not decode.
+    """
+    names = [path.relative_to(root).as_posix() for path, _ in listed]
+    share, own = names[rank() :: world_size()], dict[str, Found]()
+    with (
+        closing(look(root, share, cache_dir=default_cache_dir(), threads=threads)) as looked,
+        # Nothing to see where all is known, which is at once.
+        tqdm(total=len(share), desc="reading videos", unit="video", disable=not progress, delay=1) as bar,
+    ):
+        for name, what in looked:
+            own[name] = what
+            bar.update()
+    found = {name: what for part in all_of(own) for name, what in part.items()}
+    return from_main(partial(_whole, listed, [found[name] for name in names]))
+
+
+def _whole(listed: list[Listed], found: list[Found]) -> list[Video]:
+    """The videos that decode; a `UserError` where too few do."""
+    broken = [reason for reason in found if isinstance(reason, str)]
+    for reason in broken:
+        tqdm.write(f"left out: {reason}", file=sys.stderr)
+    if len(broken) > max(1, MAX_BROKEN * len(listed)) or len(broken) == len(listed):
+        raise UserError(f"{len(broken)} of {len(listed)} videos do not decode, such as: {broken[0]}")
+    both = zip(listed, found, strict=True)
+    return [Video(path, facts, label) for (path, label), facts in both if not isinstance(facts, str)]

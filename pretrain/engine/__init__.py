@@ -1,0 +1,1 @@
+"""The training loop, which pre-training and fine-tuning share."""

@@ -1,0 +1,121 @@
+"""How the training loop runs, as a frozen dataclass."""
+
+from dataclasses import dataclass
+
+from fractalvid.pretrain.machine.distributed import world_size
+from fractalvid.pretrain.machine.precision import PrecisionName, resolve_device, resolve_precision
+from fractalvid.pretrain.objectives.mixing import check_alpha
+from fractalvid.pretrain.optim.budget import Budget, Hours, check_budget, epoch_steps
+from fractalvid.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """How the loop runs. Give one budget: `steps`, `epochs` or `hours`."""
+
+    steps: int | None = None
+    """Steps to train."""
+    epochs: float | None = None
+    """Epochs to train; what one is, the source of clips says."""
+    hours: Hours = None
+    """Time to train (2h, 20m, or a number of hours); becomes a number of steps after the first 50."""
+    accumulate: int = 1
+    """Parts that each process takes its clips of a step in, one after the other, to save memory. BatchNorm, and what
+    tells clips from each other, sees a part at a time."""
+    precision: PrecisionName = "auto"
+    """auto (bf16 where the device computes it itself, else fp16 on a GPU and fp32 on a CPU; a run goes on in what it
+    began in), fp32, bf16 or fp16."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N. With several processes (torchrun), auto and cuda are a GPU for each."""
+    sync_bn: bool = False
+    """BatchNorm over the clips of all processes, on GPUs; without it, over those of each."""
+    grad_clip: float = 5.0
+    """Largest norm of all gradients together; 0 doesn't clip."""
+    ema: float = 0.0
+    """Also average the weights over steps, keeping such a share each time (0.999); validation and the final weights
+    are the average's. 0 is off."""
+    label_smoothing: float = 0.1
+    """Probability spread over all classes by the default loss."""
+    mixup: float = 0.0
+    """Blend clips and labels in pairs: alpha of mixup's Beta distribution, such as 0.2; 0 is off."""
+    cutmix: float = 0.0
+    """Paste boxes of other clips: alpha of CutMix's Beta distribution, such as 1; 0 is off; with --mixup, either."""
+    max_bad_share: float = 0.05
+    """Share of steps that may be skipped for a non-finite loss or gradient before the run stops; it also does after 20
+    in a row."""
+    log_every: int = 20
+    """Steps from one row of metrics.jsonl to the next."""
+    val_every: int = 500
+    """Steps from one validation to the next; 0 validates only at the end."""
+    checkpoint_every: int = 500
+    """Steps from one checkpoint to the next; there is always one at the end."""
+    prefetch: int = 2
+    """Batches fetched ahead in the background."""
+    torch_threads: int | None = None
+    """Threads torch computes with; None leaves torch's own choice."""
+    channels_last: bool = False
+    """Keep weights, and what is computed with them, in channels-last order, which some devices compute faster."""
+    compile: bool = False
+    """Compile the network with torch.compile: a slow start, then faster steps."""
+    tensorboard: bool = True
+    """Also write TensorBoard files."""
+
+    def check(self) -> None:
+        """Raise a `UserError` for values no run can use."""
+        check_budget(self.steps, self.epochs, self.hours)
+        for name in ("accumulate", "log_every", "checkpoint_every", "prefetch", "torch_threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name.replace('_', '-')} is {value}; it must be at least 1")
+        if self.val_every < 0 or not self.grad_clip >= 0:
+            raise UserError(f"val-every ({self.val_every}) and grad-clip ({self.grad_clip}) can't be negative")
+        if not 0 <= self.label_smoothing < 1:
+            raise UserError(f"label-smoothing is {self.label_smoothing}; it must be at least 0 and below 1")
+        if not 0 <= self.ema < 1:
+            raise UserError(f"ema is {self.ema}; it must be at least 0 (off) and below 1, such as 0.999")
+        check_alpha("mixup", self.mixup)
+        check_alpha("cutmix", self.cutmix)
+        if not 0 <= self.max_bad_share <= 1:
+            raise UserError(f"max-bad-share is {self.max_bad_share}; it must lie between 0 and 1")
+        device = resolve_device(self.device)
+        if self.sync_bn and device.type != "cuda":
+            raise UserError(f"sync-bn needs CUDA GPUs, not {device}; leave it out")
+        resolve_precision(self.precision, device)
+
+    def budget(self, batch_size: int, epoch_clips: int | None) -> Budget:
+        """The budget in steps or time.
+
+        Args:
+            batch_size: clips a step.
+            epoch_clips: clips an epoch; None where there are none.
+
+        Raises:
+            UserError: epochs of a source that has none.
+        """
+        if self.epochs is None:
+            return Budget(self.steps, self.hours)
+        if epoch_clips is None:
+            raise UserError(f"epochs is {self.epochs:g}, but these clips have no epochs: give --steps or --hours")
+        return Budget(epoch_steps(self.epochs, epoch_clips, batch_size), None)
+
+    def part(self, batch_size: int) -> int:
+        """Clips that one process takes at a time, of `batch_size` a step.
+
+        Raises:
+            UserError: they can't be shared out evenly.
+        """
+        parts = world_size() * self.accumulate
+        if batch_size % parts:
+            shared = [(world_size(), "processes (torchrun)"), (self.accumulate, "parts (--accumulate)")]
+            told = " x ".join(f"{number} {what}" for number, what in shared if number > 1)
+            raise UserError(f"batch-size is {batch_size}; it must be a multiple of {parts}, for {told}")
+        return batch_size // parts
+
+
+def check_norms(batch_size: int, part: int) -> None:
+    """Raise a `UserError` where each process takes single clips (`part`), of which BatchNorm has no deviation."""
+    if part < 2:
+        raise UserError(
+            f"batch-size is {batch_size}, so that each process takes one clip at a time; BatchNorm needs 2: raise "
+            "--batch-size"
+        )

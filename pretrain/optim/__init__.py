@@ -1,0 +1,1 @@
+"""Optimisers, schedules, averages of weights, and how long a budget lasts."""

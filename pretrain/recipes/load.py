@@ -1,0 +1,62 @@
+"""Recipes: TOML files that change fields of a configuration. Each is the record of an experiment."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from fractalvid.pretrain.recipes.fields import C, override
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import nearest
+
+RECIPES = Path(__file__).parent
+
+
+def recipe_names(folder: Path = RECIPES) -> tuple[str, ...]:
+    """The recipes that come with the program."""
+    return tuple(sorted(path.stem for path in folder.glob("*.toml")))
+
+
+def find_recipe(name: str, folder: Path = RECIPES) -> Path:
+    """The file of a recipe: one that comes with the program by its name, or any TOML file by its path.
+
+    Raises:
+        UserError: neither, naming the nearest that there is.
+    """
+    if name in recipe_names(folder):
+        return folder / f"{name}.toml"
+    if Path(name).suffix == ".toml":
+        if Path(name).is_file():
+            return Path(name)
+        raise UserError(f"there is no recipe file {name}")
+    known = recipe_names(folder)
+    raise UserError(
+        f"there is no recipe {name!r}; did you mean {nearest(name, known)}? "
+        f"There are {', '.join(known)}, or give the path of a .toml file"
+    )
+
+
+def load_recipe(name: str, base: C, folder: Path = RECIPES) -> C:
+    """`base` with the fields changed that the recipe names.
+
+    Raises:
+        UserError: no such recipe, no TOML, or a key or value the configuration doesn't know.
+    """
+    path = find_recipe(name, folder)
+    return override(base, read_toml(path), where=f"recipe {path}")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file; a `UserError` where it can't be read."""
+    try:
+        # Editors of Windows begin a file with a byte order mark, which TOML does not know.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror}") from error
+    except ValueError as error:  # also of bytes that are no UTF-8
+        raise UserError(f"{path} is not valid TOML: {error}") from error
+
+
+def headline(name: str, folder: Path = RECIPES) -> str:
+    """The first comment of a recipe: what it is."""
+    first = find_recipe(name, folder).read_text(encoding="utf-8").partition("\n")[0]
+    return first.lstrip("# ").strip()

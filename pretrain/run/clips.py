@@ -1,0 +1,128 @@
+"""The clips that a run's configuration asks for: the stream, a set on disk, one's own videos, or a mixture."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+
+from fractalvid.core.bank import Bank
+from fractalvid.pretrain.clips.indexed import At, Share
+from fractalvid.pretrain.clips.mixture import Mixed
+from fractalvid.pretrain.clips.recolour import Recoloured
+from fractalvid.pretrain.clips.stored import StoredClips
+from fractalvid.pretrain.clips.survey import list_videos
+from fractalvid.pretrain.clips.videos import OwnVideos
+from fractalvid.pretrain.engine.batches import Source
+from fractalvid.pretrain.machine.distributed import rank, world_size
+from fractalvid.pretrain.machine.precision import resolve_device
+from fractalvid.pretrain.run.config import PretrainConfig
+from fractalvid.stream.stream import FractalStream
+from fractalvid.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class Clips:
+    """What a run trains on.
+
+    Attributes:
+        source: of batches.
+        found: digest of what lies on disk, None where nothing does.
+    """
+
+    source: Source
+    found: str | None = None
+
+
+def count_classes(config: PretrainConfig, bank: Bank) -> int:
+    """How many classes labels tell apart: those of the bank, then those of one's own videos, none of which is decoded.
+
+    Raises:
+        UserError: no folder of videos, or videos without labels where labels are asked for.
+    """
+    if config.videos is None:
+        return len(bank)
+    classes = list_videos(config.videos)[1]
+    if config.objective.name == "supervised" and not classes:
+        raise UserError(
+            f"{config.videos} has no labels (a folder a class), which --objective supervised needs: "
+            "train without labels, as by --objective moco"
+        )
+    return len(bank) + len(classes)
+
+
+def open_clips(config: PretrainConfig, bank: Bank, *, threads: int | None, progress: bool) -> Clips:
+    """The clips of a run on this process.
+
+    Args:
+        config: resolved; was checked.
+        bank: its classes.
+        threads: at most this many, for drawing and decoding.
+        progress: show a progress bar while one's own videos are read for the first time.
+
+    Raises:
+        UserError: a set or videos that can't be used.
+    """
+    share = Share(config.part(), rank(), world_size())
+    drawn = _stored(config, share, threads) if config.data is not None else _stream(config, bank, threads)
+    stored = [drawn.digest()] if isinstance(drawn, StoredClips) else []
+    if config.videos is None:
+        return Clips(_recoloured(drawn, config, share), *stored)
+    videos = OwnVideos(
+        config.videos,
+        config=config.streamed(),
+        seed=config.seed,
+        share=share,
+        first_label=len(bank),
+        threads=threads,
+        second=config.objective.second,
+        progress=progress,
+    )
+    source: Source = videos if config.mix is None else Mixed(_at(drawn), videos.at, part=config.mix, share=share)
+    found = " ".join([*stored, videos.digest()])
+    return Clips(_recoloured(source, config, share), found)
+
+
+def _recoloured(source: Source, config: PretrainConfig, share: Share) -> Source:
+    """The source, its second views in other colours where there are any."""
+    if config.objective.views == 1 or config.objective.recolour == 0:
+        return source
+    return Recoloured(source, config.objective.recolour, seed=config.seed, share=share)
+
+
+def _stream(config: PretrainConfig, bank: Bank, threads: int | None) -> FractalStream:
+    return FractalStream(
+        bank,
+        batch_size=config.part(),
+        config=dataclasses.replace(config.streamed(), masks=config.objective.masks),
+        seed=config.seed,
+        instances=config.instances,
+        rank=rank(),
+        world_size=world_size(),
+        threads=threads,
+        views=config.objective.views,
+        second=config.objective.second,
+        device=render_device(config),
+    )
+
+
+def render_device(config: PretrainConfig) -> torch.device | str:
+    """Where the stream's clips are drawn; a GPU that is asked for and not there is left to the stream to say."""
+    if config.render_on == "cpu":
+        return "cpu"
+    return resolve_device(config.engine.device) if torch.cuda.is_available() else "cuda"
+
+
+def _stored(config: PretrainConfig, share: Share, threads: int | None) -> StoredClips:
+    assert config.data is not None
+    return StoredClips(
+        config.data,
+        config=dataclasses.replace(config.streamed(), masks=config.objective.masks),
+        seed=config.seed,
+        share=share,
+        threads=threads,
+        second=config.objective.second,
+    )
+
+
+def _at(source: FractalStream | StoredClips) -> At:
+    return source.at

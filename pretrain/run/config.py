@@ -1,0 +1,241 @@
+"""A pre-training run as a frozen dataclass: every option, and what follows from them together."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from fractalvid.core.bank import KindName
+from fractalvid.pretrain.clips.stored import stored_clips
+from fractalvid.pretrain.clips.survey import list_videos
+from fractalvid.pretrain.engine.config import EngineConfig, check_norms
+from fractalvid.pretrain.models import check_clip
+from fractalvid.pretrain.monitors.monitors import MonitorConfig
+from fractalvid.pretrain.objectives.table import ObjectiveConfig
+from fractalvid.pretrain.optim.optimizer import OptimConfig
+from fractalvid.pretrain.recipes.fields import DEFAULT_CLASSES, override
+from fractalvid.pretrain.run.unused import check_unused
+from fractalvid.stream.stream import StreamConfig
+from fractalvid.utils.errors import UserError
+
+_ADDED: dict[str, dict[str, Any]] = {
+    "supervised": {},
+    "moco": {"recolour": 0.0, "moco": {"bn_groups": 1}},
+    "simclr": {"recolour": 0.0},
+    "byol": {"recolour": 0.0},
+}
+"""What earlier versions did without saying so in `config.json`, by objective."""
+CURRICULUM = 0.6
+"""Share of a run over which emulation comes in: strong from the first step, it costs accuracy in short runs."""
+FREE = frozenset(
+    {"bank", "data", "videos", "threads"}
+    | {
+        f"engine.{name}"
+        for name in (
+            "device",
+            "torch_threads",
+            "prefetch",
+            "tensorboard",
+            "log_every",
+            "val_every",
+            "checkpoint_every",
+            "max_bad_share",
+        )
+    }
+)
+"""Settings that may change when any run is resumed: where and how it runs, on the same clips in the same order."""
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """A pre-training run, completely."""
+
+    arch: Annotated[str, tyro.conf.arg(aliases=("--model",))] = "r3d_18"
+    """The network: see --list."""
+    init: str | None = None
+    """Weights to start from, all but the head: kinetics or imagenet (torchvision's), a checkpoint of TSM's or X3D's
+    authors, or weights of an earlier run. Without it, fresh ones from --seed."""
+    kind: KindName | None = None
+    """What the classes are of: fractals (ifs) if not given, or a rival of theirs. With --bank, the bank's own kind."""
+    classes: int | None = None
+    """How many classes to invent; 1000 if not given. With --bank, the bank's own number."""
+    bank: Path | None = None
+    """Classes from `fractalvid classes`, instead of inventing them from --seed."""
+    data: Path | None = None
+    """Clips of a generated set on disk (`fractalvid generate`) and its classes, instead of the stream's."""
+    videos: Path | None = None
+    """Your own videos, in one folder or in a folder a class, instead of fractals or, with --mix, beside them."""
+    mix: float | None = None
+    """Share of --videos among the clips, above 0 and below 1; all clips if not given."""
+    found: Annotated[str | None, tyro.conf.Suppress] = None
+    """What --data and --videos held when the run began, as a digest: a run goes on with the same."""
+    seed: int = 0
+    """Determines classes, clips, their order and the initial weights."""
+    batch_size: int = 32
+    """Clips a step, of all processes together."""
+    epoch_clips: int | None = None
+    """Clips an epoch, for --epochs; by default those of --data, or every class once with each of --instances or one."""
+    instances: int | None = None
+    """Instances of each class to train on; without it every round brings new ones."""
+    val_clips: int = 1000
+    """Held-out instances of the same classes to validate on; 0 for no validation."""
+    monitor: Annotated[MonitorConfig, tyro.conf.arg(name="")] = field(default_factory=MonitorConfig)
+    """What else is measured at a validation."""
+    threads: int | None = None
+    """Threads that draw clips; the machine decides if not given."""
+    render_on: Literal["cpu", "cuda"] = "cpu"
+    """Where the stream's clips are drawn: cuda is the GPU that trains, by CuPy (see `fractalvid doctor`)."""
+    curriculum: float | None = None
+    """With --emulate: share of the run's clips after which it is at full strength, rising from nothing; by default 0.6.
+    0 is all at once. A budget in time needs a number of clips instead, as in --emulate paper,samples=60000."""
+    objective: Annotated[ObjectiveConfig, tyro.conf.arg(name="")] = field(default_factory=ObjectiveConfig)
+    """What the network is trained for."""
+    stream: tyro.conf.OmitArgPrefixes[StreamConfig] = field(default_factory=StreamConfig)
+    """The clips."""
+    optim: tyro.conf.OmitArgPrefixes[OptimConfig] = field(default_factory=OptimConfig)
+    """The optimiser."""
+    engine: tyro.conf.OmitArgPrefixes[EngineConfig] = field(default_factory=EngineConfig)
+    """The loop."""
+
+    def check(self, *, begun: bool = False) -> None:
+        """Raise a `UserError` for values no run can use; what the bank and the stream refuse, they say.
+
+        Args:
+            begun: it is that of a run that goes on, which may have begun before some settings without effect were
+                refused.
+        """
+        check_clip(self.arch, self.stream.clip_len, self.stream.size)
+        if self.classes is not None and self.classes < 2:
+            raise UserError(f"classes is {self.classes}; telling classes apart needs at least 2")
+        for name, least in (
+            ("seed", 0),
+            ("batch_size", 2),
+            ("epoch_clips", 1),
+            ("instances", 1),
+            ("val_clips", 0),
+            ("threads", 1),
+        ):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UserError(f"{name.replace('_', '-')} is {value}; it must be at least {least}")
+        if self.seed >= 2**64:
+            raise UserError(f"seed is {self.seed}; it must be below 2^64")
+        if self.stream.channels != 3:
+            raise UserError(f"channels is {self.stream.channels}; these networks take 3")
+        self.monitor.check()
+        self._check_source()
+        if not begun:
+            check_unused(self)
+        self.objective.check(mixing=bool(self.engine.mixup or self.engine.cutmix))
+        self.optim.check()
+        self.engine.check()
+        self._check_norms()
+        self.streamed()
+
+    def _check_source(self) -> None:
+        """Raise a `UserError` for clips that exclude each other, or have not what the objective asks for."""
+        given = [name for name in ("bank", "instances") if getattr(self, name) is not None]
+        given += ["render-on"] if self.render_on != "cpu" else []
+        if self.data is not None and given:
+            raise UserError(f"{given[0]} belongs to the stream, --data has its own: leave one of them out")
+        if self.videos is None:
+            if self.mix is not None:
+                raise UserError(f"mix is {self.mix}, the share of one's own videos: say which, by --videos")
+            return
+        if self.mix is not None and not 0 < self.mix < 1:
+            raise UserError(f"mix is {self.mix}; it must lie between 0 and 1")
+        if self.mix is None and self.objective.name == "supervised":
+            raise UserError(
+                "labels of one's own videos alone are what finetune is for: give --mix, or train without labels, as by "
+                "--objective moco"
+            )
+        if self.objective.aux_mask or self.objective.aux_curve:
+            raise UserError("aux-mask and aux-curve ask for what --videos do not have: leave one of them out")
+        unused = {"instances": self.instances, "emulate": self.stream.emulate, "colour": self.stream.colour}
+        given = [name for name, value in unused.items() if value is not None]
+        given += ["render-on"] if self.render_on != "cpu" else []
+        if self.mix is None and given:
+            raise UserError(
+                f"{given[0]} belongs to fractals, and --videos without --mix are all there is: leave it out"
+            )
+
+    def _check_norms(self) -> None:
+        """Raise a `UserError` for clips that BatchNorm can't take so."""
+        part, groups = self.part(), self.objective.moco.bn_groups or 1
+        check_norms(self.batch_size, part)
+        if part % groups or part < 2 * groups:
+            raise UserError(
+                f"moco.bn-groups is {groups}; each process takes {part} clips at a time, which have to be that many "
+                "groups of equal size, of at least 2"
+            )
+        if self.engine.sync_bn and self.objective.name == "moco":
+            raise UserError(
+                "sync-bn normalises queries and keys by the same clips, which tells --objective moco which belong "
+                "together: leave it out"
+            )
+
+    def part(self) -> int:
+        """Clips that one process takes at a time."""
+        return self.engine.part(self.batch_size)
+
+    def an_epoch(self) -> int:
+        """Clips an epoch: all of a folder; else each class once with each instance, or once with no end of these.
+
+        Of a mixture, so many that those other than one's own videos are that.
+        """
+        if self.epoch_clips:
+            return self.epoch_clips
+        if self.videos is not None and self.mix is None:
+            return len(list_videos(self.videos)[0])
+        each = (self.classes or DEFAULT_CLASSES) * (self.instances or 1)
+        return round((each if self.data is None else stored_clips(self.data)) / self._drawn())
+
+    def free(self) -> frozenset[str]:
+        """Settings that may change when this run is resumed.
+
+        With labels, a step may be taken in other parts. As with another number of processes, BatchNorm and mixup then
+        see other clips together, and nothing else changes. Without labels it may not: SimCLR tells clips from those of
+        their part, and the parts' BatchNorm makes MoCo's keys and BYOL's targets.
+        """
+        return FREE if self.objective.views == 2 else FREE | {"engine.accumulate"}
+
+    def _drawn(self) -> float:
+        """Share of the clips that are not one's own videos."""
+        return 1 - (self.mix or 0.0)
+
+    def streamed(self) -> StreamConfig:
+        """The clips, with the curriculum of their emulation worked out from the budget.
+
+        Raises:
+            UserError: a curriculum that is no share, or cannot be worked out.
+        """
+        emulate = self.stream.emulate
+        share = CURRICULUM if self.curriculum is None else self.curriculum
+        if not 0 <= share <= 1:
+            raise UserError(f"curriculum is {share}; it must lie between 0 and 1")
+        if emulate is None or emulate.curriculum.samples is not None:
+            return self.stream
+        steps = self.engine.budget(self.batch_size, self.an_epoch()).total
+        if steps is None and share > 0:
+            raise UserError(
+                "a budget in time doesn't tell after how many clips emulation is to be at full strength: say so, as in "
+                "--emulate paper,samples=60000, or give --steps"
+            )
+        samples = round(share * (steps or 0) * self.batch_size * self._drawn())
+        curriculum = dataclasses.replace(emulate.curriculum, samples=samples)
+        return dataclasses.replace(self.stream, emulate=dataclasses.replace(emulate, curriculum=curriculum))
+
+
+def earlier_defaults(objective: str) -> PretrainConfig:
+    """What settings mean that the `config.json` of an earlier version does not have, in a run by this objective."""
+    return override(PretrainConfig(), {"objective": _ADDED.get(objective, {})}, where="earlier versions")
+
+
+def kept_config(kept: Mapping[str, Any], *, where: str) -> PretrainConfig:
+    """The configuration of a run, given what `config.json` has of it; raises as `recipes.fields.override` does."""
+    objective = kept.get("objective")
+    name = objective.get("name") if isinstance(objective, Mapping) else None
+    return override(earlier_defaults(str(name)), kept, where=where)

@@ -1,0 +1,158 @@
+"""Options that would do nothing where they are given: whoever sets one is told so instead."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fractalvid.core.bank import bank_kind
+from fractalvid.pretrain.recipes.fields import DEFAULT_CLASSES
+from fractalvid.sets.reader import SetReader
+from fractalvid.utils.errors import UserError
+
+if TYPE_CHECKING:  # it asks for this check
+    from fractalvid.pretrain.run.config import PretrainConfig
+
+_OF_CLASSES = {"knn", "linear", "crops"}
+"""Monitors on classes that are not trained on; that of motion has classes of its own."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When some settings have an effect, and what to say to who sets them where they have none.
+
+    Attributes:
+        names: dotted names of fields.
+        used: whether they have an effect.
+        reason: why they have none.
+    """
+
+    names: tuple[str, ...]
+    used: Callable[[PretrainConfig], bool]
+    reason: str
+
+
+def _validates(config: PretrainConfig) -> bool:
+    return config.val_clips > 0 or bool(config.monitor.monitors)
+
+
+def _draws(config: PretrainConfig) -> bool:
+    """Whether there are clips of the bank, to be trained on or to be validated on."""
+    return config.videos is None or config.mix is not None or _validates(config)
+
+
+def _plays(config: PretrainConfig) -> bool:
+    """Whether clips are drawn, rather than read from a set on disk or from videos."""
+    streams = config.data is None and (config.videos is None or config.mix is not None)
+    return streams or _validates(config)
+
+
+def _kind(config: PretrainConfig) -> str:
+    """What the classes are of: what is asked for, else what a bank or the set on disk holds."""
+    if config.kind is not None:
+        return config.kind
+    source = config.bank if config.data is None else SetReader(config.data).path / "classes.npz"
+    return "ifs" if source is None else bank_kind(source)
+
+
+def _recolours(config: PretrainConfig) -> bool:
+    """Whether there are colours to change; of objectives that never do, `ObjectiveConfig.check` tells."""
+    coloured = config.videos is not None or config.stream.colour is not None
+    return config.objective.views == 1 or coloured or (config.data is not None and _is_coloured(config.data))
+
+
+def _is_coloured(data: Path) -> bool:
+    return SetReader(data).config.colour is not None
+
+
+RULES = (
+    Rule(("curriculum",), lambda c: c.stream.emulate is not None, "emulation is off"),
+    Rule(
+        ("curriculum",),
+        lambda c: c.stream.emulate is None or c.stream.emulate.curriculum.samples is None,
+        "emulation has its own number of samples",
+    ),
+    Rule(("epoch_clips",), lambda c: c.engine.epochs is not None, "the budget is not in --epochs"),
+    Rule(
+        ("engine.label_smoothing",),
+        lambda c: c.objective.name == "supervised",
+        "only --objective supervised has labels to smooth",
+    ),
+    Rule(("optim.beta2",), lambda c: c.optim.optimizer == "adamw", "it is adamw's, and --optimizer is sgd"),
+    Rule(
+        ("optim.classic_momentum",),
+        lambda c: c.optim.optimizer == "sgd" and c.optim.momentum > 0,
+        "it is about the momentum of --optimizer sgd, which there is none of here",
+    ),
+    Rule(("engine.val_every",), _validates, "nothing is validated: --val-clips is 0, and no --monitors are asked for"),
+    Rule(
+        ("monitor.monitor_classes",),
+        lambda c: bool(_OF_CLASSES & set(c.monitor.monitors)),
+        f"such classes belong to --monitors {', '.join(sorted(_OF_CLASSES))}, and none of these is asked for",
+    ),
+    Rule(
+        ("monitor.monitor_clips",),
+        lambda c: bool(c.monitor.monitors),
+        "such clips belong to --monitors, and none is asked for",
+    ),
+    Rule(("stream.masks",), lambda c: c.objective.masks, "masks are for --aux-mask alone"),
+    Rule(
+        ("classes", "kind", "bank"),
+        _draws,
+        "no clips of such classes are shown: --videos are all there is, and nothing is validated",
+    ),
+    Rule(("stream.points",), _plays, "no clips are drawn: all are read from disk, and nothing is validated"),
+    Rule(
+        ("stream.points",),
+        lambda c: _kind(c) == "ifs",
+        "points belong to the chaos game, and the classes are of another kind",
+    ),
+    Rule(("objective.recolour",), _recolours, "the clips are grey, without --colour"),
+)
+
+
+RESOLVED = {"classes": DEFAULT_CLASSES, "kind": "ifs", "objective.recolour": 0.0}
+"""What a run that began without them keeps of these, or that began when there was no such setting."""
+
+
+def check_unused(config: PretrainConfig) -> None:
+    """Raise a `UserError` for the first setting that has no effect and is not as it is where nobody sets it."""
+    for name, reason in unused(config):
+        option, default = name.rpartition(".")[2].replace("_", "-"), _value(type(config)(), name)
+        told = str(default).lower() if isinstance(default, bool) else default
+        instead = "" if default is None else f", or set it to {told}"
+        raise UserError(f"{option} is set, but {reason}: leave it out{instead}")
+
+
+def without_unused(config: PretrainConfig, recipe: PretrainConfig) -> PretrainConfig:
+    """A configuration, in which what the recipe alone has set, and has no effect, is as if nobody had set it.
+
+    The points of the chaos game are an example, in a recipe that is used with classes of another kind.
+    """
+    for name, _ in list(unused(config)):
+        if _value(config, name) == _value(recipe, name):
+            config = _replaced(config, name.split("."), _value(type(config)(), name))
+    return config
+
+
+def unused(config: PretrainConfig) -> Iterator[tuple[str, str]]:
+    """Dotted names of settings that have no effect, and why."""
+    default = type(config)()
+    for rule in RULES:
+        for name in rule.names:
+            unset = (_value(default, name), RESOLVED.get(name))
+            if _value(config, name) not in unset and not rule.used(config):
+                yield name, rule.reason
+
+
+def _value(config: Any, name: str) -> Any:
+    return reduce(getattr, name.split("."), config)
+
+
+def _replaced(config: Any, path: list[str], value: Any) -> Any:
+    inner = value if len(path) == 1 else _replaced(getattr(config, path[0]), path[1:], value)
+    return dataclasses.replace(config, **{path[0]: inner})

@@ -1,0 +1,1 @@
+"""Weights with their cards, and weights that others have published."""

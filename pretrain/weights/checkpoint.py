@@ -1,0 +1,246 @@
+"""Weights to hand on (safetensors, a JSON card) and training checkpoints to go on from (one atomic file)."""
+
+import dataclasses
+import errno
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import write_text, write_with
+
+WEIGHTS_FORMAT = "fractalvid.weights"
+CHECKPOINT_FORMAT = "fractalvid.training"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Card:
+    """What weights are: enough to build the network, feed it and tell where it comes from.
+
+    Attributes:
+        architecture: a name `fractalvid.pretrain.models.build_model` knows.
+        num_classes: K, the size of the head; 0 without one.
+        clip_len: frames of a clip.
+        size: rows and columns of a frame, in pixels.
+        frame_stride: native frames from one frame to the next; smaller than asked for where clips are short.
+        mean: subtracted from values in [0, 1], one a channel; None if values stay in [0, 1].
+        std: divided by afterwards, one a channel; None likewise.
+        seed: seed of the run.
+        stream_version: version of the generator's stream; None for weights of real video.
+        config: the resolved configuration of the run.
+        metrics: the last validation.
+        precision: what training computed in: fp32, bf16 or fp16; None of weights that did not say so yet.
+    """
+
+    architecture: str
+    num_classes: int
+    clip_len: int
+    size: int
+    frame_stride: float
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    seed: int
+    stream_version: int | None
+    config: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    precision: str | None = None
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What came of loading weights.
+
+    Attributes:
+        matched: tensors that were loaded.
+        missing: tensors of the network that were not (the new head's).
+        unexpected: tensors of the file that were not used (the old head's).
+    """
+
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """One line for a user."""
+        new = ", ".join(self.missing) or "nothing"
+        unused = ", ".join(self.unexpected) or "nothing"
+        return f"{len(self.matched)} tensors loaded; newly initialised: {new}; not used: {unused}"
+
+
+def save_weights(path: Path, model: nn.Module, card: Card) -> None:
+    """Write the parameters and buffers of `model` to `path` (.safetensors) and its card beside it (.json).
+
+    Both appear whole or not at all, the card first: where the weights lie, their card does.
+
+    Raises:
+        UserError: the folder can't be written to.
+    """
+    tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    described = {"format": WEIGHTS_FORMAT, "version": VERSION, **dataclasses.asdict(card)}
+    # One key: safetensors writes several in random order, and equal weights are to be equal files.
+    data = safetensors.torch.save(tensors, metadata={"format": "pt"})
+    write_text(card_path(path), json.dumps(described, indent=2) + "\n")
+    write_with(path, lambda file: file.write(data))
+
+
+def card_path(path: Path) -> Path:
+    """Where the card of the weights at `path` lies."""
+    return path.with_suffix(".json")
+
+
+def find_weights(path: Path) -> Path:
+    """The weights file `path` means: itself, or `weights.safetensors` in the run folder `path`.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = path / "weights.safetensors" if path.is_dir() else path
+    if not found.is_file():
+        raise UserError(f"no weights at {found}; give a .safetensors file or the folder of a finished run")
+    return found
+
+
+def load_card(path: Path) -> Card:
+    """The card of the weights at `path` (the weights file, its card or the run folder).
+
+    Raises:
+        UserError: no card, or it is damaged, foreign or of a newer version.
+    """
+    file = path if path.suffix == ".json" else card_path(find_weights(path))
+    try:
+        described = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"can't read the card {file} that belongs to the weights: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"the card {file} is damaged: it is not JSON ({error})") from error
+    if not isinstance(described, dict) or described.pop("format", None) != WEIGHTS_FORMAT:
+        raise UserError(f"{file} is not a card of weights (its format is not {WEIGHTS_FORMAT!r})")
+    version = described.pop("version", None)
+    if version != VERSION:
+        raise UserError(f"the card {file} has version {version}; this program reads version {VERSION}")
+    for name in ("mean", "std"):
+        described[name] = None if described.get(name) is None else tuple(described[name])
+    try:
+        return Card(**described)
+    except TypeError as error:
+        raise UserError(f"the card {file} is damaged: {error}") from error
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a weights file, on the CPU.
+
+    Raises:
+        UserError: no such file, or it is truncated or no safetensors file.
+    """
+    file = find_weights(path)
+    try:
+        return safetensors.torch.load_file(file)
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"the weights {file} can't be read: truncated, or no safetensors file ({error})") from error
+
+
+def load_backbone(model: nn.Module, path: Path, *, head: str = "fc") -> LoadReport:
+    """Load everything but the head from weights that `save_weights` wrote.
+
+    Args:
+        model: a network of the same architecture; changed in place, and only if everything fits.
+        path: the weights file or the folder of a finished run.
+        head: the attribute that stays as it is.
+
+    Raises:
+        UserError: unreadable weights, or weights that do not cover the whole backbone exactly.
+    """
+    card = load_card(path)
+    source = f"the weights {find_weights(path)} ({card.architecture})"
+    return load_backbone_state(model, load_tensors(path), head=head, source=source)
+
+
+def load_backbone_state(model: nn.Module, state: Mapping[str, Tensor], *, head: str = "fc", source: str) -> LoadReport:
+    """Load everything but the head from a state dict (torchvision's Kinetics weights, for example).
+
+    Args:
+        model: changed in place, and only if everything fits.
+        state: tensors by torchvision's names.
+        head: the attribute that stays as it is.
+        source: what to call `state` in an error.
+
+    Raises:
+        UserError: a backbone tensor is missing, left over or of another shape.
+    """
+    own = model.state_dict()
+    wanted = {k for k in own if not _in_head(k, head)}
+    offered = {k for k in state if not _in_head(k, head)}
+    # Older weights lack BatchNorm's step counter, which nothing here reads.
+    missing = sorted(k for k in wanted - offered if not k.endswith("num_batches_tracked"))
+    reshaped = sorted(k for k in wanted & offered if own[k].shape != state[k].shape)
+    _refuse_partial(source, missing, sorted(offered - wanted), reshaped)
+    matched = [k for k in own if k in offered]
+    model.load_state_dict({**own, **{k: state[k] for k in matched}})
+    return LoadReport(
+        tuple(matched), tuple(k for k in own if k not in offered), tuple(k for k in state if k not in offered)
+    )
+
+
+def _in_head(name: str, head: str) -> bool:
+    return name == head or name.startswith(head + ".")
+
+
+def _refuse_partial(source: str, missing: list[str], left_over: list[str], reshaped: list[str]) -> None:
+    faults = [("missing", missing), ("left over", left_over), ("of another shape", reshaped)]
+    told = [f"{len(names)} {what} (first: {names[0]})" for what, names in faults if names]
+    if told:
+        raise UserError(f"{source} do not fit this network: {', '.join(told)}; use the same architecture")
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Write the state of a training run: tensors and plain values only, whole or not at all.
+
+    Raises:
+        UserError: the folder can't be written to, or the disk is full; an older checkpoint is still there.
+    """
+    content = {"format": CHECKPOINT_FORMAT, "version": VERSION, **state}
+
+    def write(file: BinaryIO) -> None:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # torch's own words for any failure to write
+            told = error.__context__  # what the system said, where torch has kept it
+            likely = OSError(errno.ENOSPC, "most likely the disk is full")
+            raise told if isinstance(told, OSError) else likely from error
+
+    try:
+        write_with(path, write)
+    except UserError as error:
+        raise UserError(
+            f"{error}; make room, then --resume goes on from the last checkpoint, if there is one"
+        ) from error
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """The state `save_checkpoint` wrote, its tensors on the CPU. No code in the file is ever run.
+
+    Raises:
+        UserError: no such file, or it is truncated, foreign, of another version or not only plain values.
+    """
+    if not path.is_file():
+        raise UserError(f"there is no checkpoint {path}")
+    advice = "delete it to start this run anew, or restore it from a copy"
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch has no common type for what a broken file does to it
+        raise UserError(
+            f"the checkpoint {path} can't be read: truncated, or not written by this program; {advice}"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != CHECKPOINT_FORMAT:
+        raise UserError(f"{path} is not a checkpoint of this program; {advice}")
+    if content.get("version") != VERSION:
+        raise UserError(f"the checkpoint {path} has version {content.get('version')}, not {VERSION}; {advice}")
+    return content

@@ -1,0 +1,142 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fractalvid.finetune.cli import _recipe, main
+from fractalvid.finetune.clips.augment import AugmentConfig
+from fractalvid.finetune.recipes.plan import Plan, make_plan
+from fractalvid.finetune.recipes.recipe import KINETICS_MEAN, NORMALISATION, RECIPES, Recipe
+from fractalvid.finetune.targets.base import TargetProtocol
+from fractalvid.finetune.weights.initial import Initial
+from fractalvid.pretrain.optim.optimizer import scaled
+from fractalvid.pretrain.recipes.load import headline, load_recipe, recipe_names
+from fractalvid.utils.errors import UserError
+
+NAMES = recipe_names(RECIPES)
+
+
+def plan(recipe: Recipe, init: Initial | None = None) -> Plan:
+    return make_plan(
+        recipe,
+        TargetProtocol(),
+        init or Initial("scratch", "scratch"),
+        target="folder",
+        data=Path("."),
+        annotations=None,
+        table=None,
+        split="",
+        seed=0,
+        allow_missing=False,
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recipe_can_be_used_and_says_what_it_is(name: str) -> None:
+    recipe = load_recipe(name, Recipe(), RECIPES)
+    recipe.check()
+    plan(recipe)
+    text = (RECIPES / f"{name}.toml").read_text()
+    for word in ("source:", "network:", "not said:", "command:", f"--recipe {name}"):
+        assert word in text
+    assert len(headline(name, RECIPES)) > 30
+    assert recipe.model is None  # that of the weights
+
+
+def test_the_protocols_of_the_papers_are_covered() -> None:
+    assert {"fractal", "synapt_tsn_r18", "synapt_tsn_r50", "synapt_i3d_r50", "debiasing", "anigifs"} <= set(NAMES)
+
+
+def test_learning_rates_are_the_papers_at_their_batch() -> None:
+    expected = {"fractal": 8e-4, "fractal_diving48": 1.5e-3, "fractal_volleyball": 2.5e-3, "synapt_tsn_r18": 1e-4}
+    expected |= {"synapt_tsn_r50": 5e-4, "debiasing": 1e-3, "anigifs": 1e-4}
+    for name, lr in expected.items():
+        made = plan(load_recipe(name, Recipe(), RECIPES))
+        assert scaled(made.lr, made.batch_size) == pytest.approx(lr), name
+
+
+def test_labels_are_smoothed_only_where_a_recipe_says_so() -> None:
+    smoothing = {name: load_recipe(name, Recipe(), RECIPES).label_smoothing for name in NAMES}
+    assert {name for name, share in smoothing.items() if share} == {"small_cpu"}  # it was measured so
+    for name in NAMES:
+        assert "\nlabel_smoothing = " in (RECIPES / f"{name}.toml").read_text()
+
+
+def test_sgd_of_the_papers_has_plain_momentum() -> None:
+    recipes = {name: load_recipe(name, Recipe(), RECIPES) for name in NAMES}
+    by_sgd = {name for name, recipe in recipes.items() if recipe.optimizer == "sgd"}
+    assert by_sgd == {name for name, recipe in recipes.items() if recipe.classic_momentum}
+    assert {"debiasing", "synapt_tsn_r18"} <= by_sgd
+
+
+def test_what_a_recipe_says_reaches_the_clips() -> None:
+    made = plan(load_recipe("anigifs", Recipe(), RECIPES))
+    assert made.view_config().frames().sampling == "segments"
+    assert made.source_config().frames().clip_len == 40
+    assert (made.mean, made.std) == NORMALISATION["symmetric"]
+    fractal = plan(load_recipe("fractal", Recipe(), RECIPES))
+    assert (fractal.augment.operations, fractal.augment.magnitude, fractal.augment.crop_scale) == (2, 7, (0.2, 1.0))
+    assert (fractal.clip_len, fractal.frame_stride, fractal.views, fractal.epochs) == (8, 6, 10, 100)
+    small = plan(load_recipe("small_cpu", Recipe(), RECIPES))
+    assert small.augment == fractal.augment
+
+
+def test_weights_say_how_values_are_normalised_unless_told_otherwise() -> None:
+    init = Initial("w", "weights", model="r3d_10", mean=(0.1, 0.1, 0.1), std=(0.2, 0.2, 0.2))
+    assert plan(Recipe(), init).mean == (0.1, 0.1, 0.1)
+    assert plan(Recipe(normalise="unit"), init).std == (1.0, 1.0, 1.0)
+    assert plan(Recipe()).mean == KINETICS_MEAN
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (Recipe(shots=0), "--shots is 0"),
+        (Recipe(dropout=1.0), "--dropout is 1"),
+        (Recipe(momentum=-0.1), "--momentum is -0.1"),
+        (Recipe(classic_momentum=True), "--classic-momentum is about the momentum of --optimizer sgd"),
+        (Recipe(classic_momentum=True, optimizer="sgd", momentum=0.0), "--no-classic-momentum takes it back"),
+        (Recipe(crops=0), "--crops is 0: it can be 1"),
+        (Recipe(crops=4), r"--crops is 4: it can be 1 \(the centre\) or 3"),
+        (Recipe(first_frames=0), "--first-frames is 0"),
+        (Recipe(augment=AugmentConfig(operations=-1)), "--augment.operations is -1"),
+        (Recipe(augment=AugmentConfig(operations=1, magnitude=31)), "--augment.magnitude is 31"),
+        (Recipe(augment=AugmentConfig(blur=2.0)), "--augment.blur is 2"),
+    ],
+)
+def test_values_that_no_run_can_use(recipe: Recipe, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        recipe.check()
+    usable = replace(recipe, shots=None, dropout=0.0, momentum=0.9, first_frames=None, crops=3, augment=AugmentConfig())
+    replace(usable, optimizer="sgd").check()
+
+
+def test_the_command_line_changes_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.toml").write_text("# Mine\nepochs = 3\n[augment]\nflip = 2.0\n")
+    args = ["--target", "demo", "--recipe", str(tmp_path / "mine.toml"), "--out", str(tmp_path / "out")]
+    assert main(args) == 2
+    assert "--augment.flip is 2" in capsys.readouterr().err
+    assert main([*args, "--augment.flip", "0.5", "--warmup-epochs", "3"]) == 2
+    assert "less than --epochs 3" in capsys.readouterr().err
+    (tmp_path / "mine.toml").write_text("epoch = 3\n")
+    assert main(args) == 2
+    assert "epoch is no setting; did you mean epochs?" in capsys.readouterr().err
+    assert main(["compare", *args[:2], "--recipe", "fractl", "--out", str(tmp_path / "out")]) == 2
+    assert "did you mean fractal?" in capsys.readouterr().err
+
+
+def test_recipes_targets_and_networks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    shown = capsys.readouterr().out
+    for word in (*NAMES, "hmdb51", "folder", "r3d_10"):
+        assert f"  {word} " in shown or f"  {word}\n" in shown
+
+
+def test_other_epochs_keep_a_recipes_share_of_warm_up() -> None:
+    """In three epochs, the three of the recipe would leave none to train in."""
+    own = _recipe(["--recipe", "small_cpu"])
+    assert (own.epochs, own.warmup_epochs) == (30, 3)
+    for words in (["--epochs", "3"], ["--epochs=3"]):
+        assert _recipe(["--recipe", "small_cpu", *words]).warmup_epochs == pytest.approx(0.3)
+    assert _recipe(["--recipe", "small_cpu", "--epochs", "many"]) == own
+    assert _recipe(["--epochs", "3"]) == Recipe()

@@ -1,0 +1,165 @@
+"""The demo: its report, its handling of folders and failures, and the whole chain at a tiny budget."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fractalvid.cli import demo
+from fractalvid.cli.demo import DemoConfig, epochs_in, last_line, run_demo, run_logged
+from fractalvid.cli.demo_report import DemoResult, Part, headline, render_report, wrapped
+from fractalvid.pages.gallery import Clip
+from fractalvid.utils.errors import UserError
+
+
+def spread(mean: float, n: int = 1) -> dict[str, Any]:
+    return {"mean": mean, "deviation": 1.5 if n > 1 else None, "n": n}
+
+
+def comparison(scratch: float, fractal: float, n: int = 1) -> dict[str, Any]:
+    metrics = {"classes": 12, "model": "r3d_10", "epochs": 3, "videos": {"train": 24, "test": 12}}
+    tops = {"scratch": scratch, "fractal": fractal}
+    return {
+        "initialisations": [
+            {"label": label, "top1": spread(top, n), "top5": spread(90.0, n), "mean_class": spread(top, n)}
+            for label, top in tops.items()
+        ],
+        "runs": [{"label": label, "metrics": metrics | {"top1": top}} for label, top in tops.items()],
+    }
+
+
+def tiny_result(scratch: float = 40.0, fractal: float = 52.5) -> DemoResult:
+    clip = np.zeros((2, 16, 16), np.uint8)
+    train: list[dict[str, Any]] = [{"kind": "train", "step": s, "loss": 5.0 - s} for s in (1, 2)]
+    val: list[dict[str, Any]] = [{"kind": "val", "step": 2, "top1": 0.25}]
+    return DemoResult(
+        parts=[Part("inventing classes", "fractalvid classes --out 'a b.npz'", 61.0), Part("<b>", "x", 9.0)],
+        fractals=[Clip("class 0", clip)],
+        actions=[Clip("bow", clip), Clip("run", clip)],
+        pretraining=train + val,
+        fine_tuning={"scratch": [val], "fractal": [val, []]},
+        comparison=comparison(scratch, fractal),
+    )
+
+
+def test_the_report_is_one_file_that_says_everything() -> None:
+    page = render_report(tiny_result())
+    assert page.count("<img ") == 3
+    assert page.count("<svg") == 2
+    for text in ("52.5 %", "40.0 %", "+12.5 points", "1 min 01 s", "&#x27;a b.npz&#x27;", "--target hmdb51"):
+        assert text in page
+    assert "&lt;b&gt;" in page
+    assert all(source.startswith("data:") for source in re.findall(r'src="([^"]{0,20})', page))
+    assert not re.search(r'(?:url\(|href=")(?:https?:)?//', page)
+
+
+def test_the_report_hides_no_loss() -> None:
+    result = tiny_result(scratch=50.0, fractal=45.0)
+    assert "-5.0 points" in render_report(result)
+    assert headline(result.comparison) == "scratch 50.0 %, fractal 45.0 % (-5.0 points) top-1 accuracy"
+
+
+def test_the_headline_says_when_it_means_nothing() -> None:
+    assert "near chance (8.3 %): too little time" in headline(comparison(13.3, 10.4))
+    assert "near chance" not in headline(comparison(13.3, 40.0))
+
+
+def test_a_report_without_curves_or_clips() -> None:
+    result = DemoResult([], [], [], [], {}, comparison(10.0, 20.0, n=2))
+    assert "10.0 ± 1.5" in render_report(result)
+
+
+def test_a_wrapped_command_is_the_same_command() -> None:
+    command = "pretrain --bank 'a b/classes.npz' --seeds 0 1 --out " + "x" * 60
+    lines = wrapped(command, width=50).split(" \\\n")
+    assert len(lines) == 2
+    assert " ".join(line.strip() for line in lines) == command
+
+
+def test_more_time_means_more_epochs() -> None:
+    assert [epochs_in(minutes) for minutes in (0.1, 1, 4, 600)] == [1, 3, 12, 40]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [DemoConfig(minutes=0), DemoConfig(classes=1), DemoConfig(seeds=0), DemoConfig(seed=-1)],
+)
+def test_impossible_numbers_are_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: DemoConfig
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="must be"):
+        run_demo(config)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("finished", [None, True])
+def test_a_folder_with_something_else_or_a_finished_demo_is_left_alone(tmp_path: Path, finished: bool | None) -> None:
+    if finished:
+        (tmp_path / "demo.json").write_text(json.dumps({"program": "fractalvid demo", "finished": True}))
+    (tmp_path / "report.html").write_text("mine")
+    with pytest.raises(UserError, match="choose"):
+        run_demo(DemoConfig(out=tmp_path))
+    assert (tmp_path / "report.html").read_text() == "mine"
+
+
+def test_a_failing_command_is_named_and_a_second_run_starts_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(command: list[str], log: Path) -> int:
+        log.write_text("progress\rmore progress\nfractalvid: error: the disk is full\n")
+        (tmp_path / "demo" / "clips").mkdir()
+        return 2
+
+    monkeypatch.setattr(demo, "run_logged", fail)
+    config = DemoConfig(out=tmp_path / "demo")
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"step 1 of 5.*`fractalvid classes`.*disk is full.*1-fractalvid.log"):
+            run_demo(config)
+    assert not (tmp_path / "demo" / "report.html").exists()
+
+
+def test_overwrite_removes_only_what_a_demo_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "run_logged", lambda command, log: log.write_text("no") and 1)
+    (tmp_path / "demo.json").write_text(json.dumps({"program": "fractalvid demo", "finished": True}))
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "pretrain").mkdir()
+    with pytest.raises(UserError, match="step 1"):
+        run_demo(DemoConfig(out=tmp_path, overwrite=True))
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert not (tmp_path / "pretrain").exists()
+
+
+def test_what_a_command_says_is_logged_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = "import sys; print('one'); sys.stderr.write('10 %\\r20 %\\rdone\\n'); sys.exit(3)"
+    log = tmp_path / "log"
+    assert run_logged([sys.executable, "-c", script], log) == 3
+    assert "one\n" in log.read_text()
+    assert last_line(log) == "done"
+    shown = capsys.readouterr().err
+    assert "  done\n" in shown
+    assert "20 %" not in shown
+
+
+def test_the_whole_chain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "demo"
+    report = run_demo(DemoConfig(out=out, minutes=0.1, classes=8, seeds=1))
+    page = report.read_text()
+    said = capsys.readouterr()
+    assert str(report.resolve()) in said.out
+    assert "top-1 accuracy" in said.out
+    assert "[5/5]" in said.err
+    assert page.count("<img ") == 8 + 12
+    for command in ("fractalvid classes", "fractalvid generate", "fractalvid preview", "pretrain", "compare"):
+        assert command in page
+    scores = json.loads((out / "finetune" / "comparison.json").read_text())["initialisations"]
+    assert [entry["label"] for entry in scores] == ["scratch", "fractal"]
+    for entry in scores:
+        assert f"{entry['top1']['mean']:.1f}" in page
+    assert list((out / "pretrain").glob("weights.safetensors"))
+    with pytest.raises(UserError, match="finished demo"):
+        run_demo(DemoConfig(out=out))

@@ -1,0 +1,118 @@
+"""Processes that make a set's clips: the same bytes as threads, and nobody left behind or kept waiting."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.sets import workers
+from fractalvid.sets.generate import SetConfig, generate
+from fractalvid.sets.workers import Maker, open_workers, store_of
+from fractalvid.utils.errors import UserError
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for processes in Linux's /proc")
+
+SLOW = """
+from pathlib import Path
+from fractalvid import workers
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.sets.generate import SetConfig, generate
+if __name__ == "__main__":
+    workers.LONG = 1
+    generate(ClassBank.sample(50, seed=3), Path("set"), SetConfig(clips=40, size=32, points=200_000), workers=2)
+"""
+"""A set that takes a minute or more."""
+
+
+def digest(root: Path) -> dict[str, str]:
+    files = [path for path in sorted(root.rglob("*")) if path.is_file() and path.suffix != ".npz"]
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SetConfig(clips=5, size=32, points=2000),
+        SetConfig(clips=5, size=32, points=2000, format="webdataset", shard_size=6, masks=True),
+    ],
+)
+def test_processes_make_what_threads_make(config: SetConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = ClassBank.sample(4, seed=3)
+    generate(bank, tmp_path / "threads", config, workers=2, progress=False)
+    monkeypatch.setattr(workers, "LONG", 1)
+    assert generate(bank, tmp_path / "processes", config, workers=2, progress=False) == 0
+    assert digest(tmp_path / "processes") == digest(tmp_path / "threads")
+
+
+@pytest.fixture
+def maker(tmp_path: Path) -> Maker:
+    bank, config = ClassBank.sample(2, seed=3), SetConfig(clips=1, size=32, points=2000)
+    bank.save(tmp_path / workers.BANK)
+    return Maker(bank, store_of(tmp_path, config, len(bank)), config)
+
+
+def test_a_short_set_starts_no_process(maker: Maker, tmp_path: Path) -> None:
+    with open_workers(maker, tmp_path, 2, clips=workers.LONG - 1) as crew:
+        assert [packed.clip for packed in crew.make([(0, 0), (1, 0)]).result()] == [(0, 0), (1, 0)]
+        assert not children(os.getpid())
+
+
+def test_a_process_that_is_killed_is_said_in_a_line(maker: Maker, tmp_path: Path) -> None:
+    with (
+        pytest.raises(UserError, match="a worker was killed"),
+        open_workers(maker, tmp_path, 2, clips=workers.LONG) as crew,
+    ):
+        crew.make([(0, 0)]).result()
+        for child in children(os.getpid()):
+            os.kill(child, signal.SIGKILL)
+        crew.make([(1, 0)]).result()
+
+
+def test_an_error_in_a_process_is_raised_here(maker: Maker, tmp_path: Path) -> None:
+    (tmp_path / "clips").write_text("in the way")
+    with pytest.raises(OSError, match="clips"), open_workers(maker, tmp_path, 2, clips=workers.LONG) as crew:
+        crew.make([(0, 0)]).result()
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, -15), (signal.SIGINT, -2)])
+def test_no_process_outlives_the_command(how: signal.Signals, code: int, tmp_path: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text(SLOW)
+    run = subprocess.Popen(
+        [sys.executable, str(script)], cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait_for(lambda: len(list(tmp_path.glob("set/clips/*/*.mp4"))) > 4)
+    started = children(run.pid)
+    assert len(started) >= 2
+    os.killpg(run.pid, how) if how == signal.SIGINT else run.send_signal(how)  # Ctrl-C reaches the whole group
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == code
+    wait_for(lambda: not any(alive(child) for child in started))
+    assert said.count("Traceback") <= 1  # our own KeyboardInterrupt, and none of a worker's
+
+
+def children(pid: int) -> list[int]:
+    """Worker processes that a process started; multiprocessing has another one, for its own books."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "waited for a minute"
+        time.sleep(0.02)

@@ -1,0 +1,111 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from fractalvid.pretrain.optim.optimizer import (
+    OptimConfig,
+    build_optimizer,
+    lr_at,
+    param_groups,
+    scaled,
+    set_lr,
+    warmup_steps,
+)
+from fractalvid.utils.errors import UserError
+
+
+def test_warmup_is_linear_and_reaches_the_peak() -> None:
+    rates = [lr_at(step, 100, 10, 1.0, 0.1) for step in range(10)]
+    assert rates == pytest.approx([0.1 * (k + 1) for k in range(10)])
+
+
+def test_cosine_falls_from_the_peak_to_the_final_rate() -> None:
+    rates = [lr_at(step, 100, 10, 1.0, 0.1) for step in range(9, 100)]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] == 1.0
+    assert rates[45] == pytest.approx(0.55)  # half way down the cosine
+    assert rates[-1] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("total", "warmup"), [(1, 0), (1, 1), (2, 0), (3, 3)])
+def test_short_runs_have_usable_rates(total: int, warmup: int) -> None:
+    rates = [lr_at(step, total, warmup, 1.0, 0.1) for step in range(total)]
+    assert all(0.1 <= rate <= 1.0 and math.isfinite(rate) for rate in rates)
+
+
+def test_rate_scales_with_the_batch_and_warmup_with_the_run() -> None:
+    assert scaled(8e-4, 32) == 8e-4
+    assert scaled(8e-4, 128) == pytest.approx(3.2e-3)
+    assert warmup_steps(OptimConfig(warmup=0.12), 1000) == 120
+
+
+def _network() -> nn.Sequential:
+    return nn.Sequential(nn.Conv3d(3, 4, 1), nn.BatchNorm3d(4), nn.Flatten(), nn.Linear(4, 2))
+
+
+def test_norms_and_biases_do_not_decay() -> None:
+    model = _network()
+    decays = {id(p): g["weight_decay"] for g in param_groups(model, list(model.parameters()), 0.3) for p in g["params"]}
+    assert len(decays) == 6
+    for name, parameter in model.named_parameters():
+        assert decays[id(parameter)] == (0.3 if name in ("0.weight", "3.weight") else 0.0), name
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_only_trainable_parameters_are_updated(name: str) -> None:
+    model = _network()
+    optimizer = build_optimizer(OptimConfig(optimizer=name), model, list(model[3].parameters()))  # type: ignore[arg-type]  # parametrized
+    set_lr(optimizer, 0.1)
+    before = [p.clone() for p in model.parameters()]
+    model(torch.ones(2, 3, 1, 1, 1)).sum().backward()
+    optimizer.step()
+    changed = [not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)]
+    assert changed == [False, False, False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"lr": 0.0},
+        {"lr": float("nan")},
+        {"final_lr": 1.0},
+        {"warmup": 1.0},
+        {"weight_decay": -1.0},
+        {"momentum": 1.0},
+        {"optimizer": "adam"},
+    ],
+)
+def test_impossible_settings_are_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(UserError):
+        OptimConfig(**bad).check()  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_the_rate_falls_to_the_default_but_never_rises_to_it() -> None:
+    assert OptimConfig().last_lr == OptimConfig().final_lr == 1e-5
+    low = OptimConfig(lr=1e-6)
+    low.check()
+    assert low.last_lr == 1e-6
+    assert low.final_lr == 1e-5, "computed, not written back"
+    assert OptimConfig(lr=1e-6, final_lr=0.0).last_lr == 0
+    with pytest.raises(UserError, match="final-lr is 2e-06; it must lie between 0 and lr"):
+        OptimConfig(lr=1e-6, final_lr=2e-6).check()
+
+
+def test_momentum_of_sgd_is_nesterovs_or_classic() -> None:
+    slope, momentum, lr = torch.tensor([1.0, 2.0, -3.0]), 0.9, 0.1
+    for classic in (False, True):
+        weight = nn.Parameter(torch.zeros(1, 1))
+        layer = nn.Module()
+        layer.register_parameter("weight", weight)
+        config = OptimConfig(optimizer="sgd", momentum=momentum, weight_decay=0.0, classic_momentum=classic)
+        optimizer = build_optimizer(config, layer, [weight])
+        set_lr(optimizer, lr)
+        velocity, expected = 0.0, 0.0
+        for g in slope.tolist():
+            weight.grad = torch.full((1, 1), g)
+            optimizer.step()
+            velocity = momentum * velocity + g
+            expected -= lr * (velocity if classic else g + momentum * velocity)
+        assert weight.item() == pytest.approx(expected, rel=1e-6)
