@@ -55,5 +55,6 @@ def test_imports_run_one_way(layer: str) -> None:
 
 
 def test_rendering_works_without_torch() -> None:
-    code = "import sys; sys.modules['torch'] = None; import fractalvid.cli.main, fractalvid.sets.generate, fractalvid.pages.gallery"
+    wanted = "fractalvid.cli.main, fractalvid.sets.generate, fractalvid.pages.gallery"
+    code = f"import sys; sys.modules['torch'] = None; import {wanted}"
     subprocess.run([sys.executable, "-c", code], check=True)
