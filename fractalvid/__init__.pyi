@@ -1,0 +1,26 @@
+from . import finetune as finetune
+from . import kernels as kernels
+from . import pretrain as pretrain
+from .core.bank import Bank as Bank
+from .core.camera import CameraConfig as CameraConfig
+from .core.colour import ColourConfig as ColourConfig
+from .emulate.config import EmulationConfig as EmulationConfig
+from .fractals.bank import ClassBank as ClassBank
+from .fractals.bank import ClassConfig as ClassConfig
+from .kinds import load_bank as load_bank
+from .kinds import render_clip as render_clip
+from .kinds import sample_bank as sample_bank
+from .sets.config import SetConfig as SetConfig
+from .sets.generate import generate as generate
+from .sets.torch_set import FractalSet as FractalSet
+from .sets.verify import verify as verify
+from .stream.samples import Batch as Batch
+from .stream.samples import StreamConfig as StreamConfig
+from .stream.second_view import SecondView as SecondView
+from .stream.stored import emulate_clips as emulate_clips
+from .stream.stream import FractalStream as FractalStream
+from .utils.errors import UserError as UserError
+from .video.reader import read_video as read_video
+from .video.writer import write_video as write_video
+
+__version__: str
