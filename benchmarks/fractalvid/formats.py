@@ -14,9 +14,9 @@ from typing import Any
 from benchmarks.common import command_line, spread, write
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kernels.compiled.threads import available_cores
-from fractalvid.sets.generate import SetConfig, generate
+from fractalvid.sets.generation import SetConfig, generate
 from fractalvid.sets.torch_set import FractalSet
-from fractalvid.sets.verify import verify
+from fractalvid.sets.verification import verify
 from fractalvid.video.codecs import available_codecs
 
 CLASSES, CLIPS, RUNS = 20, 2, 3

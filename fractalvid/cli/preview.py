@@ -70,7 +70,7 @@ def clips_of_bank(
     if emulate is None:
         frames = [render_clip(bank, c, i, size=size, points=points, colour=colour) for c, i in pairs]
     else:
-        from fractalvid.cli.show import filmed_clips  # plain clips are shown without torch
+        from fractalvid.cli.emulated_clips import filmed_clips  # plain clips are shown without torch
 
         frames = filmed_clips(bank, np.array(pairs), emulate, size=size, points=points, colour=colour)
     return [Clip(*shown_as) for shown_as in zip(labels, frames, strict=True)]
@@ -244,7 +244,7 @@ def _check_points(bank: Bank, config: PreviewConfig) -> None:
 
 def _filmed(reader: SetReader, bank: Bank, config: PreviewConfig) -> list[Clip]:
     """Clips of a set, made to look filmed with its own classes behind them."""
-    from fractalvid.cli.show import filmed_files  # plain clips are shown without torch
+    from fractalvid.cli.emulated_clips import filmed_files  # plain clips are shown without torch
 
     assert config.emulate is not None
     rows, clips = zip(*_readable(reader, config.clips), strict=True)

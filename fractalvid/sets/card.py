@@ -12,7 +12,7 @@ from fractalvid.core.bank import Bank, array_names, check_draw
 from fractalvid.core.colour import ColourConfig
 from fractalvid.core.fingerprint import fingerprint
 from fractalvid.sets.config import SetConfig
-from fractalvid.sets.formats.packed import digest
+from fractalvid.sets.formats.encoded_clip import digest
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
 from fractalvid.video.codecs import encoder_options

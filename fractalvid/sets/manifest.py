@@ -20,7 +20,7 @@ class Row:
         instance_id: its instance of that class.
         frames: T.
         bytes: of the encoded clip.
-        digest: of the encoded clip (`fractalvid.sets.formats.packed.digest`).
+        digest: of the encoded clip (`fractalvid.sets.formats.encoded_clip.digest`).
         offset: where in the file it begins; 0 unless it lies in a shard.
         mask_bytes: of the encoded mask; 0 where there is none.
         mask_digest: of the encoded mask; empty where there is none.

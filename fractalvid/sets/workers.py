@@ -23,8 +23,8 @@ from fractalvid.core.colour import foreground
 from fractalvid.kinds import clip_times, fit_clips, load_bank, render_fits
 from fractalvid.sets.config import SetConfig
 from fractalvid.sets.formats import ClipId, Packed, Store, open_store
+from fractalvid.sets.formats.encoded_clip import pack
 from fractalvid.sets.formats.mask import encode_mask
-from fractalvid.sets.formats.packed import pack
 from fractalvid.utils.errors import UserError
 
 BANK = "classes.npz"

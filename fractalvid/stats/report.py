@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from fractalvid.pages.gallery import Clip
-from fractalvid.sets.generate import MAX_WORKERS
+from fractalvid.sets.generation import MAX_WORKERS
 from fractalvid.stats.config import StatsConfig
 from fractalvid.stats.measure import measure
 from fractalvid.stats.page import render_page

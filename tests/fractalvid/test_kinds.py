@@ -15,7 +15,7 @@ from fractalvid.core.colour import ColourConfig, foreground
 from fractalvid.fractals.instances import VALIDATION
 from fractalvid.kinds import KINDS, clip_times, fit_clips, load_bank, render_clip, render_fits, sample_bank
 from fractalvid.sets.config import SetConfig
-from fractalvid.sets.generate import generate
+from fractalvid.sets.generation import generate
 from fractalvid.sets.reader import SetReader
 from fractalvid.stream.stream import FractalStream, StreamConfig
 from fractalvid.textures.perlin import PerlinConfig

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from fractalvid.sets.formats.encoded_clip import ClipId, Packed
 from fractalvid.sets.formats.encodings import Format
-from fractalvid.sets.formats.packed import ClipId, Packed
 from fractalvid.sets.manifest import Row, mask_path
 from fractalvid.utils.files import replace_file
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fractalvid.sets.formats.packed import ClipId
+from fractalvid.sets.formats.encoded_clip import ClipId
 from fractalvid.utils.errors import UserError
 from fractalvid.video.reader import read_video
 from fractalvid.video.writer import encode_video

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fractalvid.sets.formats import mask
+from fractalvid.sets.formats.encoded_clip import ClipId, Packed
 from fractalvid.sets.formats.encodings import Format
-from fractalvid.sets.formats.packed import ClipId, Packed
 from fractalvid.sets.manifest import Row
 
 _BLOCK = tarfile.BLOCKSIZE

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Protocol
 
 from fractalvid.sets.formats.clip_files import ClipFiles
+from fractalvid.sets.formats.encoded_clip import ClipId, Packed
 from fractalvid.sets.formats.encodings import Format
-from fractalvid.sets.formats.packed import ClipId, Packed
 from fractalvid.sets.formats.shards import Shards
 from fractalvid.sets.manifest import Row
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.sets.formats.mask import decode_mask
-from fractalvid.sets.generate import SetConfig, generate
+from fractalvid.sets.generation import SetConfig, generate
 from fractalvid.sets.manifest import read_manifest
 from fractalvid.sets.reader import SetReader
 from fractalvid.utils.errors import UserError
@@ -99,7 +99,7 @@ def test_time_that_is_up_ends_with_the_shard_in_the_making(
     out, config = tmp_path / "set", shards(masks=True)
     for missing in (5, 1, 0):
         started = time.monotonic()
-        monkeypatch.setattr("fractalvid.sets.generate.time", Clock([started, started]))
+        monkeypatch.setattr("fractalvid.sets.generation.time", Clock([started, started]))
         assert make(3, out, config, hours=1 / 3600) == missing
     monkeypatch.undo()
     assert contents(out) == contents(whole)

@@ -18,10 +18,10 @@ from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import render_clip
 from fractalvid.sets.formats import FORMATS
 from fractalvid.sets.formats.encodings import DecodeError
-from fractalvid.sets.generate import SetConfig, generate
+from fractalvid.sets.generation import SetConfig, generate
 from fractalvid.sets.reader import SetReader
 from fractalvid.sets.torch_set import FractalSet
-from fractalvid.sets.verify import verify
+from fractalvid.sets.verification import verify
 from fractalvid.utils.errors import UserError
 
 BANK = ClassBank.sample(3, seed=3)

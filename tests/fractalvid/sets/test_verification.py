@@ -13,11 +13,11 @@ import pytest
 
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.sets.formats import FORMATS
-from fractalvid.sets.formats.packed import digest
-from fractalvid.sets.generate import SetConfig, generate
+from fractalvid.sets.formats.encoded_clip import digest
+from fractalvid.sets.generation import SetConfig, generate
 from fractalvid.sets.manifest import read_manifest, write_manifest
 from fractalvid.sets.reader import SetReader
-from fractalvid.sets.verify import Findings, repair, verify
+from fractalvid.sets.verification import Findings, repair, verify
 from fractalvid.utils.errors import UserError
 from fractalvid.video.writer import encode_video
 from tests.fractalvid.command import fractalvid

@@ -15,9 +15,9 @@ from tqdm import tqdm
 from fractalvid.core.bank import Bank
 from fractalvid.kinds import kind_named, load_bank
 from fractalvid.sets.card import NAME, bank_digest, check_continues, describe
-from fractalvid.sets.formats.packed import ClipId, Packed, digest
+from fractalvid.sets.formats.encoded_clip import ClipId, Packed, digest
 from fractalvid.sets.formats.shards import add_clip
-from fractalvid.sets.generate import LOCK, MAX_WORKERS, complete, only_one
+from fractalvid.sets.generation import LOCK, MAX_WORKERS, complete, only_one
 from fractalvid.sets.manifest import Row, write_manifest
 from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.sets.workers import store_of

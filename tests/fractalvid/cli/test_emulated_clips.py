@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fractalvid.cli.emulated_clips import filmed_clips, filmed_files
 from fractalvid.cli.main import preview_command
 from fractalvid.cli.preview import PreviewConfig, clips_of_bank, preview
-from fractalvid.cli.show import filmed_clips, filmed_files
 from fractalvid.core.camera import CameraConfig
 from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.config import PRESETS, EmulationConfig
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import render_clip
-from fractalvid.sets.generate import SetConfig, generate
+from fractalvid.sets.generation import SetConfig, generate
 from fractalvid.utils.errors import UserError
 
 
