@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.common import command_line, spread, write
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kernels.compiled.threads import available_cores
-from fractalvid.sets.generation import SetConfig, generate
+from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.torch_set import FractalSet
 from fractalvid.sets.verification import verify
 from fractalvid.video.codecs import available_codecs

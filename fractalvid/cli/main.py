@@ -20,8 +20,8 @@ from fractalvid.fractals.importing import class_files, import_classes
 from fractalvid.fractals.render import PAPER_POINTS, PAPER_SIZE
 from fractalvid.kernels.compiled.threads import available_cores
 from fractalvid.kinds import KINDS, load_bank, sample_bank
+from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.config import FormatName
-from fractalvid.sets.generation import SetConfig, generate
 from fractalvid.sets.verification import repair, verify
 from fractalvid.textures.dead_leaves import DeadLeavesConfig
 from fractalvid.textures.octopus import OctopusConfig

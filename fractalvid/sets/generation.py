@@ -20,8 +20,6 @@ from fractalvid.sets.workers import BANK, Maker, open_workers, store_of
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.locks import held
 
-__all__ = ["SetConfig", "generate"]
-
 CHUNK = 8
 """Clips that a worker makes at a time."""
 MAX_WORKERS = 1024

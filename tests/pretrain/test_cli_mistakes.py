@@ -6,7 +6,7 @@ import pytest
 
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.pretrain.cli import main
-from fractalvid.sets.generation import SetConfig, generate
+from fractalvid.sets import SetConfig, generate
 from tests.pretrain.helpers import SMALL, run
 
 

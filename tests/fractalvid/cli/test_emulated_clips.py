@@ -13,7 +13,7 @@ from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.config import PRESETS, EmulationConfig
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import render_clip
-from fractalvid.sets.generation import SetConfig, generate
+from fractalvid.sets import SetConfig, generate
 from fractalvid.utils.errors import UserError
 
 

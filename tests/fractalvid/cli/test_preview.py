@@ -15,8 +15,8 @@ from fractalvid.emulate.config import PRESETS
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.instances import VALIDATION
 from fractalvid.kinds import sample_bank
+from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.formats import FORMATS
-from fractalvid.sets.generation import SetConfig, generate
 from fractalvid.sets.reader import SetReader
 from fractalvid.utils.errors import UserError
 

@@ -16,9 +16,9 @@ import pytest
 from fractalvid.core.colour import ColourConfig
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.instances import VALIDATION
+from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.config import FormatName
 from fractalvid.sets.formats import FORMATS
-from fractalvid.sets.generation import SetConfig, generate
 from fractalvid.sets.manifest import HEADER, read_manifest
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import replace_file

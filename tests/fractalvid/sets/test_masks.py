@@ -16,8 +16,8 @@ from PIL import Image
 from fractalvid.core.colour import ColourConfig
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import render_clip
+from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.formats.mask import decode_mask, encode_mask, read_mask
-from fractalvid.sets.generation import SetConfig, generate
 from fractalvid.sets.manifest import read_manifest
 from fractalvid.sets.reader import SetReader
 from fractalvid.utils.errors import UserError

@@ -18,8 +18,8 @@ import webdataset
 from PIL import Image
 
 from fractalvid.fractals.bank import ClassBank
+from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.formats.mask import decode_mask
-from fractalvid.sets.generation import SetConfig, generate
 from fractalvid.sets.manifest import read_manifest
 from fractalvid.sets.reader import SetReader
 from fractalvid.utils.errors import UserError

@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader
 from fractalvid.core.colour import ColourConfig
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import render_clip
+from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.formats import FORMATS
 from fractalvid.sets.formats.encodings import DecodeError
-from fractalvid.sets.generation import SetConfig, generate
 from fractalvid.sets.reader import SetReader
 from fractalvid.sets.torch_set import FractalSet
 from fractalvid.sets.verification import verify

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from fractalvid.fractals.bank import ClassBank
+from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.formats import FORMATS
 from fractalvid.sets.formats.encoded_clip import digest
-from fractalvid.sets.generation import SetConfig, generate
 from fractalvid.sets.manifest import read_manifest, write_manifest
 from fractalvid.sets.reader import SetReader
 from fractalvid.sets.verification import Findings, repair, verify

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.sets import workers
-from fractalvid.sets.generation import SetConfig, generate
+from fractalvid.sets import SetConfig, generate, workers
 from fractalvid.sets.workers import Maker, open_workers, store_of
 from fractalvid.utils.errors import UserError
 
@@ -23,7 +22,7 @@ SLOW = """
 from pathlib import Path
 from fractalvid import workers
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.sets.generation import SetConfig, generate
+from fractalvid.sets import SetConfig, generate
 if __name__ == "__main__":
     workers.LONG = 1
     generate(ClassBank.sample(50, seed=3), Path("set"), SetConfig(clips=40, size=32, points=200_000), workers=2)

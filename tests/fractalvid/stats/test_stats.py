@@ -14,7 +14,7 @@ from fractalvid.fractals.bank import ClassBank, ClassConfig
 from fractalvid.fractals.fit import Fits
 from fractalvid.fractals.instances import VALIDATION
 from fractalvid.kinds import fit_clips, render_clip, sample_bank
-from fractalvid.sets.generation import SetConfig, generate
+from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.manifest import read_manifest, write_manifest
 from fractalvid.sets.reader import SetReader
 from fractalvid.stats.config import StatsConfig

@@ -19,7 +19,7 @@ from fractalvid.emulate.layers import emulate_samples
 from fractalvid.emulate.resample import FRACTAL, PAINTED, taps
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import KINDS, fit_clips, load_bank, render_fits, sample_bank
-from fractalvid.sets.generation import SetConfig, generate
+from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.torch_set import FractalSet
 from fractalvid.stream.samples import StreamConfig, sample_camera, window
 from fractalvid.stream.stored import emulate_clips

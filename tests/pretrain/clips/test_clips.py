@@ -18,7 +18,7 @@ from fractalvid.pretrain.clips import Mixed, OwnVideos, StoredClips, videos
 from fractalvid.pretrain.clips.indexed import Indexed, Share, Shuffled
 from fractalvid.pretrain.clips.survey import list_videos
 from fractalvid.pretrain.clips.videos import UNLABELLED, crop
-from fractalvid.sets.generation import SetConfig, generate
+from fractalvid.sets import SetConfig, generate
 from fractalvid.stream.samples import Batch, StreamConfig, render_samples
 from fractalvid.stream.samples import window as times
 from fractalvid.stream.second_view import SecondView

@@ -12,7 +12,7 @@ from fractalvid.pretrain.recipes.fields import field_names, override
 from fractalvid.pretrain.recipes.load import load_recipe, recipe_names
 from fractalvid.pretrain.run.config import PretrainConfig
 from fractalvid.pretrain.run.unused import RULES, check_unused, unused, without_unused
-from fractalvid.sets.generation import SetConfig, generate
+from fractalvid.sets import SetConfig, generate
 from fractalvid.utils.errors import UserError
 
 BASE = ["--arch", "r3d_10", "--steps", "2", "--size", "32", "--clip-len", "4", "--device", "cpu"]
