@@ -28,7 +28,7 @@ TURNS, BATCH = 15, 64
 KERNELS = (("linear", 256, 934_400, 12), ("cosine", 256, 934_400, 12), ("linear", 112, 60_000, 192))
 LIMIT = 1.6
 NOTES = "The ratio is the median of the ratios of neighbouring turns, which is not that of the medians beside it."
-SHEET = Path(__file__).parents[1] / "docs" / "colour.png"
+SHEET = Path(__file__).parents[2] / "docs" / "colour.png"
 SHOWN = {0: (231, 161, 310, 345, 41, 500), 1: (300, 422, 471, 203, 390, 511)}
 """Classes of the picture by their drift: the left half is static, the right one drifts."""
 

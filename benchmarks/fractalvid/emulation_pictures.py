@@ -45,7 +45,7 @@ from fractalvid.emulate.photometric.config import (
 )
 from fractalvid.fractals.bank import ClassBank
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 SIZE, SHOWN, FRAMES, GAP, LABEL = 96, (0, 4, 8), 9, 3, 170
 PAPER, INK, MUTED = (255, 255, 255), (25, 25, 28), (110, 110, 116)
 CLASS = 8

@@ -19,7 +19,7 @@ from fractalvid.pages.gallery import Clip, contact_sheet
 from fractalvid.stream.stream import FractalStream, StreamConfig
 
 BATCH, BATCHES, RUNS = 32, 8, 5
-SHEET = Path(__file__).parents[1] / "docs" / "kinds.png"
+SHEET = Path(__file__).parents[2] / "docs" / "kinds.png"
 SHOWN = {"ifs": (3, 12), "shapes": (1, 25), "perlin": (3, 4), "octopus": (4, 5), "dead_leaves": (11, 14)}
 """Classes of the picture: two of each kind that show how it can look."""
 

@@ -33,7 +33,7 @@ LOW, WHOLE = figures.Band(2, 16), figures.Band(2, SIZE // 2)
 DARK = 13
 """5 % of white."""
 QUANTILES = np.linspace(0.005, 0.995, 199)
-PLOT = Path(__file__).parent.parent / "docs" / "emulation_realism.png"
+PLOT = Path(__file__).parents[2] / "docs" / "emulation_realism.png"
 COLOURS = {"real": "black", "plain": "#8a8a8a", "light": "#4c78a8", "paper": "#e08214", "full": "#2c9a5b"}
 
 

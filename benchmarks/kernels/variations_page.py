@@ -16,7 +16,7 @@ from fractalvid.fractals.fit import fit_clips
 from fractalvid.fractals.render import render_fits
 from fractalvid.kernels.variations import VARIATIONS, Param, Variation
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 CANDIDATES = 24
 SEED = 2
 POINTS = 6_000_000

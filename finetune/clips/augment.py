@@ -163,7 +163,9 @@ def colour_maps(drawn: Augmentation, means: Tensor) -> tuple[Tensor, Tensor]:
     luma = torch.tensor(_LUMA)
     b, c, s = (torch.from_numpy(a).float() for a in (drawn.brightness, drawn.contrast, drawn.saturation))
     mix = s[:, None, None] * torch.eye(3) + (1 - s)[:, None, None] * luma.expand(3, 3)
-    offset = (1 - c) * b * (means @ luma)
+    # Written out: a matrix product over the batch rounds a clip's grey by how many others there are on some processors.
+    grey = means[:, 0] * luma[0] + means[:, 1] * luma[1] + means[:, 2] * luma[2]
+    offset = (1 - c) * b * grey
     return (c * b)[:, None, None] * mix, offset[:, None].expand(-1, 3)
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="lo
 
 SLOW = """
 from pathlib import Path
-from fractalvid import workers
+from fractalvid.sets import workers
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.sets import SetConfig, generate
 if __name__ == "__main__":

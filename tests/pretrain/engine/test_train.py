@@ -158,7 +158,7 @@ fit(Path(sys.argv[1]), source=Slow(), steps=40, checkpoint_every=10)
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     out = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-c", KILLED, str(out)], cwd=root)
     try:
