@@ -10,10 +10,10 @@ from .fractals.bank import ClassConfig as ClassConfig
 from .kinds import load_bank as load_bank
 from .kinds import render_clip as render_clip
 from .kinds import sample_bank as sample_bank
-from .sets.config import SetConfig as SetConfig
-from .sets.generate import generate as generate
-from .sets.torch_set import FractalSet as FractalSet
-from .sets.verify import verify as verify
+from .sets import SetConfig as SetConfig
+from .sets import generate as generate
+from .sets import FractalSet as FractalSet
+from .sets import verify as verify
 from .stream.samples import Batch as Batch
 from .stream.samples import StreamConfig as StreamConfig
 from .stream.second_view import SecondView as SecondView

@@ -22,7 +22,7 @@ BLOCKS = [
     block for page in PAGES for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
 ]
 SAID = {
-    "DataLoader(FractalSet(": "torch.Size([32, 3, 8, 256, 256]) torch.Size([32])",
+    "DataLoader(fv.FractalSet(": "torch.Size([32, 3, 8, 256, 256]) torch.Size([32])",
     "lightning.Trainer(": "2",
     "DataLoader(stream, batch_size=None, num_workers=2):": "torch.Size([32, 3, 8, 112, 112]) torch.Size([32])",
     'emulate="paper"': "torch.Size([32, 3, 8, 112, 112]) torch.Size([32, 8, 112, 112])",
@@ -48,7 +48,7 @@ def test_the_python_examples_run(mark: str, tmp_path: Path, request: pytest.Fixt
     where = tmp_path
     if "import lightning" in block:
         pytest.importorskip("lightning", reason="this example needs the package lightning, which dev brings")
-    if 'FractalSet("dataset"' in block:
+    if 'fv.FractalSet("dataset"' in block:
         where = request.getfixturevalue("dataset").parent
     if 'load_file("weights.safetensors")' in block:
         card = Card("r3d_18", 1000, 8, 112, 2.0, None, None, 0, 1, {"arch": "r3d_18"}, {})
