@@ -10,9 +10,9 @@ from .fractals.bank import ClassConfig as ClassConfig
 from .kinds import load_bank as load_bank
 from .kinds import render_clip as render_clip
 from .kinds import sample_bank as sample_bank
+from .sets import FractalSet as FractalSet
 from .sets import SetConfig as SetConfig
 from .sets import generate as generate
-from .sets import FractalSet as FractalSet
 from .sets import verify as verify
 from .stream.samples import Batch as Batch
 from .stream.samples import StreamConfig as StreamConfig
