@@ -45,7 +45,7 @@ from fractalvid.gpu import layers as device_layers
 from fractalvid.kernels.cpu import walkers
 from fractalvid.stream import device as device_stream
 from fractalvid.stream import stream as streams
-from fractalvid.stream.stream import FractalStream, StreamConfig
+from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
 
 CUDA = torch.device("cuda:0")
 ASSUMED = {"torch": 5.0, "uploads": 10.0, "arrays": 8.0, "kernels": 8.0}

@@ -29,7 +29,7 @@ from fractalvid.emulate.config import (
     ZoomConfig,
 )
 from fractalvid.emulate.perspective import SCENE, smallest_depth
-from fractalvid.emulate.photometric.photometric import Photometric, draw_photometric
+from fractalvid.emulate.photometric.draw import Photometric, draw_photometric
 from fractalvid.fractals.instances import VALIDATION
 from fractalvid.kernels.compiled.random import uniform
 from fractalvid.utils.arrays import map_arrays, within

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fractalvid.emulate.draw import Displacement, Emulation
 from fractalvid.emulate.perspective import to_corners
-from fractalvid.emulate.photometric.photometric import randaugment_matrix
+from fractalvid.emulate.photometric.draw import randaugment_matrix
 
 Floats = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.backgrounds import render_backgrounds
 from fractalvid.emulate.draw import Backgrounds, Emulation
 from fractalvid.emulate.geometry import Homographies, homographies, in_pixels, picture_motion, sample_times
-from fractalvid.emulate.photometric.photometric import apply_photometric, follow_camera
+from fractalvid.emulate.photometric.draw import apply_photometric, follow_camera
 from fractalvid.emulate.renderer import Array, Renderer
 from fractalvid.emulate.warp import warp
 from fractalvid.utils.arrays import map_arrays

@@ -24,7 +24,7 @@ from fractalvid.emulate.config import (
     preset,
     resolve,
 )
-from fractalvid.stream.stream import StreamConfig
+from fractalvid.stream.fractal_stream import StreamConfig
 from fractalvid.utils.errors import UserError
 
 WITH_P = (

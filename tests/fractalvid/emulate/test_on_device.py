@@ -29,8 +29,8 @@ from fractalvid.emulate.photometric.config import PhotometricConfig
 from fractalvid.emulate.photometric.tables import _counted_by_column, histogram
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.stream import device as device_stream
+from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
 from fractalvid.stream.samples import turned
-from fractalvid.stream.stream import FractalStream, StreamConfig
 from fractalvid.utils.upload import rows_of, upload
 
 CUDA = torch.device("cuda:0")

@@ -21,8 +21,8 @@ from fractalvid.kernels.cuda import game as launch
 from fractalvid.kernels.cuda.device import Device
 from fractalvid.stream import stream as streams
 from fractalvid.stream.device import DeviceRenderer
+from fractalvid.stream.fractal_stream import FractalStream
 from fractalvid.stream.samples import StreamConfig
-from fractalvid.stream.stream import FractalStream
 from tests.kernels.cuda.host_device import DeviceArray, DeviceNumpy, HostDevice, StrictDevice, Waits
 
 STRICT = ClassConfig(linear_share=1.0, attempts=3, max_rate=-0.2, still=0.4)

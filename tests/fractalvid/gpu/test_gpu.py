@@ -34,8 +34,8 @@ from fractalvid.kinds import sample_bank
 from fractalvid.stream import device as device_stream
 from fractalvid.stream import stream as streams
 from fractalvid.stream.device import DeviceRenderer
+from fractalvid.stream.fractal_stream import FractalStream
 from fractalvid.stream.samples import Batch, StreamConfig
-from fractalvid.stream.stream import FractalStream
 from fractalvid.utils.errors import UserError
 from tests.kernels.cuda.host_device import HostDevice
 

@@ -13,9 +13,9 @@ from fractalvid.core.camera import CameraConfig
 from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.config import EmulationConfig, preset
 from fractalvid.fractals.bank import ClassBank
+from fractalvid.stream.fractal_stream import Batch, FractalStream, StreamConfig
 from fractalvid.stream.samples import turned
 from fractalvid.stream.second_view import SecondView, draw_backwards, eased, second_seed
-from fractalvid.stream.stream import Batch, FractalStream, StreamConfig
 from fractalvid.utils.errors import UserError
 
 CONFIG = StreamConfig(clip_len=4, frame_stride=2, size=32, points=3000, masks=True)

@@ -15,8 +15,8 @@ from fractalvid.core.colour import ColourConfig
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.instances import VALIDATION
 from fractalvid.kinds import render_clip
+from fractalvid.stream.fractal_stream import Batch, FractalStream, StreamConfig
 from fractalvid.stream.samples import window
-from fractalvid.stream.stream import Batch, FractalStream, StreamConfig
 from fractalvid.utils.errors import UserError
 
 CONFIG = StreamConfig(clip_len=4, frame_stride=2, size=32, points=3000)
@@ -79,7 +79,7 @@ def test_each_worker_goes_on_from_its_own_state(bank: ClassBank, monkeypatch: py
 
     def turn(worker: int, stream: FractalStream, count: int) -> list[Batch]:
         info = SimpleNamespace(id=worker, num_workers=workers)
-        monkeypatch.setattr("fractalvid.stream.stream.get_worker_info", lambda: info)
+        monkeypatch.setattr("fractalvid.stream.fractal_stream.get_worker_info", lambda: info)
         return take(stream, count)
 
     whole = [turn(w, stream, 4) for w, stream in enumerate(streams)]

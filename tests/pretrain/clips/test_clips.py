@@ -22,7 +22,7 @@ from fractalvid.sets import SetConfig, generate
 from fractalvid.stream.samples import Batch, StreamConfig, render_samples
 from fractalvid.stream.samples import window as times
 from fractalvid.stream.second_view import SecondView
-from fractalvid.stream.stream import FractalStream
+from fractalvid.stream.fractal_stream import FractalStream
 from fractalvid.utils.errors import UserError
 from fractalvid.video.windows import window
 from fractalvid.video.writer import write_video

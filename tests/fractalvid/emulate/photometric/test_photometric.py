@@ -20,7 +20,7 @@ from fractalvid.emulate.photometric.config import (
     VignetteConfig,
     WhiteBalanceConfig,
 )
-from fractalvid.emulate.photometric.photometric import (
+from fractalvid.emulate.photometric.draw import (
     Photometric,
     apply_photometric,
     draw_photometric,

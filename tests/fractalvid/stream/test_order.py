@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from fractalvid.core.seeds import Domain, Field, uniforms, words
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.stream import instance_order
-from fractalvid.stream.instance_order import MAX_INSTANCES, InstanceOrder
-from fractalvid.stream.stream import FractalStream
+from fractalvid.stream.fractal_stream import FractalStream
+from fractalvid.stream.order import MAX_INSTANCES, InstanceOrder, _ranked
 from fractalvid.utils.errors import UserError
 
 SEED = 2**33 + 5
@@ -27,7 +26,7 @@ def by_definition(n: int, rounds: NDArray[np.int64], class_id: NDArray[np.int64]
 @pytest.mark.parametrize("kept", [1, 12, 100, 2**22])
 @pytest.mark.parametrize("n", [1, 5, 97])
 def test_the_order_is_that_of_its_definition(n: int, kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(instance_order, "KEPT", kept)
+    monkeypatch.setattr("fractalvid.stream.order.KEPT", kept)
     rounds, class_id = (a.ravel() for a in np.meshgrid(np.arange(230), np.arange(4), indexing="ij"))
     order = InstanceOrder(SEED, n, 4)
     expected = by_definition(n, rounds, class_id)
@@ -41,7 +40,7 @@ def test_equal_keys_stay_in_the_order_of_instances() -> None:
     ranked = np.argsort(keys, kind="stable")
     for first in range(8):
         for end in range(first + 1, 9):
-            assert np.array_equal(instance_order._ranked(keys, first, end), ranked[first:end])
+            assert np.array_equal(_ranked(keys, first, end), ranked[first:end])
 
 
 def test_so_many_that_keys_repeat() -> None:
@@ -61,8 +60,8 @@ def test_a_cycle_is_drawn_once_for_many_clips(kept: int, draws: int, monkeypatch
         drawn.append(arguments[-1])
         return words(*arguments)
 
-    monkeypatch.setattr(instance_order, "words", counted)
-    monkeypatch.setattr(instance_order, "KEPT", kept)
+    monkeypatch.setattr("fractalvid.stream.order.words", counted)
+    monkeypatch.setattr("fractalvid.stream.order.KEPT", kept)
     stream = FractalStream(ClassBank.sample(3, seed=1), batch_size=3, seed=0, instances=40)
     for round_number in range(80):
         stream.draw(np.arange(3) + 3 * round_number)

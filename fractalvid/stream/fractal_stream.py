@@ -20,7 +20,7 @@ from fractalvid.emulate.draw import draw_emulation
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.instances import VALIDATION
 from fractalvid.stream.device import DeviceRenderer, kernel_device
-from fractalvid.stream.instance_order import InstanceOrder
+from fractalvid.stream.order import InstanceOrder
 from fractalvid.stream.samples import Batch, Samples, StreamConfig, render_samples, sample_camera, window
 from fractalvid.stream.second_view import SecondView, draw_backwards, eased, render_views, second_seed
 from fractalvid.utils.checks import LARGEST, check_count, check_integer, check_share
