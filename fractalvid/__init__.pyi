@@ -14,11 +14,11 @@ from .sets import FractalSet as FractalSet
 from .sets import SetConfig as SetConfig
 from .sets import generate as generate
 from .sets import verify as verify
-from .stream.samples import Batch as Batch
-from .stream.samples import StreamConfig as StreamConfig
-from .stream.second_view import SecondView as SecondView
-from .stream.stored import emulate_clips as emulate_clips
-from .stream.stream import FractalStream as FractalStream
+from .stream import Batch as Batch
+from .stream import FractalStream as FractalStream
+from .stream import SecondView as SecondView
+from .stream import StreamConfig as StreamConfig
+from .stream import emulate_clips as emulate_clips
 from .utils.errors import UserError as UserError
 from .video.reader import read_video as read_video
 from .video.writer import write_video as write_video

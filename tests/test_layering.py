@@ -1,4 +1,4 @@
-"""Imports run one way: kernels <- fractalvid <- pretrain <- finetune; only some modules may import torch or CuPy."""
+"""Imports run one way, between packages and between their rooms; only some modules may import torch or CuPy."""
 
 import ast
 import subprocess
@@ -8,50 +8,113 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LAYERS = ("kernels", "fractalvid", "pretrain", "finetune")
-TORCH_IN_FRACTALVID = {
-    "probe",
-    "emulated_clips",
-    "rows",
-    "upload",
-    "samples",
-    "torch_set",
-    "stream",
-    "stored",
-    "device",
-    "threads",
+LAYERS = {
+    "kernels": ("compiled", "tone", "variations", "jobs", "reference", "cpu", "drawing", "cuda", "dispatch"),
+    "fractalvid": (
+        *("utils", "core", "fractals", "textures", "kinds", "video", "emulate", "gpu", "stream", "sets", "pages"),
+        *("stats", "cli"),
+    ),
+    "pretrain": (
+        *("machine", "recipes", "models", "weights", "optim", "engine", "monitors", "objectives", "clips", "run"),
+        *("dryrun", "export", "cli"),
+    ),
+    "finetune": (
+        *("targets", "cache", "clips", "videos", "weights", "recipes", "results", "report", "run"),
+        *("prepare", "predict", "test", "compare", "cli"),
+    ),
 }
+"""The four packages, in each its rooms and files beside them: what stands later may import what stands before it."""
+
+NOT_YET = {
+    "kernels": "the launcher of the chaos game takes its plan of jobs from fractalvid.gpu",
+    "pretrain": "engine imports objectives, clips import the configuration of a run",
+}
+"""Packages whose imports still run back somewhere, and where."""
+
+TORCH_IN_FRACTALVID = {"emulated_clips", "probe", "rows", "torch_set", "upload"}
+"""Files that may, besides those of the rooms `emulate` and `stream`."""
+
+
+def modules(layer: str) -> list[Path]:
+    """The files of a package, without what is linked into `fractalvid`."""
+    linked = set(LAYERS) if layer == "fractalvid" else set()
+    files = sorted((ROOT / layer).rglob("*.py"))
+    return [path for path in files if path.relative_to(ROOT / layer).parts[0] not in linked]
 
 
 def imported(path: Path) -> set[str]:
+    """All that a file imports, by its whole name."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+def place(name: str) -> tuple[str, str] | None:
+    """The package and the room of a module of ours."""
+    root, *rest = name.split(".")
+    if root != "fractalvid" or not rest:
+        return None
+    return (rest[0], rest[1] if len(rest) > 1 else "") if rest[0] in LAYERS else ("fractalvid", rest[0])
+
+
+@pytest.mark.parametrize("layer", [name for name in LAYERS if name not in NOT_YET])
 def test_imports_run_one_way(layer: str) -> None:
-    above = set(LAYERS[LAYERS.index(layer) + 1 :])
-    files = sorted(
-        path
-        for path in (ROOT / layer).rglob("*.py")
-        if layer != "fractalvid" or path.relative_to(ROOT).parts[1] not in LAYERS
-    )
-    assert files
+    order, rooms = list(LAYERS), LAYERS[layer]
+    files = modules(layer)
+    assert {path.relative_to(ROOT / layer).parts[0].removesuffix(".py") for path in files} - set(rooms) <= {
+        *("__init__", "__main__"),
+    }
     for path in files:
-        names = {name.removeprefix("fractalvid.") if layer != "fractalvid" else name for name in imported(path)}
-        roots = {name.split(".")[0] for name in names}
-        assert not roots & above, f"{path} imports {roots & above}"
-        if layer == "kernels":
-            assert not roots & {"torch", "torchvision"}, path
+        own = path.relative_to(ROOT / layer).parts[0].removesuffix(".py")
+        if own in ("__init__", "__main__"):
+            continue
+        for package, room in filter(None, map(place, imported(path))):
+            assert order.index(package) <= order.index(layer), f"{path} imports {package}"
+            if package == layer and room in rooms:
+                assert rooms.index(room) <= rooms.index(own), f"{path} imports {layer}.{room}"
+
+
+def importers() -> dict[str, set[str]]:
+    """What each module of ours imports of ours."""
+    files = {path: layer for layer in LAYERS if layer not in NOT_YET for path in modules(layer)}
+    names = {}
+    for path, layer in files.items():
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        names[".".join(parts if layer == "fractalvid" else ("fractalvid", *parts)).removesuffix(".__init__")] = path
+    return {
+        name: {one if one in names else one.rpartition(".")[0] for one in imported(path)} & set(names)
+        for name, path in names.items()
+    }
+
+
+def test_there_is_no_circle() -> None:
+    left = {name: {one for one in needs if one != name} for name, needs in importers().items()}
+    while free := {name for name, needs in left.items() if not needs}:
+        left = {name: needs - free for name, needs in left.items() if name not in free}
+    assert not left
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_only_some_modules_import_torch_or_cupy(layer: str) -> None:
+    for path in modules(layer):
+        roots = {name.split(".")[0] for name in imported(path)}
         if "cupy" in roots:
             assert path == ROOT / "kernels" / "cuda" / "cupy_device.py"
-        if layer == "fractalvid" and path.stem not in TORCH_IN_FRACTALVID and "emulate" not in path.parts:
+        rooms = {"pretrain", "finetune", "emulate", "stream"} & set(path.relative_to(ROOT).parts)
+        allowed = bool(rooms) or path.stem in TORCH_IN_FRACTALVID
+        if not allowed:
             assert not roots & {"torch", "torchvision"}, path
+
+
+def test_rooms_say_what_they_are_for() -> None:
+    for layer in LAYERS:
+        for path in modules(layer):
+            if path.name == "__init__.py":
+                assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
 
 
 def test_rendering_works_without_torch() -> None:

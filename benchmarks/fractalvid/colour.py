@@ -21,8 +21,8 @@ from fractalvid.kernels import Jobs, render
 from fractalvid.kernels.variations import by_name
 from fractalvid.kinds import render_clip
 from fractalvid.pages.gallery import Clip, contact_sheet
-from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
-from fractalvid.stream.samples import render_samples
+from fractalvid.stream import FractalStream, StreamConfig
+from fractalvid.stream.render import render_samples
 
 TURNS, BATCH = 15, 64
 KERNELS = (("linear", 256, 934_400, 12), ("cosine", 256, 934_400, 12), ("linear", 112, 60_000, 192))

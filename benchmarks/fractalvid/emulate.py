@@ -26,8 +26,8 @@ from fractalvid.pretrain.machine.precision import resolve_device, resolve_precis
 from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.objectives.supervised import Supervised
 from fractalvid.pretrain.optim.optimizer import OptimConfig, build_optimizer
-from fractalvid.stream.fractal_stream import Batch, FractalStream, StreamConfig
-from fractalvid.stream.samples import render_samples
+from fractalvid.stream import Batch, FractalStream, StreamConfig
+from fractalvid.stream.render import render_samples
 
 SEED = 0
 CHOICES: dict[str, EmulationConfig | None] = {"plain": None} | {n: PRESETS[n] for n in ("light", "paper", "full")}

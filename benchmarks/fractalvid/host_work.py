@@ -39,13 +39,13 @@ from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate import layers, warp
 from fractalvid.emulate.draw import Emulation
 from fractalvid.emulate.geometry import Homographies
-from fractalvid.emulate.photometric import compression, noise, photometric
+from fractalvid.emulate.photometric import compression, noise
+from fractalvid.emulate.photometric import draw as photometric
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.gpu import layers as device_layers
 from fractalvid.kernels.cpu import walkers
+from fractalvid.stream import FractalStream, StreamConfig, fractal_stream
 from fractalvid.stream import device as device_stream
-from fractalvid.stream import stream as streams
-from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
 
 CUDA = torch.device("cuda:0")
 ASSUMED = {"torch": 5.0, "uploads": 10.0, "arrays": 8.0, "kernels": 8.0}
@@ -235,8 +235,8 @@ def no_gpu() -> Iterator[HostTime]:
     """Inside, streams that are asked for a GPU render on one that does nothing."""
     spent = HostTime()
     patches: list[tuple[Any, str, Any]] = [
-        (streams, "_checked_device", torch.device),
-        (streams, "kernel_device", lambda _: Device()),
+        (fractal_stream, "_checked_device", torch.device),
+        (fractal_stream, "kernel_device", lambda _: Device()),
         (device_stream, "_side_stream", lambda _: None),
         (device_stream, "_working_room", lambda _: MEMORY // device_stream.EMULATED_PART),
         (device_stream, "channels_first", _channels_first),

@@ -16,7 +16,7 @@ from fractalvid.core.colour import ColourConfig
 from fractalvid.kernels.compiled.threads import available_cores
 from fractalvid.kinds import KINDS, fit_clips, render_clip, render_fits, sample_bank
 from fractalvid.pages.gallery import Clip, contact_sheet
-from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
+from fractalvid.stream import FractalStream, StreamConfig
 
 BATCH, BATCHES, RUNS = 32, 8, 5
 SHEET = Path(__file__).parents[2] / "docs" / "kinds.png"

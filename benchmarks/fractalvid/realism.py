@@ -21,7 +21,7 @@ from fractalvid.emulate.config import PRESETS
 from fractalvid.finetune.cache.store import view_windows
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.stats import figures
-from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
+from fractalvid.stream import FractalStream, StreamConfig
 from fractalvid.utils.errors import UserError
 from fractalvid.video.reader import read_video
 

@@ -15,8 +15,9 @@ from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.fit import Fits, fit_clips
 from fractalvid.fractals.render import render_fits
 from fractalvid.kernels.compiled.threads import available_cores
-from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
-from fractalvid.stream.samples import Samples, render_samples
+from fractalvid.stream import FractalStream, StreamConfig
+from fractalvid.stream.render import render_samples
+from fractalvid.stream.samples import Samples
 
 BATCH, RUNS, BATCHES = 32, 7, 12
 

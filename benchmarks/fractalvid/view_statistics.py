@@ -13,8 +13,7 @@ from fractalvid.pretrain.clips.indexed import Share
 from fractalvid.pretrain.clips.recolour import Recoloured
 from fractalvid.pretrain.models import backbone
 from fractalvid.pretrain.monitors.monitors import MonitorConfig, Monitors
-from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
-from fractalvid.stream.second_view import SecondView
+from fractalvid.stream import FractalStream, SecondView, StreamConfig
 
 CLIPS = 128
 

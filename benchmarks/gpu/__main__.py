@@ -39,7 +39,7 @@ from fractalvid.kernels.cuda import game as launch
 from fractalvid.kernels.cuda.device import to_device
 from fractalvid.kernels.cuda.game import Tuning
 from fractalvid.kernels.variations import VARIATIONS
-from fractalvid.stream.fractal_stream import Batch, FractalStream, StreamConfig
+from fractalvid.stream import Batch, FractalStream, StreamConfig
 
 MINUTES = 7.5
 RUNS = 7

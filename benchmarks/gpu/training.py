@@ -14,7 +14,7 @@ from torchvision.models.video import r3d_18
 from benchmarks.common import part_of
 from fractalvid.emulate.config import PRESETS, EmulationConfig
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.stream.fractal_stream import Batch, FractalStream, StreamConfig
+from fractalvid.stream import Batch, FractalStream, StreamConfig
 
 if TYPE_CHECKING:
     from benchmarks.gpu.__main__ import Report

@@ -24,7 +24,7 @@ from fractalvid.pretrain.models import backbone
 from fractalvid.pretrain.monitors.monitors import MonitorConfig
 from fractalvid.pretrain.monitors.neighbours import neighbour_metrics
 from fractalvid.pretrain.weights.checkpoint import load_backbone
-from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
+from fractalvid.stream import FractalStream, StreamConfig
 
 CLASSES, STEPS, HELD_OUT = 20, 240, 160
 CLIPS = StreamConfig(clip_len=8, size=32, points=4000)

@@ -14,8 +14,7 @@ from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.emulate.config import CurriculumConfig, EmulationConfig
 from fractalvid.emulate.draw import draw_emulation
 from fractalvid.emulate.layers import emulate_samples
-from fractalvid.stream.samples import StreamConfig
-from fractalvid.stream.stored import emulate_clips
+from fractalvid.stream import StreamConfig, emulate_clips
 
 WHOLE = CameraConfig(crop_scale=(1, 1), crop_ratio=(1, 1), flip=0)
 

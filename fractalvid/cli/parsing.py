@@ -6,10 +6,10 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import tyro
-from tyro.constructors import PrimitiveConstructorSpec
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from fractalvid.core.colour import ColourConfig, colour_config
 from fractalvid.emulate.config import PRESETS, EmulationConfig
@@ -34,18 +34,6 @@ def _show_colour(config: ColourConfig | None) -> str:
         return "grey"
     return f"structural,gamma={config.gamma:g},vibrancy={config.vibrancy:g},drift={config.drift:g}"
 
-
-ColourOption = Annotated[
-    ColourConfig | None,
-    PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="grey|structural[,SETTINGS]",
-        instance_from_str=_read_colour,
-        is_instance=lambda value: value is None or isinstance(value, ColourConfig),
-        str_from_instance=lambda config: [_show_colour(config)],
-    ),
-]
-"""A colour configuration, or None, that a command line and a recipe may write as `structural,gamma=2`."""
 
 _CURRICULUM: dict[str, Callable[[str], float]] = {"samples": int, "share": float}
 
@@ -76,17 +64,31 @@ def _show_emulation(config: EmulationConfig | None) -> str:
     return next(like, "its own") + samples + ("" if curriculum.share == 1 else f",share={curriculum.share:g}")
 
 
-EmulationOption = Annotated[
-    EmulationConfig | None,
-    PrimitiveConstructorSpec(
+TEXT_FORMS: dict[Any, PrimitiveConstructorSpec[Any]] = {
+    ColourConfig | None: PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="grey|structural[,SETTINGS]",
+        instance_from_str=_read_colour,
+        is_instance=lambda value: value is None or isinstance(value, ColourConfig),
+        str_from_instance=lambda config: [_show_colour(config)],
+    ),
+    EmulationConfig | None: PrimitiveConstructorSpec(
         nargs=1,
         metavar="none|light|paper|full[,SETTINGS]",
         instance_from_str=_read_emulation,
         is_instance=lambda value: value is None or isinstance(value, EmulationConfig),
         str_from_instance=lambda config: [_show_emulation(config)],
     ),
-]
-"""How clips are made to look filmed, or None; a command line and a recipe may write it as `paper,samples=60000`."""
+}
+"""Types of settings that a command line and a recipe write as one word: `structural,gamma=2`, `paper,samples=60000`."""
+
+REGISTRY = ConstructorRegistry()
+"""The same for tyro: a dataclass that has settings of these types need not know of any command line."""
+
+
+@REGISTRY.primitive_rule
+def _text_form(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    return TEXT_FORMS.get(info.type)
 
 
 def parse(kind: type[T], args: Sequence[str], *, program: str, default: T, description: str) -> T:
@@ -98,7 +100,7 @@ def parse(kind: type[T], args: Sequence[str], *, program: str, default: T, descr
     caught = io.StringIO()
     try:
         with contextlib.redirect_stderr(caught):
-            return tyro.cli(kind, args=args, prog=program, default=default, description=description)
+            return tyro.cli(kind, args=args, prog=program, default=default, description=description, registry=REGISTRY)
     except SystemExit as end:
         if end.code in (None, 0):
             raise

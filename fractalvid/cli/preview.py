@@ -12,7 +12,6 @@ import tyro
 from numpy.typing import NDArray
 
 from fractalvid.cli.options import ColourOptions
-from fractalvid.cli.parsing import EmulationOption
 from fractalvid.core.bank import Bank
 from fractalvid.core.colour import ColourConfig, check_points
 from fractalvid.emulate.config import EmulationConfig
@@ -150,7 +149,7 @@ class PreviewConfig:
     """Of clips that are rendered from a bank."""
     animate: Literal["none", "webp", "gif"] = "none"
     """Write each clip as a picture of its own that moves, too."""
-    emulate: EmulationOption = None
+    emulate: EmulationConfig | None = None
     """Make them look filmed, each at full strength: a little, as the reference method does, or with all there is."""
     overwrite: bool = False
     """Replace the pictures that are there."""

@@ -27,7 +27,10 @@ from fractalvid.gpu.render import render_fits
 from fractalvid.kernels.cuda import cupy_device as gpu
 from fractalvid.kernels.cuda.device import Device
 from fractalvid.kernels.cuda.game import Tuning
-from fractalvid.stream.samples import Batch, Samples, StreamConfig, to_float, turned
+from fractalvid.stream.batch import Batch
+from fractalvid.stream.config import StreamConfig
+from fractalvid.stream.render import to_float, turned
+from fractalvid.stream.samples import Samples
 from fractalvid.utils.upload import upload
 
 CHUNK_BYTES = 2**28

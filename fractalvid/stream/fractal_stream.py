@@ -19,14 +19,15 @@ from fractalvid.emulate.config import EmulationConfig, resolve
 from fractalvid.emulate.draw import draw_emulation
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.instances import VALIDATION
+from fractalvid.stream.batch import Batch
+from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.device import DeviceRenderer, kernel_device
 from fractalvid.stream.order import InstanceOrder
-from fractalvid.stream.samples import Batch, Samples, StreamConfig, render_samples, sample_camera, window
+from fractalvid.stream.render import render_samples
+from fractalvid.stream.samples import Samples, sample_camera, window
 from fractalvid.stream.second_view import SecondView, draw_backwards, eased, render_views, second_seed
 from fractalvid.utils.checks import LARGEST, check_count, check_integer, check_share
 from fractalvid.utils.errors import UserError
-
-__all__ = ["Batch", "FractalStream", "StreamConfig", "ValidationClips"]
 
 
 class FractalStream(IterableDataset[Batch]):

@@ -16,7 +16,10 @@ from fractalvid.core.camera import CameraConfig
 from fractalvid.core.seeds import Domain, Field, seeds64, uniforms, words
 from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.kinds import fit_clips
-from fractalvid.stream.samples import Batch, Samples, StreamConfig, render_samples
+from fractalvid.stream.batch import Batch
+from fractalvid.stream.config import StreamConfig
+from fractalvid.stream.render import render_samples
+from fractalvid.stream.samples import Samples
 from fractalvid.utils.checks import check_p
 
 

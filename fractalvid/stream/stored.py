@@ -17,7 +17,10 @@ from fractalvid.emulate.geometry import Homographies, homographies, in_pixels, s
 from fractalvid.emulate.layers import finish
 from fractalvid.emulate.resample import FRACTAL, PAINTED, Tone, taps
 from fractalvid.emulate.warp import warp
-from fractalvid.stream.samples import Batch, StreamConfig, sample_camera, to_float, window
+from fractalvid.stream.batch import Batch
+from fractalvid.stream.config import StreamConfig
+from fractalvid.stream.render import to_float
+from fractalvid.stream.samples import sample_camera, window
 from fractalvid.stream.threads import in_parts
 from fractalvid.utils.errors import UserError
 

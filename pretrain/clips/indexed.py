@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.core.seeds import Domain, Field, words
-from fractalvid.stream.samples import Batch
+from fractalvid.stream import Batch
 from fractalvid.utils.checks import check_share
 from fractalvid.utils.errors import UserError
 

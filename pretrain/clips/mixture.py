@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from fractalvid.pretrain.clips.indexed import At, Indexed, Share
 from fractalvid.pretrain.clips.stored import joined
-from fractalvid.stream.samples import Batch
+from fractalvid.stream import Batch
 from fractalvid.utils.errors import UserError
 
 

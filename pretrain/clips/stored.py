@@ -17,9 +17,9 @@ from fractalvid.kinds import load_bank
 from fractalvid.pretrain.clips.indexed import Indexed, Share, Shuffled
 from fractalvid.sets.reader import SetReader
 from fractalvid.sets.torch_set import FractalSet
-from fractalvid.stream.samples import Batch, StreamConfig, turned
-from fractalvid.stream.second_view import SecondView, draw_backwards, eased, second_seed
-from fractalvid.stream.stored import emulate_clips
+from fractalvid.stream import Batch, SecondView, StreamConfig, emulate_clips
+from fractalvid.stream.render import turned
+from fractalvid.stream.second_view import draw_backwards, eased, second_seed
 from fractalvid.utils.errors import UserError
 
 

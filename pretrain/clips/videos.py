@@ -18,8 +18,9 @@ from fractalvid.kernels.compiled.threads import available_cores
 from fractalvid.pretrain.clips.indexed import Indexed, Share, Shuffled
 from fractalvid.pretrain.clips.survey import list_videos, probe_all
 from fractalvid.pretrain.machine.distributed import from_main
-from fractalvid.stream.samples import Batch, StreamConfig, to_float
-from fractalvid.stream.second_view import SecondView, draw_backwards, eased, second_seed
+from fractalvid.stream import Batch, SecondView, StreamConfig
+from fractalvid.stream.render import to_float
+from fractalvid.stream.second_view import draw_backwards, eased, second_seed
 from fractalvid.video.reader import read_frames, read_video, scaled_size
 from fractalvid.video.windows import window
 

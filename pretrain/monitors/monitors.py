@@ -20,7 +20,7 @@ from fractalvid.pretrain.engine.batches import Batch
 from fractalvid.pretrain.engine.validation import Validate, features_of
 from fractalvid.pretrain.machine.distributed import rank, world_size
 from fractalvid.stats.probe import MOTION, share_shapes
-from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
+from fractalvid.stream import FractalStream, StreamConfig
 from fractalvid.utils.errors import UserError
 
 Monitor = Literal["knn", "linear", "motion", "crops"]

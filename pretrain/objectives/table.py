@@ -23,7 +23,7 @@ from fractalvid.pretrain.objectives.moco import MoCo, MoCoConfig
 from fractalvid.pretrain.objectives.simclr import SimCLR, SimCLRConfig
 from fractalvid.pretrain.objectives.supervised import Supervised
 from fractalvid.pretrain.weights.published import load_initial
-from fractalvid.stream.second_view import SecondView
+from fractalvid.stream import SecondView
 from fractalvid.utils.checks import check_p
 from fractalvid.utils.errors import UserError
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from tyro.constructors import PrimitiveConstructorSpec
 
+from fractalvid.cli.parsing import TEXT_FORMS
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import nearest
 
@@ -82,6 +83,8 @@ def convert(value: Any, hint: Any, name: str = "") -> Any:
         ValueError: it is no such thing.
     """
     origin, args = get_origin(hint), get_args(hint)
+    if isinstance(value, str) and hint in TEXT_FORMS:
+        return TEXT_FORMS[hint].instance_from_str([value])
     if origin is Annotated:
         return _annotated(value, args, name)
     if origin in (Union, types.UnionType):

@@ -16,7 +16,7 @@ from fractalvid.pretrain.engine.batches import Source
 from fractalvid.pretrain.machine.distributed import rank, world_size
 from fractalvid.pretrain.machine.precision import resolve_device
 from fractalvid.pretrain.run.config import PretrainConfig
-from fractalvid.stream.fractal_stream import FractalStream
+from fractalvid.stream import FractalStream
 from fractalvid.utils.errors import UserError
 
 

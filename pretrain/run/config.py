@@ -18,7 +18,7 @@ from fractalvid.pretrain.objectives.table import ObjectiveConfig
 from fractalvid.pretrain.optim.optimizer import OptimConfig
 from fractalvid.pretrain.recipes.fields import DEFAULT_CLASSES, override
 from fractalvid.pretrain.run.unused import check_unused
-from fractalvid.stream.fractal_stream import StreamConfig
+from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
 
 _ADDED: dict[str, dict[str, Any]] = {

@@ -26,7 +26,7 @@ from fractalvid.pretrain.run.clips import count_classes, open_clips, render_devi
 from fractalvid.pretrain.run.config import PretrainConfig, earlier_defaults
 from fractalvid.pretrain.weights.checkpoint import Card, save_weights
 from fractalvid.sets.reader import SetReader
-from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
+from fractalvid.stream import FractalStream, StreamConfig
 from fractalvid.utils.errors import UserError
 
 __all__ = [

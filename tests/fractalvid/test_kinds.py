@@ -17,7 +17,7 @@ from fractalvid.kinds import KINDS, clip_times, fit_clips, load_bank, render_cli
 from fractalvid.sets.config import SetConfig
 from fractalvid.sets.generation import generate
 from fractalvid.sets.reader import SetReader
-from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
+from fractalvid.stream import FractalStream, StreamConfig
 from fractalvid.textures.perlin import PerlinConfig
 from fractalvid.utils.errors import UserError
 

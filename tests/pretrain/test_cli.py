@@ -17,7 +17,7 @@ from fractalvid.pretrain.recipes.fields import override
 from fractalvid.pretrain.recipes.load import load_recipe, recipe_names
 from fractalvid.pretrain.run.run import PretrainConfig, shortest_stride
 from fractalvid.pretrain.weights.checkpoint import load_card
-from fractalvid.stream.fractal_stream import StreamConfig
+from fractalvid.stream import StreamConfig
 from tests.pretrain.helpers import equal_state, run, saved_model
 
 

@@ -19,7 +19,7 @@ from fractalvid.pretrain.objectives.mixing import Mixture
 from fractalvid.pretrain.recipes.fields import override, to_json
 from fractalvid.pretrain.recipes.load import load_recipe, recipe_names
 from fractalvid.pretrain.run.config import PretrainConfig
-from fractalvid.stream.fractal_stream import StreamConfig
+from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
 
 SMALL = PretrainConfig(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tyro
 
-from fractalvid.cli.parsing import EmulationOption, parse
+from fractalvid.cli.parsing import REGISTRY, parse
 from fractalvid.emulate.config import (
     PRESETS,
     BackgroundConfig,
@@ -24,7 +24,7 @@ from fractalvid.emulate.config import (
     preset,
     resolve,
 )
-from fractalvid.stream.fractal_stream import StreamConfig
+from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
 
 WITH_P = (
@@ -130,8 +130,8 @@ def test_a_preset_may_be_named_wherever_a_configuration_goes() -> None:
     ],
 )
 def test_commands_write_presets_with_settings(text: str, wanted: EmulationConfig | None) -> None:
-    option = tyro.cli(EmulationOption, args=[text])
-    assert option == wanted
+    option: Any = EmulationConfig | None
+    assert tyro.cli(option, args=[text], registry=REGISTRY) == wanted
     shown = parse_option(text)
     assert shown == wanted
 

@@ -21,7 +21,7 @@ from fractalvid.core.colour import ColourConfig
 from fractalvid.core.fingerprint import fingerprint
 from fractalvid.emulate.config import PRESETS, BackgroundConfig, CurriculumConfig, GroupConfig, TimingConfig
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
+from fractalvid.stream import FractalStream, StreamConfig
 
 PATH = Path(__file__).parent / "golden_emulation.json"
 COUNT, SHOWN = 20, 8

@@ -31,7 +31,7 @@ from fractalvid.emulate.photometric.config import NoiseConfig, PhotometricConfig
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import KINDS, fit_clips, render_fits, sample_bank
 from fractalvid.pretrain.engine.batches import Prefetcher
-from fractalvid.stream.fractal_stream import Batch, FractalStream, StreamConfig
+from fractalvid.stream import Batch, FractalStream, StreamConfig
 from fractalvid.utils.errors import UserError
 
 CONFIG = StreamConfig(clip_len=4, frame_stride=2, size=32, points=3000, masks=True)

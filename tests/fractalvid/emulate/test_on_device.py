@@ -28,9 +28,9 @@ from fractalvid.emulate.photometric import compression, noise
 from fractalvid.emulate.photometric.config import PhotometricConfig
 from fractalvid.emulate.photometric.tables import _counted_by_column, histogram
 from fractalvid.fractals.bank import ClassBank
+from fractalvid.stream import FractalStream, StreamConfig
 from fractalvid.stream import device as device_stream
-from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
-from fractalvid.stream.samples import turned
+from fractalvid.stream.render import turned
 from fractalvid.utils.upload import rows_of, upload
 
 CUDA = torch.device("cuda:0")

@@ -20,7 +20,7 @@ from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.fit import Fits, fit_clips
 from fractalvid.fractals.instances import VALIDATION, maps_at
 from fractalvid.fractals.render import render_fits
-from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
+from fractalvid.stream import FractalStream, StreamConfig
 
 PATH = Path(__file__).parent / "golden.json"
 CLASSES = np.arange(20)

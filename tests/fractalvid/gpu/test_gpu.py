@@ -31,11 +31,9 @@ from fractalvid.gpu import layers as device_layers
 from fractalvid.gpu.bank import DeviceBank
 from fractalvid.kernels.cuda import cupy_device as gpu
 from fractalvid.kinds import sample_bank
+from fractalvid.stream import Batch, FractalStream, StreamConfig, fractal_stream
 from fractalvid.stream import device as device_stream
-from fractalvid.stream import stream as streams
 from fractalvid.stream.device import DeviceRenderer
-from fractalvid.stream.fractal_stream import FractalStream
-from fractalvid.stream.samples import Batch, StreamConfig
 from fractalvid.utils.errors import UserError
 from tests.kernels.cuda.host_device import HostDevice
 
@@ -51,14 +49,14 @@ def device_bank(bank: ClassBank) -> DeviceBank:
 def rendering(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams that are asked for a GPU render with its code, on the processor."""
     monkeypatch.setattr(device_stream, "MOST_BATCHES", 2)
-    monkeypatch.setattr(streams, "_checked_device", lambda device: torch.device(device))
-    monkeypatch.setattr(streams, "kernel_device", lambda device: HostDevice())
+    monkeypatch.setattr(fractal_stream, "_checked_device", lambda device: torch.device(device))
+    monkeypatch.setattr(fractal_stream, "kernel_device", lambda device: HostDevice())
     renderer = device_stream.DeviceRenderer
 
     def on_cpu(device: Any, _: torch.device, *rest: Any, **options: Any) -> DeviceRenderer:
         return renderer(device, torch.device("cpu"), *rest, **options)
 
-    monkeypatch.setattr(streams, "DeviceRenderer", on_cpu)
+    monkeypatch.setattr(fractal_stream, "DeviceRenderer", on_cpu)
 
 
 @pytest.mark.parametrize(

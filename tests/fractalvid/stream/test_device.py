@@ -10,8 +10,7 @@ from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.config import EmulationConfig
 from fractalvid.fractals.bank import ClassBank, ClassConfig
 from fractalvid.kernels.cuda import cupy_device as gpu
-from fractalvid.stream.fractal_stream import FractalStream
-from fractalvid.stream.samples import StreamConfig
+from fractalvid.stream import FractalStream, StreamConfig
 from tests.fractalvid.gpu.test_gpu import EVERYTHING, LINEAR
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fractalvid.core.seeds import Domain, Field, uniforms, words
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.stream.fractal_stream import FractalStream
+from fractalvid.stream import FractalStream
 from fractalvid.stream.order import MAX_INSTANCES, InstanceOrder, _ranked
 from fractalvid.utils.errors import UserError
 

@@ -13,9 +13,9 @@ from fractalvid.core.camera import CameraConfig
 from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.config import EmulationConfig, preset
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.stream.fractal_stream import Batch, FractalStream, StreamConfig
-from fractalvid.stream.samples import turned
-from fractalvid.stream.second_view import SecondView, draw_backwards, eased, second_seed
+from fractalvid.stream import Batch, FractalStream, SecondView, StreamConfig
+from fractalvid.stream.render import turned
+from fractalvid.stream.second_view import draw_backwards, eased, second_seed
 from fractalvid.utils.errors import UserError
 
 CONFIG = StreamConfig(clip_len=4, frame_stride=2, size=32, points=3000, masks=True)
@@ -143,12 +143,12 @@ def test_less_strength_is_an_easier_second_view(bank: ClassBank) -> None:
 
 
 def test_plain_views_are_fitted_once(bank: ClassBank, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fractalvid.stream import samples
+    from fractalvid.stream import render
 
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("fitted again")
 
-    monkeypatch.setattr(samples, "fit_clips", refuse)
+    monkeypatch.setattr(render, "fit_clips", refuse)
     assert take(two(bank), 1)[0].video2 is not None
 
 

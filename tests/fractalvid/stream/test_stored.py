@@ -21,8 +21,8 @@ from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import KINDS, fit_clips, load_bank, render_fits, sample_bank
 from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.torch_set import FractalSet
-from fractalvid.stream.samples import StreamConfig, sample_camera, window
-from fractalvid.stream.stored import emulate_clips
+from fractalvid.stream import StreamConfig, emulate_clips
+from fractalvid.stream.samples import sample_camera, window
 from fractalvid.utils.errors import UserError
 
 WHOLE = CameraConfig(crop_scale=(1, 1), crop_ratio=(1, 1), flip=0)

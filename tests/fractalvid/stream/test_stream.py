@@ -15,7 +15,7 @@ from fractalvid.core.colour import ColourConfig
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.instances import VALIDATION
 from fractalvid.kinds import render_clip
-from fractalvid.stream.fractal_stream import Batch, FractalStream, StreamConfig
+from fractalvid.stream import Batch, FractalStream, StreamConfig
 from fractalvid.stream.samples import window
 from fractalvid.utils.errors import UserError
 

@@ -16,7 +16,7 @@ from fractalvid.pretrain.clips import OwnVideos
 from fractalvid.pretrain.clips.indexed import Share
 from fractalvid.pretrain.clips.survey import Video, list_videos, probe_all
 from fractalvid.pretrain.machine.distributed import rank
-from fractalvid.stream.samples import StreamConfig
+from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
 from fractalvid.video.index import VideoIndex, default_cache_dir, index_file, look
 from fractalvid.video.reader import ReadError, VideoFacts, probe_video

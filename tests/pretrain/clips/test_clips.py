@@ -19,10 +19,9 @@ from fractalvid.pretrain.clips.indexed import Indexed, Share, Shuffled
 from fractalvid.pretrain.clips.survey import list_videos
 from fractalvid.pretrain.clips.videos import UNLABELLED, crop
 from fractalvid.sets import SetConfig, generate
-from fractalvid.stream.samples import Batch, StreamConfig, render_samples
+from fractalvid.stream import Batch, FractalStream, SecondView, StreamConfig
+from fractalvid.stream.render import render_samples
 from fractalvid.stream.samples import window as times
-from fractalvid.stream.second_view import SecondView
-from fractalvid.stream.fractal_stream import FractalStream
 from fractalvid.utils.errors import UserError
 from fractalvid.video.windows import window
 from fractalvid.video.writer import write_video

@@ -16,7 +16,7 @@ from fractalvid.pretrain.engine.train import EngineConfig
 from fractalvid.pretrain.run.config import PretrainConfig
 from fractalvid.pretrain.weights.checkpoint import load_card, load_tensors
 from fractalvid.sets import SetConfig, generate
-from fractalvid.stream.fractal_stream import StreamConfig
+from fractalvid.stream import StreamConfig
 
 _SMALL = "--arch r3d_10 --batch-size 6 --clip-len 4 --size 32 --points 2000 --val-clips 6 --no-progress"
 SMALL = _SMALL.split()

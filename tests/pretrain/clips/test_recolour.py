@@ -15,8 +15,7 @@ from fractalvid.pretrain.clips.recolour import Recoloured, draw_colours, recolou
 from fractalvid.pretrain.recipes.fields import override
 from fractalvid.pretrain.run.clips import open_clips
 from fractalvid.pretrain.run.config import PretrainConfig
-from fractalvid.stream.fractal_stream import FractalStream
-from fractalvid.stream.samples import Batch, StreamConfig
+from fractalvid.stream import Batch, FractalStream, StreamConfig
 
 BANK = ClassBank.sample(64, seed=0)
 COLOURED = StreamConfig(clip_len=2, size=32, points=4000, colour=ColourConfig())

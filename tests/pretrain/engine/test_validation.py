@@ -14,7 +14,7 @@ from fractalvid.pretrain.machine.distributed import in_turns, rank, total, world
 from fractalvid.pretrain.models import backbone, build_model
 from fractalvid.pretrain.monitors.monitors import MonitorConfig, Monitors, together
 from fractalvid.pretrain.monitors.neighbours import neighbour_metrics
-from fractalvid.stream.fractal_stream import FractalStream, StreamConfig, ValidationClips
+from fractalvid.stream import FractalStream, StreamConfig, ValidationClips
 from tests.pretrain.helpers import Shares, fit, tiny
 from tests.pretrain.ranks import on_ranks
 

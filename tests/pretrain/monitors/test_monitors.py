@@ -17,7 +17,7 @@ from fractalvid.pretrain.monitors.monitors import (
     neighbour_share,
     together,
 )
-from fractalvid.stream.fractal_stream import StreamConfig
+from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
 
 STREAM = StreamConfig(clip_len=4, size=32, points=4000)

@@ -12,7 +12,7 @@ from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import sample_bank
 from fractalvid.pretrain.engine.validation import classification_metrics
 from fractalvid.pretrain.monitors.neighbours import first_classes, nearest_share, neighbour_metrics
-from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
+from fractalvid.stream import FractalStream, StreamConfig
 
 
 def reference(features: torch.Tensor, target: torch.Tensor) -> float:

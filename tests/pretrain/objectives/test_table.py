@@ -13,8 +13,7 @@ from fractalvid.pretrain.objectives.moco import MoCo, MoCoConfig
 from fractalvid.pretrain.objectives.simclr import SimCLR, SimCLRConfig
 from fractalvid.pretrain.objectives.supervised import Supervised
 from fractalvid.pretrain.objectives.table import SELF_SUPERVISED, ObjectiveConfig, build_objective
-from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
-from fractalvid.stream.second_view import SecondView
+from fractalvid.stream import FractalStream, SecondView, StreamConfig
 from fractalvid.utils.errors import UserError
 from tests.pretrain.helpers import equal_state
 

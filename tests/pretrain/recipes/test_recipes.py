@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 import pytest
 
-from fractalvid.cli.parsing import ColourOption
 from fractalvid.core.colour import ColourConfig
 from fractalvid.pretrain.optim.budget import Hours
 from fractalvid.pretrain.recipes.fields import convert, differences, override, to_json
@@ -20,7 +19,7 @@ class Clip:
     size: int | tuple[int, int] = 64
     crop: tuple[float, float] = (0.5, 1.0)
     mean: tuple[float, ...] | None = None
-    colour: ColourOption = None
+    colour: ColourConfig | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from fractalvid.pretrain.objectives.mixing import Mixture
 from fractalvid.pretrain.recipes.fields import override, to_json
 from fractalvid.pretrain.recipes.load import load_recipe
 from fractalvid.pretrain.run.run import PretrainConfig
-from fractalvid.stream.fractal_stream import StreamConfig
+from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
 from tests.pretrain.helpers import equal_state, saved_model
 

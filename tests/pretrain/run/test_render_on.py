@@ -9,7 +9,7 @@ from fractalvid.fractals.bank import ClassBank
 from fractalvid.pretrain.monitors.monitors import MonitorConfig
 from fractalvid.pretrain.run import run as job
 from fractalvid.pretrain.run.config import PretrainConfig
-from fractalvid.stream.fractal_stream import FractalStream, StreamConfig
+from fractalvid.stream import FractalStream, StreamConfig
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""How a stream takes samples from clips."""
+
+import math
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import Annotated, Literal
+
+import tyro
+
+from fractalvid.core.camera import CameraConfig
+from fractalvid.core.colour import ColourConfig, check_points
+from fractalvid.emulate.config import EmulationConfig, resolve
+from fractalvid.fractals.render import MAX_POINTS
+from fractalvid.utils.checks import check_integer
+from fractalvid.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """How samples are taken from clips.
+
+    Attributes:
+        clip_len: frames of a sample.
+        frame_stride: native frames from one to the next; it shrinks where a sample would exceed the clip.
+        size: height and width in pixels.
+        points: points of the chaos game a frame.
+        channels: 3 repeats the grey channel without copying it, 1 does not; colour has 3.
+        camera: random resized crop and flip.
+        mean: subtracted from every channel, after scaling to [0, 1].
+        std: divides every channel.
+        colour: how clips are coloured; grey by default.
+        masks: give the foreground masks too.
+        emulate: how clips are made to look filmed, or the name of a preset, which then stands here; not at all by
+            default. Never those of validation.
+    """
+
+    clip_len: int = 8
+    frame_stride: int = 2
+    size: int = 112
+    points: int = 60_000
+    channels: Literal[1, 3] = 3
+    camera: CameraConfig = field(default_factory=CameraConfig)
+    mean: float | None = None
+    std: float | None = None
+    colour: ColourConfig | None = None
+    # No option of a command: whoever uses masks calls the stream.
+    masks: Annotated[bool, tyro.conf.Suppress] = False
+    emulate: EmulationConfig | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values that no sample could have; look up a preset that is named."""
+        if self.emulate is not None:
+            object.__setattr__(self, "emulate", resolve(self.emulate))
+        limits = {"clip_len": 10_000, "frame_stride": 10_000, "size": 8192, "points": MAX_POINTS}
+        for name, most in limits.items():
+            check_integer(name, getattr(self, name), 1, most)
+        if self.channels not in (1, 3):
+            raise UserError(f"channels must be 1 or 3, got {self.channels}")
+        if self.mean is not None and not (isinstance(self.mean, Real) and math.isfinite(self.mean)):
+            raise UserError(f"mean must be a number, the same for all channels, got {self.mean}")
+        if self.std is not None and not (isinstance(self.std, Real) and 0 < self.std < math.inf):
+            raise UserError(f"std must be a number above 0, the same for all channels, got {self.std}")
+        if self.colour is not None:
+            check_points(self.points)
+            if self.channels != 3:
+                raise UserError(f"colour has 3 channels, not {self.channels}: leave channels out")
