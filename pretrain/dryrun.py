@@ -23,6 +23,7 @@ from fractalvid.pretrain.recipes.fields import to_json
 from fractalvid.pretrain.run.clips import count_classes, open_clips
 from fractalvid.pretrain.run.config import PretrainConfig
 from fractalvid.pretrain.run.run import find_bank, make_objective, render_threads, resolved
+from fractalvid.pretrain.run.unused import check_run
 
 STEPS, SETTLING = 12, 4
 """Steps of the probe, and the first of them, which are slower."""
@@ -38,7 +39,7 @@ def dry_run(config: PretrainConfig, out: Path | None = None) -> str:
     Raises:
         UserError: whatever the run itself would refuse.
     """
-    config.check()
+    check_run(config)
     if out is not None:
         from_main(partial(check_can_make, out))
         from_main(partial(check_free, out))

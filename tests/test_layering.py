@@ -27,7 +27,6 @@ LAYERS = {
 
 NOT_YET = {
     "kernels": "the launcher of the chaos game takes its plan of jobs from fractalvid.gpu",
-    "pretrain": "engine imports objectives, clips import the configuration of a run",
 }
 """Packages whose imports still run back somewhere, and where."""
 

@@ -134,7 +134,7 @@ def _training(bank: ClassBank, threads: int, settings: Settings) -> dict[str, li
         parameters = list(model.parameters())
         optimizer = build_optimizer(OptimConfig(), model, parameters)
         update = Update(
-            *(Supervised(model, 0.1), parameters, optimizer, precision),
+            *(Supervised(model), parameters, optimizer, precision),
             grad_clip=5.0,
             channels_last=True,
             compiled=False,

@@ -32,6 +32,7 @@ from fractalvid.pretrain.engine.train import CHECKPOINT, EngineConfig, TrainResu
 from fractalvid.pretrain.machine.distributed import from_main, is_main, local_world_size, rank, world_size
 from fractalvid.pretrain.machine.precision import resolve_device
 from fractalvid.pretrain.models import head_name
+from fractalvid.pretrain.objectives.supervised import Supervised, SupervisedConfig
 from fractalvid.pretrain.optim.optimizer import OptimConfig
 from fractalvid.pretrain.weights.checkpoint import Card, save_weights
 from fractalvid.utils.errors import UserError
@@ -120,9 +121,6 @@ def _train(
         precision=plan.precision,
         device=machine.device,
         grad_clip=plan.grad_clip,
-        label_smoothing=plan.label_smoothing,
-        mixup=plan.mixup,
-        cutmix=plan.cutmix,
         log_every=max(1, min(20, an_epoch)),
         val_every=plan.eval_every * an_epoch,
         checkpoint_every=max(_CHECKPOINT_STEPS, an_epoch),
@@ -152,8 +150,9 @@ def _train(
     head: nn.Module = getattr(network, head_name(plan.model))
     if plan.dropout:
         head.register_forward_pre_hook(_dropper(plan.dropout))
+    labels = SupervisedConfig(label_smoothing=plan.label_smoothing, mixup=plan.mixup, cutmix=plan.cutmix)
     return train(
-        network,
+        Supervised(network, labels, seed=plan.seed),
         source,
         config=engine,
         optim=optim,

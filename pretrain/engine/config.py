@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from fractalvid.pretrain.machine.distributed import world_size
 from fractalvid.pretrain.machine.precision import PrecisionName, resolve_device, resolve_precision
-from fractalvid.pretrain.objectives.mixing import check_alpha
 from fractalvid.pretrain.optim.budget import Budget, Hours, check_budget, epoch_steps
 from fractalvid.utils.errors import UserError
 
@@ -34,12 +33,6 @@ class EngineConfig:
     ema: float = 0.0
     """Also average the weights over steps, keeping such a share each time (0.999); validation and the final weights
     are the average's. 0 is off."""
-    label_smoothing: float = 0.1
-    """Probability spread over all classes by the default loss."""
-    mixup: float = 0.0
-    """Blend clips and labels in pairs: alpha of mixup's Beta distribution, such as 0.2; 0 is off."""
-    cutmix: float = 0.0
-    """Paste boxes of other clips: alpha of CutMix's Beta distribution, such as 1; 0 is off; with --mixup, either."""
     max_bad_share: float = 0.05
     """Share of steps that may be skipped for a non-finite loss or gradient before the run stops; it also does after 20
     in a row."""
@@ -69,12 +62,8 @@ class EngineConfig:
                 raise UserError(f"{name.replace('_', '-')} is {value}; it must be at least 1")
         if self.val_every < 0 or not self.grad_clip >= 0:
             raise UserError(f"val-every ({self.val_every}) and grad-clip ({self.grad_clip}) can't be negative")
-        if not 0 <= self.label_smoothing < 1:
-            raise UserError(f"label-smoothing is {self.label_smoothing}; it must be at least 0 and below 1")
         if not 0 <= self.ema < 1:
             raise UserError(f"ema is {self.ema}; it must be at least 0 (off) and below 1, such as 0.999")
-        check_alpha("mixup", self.mixup)
-        check_alpha("cutmix", self.cutmix)
         if not 0 <= self.max_bad_share <= 1:
             raise UserError(f"max-bad-share is {self.max_bad_share}; it must lie between 0 and 1")
         device = resolve_device(self.device)

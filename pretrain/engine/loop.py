@@ -16,10 +16,9 @@ from fractalvid.pretrain.engine.progress import Report
 from fractalvid.pretrain.engine.runlog import Row
 from fractalvid.pretrain.engine.state import RunState
 from fractalvid.pretrain.engine.validation import Shared, Validate
-from fractalvid.pretrain.machine.distributed import from_main, is_main, mean, rank, share_buffers, world_size
+from fractalvid.pretrain.machine.distributed import from_main, is_main, mean, share_buffers, world_size
 from fractalvid.pretrain.machine.interrupt import StopRequest
 from fractalvid.pretrain.machine.precision import PrecisionName
-from fractalvid.pretrain.objectives.mixing import Mixture, draw_mixture
 from fractalvid.pretrain.optim.optimizer import OptimConfig, lr_at, scaled, warmup_steps
 from fractalvid.pretrain.weights.checkpoint import save_checkpoint
 from fractalvid.utils.errors import UserError
@@ -124,11 +123,10 @@ class Loop:
     def _one_step(self, batches: Prefetcher) -> None:
         state, parts = self.state, self.config.accumulate
         started, waited = time.perf_counter(), batches.waited
-        for part in range(parts - 1):
-            batch = self._next(batches)
-            self.update.add(batch, self._mixture(batch, part))
+        for _ in range(parts - 1):
+            self.update.add(self._next(batches))
         batch = self._next(batches)
-        values = self.update.step(batch, self._lr(), self._mixture(batch, parts - 1))
+        values = self.update.step(batch, self._lr())
         state.step += 1
         state.next_index = batch.next_index
         if values is None:
@@ -153,12 +151,6 @@ class Loop:
                 f"the data ended after {self.state.step} of {self.budget.total or 'all'} steps; "
                 "give more data or a smaller budget"
             ) from None
-
-    def _mixture(self, batch: Any, part: int) -> Mixture | None:
-        """How a part of this step's clips is mixed: on each rank in its own way."""
-        number = (self.state.step * self.config.accumulate + part) * world_size() + rank()
-        shape, config = tuple(batch.video.shape), self.config
-        return draw_mixture(self.state.seed, number, shape, mixup=config.mixup, cutmix=config.cutmix)
 
     def _lr(self) -> float:
         step, batch_size = self.state.step, self.state.batch_size

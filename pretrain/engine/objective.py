@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -34,11 +34,9 @@ class Objective(nn.Module, ABC):
 
     Attributes:
         backbone: what is kept as weights in the end, and validated.
-        mixes: whether `forward` takes a `Mixture` as its second argument.
     """
 
     backbone: nn.Module
-    mixes: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, batch: Any) -> Outcome:

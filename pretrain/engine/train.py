@@ -24,7 +24,6 @@ from fractalvid.pretrain.engine.validation import Validate
 from fractalvid.pretrain.machine.distributed import from_main, world_size
 from fractalvid.pretrain.machine.noise import noise_from
 from fractalvid.pretrain.machine.precision import resolve_device, resolve_precision, resumed_precision
-from fractalvid.pretrain.objectives.supervised import LossFn, Supervised
 from fractalvid.pretrain.optim.ema import Ema
 from fractalvid.pretrain.optim.optimizer import OptimConfig, build_optimizer
 from fractalvid.pretrain.weights.checkpoint import load_checkpoint
@@ -35,7 +34,7 @@ __all__ = ["CHECKPOINT", "EngineConfig", "TrainResult", "Validate", "train"]
 
 
 def train(
-    model: nn.Module,
+    objective: Objective,
     source: Source,
     *,
     config: EngineConfig,
@@ -43,7 +42,6 @@ def train(
     batch_size: int,
     seed: int,
     out: Path,
-    loss_fn: LossFn | None = None,
     validate: Validate | None = None,
     trainable: Iterable[nn.Parameter] | None = None,
     epoch_clips: int | None = None,
@@ -51,21 +49,19 @@ def train(
     lasting: bool = True,
     progress: bool = True,
 ) -> TrainResult:
-    """Train `model` in place on batches of `source` until the budget is spent.
+    """Train the network of `objective` in place on batches of `source` until the budget is spent.
 
     Args:
-        model: an `Objective`, or a network that maps `batch.video` to what `loss_fn` takes; ends on the device it was
-            trained on, its weights averaged where `config.ema` says so.
+        objective: a network and what it is trained for; ends on the device it was trained on, the weights of its
+            backbone averaged where `config.ema` says so.
         source: where batches come from, `config.part(batch_size)` clips each; must not end before the budget does. With
             several processes, each has its own share of the clips.
         config: how the loop runs.
         optim: how parameters are updated.
         batch_size: clips a step, of all processes and parts together, for the learning rate and the progress bar.
-        seed: of the noise in training: dropout, mixing.
+        seed: of the noise in training, such as dropout.
         out: folder of the run.
-        loss_fn: (output, batch) -> scalar; smoothed cross-entropy if None. With mixing on, `batch` is the mixed one,
-            its targets probabilities (B, K). Objectives have their own.
-        validate: called every `config.val_every` steps and at the end with the network (an objective's backbone), on
+        validate: called every `config.val_every` steps and at the end with the objective's backbone, on
             the main process, or on all where it is `Shared`, without gradients, in evaluation mode.
         trainable: parameters to train, None for all; the rest, BatchNorm statistics too, stays bit-equal.
         epoch_clips: clips an epoch of the source, for a budget in epochs.
@@ -84,7 +80,6 @@ def train(
         raise UserError(f"batch-size is {batch_size}; it must be at least 1")
     config.part(batch_size)
     budget = config.budget(batch_size, epoch_clips)
-    objective = _objective(model, loss_fn, config)
     state = from_main(lambda: _checkpoint(out, resume=resume))
     device = resolve_device(config.device)
     if state is None:
@@ -123,17 +118,6 @@ def train(
         if ema is not None:
             objective.backbone.load_state_dict(ema.network.state_dict())
         return result
-
-
-def _objective(model: nn.Module, loss_fn: LossFn | None, config: EngineConfig) -> Objective:
-    """`model` itself, or a network told to tell classes apart."""
-    if not isinstance(model, Objective):
-        return Supervised(model, config.label_smoothing, loss_fn=loss_fn)
-    if loss_fn is not None:
-        raise ValueError("an objective has a loss of its own: leave out loss_fn")
-    if (config.mixup or config.cutmix) and not model.mixes:
-        raise UserError("mixup and cutmix are for objectives that tell classes apart, not for this one; leave them out")
-    return model
 
 
 def _checkpoint(out: Path, *, resume: bool) -> dict[str, Any] | None:

@@ -14,7 +14,6 @@ from fractalvid.pretrain.engine.trainable import BufferGuard
 from fractalvid.pretrain.machine.distributed import mean, world_size
 from fractalvid.pretrain.machine.precision import Precision
 from fractalvid.pretrain.machine.stopwatch import Stopwatch
-from fractalvid.pretrain.objectives.mixing import Mixture
 from fractalvid.pretrain.optim.optimizer import set_lr
 
 
@@ -61,12 +60,12 @@ class Update:
         self.watch = Stopwatch(precision.device)
         self._measured: list[dict[str, Tensor]] = []
 
-    def add(self, batch: Any, mixture: Mixture | None = None) -> None:
+    def add(self, batch: Any) -> None:
         """Forward and backward of a part of a step's clips, which is not the last; as for `step`."""
         with _unsynchronised(self.forward):
-            self._learn(batch, mixture)
+            self._learn(batch)
 
-    def step(self, batch: Any, lr: float, mixture: Mixture | None = None) -> dict[str, float] | None:
+    def step(self, batch: Any, lr: float) -> dict[str, float] | None:
         """Train on one batch and what was added before; loss, gradient norm and so on, or None if the step was skipped.
 
         What it returns are means over all parts and ranks.
@@ -74,12 +73,8 @@ class Update:
         Args:
             batch: on any device.
             lr: learning rate of this step.
-            mixture: how its clips and targets are mixed before; None leaves them.
-
-        Raises:
-            ValueError: a mixture, and an objective or network that can't be given mixed clips.
         """
-        self._learn(batch, mixture)
+        self._learn(batch)
         set_lr(self.optimizer, lr)
         with self.watch.time("backward"):
             self.scaler.unscale_(self.optimizer)
@@ -94,14 +89,14 @@ class Update:
             self.scaler.update()
         return values if finite else None
 
-    def _learn(self, batch: Any, mixture: Mixture | None) -> None:
+    def _learn(self, batch: Any) -> None:
         """Add the gradients of one part of a step."""
         if not self._measured:
             self.guard.keep()
             self.optimizer.zero_grad(set_to_none=True)
         batch = to_device(batch, self.precision.device)
         with self.watch.time("forward"), self.precision.autocast():
-            outcome: Outcome = self.forward(batch) if mixture is None else self.forward(batch, mixture)
+            outcome: Outcome = self.forward(batch)
         with self.watch.time("backward"):
             loss = self.scaler.scale(outcome.loss / self.accumulate)
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves backward untyped

@@ -65,9 +65,9 @@ def check_alpha(name: str, alpha: float) -> None:
 
 
 def draw_mixture(
-    seed: int, step: int, shape: tuple[int, ...], *, mixup: float = 0.0, cutmix: float = 0.0
+    seed: int, number: int, shape: tuple[int, ...], *, rank: int = 0, mixup: float = 0.0, cutmix: float = 0.0
 ) -> Mixture | None:
-    """How the batch of a step is mixed: a function of the arguments, so a resumed run mixes as it would have.
+    """How a batch is mixed: a function of the arguments, so a resumed run mixes as it would have.
 
     Every clip of a batch meets the same shift and weight, as in the papers, and another clip where there is one.
     mixup: Zhang et al. 2018, arXiv 1710.09412. CutMix: Yun et al. 2019, arXiv 1905.04899, its box the same in all
@@ -75,17 +75,18 @@ def draw_mixture(
 
     Args:
         seed: of the run.
-        step: steps done before.
+        number: of the batch; another one, another mixture.
         shape: (B, C, T, H, W) of the batch.
+        rank: of the process, each of which mixes in its own way.
         mixup: alpha of the symmetric Beta distribution of mixup's weight; 0 is off.
-        cutmix: the same for CutMix. If both are on, a step takes either, with equal probability.
+        cutmix: the same for CutMix. If both are on, a batch takes either, with equal probability.
 
     Returns:
         None where both are off.
     """
     if not (mixup or cutmix):
         return None
-    which, quantile, shift, y, x = _uniforms(seed, step)
+    which, quantile, shift, y, x = _uniforms(seed, number, rank)
     cut = cutmix > 0 and (mixup == 0 or which < 0.5)
     alpha = cutmix if cut else mixup
     # The inverse of its distribution function takes one number, where rejection would take any number of them.
@@ -109,10 +110,10 @@ def _side(length: int, centre: float, weight: float) -> tuple[int, int]:
     return max(0, middle - half), min(length, middle + half)
 
 
-def _uniforms(seed: int, step: int) -> list[float]:
-    """Five numbers in [0, 1): Philox4x64-10 with the step in its counter."""
+def _uniforms(seed: int, number: int, rank: int) -> list[float]:
+    """Five numbers in [0, 1): Philox4x64-10 with the batch and the process in its counter."""
     key = np.array([seed, _DOMAIN], dtype=np.uint64)
-    counter = np.array([0, 0, step, 0], dtype=np.uint64)
+    counter = np.array([0, rank, number, 0], dtype=np.uint64)
     words = np.random.Philox(key=key, counter=counter).random_raw(5)
     numbers: list[float] = ((words >> np.uint64(11)) * 2.0**-53).tolist()
     return numbers

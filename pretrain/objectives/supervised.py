@@ -1,57 +1,64 @@
 """Telling classes apart."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
-from fractalvid.pretrain.engine.batches import Batch, replaced
 from fractalvid.pretrain.engine.objective import Objective, Outcome
-from fractalvid.pretrain.objectives.mixing import Mixture
+from fractalvid.pretrain.machine.distributed import rank
+from fractalvid.pretrain.objectives.mixing import check_alpha, draw_mixture
+from fractalvid.utils.errors import UserError
 
-LossFn = Callable[[Any, Any], Tensor]
-"""(what the network returned, the batch) -> a scalar loss. The targets of a mixed batch are float32 (B, K)."""
 
+@dataclass(frozen=True)
+class SupervisedConfig:
+    """What the loss does with labels."""
 
-def cross_entropy(label_smoothing: float) -> LossFn:
-    """The default loss: cross-entropy of logits (B, K) with targets (B,) or probabilities (B, K), in float32."""
+    label_smoothing: float = 0.1
+    """Probability spread over all classes by the supervised loss."""
+    mixup: float = 0.0
+    """Blend clips and labels in pairs: alpha of mixup's Beta distribution, such as 0.2; 0 is off."""
+    cutmix: float = 0.0
+    """Paste boxes of other clips: alpha of CutMix's Beta distribution, such as 1; 0 is off; with --mixup, either."""
 
-    def loss(logits: Tensor, batch: Batch) -> Tensor:
-        return F.cross_entropy(logits.float(), batch.target, label_smoothing=label_smoothing)
-
-    return loss
+    def check(self) -> None:
+        """Raise a `UserError` for values no run can use."""
+        if not 0 <= self.label_smoothing < 1:
+            raise UserError(f"label-smoothing is {self.label_smoothing}; it must be at least 0 and below 1")
+        check_alpha("mixup", self.mixup)
+        check_alpha("cutmix", self.cutmix)
 
 
 class Supervised(Objective):
-    """A network that maps video (B, C, T, H, W) to logits (B, K), and a loss of these."""
+    """A network that maps video (B, C, T, H, W) to logits (B, K), and their cross-entropy, computed in float32."""
 
-    mixes: ClassVar[bool] = True
-
-    def __init__(self, network: nn.Module, label_smoothing: float = 0.0, *, loss_fn: LossFn | None = None) -> None:
+    def __init__(self, network: nn.Module, config: SupervisedConfig | None = None, *, seed: int = 0) -> None:
         """Train all of `network`.
 
         Args:
             network: is kept whole as weights, its head included.
-            label_smoothing: probability spread over all classes, in [0, 1); only for the default loss.
-            loss_fn: (output, batch) -> scalar instead of cross-entropy; the output may then be anything.
+            config: the settings; the defaults if None.
+            seed: of mixing, which draws nothing from torch's generators.
         """
         super().__init__()
         self.backbone = network
-        self.loss_fn = loss_fn or cross_entropy(label_smoothing)
+        self.config = SupervisedConfig() if config is None else config
+        self.seed = seed
 
-    def forward(self, batch: Any, mixture: Mixture | None = None) -> Outcome:
-        """The loss of a batch, whose clips and targets are mixed before if `mixture` says how.
-
-        Raises:
-            ValueError: a mixture, and a network that doesn't return logits (B, K).
-        """
-        video = batch.video if mixture is None else mixture.videos(batch.video)
-        output = self.backbone(video)
-        classifies = isinstance(output, Tensor) and output.ndim == 2
-        if mixture is not None:
-            if not classifies:
-                raise ValueError("clips can only be mixed for a network that returns logits (B, K)")
-            batch = replaced(batch, video=video, target=mixture.targets(batch.target, output.shape[1]))
-        loss = self.loss_fn(output, batch)
-        return Outcome(loss, output, batch.target) if classifies else Outcome(loss)
+    def forward(self, batch: Any) -> Outcome:
+        """The loss of a batch, whose clips and targets are mixed before where that is on."""
+        config = self.config
+        mixture = draw_mixture(
+            self.seed,
+            batch.next_index,
+            tuple(batch.video.shape),
+            rank=rank(),
+            mixup=config.mixup,
+            cutmix=config.cutmix,
+        )
+        logits = self.backbone(batch.video if mixture is None else mixture.videos(batch.video))
+        target = batch.target if mixture is None else mixture.targets(batch.target, logits.shape[1])
+        loss = F.cross_entropy(logits.float(), target, label_smoothing=config.label_smoothing)
+        return Outcome(loss, logits, target)

@@ -21,7 +21,7 @@ from fractalvid.pretrain.objectives.curves import curve_targets
 from fractalvid.pretrain.objectives.maps import last_stage, stage_shape
 from fractalvid.pretrain.objectives.moco import MoCo, MoCoConfig
 from fractalvid.pretrain.objectives.simclr import SimCLR, SimCLRConfig
-from fractalvid.pretrain.objectives.supervised import Supervised
+from fractalvid.pretrain.objectives.supervised import Supervised, SupervisedConfig
 from fractalvid.pretrain.weights.published import load_initial
 from fractalvid.stream import SecondView
 from fractalvid.utils.checks import check_p
@@ -137,7 +137,7 @@ def build_objective(
     *,
     seed: int,
     num_classes: int | None = None,
-    label_smoothing: float = 0.0,
+    supervised: SupervisedConfig | None = None,
     init: str | None = None,
 ) -> Objective:
     """A freshly initialised network and what it is trained for.
@@ -148,7 +148,7 @@ def build_objective(
         bank: the classes.
         seed: determines all initial parameters; torch's global generator is left as it was.
         num_classes: how many are told apart, where there are others beside those of the bank.
-        label_smoothing: of the supervised objective.
+        supervised: settings of the supervised objective; the defaults if None.
         init: weights that all but the head starts from, as `pretrain.weights.published.load_initial` reads them.
 
     Raises:
@@ -158,20 +158,25 @@ def build_objective(
     # The network draws by itself, then projectors, then heads: with a head more, the rest begins as it did.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        main = _main(config, arch, num_classes or len(bank), seed, label_smoothing, init)
+        main = _main(config, arch, num_classes or len(bank), seed, supervised, init)
         heads = _heads(config, arch, bank)
     return WithAuxiliary(main, last_stage(main.backbone, arch), heads) if heads else main
 
 
 def _main(
-    config: ObjectiveConfig, arch: str, num_classes: int, seed: int, label_smoothing: float, init: str | None
+    config: ObjectiveConfig,
+    arch: str,
+    num_classes: int,
+    seed: int,
+    supervised: SupervisedConfig | None,
+    init: str | None,
 ) -> Objective:
-    supervised = config.name == "supervised"
-    network = build_model(arch, num_classes, seed=seed) if supervised else backbone(arch, seed=seed)
+    with_head = config.name == "supervised"
+    network = build_model(arch, num_classes, seed=seed) if with_head else backbone(arch, seed=seed)
     if init is not None:
         load_initial(network, arch, init)
-    if supervised:
-        return Supervised(network, label_smoothing)
+    if with_head:
+        return Supervised(network, supervised, seed=seed)
     return SELF_SUPERVISED[config.name].build(network, feature_dim(arch), getattr(config, config.name))
 
 

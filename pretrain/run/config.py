@@ -14,10 +14,10 @@ from fractalvid.pretrain.clips.survey import list_videos
 from fractalvid.pretrain.engine.config import EngineConfig, check_norms
 from fractalvid.pretrain.models import check_clip
 from fractalvid.pretrain.monitors.monitors import MonitorConfig
+from fractalvid.pretrain.objectives.supervised import SupervisedConfig
 from fractalvid.pretrain.objectives.table import ObjectiveConfig
 from fractalvid.pretrain.optim.optimizer import OptimConfig
 from fractalvid.pretrain.recipes.fields import DEFAULT_CLASSES, override
-from fractalvid.pretrain.run.unused import check_unused
 from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
 
@@ -47,6 +47,16 @@ FREE = frozenset(
     }
 )
 """Settings that may change when any run is resumed: where and how it runs, on the same clips in the same order."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig(SupervisedConfig, EngineConfig):
+    """How the loop runs, and what a loss does with labels."""
+
+    def check(self) -> None:
+        """Raise a `UserError` for values no run can use."""
+        SupervisedConfig.check(self)
+        EngineConfig.check(self)
 
 
 @dataclass(frozen=True)
@@ -97,16 +107,11 @@ class PretrainConfig:
     """The clips."""
     optim: tyro.conf.OmitArgPrefixes[OptimConfig] = field(default_factory=OptimConfig)
     """The optimiser."""
-    engine: tyro.conf.OmitArgPrefixes[EngineConfig] = field(default_factory=EngineConfig)
+    engine: tyro.conf.OmitArgPrefixes[TrainingConfig] = field(default_factory=TrainingConfig)
     """The loop."""
 
-    def check(self, *, begun: bool = False) -> None:
-        """Raise a `UserError` for values no run can use; what the bank and the stream refuse, they say.
-
-        Args:
-            begun: it is that of a run that goes on, which may have begun before some settings without effect were
-                refused.
-        """
+    def check(self) -> None:
+        """Raise a `UserError` for values no run can use; what the bank and the stream refuse, they say."""
         check_clip(self.arch, self.stream.clip_len, self.stream.size)
         if self.classes is not None and self.classes < 2:
             raise UserError(f"classes is {self.classes}; telling classes apart needs at least 2")
@@ -127,8 +132,6 @@ class PretrainConfig:
             raise UserError(f"channels is {self.stream.channels}; these networks take 3")
         self.monitor.check()
         self._check_source()
-        if not begun:
-            check_unused(self)
         self.objective.check(mixing=bool(self.engine.mixup or self.engine.cutmix))
         self.optim.check()
         self.engine.check()

@@ -12,7 +12,7 @@ from fractalvid.core.seeds import STREAM_VERSION
 from fractalvid.kernels.compiled.threads import available_cores
 from fractalvid.kinds import load_bank, sample_bank
 from fractalvid.pretrain.clips.found import check_found
-from fractalvid.pretrain.engine.folder import CONFIG, check_can_make, check_free, discard_run, prepare_run, read_config
+from fractalvid.pretrain.engine.folder import check_can_make, check_free, discard_run, prepare_run, read_config
 from fractalvid.pretrain.engine.objective import Objective
 from fractalvid.pretrain.engine.train import CHECKPOINT, train
 from fractalvid.pretrain.engine.validation import Shared, Validate
@@ -24,6 +24,7 @@ from fractalvid.pretrain.optim.optimizer import scaled
 from fractalvid.pretrain.recipes.fields import DEFAULT_CLASSES, to_json
 from fractalvid.pretrain.run.clips import count_classes, open_clips, render_device
 from fractalvid.pretrain.run.config import PretrainConfig, earlier_defaults
+from fractalvid.pretrain.run.unused import check_run
 from fractalvid.pretrain.weights.checkpoint import Card, save_weights
 from fractalvid.sets.reader import SetReader
 from fractalvid.stream import FractalStream, StreamConfig
@@ -56,7 +57,7 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool, progress: bool)
         UserError: whatever is wrong with the configuration, the bank or the folder, before any training; or a training
             that diverges, before its weights are saved.
     """
-    from_main(partial(config.check, begun=resume and (out / CONFIG).exists()))
+    from_main(partial(check_run, config))
     bank = from_main(partial(_bank, config, out, resume=resume))
     config = resolved(config, bank)
     classes = from_main(partial(count_classes, config, bank))
@@ -143,7 +144,7 @@ def make_objective(bank: Bank, config: PretrainConfig, classes: int, *, resumed:
         bank,
         num_classes=classes,
         seed=config.seed,
-        label_smoothing=config.engine.label_smoothing,
+        supervised=config.engine,
         init=None if resumed else config.init,
     )
 

@@ -1,21 +1,17 @@
 """Options that would do nothing where they are given: whoever sets one is told so instead."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fractalvid.core.bank import bank_kind
 from fractalvid.pretrain.recipes.fields import DEFAULT_CLASSES
+from fractalvid.pretrain.run.config import PretrainConfig
 from fractalvid.sets.reader import SetReader
 from fractalvid.utils.errors import UserError
-
-if TYPE_CHECKING:  # it asks for this check
-    from fractalvid.pretrain.run.config import PretrainConfig
 
 _OF_CLASSES = {"knn", "linear", "crops"}
 """Monitors on classes that are not trained on; that of motion has classes of its own."""
@@ -116,7 +112,13 @@ RULES = (
 
 
 RESOLVED = {"classes": DEFAULT_CLASSES, "kind": "ifs", "objective.recolour": 0.0}
-"""What a run that began without them keeps of these, or that began when there was no such setting."""
+"""What a run that began without the first two keeps of them; and off, which is always accepted."""
+
+
+def check_run(config: PretrainConfig) -> None:
+    """Raise a `UserError` for values no run can use, and for settings that have no effect."""
+    config.check()
+    check_unused(config)
 
 
 def check_unused(config: PretrainConfig) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from fractalvid.pretrain.cli import main
+from fractalvid.pretrain.engine.objective import Objective
 from fractalvid.pretrain.engine.train import EngineConfig, TrainResult, train
 from fractalvid.pretrain.models import build_model
+from fractalvid.pretrain.objectives.supervised import Supervised, SupervisedConfig
 from fractalvid.pretrain.optim.optimizer import OptimConfig
 from fractalvid.pretrain.weights.checkpoint import load_card, load_tensors
 
@@ -125,7 +127,7 @@ class Shares:
 
 
 def fit(out: Path, model: nn.Module | None = None, source: Any = None, **options: Any) -> TrainResult:
-    """`train` with small settings; `steps` and other fields of `EngineConfig` by name."""
+    """`train` a network or an objective with small settings; fields of the engine and supervised configs by name."""
     names = EngineConfig.__dataclass_fields__
     config: dict[str, Any] = {
         "steps": 12,
@@ -138,13 +140,18 @@ def fit(out: Path, model: nn.Module | None = None, source: Any = None, **options
     config |= {name: options.pop(name) for name in list(options) if name in names}
     if config.get("hours") is not None:
         config["steps"] = None
+    labels = SupervisedConfig(**{f.name: options.pop(f.name) for f in fields(SupervisedConfig) if f.name in options})
+    labels.check()
+    objective, seed = model, options.pop("seed", 0)
+    if not isinstance(objective, Objective):
+        objective = Supervised(tiny() if objective is None else objective, labels, seed=seed)
     return train(
-        tiny() if model is None else model,
+        objective,
         Coloured() if source is None else source,
         config=EngineConfig(**config),
         optim=options.pop("optim", OptimConfig(lr=0.1)),
         batch_size=options.pop("batch_size", 6),
-        seed=options.pop("seed", 0),
+        seed=seed,
         out=out,
         progress=False,
         **options,

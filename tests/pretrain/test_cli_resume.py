@@ -10,7 +10,7 @@ import torch
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.pretrain.cli import main
 from fractalvid.pretrain.engine.update import Update
-from fractalvid.pretrain.objectives.mixing import Mixture
+from fractalvid.pretrain.objectives.supervised import Supervised
 from fractalvid.pretrain.weights.checkpoint import load_card, load_tensors
 from fractalvid.utils.errors import UserError
 from tests.pretrain.helpers import equal_state, run, saved_model
@@ -22,11 +22,12 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: 
     parts = tmp_path / "parts"
     step = Update.step
 
-    def fails(self: Update, batch: Any, lr: float, mixture: Mixture | None) -> dict[str, float] | None:
-        assert mixture is not None
+    def fails(self: Update, batch: Any, lr: float) -> dict[str, float] | None:
+        assert isinstance(self.objective, Supervised)
+        assert (self.objective.config.mixup, self.objective.config.cutmix) == (0.4, 1.0)
         if batch.next_index > 16:
             raise UserError("power failure")
-        return step(self, batch, lr, mixture)
+        return step(self, batch, lr)
 
     with monkeypatch.context() as patch:
         patch.setattr(Update, "step", fails)

@@ -13,12 +13,10 @@ import pytest
 from fractalvid.pretrain.cli import main
 from fractalvid.pretrain.dryrun import as_toml, dry_run
 from fractalvid.pretrain.engine import train as engine
-from fractalvid.pretrain.engine.train import EngineConfig
 from fractalvid.pretrain.engine.update import Update
-from fractalvid.pretrain.objectives.mixing import Mixture
 from fractalvid.pretrain.recipes.fields import override, to_json
 from fractalvid.pretrain.recipes.load import load_recipe, recipe_names
-from fractalvid.pretrain.run.config import PretrainConfig
+from fractalvid.pretrain.run.config import PretrainConfig, TrainingConfig
 from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
 
@@ -28,7 +26,7 @@ SMALL = PretrainConfig(
     batch_size=4,
     val_clips=0,
     stream=StreamConfig(clip_len=4, size=32, points=2000),
-    engine=EngineConfig(epochs=500, torch_threads=1),
+    engine=TrainingConfig(epochs=500, torch_threads=1),
 )
 
 
@@ -51,7 +49,7 @@ def test_numbers_are_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_budget_in_time_becomes_steps() -> None:
-    engine = EngineConfig(hours=2.0, torch_threads=1)
+    engine = TrainingConfig(hours=2.0, torch_threads=1)
     assert "2.00 hours are about" in dry_run(dataclasses.replace(SMALL, engine=engine))
 
 
@@ -76,9 +74,9 @@ def test_what_a_run_refuses_is_refused(tmp_path: Path, capsys: pytest.CaptureFix
 class Stopped(Update):
     """Ctrl-C in the midst of the probe."""
 
-    def step(self, batch: Any, lr: float, mixture: Mixture | None = None) -> dict[str, float] | None:
+    def step(self, batch: Any, lr: float) -> dict[str, float] | None:
         os.kill(os.getpid(), signal.SIGINT)
-        return super().step(batch, lr, mixture)
+        return super().step(batch, lr)
 
 
 def test_an_interrupted_one_does_not_speak_of_going_on(

@@ -13,7 +13,6 @@ from fractalvid.pretrain.engine.divergence import IN_A_ROW
 from fractalvid.pretrain.engine.train import CHECKPOINT
 from fractalvid.pretrain.engine.update import Update
 from fractalvid.pretrain.machine.distributed import rank
-from fractalvid.pretrain.objectives.mixing import Mixture
 from fractalvid.pretrain.objectives.supervised import Supervised
 from fractalvid.pretrain.weights.checkpoint import load_checkpoint
 from fractalvid.utils.errors import UserError
@@ -27,9 +26,9 @@ def overflow_at(number: int, patch: pytest.MonkeyPatch) -> None:
     """From now on, the step of that number leaves a weight that is not finite, as too high a rate does."""
     step, done = Update.step, 0
 
-    def overflows(self: Update, batch: Any, lr: float, mixture: Mixture | None) -> dict[str, float] | None:
+    def overflows(self: Update, batch: Any, lr: float) -> dict[str, float] | None:
         nonlocal done
-        values = step(self, batch, lr, mixture)
+        values = step(self, batch, lr)
         done += 1
         if done == number:
             with torch.no_grad():

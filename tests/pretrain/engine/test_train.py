@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from fractalvid.pretrain.engine.objective import Outcome
 from fractalvid.pretrain.engine.runlog import MetricLog, Progress
 from fractalvid.pretrain.engine.train import CHECKPOINT, EngineConfig
 from fractalvid.pretrain.engine.trainable import set_train_mode
+from fractalvid.pretrain.objectives.supervised import Supervised
 from fractalvid.pretrain.optim.optimizer import OptimConfig
 from fractalvid.utils.errors import UserError
 from tests.pretrain.helpers import Coloured, Tiny, equal_state, fit, tiny
@@ -236,12 +238,13 @@ def test_skipped_steps_leave_no_trace(tmp_path: Path) -> None:
 
 
 def test_non_finite_gradients_of_a_finite_loss_are_skipped(tmp_path: Path) -> None:
-    def loss(logits: Tensor, batch: Any) -> Tensor:
-        return torch.sqrt((logits * 0).sum()) + 1  # the slope of a square root at 0 is infinite
+    class Steep(Supervised):
+        def forward(self, batch: Any) -> Outcome:
+            return Outcome(torch.sqrt((self.backbone(batch.video) * 0).sum()) + 1)  # whose slope at 0 is infinite
 
     model = tiny()
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    result = fit(tmp_path, model, steps=3, loss_fn=loss, max_bad_share=1.0)
+    result = fit(tmp_path, Steep(model), steps=3, max_bad_share=1.0)
     assert result.skipped == 3
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
 

@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fractalvid.pretrain.engine.objective import Outcome
 from fractalvid.pretrain.engine.train import CHECKPOINT
+from fractalvid.pretrain.objectives.supervised import Supervised
 from fractalvid.pretrain.optim.optimizer import OptimConfig
 from fractalvid.pretrain.weights.checkpoint import load_checkpoint
 from fractalvid.utils.errors import UserError
@@ -32,14 +34,15 @@ def test_a_run_may_go_on_with_another_number_of_parts(tmp_path: Path) -> None:
     options: dict[str, Any] = {"batch_size": 12, "steps": 8, "checkpoint_every": 5, "optim": OptimConfig(lr=0.05)}
     whole, first, second = plain(), plain(), plain(seed=3)
 
-    def ends(output: Tensor, batch: Any) -> Tensor:
-        if batch.next_index > 6 * 12:
-            raise UserError("power failure")
-        return nn.functional.cross_entropy(output, batch.target, label_smoothing=0.1)
+    class Ends(Supervised):
+        def forward(self, batch: Any) -> Outcome:
+            if batch.next_index > 6 * 12:
+                raise UserError("power failure")
+            return super().forward(batch)
 
     fit(tmp_path / "whole", whole, Shares(12), **options)
     with pytest.raises(UserError, match="power failure"):
-        fit(tmp_path / "turns", first, Shares(12), loss_fn=ends, **options)
+        fit(tmp_path / "turns", Ends(first), Shares(12), **options)
     fit(tmp_path / "turns", second, Shares(4), accumulate=3, resume=True, **options)
     for k, v in whole.state_dict().items():
         torch.testing.assert_close(second.state_dict()[k], v, rtol=1e-3, atol=1e-4)

@@ -19,7 +19,7 @@ from fractalvid.pretrain.objectives.byol import BYOL, BYOLConfig
 from fractalvid.pretrain.objectives.curves import TIMES, curve_targets
 from fractalvid.pretrain.objectives.maps import Tap, as_clips, last_stage, stage_shape
 from fractalvid.pretrain.objectives.simclr import SimCLR, SimCLRConfig
-from fractalvid.pretrain.objectives.supervised import Supervised
+from fractalvid.pretrain.objectives.supervised import Supervised, SupervisedConfig
 from fractalvid.utils.errors import UserError
 
 SIZE, FRAMES = 16, 2
@@ -33,6 +33,11 @@ class Squares:
     video2: Tensor
     target: Tensor
     mask: Tensor | None
+    next_index: int = 0
+
+
+def unsmoothed(network: nn.Module) -> Supervised:
+    return Supervised(network, SupervisedConfig(label_smoothing=0.0))
 
 
 def squares(seed: int, number: int = 8) -> Squares:
@@ -89,7 +94,11 @@ def learn(objective: Objective, steps: int) -> list[Outcome]:
 def test_heads_learn_masks_and_curves_beside_the_classes() -> None:
     torch.manual_seed(0)
     curves = torch.tensor([[-1.0, 1, 0], [1, -1, 0], [1, 1, 1], [-1, -1, -1]])
-    objective = wrapped(Supervised(small()), mask=MaskHead(16, 1.0), curve=CurveHead(16, 0.5, curves))
+    objective = wrapped(
+        unsmoothed(small()),
+        mask=MaskHead(16, 1.0),
+        curve=CurveHead(16, 0.5, curves),
+    )
     first, *_, last = learn(objective, 60)
     assert last.parts["mask_iou"] > 0.4 > first.parts["mask_iou"] + 0.2
     assert last.parts["curve_loss"] < 0.5 * first.parts["curve_loss"]
@@ -104,7 +113,7 @@ def test_heads_change_the_network_by_their_weight() -> None:
     torch.manual_seed(0)
     grads = []
     for weight in (0.0, 1.0, 2.0):
-        objective = wrapped(Supervised(small()), mask=MaskHead(16, weight))
+        objective = wrapped(unsmoothed(small()), mask=MaskHead(16, weight))
         objective.heads["mask"].load_state_dict(
             {k: torch.full_like(v, 0.05) for k, v in MaskHead(16, 1).state_dict().items()}
         )
@@ -143,7 +152,7 @@ def test_parameters_are_kept_once_and_copies_work() -> None:
 
 
 def test_masks_have_to_be_there() -> None:
-    objective = wrapped(Supervised(small()), mask=MaskHead(16, 1.0))
+    objective = wrapped(unsmoothed(small()), mask=MaskHead(16, 1.0))
     with pytest.raises(ValueError, match="masks=True"):
         objective(dataclasses.replace(squares(0), mask=None))
 

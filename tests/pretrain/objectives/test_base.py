@@ -9,7 +9,6 @@ from torch import Tensor
 
 from fractalvid.pretrain.engine.objective import Objective, Outcome
 from fractalvid.pretrain.engine.train import CHECKPOINT
-from fractalvid.pretrain.objectives.supervised import Supervised
 from fractalvid.pretrain.optim.optimizer import OptimConfig
 from fractalvid.pretrain.weights.checkpoint import load_checkpoint
 from fractalvid.utils.errors import UserError
@@ -74,21 +73,6 @@ def test_a_skipped_step_leaves_no_trace_in_its_buffers_and_is_not_followed(tmp_p
     assert isinstance(objective.queue, Tensor)
     assert torch.isfinite(objective.queue).all()
     assert (objective.queue > 0).all()
-
-
-def test_clips_are_mixed_only_where_that_means_something(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="mixup and cutmix are for objectives that tell classes apart"):
-        fit(tmp_path / "run", Follows(), mixup=0.2)
-    assert not (tmp_path / "run").exists()
-    with pytest.raises(ValueError, match="leave out loss_fn"):
-        fit(tmp_path / "run", Follows(), loss_fn=lambda output, batch: output.sum())
-
-
-def test_a_network_and_a_supervised_objective_of_it_train_alike(tmp_path: Path) -> None:
-    networks = tiny(), tiny()
-    fit(tmp_path / "a", networks[0], label_smoothing=0.2)
-    fit(tmp_path / "b", Supervised(networks[1], 0.2))
-    assert equal_state(*networks)
 
 
 def test_a_checkpoint_of_another_objective_is_refused(tmp_path: Path) -> None:

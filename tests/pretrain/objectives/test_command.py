@@ -10,7 +10,6 @@ import torch
 from fractalvid.pretrain.cli import main
 from fractalvid.pretrain.engine.update import Update
 from fractalvid.pretrain.models import build_model
-from fractalvid.pretrain.objectives.mixing import Mixture
 from fractalvid.pretrain.weights.checkpoint import load_backbone, load_card, load_tensors
 from fractalvid.utils.errors import UserError
 
@@ -35,10 +34,10 @@ def test_weights_of_a_resumed_run_are_those_of_one_in_one_go(
     assert run(whole, *options, "--steps", "4", "--log-every", "1") == 0
     step = Update.step
 
-    def fails(self: Update, batch: Any, lr: float, mixture: Mixture | None = None) -> dict[str, float] | None:
+    def fails(self: Update, batch: Any, lr: float) -> dict[str, float] | None:
         if batch.next_index > 12:
             raise UserError("power failure")
-        return step(self, batch, lr, mixture)
+        return step(self, batch, lr)
 
     with monkeypatch.context() as patch:
         patch.setattr(Update, "step", fails)

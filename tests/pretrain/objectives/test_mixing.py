@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fractalvid.pretrain.engine.objective import Outcome
 from fractalvid.pretrain.engine.update import Update
 from fractalvid.pretrain.machine.precision import resolve_precision
+from fractalvid.pretrain.objectives import supervised
 from fractalvid.pretrain.objectives.mixing import Mixture, check_alpha, draw_mixture
-from fractalvid.pretrain.objectives.supervised import Supervised, cross_entropy
+from fractalvid.pretrain.objectives.supervised import Supervised
 from fractalvid.pretrain.optim.optimizer import OptimConfig
 from fractalvid.utils.errors import UserError
 from tests.pretrain.engine.test_train import StopsAfter, untimed
@@ -28,7 +31,7 @@ def clips(*shape: int) -> Tensor:
     return torch.rand(shape or SHAPE, generator=torch.Generator().manual_seed(0))
 
 
-def drawn(count: int, shape: tuple[int, ...] = SHAPE, **alphas: float) -> list[Mixture]:
+def drawn(count: int, shape: tuple[int, ...] = SHAPE, **alphas: Any) -> list[Mixture]:
     return [m for m in (draw_mixture(7, step, shape, **alphas) for step in range(count)) if m is not None]
 
 
@@ -157,17 +160,37 @@ def updating(model: nn.Module, precision: Any = "fp32", **options: Any) -> Updat
     parameters = list(model.parameters())
     optimizer = torch.optim.SGD(parameters, lr=0.1)
     settings = {"grad_clip": 0.0, "channels_last": False, "compiled": False, **options}
-    objective = Supervised(model, loss_fn=settings.pop("loss_fn", cross_entropy(0.1)))
+    objective = Supervised(model)
     return Update(objective, parameters, optimizer, resolve_precision(precision, torch.device("cpu")), **settings)
 
 
-def test_the_loss_is_that_of_both_labels_smoothed() -> None:
+@pytest.fixture
+def mixed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Mixture | None], None]:
+    """Makes the supervised objective mix in one way."""
+    return lambda mixture: monkeypatch.setattr(supervised, "draw_mixture", lambda *args, **kwargs: mixture)
+
+
+class Sees(nn.Module):
+    """A network, and what it was given."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network, self.seen = network, list[Tensor]()
+
+    def forward(self, video: Tensor) -> Tensor:
+        self.seen.append(video)
+        logits: Tensor = self.network(video)
+        return logits
+
+
+def test_the_loss_is_that_of_both_labels_smoothed(mixed: Callable[[Mixture | None], None]) -> None:
+    mixed(BLEND)
     model = tiny()
     model.dropout.p = 0.0
     batch = Coloured().batch(0, 1)
     logits = model(BLEND.videos(batch.video)).detach()
     both = [F.cross_entropy(logits, target, label_smoothing=0.1) for target in (batch.target, batch.target.roll(2))]
-    values = updating(tiny_like(model)).step(batch, 0.1, BLEND)
+    values = updating(tiny_like(model)).step(batch, 0.1)
     assert values is not None
     assert values["loss"] == pytest.approx(float(0.7 * both[0] + 0.3 * both[1]), rel=1e-5)
 
@@ -192,72 +215,66 @@ class Says(nn.Module):
 
 
 @pytest.mark.parametrize(("weight", "accuracy"), [(0.7, 1.0), (0.3, 0.0)])
-def test_accuracy_is_of_the_class_that_weighs_most(weight: float, accuracy: float) -> None:
+def test_accuracy_is_of_the_class_that_weighs_most(
+    weight: float, accuracy: float, mixed: Callable[[Mixture | None], None]
+) -> None:
+    mixed(Mixture(1, weight))
     batch = Coloured().batch(0, 1)  # classes 0 1 2 0 1 2: a shift of 1 pairs each with another
-    values = updating(Says(batch.target)).step(batch, 0.1, Mixture(1, weight))
+    values = updating(Says(batch.target)).step(batch, 0.1)
     assert values is not None
     assert values["accuracy"] == accuracy
 
 
-def test_a_loss_sees_the_mixed_batch() -> None:
-    seen: list[Clips] = []
-
-    def loss(logits: Tensor, batch: Clips) -> Tensor:
-        seen.append(batch)
-        return logits.square().sum()
-
-    batch = Coloured().batch(0, 1)
+def test_the_network_sees_mixed_clips_and_the_loss_mixed_targets(mixed: Callable[[Mixture | None], None]) -> None:
+    mixed(BLEND)
+    batch, network = Coloured().batch(0, 1), Sees(tiny())
     before = replace(batch, video=batch.video.clone())
-    updating(tiny(), loss_fn=loss).step(batch, 0.1, BLEND)
+    outcome = Supervised(network)(batch)
     assert torch.equal(batch.video, before.video)
-    assert torch.equal(seen[0].video, BLEND.videos(batch.video))
-    assert torch.equal(seen[0].target, BLEND.targets(batch.target, 3))
-    assert seen[0].next_index == 1
+    assert torch.equal(network.seen[0], BLEND.videos(batch.video))
+    assert torch.equal(outcome.target, BLEND.targets(batch.target, 3))
 
 
-def test_a_batch_of_any_class_is_mixed() -> None:
+def test_a_batch_of_any_class_is_mixed(mixed: Callable[[Mixture | None], None]) -> None:
+    mixed(CUT)
+
     class Plain:
         def __init__(self, clips: Clips) -> None:
             self.video, self.target, self.next_index = clips.video, clips.target, clips.next_index
 
     batch = Coloured().batch(0, 1)
     plain = Plain(batch)
-    assert updating(tiny_like(tiny())).step(plain, 0.1, CUT) == updating(tiny_like(tiny())).step(batch, 0.1, CUT)
+    assert updating(tiny_like(tiny())).step(plain, 0.1) == updating(tiny_like(tiny())).step(batch, 0.1)
     assert plain.target.ndim == 1
-
-
-def test_only_logits_can_be_mixed() -> None:
-    class Features(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.scale = nn.Parameter(torch.ones(()))
-
-        def forward(self, video: Tensor) -> Tensor:
-            return video * self.scale
-
-    with pytest.raises(ValueError, match="logits"):
-        updating(Features()).step(Coloured().batch(0, 1), 0.1, BLEND)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("mixture", [BLEND, CUT])
 def test_the_loss_is_the_same_in_every_arithmetic_and_layout(
-    precision: str, channels_last: bool, mixture: Mixture
+    precision: str,
+    channels_last: bool,
+    mixture: Mixture,
+    mixed: Callable[[Mixture | None], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[float] = []
+    forward = Supervised.forward
 
-    def loss(logits: Tensor, batch: Clips) -> Tensor:
-        value = cross_entropy(0.1)(logits, batch)
-        seen.append(float(value.detach()))
-        return value
+    def watched(self: Supervised, batch: Any) -> Outcome:
+        outcome = forward(self, batch)
+        seen.append(float(outcome.loss.detach()))
+        return outcome
 
+    monkeypatch.setattr(Supervised, "forward", watched)
     video, target = clips(), torch.arange(6) % 3
     # The loss, not what the step returns: in bfloat16 a CPU now and then makes gradients that are not finite.
     for given in (Clips(video, target, 1), Clips(video[:, :1].expand(-1, 3, -1, -1, -1), target, 1)):
-        updating(tiny_like(tiny()), precision, channels_last=channels_last, loss_fn=loss).step(given, 0.1, mixture)
+        mixed(mixture)
+        updating(tiny_like(tiny()), precision, channels_last=channels_last).step(given, 0.1)
         dense = replace(given, video=mixture.videos(given.video.contiguous()), target=mixture.targets(target, 3))
-        updating(tiny_like(tiny()), loss_fn=loss).step(dense, 0.1)
+        mixed(None)
+        updating(tiny_like(tiny())).step(dense, 0.1)
         assert seen[-2] == pytest.approx(seen[-1], rel=0.02 if precision == "bf16" else 1e-5)
 
 
@@ -287,15 +304,11 @@ def test_without_mixing_the_network_gets_the_very_batch(tmp_path: Path) -> None:
             given.append(batch)
             return batch
 
-    seen: list[Any] = []
-
-    def loss(logits: Tensor, batch: Any) -> Tensor:
-        seen.append(batch)
-        return logits.square().sum()
-
-    fit(tmp_path, source=Watched(), steps=3, device="cpu", loss_fn=loss)
-    assert len(seen) == 3
-    assert all(a is b for a, b in zip(seen, given, strict=False))  # more are given: some are fetched ahead
+    network = Sees(tiny())
+    fit(tmp_path, network, Watched(), steps=3, device="cpu")
+    assert len(network.seen) == 3
+    # More are given: some are fetched ahead.
+    assert all(a is b.video for a, b in zip(network.seen, given, strict=False))
 
 
 def test_a_run_that_mixes_resumes_exactly(tmp_path: Path) -> None:
@@ -309,18 +322,24 @@ def test_a_run_that_mixes_resumes_exactly(tmp_path: Path) -> None:
     assert untimed(result.history) == untimed(expected.history)
 
 
-def test_steps_are_mixed_by_their_own_number_and_the_runs_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_are_mixed_by_their_own_number_and_the_runs_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[Any] = []
-    step = Update.step
 
-    def watch(self: Update, batch: Any, lr: float, mixture: Mixture | None = None) -> Any:
-        seen.append(mixture)
-        return step(self, batch, lr, mixture)
+    def watch(*args: Any, **kwargs: Any) -> Mixture | None:
+        seen.append(draw_mixture(*args, **kwargs))
+        return draw_mixture(*args, **kwargs)
 
-    monkeypatch.setattr(Update, "step", watch)
+    monkeypatch.setattr(supervised, "draw_mixture", watch)
     # A step that is skipped counts, or a resumed run would not know which mixture comes next.
     fit(tmp_path, source=Coloured(broken=frozenset({1})), steps=4, seed=5, cutmix=1.0, max_bad_share=0.5)
-    assert seen == [draw_mixture(5, n, (6, 3, 2, 4, 4), cutmix=1.0) for n in range(4)]
+    assert seen == [draw_mixture(5, n + 1, (6, 3, 2, 4, 4), cutmix=1.0) for n in range(4)]
+
+
+def test_each_process_mixes_in_its_own_way() -> None:
+    drawn = {draw_mixture(5, 1, SHAPE, rank=rank, mixup=1.0) for rank in range(8)}
+    assert len(drawn) == 8
 
 
 def test_torchs_own_generator_never_notices_mixing(tmp_path: Path) -> None:

@@ -9,12 +9,11 @@ import pytest
 
 from fractalvid.emulate.config import PRESETS, CurriculumConfig
 from fractalvid.pretrain.cli import main
-from fractalvid.pretrain.engine.train import EngineConfig
 from fractalvid.pretrain.engine.update import Update
-from fractalvid.pretrain.objectives.mixing import Mixture
 from fractalvid.pretrain.recipes.fields import override, to_json
 from fractalvid.pretrain.recipes.load import load_recipe
-from fractalvid.pretrain.run.run import PretrainConfig
+from fractalvid.pretrain.run.config import PretrainConfig, TrainingConfig
+from fractalvid.pretrain.run.unused import check_run
 from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
 from tests.pretrain.helpers import equal_state, saved_model
@@ -25,7 +24,7 @@ SMALL = [
     *("--no-tensorboard", "--no-progress"),
 ]
 PAPER = StreamConfig(emulate=PRESETS["paper"])
-STEPS = EngineConfig(steps=1000)
+STEPS = TrainingConfig(steps=1000)
 
 
 def samples(config: PretrainConfig) -> int | None:
@@ -63,7 +62,7 @@ def test_the_same_steps_of_more_clips_have_a_longer_curriculum() -> None:
 
 
 def test_a_budget_in_time_needs_a_number_of_clips() -> None:
-    timed = EngineConfig(hours=1.0)
+    timed = TrainingConfig(hours=1.0)
     with pytest.raises(UserError, match="paper,samples=60000"):
         PretrainConfig(stream=PAPER, engine=timed).check()
     assert samples(PretrainConfig(stream=PAPER, engine=timed, curriculum=0.0)) == 0
@@ -87,7 +86,7 @@ def test_a_budget_in_time_needs_a_number_of_clips() -> None:
 )
 def test_curricula_that_mean_nothing_are_refused(values: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
-        PretrainConfig(engine=STEPS, **values).check()
+        check_run(PretrainConfig(engine=STEPS, **values))
 
 
 def test_recipes_name_a_preset_or_change_single_values() -> None:
@@ -113,10 +112,10 @@ def test_an_emulated_run_ends_and_resumes(tmp_path: Path, monkeypatch: pytest.Mo
     assert config["stream"]["emulate"]["curriculum"]["samples"] is None  # what follows from others isn't written back
     step = Update.step
 
-    def fails(self: Update, batch: Any, lr: float, mixture: Mixture | None) -> dict[str, float] | None:
+    def fails(self: Update, batch: Any, lr: float) -> dict[str, float] | None:
         if batch.next_index > 16:
             raise UserError("power failure")
-        return step(self, batch, lr, mixture)
+        return step(self, batch, lr)
 
     with monkeypatch.context() as patch:
         patch.setattr(Update, "step", fails)

@@ -81,7 +81,7 @@ def test_it_is_accepted_where_it_does_something() -> None:
         {"classes": 9, "kind": "shapes"},
         {"objective": {"name": "simclr", "recolour": 0.3}, "stream": {"colour": "structural"}},
         {"objective": {"name": "simclr", "recolour": 0.3}, "videos": "own"},
-        {"objective": {"name": "simclr", "recolour": 0.0}},  # as a run keeps it that began without
+        {"objective": {"name": "simclr", "recolour": 0.0}},  # off is always accepted
         {"videos": "own", "stream": {"points": 7000}},  # validation draws
         {"videos": "own", "mix": 0.5, "val_clips": 0, "stream": {"points": 7000}},
         {"videos": "own", "val_clips": 0, "classes": 1000, "kind": "ifs"},  # as a run keeps them that was not told
@@ -108,14 +108,7 @@ def test_points_belong_to_the_kind_that_a_bank_or_a_set_has(tmp_path: Path) -> N
         for where in ({"bank": str(tmp_path / f"{kind}.npz")}, {"data": str(folder)}):
             found = [name for name, _ in unused(config(**where, stream={"points": 7000}))]
             assert found == ([] if kind == "ifs" else ["stream.points"])
-            config(**where, stream={"points": 7000}, engine={"steps": 1, "device": "cpu"}).check(begun=True)
-
-
-def test_a_run_that_began_before_goes_on() -> None:
-    values = {"objective": {"name": "moco", "recolour": 0.3}, "engine": {"steps": 1, "device": "cpu"}}
-    with pytest.raises(UserError, match="recolour is set"):
-        config(**values).check()
-    config(**values).check(begun=True)
+            config(**where, stream={"points": 7000}, engine={"steps": 1, "device": "cpu"}).check()
 
 
 def test_masks_of_a_recipe_have_to_be_for_something() -> None:
