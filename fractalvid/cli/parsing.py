@@ -1,10 +1,8 @@
 """Command lines read by tyro, with errors of one line."""
 
-import contextlib
-import difflib
-import io
-import re
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -14,8 +12,12 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 from fractalvid.core.colour import ColourConfig, colour_config
 from fractalvid.emulate.config import PRESETS, EmulationConfig
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import nearest
 
 T = TypeVar("T")
+
+_ALIKE = 0.7
+"""Likeness (0 to 1) of a mistyped option to the one that is suggested for it."""
 
 
 def _read_colour(arguments: list[str]) -> ColourConfig | None:
@@ -97,37 +99,74 @@ def parse(kind: type[T], args: Sequence[str], *, program: str, default: T, descr
     Raises:
         UserError: arguments that `kind` doesn't take.
     """
-    caught = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(caught):
-            return tyro.cli(kind, args=args, prog=program, default=default, description=description, registry=REGISTRY)
-    except SystemExit as end:
-        if end.code in (None, 0):
-            raise
-        raise UserError(one_line(caught.getvalue(), program)) from None
+
+    def refuse(event: Any) -> None:
+        message = _message(event)
+        if message is None:
+            return
+        meant = _meant(event.tokens, _option_names(kind, default)) if hasattr(event, "tokens") else None
+        hint = f"did you mean {meant}? " if meant else ""
+        raise UserError(f"{message}; {hint}see {program} --help")
+
+    with _on_parse_error(refuse):
+        return tyro.cli(kind, args=args, prog=program, default=default, description=description, registry=REGISTRY)
 
 
-def one_line(box: str, program: str) -> str:
-    """What tyro says in a box, as one line: the first paragraph, and the option it suggests.
+def _on_parse_error(hook: Callable[[Any], None]) -> AbstractContextManager[None]:
+    """Have tyro call `hook` with an event before it prints an error and exits with code 2.
 
-    Where the output is not UTF-8 the box has no sides, and its title stands above a rule.
+    tyro (1.0.14 and newer) keeps this interface private. A version without it prints its own box, with the same exit
+    code.
     """
-    inside = [re.sub(r"^[│|]\s?|\s*[│|]$", "", line).strip() for line in box.splitlines()]
-    lines = [line for line in inside if line and line[0] not in "╭╰"]
-    rules = [i for i, line in enumerate(lines) if re.fullmatch(r"─+|-{3,}", line)]
-    begin = 2 if "╭" not in box and 1 in rules else 0
-    ends = (i for i, line in enumerate(lines) if i >= begin and (i in rules or line.startswith("Got errors")))
-    text = " ".join(lines[begin : next(ends, len(lines))])
-    guess = _suggested(lines, text)
-    hint = f"did you mean {guess}? " if guess else ""
-    return f"{text.rstrip('.')}; {hint}see {program} --help"
+    register = getattr(getattr(tyro, "_errors", None), "on_parse_error", None)
+    return nullcontext() if register is None else register(hook)
 
 
-def _suggested(lines: list[str], text: str) -> str | None:
-    """The option that tyro suggests first, by that one of its names which is most like what `text` complains of."""
-    if "Perhaps you meant:" not in lines:
+def _message(event: Any) -> str | None:
+    """What tyro found wrong, as one line; None for an event that is not known here, which tyro then prints itself."""
+    match type(event).__name__, event:
+        case "UnrecognizedArgs", object(tokens=tokens):
+            return f"Unrecognized options: {', '.join(tokens)}"
+        case "InvalidChoice", object(argument=argument, value=value, choices=choices):
+            return f"invalid choice {value!r} for argument '{argument.display_name()}'. Expected one of {choices}"
+        case "BadValue", object(argument=argument, reason="too_few_values"):
+            return f"Missing value for argument '{argument.display_name()}'. Expected {argument.lowered.nargs} values"
+        case "InstantiationFailure", object(argument=argument, message=message):
+            reason = next(iter(str(message).splitlines()), "").rstrip(".")
+            return reason if argument is None else f"Error parsing {argument.display_name()}: {reason}"
+        case "MissingArgs", object(prog=prog, missing_arguments=missing):
+            return f"Missing from {prog}: {', '.join(_explained(one.arg) for one in missing)}"
+    return None
+
+
+def _explained(argument: Any) -> str:
+    """As `--out PATH (Folder for the weights)`, without the option's name where an argument is positional."""
+    names = [] if argument.is_positional() else [argument.display_name()]
+    text = argument.field.helptext  # tyro reads docstrings when they are asked for
+    about = " ".join(((text() if callable(text) else text) or "").split()).rstrip(".")
+    return " ".join([*names, str(argument.lowered.metavar), *([f"({about})"] if about else [])])
+
+
+def _option_names(kind: type[T], default: T) -> list[str]:
+    """All options of a command, in every spelling."""
+    with warnings.catch_warnings():
+        # Deprecated, but the only public way to ask tyro for its options; there is no suggestion without it.
+        warnings.simplefilter("ignore")
+        get_parser = getattr(tyro.extras, "get_parser", None)
+        return (
+            []
+            if get_parser is None
+            else list(get_parser(kind, default=default, registry=REGISTRY)._option_string_actions)
+        )
+
+
+def _meant(tokens: Iterable[str], names: Sequence[str]) -> str | None:
+    """The option that somebody most likely meant by the first unknown one; None where none is like it."""
+    given = next((token.partition("=")[0] for token in tokens if token.startswith("--")), "")
+    if len(given) < 4:
         return None
-    below = lines[lines.index("Perhaps you meant:") + 1 :]
-    names = next((re.findall(r"--[\w.-]+", line) for line in below if line.startswith("--")), [])
-    wrong = re.search(r"--[\w.-]+", text)
-    return next(iter(difflib.get_close_matches(wrong[0] if wrong else "", names, n=1, cutoff=0)), None)
+    wanted = given[2:].replace("_", "-")
+    bare = {name.lstrip("-"): name for name in names if name.startswith("--")}
+    containing = [name for name in bare if all(part in name for part in wanted.split("."))]
+    found = nearest(wanted, containing) or nearest(wanted, bare, at_least=_ALIKE)
+    return None if found is None else bare[found]
