@@ -37,8 +37,8 @@ def run(clips: int, out: Path, classes: int = CLASSES, options: Sequence[str] = 
 
 _WRAPPED = """
 import resource, sys
-from fractalvid.cli.main import _run
-_run(sys.argv[1:])
+from fractalvid.cli.main import dispatch
+dispatch(sys.argv[1:])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

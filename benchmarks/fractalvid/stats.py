@@ -16,8 +16,8 @@ CLASSES, CLIPS, HELD_OUT = 1000, 8, 2
 
 _WRAPPED = """
 import resource, sys
-from fractalvid.cli.main import _run
-_run(sys.argv[1:])
+from fractalvid.cli.main import dispatch
+dispatch(sys.argv[1:])
 used = resource.getrusage(resource.RUSAGE_SELF)
 print(used.ru_utime + used.ru_stime, used.ru_maxrss)
 """

@@ -7,16 +7,18 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import TYPE_CHECKING, Any
 
 import fractalvid
-from fractalvid.cli.demo_report import DemoResult, Part, headline, render_report
-from fractalvid.cli.preview import clips_of_set
-from fractalvid.pages.gallery import Clip
+from fractalvid.cli.parsing import parse
 from fractalvid.utils.errors import UserError
-from fractalvid.video.reader import read_video
+from fractalvid.utils.files import write_text
+
+if TYPE_CHECKING:
+    from fractalvid.cli.demo_report import DemoResult
 
 _MARKER, REPORT = "demo.json", "report.html"
 _PARTS = ("classes.npz", "clips", "gallery", "pretrain", "finetune", "cache", "logs", REPORT, _MARKER)
@@ -51,6 +53,22 @@ class DemoConfig:
             raise UserError(f"--seed is {self.seed}: it must be 0 to {2**32 - 1}")
 
 
+@dataclass(frozen=True)
+class Part:
+    """One command that the demo ran: what it was for, as a user would type it, and how long it took."""
+
+    title: str
+    command: str
+    seconds: float
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run the command."""
+    run_demo(
+        parse(DemoConfig, arguments, program="fractalvid demo", default=DemoConfig(), description="The whole chain.")
+    )
+
+
 def run_demo(config: DemoConfig) -> Path:
     """Run the demo, print what came out, and return the path of the report.
 
@@ -60,67 +78,70 @@ def run_demo(config: DemoConfig) -> Path:
     """
     config.check()
     _claim(config.out, overwrite=config.overwrite)
-    runner = _Runner(config.out)
-    _invent_and_render(runner, config)
-    _pretrain(runner, config)
-    _finetune(runner, config)
-    result = collect(config.out, runner.parts)
+    commands = _Commands(config.out)
+    _invent_and_render(commands, config)
+    _pretrain(commands, config)
+    _finetune(commands, config)
+    from fractalvid.cli.demo_report import headline, render_report  # not for --help: its charts need matplotlib
+
+    result = collect(config.out, commands.parts)
     report = config.out / REPORT
-    write_whole(report, render_report(result))
-    write_whole(config.out / _MARKER, json.dumps({"program": "fractalvid demo", "finished": True}) + "\n")
+    write_text(report, render_report(result))
+    _mark(config.out, finished=True)
     print(f"{headline(result.comparison)}\nreport: {report.resolve()}")
     return report
 
 
-def _invent_and_render(runner: "_Runner", config: DemoConfig) -> None:
-    out, seed = config.out, str(config.seed)
-    bank = str(out / "classes.npz")
-    runner(
-        "inventing classes",
-        "fractalvid",
-        "classes",
-        "--classes",
-        str(config.classes),
-        "--seed",
-        seed,
-        "--out",
-        bank,
-    )
+def _invent_and_render(commands: "_Commands", config: DemoConfig) -> None:
+    bank, clips, seed = config.out / "classes.npz", config.out / "clips", config.seed
+    commands.run("inventing classes", "fractalvid", "classes", classes=config.classes, seed=seed, out=bank)
     # A class does not depend on how many there are: these are the first classes of the same bank.
-    shown = str(min(24, config.classes))
-    some = ("--classes", shown, "--clips", "1", "--seed", seed, "--size", "128", "--points", "150000")
-    runner("rendering clips", "fractalvid", "generate", *some, "--out", str(out / "clips"))
-    gallery = ("--clips", shown, "--out", str(out / "gallery"))
-    runner("making a gallery", "fractalvid", "preview", str(out / "clips"), *gallery)
+    shown = min(24, config.classes)
+    commands.run(
+        *("rendering clips", "fractalvid", "generate"),
+        classes=shown,
+        clips=1,
+        seed=seed,
+        size=128,
+        points=150_000,
+        out=clips,
+    )
+    commands.run("making a gallery", "fractalvid", "preview", clips, clips=shown, out=config.out / "gallery")
 
 
-def _pretrain(runner: "_Runner", config: DemoConfig) -> None:
-    seconds = max(5, round(0.45 * (60 * config.minutes - _FIXED_SECONDS)))
-    clip = ("--batch-size", "16", "--size", "48", "--clip-len", "8", "--frame-stride", "2", "--points", "20000")
-    often = ("--log-every", "10", "--val-every", "100", "--val-clips", "200", "--no-tensorboard")
-    runner(
-        "pre-training on fractal clips",
-        "pretrain",
-        *("--arch", "r3d_10", "--bank", str(config.out / "classes.npz"), "--seed", str(config.seed)),
-        *clip,
-        *("--hours", f"{seconds}s"),
-        *often,
-        *("--out", str(config.out / "pretrain")),
+def _pretrain(commands: "_Commands", config: DemoConfig) -> None:
+    commands.run(
+        *("pre-training on fractal clips", "pretrain"),
+        arch="r3d_10",
+        bank=config.out / "classes.npz",
+        seed=config.seed,
+        batch_size=16,
+        size=48,
+        clip_len=8,
+        frame_stride=2,
+        points=20_000,
+        hours=f"{max(5, round(0.45 * (60 * config.minutes - _FIXED_SECONDS)))}s",
+        log_every=10,
+        val_every=100,
+        val_clips=200,
+        tensorboard=False,
+        out=config.out / "pretrain",
     )
 
 
-def _finetune(runner: "_Runner", config: DemoConfig) -> None:
+def _finetune(commands: "_Commands", config: DemoConfig) -> None:
     epochs = epochs_in(config.minutes)
-    seeds = [str(config.seed + k) for k in range(config.seeds)]
-    runner(
-        "fine-tuning from both, and comparing",
-        "finetune",
-        *("compare", "--target", "demo"),
-        *("--init", "scratch", f"fractal={config.out / 'pretrain' / 'weights.safetensors'}"),
-        *("--seeds", *seeds, "--epochs", str(epochs), "--warmup-epochs", "1" if epochs > 1 else "0"),
-        *("--lr", "0.002"),  # twice the default: there is time for a few hundred steps only
-        *("--eval-every", str(max(1, -(-epochs // 5)))),
-        *("--cache-dir", str(config.out / "cache"), "--out", str(config.out / "finetune")),
+    commands.run(
+        *("fine-tuning from both, and comparing", "finetune", "compare"),
+        target="demo",
+        init=("scratch", f"fractal={config.out / 'pretrain' / 'weights.safetensors'}"),
+        seeds=tuple(config.seed + k for k in range(config.seeds)),
+        epochs=epochs,
+        warmup_epochs=1 if epochs > 1 else 0,
+        lr=0.002,  # twice the default: there is time for a few hundred steps only
+        eval_every=max(1, -(-epochs // 5)),
+        cache_dir=config.out / "cache",
+        out=config.out / "finetune",
     )
 
 
@@ -129,36 +150,33 @@ def epochs_in(minutes: float) -> int:
     return max(1, min(40, round(_EPOCHS_A_MINUTE * minutes)))
 
 
-def collect(out: Path, parts: list[Part]) -> DemoResult:
+def collect(out: Path, parts: list[Part]) -> "DemoResult":
     """Read what the commands of a demo left in its folder."""
+    from fractalvid.cli.demo_report import DemoResult
+    from fractalvid.cli.preview import clips_of_set
+    from fractalvid.pages.gallery import Clip
+    from fractalvid.video.reader import read_video
+
     comparison: dict[str, Any] = json.loads((out / "finetune" / "comparison.json").read_text(encoding="utf-8"))
     labels = [entry["label"] for entry in comparison["initialisations"]]
     curves = {
-        label: [read_rows(path) for path in sorted((out / "finetune" / label).glob("*/metrics.jsonl"))]
-        for label in labels
+        label: [_rows(path) for path in sorted((out / "finetune" / label).glob("*/metrics.jsonl"))] for label in labels
     }
     actions = sorted((out / "cache").glob("demo/*/train/*/0000.mp4"))
     return DemoResult(
         parts=parts,
         fractals=clips_of_set(out / "clips", clips=24, size=112),
         actions=[Clip(path.parent.name.replace("_", " "), read_video(path)) for path in actions],
-        pretraining=read_rows(out / "pretrain" / "metrics.jsonl"),
+        pretraining=_rows(out / "pretrain" / "metrics.jsonl"),
         fine_tuning=curves,
         comparison=comparison,
     )
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
+def _rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a `metrics.jsonl`; none if there is no such file."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [json.loads(line) for line in lines]
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def _claim(out: Path, *, overwrite: bool) -> None:
@@ -170,9 +188,14 @@ def _claim(out: Path, *, overwrite: bool) -> None:
                 path = out / name
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
         (out / "logs").mkdir(parents=True, exist_ok=True)
-        write_whole(out / _MARKER, json.dumps({"program": "fractalvid demo", "finished": False}) + "\n")
+        _mark(out, finished=False)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out") from error
+
+
+def _mark(out: Path, *, finished: bool) -> None:
+    """Mark a folder as that of a demo."""
+    write_text(out / _MARKER, json.dumps({"program": "fractalvid demo", "finished": finished}) + "\n")
 
 
 def _check_is_demo(out: Path, *, overwrite: bool) -> None:
@@ -187,27 +210,50 @@ def _check_is_demo(out: Path, *, overwrite: bool) -> None:
         raise UserError(f"{out} holds a finished demo; add --overwrite to replace it, or choose another --out")
 
 
-class _Runner:
+class _Commands:
     """Runs commands one after the other, shows and logs what they say, and keeps their times."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
         self.parts: list[Part] = []
 
-    def __call__(self, title: str, program: str, *arguments: str) -> None:
-        """Run `program` with this Python; raise `UserError` if it fails."""
+    def run(self, title: str, program: str, *arguments: object, **options: object) -> None:
+        """Run `program` with arguments and options; raise `UserError` if it fails."""
         number = len(self.parts) + 1
-        shown = shlex.join((program, *arguments))
-        print(f"\n[{number}/{_STEPS}] {title}\n  $ {shown}", file=sys.stderr, flush=True)
+        words = [*map(str, arguments), *as_options(options)]
+        command = shlex.join((program, *words))
+        print(f"\n[{number}/{_STEPS}] {title}\n  $ {command}", file=sys.stderr, flush=True)
         log = self.out / "logs" / f"{number}-{program}.log"
         started = time.perf_counter()
-        code = run_logged([sys.executable, "-m", program, *arguments], log)
+        code = run_logged([sys.executable, "-m", "fractalvid", *_subcommand(program), *words], log)
         if code:
-            raise UserError(
-                f"step {number} of {_STEPS}, {title}: `{program} {arguments[0]}` failed with "
-                f"exit code {code} ({last_line(log) or 'it said nothing'}); all it said is in {log}"
-            )
-        self.parts.append(Part(title, shown, time.perf_counter() - started))
+            failed = f"`{program} {words[0]}` failed with exit code {code}{_complaint(log)}"
+            raise UserError(f"step {number} of {_STEPS}, {title}: {failed}")
+        self.parts.append(Part(title, command, time.perf_counter() - started))
+
+
+def _subcommand(program: str) -> list[str]:
+    """How the command `fractalvid` calls what is a command of its own, too."""
+    return [] if program == "fractalvid" else [program]
+
+
+def as_options(values: Mapping[str, object]) -> list[str]:
+    """Words of a command line: `batch_size=16` as `--batch-size 16`, `tensorboard=False` as `--no-tensorboard`."""
+    words: list[str] = []
+    for name, value in values.items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", *map(str, value if isinstance(value, tuple) else (value,))]
+    return words
+
+
+def _complaint(log: Path) -> str:
+    """What a program that failed said last, and where the rest stands."""
+    if not log.exists():
+        return "; what it said stands above"
+    return f" ({last_line(log) or 'it said nothing'}); all it said is in {log}"
 
 
 def last_line(log: Path) -> str:
@@ -217,59 +263,37 @@ def last_line(log: Path) -> str:
 
 
 def run_logged(command: list[str], log: Path) -> int:
-    """Run a command, copy what it says to stderr as it comes, and to the file `log`; return its exit code.
+    """Run a command and show on stderr what it says; returns its exit code.
 
-    Where stderr is a terminal, but on Windows, the command gets one too, so that its progress bars move; elsewhere only
-    finished lines are copied, without the states a progress bar went through.
+    Where stderr is a terminal, the command writes to it by itself, so that its progress bars move. Elsewhere finished
+    lines are copied, without the states that a progress bar went through, and the file `log` keeps everything.
     """
-    terminal = sys.platform != "win32" and sys.stderr.isatty()
-    reader, writer = _terminal() if terminal else os.pipe()
     package = str(Path(fractalvid.__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONPATH": path}
-    try:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, env=environment)
-    finally:
-        os.close(writer)
-    try:
-        with log.open("wb") as file:
-            _relay(reader, file, whole_lines=not terminal)
-        return process.wait()
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
-    finally:
-        os.close(reader)
+    if sys.stderr.isatty():
+        return subprocess.call(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, env=environment)
+    with (
+        log.open("wb") as file,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                file.write(line)
+                print(f"  {_final_state(line)}", file=sys.stderr, flush=True)
+        except BaseException:
+            process.terminate()
+            raise
+    return process.returncode
 
 
-def _terminal() -> tuple[int, int]:
-    """A terminal of the size of ours: the end to read, the end to write to."""
-    if sys.platform == "win32":
-        raise OSError("Windows has no such terminals")
-    import pty  # only needed at a terminal
-    import termios
-
-    reader, writer = pty.openpty()
-    termios.tcsetwinsize(writer, termios.tcgetwinsize(sys.stderr.fileno()))
-    return reader, writer
-
-
-def _relay(reader: int, log: IO[bytes], *, whole_lines: bool) -> None:
-    """Copy until the other end closes."""
-    pending = b""
-    while chunk := _read(reader):
-        log.write(chunk)
-        log.flush()
-        if whole_lines:
-            *lines, pending = (pending + chunk).split(b"\n")
-            chunk = b"".join(b"  " + line.rstrip(b"\r").rpartition(b"\r")[2] + b"\n" for line in lines)
-        sys.stderr.write(chunk.decode(errors="replace"))
-        sys.stderr.flush()
-
-
-def _read(reader: int) -> bytes:
-    try:
-        return os.read(reader, 65536)
-    except OSError:  # how a terminal says that the other end was closed
-        return b""
+def _final_state(line: bytes) -> str:
+    """A line as a terminal shows it in the end, after a progress bar has overwritten itself."""
+    return line.rstrip(b"\r\n").rpartition(b"\r")[2].decode(errors="replace")

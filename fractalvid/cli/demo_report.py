@@ -10,6 +10,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fractalvid.cli.demo import Part
 from fractalvid.pages.charts import COLOURS, INK, LOOK, MUTED, STYLE, plain, section, svg
 from fractalvid.pages.gallery import Clip, clip_grid, page
 
@@ -25,15 +26,6 @@ pretrain --recipe r3d_18 --out runs/r3d_18
 # compare with training from scratch on HMDB51 (a folder per class in DIR, the official split files in SPLITS)
 finetune compare --target hmdb51 --data DIR --annotations SPLITS --splits 1 2 3 \\
     --init scratch fractal=runs/small_cpu/weights.safetensors --out runs/hmdb51"""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One command that the demo ran: what it was for, as a user would type it, and how long it took."""
-
-    title: str
-    command: str
-    seconds: float
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import importlib.util
 import os
 import platform
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -35,6 +36,11 @@ class Finding:
     def line(self) -> str:
         """The finding as text."""
         return f"{self.state:8}{self.what:12}{self.text}" + (f": {self.advice}" if self.advice else "")
+
+
+@dataclass(frozen=True)
+class DoctorArguments:
+    """`fractalvid doctor` has no options."""
 
 
 def examine() -> list[Finding]:
@@ -164,6 +170,20 @@ def report() -> list[str]:
     """What `fractalvid doctor` prints."""
     findings = examine()
     return [*(finding.line() for finding in findings), summary(findings)]
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run the command, which finds, and fails at nothing."""
+    from fractalvid.cli.parsing import parse
+
+    parse(
+        DoctorArguments,
+        arguments,
+        program="fractalvid doctor",
+        default=DoctorArguments(),
+        description="What was found on this machine, and what to install.",
+    )
+    print("\n".join(report()))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """Options that several commands have in common, and what they ask for."""
 
 from dataclasses import dataclass, fields
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from fractalvid.core.bank import KindName
 from fractalvid.core.colour import Choice, ColourConfig, colour_config
-from fractalvid.fractals.bank import ClassConfig
-from fractalvid.fractals.mix import parse_mix
 from fractalvid.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from fractalvid.fractals.bank import ClassConfig
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,11 @@ class FractalOptions:
     per_map: bool = False
     """A choice of variations for each map of a class, instead of one for all."""
 
-    def config(self) -> ClassConfig:
+    def config(self) -> "ClassConfig":
         """What they ask for; a `UserError` for variations that there are not."""
+        from fractalvid.fractals.bank import ClassConfig  # not for --help: both bring Numba
+        from fractalvid.fractals.mix import parse_mix
+
         variations, linear_share = parse_mix(self.variations)
         return ClassConfig(
             motion=self.motion,
@@ -38,6 +43,13 @@ class FractalOptions:
             max_summed=self.max_summed,
             per_map=self.per_map,
         )
+
+    def config_for(self, kind: KindName) -> "ClassConfig | None":
+        """What they ask for where `kind` is fractals; else None, and a `UserError` where any of them is given."""
+        if kind == "ifs":
+            return self.config()
+        self.refuse(f"belongs to fractals: leave it out with --kind {kind}")
+        return None
 
     def refuse(self, why: str) -> None:
         """Raise a `UserError` where any of them is given; `why` ends its line."""

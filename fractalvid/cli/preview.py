@@ -1,4 +1,4 @@
-"""The command `fractalvid preview`: clips of a bank or a set, chosen, rendered or read, and shown."""
+"""`fractalvid preview`: clips of a bank or a set, chosen, rendered or read, and shown."""
 
 import re
 import sys
@@ -12,6 +12,7 @@ import tyro
 from numpy.typing import NDArray
 
 from fractalvid.cli.options import ColourOptions
+from fractalvid.cli.parsing import parse
 from fractalvid.core.bank import Bank
 from fractalvid.core.colour import ColourConfig, check_points
 from fractalvid.emulate.config import EmulationConfig
@@ -171,6 +172,26 @@ class PreviewConfig:
     def painted(self) -> ColourConfig | None:
         """How clips of a bank are coloured; None for grey."""
         return self.colours.config()
+
+
+@dataclass(frozen=True)
+class PreviewArguments:
+    """Options of `fractalvid preview`."""
+
+    source: Annotated[Path, tyro.conf.Positional] = Path("classes.npz")
+    """A bank (classes.npz) or the folder of a generated set."""
+    out: Path = Path("preview")
+    """Folder for sheet.png and gallery.html."""
+    options: Annotated[PreviewConfig, tyro.conf.arg(name="")] = field(default_factory=PreviewConfig)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run the command."""
+    args = parse(
+        PreviewArguments, arguments, program="fractalvid preview", default=PreviewArguments(), description="Show clips."
+    )
+    for path in preview(args.source, args.out, args.options):
+        print(path)
 
 
 def preview(source: Path, out: Path, config: PreviewConfig = PreviewConfig()) -> tuple[Path, ...]:

@@ -22,39 +22,36 @@ _ENCODING = ("codec", "crf", "preset", "fps")
 
 @dataclass(frozen=True)
 class SetConfig:
-    """What a generated set holds, besides its bank.
-
-    Attributes:
-        clips: clips a class.
-        split: "train" takes instances from 0 up, "val" held-out ones.
-        size: height and width in pixels.
-        frames: frames a clip, equidistant over it; by default its 18 to 20 native ones.
-        points: points of the chaos game a frame.
-        exposure: "density", or "max" as in the reference method.
-        format: how clips are kept, a name of `fractalvid.sets.formats.FORMATS`; "png" keeps their middle frame only.
-        shard_size: clips a shard, where there are shards.
-        codec: the video encoder, a name of `fractalvid.video.codecs.CODECS`.
-        fps: frames a second of videos.
-        crf: quality in the encoder's own numbers, lower is better; None for its default.
-        preset: the encoder's effort.
-        colour: how clips are coloured; None for grey.
-        masks: keep the foreground mask of each clip too, its pixels above 0.
-    """
+    """What a generated set holds, besides its bank."""
 
     clips: int = 10
+    """Clips a class."""
     split: Literal["train", "val"] = "train"
+    """`val` renders held-out instances of the same classes."""
     size: int = PAPER_SIZE
+    """Height and width in pixels."""
     frames: int | None = None
+    """Frames a clip, equidistant over it (default: its 18 to 20 native ones)."""
     points: int = PAPER_POINTS
+    """Points of the chaos game a frame."""
     exposure: Literal["density", "max"] = "density"
+    """A fixed white density, or the clip's maximum as in the reference method."""
     format: FormatName = "mp4"
+    """Video files; tar shards of them for WebDataset; arrays of uint8; or pictures of single frames."""
     shard_size: int = 1000
+    """Clips a shard."""
     codec: str = "libx264"
+    """Encoder of videos: libx264, libx265, libvpx-vp9, libsvtav1 or mpeg4."""
     fps: int = 12
+    """Frames a second of videos."""
     crf: int | None = None
+    """Quality of videos in the encoder's own numbers, lower is better (default: libx264 18, of 0 to 51)."""
     preset: str = DEFAULT_PRESET
+    """Effort of the encoder."""
     colour: ColourConfig | None = None
+    """How clips are coloured; None for grey."""
     masks: bool = False
+    """Keep each clip's foreground mask too, its pixels above 0, as a black-and-white PNG."""
 
     def __post_init__(self) -> None:
         """Refuse impossible numbers before any work starts."""

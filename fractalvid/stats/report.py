@@ -1,12 +1,8 @@
-"""The command `fractalvid stats`: measure banks and sets, write stats.json and stats.html, show a table."""
+"""Banks and sets measured and shown: stats.json and stats.html."""
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from fractalvid.pages.gallery import Clip
 from fractalvid.sets.generation import MAX_WORKERS
@@ -19,21 +15,6 @@ from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place, write_text
 
 MAX_SOURCES = 12
-
-
-@dataclass(frozen=True)
-class StatsArguments:
-    """Options of `fractalvid stats`."""
-
-    sources: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
-    """Banks (classes.npz) and folders of generated sets; several are shown side by side."""
-    out: Path = Path("stats")
-    """Folder for stats.json and stats.html."""
-    overwrite: bool = False
-    """Replace the files that are there."""
-    workers: int | None = None
-    """Threads (default: one a core)."""
-    options: Annotated[StatsConfig, tyro.conf.arg(name="")] = field(default_factory=StatsConfig)
 
 
 def stats(

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from fractalvid.cli import demo
-from fractalvid.cli.demo import DemoConfig, epochs_in, last_line, run_demo, run_logged
-from fractalvid.cli.demo_report import DemoResult, Part, headline, render_report, wrapped
+from fractalvid.cli.demo import DemoConfig, Part, as_options, epochs_in, last_line, run_demo, run_logged
+from fractalvid.cli.demo_report import DemoResult, headline, render_report, wrapped
 from fractalvid.pages.gallery import Clip
 from fractalvid.utils.errors import UserError
 
@@ -143,6 +143,21 @@ def test_what_a_command_says_is_logged_and_shown(tmp_path: Path, capsys: pytest.
     shown = capsys.readouterr().err
     assert "  done\n" in shown
     assert "20 %" not in shown
+
+
+def test_at_a_terminal_a_command_writes_for_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    script = "import sys; print('one'); sys.stderr.write('10 %\\r20 %\\rdone\\n'); sys.exit(3)"
+    assert run_logged([sys.executable, "-c", script], tmp_path / "log") == 3
+    assert capfd.readouterr().err == "one\n10 %\r20 %\rdone\n"
+    assert not (tmp_path / "log").exists()
+
+
+def test_options_as_they_are_typed() -> None:
+    typed = as_options({"batch_size": 16, "tensorboard": False, "quiet": True, "seeds": (1, 2), "out": Path("a")})
+    assert typed == ["--batch-size", "16", "--no-tensorboard", "--quiet", "--seeds", "1", "2", "--out", "a"]
 
 
 def test_the_whole_chain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

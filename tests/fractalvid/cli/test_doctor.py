@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fractalvid.cli.doctor import Finding, examine, summary
-from fractalvid.cli.main import _run
+from fractalvid.cli.main import dispatch
 from fractalvid.kernels.cuda import cupy_device as gpu
 from fractalvid.utils.errors import run_cli
 from tests.kernels.compiled.unwritable import temporary, without_cache_folder
@@ -31,12 +31,12 @@ def test_what_is_here() -> None:
 
 
 def test_the_command_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_cli("fractalvid", _run, ["doctor"]) == 0
+    assert run_cli("fractalvid", dispatch, ["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) >= 10
     assert lines[0].split()[:2] == ["ok", "Python"]
     assert all(line.split()[0] in ("ok", "note", "missing") for line in lines[:-1])
-    assert run_cli("fractalvid", _run, ["doctor", "--loudly"]) == 2
+    assert run_cli("fractalvid", dispatch, ["doctor", "--loudly"]) == 2
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from fractalvid.cli.emulated_clips import filmed_clips, filmed_files
-from fractalvid.cli.main import preview_command
-from fractalvid.cli.preview import PreviewConfig, clips_of_bank, preview
+from fractalvid.cli.preview import PreviewConfig, clips_of_bank, preview, run
 from fractalvid.core.camera import CameraConfig
 from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.config import PRESETS, EmulationConfig
@@ -57,10 +56,10 @@ def test_clips_to_look_at_are_not_cropped(bank: ClassBank) -> None:
 def test_the_command(bank: ClassBank, tmp_path: Path) -> None:
     bank.save(tmp_path / "classes.npz")
     small = [str(tmp_path / "classes.npz"), "--clips", "2", "--size", "32", "--points", "2000"]
-    preview_command([*small, "--emulate", "full", "--out", str(tmp_path / "full")])
-    preview_command([*small, "--out", str(tmp_path / "plain")])
+    run([*small, "--emulate", "full", "--out", str(tmp_path / "full")])
+    run([*small, "--out", str(tmp_path / "plain")])
     pictures = [(tmp_path / name / "sheet.png").read_bytes() for name in ("full", "plain")]
     assert pictures[0] != pictures[1]
     with pytest.raises(UserError, match="light, paper, full"):
-        preview_command([*small, "--emulate", "everything", "--out", str(tmp_path / "x")])
+        run([*small, "--emulate", "everything", "--out", str(tmp_path / "x")])
     assert not (tmp_path / "x").exists()

@@ -5,13 +5,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fractalvid.cli.main import ClassesArguments
+from fractalvid.cli.classes import ClassesArguments
+from fractalvid.cli.main import COMMANDS
 from fractalvid.core.bank import KindName
 from fractalvid.core.colour import ColourConfig
 from fractalvid.fractals.bank import ClassBank
@@ -206,6 +208,21 @@ def test_every_kind_but_fractals_has_its_options() -> None:
         assert name == "ifs" or getattr(options, name) == KINDS[name].config()
 
 
+def test_every_command_is_listed_and_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fractalvid("--help") == 0
+    listed = capsys.readouterr().out
+    for name, place in COMMANDS.items():
+        assert f"\n  {name} " in listed
+        assert callable(resolve_name(place))
+
+
+def test_the_drivers_are_commands_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fractalvid("pretrain", "--arch", "r3d18", "--steps", 2) == 2
+    assert "did you mean r3d_18" in capsys.readouterr().err
+    assert fractalvid("finetune", "--help") == 0
+    assert "finetune" in capsys.readouterr().out
+
+
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert fractalvid() == 0
     assert "generate" in capsys.readouterr().out
@@ -241,6 +258,6 @@ def test_ctrl_c_says_how_to_go_on(
     def stopped(*_: Any, **__: Any) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fractalvid.cli.main.generate", stopped)
+    monkeypatch.setattr("fractalvid.sets.generation.generate", stopped)
     assert fractalvid("generate", "--classes", 2, "--out", tmp_path / "set") == 130
     assert "the same command goes on with what is missing" in capsys.readouterr().err

@@ -1,0 +1,122 @@
+"""`fractalvid classes`: invent classes of some kind, or import those of the reference method's code, into a bank."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from fractalvid.cli.options import FractalOptions
+from fractalvid.cli.parsing import parse
+from fractalvid.core.bank import Bank, KindName
+from fractalvid.fractals.importing import class_files, import_classes
+from fractalvid.kinds import KINDS, sample_bank
+from fractalvid.textures.dead_leaves import DeadLeavesConfig
+from fractalvid.textures.octopus import OctopusConfig
+from fractalvid.textures.perlin import PerlinConfig
+from fractalvid.textures.shapes import ShapesConfig
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import check_place
+
+
+@dataclass(frozen=True)
+class ClassesArguments:
+    """Options of `fractalvid classes`."""
+
+    kind: KindName = "ifs"
+    """Fractals of iterated function systems, or what others pre-train on: moving shapes, Perlin noise, octopuses, dead
+    leaves."""
+    classes: int = 1000
+    """How many."""
+    seed: int = 0
+    """Determines them; a larger bank of the same seed extends a smaller one."""
+    out: Path = Path("classes.npz")
+    """The file to write; one that exists is not overwritten."""
+    fractals: Annotated[FractalOptions, tyro.conf.arg(name="")] = field(default_factory=FractalOptions)
+    shapes: ShapesConfig = field(default_factory=ShapesConfig)
+    """With --kind shapes."""
+    perlin: PerlinConfig = field(default_factory=PerlinConfig)
+    """With --kind perlin."""
+    octopus: OctopusConfig = field(default_factory=OctopusConfig)
+    """With --kind octopus."""
+    dead_leaves: DeadLeavesConfig = field(default_factory=DeadLeavesConfig)
+    """With --kind dead_leaves."""
+
+    def config(self) -> Any:
+        """The configuration that classes of `kind` are drawn from; None for the defaults.
+
+        Raises:
+            UserError: options of a kind that is not asked for.
+        """
+        chosen: Any = self.fractals.config_for(self.kind)
+        for name in (name for name in KINDS if name != "ifs"):
+            config = getattr(self, name)
+            if name == self.kind:
+                chosen = config
+            elif config != type(config)():
+                raise UserError(f"the options --{name.replace('_', '-')}.* need --kind {name}")
+        return chosen
+
+
+@dataclass(frozen=True)
+class ImportArguments:
+    """Options of `fractalvid classes import`."""
+
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """Class files, each a class in this order; or folders of them, in the order of the numbers in their names."""
+    out: Path = Path("classes.npz")
+    """The bank to write; one that exists is not overwritten."""
+    seed: int = 0
+    """Determines instances and pixels."""
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run the command."""
+    if arguments and arguments[0] == "import":
+        _import(arguments[1:])
+        return
+    args = parse(
+        ClassesArguments,
+        arguments,
+        program="fractalvid classes",
+        default=ClassesArguments(),
+        description="Invent classes.",
+    )
+    _refuse_to_overwrite(args.out)
+    config = args.config()
+    check_place(args.out)
+    bank = sample_bank(args.kind, args.classes, seed=args.seed, config=config)
+    bank.save(args.out)
+    print(f"{_count(bank)} in {args.out}; look at them with: fractalvid preview {shlex.quote(str(args.out))}")
+
+
+def _import(arguments: Sequence[str]) -> None:
+    """Run `fractalvid classes import`."""
+    args = parse(
+        ImportArguments,
+        arguments,
+        program="fractalvid classes import",
+        default=ImportArguments(),
+        description="Read class files (.npz) of the reference method's public code into a bank.",
+    )
+    _refuse_to_overwrite(args.out)
+    files = class_files(args.files)
+    if not files:
+        raise UserError("name class files, or a folder of them: fractalvid classes import FOLDER --out classes.npz")
+    bank, notes = import_classes(files, seed=args.seed)
+    bank.save(args.out)
+    for note in notes:
+        print(f"note: {note}")
+    print(f"{_count(bank)} in {args.out}, from {files[0].name} (class 0) to {files[-1].name}")
+
+
+def _refuse_to_overwrite(out: Path) -> None:
+    if out.exists():
+        raise UserError(f"{out} exists already: choose another --out, or remove it")
+
+
+def _count(bank: Bank) -> str:
+    """As `1 class` or `7 classes`."""
+    return f"{len(bank)} {'class' if len(bank) == 1 else 'classes'}"

@@ -1,0 +1,146 @@
+"""`fractalvid generate`: render clips of classes into a folder, resumable.
+
+What renders is imported once the options are read, so that `--help` and mistakes need not wait for Numba.
+"""
+
+import dataclasses
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from fractalvid.cli.options import ColourOptions, FractalOptions
+from fractalvid.cli.parsing import parse
+from fractalvid.core.bank import Bank, KindName
+from fractalvid.core.colour import ColourConfig
+from fractalvid.sets.config import SetConfig
+from fractalvid.utils.duration import parse_hours
+from fractalvid.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class SetOptions(SetConfig):
+    """The fields of `SetConfig` as options. They are checked when other options have had their say."""
+
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
+    """Effort of the encoder."""
+    colour: tyro.conf.Suppress[ColourConfig | None] = None  # of `ColourOptions`
+
+    def __post_init__(self) -> None:
+        """Check nothing yet."""
+
+    def config(self, **changes: Any) -> SetConfig:
+        """What these options and some changed fields ask for; a `UserError` for what can't be."""
+        return SetConfig(**(vars(self) | changes))
+
+
+@dataclass(frozen=True)
+class GenerateArguments:
+    """Options of `fractalvid generate`."""
+
+    kind: KindName = "ifs"
+    """Fractals, or what others pre-train on; see `fractalvid classes --help`."""
+    classes: int | None = None
+    """How many classes (1000 where neither a bank nor --unlabelled is given)."""
+    seed: int = 0
+    """Determines classes, instances and pixels."""
+    bank: Path | None = None
+    """A bank made by `fractalvid classes`, instead of --classes and --seed."""
+    unlabelled: int | None = None
+    """So many clips without classes: one instance of each of N classes, unmutated where they are fractals."""
+    out: Path = Path("dataset")
+    """Folder of the set. The same command again does what is missing."""
+    set: Annotated[SetOptions, tyro.conf.arg(name="")] = field(default_factory=SetOptions)
+    images: bool = False
+    """PNG images of single frames instead of clips: the same as --format png."""
+    workers: int | None = None
+    """Clips in the making at once (default: one a core)."""
+    time: str | None = None
+    """Stop after so long (90s, 20m, 2h), complete as far as it got; a shard that is begun is finished first."""
+    fractals: Annotated[FractalOptions, tyro.conf.arg(name="")] = field(default_factory=FractalOptions)
+    colours: Annotated[ColourOptions, tyro.conf.arg(name="")] = field(default_factory=ColourOptions)
+
+    def config(self) -> SetConfig:
+        """What the set holds."""
+        if self.images and self.set.format not in ("mp4", "png"):
+            raise UserError(f"--images and --format {self.set.format} exclude each other")
+        return self.set.config(
+            clips=1 if self.unlabelled is not None else self.set.clips,
+            format="png" if self.images else self.set.format,
+            colour=self.colours.config(),
+        )
+
+    def hours(self) -> float | None:
+        """How long it may take; None for as long as it needs."""
+        try:
+            hours = None if self.time is None else parse_hours(self.time)
+        except ValueError as error:
+            raise UserError(f"--time: {error}") from None
+        if hours == 0:
+            raise UserError(f"--time is {self.time}: give it more, such as 20m, or leave it out")
+        return hours
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run the command."""
+    args = parse(
+        GenerateArguments,
+        arguments,
+        program="fractalvid generate",
+        default=GenerateArguments(),
+        description="Render clips.",
+    )
+    config, hours = args.config(), args.hours()
+    from fractalvid.kernels.compiled.threads import available_cores
+    from fractalvid.sets.generation import generate
+
+    bank = _bank(args)
+    if bank.kind != "ifs" and (config.points, config.exposure) != (SetConfig.points, SetConfig.exposure):
+        raise UserError(f"--points and --exposure belong to the chaos game: leave them out for clips of {bank.kind}")
+    workers = available_cores() if args.workers is None else args.workers
+    try:
+        missing = generate(bank, args.out, config, workers=workers, hours=hours)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on with what is missing", file=sys.stderr)
+        raise
+    if missing:
+        print(f"time is up: {missing} clips are missing from {args.out}; the same command goes on")
+    else:
+        print(f"complete: {args.out}; look at it with: fractalvid preview {shlex.quote(str(args.out))}")
+
+
+def _bank(args: GenerateArguments) -> Bank:
+    """The classes that were asked for.
+
+    Raises:
+        UserError: they are asked for in two ways, or there is no such bank.
+    """
+    from fractalvid.kinds import load_bank, sample_bank
+
+    given = [name for name in ("classes", "bank", "unlabelled") if getattr(args, name) is not None]
+    if len(given) > 1:
+        raise UserError(f"--{given[0]} and --{given[1]} exclude each other")
+    if args.bank is not None:
+        _refuse_beside_bank(args)
+        return load_bank(args.bank)
+    config = args.fractals.config_for(args.kind)
+    if args.unlabelled is None:
+        return sample_bank(args.kind, 1000 if args.classes is None else args.classes, seed=args.seed, config=config)
+    if args.set.clips != SetConfig.clips or args.set.split != "train":
+        raise UserError("--unlabelled N makes one clip of each of N systems: leave --clips and --split out")
+    if config is not None:
+        # Nothing is random about such an instance: drawing it again would change nothing.
+        config = dataclasses.replace(config, instance_scale=0.0, instance_offset=0.0, attempts=0)
+    return sample_bank(args.kind, args.unlabelled, seed=args.seed, config=config)
+
+
+def _refuse_beside_bank(args: GenerateArguments) -> None:
+    """Refuse options that a bank has settled already."""
+    for name in ("seed", "kind"):
+        if getattr(args, name) != getattr(GenerateArguments, name):
+            raise UserError(f"--{name} belongs to the bank: leave it out with --bank")
+    args.fractals.refuse("belongs to the bank: leave it out with --bank")

@@ -1,0 +1,45 @@
+"""`fractalvid stats`: quality figures of banks and generated sets, side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from fractalvid.cli.parsing import parse
+from fractalvid.stats.config import StatsConfig
+
+
+@dataclass(frozen=True)
+class StatsArguments:
+    """Options of `fractalvid stats`."""
+
+    sources: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """Banks (classes.npz) and folders of generated sets; several are shown side by side."""
+    out: Path = Path("stats")
+    """Folder for stats.json and stats.html."""
+    overwrite: bool = False
+    """Replace the files that are there."""
+    workers: int | None = None
+    """Threads (default: one a core)."""
+    options: Annotated[StatsConfig, tyro.conf.arg(name="")] = field(default_factory=StatsConfig)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run the command."""
+    args = parse(
+        StatsArguments,
+        arguments,
+        program="fractalvid stats",
+        default=StatsArguments(),
+        description="Quality figures.",
+    )
+    from fractalvid.kernels.compiled.threads import available_cores  # not for --help: it brings Numba
+    from fractalvid.stats.report import stats  # and this matplotlib
+    from fractalvid.stats.table import as_text
+
+    workers = available_cores() if args.workers is None else args.workers
+    measured = stats(args.sources, args.out, args.options, workers=workers, overwrite=args.overwrite)
+    print(as_text(measured))
+    print(f"look at {args.out / 'stats.html'}")
