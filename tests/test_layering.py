@@ -77,6 +77,16 @@ def test_imports_run_one_way(layer: str) -> None:
                 assert rooms.index(room) <= rooms.index(own), f"{path} imports {layer}.{room}"
 
 
+def test_only_the_command_names_what_is_above_it() -> None:
+    above = ("fractalvid.pretrain", "fractalvid.finetune")
+    for path in modules("fractalvid"):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        text = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        names = {one for one in text if one.startswith(above)}
+        allowed = {f"{name}.cli:main" for name in above} if path == ROOT / "fractalvid" / "cli" / "main.py" else set()
+        assert names <= allowed, path  # `fractalvid pretrain` and `fractalvid finetune` are imported when called
+
+
 def importers() -> dict[str, set[str]]:
     """What each module of ours imports of ours."""
     files = {path: layer for layer in LAYERS if layer not in NOT_YET for path in modules(layer)}
@@ -117,6 +127,6 @@ def test_rooms_say_what_they_are_for() -> None:
 
 
 def test_rendering_works_without_torch() -> None:
-    wanted = "fractalvid.cli.main, fractalvid.sets.generation, fractalvid.pages.gallery"
+    wanted = "fractalvid.cli.main, fractalvid.cli.generate, fractalvid.cli.preview, fractalvid.sets.generation"
     code = f"import sys; sys.modules['torch'] = None; import {wanted}"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,18 +1,13 @@
 """`fractalvid demo`: the whole chain in a few minutes, run as a user would, ending in one page to look at."""
 
 import json
-import os
-import shlex
 import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import fractalvid
+from fractalvid.cli.demo_commands import Commands, Part
 from fractalvid.cli.parsing import parse
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
@@ -53,15 +48,6 @@ class DemoConfig:
             raise UserError(f"--seed is {self.seed}: it must be 0 to {2**32 - 1}")
 
 
-@dataclass(frozen=True)
-class Part:
-    """One command that the demo ran: what it was for, as a user would type it, and how long it took."""
-
-    title: str
-    command: str
-    seconds: float
-
-
 def run(arguments: Sequence[str]) -> None:
     """Run the command."""
     run_demo(
@@ -78,7 +64,7 @@ def run_demo(config: DemoConfig) -> Path:
     """
     config.check()
     _claim(config.out, overwrite=config.overwrite)
-    commands = _Commands(config.out)
+    commands = Commands(config.out, steps=_STEPS)
     _invent_and_render(commands, config)
     _pretrain(commands, config)
     _finetune(commands, config)
@@ -92,7 +78,7 @@ def run_demo(config: DemoConfig) -> Path:
     return report
 
 
-def _invent_and_render(commands: "_Commands", config: DemoConfig) -> None:
+def _invent_and_render(commands: Commands, config: DemoConfig) -> None:
     bank, clips, seed = config.out / "classes.npz", config.out / "clips", config.seed
     commands.run("inventing classes", "fractalvid", "classes", classes=config.classes, seed=seed, out=bank)
     # A class does not depend on how many there are: these are the first classes of the same bank.
@@ -109,7 +95,7 @@ def _invent_and_render(commands: "_Commands", config: DemoConfig) -> None:
     commands.run("making a gallery", "fractalvid", "preview", clips, clips=shown, out=config.out / "gallery")
 
 
-def _pretrain(commands: "_Commands", config: DemoConfig) -> None:
+def _pretrain(commands: Commands, config: DemoConfig) -> None:
     commands.run(
         *("pre-training on fractal clips", "pretrain"),
         arch="r3d_10",
@@ -129,7 +115,7 @@ def _pretrain(commands: "_Commands", config: DemoConfig) -> None:
     )
 
 
-def _finetune(commands: "_Commands", config: DemoConfig) -> None:
+def _finetune(commands: Commands, config: DemoConfig) -> None:
     epochs = epochs_in(config.minutes)
     commands.run(
         *("fine-tuning from both, and comparing", "finetune", "compare"),
@@ -208,92 +194,3 @@ def _check_is_demo(out: Path, *, overwrite: bool) -> None:
         raise UserError(f"{out} holds something else; choose a new or empty folder for --out")
     if marker.get("finished") and not overwrite:
         raise UserError(f"{out} holds a finished demo; add --overwrite to replace it, or choose another --out")
-
-
-class _Commands:
-    """Runs commands one after the other, shows and logs what they say, and keeps their times."""
-
-    def __init__(self, out: Path) -> None:
-        self.out = out
-        self.parts: list[Part] = []
-
-    def run(self, title: str, program: str, *arguments: object, **options: object) -> None:
-        """Run `program` with arguments and options; raise `UserError` if it fails."""
-        number = len(self.parts) + 1
-        words = [*map(str, arguments), *as_options(options)]
-        command = shlex.join((program, *words))
-        print(f"\n[{number}/{_STEPS}] {title}\n  $ {command}", file=sys.stderr, flush=True)
-        log = self.out / "logs" / f"{number}-{program}.log"
-        started = time.perf_counter()
-        code = run_logged([sys.executable, "-m", "fractalvid", *_subcommand(program), *words], log)
-        if code:
-            failed = f"`{program} {words[0]}` failed with exit code {code}{_complaint(log)}"
-            raise UserError(f"step {number} of {_STEPS}, {title}: {failed}")
-        self.parts.append(Part(title, command, time.perf_counter() - started))
-
-
-def _subcommand(program: str) -> list[str]:
-    """How the command `fractalvid` calls what is a command of its own, too."""
-    return [] if program == "fractalvid" else [program]
-
-
-def as_options(values: Mapping[str, object]) -> list[str]:
-    """Words of a command line: `batch_size=16` as `--batch-size 16`, `tensorboard=False` as `--no-tensorboard`."""
-    words: list[str] = []
-    for name, value in values.items():
-        option = name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
-        else:
-            words += [f"--{option}", *map(str, value if isinstance(value, tuple) else (value,))]
-    return words
-
-
-def _complaint(log: Path) -> str:
-    """What a program that failed said last, and where the rest stands."""
-    if not log.exists():
-        return "; what it said stands above"
-    return f" ({last_line(log) or 'it said nothing'}); all it said is in {log}"
-
-
-def last_line(log: Path) -> str:
-    """The last thing that a program said."""
-    lines = log.read_bytes().decode(errors="replace").replace("\r", "\n").splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
-
-
-def run_logged(command: list[str], log: Path) -> int:
-    """Run a command and show on stderr what it says; returns its exit code.
-
-    Where stderr is a terminal, the command writes to it by itself, so that its progress bars move. Elsewhere finished
-    lines are copied, without the states that a progress bar went through, and the file `log` keeps everything.
-    """
-    package = str(Path(fractalvid.__file__).resolve().parents[1])
-    path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONPATH": path}
-    if sys.stderr.isatty():
-        return subprocess.call(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, env=environment)
-    with (
-        log.open("wb") as file,
-        subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-        ) as process,
-    ):
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                file.write(line)
-                print(f"  {_final_state(line)}", file=sys.stderr, flush=True)
-        except BaseException:
-            process.terminate()
-            raise
-    return process.returncode
-
-
-def _final_state(line: bytes) -> str:
-    """A line as a terminal shows it in the end, after a progress bar has overwritten itself."""
-    return line.rstrip(b"\r\n").rpartition(b"\r")[2].decode(errors="replace")

@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fractalvid.cli.demo import Part
+from fractalvid.cli.demo_commands import Part
 from fractalvid.pages.charts import COLOURS, INK, LOOK, MUTED, STYLE, plain, section, svg
 from fractalvid.pages.gallery import Clip, clip_grid, page
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fractalvid.cli import demo
-from fractalvid.cli.demo import DemoConfig, Part, as_options, epochs_in, last_line, run_demo, run_logged
+from fractalvid.cli.demo import DemoConfig, epochs_in, run_demo
+from fractalvid.cli.demo_commands import Part, as_options, last_line, run_logged
 from fractalvid.cli.demo_report import DemoResult, headline, render_report, wrapped
 from fractalvid.pages.gallery import Clip
 from fractalvid.utils.errors import UserError
@@ -115,7 +115,7 @@ def test_a_failing_command_is_named_and_a_second_run_starts_over(
         (tmp_path / "demo" / "clips").mkdir()
         return 2
 
-    monkeypatch.setattr(demo, "run_logged", fail)
+    monkeypatch.setattr("fractalvid.cli.demo_commands.run_logged", fail)
     config = DemoConfig(out=tmp_path / "demo")
     for _ in range(2):
         with pytest.raises(UserError, match=r"step 1 of 5.*`fractalvid classes`.*disk is full.*1-fractalvid.log"):
@@ -124,7 +124,7 @@ def test_a_failing_command_is_named_and_a_second_run_starts_over(
 
 
 def test_overwrite_removes_only_what_a_demo_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "run_logged", lambda command, log: log.write_text("no") and 1)
+    monkeypatch.setattr("fractalvid.cli.demo_commands.run_logged", lambda command, log: log.write_text("no") and 1)
     (tmp_path / "demo.json").write_text(json.dumps({"program": "fractalvid demo", "finished": True}))
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "pretrain").mkdir()
