@@ -17,15 +17,16 @@ from benchmarks.common import command_line, shown, spread, write
 from fractalvid.finetune.cache.reader import CacheKind, open_cache
 from fractalvid.finetune.cache.store import ClipStore, Memory
 from fractalvid.finetune.cache.writer import make_cache
-from fractalvid.finetune.clips.training import SourceConfig, TrainSource
-from fractalvid.finetune.targets.base import Row
+from fractalvid.finetune.clips.config import ClipConfig, FrameConfig
+from fractalvid.finetune.clips.loader import TrainLoader
+from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.videos.index import ClipIndex, build_index
 from fractalvid.kernels.compiled.threads import available_cores
 
 VIDEOS, SIDE, QUALITY = 10_000, 128, 90
 BATCH, BATCHES, RUNS, WARM_UP = 32, 10, 5, 12
 SETS = {"hmdb51_subset": 1, "hmdb51_original_sample": 20, "ucf101_original_sample": 80}  # times each file is listed
-CONFIG = SourceConfig(8, 2, 112, (0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
+CONFIG = ClipConfig(FrameConfig(8, 2), 112, (0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
 
 
 def index_seconds(root: Path, folder: Path) -> list[float]:
@@ -67,9 +68,9 @@ def stores(root: Path, index: ClipIndex, cache_dir: Path) -> tuple[dict[str, Cli
     return made, facts
 
 
-def clip_rates(store: ClipStore, rows: list[Row]) -> tuple[list[float], dict[str, float]]:
+def clip_rates(store: ClipStore, rows: list[Video]) -> tuple[list[float], dict[str, float]]:
     """Training clips a second, a value a run; processor time a clip (ms), and memory before and after (MiB)."""
-    source = TrainSource(rows, store, batch_size=BATCH, config=CONFIG, seed=0, threads=available_cores())
+    source = TrainLoader(rows, store, batch_size=BATCH, config=CONFIG, seed=0, threads=available_cores())
     batches = iter(source)
     for _ in range(max(WARM_UP, 3 + len(rows) // BATCH if store.memory.limit_bytes else 0)):
         next(batches)
@@ -103,7 +104,7 @@ def main() -> None:
             table.append([f"index of {VIDEOS} videos, {_about(name)}", f"{shown(seconds, 1)} s", f"under {wanted}"])
         for name, times in SETS.items():
             index = _index(data / name)
-            rows = [Row(path, k % 2, "train") for k, path in enumerate(sorted(index.facts) * times)]
+            rows = [Video(path, k % 2, "train") for k, path in enumerate(sorted(index.facts) * times)]
             made, facts = stores(data / name, index, Path(scratch) / "decoded" / name)
             out[name] = facts
             for place, goal in (("raw", "300"), ("jpeg", "300"), ("files", "60"), ("memory", "")):

@@ -1,6 +1,7 @@
 """Many files worked on by a few threads, never more than a few at a time."""
 
-from collections.abc import Callable, Generator, Iterable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
@@ -35,3 +36,18 @@ def as_done(
                     yield running.pop(future), future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, threads: int) -> Iterator[Result]:
+    """What `work` makes of each item, in the order of the items; at most `threads` + 1 results wait."""
+    waiting: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="files")
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > max(1, threads):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

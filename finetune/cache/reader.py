@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fractalvid.finetune.cache.frames import Bytes, Frames, Numbers, ReadFrames
-from fractalvid.finetune.targets.base import counted
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import counted
 from fractalvid.video.index import Stamp, is_same, root_key
 
 INFO, ROWS, FRAMES = "cache.json", "rows.jsonl", "frames.bin"

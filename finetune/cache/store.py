@@ -1,4 +1,4 @@
-"""Decoded clips, from memory, a cache on disk or their files; and which frames make a training or test window."""
+"""Decoded clips: from memory, from a cache on disk, or from their files."""
 
 import math
 import threading
@@ -6,16 +6,10 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fractalvid.finetune.cache.frames import Bytes, Frames, Numbers, ReadFrames
 from fractalvid.finetune.cache.reader import DecodedCache
-from fractalvid.finetune.targets.base import Row
+from fractalvid.finetune.targets.base import Video
 from fractalvid.video.reader import VideoFacts, read_frames, read_video, scaled_size
-from fractalvid.video.windows import effective_stride, window
-
-__all__ = ["ClipStore", "Memory", "decoded_side", "effective_stride", "view_windows", "window"]
 
 _Key = tuple[str, int | None, int | None]
 
@@ -93,43 +87,43 @@ class ClipStore:
         lacking = sum(path not in self.cache.rows for path in set(paths))
         return f"{cached}, {lacking} from files" if lacking and cached != plain else cached
 
-    def get(self, row: Row) -> Bytes:
-        """All frames of a row, decoded: uint8 (T, H, W, 3). Raises `VideoError` if the file no longer decodes."""
-        key = (row.path, row.start, row.end)
+    def get(self, video: Video) -> Bytes:
+        """All frames of a video, decoded: uint8 (T, H, W, 3). Raises `VideoError` if the file no longer decodes."""
+        key = (video.path, video.start, video.end)
         with self._lock:
             known = self._clips.get(key)
         if known is not None:
             return known
-        frames: Bytes = read_video(self.root / row.path, short_side=self.short_side)
-        if row.start is not None or row.end is not None:
-            frames = frames[row.start : row.end].copy()  # a view would keep the whole video alive
+        frames: Bytes = read_video(self.root / video.path, short_side=self.short_side)
+        if video.start is not None or video.end is not None:
+            frames = frames[video.start : video.end].copy()  # a view would keep the whole video alive
         with self._lock:
             self.decoded += 1
             if key not in self._clips and self.memory.take(frames.nbytes):
                 self._clips[key] = frames
         return frames
 
-    def clip(self, row: Row) -> Frames:
-        """The frames of a row, of which only those that are looked at may ever be read.
+    def clip(self, video: Video) -> Frames:
+        """The frames of a video, of which only those that are looked at may ever be read.
 
         From memory, else from the cache on disk, else from the file: all of them where there is room to keep them or
         nothing is known of the video, else only up to the last that is looked at. Raises as `get` does, and so may
         looking at the frames.
         """
         with self._lock:
-            known = self._clips.get((row.path, row.start, row.end))
+            known = self._clips.get((video.path, video.start, video.end))
         if known is not None:
             return known
-        cached = self.cache.frames(row.path) if self.cache is not None else None
+        cached = self.cache.frames(video.path) if self.cache is not None else None
         if cached is not None:
-            return _cut(cached, row)
-        facts = self.facts.get(row.path)
+            return _cut(cached, video)
+        facts = self.facts.get(video.path)
         if facts is None:
-            return self.get(row)
+            return self.get(video)
         width, height = scaled_size(facts.width, facts.height, self.short_side)
-        whole = ReadFrames((facts.frames, height, width, 3), partial(self._read, self.root / row.path))
-        frames = _cut(whole, row)
-        return self.get(row) if self.memory.fits(math.prod(frames.shape)) else frames
+        whole = ReadFrames((facts.frames, height, width, 3), partial(self._read, self.root / video.path))
+        frames = _cut(whole, video)
+        return self.get(video) if self.memory.fits(math.prod(frames.shape)) else frames
 
     def _read(self, path: Path, numbers: Numbers) -> Bytes:
         with self._lock:
@@ -137,19 +131,8 @@ class ClipStore:
         return read_frames(path, numbers, short_side=self.short_side)
 
 
-def _cut(frames: Frames, row: Row) -> Frames:
-    """The part of a video that is the row's."""
-    if row.start is None and row.end is None:
+def _cut(frames: Frames, video: Video) -> Frames:
+    """The frames that are the listed cut of a file."""
+    if video.start is None and video.end is None:
         return frames
-    return frames.part(row.start, row.end) if isinstance(frames, ReadFrames) else frames[row.start : row.end]
-
-
-def view_windows(length: int, clip_len: int, stride: int, views: int) -> NDArray[np.int64]:
-    """Frame numbers (views, clip_len) of windows spread from the first to the last; one alone is central."""
-    step = effective_stride(length, clip_len, stride)
-    room = max(0, length - 1 - (clip_len - 1) * step)
-    starts = np.linspace(0, room, views) if views > 1 else np.array([room / 2])
-    # floor(x + 1/2), not rint: two halves in a row must not round to the same even number.
-    first = np.floor(starts + 0.5).astype(np.int64)
-    chosen: NDArray[np.int64] = np.minimum(first[:, None] + step * np.arange(clip_len), length - 1)
-    return chosen
+    return frames.part(video.start, video.end) if isinstance(frames, ReadFrames) else frames[video.start : video.end]

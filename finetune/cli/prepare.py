@@ -1,27 +1,20 @@
-"""The command `finetune prepare`: is a benchmark complete, what of it decodes, and its decoded copy on disk."""
+"""`finetune prepare`: is a benchmark complete, what of it decodes, and its decoded copy on disk."""
 
 import inspect
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import tyro
+from typing import TYPE_CHECKING
 
 from fractalvid.cli.parsing import parse
-from fractalvid.finetune.cache.reader import CacheKind
-from fractalvid.finetune.cache.writer import CacheReport, gigabytes, make_cache
-from fractalvid.finetune.targets import TARGETS, Source, draw_demo
-from fractalvid.finetune.targets.base import counted, some
-from fractalvid.finetune.targets.demo import DemoSet
-from fractalvid.finetune.targets.download import DOWNLOADS, download_all
-from fractalvid.finetune.videos.data import Data, Machine, open_data
-from fractalvid.finetune.videos.index import build_index
-from fractalvid.finetune.videos.survey import find_files, report
+from fractalvid.finetune.cli.options import NO_TARGET, TARGETS_LINE, Target
+from fractalvid.finetune.targets.registry import TARGETS, WITH_DOWNLOADS
+from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
-from fractalvid.video.index import index_file
+from fractalvid.utils.phrases import first_few
 
-_Source = Annotated[Source, tyro.conf.arg(name="")]
+if TYPE_CHECKING:
+    from fractalvid.finetune.videos.data import Data
+
 _SIDES = (16, 4096)
 
 
@@ -34,7 +27,7 @@ class Prepare:
     later runs find them there.
     """
 
-    source: _Source
+    target: Target
     split: tuple[str, ...] = ()
     """Official splits to check (default: those that a result is the mean of, else the first)."""
     fold: str | None = None
@@ -66,10 +59,10 @@ class Prepare:
             raise UserError(f"--cache-quality is {self.cache_quality}: it must be 1 to 100")
         if self.cache_quality is not None and self.cache is None:
             raise UserError("--cache-quality needs --cache: the short side of the decoded videos")
-        if self.download and self.source.target not in DOWNLOADS:
+        if self.download and self.target.target not in WITH_DOWNLOADS:
             raise UserError(
-                f"--download: {self.source.target} has no stable public address with a checksum, only "
-                f"{some(DOWNLOADS)}; without it, what is missing is named with where to get it"
+                f"--download: {self.target.target} has no stable public address with a checksum, only "
+                f"{first_few(WITH_DOWNLOADS)}; without it, what is missing is named with where to get it"
             )
 
     def machine(self) -> Machine:
@@ -79,58 +72,30 @@ class Prepare:
         )
 
 
-def prepare_main(options: Prepare) -> None:
-    """Check, index, and decode where asked; prints what was found."""
+def run(options: Prepare) -> None:
+    """Download, check, index and decode, as far as asked; prints what there is."""
+    from fractalvid.finetune.cache.reader import CacheKind
+    from fractalvid.finetune.run.prepare import prepare
+    from fractalvid.finetune.targets.download import download_all
+    from fractalvid.finetune.videos.data import open_data
+
     options.check()
     machine = options.machine()
     machine.check()
-    if options.download and options.source.data is not None:
-        download_all(DOWNLOADS[options.source.target], options.source.data, progress=options.progress)
-    data = open_data(options.source, machine, test_only=options.test_only)
-    if options.source.data is None:
-        draw_demo(data.root, DemoSet(), progress=options.progress)
-    found = find_files(data, splits_of(data, options), allow_missing=options.allow_missing)
-    place = index_file(machine.cache(), data.root)
-    _check_place(place.parent)
-    index = build_index(
-        data.root,
-        found.there,
-        cache_dir=machine.cache(),
-        threads=machine.decoders(),
-        max_broken=machine.max_broken,
-        progress=machine.progress,
-    )
-    for line in report(data, found, index):
+    if options.download and options.target.data is not None:
+        downloads = TARGETS[options.target.target].downloads
+        download_all(downloads, options.target.data, progress=options.progress)
+    data = open_data(options.target, machine, test_only=options.test_only)
+    kind = None if options.cache is None else CacheKind(options.cache, options.cache_quality)
+    for line in prepare(data, splits_of(data, options), machine, cache=kind, allow_missing=options.allow_missing):
         print(line)
-    print(f"index     {place}")
-    if options.cache is not None:
-        kind = CacheKind(options.cache, options.cache_quality)
-        made = make_cache(
-            data.root,
-            index.facts,
-            kind,
-            cache_dir=machine.cache(),
-            threads=machine.decoders(),
-            progress=machine.progress,
-        )
-        print(cache_line(kind, made))
 
 
-def _check_place(folder: Path) -> None:
-    """Raise `UserError` where nothing can be written in the cache folder, before hours of decoding."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}; choose another --cache-dir") from error
-
-
-def splits_of(data: Data, options: Prepare) -> tuple[str, ...]:
+def splits_of(data: "Data", options: Prepare) -> tuple[str, ...]:
     """The splits or the fold to check."""
     if options.fold is not None and options.split:
         raise UserError("--split and --fold exclude each other: --fold goes with --fold-column")
-    official, fold_column = data.target.protocol.splits, data.source.fold_column
+    official, fold_column = data.target.protocol.splits, data.options.fold_column
     if fold_column is not None and options.fold is None:
         raise UserError(f"--fold-column {fold_column} needs --fold: any of its values, for each lists all videos")
     if fold_column is None and options.fold is not None:
@@ -139,25 +104,12 @@ def splits_of(data: Data, options: Prepare) -> tuple[str, ...]:
         return (options.fold,)
     for split in options.split:
         if split not in official:
-            has = f"its splits are {some(official)}" if official else "it has no official splits"
+            has = f"its splits are {first_few(official)}" if official else "it has no official splits"
             raise UserError(f"{data.target.name} has no split {split!r}: {has}")
     return options.split or (official if data.target.protocol.average_splits else official[:1]) or ("",)
 
 
-def cache_line(kind: CacheKind, made: CacheReport) -> str:
-    """What became of the cache."""
-    how = "bit for bit" if kind.quality is None else f"JPEG {kind.quality}"
-    broken = f", {len(made.broken)} do not decode any more ({some(made.broken, 3)})" if made.broken else ""
-    unused = made.size - made.used
-    outdated = f", of which {gigabytes(unused)} are outdated (gone if you remove the folder)" if unused else ""
-    return (
-        f"decoded   {kind.short_side} pixels, {how}: {counted(made.made, 'video')} now, {made.kept} were there{broken}"
-        f"; {gigabytes(made.size)}{outdated} in {made.folder}"
-    )
-
-
 def command(args: list[str]) -> None:
     """`finetune prepare` with the arguments behind these words."""
-    text = f"{inspect.getdoc(Prepare)}\n\nTargets: {', '.join(TARGETS)}."
-    default = Prepare(source=Source(tyro.MISSING))
-    prepare_main(parse(Prepare, args, program="finetune prepare", default=default, description=text))
+    text = f"{inspect.getdoc(Prepare)}\n\n{TARGETS_LINE}"
+    run(parse(Prepare, args, program="finetune prepare", default=Prepare(target=NO_TARGET), description=text))

@@ -1,10 +1,9 @@
 """What is random about a training clip: drawn first, as arrays for a whole batch; applied after, purely.
 
-A draw is a function of (seed, index) alone, so the same sample comes out on any thread and after any resume.
-It holds fractions, not pixels or frames: it does not depend on the video it will meet.
+A draw is a function of (seed, index) alone, and holds fractions, not pixels or frames: it does not depend on the video
+that it will meet.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,56 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from fractalvid.finetune.cache.frames import Frames
-from fractalvid.utils.errors import UserError
+from fractalvid.finetune.cache.frames import Bytes, Frames
+from fractalvid.finetune.clips.config import AugmentConfig, Triple
+from fractalvid.finetune.clips.draws import AUGMENT, Floats, uniform
 
-Floats = NDArray[np.float64]
-Bytes = NDArray[np.uint8]
-Triple = tuple[float, float, float]
-
-_ORDER, _AUGMENT, POLICY, SEGMENTS, _SHOTS = 1, 2, 3, 4, 5  # domains of the counter: append only
-_WORDS = 9
-STRENGTHS, _MOST_OPERATIONS = 31, 14
+_NUMBERS = 9
+"""Drawn for each clip: a number for each field of `Augmentation`."""
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in the luma of the videos themselves
-
-
-@dataclass(frozen=True)
-class AugmentConfig:
-    """Random resized crop, flip and colour of a training clip; each is held over the frames of the clip."""
-
-    crop_scale: tuple[float, float] = (0.4, 1.0)
-    """Least and largest share of the frame's area that a crop takes, above 0 and up to 1."""
-    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    """Least and largest width to height of a crop."""
-    flip: float = 0.5
-    """Probability of a mirror image, left to right."""
-    brightness: float = 0.3
-    """Largest change of the brightness, 0 to 1: its factor is uniform in 1 ± this."""
-    contrast: float = 0.3
-    """Largest change of the contrast, 0 to 1: its factor is uniform in 1 ± this."""
-    saturation: float = 0.3
-    """Largest change of the saturation, 0 to 1: its factor is uniform in 1 ± this."""
-    blur: float = 0.0
-    """Probability of a Gaussian blur over 3 x 3 pixels."""
-    operations: int = 0
-    """How many of RandAugment's operations a clip takes, 0 to 14; 0 is off."""
-    magnitude: int = 7
-    """Strength of these operations, 0 to 30 on torchvision's scale."""
-
-    def check(self) -> None:
-        """Raise `UserError` for values outside their range."""
-        low, high = self.crop_scale
-        if not 0 < low <= high <= 1:
-            raise UserError(f"--augment.crop-scale is {low:g} {high:g}: two shares of the frame, 0 < low <= high <= 1")
-        low, high = self.crop_ratio
-        if not 0 < low <= high < math.inf:
-            raise UserError(f"--augment.crop-ratio is {low:g} {high:g}: two ratios, 0 < low <= high")
-        for name in ("flip", "brightness", "contrast", "saturation", "blur"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"--augment.{name} is {getattr(self, name)}: it must lie between 0 and 1")
-        for name, most in (("operations", _MOST_OPERATIONS), ("magnitude", STRENGTHS - 1)):
-            if not 0 <= getattr(self, name) <= most:
-                raise UserError(f"--augment.{name} is {getattr(self, name)}: RandAugment takes 0 to {most}")
 
 
 @dataclass(frozen=True)
@@ -84,34 +40,9 @@ class Augmentation:
     saturation: Floats
 
 
-def random_words(seed: int, domain: int, index: int, count: int) -> NDArray[np.uint64]:
-    """`count` random words, a function of the arguments: Philox4x64-10 with the index in its counter."""
-    key = np.array([seed, domain], dtype=np.uint64)
-    counter = np.array([0, 0, index, 0], dtype=np.uint64)
-    words: NDArray[np.uint64] = np.random.Philox(key=key, counter=counter).random_raw(count)
-    return words
-
-
-def epoch_order(seed: int, epoch: int, size: int) -> NDArray[np.int64]:
-    """The order of `size` samples in an epoch: a permutation that (seed, epoch, size) determine."""
-    return np.argsort(random_words(seed, _ORDER, epoch, size), kind="stable")
-
-
-def few_of(seed: int, label: int, size: int, shots: int) -> NDArray[np.int64]:
-    """Which `shots` of the `size` videos of a class are kept, in their order; more shots only add to fewer."""
-    chosen = np.argsort(random_words(seed, _SHOTS, label, size), kind="stable")[:shots]
-    return np.sort(chosen)
-
-
-def uniform(seed: int, domain: int, indices: NDArray[np.int64], count: int) -> Floats:
-    """Numbers (count, B) in [0, 1) for the samples `indices` (B,), a function of the arguments."""
-    words = np.stack([random_words(seed, domain, int(index), count) for index in indices], axis=1)
-    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
-
-
 def draw(seed: int, indices: NDArray[np.int64], config: AugmentConfig) -> Augmentation:
     """Draw for the samples `indices` (B,) of the stream `seed`."""
-    u = uniform(seed, _AUGMENT, indices, _WORDS)
+    u = uniform(seed, AUGMENT, indices, _NUMBERS)
     low, high = np.log(config.crop_ratio)
     return Augmentation(
         time=u[0],

@@ -1,10 +1,10 @@
-"""The training samples as a source for the engine: an endless sequence that (seed, config) determine."""
+"""Training clips for the engine: an endless sequence of batches that (seed, config) determine."""
 
 import itertools
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,54 +12,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fractalvid.finetune.cache.store import ClipStore
-from fractalvid.finetune.clips.augment import (
-    Augmentation,
-    AugmentConfig,
-    Floats,
-    Triple,
-    crop,
-    draw,
-    epoch_order,
-    to_network,
-)
+from fractalvid.finetune.clips.augment import Augmentation, crop, draw, to_network
+from fractalvid.finetune.clips.config import ClipConfig
+from fractalvid.finetune.clips.draws import Floats, epoch_order
 from fractalvid.finetune.clips.randaugment import Policy, apply_policy, draw_policy
-from fractalvid.finetune.clips.sampling import FrameConfig, Sampling, draw_offsets, training_frames
-from fractalvid.finetune.targets.base import Row
+from fractalvid.finetune.clips.sampling import draw_offsets, training_frames
+from fractalvid.finetune.targets.base import Video
 
 
 @dataclass(frozen=True)
 class ClipBatch:
     """A batch of training clips.
 
-    `video` float32 (B, 3, T, H, W), normalised; `target` int64 (B,); `row` int64 (B,): which row of the
-    training list each clip is from; `next_index`: the value for `load_state_dict` once the batch was used.
+    `video` float32 (B, 3, T, H, W), normalised; `target` int64 (B,); `next_index`: the value for `load_state_dict`
+    once the batch was used.
     """
 
     video: Tensor
     target: Tensor
-    row: Tensor
     next_index: int
 
 
-@dataclass(frozen=True)
-class SourceConfig:
-    """A training clip: `clip_len` frames `frame_stride` apart, `size` pixels square, normalised."""
-
-    clip_len: int
-    frame_stride: int
-    size: int
-    mean: Triple
-    std: Triple
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    sampling: Sampling = "window"
-    first_frames: int = 0
-
-    def frames(self) -> FrameConfig:
-        """How a clip's frames are chosen."""
-        return FrameConfig(self.clip_len, self.frame_stride, self.sampling, self.first_frames)
-
-
-class TrainSource:
+class TrainLoader:
     """Whole training batches, without end; sample i of epoch i div N is video order[i mod N].
 
     Order, time window, crop, flip and colour of sample i are functions of (seed, i): not of the batch, the
@@ -69,18 +43,18 @@ class TrainSource:
 
     def __init__(
         self,
-        rows: Sequence[Row],
+        videos: Sequence[Video],
         store: ClipStore,
         *,
         batch_size: int,
-        config: SourceConfig,
+        config: ClipConfig,
         seed: int,
         threads: int,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        """A source of the videos `rows`, decoded by `store`; `rank` of `world_size` processes has its own samples."""
-        self.rows = tuple(rows)
+        """A loader of `videos`, decoded by `store`; `rank` of `world_size` processes has its own samples."""
+        self.videos = tuple(videos)
         self.store = store
         self.batch_size = batch_size
         self.config = config
@@ -90,20 +64,16 @@ class TrainSource:
         self._next_index = 0
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
-    def state_dict(self) -> dict[str, int]:
-        """Where iteration begins."""
-        return {"next_index": self._next_index}
-
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Begin at `state["next_index"]`, the `next_index` of the last batch that was used."""
         self._next_index = int(state["next_index"])
 
-    def row_of(self, index: int) -> int:
-        """Which row sample `index` is from."""
-        epoch, position = divmod(index, len(self.rows))
+    def video_of(self, index: int) -> Video:
+        """Which video sample `index` is a clip of."""
+        epoch, position = divmod(index, len(self.videos))
         if self._order[0] != epoch:
-            self._order = (epoch, epoch_order(self.seed, epoch, len(self.rows)))
-        return int(self._order[1][position])
+            self._order = (epoch, epoch_order(self.seed, epoch, len(self.videos)))
+        return self.videos[int(self._order[1][position])]
 
     def __iter__(self) -> Iterator[ClipBatch]:
         """Batches from `next_index` on."""
@@ -121,32 +91,33 @@ class TrainSource:
     def _submit(self, pool: ThreadPoolExecutor, start: int) -> "_Pending":
         """Begin with this process' share of the samples from `start` on."""
         indices = start + self.rank * self.batch_size + np.arange(self.batch_size)
-        rows = np.array([self.row_of(int(index)) for index in indices])
+        videos = [self.video_of(int(index)) for index in indices]
         drawn = draw(self.seed, indices, self.config.augment)
         policy = draw_policy(self.seed, indices, self.config.augment)
-        offsets = draw_offsets(self.seed, indices, self.config.frames())
-        clips = [pool.submit(self._clip, self.rows[row], drawn, policy, offsets, i) for i, row in enumerate(rows)]
-        return _Pending(rows, drawn, clips, start + self.batch_size * self.world_size)
+        offsets = draw_offsets(self.seed, indices, self.config.frames)
+        clips = [pool.submit(self._clip, video, drawn, policy, offsets, i) for i, video in enumerate(videos)]
+        labels = torch.tensor([video.label for video in videos])
+        return _Pending(clips, labels, drawn, start + self.batch_size * self.world_size)
 
-    def _clip(self, row: Row, drawn: Augmentation, policy: Policy, offsets: Floats | None, i: int) -> Tensor:
-        frames = self.store.clip(row)
+    def _clip(self, video: Video, drawn: Augmentation, policy: Policy, offsets: Floats | None, i: int) -> Tensor:
+        """Clip i of a batch, augmented but for its colours: uint8 (T, size, size, 3)."""
+        frames = self.store.clip(video)
         within = None if offsets is None else offsets[i]
-        chosen = training_frames(len(frames), self.config.frames(), float(drawn.time[i]), within)
+        chosen = training_frames(len(frames), self.config.frames, float(drawn.time[i]), within)
         cut = crop(frames, chosen, drawn, i, self.config.size)
         return apply_policy(cut, policy, i, self.config.augment.magnitude)
 
     def _finish(self, pending: "_Pending") -> ClipBatch:
-        video = torch.stack([clip.result() for clip in pending.clips])
-        target = torch.tensor([self.rows[row].label for row in pending.rows])
-        video = to_network(video, self.config.mean, self.config.std, pending.drawn)
-        return ClipBatch(video, target, torch.from_numpy(pending.rows), pending.next_index)
+        clips = torch.stack([clip.result() for clip in pending.clips])
+        video = to_network(clips, self.config.mean, self.config.std, pending.drawn)
+        return ClipBatch(video, pending.labels, pending.next_index)
 
 
 @dataclass(frozen=True)
 class _Pending:
     """A batch in the making."""
 
-    rows: NDArray[np.int64]
-    drawn: Augmentation
     clips: list[Future[Tensor]]
+    labels: Tensor
+    drawn: Augmentation
     next_index: int

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from fractalvid.finetune.clips.augment import POLICY, STRENGTHS, AugmentConfig, uniform
+from fractalvid.finetune.clips.config import LARGEST_MAGNITUDE, AugmentConfig
+from fractalvid.finetune.clips.draws import POLICY, uniform
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def draw_policy(seed: int, indices: NDArray[np.int64], config: AugmentConfig) ->
 def strength(name: str, magnitude: int, negative: bool) -> float:
     """What an operation takes at a magnitude of 0 to 30."""
     row = OPERATIONS[name]
-    value = row.weakest + (row.strongest - row.weakest) * magnitude / (STRENGTHS - 1)
+    value = row.weakest + (row.strongest - row.weakest) * magnitude / LARGEST_MAGNITUDE
     return -value if row.signed and negative else value
 
 

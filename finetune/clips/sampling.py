@@ -5,31 +5,14 @@ A window (dense sampling) is `clip_len` frames `frame_stride` apart. Segments ar
 taken, at random to train, equally spaced to test. A video of fewer frames than parts shows some of them again.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.finetune.cache.store import view_windows, window
-from fractalvid.finetune.clips.augment import SEGMENTS, Floats, uniform
+from fractalvid.finetune.clips.config import FrameConfig
+from fractalvid.finetune.clips.draws import SEGMENTS, Floats, uniform
+from fractalvid.video.windows import effective_stride, window
 
-Sampling = Literal["window", "segments"]
 Indices = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class FrameConfig:
-    """How a clip's frames are chosen. `first_frames`: only so many from the start of a video count (0: all)."""
-
-    clip_len: int
-    frame_stride: int = 1
-    sampling: Sampling = "window"
-    first_frames: int = 0
-
-    def usable(self, length: int) -> int:
-        """How many frames of a video of `length` frames count."""
-        return min(length, self.first_frames) if self.first_frames else length
 
 
 def draw_offsets(seed: int, indices: Indices, config: FrameConfig) -> Floats | None:
@@ -65,6 +48,17 @@ def view_frames(length: int, config: FrameConfig, views: int) -> Indices:
         return view_windows(length, config.clip_len, config.frame_stride, views)
     at = (np.arange(views) + 0.5) / views
     return _in_segments(length, np.repeat(at[:, None], config.clip_len, axis=1))
+
+
+def view_windows(length: int, clip_len: int, stride: int, views: int) -> Indices:
+    """Frame numbers (views, clip_len) of windows spread from the first to the last; one alone is central."""
+    step = effective_stride(length, clip_len, stride)
+    room = max(0, length - 1 - (clip_len - 1) * step)
+    starts = np.linspace(0, room, views) if views > 1 else np.array([room / 2])
+    # floor(x + 1/2), not rint: two halves in a row must not round to the same even number.
+    first = np.floor(starts + 0.5).astype(np.int64)
+    chosen: Indices = np.minimum(first[:, None] + step * np.arange(clip_len), length - 1)
+    return chosen
 
 
 def _in_segments(length: int, offsets: Floats) -> Indices:

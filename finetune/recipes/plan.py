@@ -1,18 +1,16 @@
 """A run with nothing left open: what follows from a recipe, the weights and the benchmark."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from fractalvid.finetune.clips.augment import AugmentConfig, Triple
-from fractalvid.finetune.clips.evaluate import ViewConfig, Voting
-from fractalvid.finetune.clips.sampling import Sampling
-from fractalvid.finetune.clips.training import SourceConfig
-from fractalvid.finetune.recipes.recipe import KINETICS_MEAN, KINETICS_STD, LR, NORMALISATION, Metric, Mode, Recipe
+from fractalvid.finetune.clips.config import ClipConfig, FrameConfig, Triple, ViewConfig
+from fractalvid.finetune.recipes.recipe import KINETICS_MEAN, KINETICS_STD, LR, NORMALISATION, Recipe
 from fractalvid.finetune.targets.base import TargetProtocol
+from fractalvid.finetune.videos.data import Data, split_name
 from fractalvid.finetune.weights.initial import Initial
-from fractalvid.pretrain.machine.precision import PrecisionName
+from fractalvid.pretrain.engine.config import EngineConfig, check_norms
 from fractalvid.pretrain.models import check_clip
 from fractalvid.utils.errors import UserError
 
@@ -30,6 +28,42 @@ class Columns:
     group: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ResolvedRecipe(Recipe):
+    """A recipe that leaves nothing open; `mean` and `std` are what its normalisation came to."""
+
+    lr: float = field()
+    warmup_epochs: float = field()
+    model: str = field()
+    clip_len: int = field()
+    frame_stride: int = field()
+    size: int = field()
+    views: int = field()
+    crops: int = field()
+    mean: Triple
+    std: Triple
+
+    def frame_config(self) -> FrameConfig:
+        """How a clip's frames are chosen."""
+        return FrameConfig(self.clip_len, self.frame_stride, self.sampling, self.first_frames or 0)
+
+    def clip_config(self) -> ClipConfig:
+        """What training clips look like."""
+        return ClipConfig(self.frame_config(), self.size, self.mean, self.std, self.augment)
+
+    def view_config(self) -> ViewConfig:
+        """What test views look like, and how they vote."""
+        return ViewConfig(
+            self.frame_config(),
+            self.size,
+            self.mean,
+            self.std,
+            views=self.views,
+            crops=self.crops,
+            voting=self.voting,
+        )
+
+
 @dataclass(frozen=True)
 class Plan:
     """A run with nothing left to default: what `config.json` says, and what a resumed run must agree with.
@@ -43,146 +77,92 @@ class Plan:
     data: str
     annotations: str | None
     table: str | None
+    columns: Columns | None
     split: str
     official_classes: int | None
     seed: int
-    init: Initial
-    mode: Mode
-    shots: int | None
-    model: str
-    clip_len: int
-    frame_stride: int
-    size: int
-    sampling: Sampling
-    first_frames: int | None
-    mean: Triple
-    std: Triple
-    views: int
-    crops: int
-    voting: Voting
-    metric: Metric
-    epochs: int
-    batch_size: int
-    lr: float
-    optimizer: Literal["adamw", "sgd"]
-    momentum: float
-    weight_decay: float
-    dropout: float
-    warmup_epochs: float
-    label_smoothing: float
-    mixup: float
-    cutmix: float
-    grad_clip: float
-    eval_every: int
-    augment: AugmentConfig
-    precision: PrecisionName
     allow_missing: bool
-    columns: Columns | None = None
+    init: Initial
+    recipe: ResolvedRecipe
     videos_digest: str | None = None
     frames: str | None = None
-    classic_momentum: bool = False
-
-    def source_config(self) -> SourceConfig:
-        """What training clips look like."""
-        return SourceConfig(
-            self.clip_len,
-            self.frame_stride,
-            self.size,
-            self.mean,
-            self.std,
-            self.augment,
-            self.sampling,
-            self.first_frames or 0,
-        )
-
-    def view_config(self) -> ViewConfig:
-        """What test clips look like, and how they vote."""
-        return ViewConfig(
-            self.clip_len,
-            self.frame_stride,
-            self.size,
-            self.mean,
-            self.std,
-            self.views,
-            self.crops,
-            self.sampling,
-            self.first_frames or 0,
-            self.voting,
-        )
 
     def steps(self, videos: int) -> int:
         """Training steps: enough that `videos` are each seen `epochs` times."""
-        return math.ceil(self.epochs * videos / self.batch_size)
+        return math.ceil(self.recipe.epochs * videos / self.recipe.batch_size)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as in JSON."""
-        return asdict(self)
+        """Plain values, as in JSON; those of the recipe stand beside the others."""
+        values = asdict(self)
+        recipe: dict[str, Any] = values.pop("recipe")
+        del recipe["normalise"]  # mean and std say what it came to
+        return values | recipe
 
 
-def make_plan(
-    recipe: Recipe,
-    protocol: TargetProtocol,
-    init: Initial,
-    *,
-    target: str,
-    data: Path,
-    annotations: Path | None,
-    table: Path | None,
-    split: str,
-    seed: int,
-    allow_missing: bool,
-    columns: Columns | None = None,
-) -> Plan:
-    """Fill in what the recipe leaves open: first from the weights, then from the benchmark's protocol."""
+def resolve(recipe: Recipe, protocol: TargetProtocol, init: Initial) -> ResolvedRecipe:
+    """Fill in what the recipe leaves open: first from the weights, then from the benchmark's protocol.
+
+    Raises:
+        UserError: the weights are of another network than the recipe's, or the network cannot take such clips.
+    """
     if init.model is not None and recipe.model not in (None, init.model):
         instead = f"; say --init {init.kind}:{recipe.model}" if init.kind in ("kinetics", "imagenet") else ""
         raise UserError(f"--model {recipe.model}: the weights {init.label!r} are of a {init.model}{instead}")
     model = recipe.model or init.model or DEFAULT_MODEL
-    clip_len, size = recipe.clip_len or init.clip_len or protocol.clip_len, recipe.size or init.size or DEFAULT_SIZE
+    clip_len = recipe.clip_len or init.clip_len or protocol.clip_len
+    size = recipe.size or init.size or DEFAULT_SIZE
     check_clip(model, clip_len, size)
-    epochs = recipe.epochs
     mean, std = init.mean or KINETICS_MEAN, init.std or KINETICS_STD
     if recipe.normalise is not None:
         mean, std = NORMALISATION[recipe.normalise]
+    settled = {
+        "model": model,
+        "clip_len": clip_len,
+        "size": size,
+        "frame_stride": recipe.frame_stride or protocol.frame_stride,
+        "views": recipe.views or protocol.views,
+        "crops": recipe.crops or protocol.crops,
+        "lr": recipe.lr or LR[recipe.mode],
+        "warmup_epochs": min(2.0, recipe.epochs / 5) if recipe.warmup_epochs is None else recipe.warmup_epochs,
+    }
+    said = {each.name: getattr(recipe, each.name) for each in fields(Recipe)}
+    return ResolvedRecipe(**said | settled, mean=mean, std=std)
+
+
+def plan_run(data: Data, recipe: Recipe, init: Initial, *, split: str | None, seed: int, allow_missing: bool) -> Plan:
+    """Settle everything that the options leave open.
+
+    Args:
+        data: the benchmark.
+        recipe: how to train and test.
+        init: what to start from.
+        split: official split or fold; None for the benchmark's first.
+        seed: of the head, the order and the augmentation.
+        allow_missing: whether listed videos may be missing.
+
+    Raises:
+        UserError: for what the options cannot mean.
+    """
+    if not 0 <= seed < 2**63:
+        raise UserError(f"--seed is {seed}: it must be 0 to 2^63 - 1")
+    if recipe.mode == "full":  # the BatchNorm of frozen features needs no clips to normalise by
+        check_norms(recipe.batch_size, EngineConfig().part(recipe.batch_size))
+    options, target = data.options, data.target
+    columns = Columns(options.label_column, options.split_column, options.fold_column, options.group_column)
     return Plan(
-        target=target,
-        data=str(data.resolve()),
-        annotations=None if annotations is None else str(annotations.resolve()),
-        table=None if table is None else str(table.resolve()),
-        split=split,
-        official_classes=protocol.num_classes,
+        target=target.name,
+        data=str(data.root.resolve()),
+        annotations=_absolute(options.annotations),
+        table=_absolute(options.csv),
+        columns=None if options.csv is None else columns,
+        split=split_name(data, split),
+        official_classes=target.protocol.num_classes,
         seed=seed,
-        init=init,
-        mode=recipe.mode,
-        shots=recipe.shots,
-        model=model,
-        clip_len=clip_len,
-        frame_stride=recipe.frame_stride or protocol.frame_stride,
-        size=size,
-        sampling=recipe.sampling,
-        first_frames=recipe.first_frames,
-        mean=mean,
-        std=std,
-        views=recipe.views or protocol.views,
-        crops=recipe.crops or protocol.crops,
-        voting=recipe.voting,
-        metric=recipe.metric,
-        epochs=epochs,
-        batch_size=recipe.batch_size,
-        lr=recipe.lr or LR[recipe.mode],
-        optimizer=recipe.optimizer,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-        dropout=recipe.dropout,
-        warmup_epochs=min(2.0, epochs / 5) if recipe.warmup_epochs is None else recipe.warmup_epochs,
-        label_smoothing=recipe.label_smoothing,
-        mixup=recipe.mixup,
-        cutmix=recipe.cutmix,
-        grad_clip=recipe.grad_clip,
-        eval_every=recipe.eval_every,
-        augment=recipe.augment,
-        precision=recipe.precision,
         allow_missing=allow_missing,
-        columns=columns,
-        classic_momentum=recipe.classic_momentum,
+        init=init,
+        recipe=resolve(recipe, target.protocol, init),
     )
+
+
+def _absolute(path: Path | None) -> str | None:
+    return None if path is None else str(path.resolve())

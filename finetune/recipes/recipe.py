@@ -7,9 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from fractalvid.finetune.clips.augment import AugmentConfig, Triple
-from fractalvid.finetune.clips.evaluate import Voting
-from fractalvid.finetune.clips.sampling import Sampling
+from fractalvid.finetune.clips.config import AugmentConfig, Sampling, Triple, Voting
 from fractalvid.pretrain.machine.precision import PrecisionName
 from fractalvid.pretrain.models import architecture
 from fractalvid.pretrain.objectives.mixing import check_alpha

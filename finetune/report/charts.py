@@ -10,13 +10,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from fractalvid.finetune.report.findings import Findings, summarise
-from fractalvid.finetune.report.statistics import Integers, Spread
+from fractalvid.finetune.report.statistics import Spread
 from fractalvid.finetune.results.read import ACCURACIES, MODES, RunResult, by_mode, read_history
+from fractalvid.finetune.results.scores import Floats, Integers
 from fractalvid.pages.charts import COLOURS, INK, LOOK, MUTED, plain, save, svg
 from fractalvid.utils.files import write_with
 
 _READABLE = 60
-"""Classes whose names still fit beside a matrix."""
+"""Classes whose names still fit beside a matrix on a page."""
+_MOST_NAMES = 120
+"""Classes that the PNG of a matrix names: with the 600 of Kinetics it would have 260 million pixels."""
 
 
 def draw_bars(path: Path, results: Sequence[RunResult], title: str) -> None:
@@ -89,14 +92,13 @@ def class_bars(findings: Findings) -> str:
         return svg(figure)
 
 
-def confusion_matrix(matrix: Integers, names: Sequence[str]) -> str:
+def confusion_picture(matrix: Integers, names: Sequence[str]) -> str:
     """A confusion matrix, each row in percent of its class."""
-    share = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     size = float(np.clip(3 + 0.13 * len(names), 4.5, 10))
     with rc_context(LOOK):
         figure = Figure(figsize=(size + 0.8, size), layout="constrained")
         axes = figure.add_subplot()
-        picture = axes.imshow(share, vmin=0, vmax=100, cmap="magma", interpolation="nearest")
+        picture = axes.imshow(_percent(matrix), vmin=0, vmax=100, cmap="magma", interpolation="nearest")
         axes.grid(visible=False)
         if len(names) <= _READABLE:
             shown = [_short(name) for name in names]
@@ -106,6 +108,28 @@ def confusion_matrix(matrix: Integers, names: Sequence[str]) -> str:
         axes.set(xlabel="predicted", ylabel="true")
         figure.colorbar(picture, label="% of the class", shrink=0.7)
         return svg(figure)
+
+
+def draw_confusion(path: Path, matrix: Integers, classes: Sequence[str], title: str) -> None:
+    """Write the confusion matrix as a PNG, each row in percent of its class's test videos."""
+    named = len(classes) <= _MOST_NAMES
+    side = 3 + 0.22 * min(len(classes), _MOST_NAMES)
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    picture = axes.imshow(_percent(matrix), vmin=0, vmax=100, cmap="viridis")
+    names = [_printable(name) for name in classes] if named else []
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    figure.colorbar(picture, label="% of the class", shrink=0.8)
+    write_with(path, lambda file: save(figure, file, format="png", dpi=120))
+
+
+def _percent(matrix: Integers) -> Floats:
+    """Counts (K, K) in percent of their row."""
+    share: Floats = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    return share
 
 
 def curves(findings: Findings) -> str:
@@ -140,5 +164,10 @@ def _line(axes: Axes, points: Sequence[tuple[float, float]], colour: str, label:
 
 def _short(name: str) -> str:
     """A class name as a tick of an axis."""
-    text = plain(name).encode("utf-8", "replace").decode()
+    text = _printable(name)
     return text if len(text) <= 24 else f"{text[:23]}…"
+
+
+def _printable(name: str) -> str:
+    """A class name as matplotlib prints it: `$` would start a formula, surrogates have no glyph."""
+    return plain(name).encode("utf-8", "replace").decode()

@@ -6,8 +6,6 @@ from itertools import combinations
 from typing import Any
 
 from fractalvid.finetune.report.statistics import (
-    Floats,
-    Integers,
     Interval,
     McNemar,
     Spread,
@@ -22,7 +20,9 @@ from fractalvid.finetune.report.statistics import (
     spread,
     t_test,
 )
-from fractalvid.finetune.results.read import ACCURACIES, MODES, RunResult, by_mode, read_predictions
+from fractalvid.finetune.results.predictions import read_predictions
+from fractalvid.finetune.results.read import ACCURACIES, MODES, RunResult, by_mode
+from fractalvid.finetune.results.scores import Floats, Integers
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Findings:
 
 def headline_metric(results: Sequence[RunResult]) -> str:
     """The accuracy that the runs' protocol is headed by."""
-    return str(results[0].metrics.get("metric", "top1"))
+    return str(results[0].metrics["metric"])
 
 
 def summarise(results: Sequence[RunResult]) -> list[dict[str, Any]]:

@@ -119,7 +119,7 @@ def _confusion(findings: Findings) -> str:
     body = ""
     for label, matrix in findings.confusion.items():
         pairs = confused_table(findings, label)
-        picture = charts.confusion_matrix(matrix, findings.class_names)
+        picture = charts.confusion_picture(matrix, findings.class_names)
         opened = " open" if label == findings.labels[-1] else ""
         side = f"<div class='columns'><div>{picture}</div>{as_html(pairs)}</div>"
         body += f"<details{opened}><summary>{html.escape(label)}</summary>{side}</details>"

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fractalvid.finetune.targets.base import counted
+from fractalvid.utils.phrases import counted
 
 _FILE = Path(__file__).with_name("published.toml")
 

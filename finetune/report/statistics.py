@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse, stats
 
-from fractalvid.finetune.results.read import Predictions, RunResult
+from fractalvid.finetune.results.predictions import Predictions
+from fractalvid.finetune.results.read import RunResult
+from fractalvid.finetune.results.scores import Floats, Integers, confusion_matrix
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
@@ -24,8 +26,6 @@ _SEED = 0
 _AT_ONCE = 2_000_000
 """Numbers of a resampling that are held at a time: 16 MB."""
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 Metric = str
 
 
@@ -246,5 +246,5 @@ def confusion(runs: Sequence[Tested], num_classes: int) -> Integers:
     """Counts (K, K) over all runs: row the true class, column the predicted one."""
     matrix = np.zeros((num_classes, num_classes), dtype=np.int64)
     for run in runs:
-        np.add.at(matrix, (run.predictions.label, run.predictions.predicted), 1)
+        matrix += confusion_matrix(run.predictions.label, run.predictions.predicted, num_classes)
     return matrix

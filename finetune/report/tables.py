@@ -9,7 +9,7 @@ from fractalvid.finetune.report.markup import NONE, Table
 from fractalvid.finetune.report.published import beside, first_frames
 from fractalvid.finetune.report.statistics import CONFIDENCE, Spread
 from fractalvid.finetune.results.read import ACCURACIES, RunResult
-from fractalvid.finetune.targets.base import counted
+from fractalvid.utils.phrases import counted
 
 
 def mode_table(parts: Sequence[Findings]) -> Table:

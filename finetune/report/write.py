@@ -81,11 +81,6 @@ def is_comparison(folder: Path) -> bool:
     return isinstance(content, dict) and {"initialisations", "runs"} <= content.keys()
 
 
-def markdown(results: Sequence[RunResult], title: str) -> str:
-    """The comparison as Markdown: tables of means, single runs, tests, classes and budget."""
-    return as_document(find_modes(results), title)
-
-
 def write_comparison(out: Path, results: Sequence[RunResult]) -> str:
     """Write comparison.md, .json, .png, .tex and .html into `out`; return the Markdown.
 

@@ -5,13 +5,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fractalvid.finetune.recipes.recipe import KINETICS_MEAN, KINETICS_STD
-from fractalvid.finetune.results.read import RunResult, by_mode, read_predictions
-from fractalvid.finetune.targets.base import some
+from fractalvid.finetune.results.predictions import read_predictions
+from fractalvid.finetune.results.read import RunResult, by_mode
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import first_few
 
-_EQUAL = ("target", "classes", "mode", "model", "clip", "views", "crops", "epochs", "batch_size", "lr")
-_SINCE = {"shots": None, "sampling": "window", "first_frames": None, "voting": "softmax", "optimizer": "adamw"}
-"""Settings of later versions, and what runs of earlier ones did."""
+_EQUAL = (
+    *("target", "classes", "mode", "model", "clip", "views", "crops", "sampling", "first_frames", "voting"),
+    *("shots", "epochs", "batch_size", "lr", "optimizer"),
+)
+"""What `metrics.json` says that must be equal among the runs of a mode."""
 _OF_A_MODE = {"mode", "epochs", "batch_size", "lr", "optimizer", "shots"}
 """What a head alone may be trained with otherwise than a whole network."""
 _COMPARED = {"init", "mean", "std", "seed", "split", "mode", "videos_digest", "frames", "precision"}
@@ -27,25 +30,30 @@ def check_comparable(results: Sequence[RunResult]) -> None:
     Target, classes, network, clip, views and what frames are read from must be equal, and in each split the numbers of
     videos and, as far as predictions tell, the test videos and their labels. Every setting of training must be equal
     among the runs of a mode but the initialisation with its normalisation, split and seed; the precision among all that
-    trained. Settings that a run's version did not have count as off, and a run that kept none has only its metrics.
+    trained. Of a run whose folder holds no `config.json`, only its metrics are compared.
     """
     for runs in by_mode(results).values():
-        _check_equal(runs, (*_EQUAL, *_SINCE))
+        _check_equal(runs, _EQUAL)
         for split in dict.fromkeys(run.split for run in runs):
             _check_counts([run for run in runs if run.split == split], ("train", "test"))
-    _check_equal(results, [name for name in (*_EQUAL, *_SINCE) if name not in _OF_A_MODE])
+    _check_equal(results, [name for name in _EQUAL if name not in _OF_A_MODE])
     _check_one("precision", [result.precision for result in results if result.mode != "test"])
     tests = [result.trained_on for result in results if result.mode == "test"]
     for name in sorted({name for one in tests for name in one} - {"split"}):
         _check_one(f"trained_on {name}, the training of the weights", [one.get(name) for one in tests])
     for mode, runs in by_mode(results).items():
         _check_training(runs, ", the training of the weights" if mode == "test" else "")
-    _check_known("frames", [result.frames for result in results])
+    _check_one("frames", [result.frames for result in results])
     if len({json.dumps(result.metrics.get("class_names")) for result in results}) > 1:
         raise UserError("the runs differ in class_names, the names of their classes: they do not compare")
     for split in dict.fromkeys(result.split for result in results):
         _check_counts([result for result in results if result.split == split], ("test",))
         _check_tested([result for result in results if result.split == split])
+    _check_distinct(results)
+
+
+def _check_distinct(results: Sequence[RunResult]) -> None:
+    """Raise `UserError` where one initialisation has two runs of one split and seed."""
     seen = set[tuple[object, ...]]()
     for result in results:
         key = (result.mode, result.label, *result.repetition, result.trained_on.get("mode"))
@@ -62,19 +70,14 @@ def check_comparable(results: Sequence[RunResult]) -> None:
 def _check_equal(results: Sequence[RunResult], names: Sequence[str]) -> None:
     """Raise `UserError` where the runs' settings of these names differ."""
     for name in names:
-        _check_one(name, [result.metrics.get(name, _SINCE.get(name)) for result in results])
+        _check_one(name, [result.metrics.get(name) for result in results])
 
 
 def _check_one(name: str, values: Iterable[object]) -> None:
     """Raise `UserError` where the runs' values of a setting differ."""
     said = {json.dumps(value, sort_keys=True) for value in values}
     if len(said) > 1:
-        raise UserError(f"the runs differ in {name} ({some(sorted(said), 3)}): they do not compare")
-
-
-def _check_known(name: str, values: Iterable[object]) -> None:
-    """Raise `UserError` where the values of those runs differ that say one."""
-    _check_one(name, [value for value in values if value is not None])
+        raise UserError(f"the runs differ in {name} ({first_few(sorted(said), 3)}): they do not compare")
 
 
 def _check_training(results: Sequence[RunResult], of: str) -> None:
@@ -82,13 +85,11 @@ def _check_training(results: Sequence[RunResult], of: str) -> None:
     kept = [result.settings for result in results if result.settings]
     flat = [dict(_flat(settings)) for settings in kept]
     for name in dict.fromkeys(name for settings in flat for name in settings):
-        # A setting of later versions, where a run does not have it, is as it is when it is off.
-        off = next((settings[name] for settings in flat if name in settings and not settings[name]), None)
-        _check_one(f"{name}{of}", [settings.get(name, off) for settings in flat])
+        _check_one(f"{name}{of}", [settings.get(name) for settings in flat])
     _check_normalised(kept, of)
-    _check_known(f"frames{of}", [result.frames_trained_on for result in results])
+    _check_one(f"frames{of}", [result.frames_trained_on for result in results if result.settings])
     for split in dict.fromkeys(settings.get("split") for settings in kept):
-        lists = {settings.get("videos_digest") for settings in kept if settings.get("split") == split} - {None}
+        lists = {settings.get("videos_digest") for settings in kept if settings.get("split") == split}
         if len(lists) > 1:
             where = f" of split {split}" if split else ""
             raise UserError(
@@ -128,7 +129,7 @@ def _check_counts(results: Sequence[RunResult], sides: Sequence[str]) -> None:
         counts.add(" and ".join(f"{videos.get(side)} to {side}" for side in sides))
     if len(counts) > 1:
         where = f" of split {results[0].split}" if results[0].split else ""
-        raise UserError(f"the runs{where} differ in videos ({some(sorted(counts), 3)}): they do not compare")
+        raise UserError(f"the runs{where} differ in videos ({first_few(sorted(counts), 3)}): they do not compare")
 
 
 def _check_tested(results: Sequence[RunResult]) -> None:

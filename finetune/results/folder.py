@@ -3,16 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fractalvid.finetune.clips.augment import AugmentConfig
 from fractalvid.finetune.recipes.plan import Plan
 from fractalvid.finetune.targets.base import Target
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.pretrain.engine.folder import check_can_make, is_empty
-from fractalvid.pretrain.recipes import fields as configs
+from fractalvid.pretrain.recipes.fields import differences as differing_names
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import make_folder, write_text
 
@@ -25,11 +23,6 @@ CONFIG, METRICS, LOG, PREDICTIONS, CONFUSION, WEIGHTS = (
     "weights.safetensors",
 )
 
-_ADDED = {"sampling": "window", "voting": "softmax", "metric": "top1", "optimizer": "adamw", "momentum": 0.9}
-"""What earlier versions did without saying so in `config.json`."""
-_UNKNOWN = {"columns", "videos_digest", "frames"}
-"""What earlier versions did not keep: taken as unchanged where it is not there."""
-
 
 def videos_digest(listing: Listing, target: Target) -> str:
     """BLAKE2b, in hexadecimal, of what a run trains and tests on.
@@ -38,8 +31,8 @@ def videos_digest(listing: Listing, target: Target) -> str:
     label, side and source.
     """
     digest = hashlib.blake2b(json.dumps(listing.classes).encode(), digest_size=16)
-    for row in listing.rows:
-        line = (row.path, row.start, row.end, row.label, row.side, target.group(row.path))
+    for video in listing.videos:
+        line = (video.path, video.start, video.end, video.label, video.side, target.group(video.path))
         digest.update(b"\n" + json.dumps(line).encode())
     return digest.hexdigest()
 
@@ -82,16 +75,15 @@ def write_config(out: Path, settings: Mapping[str, Any]) -> None:
 
 
 def differences(out: Path, plan: Plan) -> list[str]:
-    """How the settings of the run in `out` differ from `plan`: "epochs: 30, not 20" and so on.
+    """How the settings of the run in `out` differ from `plan`, as "epochs: 30, not 20".
 
     The lists of videos, and what their frames are read from, are compared once both are known.
     """
     new = json.loads(json.dumps(plan.to_dict()))
     old = read_settings(out)
     # What a run is called or where its weights lie does not change it: their content does.
-    ignored = {"init.label", "init.path"} | (_UNKNOWN - old.keys())
-    ignored |= {name for name in ("videos_digest", "frames") if new[name] is None}
-    return [_differing(name, old, new) for name in configs.differences(old, new) if name not in ignored]
+    ignored = {"init.label", "init.path"} | {name for name in ("videos_digest", "frames") if new[name] is None}
+    return [_differing(name, old, new) for name in differing_names(old, new) if name not in ignored]
 
 
 def _differing(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
@@ -102,26 +94,18 @@ def _differing(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str
 
 
 def read_settings(out: Path) -> dict[str, Any]:
-    """The `config.json` of a run, with the settings that its version did not have yet.
+    """The `config.json` of a run.
 
     Raises:
         UserError: there is none, or it is damaged.
     """
     try:
-        found = json.loads((out / CONFIG).read_bytes())
+        settings = json.loads((out / CONFIG).read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(f"{out / CONFIG} cannot be read: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(settings, dict):
         raise UserError(f"{out / CONFIG} is not the configuration of a fine-tuning run")
-    return completed(found)
-
-
-def completed(old: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a run with those that its version did not have yet."""
-    augment = old.get("augment")
-    if isinstance(augment, dict):
-        augment = {**asdict(AugmentConfig()), **augment}
-    return {**_ADDED, **old, "augment": augment}
+    return settings
 
 
 def _at(tree: Any, name: str) -> Any:

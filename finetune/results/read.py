@@ -1,20 +1,13 @@
-"""Finished runs as they lie on disk: their metrics, their settings, their predictions."""
+"""Finished runs as they lie on disk: their metrics, their settings, their logs."""
 
-import csv
-import io
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fractalvid.finetune.results.folder import CONFIG, LOG, METRICS, PREDICTIONS, completed, read_settings
-from fractalvid.finetune.targets.base import counted
+from fractalvid.finetune.results.folder import CONFIG, LOG, METRICS, read_settings
 from fractalvid.utils.errors import UserError
 
 ACCURACIES = {"top1": "top-1", "top5": "top-5", "mean_class": "mean per class"}
@@ -40,30 +33,27 @@ class RunResult:
     @property
     def mode(self) -> str:
         """full, linear or test (`MODES`)."""
-        return str(self.metrics.get("mode", "full"))
+        return str(self.metrics["mode"])
 
     @property
-    def precision(self) -> str:
-        """What it was trained in. Runs that do not say were in fp32 on a CPU, and on a GPU nobody knows."""
-        device = self.metrics.get("versions", {}).get("device", "cpu")
-        return str(self.metrics.get("precision", "fp32" if device == "cpu" else "unknown"))
+    def precision(self) -> str | None:
+        """What it was trained in; None for a test."""
+        return self.metrics.get("precision")
 
     @property
-    def frames(self) -> str | None:
-        """How the videos' frames were kept, as far as samples depend on it; None where it does not say."""
-        return _some_kept(str(self.metrics.get("frames") or "").partition(", ")[2])
+    def frames(self) -> str:
+        """How the videos' frames were kept, as far as samples depend on it."""
+        return _without_count(str(self.metrics["frames"]).partition(", ")[2])
 
     @property
-    def frames_trained_on(self) -> str | None:
-        """Likewise those of the training, where `settings` say it."""
-        return _some_kept(str(self.settings.get("frames") or ""))
+    def frames_trained_on(self) -> str:
+        """Likewise those of the training, where `settings` say it; else empty."""
+        return _without_count(str(self.settings.get("frames") or ""))
 
     @property
     def trained_on(self) -> dict[str, Any]:
         """Of a test of fine-tuned weights: their target, split, mode, epochs and precision. Else empty."""
-        said = dict(self.metrics.get("trained_on") or {})
-        # Cards of earlier versions do not say it: fp32 on a CPU.
-        return said | {"precision": said.get("precision") or "fp32"} if said else said
+        return self.metrics.get("trained_on") or {}
 
     @property
     def repetition(self) -> tuple[str, str, int]:
@@ -71,26 +61,9 @@ class RunResult:
         return self.split, str(self.trained_on.get("split") or ""), self.seed
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """What a run said of each of its n test videos.
-
-    `videos` tell them apart: the path, and for the k-th cut of one file its number. `groups` are their sources, or the
-    video itself where none is known (`grouped` says whether any is). `label` and `predicted` are int64 (n,), `in_top5`
-    bool (n,).
-    """
-
-    videos: tuple[str, ...]
-    groups: tuple[str, ...]
-    grouped: bool
-    label: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-    in_top5: NDArray[np.bool_]
-
-
-def _some_kept(frames: str) -> str | None:
-    """What `ClipStore.kept` gave, as far as splits of one data set have it in common; None for nothing."""
-    return re.sub(r", \d+ from files$", ", some from files", frames) or None
+def _without_count(frames: str) -> str:
+    """What `ClipStore.kept` says, as far as splits of one data set have it in common."""
+    return re.sub(r", \d+ from files$", ", some from files", frames)
 
 
 def read_run(folder: Path, label: str | None = None) -> RunResult:
@@ -116,69 +89,28 @@ def _settings(folder: Path) -> dict[str, Any]:
     settings = read_settings(folder)
     if settings.get("mode") != "test":
         return settings
-    training = settings.get("training")  # earlier versions did not keep it
-    return completed(training) if isinstance(training, dict) and training else {}
+    training = settings.get("training")
+    return training if isinstance(training, dict) else {}
 
 
 def find_runs(folders: Iterable[Path]) -> list[Path]:
     """The folders of finished runs at or below the given ones, sorted."""
-    found = []
+    finished = set[Path]()
     for folder in folders:
-        runs = sorted(path.parent for path in folder.rglob(METRICS))
+        runs = [path.parent for path in folder.rglob(METRICS)]
         if not runs:
             raise UserError(f"{folder} holds no finished run (no {METRICS} in it or below it)")
-        found += runs
-    return sorted(set(found))
-
-
-def read_predictions(result: RunResult) -> Predictions | None:
-    """The `predictions.csv` of a run; None where it has no folder, no such file, or no names of classes.
-
-    Raises:
-        UserError: the file is damaged or names classes that the run does not know.
-    """
-    path = None if result.folder is None else result.folder / PREDICTIONS
-    if path is None or not path.is_file() or not result.metrics.get("class_names"):
-        return None
-    try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
-        lines = list(csv.DictReader(io.StringIO(text, newline="")))
-        number = {name: k for k, name in enumerate(result.metrics["class_names"])}
-        label = np.array([number[line["label"]] for line in lines], dtype=np.int64)
-        predicted = np.array([number[line["predicted"]] for line in lines], dtype=np.int64)
-        videos = _told_apart([line["path"] for line in lines])
-        # Names of classes may hold the character between them.
-        in_top5 = [f"|{line['label']}|" in f"|{line['top5']}|" for line in lines]
-    except (KeyError, TypeError, csv.Error) as error:
-        raise UserError(f"{path} is damaged, or not of the run beside it: {error!r}") from error
-    expected, top1 = result.metrics["videos"]["test"], 100 * float(np.mean(predicted == label)) if lines else 0.0
-    if len(lines) != expected or abs(top1 - result.metrics["top1"]) > 1e-6:
-        raise UserError(
-            f"{path} is damaged, or not of the run beside it: {counted(len(lines), 'video')} with a top-1 of "
-            f"{top1:.2f} %, where {METRICS} says {expected} and {result.metrics['top1']:.2f} %"
-        )
-    sources = [line.get("group") for line in lines]
-    groups = tuple(source or video for source, video in zip(sources, videos, strict=True))
-    return Predictions(videos, groups, any(sources), label, predicted, np.array(in_top5))
-
-
-def _told_apart(paths: Sequence[str]) -> tuple[str, ...]:
-    """Names of videos that may be cuts of one file, in its order: the second is `path#2`."""
-    seen = Counter[str]()
-    names = []
-    for path in paths:
-        seen[path] += 1
-        names.append(path if seen[path] == 1 else f"{path}#{seen[path]}")
-    return tuple(names)
+        finished.update(runs)
+    return sorted(finished)
 
 
 def read_history(result: RunResult) -> list[dict[str, Any]]:
     """The rows of a run's `metrics.jsonl`; none where it is not there. A last line that broke off is left out."""
     path = None if result.folder is None else result.folder / LOG
+    if path is None or not path.is_file():
+        return []
     rows = []
-    for line in (
-        path.read_text(encoding="utf-8", errors="replace").splitlines() if path is not None and path.is_file() else ()
-    ):
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             rows.append(json.loads(line))
         except ValueError:

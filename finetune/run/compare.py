@@ -10,21 +10,24 @@ from typing import Any
 from tqdm import tqdm
 
 from fractalvid.finetune.cache.store import decoded_side
-from fractalvid.finetune.recipes.plan import Plan
+from fractalvid.finetune.cache.stores import Stores
+from fractalvid.finetune.recipes.plan import Plan, plan_run
 from fractalvid.finetune.recipes.recipe import Mode, Recipe
-from fractalvid.finetune.report import FILES, RunResult, find_runs, is_comparison, read_run, write_comparison
+from fractalvid.finetune.report.write import FILES, is_comparison, write_comparison
 from fractalvid.finetune.results.folder import CONFIG, METRICS, differences, run_name, videos_digest
-from fractalvid.finetune.run.transfer import plan_run, run
-from fractalvid.finetune.targets.base import some
-from fractalvid.finetune.videos.data import Data, Machine, Stores, read_videos
+from fractalvid.finetune.results.read import RunResult, find_runs, read_run
+from fractalvid.finetune.run.transfer import transfer
+from fractalvid.finetune.videos.data import Data, read_videos
 from fractalvid.finetune.videos.few_shot import few_shot
 from fractalvid.finetune.videos.listing import Listing
+from fractalvid.finetune.videos.machine import Machine
 from fractalvid.finetune.weights.initial import Initial, parse_initial
 from fractalvid.pretrain.engine.folder import check_can_make, is_empty
 from fractalvid.pretrain.engine.train import CHECKPOINT
 from fractalvid.pretrain.machine.precision import resolve_device, resolve_precision
 from fractalvid.pretrain.weights.checkpoint import load_checkpoint
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import first_few
 
 
 @dataclass(frozen=True)
@@ -114,46 +117,38 @@ def plan_jobs(
     """
     protocol = data.target.protocol
     if len(splits) > 1 and protocol.splits and not protocol.average_splits:
-        several = some(map(str, splits))
+        several = first_few(map(str, splits))
         raise UserError(f"--splits {several}: those of {data.target.name} are no repetitions; compare in one at a time")
     recipes = [same_shape(recipe, inits) for recipe in recipes]
     jobs = []
     for split, seed, recipe, init in itertools.product(splits, seeds, recipes, inits):
         plan = plan_run(data, recipe, init, split=split, seed=seed, allow_missing=allow_missing)
-        jobs.append(_as_begun(Job(plan, _folder(out / init.label, plan))))
+        jobs.append(_with_begun_precision(Job(plan, _folder(out / init.label, plan))))
     for job in jobs:
         _check_folder(job)
     return jobs
 
 
 def _folder(parent: Path, plan: Plan) -> Path:
-    """Where a run lies: the linear probe's has its mode in the name.
-
-    Earlier versions left it out where linear was the only mode. Such a run is found, and fine-tuning lies beside it.
-    """
-    name = run_name(plan)
-    plain, named = parent / name, parent / f"{plan.mode}_{name}"
-    older = _config(plain).get("mode") == "linear" and not (parent / f"linear_{name}").exists()
-    if plan.mode == "linear":
-        return plain if older else named
-    return named if older else plain
+    """Where a run lies: the linear probe's has its mode in the name, so that fine-tuning may lie beside it."""
+    return parent / (f"linear_{run_name(plan)}" if plan.recipe.mode == "linear" else run_name(plan))
 
 
-def _as_begun(job: Job) -> Job:
+def _with_begun_precision(job: Job) -> Job:
     """The job; its precision is auto where the run that is there was begun so, and auto came to what is asked for."""
-    if job.plan.precision == "auto" or _config(job.out).get("precision") != "auto":
+    asked = job.plan.recipe.precision
+    if asked == "auto" or _config(job.out).get("precision") != "auto" or _begun_in(job) != asked:
         return job
-    same = _begun_in(job) == job.plan.precision
-    return replace(job, plan=replace(job.plan, precision="auto")) if same else job
+    return replace(job, plan=replace(job.plan, recipe=replace(job.plan.recipe, precision="auto")))
 
 
 def _begun_in(job: Job) -> str | None:
-    """What the run that is there was trained in so far; None where it is yet to begin."""
+    """The precision that the run that is there was trained in so far; None where it is yet to begin."""
     if job.finished():
         return read_run(job.out).precision
     if not (job.out / CHECKPOINT).exists():
         return None
-    return str(load_checkpoint(job.out / CHECKPOINT).get("precision", "fp32"))  # of before it was said, on a CPU
+    return str(load_checkpoint(job.out / CHECKPOINT)["precision"])
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -195,8 +190,8 @@ def list_jobs(data: Data, jobs: Sequence[Job], machine: Machine, stores: Stores)
             raise UserError(
                 f"splits {jobs[0].plan.split} and {plan.split} differ in their classes: compare in one at a time"
             )
-        if plan.shots is not None:
-            few_shot(listing, plan.shots, plan.seed)
+        if plan.recipe.shots is not None:
+            few_shot(listing, plan.recipe.shots, plan.seed)
         listed.append(Job(replace(plan, videos_digest=digests[plan.split]), job.out, listing))
     # Only now is all known that stores look for.
     listed = [_with_frames(job, data, stores) for job in listed]
@@ -208,18 +203,23 @@ def list_jobs(data: Data, jobs: Sequence[Job], machine: Machine, stores: Stores)
 def _with_frames(job: Job, data: Data, stores: Stores) -> Job:
     """The job, with what the frames of its listed videos are read from."""
     assert job.listing is not None
-    store = stores.get(data.root, decoded_side(job.plan.size))
-    return replace(job, plan=replace(job.plan, frames=store.kept(row.path for row in job.listing.rows)))
+    store = stores.get(data.root, decoded_side(job.plan.recipe.size))
+    return replace(job, plan=replace(job.plan, frames=store.kept(video.path for video in job.listing.videos)))
 
 
 def _check_precision(jobs: Sequence[Job], machine: Machine) -> None:
     """Raise `UserError` where runs that are there were trained in another precision than those to come would be."""
     device = resolve_device(machine.device)
-    begun = {found for job in jobs if (found := _begun_in(job))}
-    coming = {resolve_precision(job.plan.precision, device).name for job in jobs if not _begun_in(job)}
+    begun_in = [_begun_in(job) for job in jobs]
+    begun = {precision for precision in begun_in if precision}
+    coming = {
+        resolve_precision(job.plan.recipe.precision, device).name
+        for job, precision in zip(jobs, begun_in, strict=True)
+        if not precision
+    }
     if begun and coming and begun != coming:
-        there, rest = (some(sorted(names)) for names in (begun, coming))
-        advice = f"give --precision {there}, or " if len(begun) == 1 and "unknown" not in begun else ""
+        there, rest = (first_few(sorted(names)) for names in (begun, coming))
+        advice = f"give --precision {there}, or " if len(begun) == 1 else ""
         raise UserError(
             f"runs in {jobs[0].out.parent.parent} were trained in {there} and those to come would be in {rest}, which "
             f"do not compare; {advice}choose another --out"
@@ -229,7 +229,7 @@ def _check_precision(jobs: Sequence[Job], machine: Machine) -> None:
 def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[RunResult]:
     """Run what is not finished, resuming what was begun; return the results of all. Raises like `list_jobs`."""
     _check_precision(jobs, machine)
-    stores = Stores(int(machine.cache_gb * 2**30), machine.cache())
+    stores = Stores(machine.memory(), machine.cache())
     jobs = list_jobs(data, jobs, machine, stores)
     results = []
     for number, job in enumerate(jobs, start=1):
@@ -237,7 +237,7 @@ def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[RunResul
         title = f"[{number}/{len(jobs)}] {plan.init.label}, {job.out.name}"
         if not job.finished():
             tqdm.write(title)
-            run(data, job.plan, out=job.out, machine=machine, stores=stores, resume=True, listing=job.listing)
+            transfer(data, job.plan, out=job.out, machine=machine, stores=stores, resume=True, listing=job.listing)
         result = read_run(job.out, job.plan.init.label)
         tqdm.write(f"{title}: top-1 {result.metrics['top1']:.1f} %")
         results.append(result)

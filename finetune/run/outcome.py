@@ -10,23 +10,24 @@ from typing import Any
 
 import torch
 
-from fractalvid.finetune.clips import evaluate
-from fractalvid.finetune.clips.augment import Floats
-from fractalvid.finetune.clips.evaluate import ViewConfig
-from fractalvid.finetune.report import write_run
-from fractalvid.finetune.report.write import REPORT
+from fractalvid.finetune.clips.config import ViewConfig
+from fractalvid.finetune.report.charts import draw_confusion
+from fractalvid.finetune.report.write import REPORT, write_run
 from fractalvid.finetune.results.folder import CONFUSION, METRICS, PREDICTIONS
+from fractalvid.finetune.results.predictions import write_predictions
 from fractalvid.finetune.results.read import ACCURACIES
-from fractalvid.finetune.targets.base import Row, Target, counted
+from fractalvid.finetune.results.scores import Floats, confusion_matrix, labels_of, top_classes
+from fractalvid.finetune.targets.base import Target, Video
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.utils.files import write_text
+from fractalvid.utils.phrases import counted
 
 
 def write_outcome(
     out: Path,
     metrics: dict[str, Any],
     target: Target,
-    rows: Sequence[Row],
+    videos: Sequence[Video],
     probabilities: Floats,
     classes: Sequence[str],
 ) -> None:
@@ -34,24 +35,22 @@ def write_outcome(
 
     Args:
         out: the folder.
-        metrics: what `metrics.json` says, the accuracies (`evaluate.scores`) included.
+        metrics: what `metrics.json` says, the accuracies (`results.scores.scores`) included.
         target: knows the sources of the videos.
-        rows: the test videos, their labels counted in `classes`.
+        videos: the test videos, their labels counted in `classes`.
         probabilities: (n, K) of the videos.
         classes: names (K,).
     """
-    labels = evaluate.labels_of(rows)
-    matrix = evaluate.confusion_matrix(labels, evaluate.top_classes(probabilities, 1)[:, 0], len(classes))
+    labels = labels_of(videos)
+    matrix = confusion_matrix(labels, top_classes(probabilities, 1)[:, 0], len(classes))
     title = f"{metrics['target']}, {metrics['init']['label']}: top-1 {metrics['top1']:.1f} %"
-    evaluate.write_predictions(
-        out / PREDICTIONS, rows, probabilities, classes, [target.group(row.path) for row in rows]
-    )
-    evaluate.draw_confusion(out / CONFUSION, matrix, classes, title)
+    write_predictions(out / PREDICTIONS, videos, probabilities, classes, [target.group(video.path) for video in videos])
+    draw_confusion(out / CONFUSION, matrix, classes, title)
     write_run(out, metrics)
     write_text(out / METRICS, json.dumps(metrics, indent=2) + "\n")
 
 
-def told(metrics: dict[str, Any], out: Path) -> str:
+def result_line(metrics: dict[str, Any], out: Path) -> str:
     """The result in a line, the accuracy that the protocol is headed by first."""
     videos = metrics["videos"]
     named = sorted(ACCURACIES, key=lambda name: name != metrics["metric"])
@@ -67,26 +66,24 @@ def describe_clips(views: ViewConfig, model: str) -> dict[str, Any]:
     """What `metrics.json` says of what the network saw, and how it voted."""
     return {
         "model": model,
-        "clip": {"clip_len": views.clip_len, "frame_stride": views.frame_stride, "size": views.size},
+        "clip": {"clip_len": views.frames.clip_len, "frame_stride": views.frames.frame_stride, "size": views.size},
         "views": views.views,
         "crops": views.crops,
-        "sampling": views.sampling,
-        "first_frames": views.first_frames or None,
+        "sampling": views.frames.sampling,
+        "first_frames": views.frames.first_frames or None,
         "voting": views.voting,
     }
 
 
 def describe_videos(listing: Listing, views: ViewConfig) -> dict[str, Any]:
     """What `metrics.json` says of the videos, with the names of those that are missing or were skipped."""
-    # Frames; of shorter videos windows are seen at a smaller stride, and segments share frames.
-    span = views.clip_len if views.sampling == "segments" else (views.clip_len - 1) * views.frame_stride + 1
     return {
         "videos": {
             "train": len(listing.side("train")),
             "test": len(listing.side("test")),
             "missing": len(listing.missing),
             "skipped": len(listing.broken),
-            "shorter_than_window": sum(n < span for n in listing.frames),
+            "shorter_than_window": sum(n < views.frames.span() for n in listing.frames),
         },
         "missing": list(listing.missing),
         "skipped": [{"path": path, "why": why} for path, why in listing.broken],
@@ -96,13 +93,13 @@ def describe_videos(listing: Listing, views: ViewConfig) -> dict[str, Any]:
 def versions(device: torch.device) -> dict[str, str]:
     """What the result was made with, the device that trained or tested included."""
     names = ("fractalvid", "torch", "torchvision", "av", "numpy")
-    found = {"python": platform.python_version()}
+    made_with = {"python": platform.python_version()}
     for name in names:
         try:
-            found[name] = metadata.version(name)
+            made_with[name] = metadata.version(name)
         except metadata.PackageNotFoundError:  # run from a checkout that is not installed
-            found[name] = "not installed"
-    return found | {
+            made_with[name] = "not installed"
+    return made_with | {
         "machine": platform.machine(),
         "processors": str(os.cpu_count()),
         "device": _device_name(device),

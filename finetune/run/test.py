@@ -1,40 +1,26 @@
-"""The command `finetune test`: fine-tuned weights on a test set, without any training."""
+"""Fine-tuned weights tested on a benchmark, without any training."""
 
-import inspect
 import json
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import tyro
-from tqdm import tqdm
-
-from fractalvid.cli.parsing import parse
 from fractalvid.finetune.cache.store import decoded_side
-from fractalvid.finetune.clips import evaluate
-from fractalvid.finetune.clips.evaluate import Voting
-from fractalvid.finetune.recipes.recipe import Metric
+from fractalvid.finetune.cache.stores import Stores
+from fractalvid.finetune.clips.predict import predict
 from fractalvid.finetune.results.folder import CONFIG, METRICS, write_config
-from fractalvid.finetune.run.outcome import describe_clips, describe_videos, told, versions, write_outcome
-from fractalvid.finetune.targets import TARGETS, Source
-from fractalvid.finetune.targets.base import counted
-from fractalvid.finetune.videos.data import (
-    Data,
-    Machine,
-    Stores,
-    check_folds,
-    decode_listed,
-    list_split,
-    open_data,
-    split_name,
-)
+from fractalvid.finetune.results.scores import labels_of, scores
+from fractalvid.finetune.run.outcome import describe_clips, describe_videos, versions, write_outcome
+from fractalvid.finetune.videos.data import Data, decode_listed, list_split
 from fractalvid.finetune.videos.leakage import check_untrained
 from fractalvid.finetune.videos.listing import Listing
-from fractalvid.finetune.weights.classes import ClassMap, map_classes, read_class_map
+from fractalvid.finetune.videos.machine import Machine
+from fractalvid.finetune.weights.classes import ClassMap, map_classes
 from fractalvid.finetune.weights.initial import Initial
-from fractalvid.finetune.weights.trained import Trained, open_weights, trained_on
+from fractalvid.finetune.weights.trained import Trained, trained_on
 from fractalvid.pretrain.engine.folder import check_can_make, is_empty
 from fractalvid.pretrain.machine.precision import resolve_device
 from fractalvid.utils.errors import UserError
@@ -44,109 +30,60 @@ _MODE = "test"
 
 @dataclass(frozen=True)
 class WeightsTest:
-    """Test fine-tuned weights on a benchmark, or on any folder or list of test videos, without training.
+    """A test with nothing left open: weights, and the videos that they are tested on.
 
-    Classes are found by their names. It leaves the report, the predictions and all else that a run of `finetune` leaves
-    but weights, and `finetune compare --runs` sets several side by side.
+    `metric` is the accuracy that heads the result; `class_map` says what classes of the benchmark are called in the
+    weights, where that differs (`weights.classes.read_class_map`).
     """
 
-    source: Annotated[Source, tyro.conf.arg(name="")]
-    weights: str
-    """Fine-tuned weights: a .safetensors file with its card beside it, or the folder of a run of finetune; LABEL=...
-    before it names it."""
-    split: str | None = None
-    """Official split whose test videos are taken, by default the first."""
-    fold: str | None = None
-    """With --fold-column: the fold that is the test set."""
-    class_map: Path | None = None
-    """CSV file with the columns class and weights: what classes are called in the weights, where names differ in more
-    than case, spaces and underscores; an empty name leaves the videos of a class out."""
-    views: int | None = None
-    """Clips a video, spread uniformly; default as the weights were tested."""
-    crops: int | None = None
-    """Squares a clip: 1 (centre) or 3 (along the long side); default as the weights were tested."""
-    voting: Voting | None = None
-    """How views make one judgement: softmax, logits or votes; default as the weights were tested."""
-    metric: Metric | None = None
-    """The accuracy that the result is headed by: top1 or mean_class; default as the weights were tested."""
-    allow_missing: bool = False
-    """Go on without listed videos that are not there; they are counted in the result."""
-    out: Path | None = None
-    """Folder of the result; default runs/test/<target>/<label>/<split>_<seed>_of_<what the weights were trained on>."""
-    machine: Annotated[Machine, tyro.conf.arg(name="")] = field(default_factory=Machine)
-
-    def check(self) -> None:
-        """Raise `UserError` for values that nothing can be done with."""
-        if self.views is not None and not 1 <= self.views <= 1024:
-            raise UserError(f"--views is {self.views}: it must be 1 to 1024")
-        if self.crops not in (None, 1, 3):
-            raise UserError(f"--crops is {self.crops}: it can be 1 (the centre) or 3 (along the long side)")
-        check_folds(self.source, self.split is not None, self.fold is not None, "")
-        self.machine.check()
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """A test with nothing left open: weights, and the videos that they are tested on."""
-
-    options: WeightsTest
     data: Data
     split: str
     init: Initial
     trained: Trained
-    class_map: dict[str, str]
-
-    @property
-    def metric(self) -> str:
-        """The accuracy that heads the result."""
-        return self.options.metric or str(self.trained.card.config.get("metric", "top1"))
-
-    @property
-    def out(self) -> Path:
-        """The folder of the result."""
-        learned, seed = self.trained_on, self.trained.card.seed
-        split, trained = (f"split-{name}" if name else None for name in (self.split, learned["split"]))
-        of = [str(part) for part in (learned["target"], trained, learned["mode"]) if part]
-        name = "_".join(part for part in (split, f"seed-{seed}", *(["of", *of] if of else [])) if part)
-        # A card may come from elsewhere: its words are no path.
-        folder = re.sub(r"[^\w.-]", "-", name)
-        return self.options.out or Path("runs") / "test" / self.data.target.name / self.init.label / folder
+    metric: str = "top1"
+    class_map: Mapping[str, str] = field(default_factory=dict)
+    allow_missing: bool = False
 
     @property
     def trained_on(self) -> dict[str, Any]:
         """What the weights' card says of their training; None for what it does not."""
         card = self.trained.card
-        said = {name: card.config.get(name) for name in ("target", "split", "mode", "epochs")}
-        return said | {"precision": card.precision}
+        told = {name: card.config.get(name) for name in ("target", "split", "mode", "epochs")}
+        return told | {"precision": card.precision}
 
 
-def open_trial(options: WeightsTest) -> _Trial:
-    """Read the weights' card and the class map, and find the benchmark. Raises `UserError` where one is not right."""
-    options.check()
-    init, trained = open_weights(options.weights, views=options.views, crops=options.crops)
-    if options.voting is not None:
-        trained = replace(trained, views=replace(trained.views, voting=options.voting))
-    class_map = {} if options.class_map is None else read_class_map(options.class_map)
-    data = open_data(options.source, options.machine, test_only=True)
-    split = split_name(data, options.split if options.fold is None else options.fold)
-    return _Trial(options, data, split, init, trained, class_map)
+def default_folder(test: WeightsTest) -> Path:
+    """Where the result lies unless the user says otherwise: the name tells what the weights were trained on."""
+    learned, seed = test.trained_on, test.trained.card.seed
+    split, trained = (f"split-{name}" if name else None for name in (test.split, learned["split"]))
+    of = [str(part) for part in (learned["target"], trained, learned["mode"]) if part]
+    name = "_".join(part for part in (split, f"seed-{seed}", *(["of", *of] if of else [])) if part)
+    # A card may come from elsewhere: its words are no path.
+    return Path("runs") / "test" / test.data.target.name / test.init.label / re.sub(r"[^\w.-]", "-", name)
 
 
-def run_trial(trial: _Trial) -> dict[str, Any]:
-    """Test; what `metrics.json` says. Whatever the user has got wrong shows before a video is decoded."""
-    machine, trained = trial.options.machine, trial.trained
-    _check_folder(trial.out)
-    listing, classes, left_out = _list(trial)
+def test_weights(test: WeightsTest, *, out: Path, machine: Machine) -> dict[str, Any]:
+    """Test; everything is left in `out`. Whatever the user has got wrong shows before a video is decoded.
+
+    Returns:
+        What `metrics.json` says.
+
+    Raises:
+        UserError: data, weights or a folder that do not serve.
+    """
+    trained = test.trained
+    _check_folder(out)
+    listing, classes, left_out = _list(test, machine)
     network = trained.network()
-    listing = decode_listed(trial.data, listing, machine)
+    listing = decode_listed(test.data, listing, machine)
     device = resolve_device(machine.device)
-    write_config(trial.out, _config(trial))
-    stores = Stores(int(machine.cache_gb * 2**30), machine.cache())
-    store = stores.get(trial.data.root, decoded_side(trained.views.size))
+    write_config(out, _config(test))
+    stores = Stores(machine.memory(), machine.cache())
+    store = stores.get(test.data.root, decoded_side(trained.views.size))
     started = time.perf_counter()
-    p = evaluate.predict(
+    p = predict(
         network.to(device),
-        listing.rows,
+        listing.videos,
         store,
         trained.views,
         threads=machine.decoders(),
@@ -154,29 +91,29 @@ def run_trial(trial: _Trial) -> dict[str, Any]:
     )
     p = p[:, classes.columns]
     metrics = {
-        **evaluate.scores(p, evaluate.labels_of(listing.rows)),
-        **_record(trial, listing, classes),
+        **scores(p, labels_of(listing.videos)),
+        **_describe(test, listing, classes),
         "left_out": left_out,
-        "frames": store.origin(row.path for row in listing.rows),
+        "frames": store.origin(video.path for video in listing.videos),
         "seconds": {"training": 0.0, "test": round(time.perf_counter() - started, 1)},
         "versions": versions(device),
     }
-    write_outcome(trial.out, metrics, trial.data.target, listing.rows, p, classes.names)
+    write_outcome(out, metrics, test.data.target, listing.videos, p, classes.names)
     return metrics
 
 
-def _list(trial: _Trial) -> tuple[Listing, ClassMap, int]:
+def _list(test: WeightsTest, machine: Machine) -> tuple[Listing, ClassMap, int]:
     """The videos, their labels counting the answers of the weights; these; and how many videos are left out.
 
     Raises:
         UserError: videos are missing or were trained on, or the weights lack a class.
     """
-    listing = list_split(trial.data, trial.split, trial.options.machine, allow_missing=trial.options.allow_missing)
-    classes = map_classes(listing.classes, trial.trained.classes, trial.class_map)
-    rows = [(row, classes.answers[row.label]) for row in listing.rows]
-    kept = tuple(replace(row, label=answer) for row, answer in rows if answer is not None)
-    check_untrained(str(trial.trained.weights), kept, trained_on(trial.trained.card.config, trial.data))
-    return replace(listing, classes=classes.names, rows=kept), classes, len(rows) - len(kept)
+    listing = list_split(test.data, test.split, machine, allow_missing=test.allow_missing)
+    classes = map_classes(listing.classes, test.trained.classes, test.class_map)
+    answers = [(video, classes.answers[video.label]) for video in listing.videos]
+    kept = tuple(replace(video, label=answer) for video, answer in answers if answer is not None)
+    check_untrained(str(test.trained.weights), kept, trained_on(test.trained.card.config, test.data))
+    return replace(listing, classes=classes.names, videos=kept), classes, len(answers) - len(kept)
 
 
 def _check_folder(out: Path) -> None:
@@ -196,39 +133,41 @@ def _is_test(config: Path) -> bool:
     return isinstance(content, dict) and content.get("mode") == _MODE
 
 
-def _config(trial: _Trial) -> dict[str, Any]:
+def _config(test: WeightsTest) -> dict[str, Any]:
     """What `config.json` says: enough to test the same again."""
-    source = asdict(trial.options.source)
+    options, views = asdict(test.data.options), asdict(test.trained.views)
+    frames = views.pop("frames")
     return {
-        **{name: str(value) if isinstance(value, Path) else value for name, value in source.items()},
+        **{name: str(value) if isinstance(value, Path) else value for name, value in options.items()},
         "mode": _MODE,
-        "data": str(trial.data.root.resolve()),
-        "split": trial.split,
-        "init": vars(trial.init),
-        "model": trial.trained.card.architecture,
-        **asdict(trial.trained.views),
-        "metric": trial.metric,
-        "class_map": trial.class_map,
-        "allow_missing": trial.options.allow_missing,
-        "training": trial.trained.card.config,
+        "data": str(test.data.root.resolve()),
+        "split": test.split,
+        "init": vars(test.init),
+        "model": test.trained.card.architecture,
+        **frames,
+        **views,
+        "metric": test.metric,
+        "class_map": dict(test.class_map),
+        "allow_missing": test.allow_missing,
+        "training": test.trained.card.config,
     }
 
 
-def _record(trial: _Trial, listing: Listing, classes: ClassMap) -> dict[str, Any]:
+def _describe(test: WeightsTest, listing: Listing, classes: ClassMap) -> dict[str, Any]:
     """What `metrics.json` says beside the accuracies, under the names that trained runs have."""
-    card, views = trial.trained.card, trial.trained.views
+    card, views = test.trained.card, test.trained.views
     return {
-        "target": trial.data.target.name,
-        "split": trial.split,
+        "target": test.data.target.name,
+        "split": test.split,
         "seed": card.seed,
-        "init": vars(trial.init).copy(),
+        "init": vars(test.init).copy(),
         "mode": _MODE,
-        "trained_on": trial.trained_on,
+        "trained_on": test.trained_on,
         **describe_clips(views, card.architecture),
-        "metric": trial.metric,
+        "metric": test.metric,
         "classes": len(classes.names),
-        "tested_classes": len({row.label for row in listing.rows}),
-        "official_classes": trial.data.target.protocol.num_classes,
+        "tested_classes": len({video.label for video in listing.videos}),
+        "official_classes": test.data.target.protocol.num_classes,
         "class_names": list(classes.names),
         **describe_videos(listing, views),
         "epochs": 0,
@@ -236,19 +175,3 @@ def _record(trial: _Trial, listing: Listing, classes: ClassMap) -> dict[str, Any
         "steps": 0,
         "lr": None,
     }
-
-
-def test_main(options: WeightsTest) -> None:
-    """Test, and print what came out."""
-    trial = open_trial(options)
-    metrics = run_trial(trial)
-    if metrics["left_out"]:
-        tqdm.write(f"{counted(metrics['left_out'], 'video')} of classes that --class-map leaves out: not tested")
-    print(told(metrics, trial.out))
-
-
-def command(args: list[str]) -> None:
-    """`finetune test` with the arguments behind these words."""
-    text = f"{inspect.getdoc(WeightsTest)}\n\nTargets: {', '.join(TARGETS)}."
-    wanted = WeightsTest(source=Source(tyro.MISSING), weights=tyro.MISSING)
-    test_main(parse(WeightsTest, args, program="finetune test", default=wanted, description=text))

@@ -8,18 +8,11 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fractalvid.finetune.targets.base import (
-    Row,
-    TargetProtocol,
-    found_in,
-    require_folder,
-    some,
-    subfolders,
-    video_names,
-)
+from fractalvid.finetune.targets.base import TargetProtocol, Video, contents, require_folder, subfolders, video_names
 from fractalvid.finetune.targets.folder import Folder
 from fractalvid.finetune.targets.lists import class_key
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import first_few
 
 _ARTICLE = "https://doi.org/10.3389/fcomp.2022.876846"
 _OBTAIN = {
@@ -74,43 +67,43 @@ class Gifs:
         """Names of the folders or of the table's labels, in alphabetical order."""
         return self._read(root, split)[0]
 
-    def index(self, root: Path, split: str) -> list[Row]:
+    def index(self, root: Path, split: str) -> list[Video]:
         """All GIFs of the classes that are kept."""
         return self._read(root, split)[1]
 
-    def _read(self, root: Path, split: str) -> tuple[tuple[str, ...], list[Row]]:
+    def _read(self, root: Path, split: str) -> tuple[tuple[str, ...], list[Video]]:
         require_folder(root, _LAYOUT)
         if self.table is None:
-            names, rows = _from_folders(root)
+            names, videos = _from_folders(root)
         else:
-            names, rows = self.table.classes(root, split), self.table.index(root, split)
+            names, videos = self.table.classes(root, split), self.table.index(root, split)
         if self.most_frequent is None:
-            return names, rows
+            return names, videos
         if self.most_frequent > len(names):
             raise UserError(f"--most-frequent is {self.most_frequent}: {root} has {len(names)} classes")
-        counts = Counter(row.label for row in rows)
+        counts = Counter(video.label for video in videos)
         kept = sorted(sorted(counts, key=lambda label: (-counts[label], label))[: self.most_frequent])
         new = {old: label for label, old in enumerate(kept)}
-        return tuple(names[old] for old in kept), [replace(r, label=new[r.label]) for r in rows if r.label in new]
+        return tuple(names[old] for old in kept), [replace(r, label=new[r.label]) for r in videos if r.label in new]
 
     def group(self, path: str) -> str | None:
         """What the table says of where a GIF comes from."""
         return None if self.table is None else self.table.group(path)
 
 
-def _from_folders(root: Path) -> tuple[tuple[str, ...], list[Row]]:
+def _from_folders(root: Path) -> tuple[tuple[str, ...], list[Video]]:
     names = subfolders(root)
     videos = {name: video_names(root / name) for name in names}
     if not any(videos.values()):
-        raise UserError(f"{root} holds no GIFs in class folders: expected {_LAYOUT}, found {found_in(root)}")
+        raise UserError(f"{root} holds no GIFs in class folders: expected {_LAYOUT}, found {contents(root)}")
     empty = [name for name in names if not videos[name]]
     if empty:
-        raise UserError(f"class folder(s) without a GIF in {root}: {some(empty)}; fill or remove them")
+        raise UserError(f"class folder(s) without a GIF in {root}: {first_few(empty)}; fill or remove them")
     known: dict[str, str] = {}
     for name in names:
         other = known.setdefault(class_key(name), name)
         if other != name:
             raise UserError(f"the class folders {other!r} and {name!r} in {root} are one class; put them together")
     return tuple(names), [
-        Row(f"{name}/{gif}", label, "test") for label, name in enumerate(names) for gif in videos[name]
+        Video(f"{name}/{gif}", label, "test") for label, name in enumerate(names) for gif in videos[name]
     ]

@@ -1,20 +1,20 @@
 """What a benchmark says about itself: its classes, videos and protocol. Everything else is shared."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from fractalvid.utils.errors import UserError
-from fractalvid.video.reader import VIDEO_SUFFIXES
+from fractalvid.utils.phrases import first_few
 
 Side = Literal["train", "test"]
 SIDES: tuple[Side, Side] = ("train", "test")
 
 
 @dataclass(frozen=True)
-class Row:
+class Video:
     """One video of a benchmark.
 
     `path` is relative to the data root, with `/`; `label` counts from 0; the clip is the frames `start` to
@@ -77,27 +77,13 @@ class Target(Protocol):
         """Class names, in the order of the labels."""
         ...
 
-    def index(self, root: Path, split: str) -> list[Row]:
+    def index(self, root: Path, split: str) -> list[Video]:
         """All videos of a split. Raises `UserError` for missing or malformed list files."""
         ...
 
     def group(self, path: str) -> str | None:
         """What the video at `path` shares with others: its source. None where that is not known."""
         ...
-
-
-def some(names: Iterable[str], limit: int = 5) -> str:
-    """The first few of many names, for an error message: "a, b, c and 12 more"."""
-    listed = list(names)
-    if not listed:
-        return "nothing"
-    text = ", ".join(listed[:limit])
-    return text if len(listed) <= limit else f"{text} and {len(listed) - limit} more"
-
-
-def counted(number: int, noun: str, many: str | None = None) -> str:
-    """A number of things, for a message: "1 video", "2 videos"; `many` is the plural of other nouns."""
-    return f"{number} {noun if number == 1 else many or noun + 's'}"
 
 
 def read_lines(path: Path) -> list[str]:
@@ -116,6 +102,8 @@ def read_lines(path: Path) -> list[str]:
 
 def is_video_name(name: str) -> bool:
     """Whether a file is named like a video; hidden files (as macOS leaves beside real ones) are not."""
+    from fractalvid.video.reader import VIDEO_SUFFIXES  # brings a decoder, which reading a command line does not need
+
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
 
 
@@ -137,9 +125,9 @@ def require_folder(root: Path, expected: str) -> None:
         raise UserError(f"{root} is a file, not a data folder; expected {expected}")
 
 
-def found_in(root: Path) -> str:
+def contents(root: Path) -> str:
     """What lies in a folder, for an error message."""
-    return some(sorted(os.listdir(root)))
+    return first_few(sorted(os.listdir(root)))
 
 
 def check_same_case(classes: Sequence[str], folders: Sequence[str], where: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fractalvid.finetune.targets.base import Row, Side, TargetProtocol, found_in, require_folder, video_names
+from fractalvid.finetune.targets.base import Side, TargetProtocol, Video, contents, require_folder, video_names
 from fractalvid.finetune.targets.lists import find_list, first_folder, list_folders
 from fractalvid.utils.errors import UserError
 
@@ -86,16 +86,16 @@ class Diving48:
         """The 48 dives: take-off, somersaults, twists, position."""
         return read_vocabulary(self._list(root, _VOCABULARY))
 
-    def index(self, root: Path, split: str) -> list[Row]:
+    def index(self, root: Path, split: str) -> list[Video]:
         """The clips of a version's two lists."""
         require_folder(root, _LAYOUT)
         base = first_folder(root, "rgb", "videos")
         files = {Path(name).stem: name for name in video_names(base)}
         if not files:
-            raise UserError(f"{base} holds no video: expected {_LAYOUT}, found {found_in(base)}")
+            raise UserError(f"{base} holds no video: expected {_LAYOUT}, found {contents(base)}")
         sides: tuple[Side, Side] = ("train", "test")
         return [
-            Row((base / files.get(name, f"{name}.mp4")).relative_to(root).as_posix(), label, side)
+            Video((base / files.get(name, f"{name}.mp4")).relative_to(root).as_posix(), label, side)
             for side in sides
             for name, label in read_list(self._list(root, _FILES[split].format(side=side)))
         ]

@@ -43,32 +43,6 @@ class Download:
         return self.url.rsplit("/", 1)[-1]
 
 
-# Sizes and checksums as TensorFlow Datasets publishes them (tensorflow_datasets/url_checksums/ucf101.txt).
-DOWNLOADS: dict[str, tuple[Download, ...]] = {
-    "ucf101": (
-        Download(
-            "https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip",
-            "5c0d1a53b8ed364a2ac830a73f405e51bece7d98ce1254fd19ed4a36b224bd27",
-            113_943,
-            folder="ucfTrainTestlist",
-            strip=1,
-            provides="ucfTrainTestlist/*list0[123].txt",
-            count=6,
-        ),
-        Download(
-            "https://storage.googleapis.com/thumos14_files/UCF101_videos.zip",
-            "dabf56f573cd19c79e096563529fec8126a2a34e18e10c72eb621dd687532b0d",
-            6_960_400_115,
-            folder="UCF-101",
-            strip=1,
-            provides="**/v_*_g??_c??.avi",
-            count=13_320,
-        ),
-    ),
-}
-"""Target -> what `finetune prepare --download` fetches."""
-
-
 def download_all(downloads: tuple[Download, ...], root: Path, *, progress: bool) -> None:
     """Fetch and unpack into the data folder `root` what is not there yet; archives are removed once unpacked.
 

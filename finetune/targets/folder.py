@@ -8,19 +8,19 @@ from pathlib import Path, PurePath
 
 from fractalvid.finetune.targets.base import (
     SIDES,
-    Row,
     Side,
     TargetProtocol,
+    Video,
     check_same_case,
-    found_in,
+    contents,
     require_folder,
-    some,
     subfolders,
     video_names,
 )
 from fractalvid.finetune.targets.lists import did_you_mean, read_csv
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import ALIKE, nearest
+from fractalvid.utils.phrases import first_few
 
 _EXPECTED = "train/<class>/<video> and test/<class>/<video> (or name a table with --csv)"
 _EXPECTED_TEST = "test/<class>/<video> (or name a table with --csv)"
@@ -85,17 +85,17 @@ class Folder:
             return tuple(sorted(labels, key=int))
         return tuple(sorted(labels))
 
-    def index(self, root: Path, split: str) -> list[Row]:
+    def index(self, root: Path, split: str) -> list[Video]:
         """All videos of the folders or of the table."""
         require_folder(root, self._expected if self.table is None else f"the videos that {self.table} lists")
         if self.table is None:
             return self._from_folders(root)
         label = {name: number for number, name in enumerate(self.classes(root, split))}
-        return [Row(entry.path, label[entry.label], entry.side) for entry in self.entries(root, split)]
+        return [Video(entry.path, label[entry.label], entry.side) for entry in self.entries(root, split)]
 
-    def _from_folders(self, root: Path) -> list[Row]:
+    def _from_folders(self, root: Path) -> list[Video]:
         if not all((root / side).is_dir() for side in self._sides):
-            raise UserError(f"{root} is no folder data set: expected {self._expected}, found {found_in(root)}")
+            raise UserError(f"{root} is no folder data set: expected {self._expected}, found {contents(root)}")
         classes = self.classes(root, "")
         if not classes:
             raise UserError(f"{root / self._sides[0]} holds no class folders: expected {self._expected}")
@@ -110,7 +110,7 @@ class Folder:
             if not video_names(folder):
                 raise UserError(f"class folder {folder} holds no video: fill or remove it")
         return [
-            Row(f"{side}/{name}/{video}", label, side)
+            Video(f"{side}/{name}/{video}", label, side)
             for side in self._sides
             for label, name in enumerate(classes)
             if (root / side / name).is_dir()
@@ -159,7 +159,7 @@ class Folder:
             if needed not in columns:
                 near = nearest(needed, columns, at_least=ALIKE)
                 hint = f"; did you mean {near!r}?" if near else ""
-                has = f"its columns are {some(columns, 12)}" if columns else "its first line is empty"
+                has = f"its columns are {first_few(columns, 12)}" if columns else "its first line is empty"
                 raise UserError(f"{self.table} has no column {needed!r}: {has}{hint}")
         return lines
 
@@ -177,7 +177,7 @@ class Folder:
         sides = {entry.side for entry in entries}
         if self.fold_column is not None and "test" not in sides:
             folds = sorted({line[self.fold_column] for _, line in self._lines()} - {""})
-            has = f"its folds are {some(folds, 12)}" if folds else "that column is empty"
+            has = f"its folds are {first_few(folds, 12)}" if folds else "that column is empty"
             raise UserError(f"{self.table} has no fold {split!r} in {self.fold_column}: {has}")
         for side in self._sides:
             if side not in sides:

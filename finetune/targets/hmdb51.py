@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from fractalvid.finetune.targets.base import (
-    Row,
     Side,
     TargetProtocol,
+    Video,
     check_same_case,
-    found_in,
+    contents,
     read_lines,
     require_folder,
-    some,
     subfolders,
     video_names,
 )
 from fractalvid.finetune.targets.lists import did_you_mean, list_folders
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import first_few
 
 _PROTOCOL = TargetProtocol(splits=("1", "2", "3"), num_classes=51, average_splits=True)
 _LISTS = "testTrainMulti_7030_splits"
@@ -115,26 +115,26 @@ class Hmdb51:
         """Class names in alphabetical order, which is the order of the official files."""
         return tuple(self.list_files(root, split))
 
-    def index(self, root: Path, split: str) -> list[Row]:
+    def index(self, root: Path, split: str) -> list[Video]:
         """The videos that the split files put into training or test."""
         require_folder(root, _LAYOUT)
         lists = self.list_files(root, split)
         folders = subfolders(root)
         check_same_case(list(lists), folders, root)
         if not set(lists).intersection(folders):
-            raise UserError(f"{root} is not HMDB51: expected {_LAYOUT}, found {found_in(root)}")
+            raise UserError(f"{root} is not HMDB51: expected {_LAYOUT}, found {contents(root)}")
         unlisted = [name for name in folders if name not in lists and video_names(root / name)]
         if unlisted:
             hint = did_you_mean(unlisted[0], lists)
             raise UserError(
-                f"no split file *_test_split{split}.txt for the class folder(s) {some(unlisted)}{hint} in {root}"
+                f"no split file *_test_split{split}.txt for the class folder(s) {first_few(unlisted)}{hint} in {root}"
             )
-        rows = []
+        videos = []
         for label, (name, file) in enumerate(lists.items()):
             sides = read_list(file)
             files = match_names(sides, video_names(root / name) if name in folders else ())
-            rows += [Row(f"{name}/{files.get(video, video)}", label, side) for video, side in sides.items() if side]
-        return rows
+            videos += [Video(f"{name}/{files.get(video, video)}", label, side) for video, side in sides.items() if side]
+        return videos
 
     def group(self, path: str) -> str:
         """The film or upload that a clip was cut from: its name without class, attributes, digits and signs."""

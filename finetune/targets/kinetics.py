@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from fractalvid.finetune.targets.base import (
-    Row,
     Side,
     TargetProtocol,
-    found_in,
+    Video,
+    contents,
     require_folder,
     subfolders,
     video_names,
@@ -128,25 +128,25 @@ class Kinetics:
             base = _part_folder(root, part)
             names = subfolders(base) if base != root else []
             if not names:
-                raise UserError(f"{root} is not Kinetics: expected {_LAYOUT}, found {found_in(root)}")
+                raise UserError(f"{root} is not Kinetics: expected {_LAYOUT}, found {contents(root)}")
         else:
             names = sorted({clip.label for clip in read_table(tables[side], part)})
         if len(names) > self.number:
             raise UserError(f"{root} has {len(names)} classes; {self.name} has {self.number}")
         return tuple(names)
 
-    def index(self, root: Path, split: str) -> list[Row]:
+    def index(self, root: Path, split: str) -> list[Video]:
         """The clips of the tables, or of the folders."""
         require_folder(root, _LAYOUT)
         tables, classes = self._tables(root, split), self.classes(root, split)
-        rows = []
+        videos = []
         for side, part in self._parts(split).items():
             base = _part_folder(root, part)
             if tables is None:
-                rows += _from_folders(root, base, classes, side, part)
+                videos += _from_folders(root, base, classes, side, part)
             else:
-                rows += _from_table(root, base, classes, side, tables[side], part)
-        return rows
+                videos += _from_table(root, base, classes, side, tables[side], part)
+        return videos
 
     def group(self, path: str) -> str | None:
         """The YouTube video, where the file is named after one."""
@@ -185,29 +185,29 @@ def _labels(classes: tuple[str, ...]) -> dict[str, int]:
     return {class_key(name): label for label, name in enumerate(classes)}
 
 
-def _from_folders(root: Path, base: Path, classes: tuple[str, ...], side: Side, part: str) -> list[Row]:
+def _from_folders(root: Path, base: Path, classes: tuple[str, ...], side: Side, part: str) -> list[Video]:
     if base == root:
-        raise UserError(f"{root} has no folder {part}: expected {_LAYOUT}, found {found_in(root)}")
+        raise UserError(f"{root} has no folder {part}: expected {_LAYOUT}, found {contents(root)}")
     labels = _labels(classes)
     if len(labels) < len(classes):
         raise UserError(f"{base} has class folders that differ only in case, spaces or underscores; put them together")
-    rows = []
+    videos = []
     for name in subfolders(base):
         if class_key(name) not in labels:
             raise UserError(f"class folder {name!r} in {base} has no training videos{did_you_mean(name, classes)}")
         label, folder = labels[class_key(name)], (base / name).relative_to(root).as_posix()
-        rows += [Row(f"{folder}/{video}", label, side) for video in video_names(base / name)]
-    return rows
+        videos += [Video(f"{folder}/{video}", label, side) for video in video_names(base / name)]
+    return videos
 
 
-def _from_table(root: Path, base: Path, classes: tuple[str, ...], side: Side, table: Path, part: str) -> list[Row]:
+def _from_table(root: Path, base: Path, classes: tuple[str, ...], side: Side, table: Path, part: str) -> list[Video]:
     labels = _labels(classes)
     folders = [] if base == root else subfolders(base)
     for name in folders:
         if class_key(name) not in labels and video_names(base / name):
             raise UserError(f"class folder {name!r} in {base} is no label of {table}{did_you_mean(name, classes)}")
     files = {PurePosixPath(path).stem: path for path in videos_below(root, base)}
-    rows = dict[Row, None]()  # some tables list a clip twice
+    videos = dict[Video, None]()  # some tables list a clip twice
     for clip in read_table(table, part):
         label = labels.get(class_key(clip.label))
         if label is None:
@@ -215,5 +215,5 @@ def _from_table(root: Path, base: Path, classes: tuple[str, ...], side: Side, ta
         official, short = clip.stems()
         name = f"{clip.label}/{official}.mp4" if folders else f"{official}.mp4"
         path = files.get(official) or files.get(short) or (base / name).relative_to(root).as_posix()
-        rows[Row(path, label, side)] = None
-    return list(rows)
+        videos[Video(path, label, side)] = None
+    return list(videos)

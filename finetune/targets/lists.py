@@ -5,9 +5,10 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from fractalvid.finetune.targets.base import some, subfolders, video_names
+from fractalvid.finetune.targets.base import subfolders, video_names
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import ALIKE, nearest
+from fractalvid.utils.phrases import first_few
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -41,7 +42,7 @@ def find_list(name: str, folders: Sequence[Path], source: str) -> Path:
     for folder in folders:
         if (folder / name).is_file():
             return folder / name
-    looked = some(map(str, folders)) if folders else "the data folder"
+    looked = first_few(map(str, folders)) if folders else "the data folder"
     raise UserError(f"no {name} ({source}) in {looked}; give its folder with --annotations")
 
 

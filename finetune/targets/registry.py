@@ -1,50 +1,76 @@
-"""The registry of benchmarks, and how a command line's options become one."""
+"""The benchmarks, a row each, and how a command line's options become one.
 
+A new benchmark is a file in this folder and a row of `TARGETS`.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
-from tqdm import tqdm
+import tyro
 
+from fractalvid.finetune.targets import ucf101
 from fractalvid.finetune.targets.anigifs import Gifs
-from fractalvid.finetune.targets.base import Target, some
-from fractalvid.finetune.targets.demo import DemoSet, demo_protocol, render_actions
+from fractalvid.finetune.targets.base import Target
+from fractalvid.finetune.targets.demo.target import demo_target
 from fractalvid.finetune.targets.diving48 import Diving48
+from fractalvid.finetune.targets.download import Download
 from fractalvid.finetune.targets.folder import Folder
 from fractalvid.finetune.targets.hmdb51 import Hmdb51
 from fractalvid.finetune.targets.kinetics import Kinetics
-from fractalvid.finetune.targets.ucf101 import Ucf101
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import ALIKE, nearest
+from fractalvid.utils.phrases import first_few
 
 _TABLE = ("csv", "label_column", "split_column", "fold_column", "group_column")
-# Each benchmark, and the options that go with it beside --data.
-_OPTIONS = {
-    "hmdb51": ("annotations",),
-    "ucf101": ("annotations",),
-    "diving48": ("annotations",),
-    "kinetics400": ("annotations",),
-    "kinetics600": ("annotations",),
-    "anigifs": (*_TABLE, "most_frequent"),
-    "kinetics-gifs": (*_TABLE, "most_frequent"),
-    "folder": _TABLE,
-    "demo": (),
-}
-TARGETS = tuple(_OPTIONS)
-WITH_SPLITS = tuple(name for name, options in _OPTIONS.items() if "annotations" in options)
-"""Those with official lists of official splits."""
-_DRAWN = "The demo's clips of twelve actions by stick figures are drawn on the spot: there is nothing to obtain."
+_GIFS = (*_TABLE, "most_frequent")
+_LISTS = ("annotations",)
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where a benchmark's videos come from, as the command line says it."""
+class TargetRow:
+    """A benchmark: how it is made, the options that go with it beside --data, and what can be downloaded for it.
 
-    target: str
-    """hmdb51, ucf101, diving48, kinetics400, kinetics600, anigifs, kinetics-gifs, folder, or demo (needs no data)."""
+    `make` takes the options, and whether test videos are all that is needed.
+    """
+
+    make: Callable[["TargetOptions", bool], Target]
+    options: tuple[str, ...] = ()
+    downloads: tuple[Download, ...] = ()
+    needs_data: bool = True
+
+
+TARGETS: dict[str, TargetRow] = {
+    "hmdb51": TargetRow(lambda options, _: Hmdb51(options.annotations), _LISTS),
+    "ucf101": TargetRow(lambda options, _: ucf101.Ucf101(options.annotations), _LISTS, ucf101.DOWNLOADS),
+    "diving48": TargetRow(lambda options, _: Diving48(options.annotations), _LISTS),
+    "kinetics400": TargetRow(lambda options, test_only: Kinetics(400, options.annotations, test_only), _LISTS),
+    "kinetics600": TargetRow(lambda options, test_only: Kinetics(600, options.annotations, test_only), _LISTS),
+    "anigifs": TargetRow(lambda options, test_only: _gifs(options, test_only), _GIFS),
+    "kinetics-gifs": TargetRow(lambda options, test_only: _gifs(options, test_only), _GIFS),
+    "folder": TargetRow(lambda options, test_only: _folder(options, test_only), _TABLE),
+    "demo": TargetRow(lambda *_: demo_target(), needs_data=False),
+}
+WITH_SPLITS = tuple(name for name, row in TARGETS.items() if "annotations" in row.options)
+"""Those with official lists of official splits."""
+WITH_DOWNLOADS = tuple(name for name, row in TARGETS.items() if row.downloads)
+_NAMES = ", ".join(name for name, row in TARGETS.items() if row.needs_data)
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """Which benchmark, and where its videos and lists are, as the command line says it."""
+
+    target: Annotated[str, tyro.conf.arg(help=f"{_NAMES}, or demo (needs no data).")]
     data: Path | None = None
     """Folder with the videos."""
-    annotations: Path | None = None
-    """hmdb51, ucf101, diving48, kinetics: folder with the official lists, where they are not with the videos."""
+    annotations: Annotated[
+        Path | None,
+        tyro.conf.arg(
+            help=f"{', '.join(WITH_SPLITS)}: folder with the official lists, where they are not with the videos."
+        ),
+    ] = None
     csv: Path | None = None
     """folder, GIFs: table with the columns path, label and split (train or test) or a fold column."""
     label_column: str = "label"
@@ -59,64 +85,58 @@ class Source:
     """anigifs, kinetics-gifs: only the classes with the most GIFs, so many (40 in the article's subset)."""
 
 
-def _refuse_others(source: Source) -> None:
-    """Raise `UserError` for options that mean nothing to the target: a silent flag would mislead."""
-    allowed = _OPTIONS[source.target]
-    for field in ("annotations", *_TABLE, "most_frequent"):
-        if field not in allowed and getattr(source, field) != getattr(Source(source.target), field):
-            raise UserError(f"--{field.replace('_', '-')} does not go with --target {source.target}")
-    for field in _TABLE[1:]:
-        if source.csv is None and getattr(source, field) != getattr(Source(source.target), field):
-            raise UserError(f"--{field.replace('_', '-')} does not go without --csv, the table that has it")
-
-
-def make_target(source: Source, *, test_only: bool = False) -> Target:
+def make_target(options: TargetOptions, *, test_only: bool = False) -> Target:
     """The benchmark that the options name; `test_only`: its test videos are all that is needed.
 
     Raises:
         UserError: an unknown one, or options of another.
     """
-    name = source.target
+    name = options.target
     if name not in TARGETS:
         near = nearest(name, TARGETS, at_least=ALIKE)
         hint = f"; did you mean {near!r}?" if near else ""
-        raise UserError(f"unknown target {name!r}: the targets are {some(TARGETS, len(TARGETS))}{hint}")
-    _refuse_others(source)
-    if name == "demo":
-        if source.data is not None:
-            raise UserError("--data does not go with --target demo")
-        return Folder(name="demo", protocol=demo_protocol(), obtain=_DRAWN, layout="nothing")
-    if source.data is None:
+        raise UserError(f"unknown target {name!r}: the targets are {first_few(TARGETS, len(TARGETS))}{hint}")
+    _refuse_others(options)
+    if not TARGETS[name].needs_data and options.data is not None:
+        raise UserError(f"--data does not go with --target {name}")
+    if TARGETS[name].needs_data and options.data is None:
         raise UserError(f"--target {name} needs --data: the folder with its videos")
-    if source.most_frequent is not None and source.most_frequent < 2:
-        raise UserError(f"--most-frequent is {source.most_frequent}: telling classes apart takes two")
-    columns = (source.label_column, source.split_column, source.fold_column)
-    table = Folder(source.csv, *columns, group_column=source.group_column, test_only=test_only)
-    if source.csv is not None:
-        table = replace(table, layout=f"the videos that {source.csv} lists")
-    made: dict[str, Target] = {
-        "hmdb51": Hmdb51(source.annotations),
-        "ucf101": Ucf101(source.annotations),
-        "diving48": Diving48(source.annotations),
-        "kinetics400": Kinetics(400, source.annotations, test_only),
-        "kinetics600": Kinetics(600, source.annotations, test_only),
-        "folder": table,
-    }
-    return made[name] if name in made else Gifs(name, table if source.csv else None, source.most_frequent)
+    if options.most_frequent is not None and options.most_frequent < 2:
+        raise UserError(f"--most-frequent is {options.most_frequent}: telling classes apart takes two")
+    return TARGETS[name].make(options, test_only)
 
 
-def demo_path(cache_dir: Path, config: DemoSet) -> Path:
-    """The folder in the cache for the embedded target's clips, drawn or not."""
-    name = f"seed{config.seed}-{config.clips_per_class_train}+{config.clips_per_class_test}"
-    return cache_dir / "demo" / f"{name}-{config.size}px-{config.frames}frames-v{config.version}"
+def _refuse_others(options: TargetOptions) -> None:
+    """Raise `UserError` for options that mean nothing to the target: a silent flag would mislead."""
+    allowed, default = TARGETS[options.target].options, TargetOptions(options.target)
+    given = [field for field in (*_LISTS, *_GIFS) if getattr(options, field) != getattr(default, field)]
+    for field in given:
+        if field not in allowed:
+            raise UserError(f"--{field.replace('_', '-')} does not go with --target {options.target}")
+        if field in _TABLE and options.csv is None:
+            raise UserError(f"--{field.replace('_', '-')} does not go without --csv, the table that has it")
 
 
-def draw_demo(folder: Path, config: DemoSet, *, progress: bool) -> None:
-    """Draw the embedded target's clips, unless they are there."""
-    with tqdm(desc="drawing clips", unit="clip", disable=not progress, leave=False) as bar:
+def _folder(options: TargetOptions, test_only: bool) -> Folder:
+    folder = Folder(
+        options.csv,
+        label_column=options.label_column,
+        split_column=options.split_column,
+        fold_column=options.fold_column,
+        group_column=options.group_column,
+        test_only=test_only,
+    )
+    return folder if options.csv is None else replace(folder, layout=f"the videos that {options.csv} lists")
 
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
 
-        render_actions(folder, config, progress=show)
+def _gifs(options: TargetOptions, test_only: bool) -> Gifs:
+    return Gifs(options.target, _folder(options, test_only) if options.csv else None, options.most_frequent)
+
+
+def check_folds(options: TargetOptions, splits: object, folds: object, word: str) -> None:
+    """Raise `UserError` for folds of nothing, or folds and splits at once; `word` ends the options' names."""
+    if folds and splits:
+        raise UserError(f"--split{word} and --fold{word} exclude each other: --fold{word} goes with --fold-column")
+    if folds and options.fold_column is None:
+        instead = f"; official splits are chosen with --split{word}" if options.target in WITH_SPLITS else ""
+        raise UserError(f"--fold{word} needs --fold-column: the column of --csv that says the fold{instead}")

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from fractalvid.finetune.targets.base import Row, Side, TargetProtocol, found_in, read_lines, require_folder
+from fractalvid.finetune.targets.base import Side, TargetProtocol, Video, contents, read_lines, require_folder
+from fractalvid.finetune.targets.download import Download
 from fractalvid.finetune.targets.lists import did_you_mean, find_list, first_folder, list_folders, videos_below
 from fractalvid.utils.errors import UserError
 
@@ -18,6 +19,28 @@ _OBTAIN = (
     "`unzip` the other; or `finetune prepare --target ucf101 --data DIR --download`."
 )
 _LAYOUT = "v_<Class>_g<NN>_c<NN>.avi files, flat or in a folder a class, in UCF-101/ or directly"
+# Sizes and checksums as TensorFlow Datasets publishes them (tensorflow_datasets/url_checksums/ucf101.txt).
+DOWNLOADS = (
+    Download(
+        "https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip",
+        "5c0d1a53b8ed364a2ac830a73f405e51bece7d98ce1254fd19ed4a36b224bd27",
+        113_943,
+        folder="ucfTrainTestlist",
+        strip=1,
+        provides="ucfTrainTestlist/*list0[123].txt",
+        count=6,
+    ),
+    Download(
+        "https://storage.googleapis.com/thumos14_files/UCF101_videos.zip",
+        "dabf56f573cd19c79e096563529fec8126a2a34e18e10c72eb621dd687532b0d",
+        6_960_400_115,
+        folder="UCF-101",
+        strip=1,
+        provides="**/v_*_g??_c??.avi",
+        count=13_320,
+    ),
+)
+"""What `finetune prepare --download` fetches: the lists, and the videos."""
 _VIDEO = re.compile(r"v_(?P<name>\w+)_g(?P<group>\d+)_c\d+", re.ASCII)
 
 
@@ -83,7 +106,7 @@ class Ucf101:
         """Class names, in the order of `classInd.txt`."""
         return read_classes(self._list(root, "classInd.txt"))
 
-    def index(self, root: Path, split: str) -> list[Row]:
+    def index(self, root: Path, split: str) -> list[Video]:
         """The videos of a split's two lists, found by their names wherever they lie."""
         require_folder(root, _LAYOUT)
         classes = self.classes(root, split)
@@ -91,7 +114,7 @@ class Ucf101:
         files = {PurePosixPath(path).name: path for path in videos_below(root, base)}
         loose = {name.casefold(): path for name, path in files.items()}
         if not any(_VIDEO.match(name) for name in files):
-            raise UserError(f"{root} is not UCF101: expected {_LAYOUT}, found {found_in(root)}")
+            raise UserError(f"{root} is not UCF101: expected {_LAYOUT}, found {contents(root)}")
 
         def found(video: str) -> str:
             name = PurePosixPath(video).name
@@ -100,7 +123,7 @@ class Ucf101:
 
         sides: tuple[Side, Side] = ("train", "test")
         return [
-            Row(found(video), label, side)
+            Video(found(video), label, side)
             for side in sides
             for video, label in read_list(self._list(root, f"{side}list0{split}.txt"), classes)
         ]

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
-from fractalvid.finetune.clips.augment import few_of
-from fractalvid.finetune.targets.base import counted
+import numpy as np
+from numpy.typing import NDArray
+
+from fractalvid.finetune.clips.draws import SHOTS, random_words
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import counted
 
 
 def few_shot(listing: Listing, shots: int, seed: int) -> Listing:
@@ -16,10 +19,16 @@ def few_shot(listing: Listing, shots: int, seed: int) -> Listing:
     """
     kept = set[int]()
     for label, name in enumerate(listing.classes):
-        there = [k for k, row in enumerate(listing.rows) if row.side == "train" and row.label == label]
+        there = [k for k, video in enumerate(listing.videos) if video.side == "train" and video.label == label]
         if len(there) < shots:
             raise UserError(f"--shots is {shots}: class {name!r} has only {counted(len(there), 'training video')}")
         kept.update(there[k] for k in few_of(seed, label, len(there), shots))
-    chosen = [k for k, row in enumerate(listing.rows) if row.side == "test" or k in kept]
+    chosen = [k for k, video in enumerate(listing.videos) if video.side == "test" or k in kept]
     frames = tuple(listing.frames[k] for k in chosen)
-    return replace(listing, rows=tuple(listing.rows[k] for k in chosen), frames=frames)
+    return replace(listing, videos=tuple(listing.videos[k] for k in chosen), frames=frames)
+
+
+def few_of(seed: int, label: int, size: int, shots: int) -> NDArray[np.int64]:
+    """Which `shots` of the `size` videos of a class are kept, in their order; more shots only add to fewer."""
+    chosen = np.argsort(random_words(seed, SHOTS, label, size), kind="stable")[:shots]
+    return np.sort(chosen)

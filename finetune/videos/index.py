@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fractalvid.finetune.targets.base import some
 from fractalvid.utils.errors import UserError
-from fractalvid.video.index import Found, VideoIndex, look
+from fractalvid.utils.phrases import first_few
+from fractalvid.video.index import Found, look
 from fractalvid.video.reader import VideoFacts
 
 
@@ -69,12 +69,7 @@ def build_index(
     if len(failed) > limit:
         raise UserError(
             f"{len(failed)} of the first {len(found)} of {len(wanted)} videos in {root} do not decode, more "
-            f"than --max-broken {max_broken:g} of all: {some(failed.values(), 3)}"
+            f"than --max-broken {max_broken:g} of all: {first_few(failed.values(), 3)}"
         )
     whole = {path: facts for path in wanted if isinstance(facts := found.get(path), VideoFacts)}
     return ClipIndex({path: facts.frames for path, facts in whole.items()}, failed, whole)
-
-
-def remembered(cache_dir: Path, root: Path) -> dict[str, VideoFacts]:
-    """What the index keeps of the videos below `root` that have not changed since."""
-    return VideoIndex(root, cache_dir).unchanged()

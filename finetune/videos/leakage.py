@@ -8,45 +8,46 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fractalvid.finetune.targets.base import Row, Side, Target, counted, some
+from fractalvid.finetune.targets.base import Side, Target, Video
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import counted, first_few
 
 _HEAD = 1 << 16
 """Bytes that tell most files of one size apart."""
 
 
-def check_lists(target: Target, rows: Sequence[Row]) -> None:
+def check_lists(target: Target, videos: Sequence[Video]) -> None:
     """Raise `UserError` where lists have a video in training and in test, or twice.
 
     Cuts of one video may lie on both sides where they share no frame. Where the benchmark's splits keep groups of
     videos apart (`TargetProtocol.groups_apart`), a group on both sides means that the lists are of different splits.
     """
-    known = defaultdict[str, list[Row]](list)
+    known = defaultdict[str, list[Video]](list)
     leaking = []
-    for row in rows:
-        others = [other for other in known[row.path] if _overlap(row, other)]
-        if any(other.side == row.side for other in others):
-            raise UserError(f"{target.name} lists {row.path} twice for {row.side}; take one line out")
-        leaking += [row.path] if others else []
-        known[row.path].append(row)
+    for video in videos:
+        others = [other for other in known[video.path] if _overlap(video, other)]
+        if any(other.side == video.side for other in others):
+            raise UserError(f"{target.name} lists {video.path} twice for {video.side}; take one line out")
+        leaking += [video.path] if others else []
+        known[video.path].append(video)
     _refuse(target.name, leaking, "video")
     if target.protocol.groups_apart:
-        sides = ({target.group(row.path) for row in rows if row.side == side} for side in ("train", "test"))
+        sides = ({target.group(video.path) for video in videos if video.side == side} for side in ("train", "test"))
         both = set.intersection(*sides) - {None}
         lists = f"{target.name}, lists of different splits"
         _refuse(lists, sorted(map(str, both)), "group of videos", "groups of videos")
 
 
-def check_files(root: Path, rows: Sequence[Row], *, official: bool = False) -> None:
+def check_files(root: Path, videos: Sequence[Video], *, official: bool = False) -> None:
     """Raise `UserError` where a training and a test video that are there are one file under two paths.
 
     That is so for links and for copies, whatever their names and classes. Files that hold nothing are no copies, and
     those that cannot be read are left to the index to name. Lists that are `official` may hold copies under several
     names, for results are published on them as they are: those are a note on stderr.
     """
-    sides = {row.path: set[Side]() for row in rows}
-    for row in rows:
-        sides[row.path].add(row.side)
+    sides = {video.path: set[Side]() for video in videos}
+    for video in videos:
+        sides[video.path].add(video.side)
     sizes = {path: (root / path).stat().st_size for path in sides}
     # A file is read only as far as others are like it on both sides: most differ in size, the rest in their beginning.
     groups = _both_sides([list(sides)], sides, lambda path: sizes[path] or None)
@@ -63,16 +64,16 @@ def check_files(root: Path, rows: Sequence[Row], *, official: bool = False) -> N
     _refuse(str(root), leaking, "video")
     if noted:
         are = "is a training video" if len(noted) == 1 else "are training videos"
-        copies = f"{counted(len(noted), 'test video')} {are} under another name ({some(noted, 3)})"
+        copies = f"{counted(len(noted), 'test video')} {are} under another name ({first_few(noted, 3)})"
         tqdm.write(f"note: {root}: {copies}, as the benchmark's own lists have it", file=sys.stderr)
 
 
-def check_untrained(weights: str, rows: Sequence[Row], trained: frozenset[str] | None) -> None:
+def check_untrained(weights: str, videos: Sequence[Video], trained: frozenset[str] | None) -> None:
     """Raise `UserError` where weights were trained on videos that they are to be tested on.
 
     Args:
         weights: what to call them.
-        rows: what they are to be tested on.
+        videos: what they are to be tested on.
         trained: paths of what they were trained on (`weights.trained.trained_on`); None where that is not known.
     """
     if trained is None:
@@ -80,11 +81,11 @@ def check_untrained(weights: str, rows: Sequence[Row], trained: frozenset[str] |
             f"note: the lists that {weights} were trained on are gone: test videos may be among them", file=sys.stderr
         )
         return
-    seen = [row.path for row in rows if row.path in trained]
+    seen = [video.path for video in videos if video.path in trained]
     if seen:
         raise UserError(
-            f"{weights} were trained on {len(seen)} of the {len(rows)} test videos ({some(seen, 3)}): a result on them "
-            "says nothing; test on the split, fold or list that they were fine-tuned with"
+            f"{weights} were trained on {len(seen)} of the {len(videos)} test videos ({first_few(seen, 3)}): a "
+            "result on them says nothing; test on the split, fold or list that they were fine-tuned with"
         )
 
 
@@ -120,8 +121,8 @@ def _digest(path: Path, count: int | None) -> Hashable:
         return None
 
 
-def _overlap(a: Row, b: Row) -> bool:
-    """Whether two rows of one video share a frame."""
+def _overlap(a: Video, b: Video) -> bool:
+    """Whether two cuts of one file share a frame."""
     return (b.end is None or (a.start or 0) < b.end) and (a.end is None or (b.start or 0) < a.end)
 
 
@@ -129,6 +130,6 @@ def _refuse(where: str, leaking: Sequence[str], what: str, many: str | None = No
     if leaking:
         are, they = ("is", "it") if len(leaking) == 1 else ("are", "them")
         raise UserError(
-            f"{where}: {counted(len(leaking), what, many)} {are} in training and in test ({some(leaking, 3)}); a "
+            f"{where}: {counted(len(leaking), what, many)} {are} in training and in test ({first_few(leaking, 3)}); a "
             f"result on videos that were trained on says nothing, so take {they} out of one side"
         )

@@ -1,13 +1,14 @@
-"""From a target's rows to the videos that are really there: what is missing, what does not decode."""
+"""Which of the videos that a target lists are really there: what is missing, what does not decode."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fractalvid.finetune.targets.base import SIDES, Row, Side, Target, counted, require_folder, some
+from fractalvid.finetune.targets.base import SIDES, Side, Target, Video, require_folder
 from fractalvid.finetune.videos.index import ClipIndex
 from fractalvid.finetune.videos.leakage import check_files, check_lists
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import counted, first_few
 
 _WORDS: dict[Side, str] = {"train": "training", "test": "test"}
 
@@ -17,23 +18,19 @@ class Listing:
     """The videos of one split.
 
     `missing` are listed but not there; `broken` are there but do not decode (path -> why). `frames` gives the
-    length of each row in frames, in the order of `rows`. `sides` are those that are needed.
+    length of each video in frames, in the order of `videos`. `sides` are those that are needed.
     """
 
     classes: tuple[str, ...]
-    rows: tuple[Row, ...]
+    videos: tuple[Video, ...]
     missing: tuple[str, ...] = ()
     broken: tuple[tuple[str, str], ...] = ()
     frames: tuple[int, ...] = ()
     sides: tuple[Side, ...] = SIDES
 
-    def side(self, side: Side) -> tuple[Row, ...]:
-        """The rows of training or of testing."""
-        return tuple(row for row in self.rows if row.side == side)
-
-    def lengths(self, side: Side) -> tuple[int, ...]:
-        """Frames of each row of `side`."""
-        return tuple(n for row, n in zip(self.rows, self.frames, strict=True) if row.side == side)
+    def side(self, side: Side) -> tuple[Video, ...]:
+        """The videos of training or of testing."""
+        return tuple(video for video in self.videos if video.side == side)
 
 
 def list_videos(
@@ -48,49 +45,49 @@ def list_videos(
     require_folder(root, target.layout)
     splits = target.protocol.splits
     if splits and split not in splits:
-        raise UserError(f"{target.name} has no split {split!r}: its splits are {some(splits)}")
-    rows = target.index(root, split)
+        raise UserError(f"{target.name} has no split {split!r}: its splits are {first_few(splits)}")
+    videos = target.index(root, split)
     classes = target.classes(root, split)
-    check_labels(target, rows, classes, sides)
-    check_lists(target, rows)
-    rows = [row for row in rows if row.side in sides]
-    there = [row for row in rows if (root / row.path).is_file()]
+    check_labels(target, videos, classes, sides)
+    check_lists(target, videos)
+    videos = [video for video in videos if video.side in sides]
+    there = [video for video in videos if (root / video.path).is_file()]
     if not there:
-        raise UserError(f"none of the {len(rows)} listed videos is in {root}: expected e.g. {rows[0].path}")
-    found = {row.path for row in there}
-    missing = tuple(row.path for row in rows if row.path not in found)
+        raise UserError(f"none of the {len(videos)} listed videos is in {root}: expected e.g. {videos[0].path}")
+    found = {video.path for video in there}
+    missing = tuple(video.path for video in videos if video.path not in found)
     if missing and not allow_missing:
         raise UserError(
-            f"{len(missing)} of {len(rows)} listed videos are not in {root}: {some(missing, 3)}; "
+            f"{len(missing)} of {len(videos)} listed videos are not in {root}: {first_few(missing, 3)}; "
             "--allow-missing goes on without them and counts them in the result"
         )
     listing = Listing(classes, tuple(there), missing, sides=sides)
-    _require_training(listing, rows, root)
+    _require_training(listing, videos, root)
     listing = _drop_empty_classes(listing)
     require_sides(listing, root)
-    check_files(root, listing.rows, official=bool(splits))
+    check_files(root, listing.videos, official=bool(splits))
     return listing
 
 
 def check_labels(
-    target: Target, rows: Sequence[Row], classes: tuple[str, ...], sides: tuple[Side, ...] = SIDES
+    target: Target, videos: Sequence[Video], classes: tuple[str, ...], sides: tuple[Side, ...] = SIDES
 ) -> None:
     """Raise `UserError` for labels out of range, and where there is nothing to train or to test on."""
-    for row in rows:
-        if not 0 <= row.label < len(classes):
-            raise UserError(f"{target.name}: the label of {row.path} is {row.label} of 0 to {len(classes) - 1}")
+    for video in videos:
+        if not 0 <= video.label < len(classes):
+            raise UserError(f"{target.name}: the label of {video.path} is {video.label} of 0 to {len(classes) - 1}")
     for side in sides:
-        if not any(row.side == side for row in rows):
+        if not any(video.side == side for video in videos):
             hint = "" if target.protocol.splits else "; name a table with --csv that says which videos are which"
             hint += "; finetune test needs none" if hint and side == "train" else ""
             raise UserError(f"{target.name} lists no {_WORDS[side]} video{hint}")
 
 
 def _drop_empty_classes(listing: Listing) -> Listing:
-    kept = sorted({row.label for row in listing.rows})
+    kept = sorted({video.label for video in listing.videos})
     new = {old: label for label, old in enumerate(kept)}
-    rows = tuple(replace(row, label=new[row.label]) for row in listing.rows)
-    return replace(listing, classes=tuple(listing.classes[old] for old in kept), rows=rows)
+    videos = tuple(replace(video, label=new[video.label]) for video in listing.videos)
+    return replace(listing, classes=tuple(listing.classes[old] for old in kept), videos=videos)
 
 
 def require_sides(listing: Listing, root: Path) -> None:
@@ -99,21 +96,21 @@ def require_sides(listing: Listing, root: Path) -> None:
         there = counted(len(listing.classes), "class", "classes")
         raise UserError(f"{root} has videos of {there}; telling classes apart takes two")
     for side in listing.sides:
-        if not any(row.side == side for row in listing.rows):
+        if not any(video.side == side for video in listing.videos):
             raise UserError(f"{root} has no {_WORDS[side]} video of this split that can be used")
 
 
-def _require_training(listing: Listing, listed: Sequence[Row], root: Path) -> None:
+def _require_training(listing: Listing, listed: Sequence[Video], root: Path) -> None:
     """Raise `UserError` where nothing is left of the listed training videos of a class that would be tested.
 
     A class that official lists do not train is tested as they say.
     """
     if "train" not in listing.sides:
         return
-    trained, tested = ({row.label for row in listing.side(side)} for side in SIDES)
-    lost = sorted(({row.label for row in listed if row.side == "train"} & tested) - trained)
+    trained, tested = ({video.label for video in listing.side(side)} for side in SIDES)
+    lost = sorted(({video.label for video in listed if video.side == "train"} & tested) - trained)
     if lost:
-        names = some((repr(listing.classes[label]) for label in lost), 3)
+        names = first_few((repr(listing.classes[label]) for label in lost), 3)
         raise UserError(
             f"{root} has test but no training videos that can be used of {counted(len(lost), 'class', 'classes')} "
             f"({names}): get or repair their training videos, or remove those of their tests, too"
@@ -122,19 +119,19 @@ def _require_training(listing: Listing, listed: Sequence[Row], root: Path) -> No
 
 def keep_decodable(listing: Listing, index: ClipIndex, root: Path) -> Listing:
     """Leave out what the index found broken, and cuts that begin after the video's end; add the lengths."""
-    rows, frames, broken = [], [], dict[str, str]()
-    for row in listing.rows:
-        if row.path in index.broken:
-            broken[row.path] = index.broken[row.path]
+    videos, frames, broken = [], [], dict[str, str]()
+    for video in listing.videos:
+        if video.path in index.broken:
+            broken[video.path] = index.broken[video.path]
             continue
-        whole = index.frames[row.path]
-        length = min(whole if row.end is None else row.end, whole) - (row.start or 0)
+        whole = index.frames[video.path]
+        length = min(whole if video.end is None else video.end, whole) - (video.start or 0)
         if length < 1:
-            broken[row.path] = f"frames {row.start} to {row.end} of a video of {whole}"
+            broken[video.path] = f"frames {video.start} to {video.end} of a video of {whole}"
             continue
-        rows.append(row)
+        videos.append(video)
         frames.append(length)
-    kept = replace(listing, rows=tuple(rows), frames=tuple(frames), broken=tuple(sorted(broken.items())))
+    kept = replace(listing, videos=tuple(videos), frames=tuple(frames), broken=tuple(sorted(broken.items())))
     require_sides(kept, root)
-    _require_training(kept, listing.rows, root)
+    _require_training(kept, listing.videos, root)
     return kept

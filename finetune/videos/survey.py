@@ -2,22 +2,23 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fractalvid.finetune.targets.base import Row, counted, some
+from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.videos.data import Data
 from fractalvid.finetune.videos.index import ClipIndex
 from fractalvid.finetune.videos.listing import list_videos
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import counted, first_few
 from fractalvid.video.reader import VideoFacts
 
 
 @dataclass(frozen=True)
-class Found:
+class Survey:
     """The listed videos of some splits: those that are there, those that are not, and the classes."""
 
-    rows: tuple[Row, ...]
+    videos: tuple[Video, ...]
     """Of what is there, each cut of each video once."""
     missing: tuple[str, ...]
     classes: tuple[str, ...]
@@ -26,12 +27,12 @@ class Found:
     splits: tuple[str, ...]
 
     @property
-    def there(self) -> tuple[str, ...]:
-        """The videos, each once."""
-        return tuple(sorted({row.path for row in self.rows}))
+    def paths(self) -> tuple[str, ...]:
+        """The files of what is there, each once."""
+        return tuple(sorted({video.path for video in self.videos}))
 
 
-def find_files(data: Data, splits: tuple[str, ...], *, allow_missing: bool) -> Found:
+def survey(data: Data, splits: Sequence[str], *, allow_missing: bool) -> Survey:
     """Look for what the splits list.
 
     Raises:
@@ -39,47 +40,48 @@ def find_files(data: Data, splits: tuple[str, ...], *, allow_missing: bool) -> F
             without `allow_missing`; with where to get it.
     """
     target, root = data.target, data.root
-    rows: dict[tuple[str, int | None, int | None], Row] = {}
+    videos: dict[tuple[str, int | None, int | None], Video] = {}
     classes: tuple[str, ...] = ()
     sides = set()
     try:
         for split in splits:
-            listed = [row for row in target.index(root, split) if row.side in data.sides]
+            listed = [video for video in target.index(root, split) if video.side in data.sides]
             classes = target.classes(root, split)
-            rows |= {(row.path, row.start, row.end): row for row in listed}
-            sides |= {row.side for row in listed}
+            videos |= {(video.path, video.start, video.end): video for video in listed}
+            sides |= {video.side for video in listed}
     except UserError as error:
         raise UserError(f"{error}. {target.obtain}") from error
-    labels = {row.path: row.label for row in rows.values()}
+    labels = {video.path: video.label for video in videos.values()}
     there = {path for path in labels if (root / path).is_file()}
     missing = tuple(sorted(set(labels) - there))
     listed_labels, full = set(labels.values()), {labels[path] for path in there}
     empty = tuple(name for label, name in enumerate(classes) if label in listed_labels - full)
     if not there or (missing and not allow_missing):
-        without = f", and nothing of {len(empty)} of {len(classes)} classes ({some(empty, 3)})" if empty else ""
+        without = f", and nothing of {len(empty)} of {len(classes)} classes ({first_few(empty, 3)})" if empty else ""
         go_on = "; --allow-missing goes on without them" if there else ""
         raise UserError(
-            f"{len(missing)} of {len(labels)} listed videos are not in {root}: {some(missing, 3)}{without}{go_on}. "
-            f"Expected: {target.layout}. {target.obtain}"
+            f"{len(missing)} of {len(labels)} listed videos are not in {root}: {first_few(missing, 3)}"
+            f"{without}{go_on}. Expected: {target.layout}. {target.obtain}"
         )
     if len(sides) == 2:  # a set that is only there to be tested on has nothing to leak
         for split in splits:
             list_videos(target, root, split, allow_missing=True)
-    return Found(tuple(row for row in rows.values() if row.path in there), missing, classes, empty, splits)
+    found = tuple(video for video in videos.values() if video.path in there)
+    return Survey(videos=found, missing=missing, classes=classes, empty=empty, splits=tuple(splits))
 
 
-def report(data: Data, found: Found, index: ClipIndex) -> Iterator[str]:
-    """What was found, a line at a time."""
+def report(data: Data, there: Survey, index: ClipIndex) -> Iterator[str]:
+    """What there is of the benchmark, a line at a time."""
     target = data.target
     protocol = target.protocol
     of = f" of {protocol.num_classes}" if protocol.num_classes else ""
-    parts = f", split{'s' * (len(found.splits) > 1)} {', '.join(found.splits)}" if protocol.splits else ""
-    full = len(found.classes) - len(found.empty)
-    yield f"{target.name} in {data.root}: {counted(len(found.there), 'video')}, {full}{of} classes{parts}"
-    if found.missing:
-        nothing = f"; nothing of {some(found.empty)}" if found.empty else ""
-        lost, are = counted(len(found.missing), "listed video"), "is" if len(found.missing) == 1 else "are"
-        yield f"missing   {lost} {are} not there: {some(found.missing, 3)}{nothing}"
+    parts = f", split{'s' * (len(there.splits) > 1)} {', '.join(there.splits)}" if protocol.splits else ""
+    full = len(there.classes) - len(there.empty)
+    yield f"{target.name} in {data.root}: {counted(len(there.paths), 'video')}, {full}{of} classes{parts}"
+    if there.missing:
+        nothing = f"; nothing of {first_few(there.empty)}" if there.empty else ""
+        lost, are = counted(len(there.missing), "listed video"), "is" if len(there.missing) == 1 else "are"
+        yield f"missing   {lost} {are} not there: {first_few(there.missing, 3)}{nothing}"
     yield from describe(index.facts)
     window = (protocol.clip_len - 1) * protocol.frame_stride + 1
     short = [path for path, facts in index.facts.items() if facts.frames < window]
@@ -90,11 +92,11 @@ def report(data: Data, found: Found, index: ClipIndex) -> Iterator[str]:
             f"short     {len(short)} have fewer than the {window} frames of a training window{one}: frames are taken "
             "closer together, then the last repeats"
         )
-    behind = [row.path for row in found.rows if (row.start or 0) >= index.frames.get(row.path, 1 << 62)]
+    behind = [video.path for video in there.videos if (video.start or 0) >= index.frames.get(video.path, 1 << 62)]
     if behind:
-        yield f"cut       {len(behind)} are listed from frames on that they do not have: {some(behind, 3)}"
+        yield f"cut       {len(behind)} are listed from frames on that they do not have: {first_few(behind, 3)}"
     if index.broken:
-        yield f"broken    {len(index.broken)} do not decode and are left out: {some(sorted(index.broken), 10)}"
+        yield f"broken    {len(index.broken)} do not decode and are left out: {first_few(sorted(index.broken), 10)}"
 
 
 def describe(facts: Mapping[str, VideoFacts]) -> Iterator[str]:
@@ -110,4 +112,4 @@ def describe(facts: Mapping[str, VideoFacts]) -> Iterator[str]:
 
 
 def _commonest(values: Iterable[str]) -> str:
-    return some([f"{value} ({count})" for value, count in Counter(values).most_common()], 3)
+    return first_few([f"{value} ({count})" for value, count in Counter(values).most_common()], 3)

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fractalvid.finetune.targets.base import some
 from fractalvid.finetune.targets.lists import class_key, did_you_mean, read_csv
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import first_few
 
 _COLUMNS = ("class", "weights")
 
@@ -60,7 +60,7 @@ def map_classes(wanted: Sequence[str], known: Sequence[str], table: Mapping[str,
         nearest = [f"{wanted[k]!r}{did_you_mean(table.get(wanted[k], wanted[k]), known)}" for k in lost]
         raise UserError(
             f"{len(lost)} of the {len(wanted)} classes are not among the {len(known)} of the weights: "
-            f"{some(nearest, 3)}; say which are meant with --class-map FILE, a table with the columns class and "
+            f"{first_few(nearest, 3)}; say which are meant with --class-map FILE, a table with the columns class and "
             "weights (empty: left out)"
         )
     first = list(dict.fromkeys(place for place in places if place is not None))

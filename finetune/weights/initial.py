@@ -17,7 +17,7 @@ from typing import Literal
 
 from torch import nn
 
-from fractalvid.finetune.clips.augment import Triple
+from fractalvid.finetune.clips.config import Triple
 from fractalvid.pretrain.models import architecture, build_model, head_name
 from fractalvid.pretrain.weights.checkpoint import find_weights, load_backbone, load_card
 from fractalvid.pretrain.weights.published import (

@@ -10,9 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from fractalvid.finetune.clips.augment import Triple
-from fractalvid.finetune.clips.evaluate import ViewConfig
-from fractalvid.finetune.targets import TARGETS, WITH_SPLITS, Source, make_target
+from fractalvid.finetune.clips.config import FrameConfig, Triple, ViewConfig, Voting
+from fractalvid.finetune.targets.registry import TARGETS, WITH_SPLITS, TargetOptions, make_target
 from fractalvid.finetune.videos.data import Data
 from fractalvid.finetune.weights.initial import Initial, parse_initial
 from fractalvid.pretrain.models import build_model
@@ -41,17 +40,21 @@ class Trained:
         return network
 
 
-def open_trained(weights: Path, *, views: int | None = None, crops: int | None = None) -> Trained:
-    """Read the card of fine-tuned weights; `views` and `crops` change how videos are looked at.
+def open_trained(
+    weights: Path, *, views: int | None = None, crops: int | None = None, voting: Voting | None = None
+) -> Trained:
+    """Read the card of fine-tuned weights; `views`, `crops` and `voting` change how videos are tested.
 
     Raises:
         UserError: weights without a card, with a damaged one, or ones that name no classes.
     """
     card = load_card(weights)
-    return Trained(weights, card, _class_names(card, weights), _view_config(card, weights, views, crops))
+    return Trained(weights, card, _class_names(card, weights), _view_config(card, weights, views, crops, voting))
 
 
-def open_weights(text: str, *, views: int | None = None, crops: int | None = None) -> tuple[Initial, Trained]:
+def open_weights(
+    text: str, *, views: int | None = None, crops: int | None = None, voting: Voting | None = None
+) -> tuple[Initial, Trained]:
     """Fine-tuned weights as `--weights` says them: as tables name them, and to be used.
 
     Without a label of their own (LABEL=...) they are called what they were fine-tuned from.
@@ -65,7 +68,7 @@ def open_weights(text: str, *, views: int | None = None, crops: int | None = Non
     init = parse_initial(text)
     if init.kind != "weights" or init.path is None:
         raise UserError(f"--weights {text!r}: {wanted}")
-    trained = open_trained(Path(init.path), views=views, crops=crops)
+    trained = open_trained(Path(init.path), views=views, crops=crops, voting=voting)
     if text.startswith(f"{init.label}="):
         return init, trained
     started_from = trained.card.config.get("init")
@@ -83,19 +86,23 @@ def _class_names(card: Card, weights: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _view_config(card: Card, weights: Path, views: int | None, crops: int | None) -> ViewConfig:
+def _view_config(card: Card, weights: Path, views: int | None, crops: int | None, voting: Voting | None) -> ViewConfig:
     """Views as the run of the weights tested them, unless said otherwise."""
-    tested = {name: card.config[name] for name in ("sampling", "first_frames", "voting") if card.config.get(name)}
+    config = card.config
     try:
         return ViewConfig(
-            clip_len=card.clip_len,
-            frame_stride=max(1, math.ceil(card.frame_stride)),
+            FrameConfig(
+                clip_len=card.clip_len,
+                frame_stride=max(1, math.ceil(card.frame_stride)),
+                sampling=config.get("sampling") or "window",
+                first_frames=config.get("first_frames") or 0,
+            ),
             size=card.size,
             mean=_three(card.mean),
             std=_three(card.std),
-            views=views or int(card.config.get("views", 10)),
-            crops=crops or int(card.config.get("crops", 1)),
-            **tested,
+            views=views or int(config.get("views", 10)),
+            crops=crops or int(config.get("crops", 1)),
+            voting=voting or config.get("voting") or "softmax",
         )
     except (TypeError, ValueError) as error:
         raise UserError(f"the card of {weights} is damaged: {error}") from error
@@ -118,12 +125,11 @@ def trained_on(config: Mapping[str, Any], data: Data) -> frozenset[str] | None:
         data: what they are to be tested on.
     """
     target = re.sub(r"-\d+$", "", str(config.get("target")))  # anigifs-40: its 40 most frequent classes
-    same_lists = target == data.source.target and target in WITH_SPLITS
+    same_lists = target == data.options.target and target in WITH_SPLITS
     if target not in TARGETS or not (same_lists or config.get("data") == str(data.root.resolve())):
         return frozenset()
-    said = config.get("columns")
-    columns = said if isinstance(said, dict) else {}  # runs of earlier versions did not keep them
-    source = Source(
+    columns = config.get("columns") or {}
+    options = TargetOptions(
         target,
         None if target == "demo" else data.root,
         annotations=_path(config.get("annotations")),
@@ -132,14 +138,14 @@ def trained_on(config: Mapping[str, Any], data: Data) -> frozenset[str] | None:
         split_column=columns.get("split", "split"),
         fold_column=columns.get("fold"),
     )
-    if source.annotations is not None and not source.annotations.is_dir():
-        source = replace(source, annotations=data.source.annotations)
+    if options.annotations is not None and not options.annotations.is_dir():
+        options = replace(options, annotations=data.options.annotations)
     try:
-        rows = make_target(source).index(data.root, str(config.get("split")))
+        videos = make_target(options).index(data.root, str(config.get("split")))
     except UserError:
         return None
-    return frozenset(row.path for row in rows if row.side == "train")
+    return frozenset(video.path for video in videos if video.side == "train")
 
 
-def _path(said: object) -> Path | None:
-    return Path(str(said)) if said is not None else None
+def _path(text: object) -> Path | None:
+    return None if text is None else Path(str(text))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.finetune.cache.store import ClipStore, Memory
-from fractalvid.finetune.cli import _finetune, main
-from fractalvid.finetune.targets.base import Row
+from fractalvid.finetune.cli import finetune, main
+from fractalvid.finetune.recipes.plan import Plan, plan_run
+from fractalvid.finetune.recipes.recipe import Recipe
+from fractalvid.finetune.targets.base import Video
+from fractalvid.finetune.targets.registry import TargetOptions
+from fractalvid.finetune.videos.data import open_data
+from fractalvid.finetune.videos.machine import Machine
+from fractalvid.finetune.weights.initial import Initial
 from fractalvid.video.writer import write_video
 
 Bytes = NDArray[np.uint8]
@@ -65,14 +72,14 @@ def hmdb_set(root: Path, lists: Mapping[str, str], files: Mapping[str, Sequence[
 
 
 class ArrayStore(ClipStore):
-    """A store of frames in memory: row path -> uint8 (T, H, W, 3)."""
+    """A store of frames in memory: path of a video -> uint8 (T, H, W, 3)."""
 
     def __init__(self, videos: Mapping[str, Bytes]) -> None:
         super().__init__(Path("."), short_side=36, memory=Memory(0))
         self.videos = videos
 
-    def get(self, row: Row) -> Bytes:
-        return self.videos[row.path]
+    def get(self, video: Video) -> Bytes:
+        return self.videos[video.path]
 
 
 SMALL = "--model r3d_10 --size 16 --clip-len 2 --frame-stride 1 --views 2"
@@ -103,4 +110,21 @@ def metrics(out: Path) -> dict[str, Any]:
 
 def show_help() -> None:
     """What `finetune --help` prints, which ends by an exception."""
-    _finetune(["--help"])
+    finetune.command(["--help"])
+
+
+SCRATCH = Initial("scratch", "scratch")
+
+
+def plan_of(recipe: Recipe | None = None, init: Initial = SCRATCH, *, csv: Path | None = None, **columns: Any) -> Plan:
+    """The plan of a run on somebody's own videos; with a table, `split` "0" is a fold of it."""
+    data = open_data(TargetOptions("folder", Path("."), csv=csv, **columns), Machine())
+    split = "0" if "fold_column" in columns else None
+    return plan_run(data, recipe or Recipe(), init, split=split, seed=0, allow_missing=False)
+
+
+def changed(plan: Plan, **changes: Any) -> Plan:
+    """The plan with other values, of its own or of its recipe."""
+    recipe = {name: value for name, value in changes.items() if hasattr(plan.recipe, name)}
+    own = {name: value for name, value in changes.items() if name not in recipe}
+    return replace(plan, recipe=replace(plan.recipe, **recipe), **own)

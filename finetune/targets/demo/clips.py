@@ -1,47 +1,14 @@
-"""The embedded target `demo`: stick figures that act, drawn on the spot, to try the chain without a download.
+"""One clip of the demo target, drawn: camera, background, figure.
 
 Everything but the action is drawn at random for every clip: body, clothes, acting side, facing, size,
-speed, phase, camera and background. The clips are small videos in the layout of the target `folder`.
+speed, phase, camera and background.
 """
-
-import json
-import os
-import shutil
-import tempfile
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fractalvid.finetune.targets.base import TargetProtocol
-from fractalvid.finetune.targets.stick_figures import ACTIONS, CAPSULES, Floats, rotation, skeleton, standing
-from fractalvid.utils.errors import UserError
-from fractalvid.video.writer import write_video
-
-_SIDES = ("train", "test")
-_MANIFEST = "demo.json"
-
-
-@dataclass(frozen=True)
-class DemoSet:
-    """What a set of demo clips is made from; two equal ones hold the same clips."""
-
-    seed: int = 0
-    """Everything random follows from it."""
-    clips_per_class_train: int = 20
-    """Training clips of each of the twelve actions."""
-    clips_per_class_test: int = 20
-    """Test clips of each of the twelve actions."""
-    size: int = 72
-    """Height and width in pixels."""
-    frames: int = 16
-    """Frames a clip, at 12 a second."""
-    version: int = 1
-    """Which drawing rules: another number, other pixels."""
+from fractalvid.finetune.targets.demo.stick_figures import ACTIONS, CAPSULES, Floats, rotation, skeleton, standing
 
 
 def _camera(rng: np.random.Generator, frames: int, size: int) -> Floats:
@@ -172,106 +139,3 @@ def _figure(video: NDArray[np.float32], flat: Floats, depth: Floats, scale: floa
     order = np.argsort(near + 0.1 * (radius > 0.06), axis=1)  # the shirt hangs over the trousers
     for frame, rank in enumerate(order):
         _paint(video[frame], ends[frame, rank], thick[rank], colour[frame, rank])
-
-
-def render_actions(
-    out: Path,
-    config: DemoSet = DemoSet(),
-    *,
-    threads: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Path:
-    """Write a demo set: `train/<action>/*.mp4`, `test/<action>/*.mp4`, complete or not at all.
-
-    Returns at once where `out` already holds the same set. A clip depends on the seed, its side, its action
-    and its number only, so a larger set extends a smaller one.
-
-    Args:
-        out: the folder to make; its parent is made where missing.
-        config: the size and the seed of the set.
-        threads: drawing threads; None for one a core.
-        progress: called with (clips done, clips in all) now and then, from this thread.
-
-    Returns:
-        `out`.
-
-    Raises:
-        UserError: for impossible numbers, or where `out` holds something else or can't be written.
-    """
-    _check(config)
-    if _holds(out, config):
-        return out
-    jobs = [
-        (side, action, number)
-        for side in _SIDES
-        for action in ACTIONS
-        for number in range(config.clips_per_class_train if side == "train" else config.clips_per_class_test)
-    ]
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    except OSError as error:
-        raise UserError(f"cannot write the demo clips to {out}: {error.strerror}; choose another folder") from error
-    try:
-        for side, action, _ in jobs:
-            (work / side / action).mkdir(parents=True, exist_ok=True)
-        with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-            for done, _ in enumerate(pool.map(lambda job: _write(work, config, *job), jobs), 1):
-                if progress is not None:
-                    progress(done, len(jobs))
-        (work / _MANIFEST).write_text(json.dumps({"classes": list(ACTIONS), **asdict(config)}, indent=1) + "\n")
-        work.chmod(0o755)  # mkdtemp keeps its folders to their maker
-        _move(work, out, config)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return out
-
-
-def _check(config: DemoSet) -> None:
-    """Raise `UserError` for numbers that nothing can be drawn from."""
-    least = {"clips_per_class_train": 1, "clips_per_class_test": 1, "size": 16, "frames": 1, "seed": 0}
-    for name, low in least.items():
-        value = getattr(config, name)
-        if value < low:
-            raise UserError(f"demo target: {name} is {value}, but must be at least {low}")
-    if config.size % 2:
-        raise UserError(f"demo target: size is {config.size}, but video wants an even number of pixels")
-
-
-def _holds(out: Path, config: DemoSet) -> bool:
-    """Whether `out` is this very set, with every clip. Raises `UserError` where it is something else."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return False
-    try:
-        found = json.loads((out / _MANIFEST).read_text())
-    except (OSError, ValueError):
-        found = None
-    if found != {"classes": list(ACTIONS), **asdict(config)}:
-        what = "another demo set" if isinstance(found, dict) else "something else"
-        raise UserError(f"{out} already holds {what}; choose another folder for the demo clips, or remove it")
-    clips = len(ACTIONS) * (config.clips_per_class_train + config.clips_per_class_test)
-    return sum(1 for _ in out.glob("*/*/*.mp4")) == clips
-
-
-def _move(work: Path, out: Path, config: DemoSet) -> None:
-    """Put the finished folder in place; another process may have been faster, with the same clips."""
-    if out.exists() and not _holds(out, config):
-        shutil.rmtree(out)  # empty, or this set with clips missing: `_holds` raised for all else
-    try:
-        os.replace(work, out)
-    except OSError:
-        if not _holds(out, config):
-            raise
-
-
-def _write(folder: Path, config: DemoSet, side: str, action: str, number: int) -> None:
-    """Draw one clip from its own part of the seed and write it."""
-    key = (_SIDES.index(side), list(ACTIONS).index(action), number)
-    rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=key))
-    clip = draw_clip(action, rng, size=config.size, frames=config.frames)
-    write_video(folder / side / action / f"{number:04d}.mp4", clip, fps=12)
-
-
-def demo_protocol() -> TargetProtocol:
-    """How the demo target is trained and tested: 8 frames, every second one, so that a clip is one window."""
-    return TargetProtocol(clip_len=8, frame_stride=2, views=1, num_classes=len(ACTIONS))

@@ -11,13 +11,14 @@ import pytest
 import torch
 from filelock import FileLock
 
+from fractalvid.finetune.cache.frames import Bytes
 from fractalvid.finetune.cache.reader import FRAMES, ROWS, CacheKind, open_cache
 from fractalvid.finetune.cache.store import ClipStore, Memory
+from fractalvid.finetune.cache.stores import Stores
 from fractalvid.finetune.cache.writer import CacheReport, decoded_bytes, make_cache
-from fractalvid.finetune.clips.augment import Bytes
-from fractalvid.finetune.clips.training import SourceConfig, TrainSource
-from fractalvid.finetune.targets.base import Row
-from fractalvid.finetune.videos.data import Stores
+from fractalvid.finetune.clips.config import ClipConfig, FrameConfig
+from fractalvid.finetune.clips.loader import TrainLoader
+from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.videos.index import build_index
 from fractalvid.utils.errors import UserError
 from fractalvid.video.reader import VideoFacts, read_video
@@ -112,12 +113,12 @@ def test_jpeg_pictures_are_near_and_small(tmp_path: Path) -> None:
     assert estimate == pytest.approx(report.size, rel=0.2)
 
 
-CONFIG = SourceConfig(4, 2, 16, (0.4, 0.4, 0.4), (0.2, 0.2, 0.2))
-ROWS_CUT = [Row(NAMES[0], 0, "train"), Row(NAMES[1], 1, "train", 2, 8), Row(NAMES[2], 2, "train", 5, None)]
+CONFIG = ClipConfig(FrameConfig(4, 2), 16, (0.4, 0.4, 0.4), (0.2, 0.2, 0.2))
+ROWS_CUT = [Video(NAMES[0], 0, "train"), Video(NAMES[1], 1, "train", 2, 8), Video(NAMES[2], 2, "train", 5, None)]
 
 
 def samples(store: ClipStore, threads: int = 2) -> torch.Tensor:
-    source = TrainSource(ROWS_CUT, store, batch_size=3, config=CONFIG, seed=3, threads=threads)
+    source = TrainLoader(ROWS_CUT, store, batch_size=3, config=CONFIG, seed=3, threads=threads)
     return torch.cat([batch.video for batch, _ in zip(source, range(4), strict=False)])
 
 
@@ -166,7 +167,7 @@ def test_a_smaller_one_is_refused_with_a_line(root: Path, capsys: pytest.Capture
     said = capsys.readouterr().err
     assert re.search(r"sides of 18 pixels, less than the 20 .*; finetune prepare --cache 20 makes them\n", said)
     assert store.origin(NAMES) == "files, 20 pixels"
-    assert store.clip(Row(NAMES[0], 0, "train"))[:].shape[1] == 20
+    assert store.clip(Video(NAMES[0], 0, "train"))[:].shape[1] == 20
 
 
 def test_nothing_is_said_where_there_is_none(root: Path) -> None:
@@ -201,7 +202,7 @@ def test_videos_that_are_not_in_it_are_said_and_read(root: Path, capsys: pytest.
     assert store.origin(NAMES[:1]) == "cache, 18 pixels, JPEG 90"
     assert store.origin(NAMES) == "cache, 18 pixels, JPEG 90, 2 from files"
     for name, decoded in zip(NAMES, (0, 1, 2), strict=True):
-        assert len(store.clip(Row(name, 0, "train"))) == len(read_video(root / name))
+        assert len(store.clip(Video(name, 0, "train"))) == len(read_video(root / name))
         assert store.decoded == decoded
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fractalvid.finetune.cache.parallel import as_done
+from fractalvid.finetune.cache.parallel import as_done, in_order
 
 
 @pytest.mark.parametrize("threads", [0, 1, 3])
@@ -56,3 +56,18 @@ def test_who_stops_taking_stops_the_work() -> None:
     next(results)
     results.close()
     assert len(begun) <= 4
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_few_results_wait(threads: int) -> None:
+    asked: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(20):
+            asked.append(number)
+            yield number
+
+    for done, result in enumerate(in_order(lambda number: number * number, items(), threads=threads)):
+        assert result == done * done
+        assert len(asked) - done <= threads + 1
+    assert len(asked) == 20

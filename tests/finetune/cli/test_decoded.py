@@ -25,7 +25,7 @@ def test_a_run_goes_on_with_the_frames_it_began_with(
         raise RuntimeError("the plug was pulled")
 
     with monkeypatch.context() as patch:
-        patch.setattr("fractalvid.finetune.run.transfer._train", stop)
+        patch.setattr("fractalvid.finetune.run.transfer.train_network", stop)
         with pytest.raises(RuntimeError, match="plug"):
             command(*args, cache=cache)
     assert json.loads((out / "config.json").read_text())["frames"] == "18 pixels"
@@ -53,7 +53,7 @@ def test_runs_on_pictures_and_on_files_do_not_compare(
     def never(*args: object, **kwargs: object) -> None:
         raise AssertionError("found out too late")
 
-    monkeypatch.setattr("fractalvid.finetune.compare.run", never)
+    monkeypatch.setattr("fractalvid.finetune.run.compare.transfer", never)
     capsys.readouterr()
     assert command(*args, "scratch", "more=scratch", cache=cache) == 2
     assert "run with other settings (frames: 18 pixels, not 18 pixels, JPEG 5, by" in capsys.readouterr().err

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from fractalvid.finetune import cli, predict, prepare
-from fractalvid.finetune import test as testing
+from fractalvid.finetune.cli import compare, finetune, predict, prepare, test
+from fractalvid.finetune.cli.commands import COMMANDS, run_command
 from fractalvid.finetune.recipes.recipe import RECIPES
-from fractalvid.finetune.targets import TARGETS
+from fractalvid.finetune.targets.registry import TARGETS
 from fractalvid.pretrain.recipes.load import recipe_names
 from fractalvid.utils.errors import UserError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PLACES = [*PAGES, *sorted(RECIPES.glob("*.toml"))]
 
@@ -58,12 +58,12 @@ def every() -> list[tuple[str, list[str]]]:
 def read(monkeypatch: pytest.MonkeyPatch) -> Read:
     taken = Read()
     for module, name in (
-        (cli, "finetune_main"),
-        (cli, "compare_main"),
-        (cli, "gather_main"),
-        (predict, "predict_main"),
-        (prepare, "prepare_main"),
-        (testing, "test_main"),
+        (finetune, "run"),
+        (compare, "run"),
+        (compare, "gather"),
+        (predict, "run"),
+        (prepare, "run"),
+        (test, "run"),
     ):
         monkeypatch.setattr(module, name, taken)
     return taken
@@ -71,7 +71,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Read:
 
 @pytest.mark.parametrize(("page", "words"), every(), ids=lambda value: value if isinstance(value, str) else "")
 def test_commands_that_are_shown_are_understood(page: str, words: list[str], read: Read) -> None:
-    cli._main(words)
+    run_command(words)
     assert len(read.options) == 1
 
 
@@ -89,7 +89,7 @@ def test_all_targets_and_recipes_are_shown() -> None:
 
 def test_all_subcommands_are_shown_with_their_options() -> None:
     words = [words[0] for name, words in every() if name == "transfer.md"]
-    assert set(cli.COMMANDS) <= set(words)
+    assert set(COMMANDS) <= set(words)
 
 
 @pytest.mark.parametrize(
@@ -97,5 +97,5 @@ def test_all_subcommands_are_shown_with_their_options() -> None:
 )
 def test_what_is_not_understood_would_be_found(line: str, read: Read) -> None:
     with pytest.raises(UserError):
-        cli._main(line.split())
+        run_command(line.split())
     assert read.options == []

@@ -13,13 +13,13 @@ import torch
 from safetensors.torch import load_file
 
 from fractalvid.finetune.cli import main
-from fractalvid.finetune.clips import evaluate
-from fractalvid.finetune.clips.augment import AugmentConfig
-from fractalvid.finetune.clips.training import ClipBatch, TrainSource
+from fractalvid.finetune.clips.config import AugmentConfig
+from fractalvid.finetune.clips.loader import ClipBatch, TrainLoader
 from fractalvid.finetune.recipes.recipe import LR
-from fractalvid.finetune.run import outcome, transfer
-from fractalvid.finetune.targets.demo import DemoSet
-from fractalvid.finetune.targets.stick_figures import ACTIONS
+from fractalvid.finetune.results.scores import scores
+from fractalvid.finetune.run import outcome, train, transfer
+from fractalvid.finetune.targets.demo.stick_figures import ACTIONS
+from fractalvid.finetune.targets.demo.target import DemoSet
 from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.optim.optimizer import build_optimizer
 from fractalvid.pretrain.weights.checkpoint import load_card
@@ -134,12 +134,12 @@ def test_random_features_are_probed_with_statistics_of_training_clips(data: Path
 def test_an_interrupted_run_resumes_exactly(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(transfer, "_CHECKPOINT_STEPS", 1)
+    monkeypatch.setattr(train, "CHECKPOINT_STEPS", 1)
     args = ["--target", "folder", "--data", data]
     assert command(*args, "--out", tmp_path / "whole", cache=tmp_path / "c") == 0
-    real, seen = TrainSource._finish, []
+    real, seen = TrainLoader._finish, []
 
-    def stop_at_third(self: TrainSource, pending: Any) -> ClipBatch:
+    def stop_at_third(self: TrainLoader, pending: Any) -> ClipBatch:
         seen.append(1)
         if len(seen) == 3:
             raise RuntimeError("the plug was pulled")
@@ -147,7 +147,7 @@ def test_an_interrupted_run_resumes_exactly(
 
     again = [*args, "--out", tmp_path / "again"]
     with monkeypatch.context() as patch:
-        patch.setattr(TrainSource, "_finish", stop_at_third)
+        patch.setattr(TrainLoader, "_finish", stop_at_third)
         with pytest.raises(RuntimeError, match="plug"):
             command(*again, cache=tmp_path / "c")
     assert (tmp_path / "again" / "checkpoint.pt").exists()
@@ -222,13 +222,13 @@ def test_results_name_the_device_that_was_used(monkeypatch: pytest.MonkeyPatch) 
 def test_a_run_says_its_precision_and_is_scored_once(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = evaluate.scores, []
+    real, calls = scores, []
 
     def counted(*args: Any) -> dict[str, float]:
         calls.append(args)
         return real(*args)
 
-    monkeypatch.setattr(evaluate, "scores", counted)
+    monkeypatch.setattr(transfer, "scores", counted)
     monkeypatch.setattr("fractalvid.pretrain.machine.precision.computes_bf16", lambda: True)
     args = ["--target", "folder", "--data", data, "--out", tmp_path / "out"]
     assert command(*args, cache=tmp_path / "c") == 0

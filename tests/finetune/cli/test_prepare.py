@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from fractalvid.finetune.cli import main
-from fractalvid.finetune.targets import Source
-from fractalvid.finetune.targets.base import Row
-from fractalvid.finetune.targets.download import DOWNLOADS
+from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.targets.folder import Folder
 from fractalvid.finetune.targets.hmdb51 import Hmdb51
+from fractalvid.finetune.targets.registry import TARGETS, TargetOptions
 from fractalvid.finetune.videos.data import Data
 from fractalvid.finetune.videos.index import build_index
-from fractalvid.finetune.videos.survey import Found, report
+from fractalvid.finetune.videos.survey import Survey, report
 from tests.finetune.helpers import command, folder_set, hmdb_set, put
 
 LISTS = {"eat": "a_0.avi 1 \nb_0.avi 2 \nc_0.avi 0 \n", "run": "d_0.avi 1 \ne_0.avi 2 \n"}
@@ -175,9 +174,9 @@ def test_single_frames_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_cuts_behind_the_end_of_their_video_are_counted(tmp_path: Path) -> None:
     root = folder_set(tmp_path / "data")
-    rows = (Row("train/dark/0.mp4", 0, "train", 5, 9), Row("train/dark/0.mp4", 0, "train", 6, 9))
+    rows = (Video("train/dark/0.mp4", 0, "train", 5, 9), Video("train/dark/0.mp4", 0, "train", 6, 9))
     index = build_index(root, [rows[0].path], cache_dir=None, threads=1, max_broken=0, progress=False)
-    lines = list(report(Data(Folder(), root, Source("folder")), Found(rows, (), ("dark",), (), ("",)), index))
+    lines = list(report(Data(Folder(), root, TargetOptions("folder")), Survey(rows, (), ("dark",), (), ("",)), index))
     assert "cut       1 are listed from frames on that they do not have: train/dark/0.mp4" in lines
 
 
@@ -186,7 +185,7 @@ def test_a_cache_folder_that_cannot_be_written_is_said_before_anything_is_decode
 ) -> None:
     root = folder_set(tmp_path / "data")
     (tmp_path / "cache").write_text("a file")
-    monkeypatch.setattr("fractalvid.finetune.prepare.build_index", lambda *args, **options: pytest.fail("decoded"))
+    monkeypatch.setattr("fractalvid.finetune.run.prepare.build_index", lambda *args, **options: pytest.fail("decoded"))
     assert folder(root) == 2
     assert re.search("cannot write to .*/cache/index: .*; choose another --cache-dir", refusal(capsys))
 
@@ -237,12 +236,14 @@ def test_an_unknown_split_names_those_there_are(tmp_path: Path, capsys: pytest.C
 
 def test_download_fetches_before_it_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched: list[Any] = []
-    monkeypatch.setattr(
-        "fractalvid.finetune.prepare.download_all", lambda wanted, root, *, progress: fetched.append((wanted, root))
-    )
+
+    def fetch(wanted: Any, root: Path, *, progress: bool) -> None:
+        fetched.append((wanted, root))
+
+    monkeypatch.setattr("fractalvid.finetune.targets.download.download_all", fetch)
     words = ("--target", "ucf101", "--data", tmp_path / "ucf", "--download")
     assert prepare(*words, cache=tmp_path / "cache") == 2  # nothing came
-    assert fetched == [(DOWNLOADS["ucf101"], tmp_path / "ucf")]
+    assert fetched == [(TARGETS["ucf101"].downloads, tmp_path / "ucf")]
 
 
 def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Protocols from the command line to the result: shots, segments, dropout, optimisers; and settings of older runs."""
+"""Protocols from the command line to the result: shots, segments, dropout, optimisers."""
 
 import csv
 import json
@@ -10,9 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fractalvid.finetune.clips.augment import few_of
-from fractalvid.finetune.targets.base import Row
-from fractalvid.finetune.videos.few_shot import few_shot
+from fractalvid.finetune.targets.base import Video
+from fractalvid.finetune.videos.few_shot import few_of, few_shot
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.utils.errors import UserError
 from tests.finetune.helpers import command, folder_set
@@ -40,12 +39,16 @@ def test_few_shots_are_drawn_by_the_seed_and_nested() -> None:
 
 
 def test_few_shots_leave_the_test_set_alone() -> None:
-    rows = [Row(f"{label}/{k}", label, "test" if k % 3 == 0 else "train") for k in range(12) for label in (0, 1)]
-    listing = Listing(("a", "b"), tuple(rows), frames=tuple(range(24)))
+    videos = [Video(f"{label}/{k}", label, "test" if k % 3 == 0 else "train") for k in range(12) for label in (0, 1)]
+    listing = Listing(("a", "b"), tuple(videos), frames=tuple(range(24)))
     few = few_shot(listing, 2, seed=1)
     assert few.side("test") == listing.side("test")
-    assert [row.label for row in few.side("train")].count(0) == [row.label for row in few.side("train")].count(1) == 2
-    assert [rows.index(row) for row in few.rows] == list(few.frames)
+    assert (
+        [video.label for video in few.side("train")].count(0)
+        == [video.label for video in few.side("train")].count(1)
+        == 2
+    )
+    assert [videos.index(video) for video in few.videos] == list(few.frames)
     with pytest.raises(UserError, match="--shots is 9: class 'a' has only 8 training videos"):
         few_shot(listing, 9, seed=1)
 
@@ -116,18 +119,3 @@ def test_sources_of_videos_come_from_the_table(data: Path, tmp_path: Path, capsy
     other = [*args[:-1], tmp_path / "other"]
     assert command(*other, "--group-column", "film", cache=data.parent / "c") == 2
     assert "line 2: with --group-column, paths must be relative" in capsys.readouterr().err
-
-
-def test_runs_of_older_versions_go_on(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    args = ["compare", "--target", "folder", "--data", data, "--out", tmp_path / "out"]
-    assert command(*args, cache=data.parent / "c") == 0
-    file = tmp_path / "out" / "scratch" / "seed-0" / "config.json"
-    config = json.loads(file.read_text())
-    later = ("shots", "sampling", "first_frames", "voting", "metric", "optimizer", "momentum", "dropout")
-    config = {name: value for name, value in config.items() if name not in later}
-    config["augment"] = {k: v for k, v in config["augment"].items() if k not in ("blur", "operations", "magnitude")}
-    file.write_text(json.dumps(config))
-    assert command(*args, cache=data.parent / "c") == 0
-    capsys.readouterr()
-    assert command(*args, "--sampling", "segments", cache=data.parent / "c") == 2
-    assert "sampling: window, not segments" in capsys.readouterr().err

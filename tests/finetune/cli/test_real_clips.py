@@ -37,7 +37,7 @@ def test_the_subset_matches_split_1() -> None:
     assert len(listing.classes) == 21
     assert (len(listing.side("train")), len(listing.side("test"))) == (665, 257)
     assert len(listing.missing) == 5100 - 665 - 257
-    listed = {row.path for row in listing.rows}
+    listed = {row.path for row in listing.videos}
     unmatched = [
         f"{c}/{name}" for c in listing.classes for name in video_names(root / c) if f"{c}/{name}" not in listed
     ]

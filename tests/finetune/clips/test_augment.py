@@ -5,14 +5,13 @@ from numpy.typing import NDArray
 
 from fractalvid.finetune.clips.augment import (
     Augmentation,
-    AugmentConfig,
     crop,
     crop_box,
     draw,
-    epoch_order,
-    random_words,
     to_network,
 )
+from fractalvid.finetune.clips.config import AugmentConfig
+from fractalvid.finetune.clips.draws import epoch_order, random_words
 from fractalvid.utils.errors import UserError
 
 PLAIN = AugmentConfig((1.0, 1.0), (1.0, 1.0), 0.0, 0.0, 0.0, 0.0)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import RandAugment
 
-from fractalvid.finetune.clips.augment import AugmentConfig
+from fractalvid.finetune.clips.config import AugmentConfig
 from fractalvid.finetune.clips.randaugment import OPERATIONS, Policy, apply_policy, draw_policy, strength
 
 FRAMES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 24, 32, 3), dtype=np.uint8))

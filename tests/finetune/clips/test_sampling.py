@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from fractalvid.finetune.cache.store import view_windows, window
-from fractalvid.finetune.clips.sampling import FrameConfig, draw_offsets, training_frames, view_frames
+from fractalvid.finetune.clips.config import FrameConfig
+from fractalvid.finetune.clips.sampling import draw_offsets, training_frames, view_frames, view_windows
+from fractalvid.video.windows import effective_stride, window
 
 SEGMENTS = FrameConfig(5, sampling="segments")
 
@@ -56,3 +57,29 @@ def test_only_the_first_frames_count(sampling: str) -> None:
     for length in (5, 8, 300):
         assert view_frames(length, config, 10).max() < min(length, 8)
         assert training_frames(length, config, 0.999, offsets).max() == min(length, 8) - 1
+
+
+@pytest.mark.parametrize(
+    ("length", "clip_len", "stride", "expected"),
+    [(40, 8, 2, 2), (15, 8, 2, 2), (14, 8, 2, 1), (20, 8, 4, 2), (3, 8, 2, 1), (1, 8, 2, 1), (5, 1, 9, 1)],
+)
+def test_short_clips_shrink_the_stride(length: int, clip_len: int, stride: int, expected: int) -> None:
+    assert effective_stride(length, clip_len, stride) == expected
+
+
+def test_windows_cover_the_clip_from_first_to_last_frame() -> None:
+    starts = {int(window(20, 4, 3, u)[0]) for u in np.linspace(0, 0.9999, 200)}
+    assert starts == set(range(11))
+    assert window(20, 4, 3, 0.9999).tolist() == [10, 13, 16, 19]
+
+
+def test_the_last_frame_repeats_where_the_clip_is_too_short() -> None:
+    assert window(3, 5, 2, 0.7).tolist() == [0, 1, 2, 2, 2]
+    assert window(1, 4, 2, 0.5).tolist() == [0, 0, 0, 0]
+    assert view_windows(1, 2, 2, 3).tolist() == [[0, 0]] * 3
+
+
+def test_test_views_are_uniform_and_one_is_central() -> None:
+    assert view_windows(31, 4, 2, 3)[:, 0].tolist() == [0, 12, 24]
+    assert view_windows(31, 4, 2, 1).tolist() == [[12, 14, 16, 18]]
+    assert view_windows(31, 4, 2, 5)[-1].tolist() == [24, 26, 28, 30]

@@ -3,39 +3,30 @@ from pathlib import Path
 
 import pytest
 
-from fractalvid.finetune.cli import _recipe, main
-from fractalvid.finetune.clips.augment import AugmentConfig
-from fractalvid.finetune.recipes.plan import Plan, make_plan
+from fractalvid.finetune.cli import main
+from fractalvid.finetune.cli.options import starting_recipe
+from fractalvid.finetune.clips.config import AugmentConfig
+from fractalvid.finetune.recipes.plan import ResolvedRecipe, resolve
 from fractalvid.finetune.recipes.recipe import KINETICS_MEAN, NORMALISATION, RECIPES, Recipe
 from fractalvid.finetune.targets.base import TargetProtocol
 from fractalvid.finetune.weights.initial import Initial
 from fractalvid.pretrain.optim.optimizer import scaled
 from fractalvid.pretrain.recipes.load import headline, load_recipe, recipe_names
 from fractalvid.utils.errors import UserError
+from tests.finetune.helpers import SCRATCH
 
 NAMES = recipe_names(RECIPES)
 
 
-def plan(recipe: Recipe, init: Initial | None = None) -> Plan:
-    return make_plan(
-        recipe,
-        TargetProtocol(),
-        init or Initial("scratch", "scratch"),
-        target="folder",
-        data=Path("."),
-        annotations=None,
-        table=None,
-        split="",
-        seed=0,
-        allow_missing=False,
-    )
+def resolved(recipe: Recipe, init: Initial = SCRATCH) -> ResolvedRecipe:
+    return resolve(recipe, TargetProtocol(), init)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_recipe_can_be_used_and_says_what_it_is(name: str) -> None:
     recipe = load_recipe(name, Recipe(), RECIPES)
     recipe.check()
-    plan(recipe)
+    resolved(recipe)
     text = (RECIPES / f"{name}.toml").read_text()
     for word in ("source:", "network:", "not said:", "command:", f"--recipe {name}"):
         assert word in text
@@ -51,7 +42,7 @@ def test_learning_rates_are_the_papers_at_their_batch() -> None:
     expected = {"fractal": 8e-4, "fractal_diving48": 1.5e-3, "fractal_volleyball": 2.5e-3, "synapt_tsn_r18": 1e-4}
     expected |= {"synapt_tsn_r50": 5e-4, "debiasing": 1e-3, "anigifs": 1e-4}
     for name, lr in expected.items():
-        made = plan(load_recipe(name, Recipe(), RECIPES))
+        made = resolved(load_recipe(name, Recipe(), RECIPES))
         assert scaled(made.lr, made.batch_size) == pytest.approx(lr), name
 
 
@@ -70,22 +61,22 @@ def test_sgd_of_the_papers_has_plain_momentum() -> None:
 
 
 def test_what_a_recipe_says_reaches_the_clips() -> None:
-    made = plan(load_recipe("anigifs", Recipe(), RECIPES))
-    assert made.view_config().frames().sampling == "segments"
-    assert made.source_config().frames().clip_len == 40
+    made = resolved(load_recipe("anigifs", Recipe(), RECIPES))
+    assert made.view_config().frames.sampling == "segments"
+    assert made.clip_config().frames.clip_len == 40
     assert (made.mean, made.std) == NORMALISATION["symmetric"]
-    fractal = plan(load_recipe("fractal", Recipe(), RECIPES))
+    fractal = resolved(load_recipe("fractal", Recipe(), RECIPES))
     assert (fractal.augment.operations, fractal.augment.magnitude, fractal.augment.crop_scale) == (2, 7, (0.2, 1.0))
     assert (fractal.clip_len, fractal.frame_stride, fractal.views, fractal.epochs) == (8, 6, 10, 100)
-    small = plan(load_recipe("small_cpu", Recipe(), RECIPES))
+    small = resolved(load_recipe("small_cpu", Recipe(), RECIPES))
     assert small.augment == fractal.augment
 
 
 def test_weights_say_how_values_are_normalised_unless_told_otherwise() -> None:
     init = Initial("w", "weights", model="r3d_10", mean=(0.1, 0.1, 0.1), std=(0.2, 0.2, 0.2))
-    assert plan(Recipe(), init).mean == (0.1, 0.1, 0.1)
-    assert plan(Recipe(normalise="unit"), init).std == (1.0, 1.0, 1.0)
-    assert plan(Recipe()).mean == KINETICS_MEAN
+    assert resolved(Recipe(), init).mean == (0.1, 0.1, 0.1)
+    assert resolved(Recipe(normalise="unit"), init).std == (1.0, 1.0, 1.0)
+    assert resolved(Recipe()).mean == KINETICS_MEAN
 
 
 @pytest.mark.parametrize(
@@ -134,9 +125,9 @@ def test_recipes_targets_and_networks_are_listed(capsys: pytest.CaptureFixture[s
 
 def test_other_epochs_keep_a_recipes_share_of_warm_up() -> None:
     """In three epochs, the three of the recipe would leave none to train in."""
-    own = _recipe(["--recipe", "small_cpu"])
+    own = starting_recipe(["--recipe", "small_cpu"])
     assert (own.epochs, own.warmup_epochs) == (30, 3)
     for words in (["--epochs", "3"], ["--epochs=3"]):
-        assert _recipe(["--recipe", "small_cpu", *words]).warmup_epochs == pytest.approx(0.3)
-    assert _recipe(["--recipe", "small_cpu", "--epochs", "many"]) == own
-    assert _recipe(["--epochs", "3"]) == Recipe()
+        assert starting_recipe(["--recipe", "small_cpu", *words]).warmup_epochs == pytest.approx(0.3)
+    assert starting_recipe(["--recipe", "small_cpu", "--epochs", "many"]) == own
+    assert starting_recipe(["--epochs", "3"]) == Recipe()

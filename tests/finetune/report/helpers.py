@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from fractalvid.finetune.report.statistics import Tested
-from fractalvid.finetune.results.read import Predictions, RunResult
+from fractalvid.finetune.results.predictions import Predictions
+from fractalvid.finetune.results.read import RunResult
 
 NAMES = ("clap & wave", "jump", "run_fast")
 
@@ -25,6 +26,11 @@ def metrics(label: str, split: str, seed: int, **changes: Any) -> dict[str, Any]
         "seed": seed,
         "init": {"label": label},
         "mode": "full",
+        "metric": "top1",
+        "precision": "fp32",
+        "sampling": "window",
+        "voting": "softmax",
+        "frames": "files, 73 pixels",
         "model": "r3d_10",
         "clip": {"clip_len": 8, "frame_stride": 2, "size": 64},
         "views": 2,

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fractalvid.finetune.report import read_run, write_comparison, write_run
 from fractalvid.finetune.report.findings import find
 from fractalvid.finetune.report.markup import Table, as_latex, as_markdown
 from fractalvid.finetune.report.published import beside, published_numbers
 from fractalvid.finetune.report.tables import about, class_table, confused_table, paired_table, published_table
-from fractalvid.finetune.results.read import read_predictions
+from fractalvid.finetune.report.write import write_comparison, write_run
+from fractalvid.finetune.results.predictions import read_predictions
+from fractalvid.finetune.results.read import read_run
 from fractalvid.finetune.targets.diving48 import Diving48
 from fractalvid.utils.errors import UserError
 from tests.finetune.report.helpers import metrics, run_of, write_run_folder

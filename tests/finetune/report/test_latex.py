@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from fractalvid.finetune.report import read_run, write_comparison
 from fractalvid.finetune.report.markup import Table, as_latex, latex_comment, latex_text
+from fractalvid.finetune.report.write import write_comparison
+from fractalvid.finetune.results.read import read_run
 from tests.finetune.report.helpers import metrics, run_of, write_run_folder
 
 NASTY = (r"a_b%c&d#e~f^g\h{i}j$k", "[first]", "*starred", "a|b<c>d", "two\nlines\x00", "50% & more_", "naïve")

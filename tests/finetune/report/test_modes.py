@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from fractalvid.finetune.report import RunResult, check_comparable, read_run, write_comparison
 from fractalvid.finetune.report.findings import find_modes
+from fractalvid.finetune.report.write import write_comparison
+from fractalvid.finetune.results.comparable import check_comparable
+from fractalvid.finetune.results.read import RunResult, read_run
 from fractalvid.utils.errors import UserError
 from tests.finetune.report.helpers import run_of, write_run_folder
 

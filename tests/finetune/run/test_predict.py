@@ -6,9 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
-from fractalvid.finetune.cache.pictures import natural, open_clip
 from fractalvid.finetune.cli import main
-from fractalvid.finetune.predict import Predictor, Unreadable
+from fractalvid.finetune.clips.files import natural, open_clip
+from fractalvid.finetune.run.predict import Predictor, Unreadable
 from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.weights.checkpoint import Card, load_card, save_weights
 from fractalvid.utils.errors import UserError
@@ -138,7 +138,7 @@ def test_views_are_those_of_the_run_unless_said_otherwise(trained: Path) -> None
     assert counts == [2, 5]
     cropped = Predictor(trained / "run", device="cpu", crops=3)
     assert len(cropped.views(clip)[1]) == 6
-    assert isinstance(next(cropped.name([trained / "ghost"], top=1, threads=1)), Unreadable)
+    assert isinstance(next(cropped.predict([trained / "ghost"], top=1, threads=1)), Unreadable)
 
 
 def test_weights_that_are_not_fine_tuned_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,7 +171,7 @@ def test_a_network_that_diverged_is_reported(trained: Path, tmp_path: Path) -> N
     save_weights(tmp_path / "weights.safetensors", network, load_card(trained / "run"))
     clip = put(tmp_path / "a.mp4")
     with pytest.raises(UserError, match="not finite"):
-        list(Predictor(tmp_path, device="cpu").name([clip], top=1, threads=1))
+        list(Predictor(tmp_path, device="cpu").predict([clip], top=1, threads=1))
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from fractalvid.finetune.cli import main
+from fractalvid.finetune.cli.test import WeightsTestOptions, open_test
 from fractalvid.finetune.report.published import published_numbers
-from fractalvid.finetune.targets import Source
-from fractalvid.finetune.test import WeightsTest, open_trial
+from fractalvid.finetune.run.test import default_folder
+from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.weights.checkpoint import Card, save_weights
 from tests.finetune.helpers import command, folder_set, put
@@ -222,8 +223,8 @@ def test_what_others_tested_without_training_is_published_as_such() -> None:
 def test_results_lie_apart_by_what_the_weights_were_trained_on(trained: Path, tmp_path: Path) -> None:
     def out(name: str, **config: Any) -> str:
         weights = weights_of(tmp_path / name, ["dark", "light"], init={"label": "ours"}, **config)
-        source = Source("folder", trained / "set")
-        return open_trial(WeightsTest(source, str(weights))).out.as_posix()
+        options = TargetOptions("folder", trained / "set")
+        return default_folder(open_test(WeightsTestOptions(options, str(weights)))).as_posix()
 
     folders = [
         out(f"{split}{mode}", target="ucf101", split=split, mode=mode) for split in "123" for mode in ("full", "linear")

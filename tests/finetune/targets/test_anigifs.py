@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fractalvid.finetune.targets import Source, make_target
 from fractalvid.finetune.targets.anigifs import Gifs
-from fractalvid.finetune.targets.base import Row
-from fractalvid.finetune.videos.data import Machine, open_data, read_videos
+from fractalvid.finetune.targets.base import Video
+from fractalvid.finetune.targets.registry import TargetOptions, make_target
+from fractalvid.finetune.videos.data import open_data, read_videos
 from fractalvid.finetune.videos.listing import list_videos
+from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
 from tests.finetune.helpers import command
 
@@ -47,11 +48,11 @@ def table(root: Path) -> Path:
 @pytest.mark.parametrize("domain", ["anigifs", "kinetics-gifs"])
 def test_the_whole_set_is_there_to_test_on(tmp_path: Path, domain: str) -> None:
     root = gif_set(tmp_path)
-    target = make_target(Source(domain, root))
+    target = make_target(TargetOptions(domain, root))
     assert target.name == domain
     assert target.classes(root, "") == ("abseiling", "air drumming", "zumba")
     rows = target.index(root, "")
-    assert len(rows) == 9 and rows[2] == Row("air drumming/0.gif", 1, "test")
+    assert len(rows) == 9 and rows[2] == Video("air drumming/0.gif", 1, "test")
     assert (target.protocol.clip_len, target.protocol.frame_stride) == (40, 1)
     with pytest.raises(UserError, match=f"{domain} lists no training video; name a table with --csv"):
         list_videos(target, root, "", allow_missing=False)
@@ -59,7 +60,7 @@ def test_the_whole_set_is_there_to_test_on(tmp_path: Path, domain: str) -> None:
 
 def test_the_most_frequent_classes_are_kept(tmp_path: Path) -> None:
     root = gif_set(tmp_path)
-    target = make_target(Source("anigifs", root, most_frequent=2))
+    target = make_target(TargetOptions("anigifs", root, most_frequent=2))
     assert target.name == "anigifs-2" and target.protocol.num_classes == 2
     assert target.classes(root, "") == ("air drumming", "zumba")
     assert {row.label for row in target.index(root, "")} == {0, 1} and len(target.index(root, "")) == 7
@@ -74,13 +75,13 @@ def test_classes_of_equal_size_are_taken_in_order(tmp_path: Path) -> None:
 
 def test_a_table_splits_the_set(tmp_path: Path) -> None:
     root = gif_set(tmp_path)
-    target = make_target(Source("anigifs", root, csv=table(root), most_frequent=2))
+    target = make_target(TargetOptions("anigifs", root, csv=table(root), most_frequent=2))
     listing = list_videos(target, root, "", allow_missing=False)
     assert [row.path for row in listing.side("test")] == ["air drumming/0.gif", "zumba/0.gif"]
     assert len(listing.side("train")) == 5 and listing.classes == ("air drumming", "zumba")
-    sourced = make_target(Source("anigifs", root, csv=table(root), group_column="fold"))
+    sourced = make_target(TargetOptions("anigifs", root, csv=table(root), group_column="fold"))
     assert sourced.group("zumba/1.gif") == "1" and target.group("zumba/1.gif") is None
-    folds = make_target(Source("anigifs", root, csv=table(root), fold_column="fold"))
+    folds = make_target(TargetOptions("anigifs", root, csv=table(root), fold_column="fold"))
     assert [len(list_videos(folds, root, fold, allow_missing=False).side("test")) for fold in "01"] == [5, 4]
 
 
@@ -89,14 +90,14 @@ def test_a_test_gif_in_the_training_list_is_an_error(tmp_path: Path) -> None:
     path = table(root)
     path.write_text(path.read_text() + "\n./zumba/0.gif,zumba,train,0")
     with pytest.raises(UserError, match=r"line 11: zumba/0\.gif is already listed in line 8 \(test, here train"):
-        make_target(Source("anigifs", root, csv=path)).index(root, "")
+        make_target(TargetOptions("anigifs", root, csv=path)).index(root, "")
 
 
 def test_broken_gifs_are_named_and_single_frames_count(tmp_path: Path) -> None:
     root = gif_set(tmp_path)
     (root / "air drumming" / "1.gif").write_bytes(b"")
     (root / "air drumming" / "2.gif").write_bytes((root / "air drumming" / "2.gif").read_bytes()[:20])
-    data = open_data(Source("anigifs", root, csv=table(root)), Machine())
+    data = open_data(TargetOptions("anigifs", root, csv=table(root)), Machine())
     with pytest.raises(UserError, match=r"air drumming/[12]\.gif: no frame decodes"):
         read_videos(data, "", Machine(cache_dir=tmp_path / "cache", progress=False), allow_missing=False)
     machine = Machine(cache_dir=tmp_path / "cache", max_broken=0.3, progress=False)
@@ -124,14 +125,14 @@ def test_wrong_folders_are_explained(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (Source("anigifs", Path("."), split_column="s"), "--split-column does not go without --csv"),
-        (Source("anigifs", Path("."), annotations=Path(".")), "--annotations does not go with --target anigifs"),
-        (Source("folder", Path("."), most_frequent=3), "--most-frequent does not go with --target folder"),
-        (Source("kinetics-gifs", Path("."), most_frequent=1), "--most-frequent is 1: .* takes two"),
-        (Source("anigif", Path(".")), "unknown target 'anigif'.*did you mean 'anigifs'"),
+        (TargetOptions("anigifs", Path("."), split_column="s"), "--split-column does not go without --csv"),
+        (TargetOptions("anigifs", Path("."), annotations=Path(".")), "--annotations does not go with --target anigifs"),
+        (TargetOptions("folder", Path("."), most_frequent=3), "--most-frequent does not go with --target folder"),
+        (TargetOptions("kinetics-gifs", Path("."), most_frequent=1), "--most-frequent is 1: .* takes two"),
+        (TargetOptions("anigif", Path(".")), "unknown target 'anigif'.*did you mean 'anigifs'"),
     ],
 )
-def test_options_of_another_target_are_refused(source: Source, message: str) -> None:
+def test_options_of_another_target_are_refused(source: TargetOptions, message: str) -> None:
     with pytest.raises(UserError, match=message):
         make_target(source)
 

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fractalvid.finetune.targets import demo
-from fractalvid.finetune.targets.demo import DemoSet, demo_protocol, draw_clip, render_actions
+from fractalvid.finetune.targets.demo import files
+from fractalvid.finetune.targets.demo.clips import draw_clip
+from fractalvid.finetune.targets.demo.files import render_actions
+from fractalvid.finetune.targets.demo.stick_figures import ACTIONS, skeleton, standing
+from fractalvid.finetune.targets.demo.target import DemoSet, demo_protocol
 from fractalvid.finetune.targets.folder import Folder
-from fractalvid.finetune.targets.stick_figures import ACTIONS, skeleton, standing
 from fractalvid.utils.errors import UserError
 from fractalvid.video.reader import read_video
 
@@ -99,7 +101,7 @@ def test_a_clip_does_not_depend_on_how_many_there_are_or_on_threads(
             written[path.parts[-3:]] = clip.tobytes()
             path.touch()
 
-        monkeypatch.setattr(demo, "write_video", keep)
+        monkeypatch.setattr(files, "write_video", keep)
         render_actions(tmp_path / str(threads), config, threads=threads)
         return written
 
@@ -110,7 +112,7 @@ def test_a_clip_does_not_depend_on_how_many_there_are_or_on_threads(
 
 
 def test_the_same_set_is_not_drawn_twice(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "_write", lambda *_: pytest.fail("drew again"))
+    monkeypatch.setattr(files, "_write", lambda *_: pytest.fail("drew again"))
     assert render_actions(drawn, TINY) == drawn
 
 
@@ -127,7 +129,7 @@ def test_an_interrupted_set_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(demo, "_write", fail)
+    monkeypatch.setattr(files, "_write", fail)
     with pytest.raises(KeyboardInterrupt):
         render_actions(tmp_path / "set", TINY)
     assert list(tmp_path.iterdir()) == []

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from fractalvid.finetune.targets import Source, make_target
-from fractalvid.finetune.targets.base import Row
+from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.targets.diving48 import Diving48, read_list, read_vocabulary
+from fractalvid.finetune.targets.registry import TargetOptions, make_target
 from fractalvid.finetune.videos.listing import list_videos
 from fractalvid.utils.errors import UserError
 
@@ -42,15 +42,15 @@ def diving_set(root: Path, *, folder: str = "rgb", lists: str = ".") -> Path:
 
 def test_the_second_version_is_the_default(tmp_path: Path) -> None:
     root = diving_set(tmp_path)
-    target = make_target(Source("diving48", root))
+    target = make_target(TargetOptions("diving48", root))
     assert target.protocol.splits == ("v2", "v1")
     assert target.index(root, target.protocol.splits[0]) == [
-        Row("rgb/-abc_d_00001.mp4", 0, "train"),
-        Row("rgb/x1y2z3_00000.mp4", 46, "train"),
-        Row("rgb/x1y2z3_00002.mp4", 3, "train"),
-        Row("rgb/-abc_d_00002.mp4", 0, "test"),
-        Row("rgb/q_00007.mp4", 46, "test"),
-        Row("rgb/q_00008.mp4", 3, "test"),
+        Video("rgb/-abc_d_00001.mp4", 0, "train"),
+        Video("rgb/x1y2z3_00000.mp4", 46, "train"),
+        Video("rgb/x1y2z3_00002.mp4", 3, "train"),
+        Video("rgb/-abc_d_00002.mp4", 0, "test"),
+        Video("rgb/q_00007.mp4", 46, "test"),
+        Video("rgb/q_00008.mp4", 3, "test"),
     ]
     assert target.classes(root, "v2")[:2] == ("Back+0som+NoTwis+PIKE", "Back+1som+NoTwis+PIKE")
     listing = list_videos(target, root, "v2", allow_missing=False)
@@ -68,7 +68,7 @@ def test_the_first_version_comes_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("folder", "lists"), [("rgb", "annotations"), ("videos", "."), (".", "..")])
 def test_clips_and_lists_are_found_where_they_usually_are(tmp_path: Path, folder: str, lists: str) -> None:
     root = diving_set(tmp_path / "data", folder=folder, lists=lists)
-    assert len(list_videos(Diving48(), root, "v2", allow_missing=False).rows) == 6
+    assert len(list_videos(Diving48(), root, "v2", allow_missing=False).videos) == 6
     with pytest.raises(UserError, match=r"annotations folder .* does not exist"):
         Diving48(tmp_path / "absent").index(root, "v2")
 

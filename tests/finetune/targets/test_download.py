@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from fractalvid.finetune.targets.download import DOWNLOADS, Download, download_all, fetch
+from fractalvid.finetune.targets.download import Download, download_all, fetch
+from fractalvid.finetune.targets.registry import TARGETS
 from fractalvid.utils.errors import UserError
 
 CONTENT = random.Random(0).randbytes(3_000_000)
@@ -207,8 +208,8 @@ def test_a_set_is_fetched_unpacked_and_not_fetched_again(tmp_path: Path, server:
 
 
 def test_what_is_published_is_written_in_full() -> None:
-    for downloads in DOWNLOADS.values():
-        for wanted in downloads:
+    for row in TARGETS.values():
+        for wanted in row.downloads:
             assert wanted.url.startswith("https://")
             assert wanted.file.endswith(".zip")
             assert re.fullmatch("[0-9a-f]{64}", wanted.sha256)

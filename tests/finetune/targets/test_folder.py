@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from fractalvid.finetune.targets import Source, make_target
-from fractalvid.finetune.targets.base import Row
+from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.targets.folder import Folder
+from fractalvid.finetune.targets.registry import TargetOptions, make_target
 from fractalvid.finetune.videos.listing import list_videos
 from fractalvid.utils.errors import UserError
 
@@ -34,10 +34,10 @@ def test_folders_become_rows_and_other_files_do_not(tmp_path: Path) -> None:
     )
     assert Folder().classes(root, "") == ("a b", "ü")
     assert Folder().index(root, "") == [
-        Row("train/a b/#1&.mp4", 0, "train"),
-        Row("train/ü/x.GIF", 1, "train"),
-        Row("test/a b/z.avi", 0, "test"),
-        Row("test/ü/y.webm", 1, "test"),
+        Video("train/a b/#1&.mp4", 0, "train"),
+        Video("train/ü/x.GIF", 1, "train"),
+        Video("test/a b/z.avi", 0, "test"),
+        Video("test/ü/y.webm", 1, "test"),
     ]
 
 
@@ -143,17 +143,17 @@ def test_tables_that_are_no_text_are_explained(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (Source("hmdb52", Path(".")), "unknown target 'hmdb52'.*did you mean 'hmdb51'"),
-        (Source("hmdb51"), "needs --data"),
-        (Source("hmdb51", Path("."), csv=Path("t.csv")), "--csv does not go with --target hmdb51"),
+        (TargetOptions("hmdb52", Path(".")), "unknown target 'hmdb52'.*did you mean 'hmdb51'"),
+        (TargetOptions("hmdb51"), "needs --data"),
+        (TargetOptions("hmdb51", Path("."), csv=Path("t.csv")), "--csv does not go with --target hmdb51"),
         (
-            Source("folder", Path("."), annotations=Path(".")),
+            TargetOptions("folder", Path("."), annotations=Path(".")),
             "--annotations does not go with --target folder",
         ),
-        (Source("folder", Path("."), fold_column="f"), "--fold-column does not go"),
-        (Source("demo", Path(".")), "--data does not go with --target demo"),
+        (TargetOptions("folder", Path("."), fold_column="f"), "--fold-column does not go"),
+        (TargetOptions("demo", Path(".")), "--data does not go with --target demo"),
     ],
 )
-def test_options_of_another_target_are_refused(source: Source, message: str) -> None:
+def test_options_of_another_target_are_refused(source: TargetOptions, message: str) -> None:
     with pytest.raises(UserError, match=message):
         make_target(source)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fractalvid.finetune.targets.base import Row
+from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.targets.hmdb51 import Hmdb51, match_names, read_list
 from fractalvid.finetune.videos.listing import list_videos
 from fractalvid.utils.errors import UserError
@@ -26,11 +26,11 @@ def test_official_lists_find_the_files_behind_their_names(tmp_path: Path) -> Non
     target = Hmdb51()
     assert target.classes(root, "1") == ("clap", "wave")
     assert target.index(root, "1") == [
-        Row("clap/@20_Rhythm_clap_0.avi", 0, "train"),
-        Row("clap/@20_Rhythm_clap_1.avi", 0, "test"),
-        Row("clap/plain_clap.avi", 0, "train"),
-        Row("wave/Grüße_[NEW]!!_wave.avi", 1, "train"),
-        Row("wave/a b  c_wave.avi", 1, "test"),
+        Video("clap/@20_Rhythm_clap_0.avi", 0, "train"),
+        Video("clap/@20_Rhythm_clap_1.avi", 0, "test"),
+        Video("clap/plain_clap.avi", 0, "train"),
+        Video("wave/Grüße_[NEW]!!_wave.avi", 1, "train"),
+        Video("wave/a b  c_wave.avi", 1, "test"),
     ]
     assert list_videos(target, root, "1", allow_missing=False).missing == ()
 
@@ -60,7 +60,7 @@ def test_missing_videos_are_an_error_unless_allowed(tmp_path: Path) -> None:
         list_videos(Hmdb51(), root, "1", allow_missing=False)
     listing = list_videos(Hmdb51(), root, "1", allow_missing=True)
     assert listing.missing == ("clap/#20_Rhythm_clap_0.avi",)
-    assert len(listing.rows) == 4
+    assert len(listing.videos) == 4
 
 
 def test_classes_without_any_video_are_left_out_and_labels_closed_up(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_classes_without_any_video_are_left_out_and_labels_closed_up(tmp_path: P
     root = hmdb_set(tmp_path / "hmdb", lists, FILES)
     listing = list_videos(Hmdb51(), root, "1", allow_missing=True)
     assert listing.classes == ("clap", "wave")
-    assert {row.path.split("/")[0]: row.label for row in listing.rows} == {"clap": 0, "wave": 1}
+    assert {row.path.split("/")[0]: row.label for row in listing.videos} == {"clap": 0, "wave": 1}
     assert listing.missing == ("brush/x.avi", "brush/y.avi")
 
 

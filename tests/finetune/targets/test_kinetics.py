@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from fractalvid.finetune.targets import Source, make_target
 from fractalvid.finetune.targets.kinetics import Clip, Kinetics, read_table
+from fractalvid.finetune.targets.registry import TargetOptions, make_target
 from fractalvid.finetune.videos.listing import list_videos
 from fractalvid.utils.errors import UserError
 
@@ -45,7 +45,7 @@ def kinetics_set(root: Path, *, tables: str | None = "annotations", folders: str
 def found(root: Path, target: Kinetics | None = None) -> list[tuple[str, int, str]]:
     listing = list_videos(target or Kinetics(400), root, "val", allow_missing=False)
     assert listing.classes == CLASSES or [name.replace("_", " ") for name in listing.classes] == list(CLASSES)
-    return [(Path(row.path).stem, row.label, row.side) for row in listing.rows]
+    return [(Path(row.path).stem, row.label, row.side) for row in listing.videos]
 
 
 EXPECTED = [
@@ -187,7 +187,7 @@ def test_wrong_folders_are_explained(tmp_path: Path) -> None:
 
 def test_the_targets_are_chosen_by_name(tmp_path: Path) -> None:
     for number in (400, 600):
-        target = make_target(Source(f"kinetics{number}", tmp_path))
+        target = make_target(TargetOptions(f"kinetics{number}", tmp_path))
         assert target.name == f"kinetics{number}" and target.protocol.num_classes == number
         assert target.protocol.splits == ("val", "test") and f"k{number}_downloader.sh" in target.obtain
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from fractalvid.finetune.targets import Source, make_target
-from fractalvid.finetune.targets.base import Row
+from fractalvid.finetune.targets.base import Video
+from fractalvid.finetune.targets.registry import TargetOptions, make_target
 from fractalvid.finetune.targets.ucf101 import Ucf101, read_classes, read_list
 from fractalvid.finetune.videos.leakage import check_lists
 from fractalvid.finetune.videos.listing import list_videos
@@ -46,7 +46,7 @@ def ucf_set(root: Path, files: list[str], *, train: str = TRAIN, test: str = TES
     return root
 
 
-def labels(rows: list[Row]) -> list[tuple[int, str]]:
+def labels(rows: list[Video]) -> list[tuple[int, str]]:
     return [(row.label, row.side) for row in rows]
 
 
@@ -60,8 +60,8 @@ def test_files_are_found_by_name_flat_or_in_class_folders(tmp_path: Path, folder
     root = ucf_set(tmp_path, files)
     assert Ucf101().classes(root, "1") == ("ApplyEyeMakeup", "Archery", "HandstandPushups")
     listing = list_videos(Ucf101(), root, "1", allow_missing=False)
-    assert labels(list(listing.rows)) == EXPECTED
-    assert [row.path for row in listing.rows] == [files[k] for k in (0, 1, 3, 5, 2, 4, 6)]
+    assert labels(list(listing.videos)) == EXPECTED
+    assert [row.path for row in listing.videos] == [files[k] for k in (0, 1, 3, 5, 2, 4, 6)]
 
 
 def test_missing_videos_are_named_as_the_lists_have_them(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_wrong_folders_are_explained(tmp_path: Path) -> None:
 
 
 def test_the_target_is_chosen_by_name(tmp_path: Path) -> None:
-    target = make_target(Source("ucf101", tmp_path, annotations=tmp_path))
+    target = make_target(TargetOptions("ucf101", tmp_path, annotations=tmp_path))
     assert target == Ucf101(tmp_path) and target.protocol.splits == ("1", "2", "3")
     assert "UCF101.rar" in target.obtain and "UCF-101/" in target.layout
 

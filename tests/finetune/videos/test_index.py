@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from fractalvid.finetune.targets.base import Row
+from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.videos.index import ClipIndex, build_index
 from fractalvid.finetune.videos.listing import Listing, keep_decodable
 from fractalvid.utils.errors import UserError
@@ -137,21 +137,21 @@ def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 def test_rows_know_their_length_and_broken_ones_are_left_out(tmp_path: Path) -> None:
     rows = (
-        Row("a", 0, "train"),
-        Row("a", 0, "test", 2, 5),
-        Row("b", 1, "train", 4, None),
-        Row("b", 1, "test", 6, 99),
-        Row("a", 1, "test", 10, 12),
-        Row("c", 1, "test"),
+        Video("a", 0, "train"),
+        Video("a", 0, "test", 2, 5),
+        Video("b", 1, "train", 4, None),
+        Video("b", 1, "test", 6, 99),
+        Video("a", 1, "test", 10, 12),
+        Video("c", 1, "test"),
     )
     kept = keep_decodable(Listing(("x", "y"), rows), ClipIndex({"a": 10, "b": 8}, {"c": "no video"}), tmp_path)
-    assert kept.rows == rows[:4]
-    assert kept.lengths("train") == (10, 4)
-    assert kept.lengths("test") == (3, 2)
+    assert kept.videos == rows[:4]
+    lengths = [(video.side, frames) for video, frames in zip(kept.videos, kept.frames, strict=True)]
+    assert sorted(lengths) == [("test", 2), ("test", 3), ("train", 4), ("train", 10)]
     assert kept.broken == (("a", "frames 10 to 12 of a video of 10"), ("c", "no video"))
 
 
 def test_a_side_that_is_all_broken_is_an_error(tmp_path: Path) -> None:
-    listing = Listing(("x", "y"), (Row("a", 0, "train"), Row("b", 1, "train"), Row("c", 1, "test")))
+    listing = Listing(("x", "y"), (Video("a", 0, "train"), Video("b", 1, "train"), Video("c", 1, "test")))
     with pytest.raises(UserError, match="no test video"):
         keep_decodable(listing, ClipIndex({"a": 1, "b": 1}, {"c": "empty"}), tmp_path)

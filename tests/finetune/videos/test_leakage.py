@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fractalvid.finetune.targets.base import Row
+from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.targets.folder import Folder
 from fractalvid.finetune.videos.leakage import check_files, check_lists
 from fractalvid.finetune.videos.listing import list_videos
@@ -13,7 +13,7 @@ from fractalvid.utils.errors import UserError
 
 
 def test_a_video_on_both_sides_is_an_error() -> None:
-    rows = [Row("a.mp4", 0, "train"), Row("b.mp4", 1, "train"), Row("a.mp4", 0, "test")]
+    rows = [Video("a.mp4", 0, "train"), Video("b.mp4", 1, "train"), Video("a.mp4", 0, "test")]
     with pytest.raises(UserError, match=r"folder: 1 video is in training and in test \(a\.mp4\)"):
         check_lists(Folder(), rows)
     check_lists(Folder(), rows[:2])
@@ -21,7 +21,7 @@ def test_a_video_on_both_sides_is_an_error() -> None:
 
 def test_a_video_listed_twice_is_an_error() -> None:
     with pytest.raises(UserError, match=r"folder lists a\.mp4 twice for test"):
-        check_lists(Folder(), [Row("a.mp4", 0, "test"), Row("a.mp4", 1, "test")])
+        check_lists(Folder(), [Video("a.mp4", 0, "test"), Video("a.mp4", 1, "test")])
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_video_listed_twice_is_an_error() -> None:
 def test_cuts_may_lie_on_both_sides_unless_they_overlap(
     train: tuple[int | None, int | None], test: tuple[int | None, int | None], leaks: bool
 ) -> None:
-    rows = [Row("long.mp4", 0, "train", *train), Row("long.mp4", 1, "test", *test)]
+    rows = [Video("long.mp4", 0, "train", *train), Video("long.mp4", 1, "test", *test)]
     if leaks:
         with pytest.raises(UserError, match="in training and in test"):
             check_lists(Folder(), rows)
@@ -57,7 +57,7 @@ def put(root: Path, **texts: str) -> Path:
 @pytest.mark.parametrize("link", [os.symlink, os.link])
 def test_links_to_training_videos_are_an_error(tmp_path: Path, link: Callable[[Path, Path], None]) -> None:
     root = put(tmp_path, train__a__1_mp4="1", train__b__2_mp4="2", test__a__3_mp4="3", test__b__4_mp4="4")
-    assert len(list_videos(Folder(), root, "", allow_missing=False).rows) == 4
+    assert len(list_videos(Folder(), root, "", allow_missing=False).videos) == 4
     link(root / "train/a/1.mp4", root / "test/a/other.mp4")
     with pytest.raises(UserError, match=r"1 video .* \(test/a/other\.mp4 is train/a/1\.mp4\)"):
         list_videos(Folder(), root, "", allow_missing=False)
@@ -80,7 +80,7 @@ def test_copies_are_found_under_any_name_and_class(tmp_path: Path, copy: str, le
         file = tmp_path / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(bytes(length) + bytes([0 if path == copy else number]))
-        rows.append(Row(path, "clap" not in path, "train" if path.startswith("train") else "test"))
+        rows.append(Video(path, "clap" not in path, "train" if path.startswith("train") else "test"))
     with pytest.raises(UserError, match=rf"1 video .* \({copy} is train/wave/1\.avi\)"):
         check_files(tmp_path, rows)
     check_files(tmp_path, rows[:-1])
@@ -88,24 +88,24 @@ def test_copies_are_found_under_any_name_and_class(tmp_path: Path, copy: str, le
 
 def test_empty_files_and_copies_on_one_side_are_no_leaks(tmp_path: Path) -> None:
     put(tmp_path, train__a_mp4="", train__b_mp4="same", train__c_mp4="same", test__d_mp4="", test__e_mp4="else")
-    rows = [Row(f"train/{name}.mp4", 0, "train") for name in "abc"] + [
-        Row(f"test/{name}.mp4", 0, "test") for name in "de"
+    rows = [Video(f"train/{name}.mp4", 0, "train") for name in "abc"] + [
+        Video(f"test/{name}.mp4", 0, "test") for name in "de"
     ]
     check_files(tmp_path, rows)
 
 
 def test_copies_in_official_lists_are_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(tmp_path, a_mp4="same", b_mp4="same")
-    rows = [Row("a.mp4", 0, "train"), Row("b.mp4", 1, "test")]
+    rows = [Video("a.mp4", 0, "train"), Video("b.mp4", 1, "test")]
     check_files(tmp_path, rows, official=True)
     assert "1 test video is a training video under another name (b.mp4 is a.mp4)" in capsys.readouterr().err
     for name, make in (("val/a.mp4", shutil.copy), ("link.mp4", os.link)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         make(tmp_path / "a.mp4", tmp_path / name)
         with pytest.raises(UserError, match=rf"1 video .* \({name} is a\.mp4\)"):
-            check_files(tmp_path, [*rows, Row(name, 1, "test")], official=True)
+            check_files(tmp_path, [*rows, Video(name, 1, "test")], official=True)
 
 
 def test_one_table_may_cut_one_video(tmp_path: Path) -> None:
     put(tmp_path, long_mp4="1")
-    check_files(tmp_path, [Row("long.mp4", 0, "train", 0, 10), Row("long.mp4", 0, "test", 10, 20)])
+    check_files(tmp_path, [Video("long.mp4", 0, "train", 0, 10), Video("long.mp4", 0, "test", 10, 20)])

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torchvision.models.video import R3D_18_Weights, r3d_18
 
-from fractalvid.finetune.compare import parse_initials, same_shape
-from fractalvid.finetune.recipes.plan import Plan, make_plan
+from fractalvid.finetune.recipes.plan import ResolvedRecipe, resolve
 from fractalvid.finetune.recipes.recipe import KINETICS_MEAN, Recipe
+from fractalvid.finetune.run.compare import parse_initials, same_shape
 from fractalvid.finetune.targets.base import TargetProtocol
 from fractalvid.finetune.weights.initial import Initial, build, parse_initial
 from fractalvid.pretrain.models import build_model
@@ -75,42 +75,20 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="do not fit"):
         build(init, "r3d_18", 3, seed=0)
     with pytest.raises(UserError, match="--model r3d_18: the weights 'w' are of a r3d_10"):
-        make_plan(
-            Recipe(model="r3d_18"),
-            TargetProtocol(),
-            init,
-            target="folder",
-            data=tmp_path,
-            annotations=None,
-            table=None,
-            split="",
-            seed=0,
-            allow_missing=False,
-        )
+        resolve(Recipe(model="r3d_18"), TargetProtocol(), init)
 
 
-def plan(recipe: Recipe, init: str) -> Plan:
-    return make_plan(
-        recipe,
-        TargetProtocol(),
-        parse_initial(init),
-        target="folder",
-        data=Path("data"),
-        annotations=None,
-        table=None,
-        split="",
-        seed=0,
-        allow_missing=False,
-    )
+def resolved(recipe: Recipe, init: str) -> ResolvedRecipe:
+    return resolve(recipe, TargetProtocol(), parse_initial(init))
 
 
 def test_clips_and_networks_that_do_not_go_together_are_refused() -> None:
-    made = plan(Recipe(), "kinetics:s3d")
+    made = resolved(Recipe(), "kinetics:s3d")
     assert (made.model, made.clip_len, made.size) == ("s3d", 16, 224)
     with pytest.raises(UserError, match="s3d needs clips of at least 13 x 209 x 209, not 16 x 112 x 112"):
-        plan(Recipe(size=112), "kinetics:s3d")
+        resolved(Recipe(size=112), "kinetics:s3d")
     with pytest.raises(UserError, match=r"are of a r3d_18; say --init kinetics:s3d$"):
-        plan(Recipe(model="s3d"), "kinetics")
+        resolved(Recipe(model="s3d"), "kinetics")
 
 
 def test_kinetics_weights_go_through_torch_hub(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,11 @@ from typing import Any
 
 import pytest
 
-from fractalvid.finetune.targets import Source
-from fractalvid.finetune.targets.base import Row
-from fractalvid.finetune.videos.data import Data, Machine, open_data
+from fractalvid.finetune.targets.base import Video
+from fractalvid.finetune.targets.registry import TargetOptions
+from fractalvid.finetune.videos.data import Data, open_data
 from fractalvid.finetune.videos.leakage import check_untrained
+from fractalvid.finetune.videos.machine import Machine
 from fractalvid.finetune.weights.trained import trained_on
 from fractalvid.utils.errors import UserError
 
@@ -14,7 +15,7 @@ TABLE = "path,label,split,fold3,side\na.mp4,x,train,0,test\nb.mp4,x,test,1,train
 
 
 def opened(root: Path, target: str = "folder", **source: Any) -> Data:
-    return open_data(Source(target, root, **source), Machine(), test_only=True)
+    return open_data(TargetOptions(target, root, **source), Machine(), test_only=True)
 
 
 def config(root: Path, **changes: Any) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def test_videos_of_other_folders_and_kinds_are_others(tmp_path: Path) -> None:
 
 def test_lists_that_are_gone_are_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert trained_on(config(tmp_path), opened(tmp_path)) is None
-    check_untrained("w", [Row("a.mp4", 0, "test")], None)
+    check_untrained("w", [Video("a.mp4", 0, "test")], None)
     assert "note: the lists that w were trained on are gone" in capsys.readouterr().err
 
 
@@ -78,7 +79,7 @@ def test_a_test_set_of_kinetics_needs_no_training_table(tmp_path: Path) -> None:
 
 
 def test_videos_that_were_trained_on_are_refused() -> None:
-    rows = [Row(f"{name}.mp4", 0, "test") for name in "abc"]
+    rows = [Video(f"{name}.mp4", 0, "test") for name in "abc"]
     check_untrained("w", rows, frozenset({"d.mp4"}))
     with pytest.raises(UserError, match=r"w were trained on 2 of the 3 test videos \(a\.mp4, c\.mp4\)"):
         check_untrained("w", rows, frozenset({"a.mp4", "c.mp4"}))

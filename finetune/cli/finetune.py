@@ -1,0 +1,104 @@
+"""`finetune` itself: one fine-tuning, and the list of what there is to choose from."""
+
+import inspect
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from fractalvid.cli.parsing import parse
+from fractalvid.finetune.cli.options import (
+    NO_TARGET,
+    TARGETS_LINE,
+    MachineOptions,
+    RecipeName,
+    RecipeOptions,
+    Target,
+    starting_recipe,
+)
+from fractalvid.finetune.recipes.recipe import RECIPES, Recipe
+from fractalvid.finetune.targets.registry import TARGETS, check_folds
+from fractalvid.finetune.videos.machine import Machine
+from fractalvid.pretrain.recipes.load import headline, recipe_names
+
+
+@dataclass(frozen=True)
+class Finetune:
+    """Fine-tune a network on real video and test it.
+
+    `finetune compare` does so with several initialisations, `finetune test` tests weights without training, `finetune
+    predict` names what is in videos, `finetune prepare` checks a data set; each has its own --help. `finetune --list`
+    names recipes, targets and networks.
+    """
+
+    target: Target
+    preset: RecipeName = None
+    split: str | None = None
+    """Official split, by default the first: 1, 2 or 3 (hmdb51, ucf101), v2 or v1 (diving48), val or test (kinetics)."""
+    fold: str | None = None
+    """With --fold-column: the fold that is the test set."""
+    init: str = "scratch"
+    """What to start from: weights (a file or a run of pretrain), scratch, torchvision's weights as kinetics:ARCH or
+    imagenet:ARCH, or a checkpoint of TSM's or X3D's authors as FILE:ARCH; LABEL=... before it names it."""
+    seed: int = 0
+    """Seed of the head, the order and the augmentation."""
+    allow_missing: bool = False
+    """Go on without listed videos that are not there; they are counted in the result."""
+    out: Path | None = None
+    """Folder of the run; default runs/finetune/<target>/<init>/<split>_<seed>."""
+    resume: bool = False
+    """Continue the unfinished run in the output folder, if there is one."""
+    list_all: Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(name="list")] = False
+    """List targets, recipes and networks, and end; no other option is needed."""
+    recipe: RecipeOptions = field(default_factory=Recipe)
+    machine: MachineOptions = field(default_factory=Machine)
+
+
+def run(options: Finetune) -> None:
+    """Run one fine-tuning."""
+    from fractalvid.finetune.recipes.plan import plan_run
+    from fractalvid.finetune.results.folder import run_name
+    from fractalvid.finetune.run.outcome import result_line
+    from fractalvid.finetune.run.transfer import transfer
+    from fractalvid.finetune.videos.data import open_data
+    from fractalvid.finetune.weights.initial import parse_initial
+    from fractalvid.pretrain.machine.distributed import is_main
+
+    options.recipe.check()
+    options.machine.check()
+    check_folds(options.target, options.split is not None, options.fold is not None, "")
+    init = parse_initial(options.init)
+    data = open_data(options.target, options.machine)
+    plan = plan_run(
+        data,
+        options.recipe,
+        init,
+        split=options.split if options.fold is None else options.fold,
+        seed=options.seed,
+        allow_missing=options.allow_missing,
+    )
+    out = options.out or Path("runs") / "finetune" / plan.target / init.label / run_name(plan)
+    metrics = transfer(data, plan, out=out, machine=options.machine, resume=options.resume)
+    if is_main():
+        print(result_line(metrics, out))
+
+
+def _list() -> str:
+    """The recipes, targets and networks that there are."""
+    from fractalvid.pretrain.models import ARCHITECTURES
+
+    rows = [("recipes", "")] + [(f"  {name}", headline(name, RECIPES)) for name in recipe_names(RECIPES)]
+    rows += [("targets", ""), *((f"  {name}", "") for name in TARGETS)]
+    rows += [("networks", "")] + [(f"  {name}", row.about) for name, row in ARCHITECTURES.items()]
+    return "\n".join(f"{left:<22}{right}".rstrip() for left, right in rows)
+
+
+def command(args: list[str]) -> None:
+    """`finetune` with its arguments."""
+    if "--list" in args:
+        print(_list())
+        return
+    defaults = Finetune(target=NO_TARGET, recipe=starting_recipe(args))
+    text = f"{inspect.getdoc(Finetune)}\n\n{TARGETS_LINE}"
+    run(parse(Finetune, args, program="finetune", default=defaults, description=text))

@@ -1,0 +1,54 @@
+"""Options that several commands have in common."""
+
+import argparse
+from dataclasses import replace
+from typing import Annotated
+
+import tyro
+
+from fractalvid.finetune.recipes.recipe import RECIPES, Recipe
+from fractalvid.finetune.targets.registry import TARGETS, TargetOptions
+from fractalvid.finetune.videos.machine import Machine
+from fractalvid.pretrain.recipes.load import load_recipe
+from fractalvid.utils.errors import UserError
+
+Target = Annotated[TargetOptions, tyro.conf.arg(name="")]
+RecipeOptions = Annotated[Recipe, tyro.conf.arg(name="")]
+MachineOptions = Annotated[Machine, tyro.conf.arg(name="")]
+RecipeName = Annotated[
+    str | None,
+    tyro.conf.arg(
+        name="recipe",
+        help="A published protocol by its name (see finetune --list) or the path of a .toml file; the other options "
+        "change it.",
+    ),
+]
+
+NO_TARGET = TargetOptions(tyro.MISSING)
+"""The target that a command line has to name."""
+TARGETS_LINE = f"Targets: {', '.join(TARGETS)}."
+
+
+def starting_recipe(args: list[str]) -> Recipe:
+    """What the options change: the recipe that --recipe names, or the defaults.
+
+    A recipe's warm-up is a share of its epochs: where --epochs asks for others, it is the same share of those.
+    """
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--recipe", nargs="?")
+    early.add_argument("--epochs", nargs="?", default="")
+    given = early.parse_known_args(args)[0]
+    if given.recipe is None:
+        return Recipe()
+    recipe = load_recipe(given.recipe, Recipe(), RECIPES)
+    if recipe.warmup_epochs is None or not (given.epochs or "").isdecimal():
+        return recipe
+    return replace(recipe, warmup_epochs=recipe.warmup_epochs * int(given.epochs) / recipe.epochs)
+
+
+def check_views(views: int | None, crops: int | None) -> None:
+    """Raise `UserError` for numbers of views or crops that there cannot be; None leaves them open."""
+    if views is not None and not 1 <= views <= 1024:
+        raise UserError(f"--views is {views}: it must be 1 to 1024")
+    if crops not in (None, 1, 3):
+        raise UserError(f"--crops is {crops}: it can be 1 (the centre) or 3 (along the long side)")

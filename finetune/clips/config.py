@@ -1,0 +1,106 @@
+"""What clips look like, as settings: augmentation, the choice of frames, training clips, test views.
+
+Nothing here needs torch, so that command lines are read without it.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fractalvid.utils.errors import UserError
+
+Triple = tuple[float, float, float]
+"""A value for each of red, green and blue."""
+Sampling = Literal["window", "segments"]
+Voting = Literal["softmax", "logits", "votes"]
+
+LARGEST_MAGNITUDE, MOST_OPERATIONS = 30, 14
+"""Of RandAugment: the strongest setting of its operations, and how many there are."""
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random resized crop, flip and colour of a training clip; each is held over the frames of the clip."""
+
+    crop_scale: tuple[float, float] = (0.4, 1.0)
+    """Least and largest share of the frame's area that a crop takes, above 0 and up to 1."""
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    """Least and largest width to height of a crop."""
+    flip: float = 0.5
+    """Probability of a mirror image, left to right."""
+    brightness: float = 0.3
+    """Largest change of the brightness, 0 to 1: its factor is uniform in 1 ± this."""
+    contrast: float = 0.3
+    """Largest change of the contrast, 0 to 1: its factor is uniform in 1 ± this."""
+    saturation: float = 0.3
+    """Largest change of the saturation, 0 to 1: its factor is uniform in 1 ± this."""
+    blur: float = 0.0
+    """Probability of a Gaussian blur over 3 x 3 pixels."""
+    operations: int = 0
+    """How many of RandAugment's operations a clip takes, 0 to 14; 0 is off."""
+    magnitude: int = 7
+    """Strength of these operations, 0 to 30 on torchvision's scale."""
+
+    def check(self) -> None:
+        """Raise `UserError` for values outside their range."""
+        low, high = self.crop_scale
+        if not 0 < low <= high <= 1:
+            raise UserError(f"--augment.crop-scale is {low:g} {high:g}: two shares of the frame, 0 < low <= high <= 1")
+        low, high = self.crop_ratio
+        if not 0 < low <= high < math.inf:
+            raise UserError(f"--augment.crop-ratio is {low:g} {high:g}: two ratios, 0 < low <= high")
+        for name in ("flip", "brightness", "contrast", "saturation", "blur"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"--augment.{name} is {getattr(self, name)}: it must lie between 0 and 1")
+        for name, most in (("operations", MOST_OPERATIONS), ("magnitude", LARGEST_MAGNITUDE)):
+            if not 0 <= getattr(self, name) <= most:
+                raise UserError(f"--augment.{name} is {getattr(self, name)}: RandAugment takes 0 to {most}")
+
+
+@dataclass(frozen=True)
+class FrameConfig:
+    """How a clip's frames are chosen.
+
+    `window` takes `clip_len` frames `frame_stride` apart, `segments` one frame of each of `clip_len` equal parts.
+    `first_frames`: only so many from the start of a video count (0: all).
+    """
+
+    clip_len: int
+    frame_stride: int = 1
+    sampling: Sampling = "window"
+    first_frames: int = 0
+
+    def usable(self, length: int) -> int:
+        """How many frames of a video of `length` frames count."""
+        return min(length, self.first_frames) if self.first_frames else length
+
+    def span(self) -> int:
+        """Frames that a video needs: with fewer, windows shrink their stride, and segments share frames."""
+        return self.clip_len if self.sampling == "segments" else (self.clip_len - 1) * self.frame_stride + 1
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """A training clip: its frames, its `size` in pixels (square), its augmentation and its normalisation."""
+
+    frames: FrameConfig
+    size: int
+    mean: Triple
+    std: Triple
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+@dataclass(frozen=True)
+class ViewConfig:
+    """What the network sees of a test video, and how its views vote.
+
+    There are `views` clips times `crops` squares (1: the centre).
+    """
+
+    frames: FrameConfig
+    size: int
+    mean: Triple
+    std: Triple
+    views: int
+    crops: int
+    voting: Voting = "softmax"

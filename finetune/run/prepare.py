@@ -1,0 +1,81 @@
+"""A benchmark made ready: its videos looked for, decoded once for the index, and kept decoded where asked."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fractalvid.finetune.cache.reader import CacheKind
+from fractalvid.finetune.cache.writer import CacheReport, gigabytes, make_cache
+from fractalvid.finetune.targets.demo.files import draw_demo
+from fractalvid.finetune.targets.demo.target import DemoSet
+from fractalvid.finetune.videos.data import Data
+from fractalvid.finetune.videos.index import build_index
+from fractalvid.finetune.videos.machine import Machine
+from fractalvid.finetune.videos.survey import report, survey
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import counted, first_few
+from fractalvid.video.index import index_file
+
+
+def prepare(
+    data: Data, splits: Sequence[str], machine: Machine, *, cache: CacheKind | None = None, allow_missing: bool = False
+) -> Iterator[str]:
+    """Look for the videos of some splits, decode each once, and say what there is, a line at a time.
+
+    Args:
+        data: the benchmark.
+        splits: official splits or folds; ("",) where there are none.
+        machine: what may be used.
+        cache: how to keep the videos decoded on disk, if at all.
+        allow_missing: whether listed videos may be missing.
+
+    Raises:
+        UserError: videos are missing or broken beyond what is allowed, or nothing can be written.
+    """
+    if data.options.data is None:
+        draw_demo(data.root, DemoSet(), progress=machine.progress)
+    there = survey(data, splits, allow_missing=allow_missing)
+    place = index_file(machine.cache(), data.root)
+    _check_place(place.parent)
+    index = build_index(
+        data.root,
+        there.paths,
+        cache_dir=machine.cache(),
+        threads=machine.decoders(),
+        max_broken=machine.max_broken,
+        progress=machine.progress,
+    )
+    yield from report(data, there, index)
+    yield f"index     {place}"
+    if cache is not None:
+        made = make_cache(
+            data.root,
+            index.facts,
+            cache,
+            cache_dir=machine.cache(),
+            threads=machine.decoders(),
+            progress=machine.progress,
+        )
+        yield cache_line(cache, made)
+
+
+def _check_place(folder: Path) -> None:
+    """Raise `UserError` where nothing can be written in the cache folder, before hours of decoding."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}; choose another --cache-dir") from error
+
+
+def cache_line(kind: CacheKind, made: CacheReport) -> str:
+    """What became of the cache."""
+    how = "bit for bit" if kind.quality is None else f"JPEG {kind.quality}"
+    broken = f", {len(made.broken)} do not decode any more ({first_few(made.broken, 3)})" if made.broken else ""
+    unused = made.size - made.used
+    outdated = f", of which {gigabytes(unused)} are outdated (gone if you remove the folder)" if unused else ""
+    return (
+        f"decoded   {kind.short_side} pixels, {how}: {counted(made.made, 'video')} now, {made.kept} were there{broken}"
+        f"; {gigabytes(made.size)}{outdated} in {made.folder}"
+    )

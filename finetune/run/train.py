@@ -1,0 +1,149 @@
+"""The training of one run: budget, clips, optimiser, and what a linear probe or dropout need beside them."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import update_bn
+from tqdm import tqdm
+
+from fractalvid.finetune.cache.store import ClipStore
+from fractalvid.finetune.clips.loader import TrainLoader
+from fractalvid.finetune.clips.predict import predict
+from fractalvid.finetune.recipes.plan import Plan
+from fractalvid.finetune.results.scores import labels_of, scores
+from fractalvid.finetune.targets.base import Video
+from fractalvid.finetune.videos.listing import Listing
+from fractalvid.finetune.videos.machine import Machine
+from fractalvid.pretrain.engine.train import EngineConfig, TrainResult, train
+from fractalvid.pretrain.machine.distributed import is_main, local_world_size, rank, world_size
+from fractalvid.pretrain.machine.precision import resolve_device
+from fractalvid.pretrain.models import head_name
+from fractalvid.pretrain.objectives.supervised import Supervised, SupervisedConfig
+from fractalvid.pretrain.optim.optimizer import OptimConfig
+from fractalvid.utils.phrases import counted
+
+CHECKPOINT_STEPS = 200
+"""A checkpoint comes after so many steps, and never more often than once an epoch."""
+_SETTLING = 16
+"""So many batches of so many clips settle the statistics of random features."""
+_FEW_STEPS = 50
+"""With fewer, most networks have hardly begun to learn."""
+
+
+def train_network(
+    network: nn.Module, plan: Plan, listing: Listing, store: ClipStore, *, out: Path, machine: Machine, resume: bool
+) -> TrainResult:
+    """Train in place on the training videos of `listing`, as planned; `out` gets the log and checkpoints."""
+    videos = listing.side("train")
+    steps = plan.steps(len(videos))
+    if steps < _FEW_STEPS and is_main():
+        _note_few_steps(plan, len(videos), steps)
+    recipe, engine = plan.recipe, _engine_config(plan, steps, machine)
+    loader = TrainLoader(
+        videos,
+        store,
+        batch_size=engine.part(recipe.batch_size),
+        config=recipe.clip_config(),
+        seed=plan.seed,
+        threads=max(1, machine.decoders() // local_world_size()),
+        rank=rank(),
+        world_size=world_size(),
+    )
+    if recipe.mode == "linear" and plan.init.kind == "scratch":
+        _settle(network, plan, videos, store, machine)
+    head: nn.Module = getattr(network, head_name(recipe.model))
+    if recipe.dropout:
+        head.register_forward_pre_hook(_dropper(recipe.dropout))
+    labels = SupervisedConfig(label_smoothing=recipe.label_smoothing, mixup=recipe.mixup, cutmix=recipe.cutmix)
+    return train(
+        Supervised(network, labels, seed=plan.seed),
+        loader,
+        config=engine,
+        optim=_optim_config(plan),
+        batch_size=recipe.batch_size,
+        seed=plan.seed,
+        out=out,
+        validate=_curve(plan, listing, store, machine) if recipe.eval_every else None,
+        trainable=list(head.parameters()) if recipe.mode == "linear" else None,
+        resume=resume,
+        progress=machine.progress,
+    )
+
+
+def _note_few_steps(plan: Plan, videos: int, steps: int) -> None:
+    recipe = plan.recipe
+    made = f"{counted(recipe.epochs, 'epoch')} of {counted(videos, 'video')} make only {counted(steps, 'step')}"
+    tqdm.write(f"note: {made}; a smaller --batch-size than {recipe.batch_size} makes more of them", file=sys.stderr)
+
+
+def _engine_config(plan: Plan, steps: int, machine: Machine) -> EngineConfig:
+    recipe = plan.recipe
+    steps_an_epoch = max(1, round(steps / recipe.epochs))
+    return EngineConfig(
+        steps=steps,
+        precision=recipe.precision,
+        device=machine.device,
+        grad_clip=recipe.grad_clip,
+        log_every=max(1, min(20, steps_an_epoch)),
+        val_every=recipe.eval_every * steps_an_epoch,
+        checkpoint_every=max(CHECKPOINT_STEPS, steps_an_epoch),
+        tensorboard=False,
+    )
+
+
+def _optim_config(plan: Plan) -> OptimConfig:
+    recipe = plan.recipe
+    return OptimConfig(
+        optimizer=recipe.optimizer,
+        momentum=recipe.momentum,
+        classic_momentum=recipe.classic_momentum,
+        lr=recipe.lr,
+        weight_decay=recipe.weight_decay,
+        warmup=recipe.warmup_epochs / recipe.epochs,
+        final_lr=recipe.lr / 100,
+    )
+
+
+def _settle(network: nn.Module, plan: Plan, videos: Sequence[Video], store: ClipStore, machine: Machine) -> None:
+    """Take BatchNorm's statistics from training clips, without which random features of deep networks are all but 0.
+
+    Every process takes those of the same clips.
+    """
+    loader = TrainLoader(
+        videos,
+        store,
+        batch_size=_SETTLING,
+        config=plan.recipe.clip_config(),
+        seed=plan.seed,
+        threads=machine.decoders(),
+    )
+    device = resolve_device(machine.device)
+    with torch.random.fork_rng(devices=[]):
+        update_bn((batch.video for batch in islice(loader, _SETTLING)), network.to(device), device)
+
+
+def _dropper(share: float) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
+    """A hook before the head: dropout in training, without a layer that would change the names of the weights."""
+
+    def drop(head: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (functional.dropout(inputs[0], share, training=head.training), *inputs[1:])
+
+    return drop
+
+
+def _curve(plan: Plan, listing: Listing, store: ClipStore, machine: Machine) -> Callable[[nn.Module], dict[str, float]]:
+    """A quick test of one central view a video."""
+    videos = listing.side("test")
+    config = replace(plan.recipe.view_config(), views=1, crops=1)
+
+    def validate(network: nn.Module) -> dict[str, float]:
+        p = predict(network, videos, store, config, threads=machine.decoders())
+        return scores(p, labels_of(videos))
+
+    return validate

@@ -1,0 +1,55 @@
+"""What a run may use of this machine: not part of what makes a result."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from fractalvid.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run may use here: not part of what makes a result."""
+
+    device: str = "auto"
+    """Where the network runs: auto, cpu, cuda or cuda:N."""
+    threads: int | None = None
+    """Threads that decode and crop; default one a processor."""
+    cache_gb: float = 4.0
+    """Memory for decoded videos, in GiB; what does not fit is decoded at each use, unless `finetune prepare` did."""
+    cache_dir: Path | None = None
+    """Where the index, decoded videos and drawn demo clips are kept; default ~/.cache/fractalvid."""
+    max_broken: float = 0.05
+    """Share of videos that may fail to decode; those are skipped, counted and named."""
+    progress: bool = True
+    """Show progress bars."""
+
+    # What the methods import is what reading a command line should not wait for.
+
+    def check(self) -> None:
+        """Raise `UserError` for values that nothing can be done with."""
+        from fractalvid.pretrain.machine.precision import resolve_device
+
+        resolve_device(self.device)
+        if self.threads is not None and not 1 <= self.threads <= 1024:
+            raise UserError(f"--threads is {self.threads}: it must be 1 to 1024")
+        if not (math.isfinite(self.cache_gb) and self.cache_gb >= 0):
+            raise UserError(f"--cache-gb is {self.cache_gb}: it must be 0 or more")
+        if not 0 <= self.max_broken <= 1:
+            raise UserError(f"--max-broken is {self.max_broken}: it is a share, 0 to 1")
+
+    def cache(self) -> Path:
+        """The cache folder."""
+        from fractalvid.video.index import default_cache_dir
+
+        return default_cache_dir() if self.cache_dir is None else self.cache_dir
+
+    def decoders(self) -> int:
+        """Number of decoding threads."""
+        from fractalvid.kernels.compiled.threads import available_cores
+
+        return available_cores() if self.threads is None else self.threads
+
+    def memory(self) -> int:
+        """Bytes of memory for decoded videos."""
+        return int(self.cache_gb * 2**30)

@@ -1,0 +1,17 @@
+"""Parts of messages for people."""
+
+from collections.abc import Iterable
+
+
+def first_few(names: Iterable[str], limit: int = 5) -> str:
+    """The first few of many names, for an error message: "a, b, c and 12 more"."""
+    listed = list(names)
+    if not listed:
+        return "nothing"
+    text = ", ".join(listed[:limit])
+    return text if len(listed) <= limit else f"{text} and {len(listed) - limit} more"
+
+
+def counted(number: int, noun: str, many: str | None = None) -> str:
+    """A number of things, for a message: "1 video", "2 videos"; `many` is the plural of other nouns."""
+    return f"{number} {noun if number == 1 else many or noun + 's'}"
