@@ -18,10 +18,7 @@ LAYERS = {
         *("machine", "recipes", "models", "weights", "optim", "engine", "monitors", "objectives", "clips", "run"),
         *("dryrun", "export", "cli"),
     ),
-    "finetune": (
-        *("targets", "cache", "clips", "videos", "weights", "recipes", "results", "report", "run"),
-        *("prepare", "predict", "test", "compare", "cli"),
-    ),
+    "finetune": ("targets", "cache", "clips", "videos", "weights", "recipes", "results", "report", "run", "cli"),
 }
 """The four packages, in each its rooms and files beside them: what stands later may import what stands before it."""
 
