@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fractalvid.kernels.compiled.random import philox4x32, uniform
+from fractalvid.kernels.compiled.random import philox4x32, seed_words, uniform
 from fractalvid.kernels.jobs import Jobs
 from fractalvid.kernels.tone import plan
 from fractalvid.kernels.variations import VARIATIONS
@@ -21,10 +21,9 @@ FAR = 1e5
 
 def _uniforms(jobs: Jobs, j: int, step: int, count: int, use: int) -> NDArray[np.float32]:
     """(count, 4) uniforms of job j, one row a walker."""
-    seed = int(jobs.seed[j])
     counter = np.zeros((count, 4), np.uint32)
     counter[:, 0], counter[:, 1], counter[:, 3] = step, np.arange(count), use
-    return uniform(philox4x32(np.array([seed & 0xFFFFFFFF, seed >> 32], np.uint32), counter))
+    return uniform(philox4x32(seed_words(int(jobs.seed[j])), counter))
 
 
 def _begin(jobs: Jobs, j: int, count: int) -> NDArray[np.float32]:

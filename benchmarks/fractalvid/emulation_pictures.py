@@ -214,7 +214,7 @@ PHOTOMETRIC = (
 def strip(known: KnownFits, row: Row, value: float) -> NDArray[np.uint8]:
     """Three frames beside each other: uint8 (SIZE, 3 SIZE, 3)."""
     index, classes, config = np.array([row.index]), np.array([CLASS]), row.config(value)
-    camera = identity_camera(1) if config.crop is None else draw_camera(config.crop, 0, index, 0)
+    camera = identity_camera(1) if config.crop is None else draw_camera(config.crop, 0, index)
     done = emulate_samples(
         known,
         draw_emulation(config, known.bank, 0, index, class_id=classes, clip_len=FRAMES),

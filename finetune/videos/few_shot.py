@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.finetune.clips.draws import SHOTS, random_words
+from fractalvid.core.seeds import words64
+from fractalvid.finetune.clips.draws import SHOTS
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import counted
@@ -30,5 +31,5 @@ def few_shot(listing: Listing, shots: int, seed: int) -> Listing:
 
 def few_of(seed: int, label: int, size: int, shots: int) -> NDArray[np.int64]:
     """Which `shots` of the `size` videos of a class are kept, in their order; more shots only add to fewer."""
-    chosen = np.argsort(random_words(seed, SHOTS, label, size), kind="stable")[:shots]
+    chosen = np.argsort(words64(seed, SHOTS, label, size), kind="stable")[:shots]
     return np.sort(chosen)

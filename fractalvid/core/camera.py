@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fractalvid.core.seeds import Domain, Field, uniforms
+from fractalvid.core.seeds import Domain, Field, index_words, uniforms
 from fractalvid.utils.checks import check_p, check_range
 
 SMALLEST = 1e-4
@@ -54,8 +54,9 @@ def identity_camera(count: int) -> Camera:
     return Camera(np.zeros((count, 2), np.float32), np.ones((count, 2), np.float32), np.zeros(count, np.bool_))
 
 
-def draw_camera(config: CameraConfig, seed: int, low: ArrayLike, high: ArrayLike) -> Camera:
-    """Draw crops for samples whose index has the words `low` and `high` (B,)."""
+def draw_camera(config: CameraConfig, seed: int, index: ArrayLike) -> Camera:
+    """Draw the crops of samples `index` (B,)."""
+    low, high = index_words(index)
     u = uniforms(seed, Domain.SAMPLE, Field.CROP, low, high, 4)
     corner, extent = draw_parts(u, config.crop_scale, config.crop_ratio)
     flip = uniforms(seed, Domain.SAMPLE, Field.FLIP, low, high, 1)[:, 0] < config.flip

@@ -1,7 +1,10 @@
-"""Who draws what: counter-based random numbers by domain and field (see `fractalvid.kernels.compiled.random`).
+"""Which seed and counter give which random number: the one place where random numbers are drawn from counters.
 
-Key = the two words of a seed; counter = (block, domain << 24 | field << 8 | attempt, a, b). Enums are append-only:
-a number once given keeps its meaning, or every clip ever made changes.
+Philox4x32-10 (`fractalvid.kernels.compiled.random`) draws the numbers of clips. Its key is the two words of a seed, its
+counter is (block, purpose, a, b) with purpose = domain << 24 | field << 8 | attempt. Enums are append-only: if a number
+changed its meaning, every clip ever made would change.
+
+Classes are drawn from PCG64 generators (`class_generator`), and training from Philox4x64-10 (`words64`).
 """
 
 from collections.abc import Mapping
@@ -13,16 +16,16 @@ from numpy.typing import ArrayLike, NDArray
 from fractalvid.kernels.compiled.random import philox4x32, seed_words, uniform
 
 STREAM_VERSION = 2
-"""Stands in every bank and card. It rises whenever the same seed gives other classes, instances, pixels, order or
+"""Stands in every bank and card. It rises whenever a seed comes to give other classes, instances, pixels, order or
 emulation."""
 
 
 class Domain(IntEnum):
     """What a draw is for.
 
-    INSTANCE and PIXELS take (instance, class), CLASS takes (0, class), and the bank's seed; ORDER takes (round, class),
-    SAMPLE and EMULATE the index (low, high), and the stream's seed. VIEW takes the index likewise, or (view, 0) for the
-    seed that a view is drawn under.
+    The counter's words a and b are (instance, class) for INSTANCE and PIXELS and (0, class) for CLASS, under the bank's
+    seed. Under the stream's seed they are (round, class) for ORDER, the two words of the sample's index for SAMPLE,
+    EMULATE and RECOLOUR, and for VIEW either these or (view, 0), which gives the seed of a view.
     """
 
     INSTANCE = 1
@@ -32,12 +35,14 @@ class Domain(IntEnum):
     EMULATE = 5
     CLASS = 6
     VIEW = 7
+    RECOLOUR = 254
 
 
 class Field(IntEnum):
     """Which number of a domain."""
 
     KNOT_COUNT = 0
+    RECOLOURED = 0  # in a domain of its own
     KNOTS = 1
     OFFSETS = 2
     PIXEL_SEED = 16
@@ -84,18 +89,50 @@ class Field(IntEnum):
     BACKWARDS = 193
 
 
-def words_of(
-    seed: int, domain: Domain, counts: Mapping[Field, int], a: ArrayLike, b: ArrayLike
+def index_words(index: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The low and the high 32 bits of indices, as counters take them."""
+    whole = np.asarray(index, np.int64)
+    return whole & 0xFFFFFFFF, whole >> 32
+
+
+def purpose(domain: Domain, field: Field) -> int:
+    """The second word of a counter at attempt 0."""
+    return int(domain) << 24 | int(field) << 8
+
+
+def words_by_field(
+    seed: int,
+    domain: Domain,
+    counts: Mapping[Field, int],
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    attempt: ArrayLike = 0,
 ) -> dict[Field, NDArray[np.uint32]]:
-    """`words` (B, count) of several fields, by one call of the generator: many short ones would take much longer."""
-    first, second = np.broadcast_arrays(np.atleast_1d(np.asarray(a, np.uint32)), np.asarray(b, np.uint32))
+    """Random words of several fields by one call of the generator, since many short calls would take much longer.
+
+    Args:
+        seed: the key.
+        domain: what the words are for.
+        counts: how many words of each field.
+        a: third word of the counter; `a`, `b` and `attempt` broadcast to some (B,).
+        b: fourth word of the counter.
+        attempt: lowest byte of the counter's second word, 0..255.
+
+    Returns:
+        uint32 (B, count) for each field.
+    """
+    third, fourth, tries = np.broadcast_arrays(
+        np.atleast_1d(np.asarray(a, np.uint32)), np.asarray(b, np.uint32), np.asarray(attempt, np.uint32)
+    )
     blocks = [-(-count // 4) for count in counts.values()]
-    counter = np.empty((len(first), sum(blocks), 4), np.uint32)
+    counter = np.empty((len(third), sum(blocks), 4), np.uint32)
     counter[..., 0] = np.concatenate([np.arange(number) for number in blocks])
-    counter[..., 1] = np.repeat([int(domain) << 24 | int(field) << 8 for field in counts], blocks)
-    counter[..., 2] = first[:, None]
-    counter[..., 3] = second[:, None]
-    drawn = philox4x32(seed_words(seed), counter).reshape(len(first), -1)
+    second = np.repeat(np.array([purpose(domain, field) for field in counts], np.uint32), blocks)
+    counter[..., 1] = second | tries[:, None]
+    counter[..., 2] = third[:, None]
+    counter[..., 3] = fourth[:, None]
+    drawn = philox4x32(seed_words(seed), counter).reshape(len(third), -1)
     ends = 4 * np.cumsum(blocks)
     begins = ends - 4 * np.array(blocks)
     return {
@@ -107,17 +144,8 @@ def words_of(
 def words(
     seed: int, domain: Domain, field: Field, a: ArrayLike, b: ArrayLike, count: int, *, attempt: ArrayLike = 0
 ) -> NDArray[np.uint32]:
-    """`count` random words for each (a, b, attempt), which broadcast to some (B,): uint32 (B, count)."""
-    first, second, tries = np.broadcast_arrays(
-        np.atleast_1d(np.asarray(a, np.uint32)), np.asarray(b, np.uint32), np.asarray(attempt, np.uint32)
-    )
-    blocks = -(-count // 4)
-    counter = np.empty((len(first), blocks, 4), np.uint32)
-    counter[..., 0] = np.arange(blocks)
-    counter[..., 1] = (np.uint32(int(domain) << 24 | int(field) << 8) | tries)[:, None]
-    counter[..., 2] = first[:, None]
-    counter[..., 3] = second[:, None]
-    return philox4x32(seed_words(seed), counter).reshape(len(first), -1)[:, :count]
+    """Random words uint32 (B, count) of one field, see `words_by_field`."""
+    return words_by_field(seed, domain, {field: count}, a, b, attempt=attempt)[field]
 
 
 def uniforms(
@@ -125,6 +153,32 @@ def uniforms(
 ) -> NDArray[np.float32]:
     """Like `words`, as float32 in [0, 1)."""
     return uniform(words(seed, domain, field, a, b, count, attempt=attempt))
+
+
+def words64(seed: int, domain: int, index: int, count: int, *, rank: int = 0) -> NDArray[np.uint64]:
+    """Random words uint64 (count,) for training, a function of the arguments: Philox4x64-10.
+
+    Args:
+        seed: first word of the key, 0..2⁶⁴-1.
+        domain: second word of the key, which keeps what is drawn under one seed apart.
+        index: third word of the counter, such as a sample or a step.
+        count: how many words.
+    """
+    key = np.array([seed, domain], np.uint64)
+    drawn: NDArray[np.uint64] = np.random.Philox(key=key, counter=np.array([0, 0, index, 0], np.uint64)).random_raw(
+        count
+    )
+    return drawn
+
+
+def uniform64(words: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Uniform float64 in [0, 1) from the upper 53 bits of each word."""
+    return np.asarray((words >> np.uint64(11)) * 2.0**-53)
+
+
+def class_generator(seed: int, class_id: int) -> np.random.Generator:
+    """The generator that a class of a bank is drawn from; it depends on nothing but the bank's seed and the class."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(class_id,))))
 
 
 def integers(uniform_numbers: NDArray[np.float32], low: int, high: int | NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fractalvid.core.bank import Bank
 from fractalvid.core.camera import draw_parts
-from fractalvid.core.seeds import Domain, Field, integers, words, words_of
+from fractalvid.core.seeds import Domain, Field, index_words, integers, words, words_by_field
 from fractalvid.emulate.config import (
     MAX_COPIES,
     MAX_WAVES,
@@ -192,7 +192,7 @@ def _numbers(seed: int, index: Ints, clip_len: int) -> dict[Field, Floats]:
         Field.ROLL: (5,),
     }
     counts = {field: math.prod(shape) for field, shape in shapes.items()}
-    drawn = words_of(seed, Domain.EMULATE, counts, index & 0xFFFFFFFF, index >> 32)
+    drawn = words_by_field(seed, Domain.EMULATE, counts, *index_words(index))
     return {field: uniform(drawn[field]).reshape(-1, *shape).astype(np.float64) for field, shape in shapes.items()}
 
 
@@ -251,7 +251,7 @@ def draw_emulation(
         shake=_draw_shake(config.shake, u, emulated, width, clock),
         tilt=tilt,
         turn=turn,
-        photometric=draw_photometric(config.photometric, seed, index & 0xFFFFFFFF, index >> 32, emulated),
+        photometric=draw_photometric(config.photometric, seed, index, emulated),
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.core.bank import KindName, array_names, check_arrays, check_draw, read_bank, reading, write_bank
 from fractalvid.core.curves import SUBFRAMES, sample_curves, sample_grid
+from fractalvid.core.seeds import class_generator
 from fractalvid.fractals.ifs import compose, sample_singular_values
 from fractalvid.fractals.mix import PAPER_LINEAR_SHARE, PAPER_VARIATIONS, Mix
 from fractalvid.kernels.variations import VARIATIONS
@@ -247,7 +248,7 @@ _BOUNDS = {
 
 def _sample_class(seed: int, class_id: int, config: ClassConfig) -> dict[str, Any]:
     """One class (reference method, section 3 of the paper), arrays padded to MAX_MAPS and MAX_FRAMES."""
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(class_id,))))
+    rng = class_generator(seed, class_id)
     n = int(rng.integers(config.min_maps, config.max_maps, endpoint=True))
     frames = int(rng.integers(config.min_frames, config.max_frames, endpoint=True))
     first = rng.uniform(0, 2 * np.pi, (2, n))

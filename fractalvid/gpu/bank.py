@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike
 
 from fractalvid.core.colour import map_colours
 from fractalvid.core.curves import SUBFRAMES
-from fractalvid.core.seeds import Domain, Field
+from fractalvid.core.seeds import Domain, Field, purpose, seeds64
 from fractalvid.fractals.bank import MAX_MAPS, ClassBank
 from fractalvid.fractals.instances import _splines
 from fractalvid.gpu import jobs as device_jobs
 from fractalvid.gpu.jobs import Moments
-from fractalvid.kernels.compiled.random import UNIT, seed_words
+from fractalvid.kernels.compiled.random import seed_words, uniform
 from fractalvid.kernels.cuda.device import Array, Device, uploaded
 from fractalvid.kernels.cuda.game import Taken
 
@@ -85,18 +85,18 @@ class DeviceBank:
         self, domain: Domain, field: Field, a: Array, b: Array, count: int, attempt: Array | None = None
     ) -> Array:
         """`fractalvid.core.seeds.words` under the bank's seed: uint32 (B, count)."""
-        what = int(domain) << 24 | int(field) << 8
-        return device_jobs.words(self.device, self._key, what, a, b, -(-count // 4), attempt)[:, :count]
+        return device_jobs.words(self.device, self._key, purpose(domain, field), a, b, -(-count // 4), attempt)[
+            :, :count
+        ]
 
     def uniforms(self, field: Field, a: Array, b: Array, count: int) -> Array:
         """Uniform float32 (B, count) in [0, 1) for instances `a` of classes `b`."""
         drawn = self.words(Domain.INSTANCE, field, a, b, count)
-        return (drawn >> np.uint32(8)).astype(np.float32) * UNIT
+        return uniform(drawn)
 
     def seeds(self, field: Field, instance_id: Array, class_id: Array) -> Array:
         """Seeds uint64 (B,) of the domain PIXELS."""
-        two = self.words(Domain.PIXELS, field, instance_id, class_id, 2).astype(np.uint64)
-        return two[:, 0] | (two[:, 1] << np.uint64(32))
+        return seeds64(self.words(Domain.PIXELS, field, instance_id, class_id, 2))
 
     def draw_instances(self, class_id: Array, instance_id: Array, attempt: Array) -> DeviceInstances:
         """`fractalvid.fractals.instances.draw_instances`."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.core.colour import ColourConfig
+from fractalvid.core.seeds import index_words
 from fractalvid.emulate.backgrounds import STARTS
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.gpu.bank import DeviceBank
@@ -150,5 +151,5 @@ def _keys(clip_id: NDArray[np.int64]) -> list[int]:
 
 def _clips(keys: list[int]) -> NDArray[np.int64]:
     """The inverse of `_keys`."""
-    numbers = np.array(keys, np.int64)
-    return np.stack([numbers >> 32, numbers & 0xFFFFFFFF], axis=1)
+    instance_id, class_id = index_words(np.array(keys, np.int64))
+    return np.stack([class_id, instance_id], axis=1)

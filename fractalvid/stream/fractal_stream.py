@@ -13,7 +13,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from fractalvid.core.bank import Bank, check_seed
 from fractalvid.core.camera import identity_camera
-from fractalvid.core.seeds import Domain, Field, uniforms, words
+from fractalvid.core.seeds import Domain, Field, index_words, uniforms, words
 from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.emulate.config import EmulationConfig, resolve
 from fractalvid.emulate.draw import draw_emulation
@@ -194,8 +194,7 @@ class FractalStream(IterableDataset[Batch]):
     ) -> Samples:
         """Samples of instances: `seed` and `config` determine time window, crop, flip and emulation."""
         bank, emulate = self.bank, config.emulate
-        low, high = index & 0xFFFFFFFF, index >> 32
-        start = uniforms(seed, Domain.SAMPLE, Field.WINDOW, low, high, 1)[:, 0]
+        start = uniforms(seed, Domain.SAMPLE, Field.WINDOW, *index_words(index), 1)[:, 0]
         emulation = None
         if emulate is not None:
             emulation = draw_emulation(emulate, bank, seed, index, class_id=class_id, clip_len=config.clip_len)
@@ -204,7 +203,7 @@ class FractalStream(IterableDataset[Batch]):
             class_id=class_id,
             instance_id=instance_id,
             times=window(bank.native_frames[class_id], config.clip_len, config.frame_stride, start),
-            camera=sample_camera(config, seed, low, high, emulation),
+            camera=sample_camera(config, seed, index, emulation),
             emulation=emulation,
         )
 

@@ -35,18 +35,16 @@ class Samples:
     backwards: NDArray[np.bool_] | None = None
 
 
-def sample_camera(
-    config: StreamConfig, seed: int, low: ArrayLike, high: ArrayLike, emulation: Emulation | None
-) -> Camera:
-    """Draw crop and flip of samples whose index has the words `low` and `high` (B,).
+def sample_camera(config: StreamConfig, seed: int, index: ArrayLike, emulation: Emulation | None) -> Camera:
+    """Draw crop and flip of samples `index` (B,).
 
     Samples that are emulated have those of the emulation, where it says any.
     """
-    plain = draw_camera(config.camera, seed, low, high)
+    plain = draw_camera(config.camera, seed, index)
     if emulation is None or config.emulate is None or config.emulate.crop is None:
         return plain
     emulated = emulation.emulated
-    own = draw_camera(config.emulate.crop, seed, low, high)
+    own = draw_camera(config.emulate.crop, seed, index)
     chosen: Camera = map_arrays(
         lambda one, other: np.where(emulated.reshape(-1, *[1] * (one.ndim - 1)), one, other), own, plain
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fractalvid.core.bank import Bank
 from fractalvid.core.camera import CameraConfig
-from fractalvid.core.seeds import Domain, Field, seeds64, uniforms, words
+from fractalvid.core.seeds import Domain, Field, index_words, seeds64, uniforms, words
 from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.kinds import fit_clips
 from fractalvid.stream.batch import Batch
@@ -50,7 +50,7 @@ def second_seed(seed: int) -> int:
 
 def draw_backwards(second: SecondView, seed: int, index: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which second views of samples `index` (B,) run backwards; `seed` is the stream's."""
-    u = uniforms(seed, Domain.VIEW, Field.BACKWARDS, index & 0xFFFFFFFF, index >> 32, 1)
+    u = uniforms(seed, Domain.VIEW, Field.BACKWARDS, *index_words(index), 1)
     return np.asarray(u[:, 0] < second.reverse)
 
 

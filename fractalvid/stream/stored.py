@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fractalvid.core.bank import Bank, check_seed
 from fractalvid.core.camera import camera_matrices
-from fractalvid.core.seeds import Domain, Field, uniforms
+from fractalvid.core.seeds import Domain, Field, index_words, uniforms
 from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.emulate.config import EmulationConfig
 from fractalvid.emulate.draw import Emulation, draw_emulation
@@ -61,14 +61,13 @@ def emulate_clips(
     """
     check_seed(seed)
     _check(video, clip_id, index, bank, config)
-    low, high = index & 0xFFFFFFFF, index >> 32
     emulate = EmulationConfig() if config.emulate is None else config.emulate
     drawn = draw_emulation(emulate, bank, seed, index, class_id=clip_id[:, 0], clip_len=config.clip_len)
     native = bank.native_frames[clip_id[:, 0]]
-    start = uniforms(seed, Domain.SAMPLE, Field.WINDOW, low, high, 1)[:, 0]
+    start = uniforms(seed, Domain.SAMPLE, Field.WINDOW, *index_words(index), 1)[:, 0]
     times = sample_times(drawn, window(native, config.clip_len, config.frame_stride, start), native)
     frames = np.rint(times * ((video.shape[2] - 1) / (native - 1))[:, None, None]).astype(np.int64)
-    crop = camera_matrices(sample_camera(config, seed, low, high, drawn), config.size)
+    crop = camera_matrices(sample_camera(config, seed, index, drawn), config.size)
     own = KnownFits(bank, limit=0) if known is None else known
     tone = FRACTAL if bank.kind == "ifs" else PAINTED
     shape = (len(drawn), config.clip_len, config.size, config.size)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.core.bank import KindName, array_names, check_arrays, check_draw, read_bank, reading, write_bank
+from fractalvid.core.seeds import class_generator
 from fractalvid.utils.errors import UserError
 
 FORMAT = "fractalvid-textures-1"
@@ -136,7 +137,7 @@ class TextureBank(ABC):
 
 
 def _row(bank_type: type[TextureBank], config: Any, seed: int, class_id: int) -> dict[str, Any]:
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(class_id,))))
+    rng = class_generator(seed, class_id)
     frames = int(rng.integers(config.min_frames, config.max_frames, endpoint=True))
     return {"native_frames": np.int64(frames)} | bank_type.sample_class(config, frames, rng)
 

@@ -13,13 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fractalvid.kernels.compiled.random import philox4x32, seed_words, uniform
+from fractalvid.core.seeds import Domain, Field, index_words, uniforms
 from fractalvid.pretrain.clips.indexed import Share
 from fractalvid.pretrain.engine.batches import Source, replaced
 from fractalvid.utils.upload import upload
 
-_DOMAIN = 0xFE << 24
-"""Of the counters; those of clips (`fractalvid.core.seeds`) have other first bytes."""
 _GREY = torch.full((3, 3), 1 / 3)
 _QUARTER = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / 3**0.5
 
@@ -60,10 +58,8 @@ def draw_colours(probability: float, seed: int, index: NDArray[np.int64]) -> Ten
     Hues are turned by an angle in [0, 2 π), and what is not grey is scaled by a factor in [0, 1]: a function of the
     arguments. Those that stay as they are have the identity.
     """
-    counter = np.zeros((len(index), 4), np.uint32)
-    counter[:, 1] = _DOMAIN
-    counter[:, 2], counter[:, 3] = index & 0xFFFFFFFF, index >> 32
-    changed, turn, factor = torch.from_numpy(uniform(philox4x32(seed_words(seed), counter))).T[:3, :, None, None]
+    u = torch.from_numpy(uniforms(seed, Domain.RECOLOUR, Field.RECOLOURED, *index_words(index), 3))
+    changed, turn, factor = u.T[:, :, None, None]
     angle = 2 * np.pi * turn
     # A rotation about the axis of greys, by Rodrigues' formula, without what it does to these.
     turned = torch.cos(angle) * (torch.eye(3) - _GREY) + torch.sin(angle) * _QUARTER

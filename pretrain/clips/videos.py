@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from fractalvid.core.camera import draw_camera
-from fractalvid.core.seeds import Domain, Field, uniforms
+from fractalvid.core.seeds import Domain, Field, index_words, uniforms
 from fractalvid.kernels.compiled.threads import available_cores
 from fractalvid.pretrain.clips.indexed import Indexed, Share, Shuffled
 from fractalvid.pretrain.clips.survey import list_videos, probe_all
@@ -118,9 +118,8 @@ class OwnVideos(Indexed):
         self, items: NDArray[np.int64], index: NDArray[np.int64], config: StreamConfig, seed: int
     ) -> torch.Tensor:
         """Videos float32 (B, 3, T, S, S) of one view."""
-        low, high = index & 0xFFFFFFFF, index >> 32
-        start = uniforms(seed, Domain.SAMPLE, Field.WINDOW, low, high, 1)[:, 0]
-        camera = draw_camera(config.camera, seed, low, high)
+        start = uniforms(seed, Domain.SAMPLE, Field.WINDOW, *index_words(index), 1)[:, 0]
+        camera = draw_camera(config.camera, seed, index)
 
         def sample(k: int) -> torch.Tensor:
             item = int(items[k])

@@ -7,11 +7,11 @@ two or three times.
 import math
 from dataclasses import dataclass
 
-import numpy as np
 from scipy.special import betaincinv
 from torch import Tensor
 from torch.nn import functional as F
 
+from fractalvid.core.seeds import uniform64, words64
 from fractalvid.utils.errors import UserError
 
 LARGEST_ALPHA = 1000.0
@@ -111,9 +111,6 @@ def _side(length: int, centre: float, weight: float) -> tuple[int, int]:
 
 
 def _uniforms(seed: int, number: int, rank: int) -> list[float]:
-    """Five numbers in [0, 1): Philox4x64-10 with the batch and the process in its counter."""
-    key = np.array([seed, _DOMAIN], dtype=np.uint64)
-    counter = np.array([0, rank, number, 0], dtype=np.uint64)
-    words = np.random.Philox(key=key, counter=counter).random_raw(5)
-    numbers: list[float] = ((words >> np.uint64(11)) * 2.0**-53).tolist()
+    """Five numbers in [0, 1), which the seed, the batch and the process determine."""
+    numbers: list[float] = uniform64(words64(seed, _DOMAIN, number, 5, rank=rank)).tolist()
     return numbers

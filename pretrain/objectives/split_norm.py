@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fractalvid.core.seeds import words64
 from fractalvid.pretrain.machine.distributed import gather, rank, world_size
 
 MOST_GROUPS = 8
@@ -100,10 +101,7 @@ def groups_for(clips: int, asked: int | None) -> int:
 
 def shuffled_order(number: int, count: int) -> Tensor:
     """A permutation int64 (`count`,) that follows from `number` alone: the same on all processes and after a resume."""
-    key = np.array([0, _DOMAIN], dtype=np.uint64)
-    counter = np.array([0, 0, number, 0], dtype=np.uint64)
-    words = np.random.Philox(key=key, counter=counter).random_raw(count)
-    return torch.from_numpy(np.argsort(words, kind="stable"))
+    return torch.from_numpy(np.argsort(words64(0, _DOMAIN, number, count), kind="stable"))
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from fractalvid.core.seeds import Domain, Field, integers, words_of
+from fractalvid.core.seeds import Domain, Field, index_words, integers, words_by_field
 from fractalvid.emulate.photometric.compression import compress
 from fractalvid.emulate.photometric.config import MAX_STREAK, PhotometricConfig
 from fractalvid.emulate.photometric.filters import blur, gaussian_kernels, line_kernels
@@ -67,20 +67,17 @@ class Photometric:
         return len(self.sigma)
 
 
-def draw_photometric(
-    config: PhotometricConfig, seed: int, index_low: ArrayLike, index_high: ArrayLike, progress: ArrayLike = 1.0
-) -> Photometric:
-    """Draw what happens to the samples whose index has the words `index_low` and `index_high` (B,).
+def draw_photometric(config: PhotometricConfig, seed: int, index: ArrayLike, progress: ArrayLike = 1.0) -> Photometric:
+    """Draw what happens to the samples `index` (B,).
 
     Args:
         config: probabilities and ranges.
         seed: of the stream.
-        index_low: (B,).
-        index_high: (B,).
+        index: (B,), the samples' positions in the stream.
         progress: (B,), the curriculum's position in 0..1, by which every probability is multiplied: 0 is nothing, and
             what happens to a sample at some position happens to it, as strongly, at all later ones.
     """
-    low, high, position = np.broadcast_arrays(np.atleast_1d(np.asarray(index_low)), index_high, progress)
+    samples, position = np.broadcast_arrays(np.atleast_1d(np.asarray(index, np.int64)), progress)
     counts = {
         Field.MOTION_BLUR: 4,
         Field.VIGNETTE: 2,
@@ -90,7 +87,7 @@ def draw_photometric(
         Field.COMPRESSION: 2,
         Field.BLUR: 2,
     }
-    drawn = words_of(seed, Domain.EMULATE, counts, low, high)
+    drawn = words_by_field(seed, Domain.EMULATE, counts, *index_words(samples))
 
     def numbers(field: Field, p: float) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """Whether an effect happens (B,), and uniforms (count, B) for it."""
@@ -107,7 +104,7 @@ def draw_photometric(
     key = drawn[Field.SENSOR_NOISE][:, 4:]
     coded, quality = numbers(Field.COMPRESSION, config.compression.p)
     blurred, sigma = numbers(Field.BLUR, config.blur.p)
-    operation, argument = draw_operations(config.randaugment, seed, low, high, position)
+    operation, argument = draw_operations(config.randaugment, seed, samples, position)
     first, last = config.compression.quality
     return Photometric(
         streak=_where(moved, length * np.stack([np.cos(angle), np.sin(angle)])).T[:, None],

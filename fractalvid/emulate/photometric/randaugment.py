@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-from fractalvid.core.seeds import Domain, Field, words_of
+from fractalvid.core.seeds import Domain, Field, index_words, words_by_field
 from fractalvid.emulate.photometric.config import MAX_LEVEL, MAX_OPERATIONS, RandAugmentConfig
 from fractalvid.kernels.compiled.random import uniform
 
@@ -52,12 +52,12 @@ _SCALE[list(TRANSLATIONS)] = 0, 0.45
 
 
 def draw_operations(
-    config: RandAugmentConfig, seed: int, low: ArrayLike, high: ArrayLike, progress: ArrayLike
+    config: RandAugmentConfig, seed: int, index: ArrayLike, progress: ArrayLike
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Operations (B, n) in the order in which they are applied, and their arguments (B, n), 0 where there is none."""
     count = config.operations
     counts = {Field.RANDAUGMENT_CHOICE: MAX_OPERATIONS, Field.RANDAUGMENT_STRENGTH: 3 * MAX_OPERATIONS}
-    order, u = map(uniform, words_of(seed, Domain.EMULATE, counts, low, high).values())
+    order, u = map(uniform, words_by_field(seed, Domain.EMULATE, counts, *index_words(index)).values())
     drawn = 1 + np.argsort(order, axis=1, kind="stable")[:, :count]
     apply, sign, normal = u.reshape(-1, MAX_OPERATIONS, 3)[:, :count].astype(np.float64).transpose(2, 0, 1)
     # Uniforms are whole parts of 2^-24, 0 included: half a part more lies within (0, 1).

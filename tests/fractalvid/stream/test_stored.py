@@ -91,7 +91,7 @@ def agreement(kind: str, clips: int = 40, points: int = 1_000_000) -> Agreement:
         class_id=classes,
         instance_id=ids[:, 1],
         times=window(bank.native_frames[classes], 2, 6, start),
-        crop=camera_matrices(sample_camera(config, 3, index, 0, drawn), 112),
+        crop=camera_matrices(sample_camera(config, 3, index, drawn), 112),
         size=112,
         points=points,
     ).video[:, 0]

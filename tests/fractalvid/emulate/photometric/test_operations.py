@@ -107,7 +107,7 @@ def test_operations_differ_from_clip_to_clip() -> None:
 
 
 def draw(config: RandAugmentConfig, count: int = 20_000) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    return draw_operations(config, 5, np.arange(count), np.zeros(count, np.int64), np.ones(count))
+    return draw_operations(config, 5, np.arange(count), np.ones(count))
 
 
 def test_operations_are_different_and_equally_likely() -> None:

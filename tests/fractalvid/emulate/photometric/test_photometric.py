@@ -36,7 +36,7 @@ ALWAYS = PhotometricConfig(**{name: dataclasses.replace(getattr(FULL, name), p=1
 
 def draw(config: PhotometricConfig, index: Any, *, seed: int = 3, progress: Any = 1.0) -> Photometric:
     index = np.atleast_1d(index)
-    return draw_photometric(config, seed, index & 0xFFFFFFFF, index >> 32, progress)
+    return draw_photometric(config, seed, index, progress)
 
 
 def part(drawn: Photometric, rows: Any) -> Photometric:
