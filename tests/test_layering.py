@@ -27,7 +27,7 @@ NOT_YET = {
 }
 """Packages whose imports still run back somewhere, and where."""
 
-TORCH_IN_FRACTALVID = {"emulated_clips", "probe", "rows", "torch_set", "upload"}
+TORCH_IN_FRACTALVID = {"emulated_clips", "probe", "tensors", "torch_set"}
 """Files that may, besides those of the rooms `emulate` and `stream`."""
 
 

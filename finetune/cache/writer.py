@@ -19,7 +19,7 @@ from fractalvid.finetune.cache.parallel import as_done
 from fractalvid.finetune.cache.reader import FRAMES, INFO, ROWS, CacheKind, CacheRow, pack_pictures, read_rows
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
-from fractalvid.utils.locks import held
+from fractalvid.utils.locks import exclusive_lock
 from fractalvid.video.index import Stamp, is_same, stamp_of
 from fractalvid.video.reader import VideoError, VideoFacts, read_frames, read_video, scaled_size
 
@@ -117,7 +117,7 @@ def make_cache(
     folder = kind.folder(cache_dir, root)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with held(folder / _LOCK, f"another process is decoding videos into {folder}: wait for it"):
+        with exclusive_lock(folder / _LOCK, f"another process is decoding videos into {folder}: wait for it"):
             _begin(folder, json.dumps(kind.info(root)) + "\n")
             return _complete(root, facts, kind, folder, threads, progress)
     except OSError as error:

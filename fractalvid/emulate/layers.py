@@ -20,8 +20,7 @@ from fractalvid.emulate.photometric.draw import apply_photometric, follow_camera
 from fractalvid.emulate.renderer import Array, Renderer
 from fractalvid.emulate.warp import warp
 from fractalvid.utils.arrays import map_arrays
-from fractalvid.utils.rows import on_rows, on_these
-from fractalvid.utils.upload import upload
+from fractalvid.utils.tensors import at_rows, on_active, upload
 
 Floats = NDArray[np.float64]
 
@@ -118,7 +117,7 @@ def finish(
 
     # Those that stand still come first: the frames of a clip share one picture there.
     rows = np.concatenate([np.flatnonzero(present & ~dynamic), np.flatnonzero(present & dynamic)])
-    video = on_these(video, rows, behind)
+    video = at_rows(video, rows, behind)
     motion = picture_motion(camera, size)
     return repeat_frames(apply_photometric(video, follow_camera(drawn.photometric, motion)), drawn.clock)
 
@@ -135,7 +134,7 @@ def repeat_frames(video: Tensor, clock: NDArray[np.int64]) -> Tensor:
         clip = torch.arange(len(rows), device=clips.device)[:, None]
         return clips[clip, :, upload(first[rows], clips.device)].movedim(1, 2)
 
-    return on_rows(video, again.any(axis=1), gather)
+    return on_active(video, again.any(axis=1), gather)
 
 
 def render_figures(

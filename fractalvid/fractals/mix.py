@@ -6,7 +6,6 @@ parameters keep theirs. Variations that ignore the point are never alone, since 
 summed with them, linear is.
 """
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from fractalvid.kernels.variations import MAX_PARAMS, VARIATIONS, Param, Variation, by_name
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import nearest
 
 PAPER_VARIATIONS = ("horseshoe", "bent", "fisheye", "popcorn", "cosine", "eyefish", "cylinder")
 PAPER_LINEAR_SHARE = 0.5
@@ -50,8 +50,8 @@ def parse_mix(text: str) -> tuple[tuple[str, ...], float]:
 def check_name(name: str, *, also: Sequence[str] = ()) -> None:
     """Refuse a name that no variation has, naming the nearest."""
     if name not in NAMES:
-        nearest = difflib.get_close_matches(name.casefold(), [*NAMES, *also], n=1, cutoff=0.0)[0]
-        raise UserError(f"unknown variation {name!r}; did you mean {nearest}? docs/variations.md lists all 49")
+        guess = nearest(name, [*NAMES, *also])
+        raise UserError(f"unknown variation {name!r}; did you mean {guess}? docs/variations.md lists all {len(NAMES)}")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from fractalvid.fractals.instances import VALIDATION
 from fractalvid.fractals.render import MAX_POINTS, PAPER_POINTS, PAPER_SIZE
 from fractalvid.sets.formats.encodings import FORMATS, Format, VideoOptions
 from fractalvid.sets.formats.mask import MAX_PIXELS
-from fractalvid.utils.checks import LARGEST, check_integer
+from fractalvid.utils.checks import MAX_COUNT, check_integer
 from fractalvid.utils.errors import UserError
 from fractalvid.video.codecs import DEFAULT_PRESET, encoder_options
 
@@ -55,8 +55,8 @@ class SetConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible numbers before any work starts."""
-        limits = {"clips": (1, LARGEST), "size": (2, 8192), "points": (1, MAX_POINTS), "fps": (1, 240)}
-        for name, (low, high) in (limits | {"shard_size": (1, LARGEST)}).items():
+        limits = {"clips": (1, MAX_COUNT), "size": (2, 8192), "points": (1, MAX_POINTS), "fps": (1, 240)}
+        for name, (low, high) in (limits | {"shard_size": (1, MAX_COUNT)}).items():
             check_integer(name, getattr(self, name), low, high)
         if self.frames is not None:
             check_integer("frames", self.frames, 1, 10_000)

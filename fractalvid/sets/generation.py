@@ -18,7 +18,7 @@ from fractalvid.sets.formats import ClipId, Packed, Store
 from fractalvid.sets.manifest import ManifestWriter, Row, read_manifest, write_manifest
 from fractalvid.sets.workers import BANK, Maker, open_workers, store_of
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.locks import held
+from fractalvid.utils.locks import exclusive_lock
 
 CHUNK = 8
 """Clips that a worker makes at a time."""
@@ -70,7 +70,7 @@ def only_one(out: Path) -> Iterator[None]:
     if not ours and (not out.is_dir() or {path.name for path in out.iterdir()} - OWN):
         raise UserError(f"{out} holds something else: choose another --out, or an empty folder")
     out.mkdir(parents=True, exist_ok=True)
-    with held(out / LOCK, f"another process is generating into {out}: wait for it, or choose another --out"):
+    with exclusive_lock(out / LOCK, f"another process is generating into {out}: wait for it, or choose another --out"):
         yield
 
 

@@ -31,7 +31,7 @@ from fractalvid.stream.batch import Batch
 from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.render import to_float, turned
 from fractalvid.stream.samples import Samples
-from fractalvid.utils.upload import upload
+from fractalvid.utils.tensors import upload
 
 CHUNK_BYTES = 2**28
 """Pictures and orbits of a chunk are at most so large, unless a single batch is larger. Two chunks are there at once:

@@ -26,7 +26,7 @@ from fractalvid.stream.order import InstanceOrder
 from fractalvid.stream.render import render_samples
 from fractalvid.stream.samples import Samples, sample_camera, window
 from fractalvid.stream.second_view import SecondView, draw_backwards, eased, render_views, second_seed
-from fractalvid.utils.checks import LARGEST, check_count, check_integer, check_share
+from fractalvid.utils.checks import MAX_COUNT, check_count, check_integer, check_share
 from fractalvid.utils.errors import UserError
 
 
@@ -257,8 +257,8 @@ class ValidationClips:
         device: torch.device = torch.device("cpu"),  # noqa: B008 (it is a constant)
     ) -> None:
         """See `FractalStream.validation`; `turn` is rank and world size."""
-        check_integer("num_clips", num_clips, 1, LARGEST)
-        check_integer("batch_size", batch_size, 1, LARGEST)
+        check_integer("num_clips", num_clips, 1, MAX_COUNT)
+        check_integer("batch_size", batch_size, 1, MAX_COUNT)
         check_count("threads", threads)
         self.bank, self.num_clips, self.batch_size = bank, num_clips, batch_size
         self.config, self.threads, self.device = config, threads, device

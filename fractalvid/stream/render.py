@@ -15,7 +15,7 @@ from fractalvid.stream.batch import Batch
 from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.samples import Samples
 from fractalvid.stream.threads import in_parts
-from fractalvid.utils.upload import upload
+from fractalvid.utils.tensors import upload
 
 
 def render_samples(

@@ -1,4 +1,4 @@
-"""What drawn parts share: uniforms over a range, and dataclasses of arrays taken as a whole."""
+"""Arithmetic with drawn arrays: uniforms over a range, and one function for all arrays of a dataclass."""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,12 +11,20 @@ from fractalvid.utils.checks import Range
 
 
 def within(u: NDArray[np.float64], values: Range) -> NDArray[np.float64]:
-    """Uniforms of [0, 1) over a range."""
+    """Uniform numbers in [0, 1) stretched over a range."""
     return values[0] + u * (values[1] - values[0])
 
 
 def map_arrays(function: Callable[..., Any], *parts: Any) -> Any:
-    """`function` of every array of dataclasses of one type, and of those inside them."""
+    """Apply a function to the arrays of dataclasses of one type, field by field, and so in dataclasses inside them.
+
+    Args:
+        function: (array of each part) -> array.
+        parts: dataclasses whose fields are arrays or such dataclasses.
+
+    Returns:
+        A dataclass of that type.
+    """
     first = parts[0]
     if not dataclasses.is_dataclass(first):
         return function(*parts)

@@ -1,4 +1,4 @@
-"""Errors a user can cause, and the one place that turns them into a line and an exit code."""
+"""Errors that a user can cause, and the one place that turns them into a line and an exit code."""
 
 import contextlib
 import io
@@ -7,34 +7,34 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-_INTERRUPTED, _UNREAD = 130, 141  # what a shell reports of programs that end by SIGINT and SIGPIPE
+_SIGINT_CODE, _SIGPIPE_CODE = 130, 141  # what a shell reports of programs that end by these signals
 
 
 class UserError(Exception):
-    """Something the user can put right. The text says what was wrong, where, and what to do, in one line."""
+    """Something that the user can put right. Its one line says what was wrong, where, and what to do."""
 
 
 def run_cli(program: str, main: Callable[[list[str]], int | None], argv: Sequence[str] | None = None) -> int:
-    """Run a command, with one line for whatever goes wrong that is no mistake of the program.
+    """Run a command; what goes wrong without being a mistake of the program ends it with one line.
 
     Returns:
-        The exit code: what `main` returns (None is 0); 2 for a `UserError`, what the system refuses, and memory that
-        does not suffice; 130 for Ctrl-C; 141, without a line, where nobody reads the output any more (`| head`).
+        The exit code: what `main` returns (None is 0); 2 for a `UserError`, an `OSError` and too little memory; 130
+        for Ctrl-C; 141, without a line, where nobody reads the output any more (`| head`).
     """
-    # None where the caller has closed them (`2>&-`).
-    sys.stdout, sys.stderr = (stream or _nowhere() for stream in (sys.stdout, sys.stderr))
+    # A stream is None where the caller has closed it (`2>&-`).
+    sys.stdout, sys.stderr = (stream or _open_null() for stream in (sys.stdout, sys.stderr))
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     try:
-        return _ended(main, list(sys.argv[1:] if argv is None else argv))
+        return _run(main, list(sys.argv[1:] if argv is None else argv))
     except UserError as error:
         return _failed(program, str(error))
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
-        return _INTERRUPTED
+        return _SIGINT_CODE
     except BrokenPipeError:
         _discard_output()
-        return _UNREAD
+        return _SIGPIPE_CODE
     except MemoryError as error:
         return _failed(program, f"not enough memory: {_first_line(error)}")
     except OSError as error:
@@ -43,8 +43,8 @@ def run_cli(program: str, main: Callable[[list[str]], int | None], argv: Sequenc
         return _failed(program, named + (error.strerror or _first_line(error)))
 
 
-def _ended(main: Callable[[list[str]], int | None], arguments: list[str]) -> int:
-    """What `main` returns, once all that it printed is written; `--help` ends it by an exception of its own."""
+def _run(main: Callable[[list[str]], int | None], arguments: list[str]) -> int:
+    """What `main` returns, once all that it printed is written. `--help` raises `SystemExit` with code 0."""
     try:
         code = main(arguments) or 0
     except SystemExit as end:
@@ -60,8 +60,8 @@ def _failed(program: str, text: str) -> int:
     return 2
 
 
-def _nowhere() -> TextIO:
-    """What takes all that nobody is to read, from the processes of this one as well."""
+def _open_null() -> TextIO:
+    """A file that takes what nobody is to read, from child processes too."""
     descriptor = os.open(os.devnull, os.O_WRONLY)
     os.set_inheritable(descriptor, True)
     return os.fdopen(descriptor, "w", encoding="utf-8")
@@ -72,7 +72,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _discard_output() -> None:
-    """Where standard output can't take what is left for it, have nobody try again, and complain, at the very end."""
+    """Drop what standard output can't take, so that the interpreter does not try again, and complain, when it ends."""
     try:
         print(end="", flush=True)
     except OSError:

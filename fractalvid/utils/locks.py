@@ -10,11 +10,11 @@ from fractalvid.utils.errors import UserError
 
 
 @contextmanager
-def held(lock: Path, busy: str) -> Iterator[None]:
-    """Hold the file `lock`, made where it is missing.
+def exclusive_lock(lock: Path, busy: str) -> Iterator[None]:
+    """Hold the file `lock`, made where it is missing, or refuse.
 
     Raises:
-        UserError: another process holds it, said with the words `busy`.
+        UserError: another process holds it; the text is `busy`.
         OSError: the file can't be made.
     """
     try:
@@ -26,8 +26,8 @@ def held(lock: Path, busy: str) -> Iterator[None]:
 
 
 @contextmanager
-def in_turn(lock: Path) -> Iterator[None]:
-    """Wait for the file `lock`, and hold it; where the file system knows no locks, go on without."""
+def waiting_lock(lock: Path) -> Iterator[None]:
+    """Wait until nobody else holds the file `lock`, then hold it. Where the file system knows no locks, go on."""
     with ExitStack() as stack:
         with suppress(OSError):
             stack.enter_context(FileLock(lock))

@@ -1,16 +1,17 @@
-"""What somebody who mistyped a name most likely meant."""
+"""Which known name somebody who mistyped one most likely meant."""
 
 import difflib
 from collections.abc import Iterable
 
 ALIKE = 0.6
-"""What two names need for one to be suggested for the other without doubt: difflib's own limit."""
+"""From this likeness on, a name is suggested for another without doubt: difflib's own limit."""
 
 
 def nearest(name: str, known: Iterable[str], *, at_least: float = 0.0) -> str | None:
-    """The one of `known` most like `name`, case aside; of dotted names the last part counts most.
+    """The known name that is most like `name`, case aside; of dotted names the last part counts most.
 
-    None where nothing is known, or the likeness (0 to 1, difflib's ratio) is below `at_least`.
+    Returns:
+        None where no name is known, or where the likeness (difflib's ratio, 0..1) is below `at_least`.
     """
 
     def ratio(a: str, b: str) -> float:

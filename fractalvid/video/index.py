@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
-from fractalvid.utils.locks import in_turn
+from fractalvid.utils.locks import waiting_lock
 from fractalvid.video.reader import ReadError, VideoError, VideoFacts, probe_video
 
 Stamp = tuple[int, int]
@@ -156,7 +156,7 @@ class VideoIndex:
             return
         try:
             self._store.parent.mkdir(parents=True, exist_ok=True)
-            with in_turn(self._store.parent / ".lock"):
+            with waiting_lock(self._store.parent / ".lock"):
                 entries = {**_read(self._store), **self._added}  # others may have added to it meanwhile
                 kept = {n: entry for n, entry in entries.items() if not forget or os.path.exists(self._root / n)}
                 videos = {name: _values(*entry) for name, entry in sorted(kept.items())}

@@ -16,7 +16,7 @@ from torch import Tensor
 from fractalvid.core.seeds import Domain, Field, index_words, uniforms
 from fractalvid.pretrain.clips.indexed import Share
 from fractalvid.pretrain.engine.batches import Source, replaced
-from fractalvid.utils.upload import upload
+from fractalvid.utils.tensors import upload
 
 _GREY = torch.full((3, 3), 1 / 3)
 _QUARTER = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / 3**0.5

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fractalvid.emulate.photometric.filters import continued
-from fractalvid.utils.upload import upload
+from fractalvid.utils.tensors import upload
 
 _LUMINANCE = """
 16 11 10 16  24  40  51  61   12 12 14 19  26  58  60  55   14 13 16 24  40  57  69  56   14 17 22 29  51  87  80  62

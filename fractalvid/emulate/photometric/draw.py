@@ -25,7 +25,7 @@ from fractalvid.emulate.photometric.tables import look_up
 from fractalvid.kernels.compiled.random import uniform
 from fractalvid.utils.arrays import within
 from fractalvid.utils.checks import Range
-from fractalvid.utils.rows import on_rows
+from fractalvid.utils.tensors import on_active
 
 Floats = NDArray[np.float32]
 
@@ -174,16 +174,16 @@ def apply_photometric(video: Tensor, drawn: Photometric) -> Tensor:
         return sensor_noise(clips, drawn.read[rows], drawn.shot[rows], drawn.noise_key[rows])
 
     video = video.contiguous()
-    video = on_rows(video, _any(drawn.streak), motion_blur)
-    video = on_rows(video, drawn.vignette > 0, lambda clips, rows: vignette(clips, drawn.vignette[rows]))
-    video = on_rows(video, _any(drawn.exposure) | tinted, light)
-    video = on_rows(video, (drawn.read > 0) | (drawn.shot > 0), noise)
-    video = on_rows(video, drawn.quality > 0, lambda clips, rows: compress(clips, drawn.quality[rows]))
+    video = on_active(video, _any(drawn.streak), motion_blur)
+    video = on_active(video, drawn.vignette > 0, lambda clips, rows: vignette(clips, drawn.vignette[rows]))
+    video = on_active(video, _any(drawn.exposure) | tinted, light)
+    video = on_active(video, (drawn.read > 0) | (drawn.shot > 0), noise)
+    video = on_active(video, drawn.quality > 0, lambda clips, rows: compress(clips, drawn.quality[rows]))
     changed = _any(~np.isin(drawn.operation, (Operation.IDENTITY, *GEOMETRIC)))
-    video = on_rows(
+    video = on_active(
         video, changed, lambda clips, rows: apply_operations(clips, drawn.operation[rows], drawn.argument[rows])
     )
-    return on_rows(video, drawn.sigma > 0, soft)
+    return on_active(video, drawn.sigma > 0, soft)
 
 
 def _any(values: NDArray[np.generic]) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from fractalvid.utils.upload import upload
+from fractalvid.utils.tensors import upload
 
 Floats = NDArray[np.float64]
 

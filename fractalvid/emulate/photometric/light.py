@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fractalvid.utils.upload import upload
+from fractalvid.utils.tensors import upload
 
 CPU = torch.device("cpu")
 GAMMA = 2.2

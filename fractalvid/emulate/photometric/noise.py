@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fractalvid.utils.upload import upload
+from fractalvid.utils.tensors import upload
 
 _GOLDEN, _FIRST, _SECOND = -1640531527, 0x7FEB352D, -2073254261
 """2^32 / the golden ratio, and the multipliers of Wellons' hash `lowbias32`, as signed words."""

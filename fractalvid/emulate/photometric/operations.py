@@ -17,8 +17,7 @@ from torch import Tensor
 from fractalvid.emulate.photometric.filters import convolve
 from fractalvid.emulate.photometric.randaugment import Operation
 from fractalvid.emulate.photometric.tables import compose, histogram, identity_tables, look_up, moved
-from fractalvid.utils.rows import on_rows, on_these
-from fractalvid.utils.upload import rows_of, upload
+from fractalvid.utils.tensors import at_rows, on_active, rows_of, upload
 
 
 def apply_operations(video: Tensor, operation: NDArray[np.int64], argument: NDArray[np.float32]) -> Tensor:
@@ -34,20 +33,20 @@ def apply_operations(video: Tensor, operation: NDArray[np.int64], argument: NDAr
             active = operation[:, step] == kind
             # The colour of a grey clip is left alone.
             if active.any() and not (kind == Operation.COLOUR and video.shape[1] == 1):
-                video, tables = _use(video, tables, active & waiting), on_rows(tables, active & waiting, _forget)
-                video = on_rows(video, active, partial(_picture, look, argument[:, step]))
+                video, tables = _use(video, tables, active & waiting), on_active(tables, active & waiting, _forget)
+                video = on_active(video, active, partial(_picture, look, argument[:, step]))
                 waiting &= ~active
         of_kind = {kind: np.flatnonzero(operation[:, step] == kind) for kind in (*_CURVES, *_STATISTICS)}
         rows = np.concatenate(list(of_kind.values()))
         counts = {kind: len(own) for kind, own in of_kind.items() if len(own)}
-        tables = on_these(tables, rows, partial(_followed, counts, argument[:, step], video))
+        tables = at_rows(tables, rows, partial(_followed, counts, argument[:, step], video))
         waiting[rows] = True
     return _use(video, tables, waiting)
 
 
 def _use(video: Tensor, tables: Tensor, active: NDArray[np.bool_]) -> Tensor:
     """Apply the tables of active clips (B,)."""
-    return on_rows(video, active, lambda clips, _, own: look_up(clips, own), tables)
+    return on_active(video, active, lambda clips, _, own: look_up(clips, own), tables)
 
 
 def _forget(tables: Tensor, rows: NDArray[np.int64]) -> Tensor:

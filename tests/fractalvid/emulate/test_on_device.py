@@ -31,7 +31,7 @@ from fractalvid.fractals.bank import ClassBank
 from fractalvid.stream import FractalStream, StreamConfig
 from fractalvid.stream import device as device_stream
 from fractalvid.stream.render import turned
-from fractalvid.utils.upload import rows_of, upload
+from fractalvid.utils.tensors import rows_of, upload
 
 CUDA = torch.device("cuda:0")
 
@@ -227,7 +227,7 @@ def test_counts_by_column_are_the_histogram(channels: int) -> None:
 
 
 def test_rows_are_put_back_as_on_the_cpu() -> None:
-    """The other way of `on_rows` to put clips in their place."""
+    """The other way of `at_rows` to put clips in their place."""
     video = torch.arange(24, dtype=torch.uint8).view(4, 6)
     rows = np.array([2, 0])
     there = video.index_copy(0, upload(rows, video.device), rows_of(video, rows) + 1)

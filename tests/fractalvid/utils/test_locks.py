@@ -8,15 +8,15 @@ import pytest
 from filelock import FileLock
 
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.locks import held, in_turn
+from fractalvid.utils.locks import exclusive_lock, waiting_lock
 
 ADD_ONE = """
 import sys, time
 from pathlib import Path
-from fractalvid.utils.locks import in_turn
+from fractalvid.utils.locks import waiting_lock
 file = Path(sys.argv[1])
 for _ in range(20):
-    with in_turn(file.with_name("lock")):
+    with waiting_lock(file.with_name("lock")):
         number = int(file.read_text())
         time.sleep(0.002)
         file.write_text(str(number + 1))
@@ -25,16 +25,16 @@ for _ in range(20):
 
 def test_what_is_held_is_refused_until_it_is_free(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
-    with held(lock, "busy"), pytest.raises(UserError, match=r"^busy$"), held(lock, "busy"):
+    with exclusive_lock(lock, "busy"), pytest.raises(UserError, match=r"^busy$"), exclusive_lock(lock, "busy"):
         pass
-    with held(lock, "busy"):
+    with exclusive_lock(lock, "busy"):
         pass
 
 
 def test_an_error_inside_frees_it(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), held(tmp_path / "lock", "busy"):
+    with pytest.raises(ZeroDivisionError), exclusive_lock(tmp_path / "lock", "busy"):
         print(1 // 0)
-    with held(tmp_path / "lock", "busy"):
+    with exclusive_lock(tmp_path / "lock", "busy"):
         pass
 
 
@@ -51,5 +51,5 @@ def test_without_locks_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise OSError("no locks here")
 
     monkeypatch.setattr(FileLock, "_acquire", unknown)
-    with in_turn(tmp_path / "lock"):
+    with waiting_lock(tmp_path / "lock"):
         pass
