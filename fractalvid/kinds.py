@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.core.bank import Bank, Fit, KindName, Size, bank_kind, check_clip_ids
 from fractalvid.core.colour import ColourConfig
+from fractalvid.core.constants import MAX_POINTS, PAPER_POINTS, PAPER_SIZE
 from fractalvid.fractals import fit as view
 from fractalvid.fractals import render
 from fractalvid.fractals.bank import ClassBank, ClassConfig
-from fractalvid.fractals.render import MAX_POINTS, PAPER_POINTS, PAPER_SIZE
 from fractalvid.kernels.dispatch import MAX_PIXELS
 from fractalvid.textures import render as textures
 from fractalvid.textures.bank import TextureBank

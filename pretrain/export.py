@@ -11,12 +11,13 @@ import tyro
 from torch import Tensor, nn
 
 from fractalvid.cli.parsing import parse
+from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import load_bank
 from fractalvid.pretrain.engine.folder import is_empty, read_config
 from fractalvid.pretrain.engine.train import CHECKPOINT
 from fractalvid.pretrain.models import architecture, backbone, build_model
 from fractalvid.pretrain.run.config import kept_config
-from fractalvid.pretrain.run.run import BANK, PROGRAM, make_card
+from fractalvid.pretrain.run.run import PROGRAM, make_card
 from fractalvid.pretrain.weights.checkpoint import (
     Card,
     card_path,
@@ -90,7 +91,9 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Card]:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"the checkpoint {path} lacks what it should hold ({error})") from error
     classes, precision = _classes(tensors, config.arch), state.get("precision")
-    return tensors, make_card(config, load_bank(run / BANK), {"steps": steps}, classes=classes, precision=precision)
+    return tensors, make_card(
+        config, load_bank(run / BANK_FILE), {"steps": steps}, classes=classes, precision=precision
+    )
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ import tyro
 from fractalvid.cli.options import FractalOptions
 from fractalvid.cli.parsing import parse
 from fractalvid.core.bank import Bank, KindName
+from fractalvid.core.constants import BANK_FILE
 from fractalvid.fractals.importing import class_files, import_classes
 from fractalvid.kinds import KINDS, sample_bank
 from fractalvid.textures.dead_leaves import DeadLeavesConfig
@@ -32,7 +33,7 @@ class ClassesArguments:
     """How many."""
     seed: int = 0
     """Determines them; a larger bank of the same seed extends a smaller one."""
-    out: Path = Path("classes.npz")
+    out: Path = Path(BANK_FILE)
     """The file to write; one that exists is not overwritten."""
     fractals: Annotated[FractalOptions, tyro.conf.arg(name="")] = field(default_factory=FractalOptions)
     shapes: ShapesConfig = field(default_factory=ShapesConfig)
@@ -66,7 +67,7 @@ class ImportArguments:
 
     files: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
     """Class files, each a class in this order; or folders of them, in the order of the numbers in their names."""
-    out: Path = Path("classes.npz")
+    out: Path = Path(BANK_FILE)
     """The bank to write; one that exists is not overwritten."""
     seed: int = 0
     """Determines instances and pixels."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fractalvid.cli.demo_commands import Commands, Part
 from fractalvid.cli.parsing import parse
+from fractalvid.core.constants import BANK_FILE
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from fractalvid.cli.demo_report import DemoResult
 
 _MARKER, REPORT = "demo.json", "report.html"
-_PARTS = ("classes.npz", "clips", "gallery", "pretrain", "finetune", "cache", "logs", REPORT, _MARKER)
+_PARTS = (BANK_FILE, "clips", "gallery", "pretrain", "finetune", "cache", "logs", REPORT, _MARKER)
 _STEPS = 5
 _EPOCHS_A_MINUTE = 3
 _FIXED_SECONDS = 45.0  # starting five programs, compiling kernels, drawing: what no budget shortens
@@ -79,7 +80,7 @@ def run_demo(config: DemoConfig) -> Path:
 
 
 def _invent_and_render(commands: Commands, config: DemoConfig) -> None:
-    bank, clips, seed = config.out / "classes.npz", config.out / "clips", config.seed
+    bank, clips, seed = config.out / BANK_FILE, config.out / "clips", config.seed
     commands.run("inventing classes", "fractalvid", "classes", classes=config.classes, seed=seed, out=bank)
     # A class does not depend on how many there are: these are the first classes of the same bank.
     shown = min(24, config.classes)
@@ -99,7 +100,7 @@ def _pretrain(commands: Commands, config: DemoConfig) -> None:
     commands.run(
         *("pre-training on fractal clips", "pretrain"),
         arch="r3d_10",
-        bank=config.out / "classes.npz",
+        bank=config.out / BANK_FILE,
         seed=config.seed,
         batch_size=16,
         size=48,

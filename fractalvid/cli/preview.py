@@ -15,9 +15,8 @@ from fractalvid.cli.options import ColourOptions
 from fractalvid.cli.parsing import parse
 from fractalvid.core.bank import Bank
 from fractalvid.core.colour import ColourConfig, check_points
+from fractalvid.core.constants import BANK_FILE, MAX_FRAMES, MAX_POINTS
 from fractalvid.emulate.config import EmulationConfig
-from fractalvid.fractals.bank import MAX_FRAMES
-from fractalvid.fractals.render import MAX_POINTS
 from fractalvid.kinds import load_bank, render_clip
 from fractalvid.pages.gallery import GAP, Clip, animation, contact_sheet, fitted, gallery_page
 from fractalvid.sets.manifest import Row
@@ -178,7 +177,7 @@ class PreviewConfig:
 class PreviewArguments:
     """Options of `fractalvid preview`."""
 
-    source: Annotated[Path, tyro.conf.Positional] = Path("classes.npz")
+    source: Annotated[Path, tyro.conf.Positional] = Path(BANK_FILE)
     """A bank (classes.npz) or the folder of a generated set."""
     out: Path = Path("preview")
     """Folder for sheet.png and gallery.html."""
@@ -244,7 +243,7 @@ def _loader(source: Path, config: PreviewConfig) -> Callable[[], list[Clip]]:
         reader = SetReader(source)
         if config.emulate is not None:
             reader.check_rows()
-            bank = load_bank(reader.path / "classes.npz")
+            bank = load_bank(reader.path / BANK_FILE)
             _check_points(bank, config)
             return lambda: _filmed(reader, bank, config)
         return lambda: _read_clips(reader, config.clips, config.size)

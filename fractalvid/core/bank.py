@@ -12,11 +12,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fractalvid.core.constants import MAX_CLASSES
 from fractalvid.core.seeds import STREAM_VERSION
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_with
-
-MAX_CLASSES = 1_000_000
 
 KindName = Literal["ifs", "shapes", "perlin", "octopus", "dead_leaves"]
 """Rows of `fractalvid.kinds.KINDS`."""

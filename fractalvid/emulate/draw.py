@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fractalvid.core.bank import Bank
 from fractalvid.core.camera import draw_parts
+from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.core.seeds import Domain, Field, index_words, integers, words, words_by_field
 from fractalvid.emulate.config import (
     MAX_COPIES,
@@ -30,7 +31,6 @@ from fractalvid.emulate.config import (
 )
 from fractalvid.emulate.perspective import SCENE, smallest_depth
 from fractalvid.emulate.photometric.draw import Photometric, draw_photometric
-from fractalvid.fractals.instances import VALIDATION
 from fractalvid.kernels.compiled.random import uniform
 from fractalvid.utils.arrays import map_arrays, within
 
@@ -259,7 +259,7 @@ def pool_ids(seed: int, entries: Ints, num_classes: int) -> Ints:
     """Class and instance (..., 2) of entries of the pool of backgrounds. Instances are never those of validation."""
     drawn = words(seed, Domain.EMULATE, Field.POOL, entries.ravel(), 0, 2).astype(np.int64)
     drawn[:, 0] = drawn[:, 0] * num_classes >> 32
-    drawn[:, 1] %= VALIDATION
+    drawn[:, 1] %= FIRST_VALIDATION_ID
     return drawn.reshape(*entries.shape, 2)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.core.bank import KindName, array_names, check_arrays, check_draw, read_bank, reading, write_bank
+from fractalvid.core.constants import MAX_FRAMES
 from fractalvid.core.curves import SUBFRAMES, sample_curves, sample_grid
 from fractalvid.core.seeds import class_generator
 from fractalvid.fractals.ifs import compose, sample_singular_values
@@ -19,7 +20,6 @@ from fractalvid.utils.errors import UserError
 
 FORMAT = "fractalvid-classes-2"
 MAX_MAPS = 8
-MAX_FRAMES = 20
 LARGEST = 1e6
 """Of settings with no limit of their own: more than any picture needs, and far from where float32 overflows."""
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fractalvid.core.constants import MAX_FRAMES
 from fractalvid.core.seeds import Domain, Field, seeds64, words
 from fractalvid.fractals.acceptance import Fault, faults
-from fractalvid.fractals.bank import MAX_FRAMES, ClassBank
+from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.instances import Instances, draw_instances, maps_at, weights_at
 from fractalvid.kernels import Jobs, growth, orbit
 from fractalvid.kernels.cpu.points import extent, on_grid, share_within

@@ -26,8 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.core.bank import check_draw
+from fractalvid.core.constants import MAX_FRAMES
 from fractalvid.core.curves import KINDS, grid
-from fractalvid.fractals.bank import MAX_FRAMES, MAX_MAPS, ClassBank, ClassConfig
+from fractalvid.fractals.bank import MAX_MAPS, ClassBank, ClassConfig
 from fractalvid.kernels.variations import LINEAR, MAX_PARAMS, VARIATIONS, by_name
 from fractalvid.utils.errors import UserError
 

@@ -9,15 +9,14 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fractalvid.core.constants import MAX_FRAMES
 from fractalvid.core.curves import SUBFRAMES, grid, sample_grid, spline_matrix
 from fractalvid.core.seeds import Domain, Field, integers, uniforms
-from fractalvid.fractals.bank import MAX_FRAMES, MAX_MAPS, ClassBank
+from fractalvid.fractals.bank import MAX_MAPS, ClassBank
 from fractalvid.fractals.ifs import map_weights
 
 MIN_KNOTS, MAX_KNOTS = 4, 7
 COEFFICIENTS = 6
-VALIDATION = 2**31
-"""Instance ids from here up are validation: the same function, never drawn in training."""
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.core.bank import Size
 from fractalvid.core.colour import ColourConfig, brightness_curve, check_points, draw_palettes, map_colours
-from fractalvid.fractals.bank import MAX_FRAMES, MAX_MAPS, ClassBank
+from fractalvid.core.constants import MAX_FRAMES
+from fractalvid.fractals.bank import MAX_MAPS, ClassBank
 from fractalvid.fractals.fit import LINEAR_PART, Fits
 from fractalvid.fractals.instances import maps_at, weights_at
 from fractalvid.kernels import Jobs, render
 from fractalvid.utils.errors import UserError
 
-PAPER_POINTS = 934_400
-PAPER_SIZE = 256
-MAX_POINTS = 2**31 - 1
-"""Of the chaos game a frame."""
 BURN_IN = 8
 """Walkers begin on the attractor, so a few steps are enough to part those that begin at the same point."""
 

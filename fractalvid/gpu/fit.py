@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fractalvid.core.constants import MAX_FRAMES
 from fractalvid.core.seeds import Field
-from fractalvid.fractals.bank import MAX_FRAMES, MAX_MAPS
+from fractalvid.fractals.bank import MAX_MAPS
 from fractalvid.fractals.fit import MAX_DAMPINGS, MIN_EXTENT, ORBIT_POINTS, SETTLING, STRONGER, native_times
 from fractalvid.gpu import verdicts
 from fractalvid.gpu.bank import DeviceBank, DeviceInstances

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.core.colour import ColourConfig, brightness_curve, palettes_of
+from fractalvid.core.constants import MAX_FRAMES
 from fractalvid.core.seeds import Field
-from fractalvid.fractals.bank import MAX_FRAMES
 from fractalvid.fractals.render import BURN_IN
 from fractalvid.gpu import jobs as device_jobs
 from fractalvid.gpu.bank import DeviceBank

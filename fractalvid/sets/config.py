@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fractalvid.core.colour import ColourConfig, check_points
-from fractalvid.fractals.bank import MAX_FRAMES
-from fractalvid.fractals.instances import VALIDATION
-from fractalvid.fractals.render import MAX_POINTS, PAPER_POINTS, PAPER_SIZE
+from fractalvid.core.constants import FIRST_VALIDATION_ID, MAX_FRAMES, MAX_POINTS, PAPER_POINTS, PAPER_SIZE
 from fractalvid.sets.formats.encodings import FORMATS, Format, VideoOptions
 from fractalvid.sets.formats.mask import MAX_PIXELS
 from fractalvid.utils.checks import MAX_COUNT, check_integer
@@ -103,7 +101,7 @@ class SetConfig:
     @property
     def first_instance(self) -> int:
         """The instance ids begin here."""
-        return VALIDATION if self.split == "val" else 0
+        return FIRST_VALIDATION_ID if self.split == "val" else 0
 
     @property
     def libraries(self) -> tuple[str, ...]:

@@ -11,12 +11,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fractalvid.core.bank import Bank, extends
+from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import load_bank
 from fractalvid.sets.card import NAME, check_continues, describe, read_card, write_card
 from fractalvid.sets.config import SetConfig
 from fractalvid.sets.formats import ClipId, Packed, Store
 from fractalvid.sets.manifest import ManifestWriter, Row, read_manifest, write_manifest
-from fractalvid.sets.workers import BANK, Maker, open_workers, store_of
+from fractalvid.sets.workers import Maker, open_workers, store_of
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.locks import exclusive_lock
 
@@ -161,7 +162,7 @@ def _groups(collected: Iterator[tuple[int, list[Row]]], tell: Callable[[int], ob
 def _open_set(bank: Bank, out: Path, config: SetConfig) -> list[Row]:
     """Make the folder of a new set, or check that the one there is an earlier part of this set; returns its rows."""
     described = describe(bank, config)
-    classes = out / BANK
+    classes = out / BANK_FILE
     rows: list[Row] = []
     if (out / NAME).exists():
         check_continues(read_card(out), described, out)

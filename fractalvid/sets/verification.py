@@ -13,6 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fractalvid.core.bank import Bank
+from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import kind_named, load_bank
 from fractalvid.sets.card import NAME, bank_digest, check_continues, describe
 from fractalvid.sets.formats.encoded_clip import ClipId, Packed, digest
@@ -23,7 +24,7 @@ from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.sets.workers import store_of
 from fractalvid.utils.errors import UserError
 
-MANIFEST, CLASSES = "manifest.csv", "classes.npz"
+MANIFEST = "manifest.csv"
 BATCH = 16
 
 
@@ -128,8 +129,8 @@ def repair(path: str | Path, findings: Findings, *, workers: int, progress: bool
     broken = {row for problem in findings.problems for row in problem.rows}
     try:
         with only_one(out):
-            if any(problem.path == CLASSES for problem in findings.problems):
-                bank.save(out / CLASSES)
+            if any(problem.path == BANK_FILE for problem in findings.problems):
+                bank.save(out / BANK_FILE)
             if broken:
                 write_manifest(out / MANIFEST, [row for row in reader.rows if row not in broken])
             complete(bank, out, reader.config, workers, None, progress)
@@ -145,15 +146,15 @@ def repair(path: str | Path, findings: Findings, *, workers: int, progress: bool
 
 def _check_bank(reader: SetReader) -> list[Problem]:
     try:
-        bank = load_bank(reader.path / CLASSES)
+        bank = load_bank(reader.path / BANK_FILE)
     except UserError as error:
-        return [Problem(CLASSES, str(error))]
-    return [] if _is_bank_of(reader, bank) else [Problem(CLASSES, f"holds other classes than {NAME} says")]
+        return [Problem(BANK_FILE, str(error))]
+    return [] if _is_bank_of(reader, bank) else [Problem(BANK_FILE, f"holds other classes than {NAME} says")]
 
 
 def _lengths(reader: SetReader) -> list[int]:
     """How many frames the clips of each class should have."""
-    native = load_bank(reader.path / CLASSES).native_frames
+    native = load_bank(reader.path / BANK_FILE).native_frames
     fixed = 1 if reader.config.kept.still else reader.config.frames
     return [int(length) if fixed is None else fixed for length in native]
 
@@ -170,7 +171,7 @@ def _bank_again(reader: SetReader) -> Bank:
         UserError: what is drawn is not what the set was made from, so the bank was not drawn from a seed alone.
     """
     if not _check_bank(reader):
-        return load_bank(reader.path / CLASSES)
+        return load_bank(reader.path / BANK_FILE)
     kind = kind_named(reader.card["kind"])
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in reader.card["class_config"].items()}
     try:
@@ -179,7 +180,7 @@ def _bank_again(reader: SetReader) -> Bank:
         raise UserError(f"{reader.path / NAME} is damaged ({error})") from None
     bank = kind.sample(reader.classes, seed=int(reader.card["seed"]), config=config)
     if not _is_bank_of(reader, bank):
-        raise UserError(f"{reader.path / CLASSES} is lost and its seed gives other classes: put that file back first")
+        raise UserError(f"{reader.path / BANK_FILE} is lost and its seed gives other classes: put that file back first")
     return bank
 
 
@@ -274,7 +275,7 @@ class _Same(io.RawIOBase):
 
 def _strays(reader: SetReader) -> list[str]:
     """Files under the set's folder that belong to no row."""
-    expected = {NAME, MANIFEST, CLASSES, LOCK} | {path for row in reader.rows for path in row.files()}
+    expected = {NAME, MANIFEST, BANK_FILE, LOCK} | {path for row in reader.rows for path in row.files()}
     found = (path.relative_to(reader.path).as_posix() for path in reader.path.rglob("*") if not path.is_dir())
     return sorted(path for path in found if path not in expected)
 

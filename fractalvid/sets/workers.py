@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fractalvid.core.bank import Bank
 from fractalvid.core.colour import foreground
+from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import clip_times, fit_clips, load_bank, render_fits
 from fractalvid.sets.config import SetConfig
 from fractalvid.sets.formats import ClipId, Packed, Store, open_store
@@ -27,7 +28,6 @@ from fractalvid.sets.formats.encoded_clip import pack
 from fractalvid.sets.formats.mask import encode_mask
 from fractalvid.utils.errors import UserError
 
-BANK = "classes.npz"
 """The bank of a set, in its folder."""
 LONG = 2000
 """Clips that are worth processes."""
@@ -153,7 +153,7 @@ def _begin(out: Path, config: SetConfig) -> None:
     global _maker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches everyone at once; whoever started us answers it
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    bank = load_bank(out / BANK)
+    bank = load_bank(out / BANK_FILE)
     _maker = Maker(bank, store_of(out, config, len(bank)), config)
 
 

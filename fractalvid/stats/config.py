@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from fractalvid.fractals.bank import MAX_FRAMES
-from fractalvid.fractals.render import MAX_POINTS
+from fractalvid.core.constants import MAX_FRAMES, MAX_POINTS
 from fractalvid.sets.config import check_clip_bytes
 from fractalvid.stats.figures import Band
 from fractalvid.stats.probe import ProbeConfig

@@ -15,10 +15,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.core.bank import MAX_CLASSES, Bank, array_names
+from fractalvid.core.bank import Bank, array_names
+from fractalvid.core.constants import FIRST_VALIDATION_ID, MAX_CLASSES, MAX_POINTS
 from fractalvid.core.curves import SUBFRAMES
-from fractalvid.fractals.instances import VALIDATION
-from fractalvid.fractals.render import MAX_POINTS
 from fractalvid.kinds import fit_clips, render_fits
 from fractalvid.utils.errors import UserError
 
@@ -176,7 +175,7 @@ def _maps(bank: Any, donor: int) -> NDArray[np.int64]:
 def _task(bank: Bank, config: ProbeConfig, threads: int | None) -> tuple[Clips, Labels, Clips, Labels]:
     """Clips and classes to learn from, and to be tested on."""
     parts: list[Any] = []
-    for first, count in ((0, config.train), (VALIDATION, config.test)):
+    for first, count in ((0, config.train), (FIRST_VALIDATION_ID, config.test)):
         classes = np.repeat(np.arange(len(bank)), count)
         ids = first + np.tile(np.arange(count), len(bank))
         fit = fit_clips(bank, classes, ids, threads=threads)

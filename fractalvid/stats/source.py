@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.core.bank import Bank, Fit
-from fractalvid.fractals.bank import MAX_FRAMES
+from fractalvid.core.constants import BANK_FILE, FIRST_VALIDATION_ID, MAX_FRAMES
 from fractalvid.fractals.fit import Fits
-from fractalvid.fractals.instances import VALIDATION
 from fractalvid.kernels.variations import VARIATIONS
 from fractalvid.kinds import fit_clips, load_bank, render_fits
 from fractalvid.sets.manifest import Row
@@ -149,7 +148,7 @@ class BankSource:
     def requests(self) -> list[Request]:
         """See `Source`."""
         clips, held_out = self._config.clips, self._config.held_out
-        ids = [*range(clips), *range(VALIDATION, VALIDATION + held_out)]
+        ids = [*range(clips), *range(FIRST_VALIDATION_ID, FIRST_VALIDATION_ID + held_out)]
         pixels = (self._config.frames or MAX_FRAMES) * self._config.size**2
         return [r for c in spread(len(self.bank), self._config.classes) for r in _chunks(c, ids, clips, pixels)]
 
@@ -188,7 +187,7 @@ class SetSource:
             raise UserError(f"{path} holds no clips yet: make some first (fractalvid generate)")
         check_band(self.name, self._reader.config.size, self._reader.config.size, config.band)
         # What the bank adds, fractals' acceptance and the probe, is left out where it is not there.
-        self.bank: Bank | None = load_bank(path / "classes.npz") if (path / "classes.npz").exists() else None
+        self.bank: Bank | None = load_bank(path / BANK_FILE) if (path / BANK_FILE).exists() else None
         self._config = config
         known = self._reader.classes if self.bank is None else len(self.bank)
         odd = next((row for row in self._reader.rows if not self._reader.has(row) or row.class_id >= known), None)

@@ -9,8 +9,8 @@ import tyro
 
 from fractalvid.core.camera import CameraConfig
 from fractalvid.core.colour import ColourConfig, check_points
+from fractalvid.core.constants import MAX_POINTS
 from fractalvid.emulate.config import EmulationConfig, resolve
-from fractalvid.fractals.render import MAX_POINTS
 from fractalvid.utils.checks import check_integer
 from fractalvid.utils.errors import UserError
 

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fractalvid.core.camera import camera_matrices
+from fractalvid.core.constants import MAX_FRAMES
 from fractalvid.emulate.draw import Emulation
 from fractalvid.emulate.layers import channels_first, emulate_samples
-from fractalvid.fractals.bank import MAX_FRAMES, ClassBank
+from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.fit import ORBIT_POINTS
 from fractalvid.gpu.bank import DeviceBank
 from fractalvid.gpu.fit import DeviceFits

@@ -13,12 +13,12 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from fractalvid.core.bank import Bank, check_seed
 from fractalvid.core.camera import identity_camera
+from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.core.seeds import Domain, Field, index_words, uniforms, words
 from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.emulate.config import EmulationConfig, resolve
 from fractalvid.emulate.draw import draw_emulation
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.fractals.instances import VALIDATION
 from fractalvid.stream.batch import Batch
 from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.device import DeviceRenderer, kernel_device
@@ -218,7 +218,7 @@ class FractalStream(IterableDataset[Batch]):
     def _instance(self, rounds: NDArray[np.int64], class_id: NDArray[np.int64]) -> NDArray[np.int64]:
         """Instance e in round e; or, with n instances, the one at place e mod n of a permutation keyed by class."""
         if self._cycled is None:
-            return rounds % VALIDATION
+            return rounds % FIRST_VALIDATION_ID
         return self._cycled.at(rounds, class_id)
 
     @staticmethod
@@ -294,7 +294,7 @@ class ValidationClips:
             yield Samples(
                 index=index,
                 class_id=class_id,
-                instance_id=VALIDATION + index // len(self.bank),
+                instance_id=FIRST_VALIDATION_ID + index // len(self.bank),
                 times=window(self.bank.native_frames[class_id], self.config.clip_len, self.config.frame_stride, middle),
                 camera=identity_camera(len(index)),
             )

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.core.bank import KindName, array_names, check_arrays, check_draw, read_bank, reading, write_bank
+from fractalvid.core.constants import MAX_FRAMES, MIN_FRAMES
 from fractalvid.core.seeds import class_generator
 from fractalvid.utils.errors import UserError
 
 FORMAT = "fractalvid-textures-1"
-MIN_FRAMES, MAX_FRAMES = 18, 20
 
 Range = tuple[float, float]
 """Smallest and largest value of what is drawn a class."""

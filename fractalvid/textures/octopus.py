@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.core.bank import KindName
+from fractalvid.core.constants import MAX_FRAMES
 from fractalvid.core.curves import SUBFRAMES, sample_curves, sample_grid, spline_matrix
 from fractalvid.kernels.drawing.painter import ABSENT, Layers
 from fractalvid.kernels.drawing.textures import TEXTURES
-from fractalvid.textures.bank import MAX_FRAMES, Range, TextureConfig, either_way, evenly, evenly_in_logarithm
+from fractalvid.textures.bank import Range, TextureConfig, either_way, evenly, evenly_in_logarithm
 from fractalvid.textures.instances import Drawn, draw_instances
 from fractalvid.textures.layered import LayeredBank
 from fractalvid.textures.looks import LOOK_NUMBERS, WAVELENGTH_LIMITS, Texture, looks, sample_look

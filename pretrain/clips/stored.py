@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from fractalvid.core.bank import Bank
+from fractalvid.core.constants import BANK_FILE
 from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.kernels.compiled.threads import available_cores
 from fractalvid.kinds import load_bank
@@ -61,7 +62,7 @@ class StoredClips(Indexed):
             raise UserError(f"{path} holds single frames, no clips: generate it in another --format")
         self.config = replace(config, colour=reader.config.colour, channels=3)
         self._clips = FractalSet(path, channels=1 if reader.config.colour is None else 3, dtype=torch.uint8)
-        self.bank: Bank = load_bank(path / "classes.npz")
+        self.bank: Bank = load_bank(path / BANK_FILE)
         self._seed, self._second = seed, second
         self._threads = available_cores() if threads is None else threads
         self._order = Shuffled(seed, len(self._clips))

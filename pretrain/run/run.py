@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from fractalvid.core.bank import Bank, bank_difference
+from fractalvid.core.constants import BANK_FILE
 from fractalvid.core.seeds import STREAM_VERSION
 from fractalvid.kernels.compiled.threads import available_cores
 from fractalvid.kinds import load_bank, sample_bank
@@ -31,7 +32,6 @@ from fractalvid.stream import FractalStream, StreamConfig
 from fractalvid.utils.errors import UserError
 
 __all__ = [
-    "BANK",
     "PROGRAM",
     "PretrainConfig",
     "find_bank",
@@ -44,7 +44,6 @@ __all__ = [
 ]
 
 PROGRAM = "pretrain"
-BANK = "classes.npz"
 
 
 def pretrain(config: PretrainConfig, out: Path, *, resume: bool, progress: bool) -> Path:
@@ -94,7 +93,7 @@ def _bank(config: PretrainConfig, out: Path, *, resume: bool) -> Bank:
     check_can_make(out)
     if not resume:
         check_free(out)
-    return _kept_bank(config, out) if resume and (out / BANK).exists() else find_bank(config)
+    return _kept_bank(config, out) if resume and (out / BANK_FILE).exists() else find_bank(config)
 
 
 def resolved(config: PretrainConfig, bank: Bank) -> PretrainConfig:
@@ -151,7 +150,7 @@ def make_objective(bank: Bank, config: PretrainConfig, classes: int, *, resumed:
 
 def _kept_bank(config: PretrainConfig, out: Path) -> Bank:
     """The run's own copy of its bank, which has to be the bank that is asked for."""
-    kept = load_bank(out / BANK)
+    kept = load_bank(out / BANK_FILE)
     own = "a run goes on with its own classes"
     if config.classes not in (None, len(kept)):
         raise UserError(f"the run in {out} has {_classes(len(kept))}, not {config.classes}; {own}: leave out --classes")
@@ -167,10 +166,10 @@ def _kept_bank(config: PretrainConfig, out: Path) -> Bank:
 
 def _keep_bank(bank: Bank, out: Path, *, resume: bool) -> None:
     """Put a copy of the bank into the folder of the run; if that fails, a new run leaves nothing behind."""
-    if (out / BANK).exists():
+    if (out / BANK_FILE).exists():
         return
     try:
-        bank.save(out / BANK)
+        bank.save(out / BANK_FILE)
     except BaseException:
         if not resume:
             discard_run(out)
@@ -179,7 +178,7 @@ def _keep_bank(bank: Bank, out: Path, *, resume: bool) -> None:
 
 def find_bank(config: PretrainConfig) -> Bank:
     """The bank asked for, a set's own, or one sampled from the seed."""
-    source = config.bank if config.data is None else SetReader(config.data).path / BANK
+    source = config.bank if config.data is None else SetReader(config.data).path / BANK_FILE
     if source is None:
         return sample_bank(config.kind or "ifs", config.classes or DEFAULT_CLASSES, seed=config.seed)
     bank = load_bank(source)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fractalvid.core.bank import bank_kind
+from fractalvid.core.constants import BANK_FILE
 from fractalvid.pretrain.recipes.fields import DEFAULT_CLASSES
 from fractalvid.pretrain.run.config import PretrainConfig
 from fractalvid.sets.reader import SetReader
@@ -51,7 +52,7 @@ def _kind(config: PretrainConfig) -> str:
     """What the classes are of: what is asked for, else what a bank or the set on disk holds."""
     if config.kind is not None:
         return config.kind
-    source = config.bank if config.data is None else SetReader(config.data).path / "classes.npz"
+    source = config.bank if config.data is None else SetReader(config.data).path / BANK_FILE
     return "ifs" if source is None else bank_kind(source)
 
 

@@ -12,7 +12,7 @@ from fractalvid.cli.preview import PreviewConfig, preview
 from fractalvid.core.bank import Bank, KindName, bank_difference, extends
 from fractalvid.core.camera import CameraConfig, camera_matrices, draw_camera
 from fractalvid.core.colour import ColourConfig, foreground
-from fractalvid.fractals.instances import VALIDATION
+from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.kinds import KINDS, clip_times, fit_clips, load_bank, render_clip, render_fits, sample_bank
 from fractalvid.sets.config import SetConfig
 from fractalvid.sets.generation import generate
@@ -60,7 +60,7 @@ def test_lengths_lie_in_18_to_20(kind: str) -> None:
 @pytest.mark.parametrize("colour", [None, COLOUR])
 def test_a_clip_does_not_depend_on_batch_order_or_threads(kind: str, colour: ColourConfig | None) -> None:
     bank = bank_of(kind)
-    class_id, instance_id = np.array([4, 0, 5, 2, 0, 1, 3]), np.array([7, 0, VALIDATION, 2, 1, 2**32 - 1, 9])
+    class_id, instance_id = np.array([4, 0, 5, 2, 0, 1, 3]), np.array([7, 0, FIRST_VALIDATION_ID, 2, 1, 2**32 - 1, 9])
     crops = draw_camera(CameraConfig(), 1, np.arange(7))
     view = camera_matrices(crops, 40)
     whole = clips(bank, class_id, instance_id, colour=colour, camera=view, threads=2)
@@ -134,7 +134,7 @@ def test_a_camera_moves_the_picture(kind: str, perspective: bool) -> None:
 @every_kind
 def test_validation_is_other_instances_of_the_same_classes(kind: str) -> None:
     bank = bank_of(kind)
-    train, held_out = clips(bank, np.arange(6), 0), clips(bank, np.arange(6), VALIDATION)
+    train, held_out = clips(bank, np.arange(6), 0), clips(bank, np.arange(6), FIRST_VALIDATION_ID)
     assert all(np.abs(a.astype(int) - b).mean() > 1 for a, b in zip(train, held_out, strict=True))
 
 

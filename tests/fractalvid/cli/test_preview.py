@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from fractalvid.cli.preview import PreviewConfig, preview, spread_over_classes
+from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.emulate.config import PRESETS
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.fractals.instances import VALIDATION
 from fractalvid.kinds import sample_bank
 from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.formats import FORMATS
@@ -55,7 +55,7 @@ def made(out: Path, classes: int, **options: Any) -> Path:
 def test_preview_of_a_set_and_what_it_refuses_to_replace(tmp_path: Path) -> None:
     made(tmp_path / "set", 3, split="val")
     _, page = preview(tmp_path / "set", tmp_path / "out", SMALL)
-    assert re.findall("<figcaption>([^<]*)", page.read_text()) == [f"{c} · {VALIDATION}" for c in range(3)]
+    assert re.findall("<figcaption>([^<]*)", page.read_text()) == [f"{c} · {FIRST_VALIDATION_ID}" for c in range(3)]
     before = page.read_bytes()
     with pytest.raises(UserError, match="--overwrite"):
         preview(tmp_path / "set", tmp_path / "out", SMALL)

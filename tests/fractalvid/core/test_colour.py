@@ -15,9 +15,9 @@ from fractalvid.core.colour import (
     foreground,
     map_colours,
 )
+from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.fit import fit_clips
-from fractalvid.fractals.instances import VALIDATION
 from fractalvid.fractals.render import render_fits
 from fractalvid.kernels import MAX_COLOUR_POINTS
 from fractalvid.kinds import render_clip
@@ -86,7 +86,7 @@ def test_what_a_seed_gives_does_not_change() -> None:
         [0, 4, 7, 5, 1, 3, 2, 6],
         [1, 2, 0, 3, 0, 0, 0, 0],
     ]
-    palettes = draw_palettes(ColourConfig(drift=1), 2024, [0, 1, 2], [5, 6, VALIDATION])
+    palettes = draw_palettes(ColourConfig(drift=1), 2024, [0, 1, 2], [5, 6, FIRST_VALIDATION_ID])
     assert palettes.span == pytest.approx([2 / 3, 5 / 6, 3 / 4])
     assert palettes.drift == pytest.approx([0.5237313509, -0.7355307341, 0.7948875427], abs=1e-6)
     expected = [

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.emulate.config import (
     PRESETS,
     BackgroundConfig,
@@ -21,7 +22,6 @@ from fractalvid.emulate.config import (
 )
 from fractalvid.emulate.draw import Emulation, curriculum_position, draw_emulation, pool_ids
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.fractals.instances import VALIDATION
 
 FULL = PRESETS["full"]
 
@@ -114,7 +114,7 @@ def test_backgrounds_are_of_other_classes_from_a_pool(bank: ClassBank) -> None:
     # An entry of the same class is drawn again, four times at most.
     assert (behind.clip_id[..., 0] == (index % len(bank))[:, None]).mean() < 0.01
     assert len(np.unique(behind.clip_id.reshape(-1, 2), axis=0)) <= 50
-    assert (behind.clip_id[..., 1] < VALIDATION).all()
+    assert (behind.clip_id[..., 1] < FIRST_VALIDATION_ID).all()
     assert behind.dynamic.mean() == pytest.approx(0.2, abs=0.03)
     assert behind.maximum.mean() == pytest.approx(0.05, abs=0.02)
     native = bank.native_frames[behind.clip_id[:, 0, 0]]

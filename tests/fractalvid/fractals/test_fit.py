@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.fractals.bank import ClassBank, ClassConfig
 from fractalvid.fractals.fit import LINEAR_PART, Fits, fit_clips, native_times
-from fractalvid.fractals.instances import VALIDATION, draw_instances, maps_at, weights_at
+from fractalvid.fractals.instances import draw_instances, maps_at, weights_at
 from fractalvid.kernels import Jobs, orbit
 from fractalvid.kernels.cpu.points import extent, on_grid, share_within
 
@@ -63,7 +64,7 @@ def test_a_fit_does_not_depend_on_the_batch(bank: ClassBank) -> None:
 def test_instances_differ_and_unmutated_ones_are_the_class(bank: ClassBank) -> None:
     a, b = draw_instances(bank, 3, 0), draw_instances(bank, 3, 1)
     assert not np.allclose(a.factor, b.factor)
-    assert not np.allclose(a.offset, draw_instances(bank, 3, VALIDATION).offset)
+    assert not np.allclose(a.offset, draw_instances(bank, 3, FIRST_VALIDATION_ID).offset)
     plain = ClassBank.sample(4, seed=3, config=ClassConfig(instance_scale=0, instance_offset=0))
     times = np.arange(18)[None]
     assert np.allclose(maps_at(plain, draw_instances(plain, 2, 9), times), plain.maps_at([2], times), atol=1e-6)

@@ -14,17 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.core.fingerprint import fingerprint
 from fractalvid.core.seeds import Domain, Field, words
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.fit import Fits, fit_clips
-from fractalvid.fractals.instances import VALIDATION, maps_at
+from fractalvid.fractals.instances import maps_at
 from fractalvid.fractals.render import render_fits
 from fractalvid.stream import FractalStream, StreamConfig
 
 PATH = Path(__file__).parent / "golden.json"
 CLASSES = np.arange(20)
-INSTANCES = np.array([0, 1, 2, VALIDATION] * 5)
+INSTANCES = np.array([0, 1, 2, FIRST_VALIDATION_ID] * 5)
 SHOWN = slice(0, 6)
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.fit import fit_clips
-from fractalvid.fractals.instances import VALIDATION
 from fractalvid.fractals.render import render_fits
 from fractalvid.kinds import clip_times, render_clip
 from fractalvid.utils.errors import UserError
@@ -16,7 +16,7 @@ def test_a_clip_is_a_function_of_its_name(bank: ClassBank) -> None:
     assert np.array_equal(one, render_clip(bank, 4, 2, size=48, points=8000, threads=8))
     larger = ClassBank.sample(20, seed=3)
     assert np.array_equal(one, render_clip(larger, 4, 2, size=48, points=8000))
-    for other in [(4, 3), (5, 2), (4, VALIDATION + 2)]:
+    for other in [(4, 3), (5, 2), (4, FIRST_VALIDATION_ID + 2)]:
         assert not np.array_equal(one, render_clip(bank, *other, size=48, points=8000, frames=len(one)))
 
 

@@ -9,10 +9,10 @@ import torch
 
 from fractalvid.core.camera import camera_matrices, identity_camera
 from fractalvid.core.colour import ColourConfig, draw_palettes, palettes_of
+from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.fractals import fit as view
 from fractalvid.fractals.acceptance import Fault
 from fractalvid.fractals.bank import ClassBank, ClassConfig
-from fractalvid.fractals.instances import VALIDATION
 from fractalvid.gpu import fit
 from fractalvid.gpu.bank import DeviceBank
 from fractalvid.gpu.render import render_fits
@@ -182,7 +182,7 @@ def test_held_out_clips_are_the_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
         wanted = list(FractalStream.validation(bank, rank=rank, **options))
         assert [len(batch.target) for batch in own] == sizes
         for mine, theirs in zip(own, wanted, strict=True):
-            assert torch.equal(mine.clip_id, theirs.clip_id) and mine.clip_id[:, 1].min() >= VALIDATION
+            assert torch.equal(mine.clip_id, theirs.clip_id) and mine.clip_id[:, 1].min() >= FIRST_VALIDATION_ID
             assert mine.next_index == theirs.next_index and mine.mask is not None
             assert ((mine.video - theirs.video).abs() > 3 / 255 / 0.2).float().mean() < 0.01
     assert list(FractalStream.validation(bank, device="cuda", rank=1, **(options | {"num_clips": 2}))) == []

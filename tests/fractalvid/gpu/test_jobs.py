@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fractalvid.fractals.bank import MAX_FRAMES, ClassBank, ClassConfig
+from fractalvid.core.constants import MAX_FRAMES
+from fractalvid.fractals.bank import ClassBank, ClassConfig
 from fractalvid.fractals.instances import draw_instances, maps_at
 from fractalvid.fractals.instances import weights_at as cpu_weights
 from fractalvid.fractals.render import view_projection

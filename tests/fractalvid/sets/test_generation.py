@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from fractalvid.core.colour import ColourConfig
+from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.fractals.instances import VALIDATION
 from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.config import FormatName
 from fractalvid.sets.formats import FORMATS
@@ -139,7 +139,7 @@ def test_damaged_files_are_one_line(four: ClassBank, tmp_path: Path) -> None:
 
 def test_validation_clips_and_images(four: ClassBank, tmp_path: Path) -> None:
     make(four, tmp_path / "val", SetConfig(clips=1, size=32, points=2000, split="val"))
-    assert {r.instance_id for r in read_manifest(tmp_path / "val" / "manifest.csv")} == {VALIDATION}
+    assert {r.instance_id for r in read_manifest(tmp_path / "val" / "manifest.csv")} == {FIRST_VALIDATION_ID}
     make(four, tmp_path / "images", SetConfig(clips=1, size=32, points=2000, format="png"))
     rows = read_manifest(tmp_path / "images" / "manifest.csv")
     assert {r.frames for r in rows} == {1}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fractalvid.core.constants import BANK_FILE
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.sets import SetConfig, generate, workers
 from fractalvid.sets.workers import Maker, open_workers, store_of
@@ -53,7 +54,7 @@ def test_processes_make_what_threads_make(config: SetConfig, tmp_path: Path, mon
 @pytest.fixture
 def maker(tmp_path: Path) -> Maker:
     bank, config = ClassBank.sample(2, seed=3), SetConfig(clips=1, size=32, points=2000)
-    bank.save(tmp_path / workers.BANK)
+    bank.save(tmp_path / BANK_FILE)
     return Maker(bank, store_of(tmp_path, config, len(bank)), config)
 
 

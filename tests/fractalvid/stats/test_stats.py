@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from fractalvid.core.bank import Bank
+from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.fractals.bank import ClassBank, ClassConfig
 from fractalvid.fractals.fit import Fits
-from fractalvid.fractals.instances import VALIDATION
 from fractalvid.kinds import fit_clips, render_clip, sample_bank
 from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.manifest import read_manifest, write_manifest
@@ -56,7 +56,7 @@ def three() -> ClassBank:
 
 def test_figures_are_those_of_the_clips(three: ClassBank) -> None:
     found = measured(three)
-    ids = [(c, i) for c in range(3) for i in (0, 1, 2, VALIDATION)]
+    ids = [(c, i) for c in range(3) for i in (0, 1, 2, FIRST_VALIDATION_ID)]
     clips = [render_clip(three, c, i, size=32, points=2000)[None] for c, i in ids]
     assert found.clips == 12
     assert found.frames == sum(clip.shape[1] for clip in clips)
@@ -318,7 +318,10 @@ def test_batches_fit_into_memory(three: ClassBank) -> None:
     assert (largest(64), largest(512), largest(1024)) == (16, 6, 1)
     requests = BankSource("x", three, dataclasses.replace(SMALL, clips=20, held_out=3)).requests()
     first = [request for request in requests if request.class_id == 0]
-    assert [i for r in first for i in r.instance_id] == [*range(20), *range(VALIDATION, VALIDATION + 3)]
+    assert [i for r in first for i in r.instance_id] == [
+        *range(20),
+        *range(FIRST_VALIDATION_ID, FIRST_VALIDATION_ID + 3),
+    ]
     assert [h for r in first for h in r.held_out] == [False] * 20 + [True] * 3
 
 

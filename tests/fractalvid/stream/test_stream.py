@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader
 
 from fractalvid.core.camera import CameraConfig, camera_matrices, draw_camera
 from fractalvid.core.colour import ColourConfig
+from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.fractals.instances import VALIDATION
 from fractalvid.kinds import render_clip
 from fractalvid.stream import Batch, FractalStream, StreamConfig
 from fractalvid.stream.samples import window
@@ -215,7 +215,7 @@ def test_validation_is_finite_fixed_and_held_out(bank: ClassBank) -> None:
     assert same(first, second)
     ids = flat(first)[1]
     assert ids[:, 0].tolist() == [*range(12), 0, 1, 2]
-    assert ids[:, 1].tolist() == [VALIDATION] * 12 + [VALIDATION + 1] * 3
+    assert ids[:, 1].tolist() == [FIRST_VALIDATION_ID] * 12 + [FIRST_VALIDATION_ID + 1] * 3
 
 
 def test_windows_stay_inside_and_shrink_where_they_must() -> None:

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.core.fingerprint import fingerprint
-from fractalvid.fractals.instances import VALIDATION
 from fractalvid.kinds import KINDS, fit_clips, render_fits, sample_bank
 
 PATH = Path(__file__).parent / "golden_kinds.json"
 DRAWN = [name for name in KINDS if name != "ifs"]
-CLASSES, INSTANCES = np.array([0, 3, 7]), np.array([0, 5, VALIDATION])
+CLASSES, INSTANCES = np.array([0, 3, 7]), np.array([0, 5, FIRST_VALIDATION_ID])
 
 
 def record(kind: str) -> dict[str, Any]:
