@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.core.constants import MAX_FRAMES
 from fractalvid.core.seeds import Domain, Field, seeds64, words
-from fractalvid.fractals.acceptance import Fault, faults
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.instances import Instances, draw_instances, maps_at, weights_at
+from fractalvid.fractals.look import Fault, faults
 from fractalvid.kernels import Jobs, growth, orbit
 from fractalvid.kernels.cpu.points import extent, on_grid, share_within
 
@@ -38,7 +38,7 @@ class Fits:
         white: float32 (B,), the density that is shown as white (1 = uniform over the view).
         points: float32 (B, 20, 1024, 2), orbit points at native times, where walkers begin; the last is repeated.
         seed: uint64 (B,), of the clip's pixels.
-        rejected: int64 (B, 5), how many attempts were rejected for each `fractalvid.fractals.acceptance.Fault`.
+        rejected: int64 (B, 5), how many attempts were rejected for each `fractalvid.fractals.look.Fault`.
         fault: int8 (B,), what is wrong with the attempt that was taken all the same, `Fault.NONE` as a rule.
     """
 
@@ -60,7 +60,7 @@ def fit_clips(bank: ClassBank, class_id: ArrayLike, instance_id: ArrayLike, *, t
     """Accept or redraw instances (B,) of classes (B,), and find their views. A pure function of the bank and the ids.
 
     An instance is bounded if its rate of growth at infinity is below `max_rate` and `inside` of its orbit lies within
-    `radius`, at every native time. One that is not, or that is broken (`fractals.acceptance`), is drawn again, up to
+    `radius`, at every native time. One that is not, or that is broken (`fractals.look`), is drawn again, up to
     `attempts` times. Where none of them will do, the first bounded one is taken, or else the last one, damped.
     """
     classes, ids = np.broadcast_arrays(np.atleast_1d(np.asarray(class_id, np.int64)), np.asarray(instance_id, np.int64))

@@ -47,7 +47,7 @@ extern "C" __global__ void view_boxes(const bool* mask, int clips, int times, co
     }
 }
 
-// The numbers of `fractalvid.fractals.acceptance.Fault`.
+// The numbers of `fractalvid.fractals.look.Fault`.
 enum Fault : signed char { NONE = 0, EMPTY = 1, FULL = 2, STILL = 3 };
 
 // White (B,), the median over a class's own `frames`, and faults (B,), from statistics (B, F) of `on_grid`.

@@ -89,7 +89,7 @@ def judge(
     still: float,
     where: Array | None,
 ) -> None:
-    """White and faults, see `fractalvid.fractals.acceptance.faults`, of clips whose classes have `frames` (K,)."""
+    """White and faults, see `fractalvid.fractals.look.faults`, of clips whose classes have `frames` (K,)."""
     dense: Any = grid.dense
     limits = (np.float32(empty), np.float32(full), np.float64(broken), np.float64(still))
     tail = (class_id, dense, grid.occupied, grid.moved, frames, *limits, out.white, out.fault)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from fractalvid.fractals.acceptance import Fault
+from fractalvid.fractals.look import Fault
 from fractalvid.stats.config import StatsConfig
 from fractalvid.stats.figures import (
     Band,

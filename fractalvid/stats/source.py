@@ -33,7 +33,7 @@ class Acceptances:
 
     Attributes:
         damped: share of native frames that are damped (B,).
-        rejected: int64 (B, 5), draws rejected for each `fractalvid.fractals.acceptance.Fault`.
+        rejected: int64 (B, 5), draws rejected for each `fractalvid.fractals.look.Fault`.
         fault: int8 (B,), what is wrong with the draw that was taken all the same.
     """
 

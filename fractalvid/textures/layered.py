@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fractalvid.kernels.drawing.painter import ABSENT, Layers, paint_layers
 from fractalvid.textures.bank import TextureBank
 from fractalvid.textures.instances import Drawn
-from fractalvid.textures.looks import LOOK_NUMBERS, looks, regular_corners
+from fractalvid.textures.styles import LOOK_NUMBERS, looks, regular_corners
 
 
 class LayeredBank(TextureBank):

@@ -17,8 +17,8 @@ from fractalvid.kernels.drawing.textures import TEXTURES
 from fractalvid.textures.bank import Range, TextureConfig, either_way, evenly, evenly_in_logarithm
 from fractalvid.textures.instances import Drawn, draw_instances
 from fractalvid.textures.layered import LayeredBank
-from fractalvid.textures.looks import LOOK_NUMBERS, WAVELENGTH_LIMITS, Texture, looks, sample_look
 from fractalvid.textures.motion import TURN, placed
+from fractalvid.textures.styles import LOOK_NUMBERS, WAVELENGTH_LIMITS, Texture, looks, sample_look
 from fractalvid.utils.errors import UserError
 
 Floats = NDArray[np.float64]

@@ -16,8 +16,8 @@ from fractalvid.kernels.drawing.textures import TEXTURES
 from fractalvid.textures.bank import Range, TextureConfig, either_way, evenly, evenly_in_logarithm
 from fractalvid.textures.instances import Drawn, draw_instances
 from fractalvid.textures.layered import LayeredBank, outlined_layers
-from fractalvid.textures.looks import LOOK_NUMBERS, WAVELENGTH_LIMITS, Texture, sample_look
 from fractalvid.textures.motion import TURN, flight, heading, placed, reflect
+from fractalvid.textures.styles import LOOK_NUMBERS, WAVELENGTH_LIMITS, Texture, sample_look
 from fractalvid.utils.errors import UserError
 
 SIDES = {"circle": 0, "triangle": 3, "quadrilateral": 4}

@@ -11,8 +11,8 @@ from fractalvid.core.camera import camera_matrices, identity_camera
 from fractalvid.core.colour import ColourConfig, draw_palettes, palettes_of
 from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.fractals import fit as view
-from fractalvid.fractals.acceptance import Fault
 from fractalvid.fractals.bank import ClassBank, ClassConfig
+from fractalvid.fractals.look import Fault
 from fractalvid.gpu import fit
 from fractalvid.gpu.bank import DeviceBank
 from fractalvid.gpu.render import render_fits

@@ -23,9 +23,9 @@ from fractalvid.emulate.config import (
     TimingConfig,
 )
 from fractalvid.fractals import fit as view
-from fractalvid.fractals.acceptance import Fault
 from fractalvid.fractals.bank import ClassBank, ClassConfig
 from fractalvid.fractals.instances import draw_instances, maps_at, weights_at
+from fractalvid.fractals.look import Fault
 from fractalvid.gpu import fit
 from fractalvid.gpu import layers as device_layers
 from fractalvid.gpu.bank import DeviceBank

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from fractalvid.fractals.acceptance import faults
 from fractalvid.fractals.bank import ClassConfig
+from fractalvid.fractals.look import faults
 from fractalvid.gpu import verdicts
 from fractalvid.kernels.cpu.points import OnGrid
 from tests.kernels.cuda.host_device import HostDevice

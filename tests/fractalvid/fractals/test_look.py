@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fractalvid.fractals.acceptance import Fault, faults
 from fractalvid.fractals.bank import ClassBank, ClassConfig
 from fractalvid.fractals.fit import Fits, fit_clips
+from fractalvid.fractals.look import Fault, faults
 from fractalvid.kernels.cpu.points import OnGrid
 from fractalvid.utils.errors import UserError
 
