@@ -6,7 +6,7 @@ from .core.camera import CameraConfig as CameraConfig
 from .core.colour import ColourConfig as ColourConfig
 from .emulate.config import EmulationConfig as EmulationConfig
 from .fractals.bank import ClassBank as ClassBank
-from .fractals.bank import ClassConfig as ClassConfig
+from .fractals.config import ClassConfig as ClassConfig
 from .kinds import load_bank as load_bank
 from .kinds import render_clip as render_clip
 from .kinds import sample_bank as sample_bank

@@ -1,4 +1,4 @@
-"""Kinds of synthetic classes, all used in the same way: what makes, keeps and draws each stands in one table."""
+"""Kinds of synthetic classes, all used in the same way: one table of what samples, loads, fits and renders each."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,15 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 from fractalvid.core.bank import Bank, Fit, KindName, Size, bank_kind, check_clip_ids
 from fractalvid.core.colour import ColourConfig
 from fractalvid.core.constants import MAX_POINTS, PAPER_POINTS, PAPER_SIZE
-from fractalvid.fractals import fit as view
-from fractalvid.fractals import render
-from fractalvid.fractals.bank import ClassBank, ClassConfig
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.config import ClassConfig
+from fractalvid.fractals.fit import fit_fractals
+from fractalvid.fractals.render import render_fractals
 from fractalvid.kernels.dispatch import MAX_PIXELS
-from fractalvid.textures import render as textures
 from fractalvid.textures.bank import TextureBank
 from fractalvid.textures.dead_leaves import DeadLeavesBank
 from fractalvid.textures.octopus import OctopusBank
 from fractalvid.textures.perlin import PerlinBank
+from fractalvid.textures.render import fit_textures, render_textures
 from fractalvid.textures.shapes import ShapesBank
 from fractalvid.utils.checks import check_count, check_integer
 from fractalvid.utils.errors import UserError
@@ -32,7 +33,6 @@ class Kind:
 
     Attributes:
         name: what banks and commands call it.
-        about: what its clips show, in a few words.
         config: the frozen dataclass its classes are drawn from; called without arguments it gives the defaults.
         sample: (num_classes, seed=, config=) -> bank.
         load: (path) -> bank.
@@ -42,7 +42,6 @@ class Kind:
     """
 
     name: KindName
-    about: str
     config: Callable[[], Any]
     sample: Callable[..., Bank]
     load: Callable[[str | Path], Bank]
@@ -50,24 +49,28 @@ class Kind:
     render: Callable[..., NDArray[np.uint8]]
 
 
-def _drawn(name: KindName, about: str, bank: type[TextureBank]) -> Kind:
-    """A row for a texture that is drawn."""
-    return Kind(name, about, bank.config_type, bank.sample, bank.load, textures.fit_clips, textures.render_fits)
+def _texture(bank: type[TextureBank]) -> Kind:
+    """The row of a kind of textures."""
+    return Kind(
+        name=bank.kind,
+        config=bank.config_type,
+        sample=bank.sample,
+        load=bank.load,
+        fit=fit_textures,
+        render=render_textures,
+    )
 
 
-_ALL = (
-    Kind(
-        "ifs",
-        "fractals of iterated function systems",
-        ClassConfig,
-        *(ClassBank.sample, ClassBank.load, view.fit_clips, render.render_fits),
-    ),
-    _drawn("shapes", "moving textured shapes with acceleration", ShapesBank),
-    _drawn("perlin", "Perlin noise in space and time", PerlinBank),
-    _drawn("octopus", "limbs along moving random curves", OctopusBank),
-    _drawn("dead_leaves", "moving shapes of all sizes that hide each other", DeadLeavesBank),
+_FRACTALS = Kind(
+    name="ifs",
+    config=ClassConfig,
+    sample=ClassBank.sample,
+    load=ClassBank.load,
+    fit=fit_fractals,
+    render=render_fractals,
 )
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
+_TEXTURES = (_texture(bank) for bank in (ShapesBank, PerlinBank, OctopusBank, DeadLeavesBank))
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (_FRACTALS, *_TEXTURES)}
 
 
 def kind_named(name: str) -> Kind:
@@ -81,8 +84,18 @@ def kind_named(name: str) -> Kind:
     return KINDS[name]
 
 
-def sample_bank(kind: str, num_classes: int, *, seed: int, config: Any = None) -> Bank:
-    """Draw classes 0..num_classes - 1 of a seed; `config` is that kind's, its defaults where None."""
+def sample_bank(num_classes: int, *, kind: str = "ifs", seed: int = 0, config: Any = None) -> Bank:
+    """Draw a bank.
+
+    Args:
+        num_classes: K, 1 to 1,000,000.
+        kind: what its clips show, a key of `KINDS`: "ifs" for fractals, "shapes", "perlin", "octopus", "dead_leaves".
+        seed: 0..2⁶⁴-1; classes 0..K-1 of it are drawn.
+        config: the kind's configuration, such as `ClassConfig` for fractals; its defaults where None.
+
+    Raises:
+        UserError: an unknown kind, or numbers that no bank can be drawn with.
+    """
     return kind_named(kind).sample(num_classes, seed=seed, config=config)
 
 
@@ -141,8 +154,10 @@ def render_fits(
     check_integer("points", points, 1, MAX_POINTS)
     check_count("threads", threads)
     return KINDS[bank.kind].render(
-        *(bank, fit, times),
-        size=_frame(size),
+        bank,
+        fit,
+        times,
+        size=_frame_size(size),
         points=points,
         exposure=exposure,
         camera=camera,
@@ -182,7 +197,7 @@ def render_clip(
     fit = fit_clips(bank, [class_id], [instance_id], threads=threads)
     times = clip_times(bank, class_id, frames)
     clips = render_fits(
-        *(bank, fit, times[None]), size=size, points=points, exposure=exposure, colour=colour, threads=threads
+        bank, fit, times[None], size=size, points=points, exposure=exposure, colour=colour, threads=threads
     )
     return np.asarray(clips[0])
 
@@ -196,8 +211,12 @@ def clip_times(bank: Bank, class_id: int, frames: int | None) -> NDArray[np.floa
     return np.linspace(0, native - 1, frames) if frames > 1 else np.array([(native - 1) / 2])
 
 
-def _frame(size: Size) -> tuple[int, int]:
-    """H and W of a size."""
+def _frame_size(size: Size) -> tuple[int, int]:
+    """H and W of a size.
+
+    Raises:
+        UserError: it is none that a frame can have.
+    """
     both = size if isinstance(size, tuple | list) else (size, size)
     whole = len(both) == 2 and all(isinstance(side, Integral) and side >= 1 for side in both)
     if not whole or both[0] * both[1] > MAX_PIXELS:

@@ -34,8 +34,8 @@ def main() -> None:
         return
     rows, data = [], {}
     for kind in KINDS:
-        grey, own = rates(sample_bank(kind, 1000, seed=0), None)
-        coloured, _ = rates(sample_bank(kind, 1000, seed=0), ColourConfig())
+        grey, own = rates(sample_bank(1000, kind=kind, seed=0), None)
+        coloured, _ = rates(sample_bank(1000, kind=kind, seed=0), ColourConfig())
         rows.append([kind, shown(grey), shown(coloured), f"{own:.2f}"])
         data[kind] = {"clips_per_second": spread(grey), "coloured": spread(coloured), "cpu_ms": own}
     title = "The stream of every kind: 8 x 112², batches of 32, random crops and flips"
@@ -68,7 +68,7 @@ def sheet() -> None:
     """Draw docs/kinds.png: two classes of each kind, from first to last frame."""
     clips = []
     for kind, classes in SHOWN.items():
-        bank = sample_bank(kind, 1 + max(classes), seed=0)
+        bank = sample_bank(1 + max(classes), kind=kind, seed=0)
         clips += [Clip(kind, render_clip(bank, c, 0, size=88, points=150_000)) for c in classes]
     picture = contact_sheet(clips, columns=8, size=88)
     # 32 greys are enough to judge by, and keep the file small.

@@ -22,7 +22,7 @@ def main() -> None:
     config = StatsConfig(classes=CLASSES)
     found = []
     for kind in KINDS:
-        source = BankSource(kind, sample_bank(kind, CLASSES, seed=0), config)
+        source = BankSource(kind, sample_bank(CLASSES, kind=kind, seed=0), config)
         found.append(measure(source, config, workers=available_cores(), progress=False))
     table = rows(found)
     notes = "\n".join(f"- {row.label}: {row.about}." for row in table[1:])

@@ -12,8 +12,8 @@ from benchmarks.common import command_line, shown, spread, timed, write
 from fractalvid.core.camera import camera_matrices
 from fractalvid.fractals import fit as view
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.fractals.fit import Fits, fit_clips
-from fractalvid.fractals.render import render_fits
+from fractalvid.fractals.fit import Fits, fit_fractals
+from fractalvid.fractals.render import render_fractals
 from fractalvid.kernels.compiled.threads import available_cores
 from fractalvid.stream import FractalStream, StreamConfig
 from fractalvid.stream.render import render_samples
@@ -41,17 +41,17 @@ def main() -> None:
     def drawing_only(prepared: list[tuple[Samples, Fits]]) -> None:
         for drawn, fits in prepared:
             camera = camera_matrices(drawn.camera, config.size)
-            render_fits(bank, fits, drawn.times, size=config.size, points=config.points, camera=camera, threads=1)
+            render_fractals(bank, fits, drawn.times, size=config.size, points=config.points, camera=camera, threads=1)
 
     def fitting_only(prepared: list[tuple[Samples, Fits]], threads: int | None) -> None:
         for drawn, _ in prepared:
-            fit_clips(bank, drawn.class_id, drawn.instance_id, threads=threads)
+            fit_fractals(bank, drawn.class_id, drawn.instance_id, threads=threads)
 
     clips = BATCH * BATCHES
     all_cores = [clips / s for s in timed(lambda: whole(None), RUNS)]
     one_core = [s / clips * 1e3 for s in timed(lambda: whole(1), RUNS)]
     prepared = [
-        (drawn, fit_clips(bank, drawn.class_id, drawn.instance_id)) for drawn in (samples() for _ in range(BATCHES))
+        (drawn, fit_fractals(bank, drawn.class_id, drawn.instance_id)) for drawn in (samples() for _ in range(BATCHES))
     ]
     drawing = [s / clips * 1e3 for s in timed(lambda: drawing_only(prepared), RUNS)]
     host = [a - b for a, b in zip(sorted(one_core), sorted(drawing), strict=True)]

@@ -24,7 +24,7 @@ def matching(config: StreamConfig) -> dict[str, dict[str, float]]:
     kinds = {"grey": (config, 0.0), "coloured": (coloured, 0.0), "coloured, recoloured": (coloured, 0.8)}
     found = {}
     for name, (asked, probability) in kinds.items():
-        bank = sample_bank("ifs", 2000, seed=0)
+        bank = sample_bank(2000, seed=0)
         stream = FractalStream(bank, batch_size=CLIPS, seed=0, config=asked, views=2, second=SecondView())
         batch = next(iter(Recoloured(stream, probability, seed=0, share=Share(CLIPS))))
         one, other = statistics_of(batch.video), statistics_of(batch.video2)
@@ -65,7 +65,7 @@ class Pixels(nn.Module):
 @torch.no_grad()
 def references(config: MonitorConfig, stream: StreamConfig, classes: int) -> dict[str, dict[str, float]]:
     """What the monitors find of the network before any training, and of pixels."""
-    bank = sample_bank("ifs", classes, seed=0)
+    bank = sample_bank(classes, seed=0)
     monitors = Monitors(config, bank, stream, head="fc", batch_size=32, threads=1)
     return {
         "before any training": monitors(backbone("r3d_10", seed=0).eval()),

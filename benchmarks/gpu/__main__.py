@@ -27,12 +27,12 @@ from benchmarks.gpu.training import known_soon, training
 from benchmarks.kernels.chaos_game import PAPER, distance, jobs_of
 from fractalvid.core.camera import camera_matrices
 from fractalvid.core.colour import ColourConfig
-from fractalvid.fractals import fit as view
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.fractals.render import render_fits as render_on_cpu
+from fractalvid.fractals.fit import fit_fractals
+from fractalvid.fractals.render import render_fractals as render_on_cpu
 from fractalvid.gpu.bank import DeviceBank
-from fractalvid.gpu.fit import fit_clips
-from fractalvid.gpu.render import render_fits
+from fractalvid.gpu.fit import fit_on_device
+from fractalvid.gpu.render import render_on_device
 from fractalvid.kernels import Jobs, accumulate
 from fractalvid.kernels.cuda import cupy_device as gpu
 from fractalvid.kernels.cuda import game as launch
@@ -131,9 +131,9 @@ def parity(report: Report, device: gpu.CupyDevice) -> None:
     bank, ids = ClassBank.sample(clips, seed=0), np.arange(clips)
     with device.stream():
         own = DeviceBank(device, bank)
-        fits = fit_clips(own, ids, ids)
+        fits = fit_on_device(own, ids, ids)
         box = device.xp.asnumpy(fits.box)
-    cpu_fits = view.fit_clips(bank, ids, ids)
+    cpu_fits = fit_fractals(bank, ids, ids)
     span = cpu_fits.box[:, 2:] - cpu_fits.box[:, :2]
     apart = np.abs(box - cpu_fits.box).max(axis=1) / span.max(axis=1)
     alike = float(np.mean(device.xp.asnumpy(fits.attempt) == cpu_fits.instances.attempt))
@@ -144,7 +144,7 @@ def parity(report: Report, device: gpu.CupyDevice) -> None:
     )  # fmt: skip
     times, camera = np.tile([2.0, 9.0, 16.0], (clips, 1)), np.tile(np.eye(3, dtype=np.float32), (clips, 1, 1))
     with device.stream():
-        shown = device.xp.asnumpy(render_fits(own, fits, times, size=112, points=60_000, camera=camera))
+        shown = device.xp.asnumpy(render_on_device(own, fits, times, size=112, points=60_000, camera=camera))
     wanted = render_on_cpu(bank, cpu_fits, times, size=112, points=60_000, camera=camera)
     near = float((np.abs(shown.astype(int) - wanted) <= 2).mean())
     flat, targets = (x.reshape(clips, -1).astype(np.float32) for x in (shown, wanted))
@@ -259,12 +259,12 @@ def _parts(report: Report, device: gpu.CupyDevice, bank: ClassBank) -> None:
     samples = FractalStream(bank, batch_size=count, config=config, seed=0).draw(np.arange(count))
     with device.stream():
         own = DeviceBank(device, bank)
-        fits = fit_clips(own, samples.class_id, samples.instance_id)
-        fitting = on_device(lambda: fit_clips(own, samples.class_id, samples.instance_id))
+        fits = fit_on_device(own, samples.class_id, samples.instance_id)
+        fitting = on_device(lambda: fit_on_device(own, samples.class_id, samples.instance_id))
         camera = camera_matrices(samples.camera, config.size)
 
         def draw_pictures() -> None:
-            render_fits(
+            render_on_device(
                 *(own, fits, samples.times),
                 size=config.size, points=config.points, camera=camera,
             )  # fmt: skip

@@ -11,7 +11,8 @@ choice of maps (the reference backend): for the reference method's mix and some 
 import numpy as np
 
 from benchmarks.common import command_line, spread, timed, write
-from fractalvid.fractals.bank import ClassBank, ClassConfig
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.config import ClassConfig
 from fractalvid.fractals.mix import PAPER_VARIATIONS
 from fractalvid.kernels import Jobs, accumulate, render
 from fractalvid.kernels.variations import MAX_PARAMS, VARIATIONS, by_name

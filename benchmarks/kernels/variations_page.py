@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.common import command_line
-from fractalvid.fractals.bank import ClassBank, ClassConfig
-from fractalvid.fractals.fit import fit_clips
-from fractalvid.fractals.render import render_fits
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.config import ClassConfig
+from fractalvid.fractals.fit import fit_fractals
+from fractalvid.fractals.render import render_fractals
 from fractalvid.kernels.variations import VARIATIONS, Param, Variation
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -105,12 +106,12 @@ def sheet() -> Image.Image:
 
 def _picture(row: Variation) -> NDArray[np.uint8]:
     bank = ClassBank.sample(CANDIDATES, seed=SEED, config=ClassConfig(variations=(row.name,), linear_share=0.0))
-    fits = fit_clips(bank, np.arange(CANDIDATES), 0)
+    fits = fit_fractals(bank, np.arange(CANDIDATES), 0)
     middle = (bank.native_frames[:, None] - 1) / 2
-    small = render_fits(bank, fits, middle, size=48, points=60_000)[:, 0]
+    small = render_fractals(bank, fits, middle, size=48, points=60_000)[:, 0]
     best = int(np.argmax([_variety(frame) for frame in small]))
-    fit = fit_clips(bank, best, 0)
-    large = render_fits(bank, fit, middle[best : best + 1], size=3 * TILE, points=POINTS)[0, 0]
+    fit = fit_fractals(bank, best, 0)
+    large = render_fractals(bank, fit, middle[best : best + 1], size=3 * TILE, points=POINTS)[0, 0]
     return np.asarray(Image.fromarray(large).resize((TILE, TILE), Image.Resampling.BOX))
 
 

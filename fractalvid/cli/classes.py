@@ -88,7 +88,7 @@ def run(arguments: Sequence[str]) -> None:
     _refuse_to_overwrite(args.out)
     config = args.config()
     check_place(args.out)
-    bank = sample_bank(args.kind, args.classes, seed=args.seed, config=config)
+    bank = sample_bank(args.classes, kind=args.kind, seed=args.seed, config=config)
     bank.save(args.out)
     print(f"{_count(bank)} in {args.out}; look at them with: fractalvid preview {shlex.quote(str(args.out))}")
 

@@ -129,13 +129,15 @@ def _bank(args: GenerateArguments) -> Bank:
         return load_bank(args.bank)
     config = args.fractals.config_for(args.kind)
     if args.unlabelled is None:
-        return sample_bank(args.kind, 1000 if args.classes is None else args.classes, seed=args.seed, config=config)
+        return sample_bank(
+            1000 if args.classes is None else args.classes, kind=args.kind, seed=args.seed, config=config
+        )
     if args.set.clips != SetConfig.clips or args.set.split != "train":
         raise UserError("--unlabelled N makes one clip of each of N systems: leave --clips and --split out")
     if config is not None:
         # Nothing is random about such an instance: drawing it again would change nothing.
         config = dataclasses.replace(config, instance_scale=0.0, instance_offset=0.0, attempts=0)
-    return sample_bank(args.kind, args.unlabelled, seed=args.seed, config=config)
+    return sample_bank(args.unlabelled, kind=args.kind, seed=args.seed, config=config)
 
 
 def _refuse_beside_bank(args: GenerateArguments) -> None:

@@ -10,7 +10,7 @@ from fractalvid.core.colour import Choice, ColourConfig, colour_config
 from fractalvid.utils.errors import UserError
 
 if TYPE_CHECKING:
-    from fractalvid.fractals.bank import ClassConfig
+    from fractalvid.fractals.config import ClassConfig
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,11 @@ def draw_parts(
     return u[:, 2:] * (1 - extent), extent
 
 
+def per_frame(camera: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Homographies (B, F, 3, 3) of clips whose camera moves, or (B, 1, 3, 3) from (B, 3, 3) of clips where it rests."""
+    return camera if camera.ndim == 4 else camera[:, None]
+
+
 def camera_matrices(camera: Camera, size: int) -> NDArray[np.float32]:
     """Homographies (B, 3, 3) from pixels of the whole view to pixels of the crop, both `size` wide and high."""
     scale = 1 / camera.extent.astype(np.float64)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fractalvid.core.bank import Bank
 from fractalvid.core.seeds import Domain, Field, uniforms, words
 from fractalvid.kernels import MAX_COLOUR_POINTS
 from fractalvid.utils.errors import UserError
@@ -142,6 +143,18 @@ def palettes_of(config: ColourConfig, numbers: Callable[[Field, int], Any], *, x
         span=(count - 1) / count,
         drift=config.drift * (2 * drift - 1),
     )
+
+
+def clip_palettes(
+    config: ColourConfig,
+    bank: Bank,
+    class_id: NDArray[np.int64],
+    instance_id: NDArray[np.int64],
+    times: NDArray[np.float64],
+) -> NDArray[np.uint8]:
+    """The palettes of B clips at times (B, F) in native frames, clip by clip: uint8 (B F, 256, 3)."""
+    palettes = draw_palettes(config, bank.seed, class_id, instance_id)
+    return palettes.at(times / (bank.native_frames[class_id] - 1)[:, None]).reshape(-1, 256, 3)
 
 
 def brightness_curve(config: ColourConfig) -> NDArray[np.uint8]:

@@ -1,7 +1,7 @@
 """How parameters move: interpolation curves s(t) from keyframe 0 to keyframe 1, and splines through random knots.
 
-Times are native frames, t in [0, T - 1]. A curve is kept as samples on a grid of quarter frames and is linear between
-them, so it is a function of any real time, costs a look-up, and needs no spline at render time.
+Times are in native frames, t in [0, T - 1]. A curve is kept as samples on a grid of quarter frames and is linear
+between them. So it is a function of any real time, and rendering looks it up instead of evaluating a spline.
 """
 
 from functools import cache
@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import make_interp_spline
 
+from fractalvid.core.constants import MAX_FRAMES
+
 Floats = NDArray[np.float64]
 
 SUBFRAMES = 4
-"""Samples of a curve a native frame."""
+"""How many samples of a curve there are for each native frame."""
 
-KINDS = ("linear", "sharp", "curve", "periodic")
-_MIX = {"sharp": 0.2, "curve": 0.55, "periodic": 0.25}
+CURVE_KINDS = ("linear", "sharp", "curve", "periodic")
+_PROBABILITY = {"sharp": 0.2, "curve": 0.55, "periodic": 0.25}
 
 
 def grid(frames: int) -> Floats:
@@ -24,8 +26,13 @@ def grid(frames: int) -> Floats:
     return np.arange(SUBFRAMES * (frames - 1) + 1) / SUBFRAMES
 
 
+def hold_last(curves: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Curves (S, N) of a clip on the grid of the longest clips, where the last sample stands for all later times."""
+    return np.pad(curves, ((0, len(grid(MAX_FRAMES)) - len(curves)), (0, 0)), mode="edge")
+
+
 def sample_curve(kind: str, frames: int, rng: np.random.Generator) -> Floats:
-    """Draw a curve of that kind (see KINDS) on `grid(frames)`."""
+    """Draw a curve of that kind (see CURVE_KINDS) on `grid(frames)`."""
     match kind:
         case "linear":
             return grid(frames) / (frames - 1)
@@ -35,11 +42,11 @@ def sample_curve(kind: str, frames: int, rng: np.random.Generator) -> Floats:
             return _spline_curve(frames, rng)
         case "periodic":
             return _periodic(frames, rng)
-    raise ValueError(f"unknown curve {kind!r}; known: {', '.join(KINDS)}")
+    raise ValueError(f"unknown curve {kind!r}; known: {', '.join(CURVE_KINDS)}")
 
 
 def _sharp(frames: int, rng: np.random.Generator) -> Floats:
-    """Rest, a linear ramp of 4..8 frames, rest; at least 4 frames of rest on either side."""
+    """At rest but for a linear ramp of 4..8 frames, with at least 4 frames of rest on either side."""
     ramp = rng.integers(4, 8, endpoint=True)
     begin = rng.integers(4, frames - 1 - ramp - 4, endpoint=True)
     return np.clip((grid(frames) - begin) / ramp, 0, 1)
@@ -71,7 +78,7 @@ def _periodic(frames: int, rng: np.random.Generator) -> Floats:
 def sample_curves(
     num_maps: int, frames: int, motion: str, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
-    """Curves of a class, one a map: samples float32 (S, N) and kinds int8 (N,), indices into KINDS.
+    """Curves of a class, one a map: samples float32 (S, N) and kinds int8 (N,), indices into CURVE_KINDS.
 
     `motion` is "linear" (every map moves evenly) or "paper": all linear with probability 0.2; else, with 0.4, one drawn
     curve for all maps; else each map picks from one or two drawn curves and the linear one.
@@ -84,12 +91,12 @@ def sample_curves(
         pool = [_draw_kind(rng) for _ in range(rng.integers(1, 2, endpoint=True))] + ["linear"]
     curves = np.stack([sample_curve(kind, frames, rng) for kind in pool], axis=1)
     chosen = rng.integers(0, len(pool), num_maps)
-    kinds = np.array([KINDS.index(pool[i]) for i in chosen], np.int8)
+    kinds = np.array([CURVE_KINDS.index(pool[i]) for i in chosen], np.int8)
     return curves[:, chosen].astype(np.float32), kinds
 
 
 def _draw_kind(rng: np.random.Generator) -> str:
-    return str(rng.choice(list(_MIX), p=list(_MIX.values())))
+    return str(rng.choice(list(_PROBABILITY), p=list(_PROBABILITY.values())))
 
 
 @cache

@@ -53,7 +53,7 @@ class KnownFits:
         if new:
             fits = fit_clips(self.bank, *np.array(new, np.int64).T, threads=threads)
             assert isinstance(fits, Fits)
-            fits = dataclasses.replace(fits, points=fits.points[:, :, :STARTS])
+            fits = dataclasses.replace(fits, orbit=fits.orbit[:, :, :STARTS])
             for row, key in enumerate(new):
                 # A copy: a part of the whole would keep the whole.
                 found[key] = map_arrays(lambda array, row=row: array[row : row + 1].copy(), fits)

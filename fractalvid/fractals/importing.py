@@ -27,15 +27,17 @@ from numpy.typing import NDArray
 
 from fractalvid.core.bank import check_draw
 from fractalvid.core.constants import MAX_FRAMES
-from fractalvid.core.curves import KINDS, grid
-from fractalvid.fractals.bank import MAX_MAPS, ClassBank, ClassConfig
+from fractalvid.core.curves import CURVE_KINDS, grid
+from fractalvid.fractals.bank import ClassBank, stacked
+from fractalvid.fractals.config import MAX_MAPS, ClassConfig
+from fractalvid.fractals.sampling import padded
 from fractalvid.kernels.variations import LINEAR, MAX_PARAMS, VARIATIONS, by_name
 from fractalvid.utils.errors import UserError
 
 Floats = NDArray[np.float64]
 
-THERE = frozenset({*range(23), 27, 28, 29, 31, 42, 44, 45, 48})
-"""The variations that the code has."""
+THEIR_VARIATIONS = frozenset({*range(23), 27, 28, 29, 31, 42, 44, 45, 48})
+"""The variations that the code of the reference method has."""
 SWAPPED = frozenset({*range(5, 14), 19})
 """Variations that take the angle from the other axis there."""
 RINGS, FAN, NOISE = 21, 22, 31
@@ -79,21 +81,21 @@ class ReferenceClass:
     shift: Floats
 
 
-def class_files(sources: Iterable[Path]) -> list[Path]:
-    """The files that are named, and for a folder its npz files by the number their names begin with.
+def class_files(paths: Iterable[Path]) -> list[Path]:
+    """The named files, and of named folders the npz files, in the order of the numbers in their names.
 
     Raises:
         UserError: nothing there, a folder without such files, or a file that is named twice.
     """
     files: list[Path] = []
-    for source in sources:
-        if source.is_dir():
-            found = sorted(source.glob("*.npz"), key=_natural)
-            if not found:
-                raise UserError(f"{source} holds no .npz files")
-            files += found
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(path.glob("*.npz"), key=_numbers_in_name)
+            if not inside:
+                raise UserError(f"{path} holds no .npz files")
+            files += inside
         else:
-            files.append(source)
+            files.append(path)
     twice = [path for path, count in Counter(path.resolve() for path in files).items() if count > 1]
     if twice:
         raise UserError(f"{twice[0]} is named twice: every file is a class of its own")
@@ -101,7 +103,7 @@ def class_files(sources: Iterable[Path]) -> list[Path]:
 
 
 def import_classes(files: Sequence[Path], *, seed: int = 0) -> tuple[ClassBank, list[str]]:
-    """A bank whose class c is file c, and a line for each thing that is not quite as it is there.
+    """A bank whose class c is file c, and a line about each thing that differs from the reference method's code.
 
     Args:
         files: class files, in the order of the classes.
@@ -117,8 +119,7 @@ def import_classes(files: Sequence[Path], *, seed: int = 0) -> tuple[ClassBank, 
     config = ClassConfig(linear_share=numbers[LINEAR] / len(classes), rows="x")
     if names:
         config = dataclasses.replace(config, variations=names)
-    rows = [_padded_class(one) for one in classes]
-    bank = ClassBank(seed, config, **{name: np.stack([row[name] for row in rows]) for name in rows[0]})
+    bank = ClassBank(seed, config, **stacked([_arrays(one) for one in classes]))
     notes = ["rows of pixels follow x there, and in this bank's clips too"]
     notes += [
         f"{VARIATIONS[number].name} ({number}), {numbers[number]} classes: {NOTES[number]}"
@@ -136,54 +137,54 @@ def read_class_file(path: Path) -> ReferenceClass:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            found = {name: np.asarray(file[name]) for name in file.files}
+            arrays = {name: np.asarray(file[name]) for name in file.files}
     except FileNotFoundError:
         raise UserError(f"no class file at {path}") from None
     # Of any kind: NumPy hands on whatever its zip, zlib, tokenizer and parser raise at bytes that make no sense.
     except Exception as error:
         raise UserError(f"{path} is no class file, or is damaged ({type(error).__name__})") from None
-    if "weights" in found and "interp" not in found:
+    if "weights" in arrays and "interp" not in arrays:
         raise UserError(f"{path} holds maps of single images, not of a video: only video classes can be imported")
-    missing = [key for key in KEYS if key not in found]
+    missing = [key for key in KEYS if key not in arrays]
     if missing:
         raise UserError(f"{path} is no class file of the reference method: it has no {missing[0]}")
-    return _understood(path, found)
+    return _parse(path, arrays)
 
 
-def _understood(path: Path, found: dict[str, NDArray[Any]]) -> ReferenceClass:
-    frames, maps = found["interp"].shape if found["interp"].ndim == 2 else (0, 0)
+def _parse(path: Path, arrays: dict[str, NDArray[Any]]) -> ReferenceClass:
+    frames, maps = arrays["interp"].shape if arrays["interp"].ndim == 2 else (0, 0)
     if not (2 <= frames <= MAX_FRAMES and 1 <= maps <= MAX_MAPS):
         raise UserError(
-            f"{path}: interp has shape {found['interp'].shape}; a class here has 2 to {MAX_FRAMES} frames and 1 to "
+            f"{path}: interp has shape {arrays['interp'].shape}; a class here has 2 to {MAX_FRAMES} frames and 1 to "
             f"{MAX_MAPS} maps"
         )
     shapes = {"interp": (frames, maps), "angle": (2, maps, 2), "sigma": (2, maps, 2, 2), "delta": (2, maps, 2, 2)}
     for name, shape in (shapes | {"bias": (2, maps, 2), "is_constant": (), "var": ()}).items():
-        if found[name].shape != shape or found[name].dtype.kind not in "biuf":
-            raise UserError(f"{path}: {name} has shape {found[name].shape} and type {found[name].dtype}, not {shape}")
-        if not np.isfinite(found[name]).all():
+        if arrays[name].shape != shape or arrays[name].dtype.kind not in "biuf":
+            raise UserError(f"{path}: {name} has shape {arrays[name].shape} and type {arrays[name].dtype}, not {shape}")
+        if not np.isfinite(arrays[name]).all():
             raise UserError(f"{path}: {name} is not finite")
-    diagonal = {name: np.diagonal(found[name], axis1=-2, axis2=-1).astype(np.float64) for name in ("sigma", "delta")}
+    diagonal = {name: np.diagonal(arrays[name], axis1=-2, axis2=-1).astype(np.float64) for name in ("sigma", "delta")}
     for name, values in diagonal.items():
-        if np.count_nonzero(found[name]) != np.count_nonzero(values):
+        if np.count_nonzero(arrays[name]) != np.count_nonzero(values):
             raise UserError(f"{path}: {name} is not diagonal")
     if not np.all(np.abs(diagonal["delta"]) == 1):
         raise UserError(f"{path}: delta is not made of reflections, its diagonals are not 1 and -1")
-    shift = found["bias"].astype(np.float64)
+    shift = arrays["bias"].astype(np.float64)
     return ReferenceClass(
         path,
-        _number(path, float(found["var"])),
-        curve=found["interp"].astype(np.float64),
-        theta=found["angle"][..., 0].astype(np.float64),
-        phi=found["angle"][..., 1].astype(np.float64),
+        _number(path, float(arrays["var"])),
+        curve=arrays["interp"].astype(np.float64),
+        theta=arrays["angle"][..., 0].astype(np.float64),
+        phi=arrays["angle"][..., 1].astype(np.float64),
         sigma=diagonal["sigma"],
         signs=np.concatenate(list(diagonal["delta"]), axis=-1),
-        shift=shift[[0, 0]] if found["is_constant"] else shift,
+        shift=shift[[0, 0]] if arrays["is_constant"] else shift,
     )
 
 
 def _number(path: Path, value: float) -> int:
-    if value not in THERE:
+    if value not in THEIR_VARIATIONS:
         raise UserError(f"{path}: var is {value:g}, which is no variation of the reference method's code")
     number = int(value)
     if number in REFUSED:
@@ -196,7 +197,7 @@ def _here(number: int) -> Any:
     return by_name("rings2") if number == RINGS else VARIATIONS[number]
 
 
-def _padded_class(one: ReferenceClass) -> dict[str, Any]:
+def _arrays(one: ReferenceClass) -> dict[str, Any]:
     """The arrays of a class in a bank."""
     theta, signs, shift = one.theta, one.signs, one.shift
     if one.number in SWAPPED:
@@ -205,22 +206,20 @@ def _padded_class(one: ReferenceClass) -> dict[str, Any]:
     params = np.zeros((2, len(signs), 1, MAX_PARAMS), np.float32)
     if one.number == RINGS:
         params[..., 0, 0] = shift[..., 0]
-    spare = (0, MAX_MAPS - len(signs))
-    none = (0, 0)
-    return {
-        "native_frames": np.int64(len(one.curve)),
-        "num_maps": np.int64(len(signs)),
-        "variation": np.pad(np.full((len(signs), 1), _here(one.number).number, np.int32), (spare, none)),
-        "amount": np.pad(np.ones((2, len(signs), 1), np.float32), (none, spare, none)),
-        "params": np.pad(params, (none, spare, none, none)),
-        "theta": np.pad(theta, (none, spare)),
-        "phi": np.pad(one.phi, (none, spare)),
-        "sigma": np.pad(one.sigma, (none, spare, none)),
-        "signs": np.pad(signs, (spare, none)),
-        "shift": np.pad(shift, (none, spare, none)),
-        "curve": np.pad(_on_grid(one.curve), (none, spare)),
-        "curve_kind": np.pad(_kinds(one.curve), spare),
-    }
+    return padded(
+        native_frames=np.int64(len(one.curve)),
+        num_maps=np.int64(len(signs)),
+        variation=np.full((len(signs), 1), _here(one.number).number, np.int32),
+        amount=np.ones((2, len(signs), 1), np.float32),
+        params=params,
+        theta=theta,
+        phi=one.phi,
+        sigma=one.sigma,
+        signs=signs,
+        shift=shift,
+        curve=_on_grid(one.curve),
+        curve_kind=_kinds(one.curve),
+    )
 
 
 def _on_grid(curve: Floats) -> NDArray[np.float32]:
@@ -233,8 +232,8 @@ def _kinds(curve: Floats) -> NDArray[np.int8]:
     """Curves (T, N) that are even are "linear", all others "curve": the files do not say."""
     even = np.linspace(0, 1, len(curve))[:, None]
     linear = np.abs(curve - even).max(axis=0) < 1e-6
-    return np.where(linear, KINDS.index("linear"), KINDS.index("curve")).astype(np.int8)
+    return np.where(linear, CURVE_KINDS.index("linear"), CURVE_KINDS.index("curve")).astype(np.int8)
 
 
-def _natural(path: Path) -> tuple[list[int], str]:
+def _numbers_in_name(path: Path) -> tuple[list[int], str]:
     return [int(number) for number in re.findall(r"\d+", path.stem)], path.name

@@ -1,9 +1,9 @@
 """Which variations classes take: mixes by name, and what is drawn of them for a class.
 
-A class takes one variation for all its maps, or a weighted sum of several, or a choice of its own for each map. Amounts
-and parameters have a value at either keyframe, like the maps' own parameters, and move along the same curves; integer
-parameters keep theirs. Variations that ignore the point are never alone, since nothing would move: where no other is
-summed with them, linear is.
+A class takes one variation for all its maps, a weighted sum of several, or a choice of its own for each map. Amounts
+and parameters have a value at either keyframe and move along the curves of the maps; integer parameters stay as they
+are. Variations that ignore the point are never alone, since nothing would move: if no other is summed with them, linear
+is.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.kernels.variations import MAX_PARAMS, VARIATIONS, Param, Variation, by_name
+from fractalvid.utils.checks import check_integer
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import nearest
 
@@ -25,10 +26,10 @@ NAMES = tuple(row.name for row in VARIATIONS.values())
 
 
 def parse_mix(text: str) -> tuple[tuple[str, ...], float]:
-    """The variations and the share of linear classes that a word or a list of names stands for.
+    """The variations and the share of linear classes that an option's text stands for.
 
-    "paper" is the reference method's mix, "linear" none at all, "all" every variation equally often, linear included;
-    and NAME,NAME,... these equally often.
+    "paper" is the reference method's mix. "linear" is no variation at all, "all" every variation equally often, linear
+    included, and NAME,NAME,... the named ones equally often.
 
     Raises:
         UserError: an unknown name, or none.
@@ -48,7 +49,7 @@ def parse_mix(text: str) -> tuple[tuple[str, ...], float]:
 
 
 def check_name(name: str, *, also: Sequence[str] = ()) -> None:
-    """Refuse a name that no variation has, naming the nearest."""
+    """Refuse a name that no variation has, and suggest the nearest; `also` are other words to suggest."""
     if name not in NAMES:
         guess = nearest(name, [*NAMES, *also])
         raise UserError(f"unknown variation {name!r}; did you mean {guess}? docs/variations.md lists all {len(NAMES)}")
@@ -60,8 +61,8 @@ class Mix:
 
     Attributes:
         variations: their names, equally often.
-        max_summed: most variations of a weighted sum, 1 to 3; how many is drawn for each choice.
-        per_map: a choice for each map of a class, instead of one for all.
+        max_summed: largest number of variations in a weighted sum, 1 to 3.
+        per_map: whether each map of a class takes variations of its own.
     """
 
     variations: tuple[str, ...]
@@ -72,12 +73,11 @@ class Mix:
         """Refuse what nothing could be drawn from."""
         for name in self.variations:
             check_name(name)
-        if not 1 <= self.max_summed <= MAX_SUMMED:
-            raise UserError(f"max_summed must be 1 to {MAX_SUMMED}, got {self.max_summed}")
+        check_integer("max_summed", self.max_summed, 1, MAX_SUMMED)
 
     @cached_property
     def slots(self) -> int:
-        """V, the most variations that a map sums."""
+        """V, the largest number of variations that a map sums."""
         return max(self.max_summed, 1 + any(by_name(name).ignores_point for name in self.variations))
 
     @cached_property
@@ -111,9 +111,9 @@ class Mix:
         """The variations of a sum: the first and others, none twice, at most one of them ignoring the point."""
         rows = [first]
         for _ in range(int(rng.integers(0, self.max_summed)) if self.max_summed > 1 else 0):
-            heedless = any(row.ignores_point for row in rows)
+            ignores = any(row.ignores_point for row in rows)
             pool = [by_name(name) for name in self.variations]
-            pool = [row for row in pool if row not in rows and not (heedless and row.ignores_point)]
+            pool = [row for row in pool if row not in rows and not (ignores and row.ignores_point)]
             if pool:
                 rows.append(pool[int(rng.integers(len(pool)))])
         return [by_name("linear"), *rows] if all(row.ignores_point for row in rows) else rows

@@ -1,4 +1,4 @@
-"""Fractal clips from fitted instances: pure functions of (bank, fits, times, size, points)."""
+"""Fractal clips from fitted instances: a pure function of (bank, fits, times, size, points)."""
 
 from typing import Literal
 
@@ -6,16 +6,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.core.bank import Size
-from fractalvid.core.colour import ColourConfig, brightness_curve, check_points, draw_palettes, map_colours
+from fractalvid.core.camera import per_frame
+from fractalvid.core.colour import ColourConfig, brightness_curve, check_points, clip_palettes, map_colours
 from fractalvid.core.constants import MAX_FRAMES
-from fractalvid.fractals.bank import MAX_MAPS, ClassBank
-from fractalvid.fractals.fit import LINEAR_PART, Fits
-from fractalvid.fractals.instances import maps_at, weights_at
-from fractalvid.kernels import Jobs, render
-from fractalvid.utils.errors import UserError
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.config import MAX_MAPS
+from fractalvid.fractals.fit import Fits
+from fractalvid.fractals.instances import jobs_at
+from fractalvid.kernels import render
+from fractalvid.utils.checks import check_choice
 
 BURN_IN = 8
-"""Walkers begin on the attractor, so a few steps are enough to part those that begin at the same point."""
+"""Steps before points count. Walkers begin on the attractor, so a few part those that begin at the same point."""
 
 
 def view_projection(box: NDArray[np.float32], size: Size, rows: Literal["x", "y"] = "y") -> NDArray[np.float32]:
@@ -34,7 +36,7 @@ def view_projection(box: NDArray[np.float32], size: Size, rows: Literal["x", "y"
     return matrices.astype(np.float32)
 
 
-def render_fits(
+def render_fractals(
     bank: ClassBank,
     fits: Fits,
     times: ArrayLike,
@@ -46,36 +48,26 @@ def render_fits(
     colour: ColourConfig | None = None,
     threads: int | None = None,
 ) -> NDArray[np.uint8]:
-    """Render B fitted clips at times (B, F): uint8 (B, F, H, W), or (B, F, H, W, 3) in colour.
+    """Render B fitted clips at times (B, F), see `fractalvid.kinds.render_fits`.
 
-    `camera` (B, 3, 3) or (B, F, 3, 3) takes pixels of the whole view to pixels of the frame (crop, flip, motion); what
-    it shows is drawn under it, nothing is resampled.
+    Raises:
+        UserError: an unknown exposure, or more points than coloured clips can have.
     """
-    if exposure not in ("density", "max"):
-        raise UserError(f"exposure must be density or max, got {exposure!r}")
+    check_choice("exposure", exposure, ("density", "max"))
     if colour is not None:
         check_points(points)
     at = np.asarray(times, np.float64)
     b, f = at.shape
-    projection = view_projection(fits.box, size, bank.config.rows)[:, None]
-    if camera is not None:
-        projection = (camera if camera.ndim == 4 else camera[:, None]) @ projection
-    projection = np.broadcast_to(projection, (b, f, 3, 3))
-    maps = maps_at(bank, fits.instances, at)
-    if np.any(fits.damping < 1):
-        maps[..., LINEAR_PART] *= _damping_at(fits.damping, at)[..., None, None]
-    chosen = bank.variations_at(fits.instances.class_id, at)
-    nearest = np.minimum(np.rint(at).astype(np.int64), MAX_FRAMES - 1)
-    own, palette = (None, None) if colour is None else _colours(bank, fits, at, colour)
-    jobs = Jobs.of(
-        maps.reshape(b * f, *maps.shape[2:]),
-        weights_at(bank, fits.instances, maps).reshape(b * f, -1),
-        **{name: values.reshape(b * f, *values.shape[2:]) for name, values in chosen.items()},
-        projection=projection.reshape(b * f, 3, 3),
-        # One seed a clip, not a frame: the noise then moves with the figure instead of flickering.
-        seed=np.repeat(fits.seed, f),
-        start=fits.points[np.arange(b)[:, None], nearest].reshape(b * f, -1, 2),
-        colour=own,
+    map_colour, palette = (None, None) if colour is None else _colours(bank, fits, at, colour)
+    jobs = jobs_at(
+        bank,
+        fits.instances,
+        at,
+        fits.damping,
+        seed=fits.seed,
+        projection=_projections(bank, fits, (b, f), size, camera),
+        start=_starts(fits, at),
+        colour=map_colour,
     )
     area = np.prod(fits.box[:, 2:] - fits.box[:, :2], axis=1)
     images = render(
@@ -92,20 +84,27 @@ def render_fits(
     return images.reshape(b, f, *images.shape[1:])
 
 
+def _projections(
+    bank: ClassBank, fits: Fits, shape: tuple[int, int], size: Size, camera: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """Homographies from the plane to pixels of B clips at F times: (B F, 3, 3)."""
+    projection = view_projection(fits.box, size, bank.config.rows)[:, None]
+    if camera is not None:
+        projection = per_frame(camera) @ projection
+    return np.broadcast_to(projection, (*shape, 3, 3)).reshape(-1, 3, 3)
+
+
+def _starts(fits: Fits, times: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Where walkers begin at times (B, F), the orbits at the nearest native times: (B F, P, 2)."""
+    nearest = np.minimum(np.rint(times).astype(np.int64), MAX_FRAMES - 1)
+    return fits.orbit[np.arange(len(fits))[:, None], nearest].reshape(times.size, -1, 2)
+
+
 def _colours(
     bank: ClassBank, fits: Fits, times: NDArray[np.float64], colour: ColourConfig
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """The colour of each map in jobs (B F, 8), and their palettes (B F, 256, 3)."""
-    classes, frames = fits.instances.class_id, times.shape[1]
+    """The colours of the maps of all jobs (B F, 8), and their palettes (B F, 256, 3)."""
+    classes = fits.instances.class_id
     own = map_colours(bank.seed, classes, bank.num_maps[classes], MAX_MAPS)
-    palettes = draw_palettes(colour, bank.seed, classes, fits.instances.instance_id)
-    palette = palettes.at(times / (bank.native_frames[classes] - 1)[:, None])
-    return np.repeat(own, frames, axis=0), palette.reshape(-1, 256, 3)
-
-
-def _damping_at(damping: NDArray[np.float32], times: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Damping (B, 20) at times (B, F), linear between native times."""
-    left = np.minimum(times.astype(np.int64), MAX_FRAMES - 2)
-    share = times - left
-    rows = np.arange(len(damping))[:, None]
-    return np.asarray(damping[rows, left] * (1 - share) + damping[rows, left + 1] * share, np.float32)
+    palettes = clip_palettes(colour, bank, classes, fits.instances.instance_id, times)
+    return np.repeat(own, times.shape[1], axis=0), palettes

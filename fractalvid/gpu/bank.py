@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike
 from fractalvid.core.colour import map_colours
 from fractalvid.core.curves import SUBFRAMES
 from fractalvid.core.seeds import Domain, Field, purpose, seeds64
-from fractalvid.fractals.bank import MAX_MAPS, ClassBank
-from fractalvid.fractals.instances import _splines
-from fractalvid.gpu import jobs as device_jobs
-from fractalvid.gpu.jobs import Moments
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.config import MAX_MAPS
+from fractalvid.fractals.instances import spline_table
+from fractalvid.gpu import jobs
+from fractalvid.gpu.jobs import GridTimes
 from fractalvid.kernels.compiled.random import seed_words, uniform
 from fractalvid.kernels.cuda.device import Array, Device, uploaded
 from fractalvid.kernels.cuda.game import Taken
@@ -53,11 +54,11 @@ class DeviceBank:
         angles = [bank.theta[..., None], bank.phi[..., None]]
         self._keys = xp.asarray(np.concatenate([*angles, bank.sigma, bank.shift], axis=-1))
         self._key = xp.asarray(seed_words(bank.seed))
-        self._spline = xp.asarray(_splines())
+        self._spline = xp.asarray(spline_table())
         everyone = np.arange(len(bank))
-        far = bank.takes(everyone, "unbounded")
+        far = bank.have_trait(everyone, "unbounded")
         self.any_far = bool(far.any())
-        self.far, self.silent = xp.asarray(far), xp.asarray(bank.takes(everyone, "superlinear"))
+        self.far, self.silent = xp.asarray(far), xp.asarray(bank.have_trait(everyone, "superlinear"))
         self.inside = xp.asarray(np.where(far, bank.config.unbounded_inside, bank.config.inside))
 
     @cached_property
@@ -85,9 +86,7 @@ class DeviceBank:
         self, domain: Domain, field: Field, a: Array, b: Array, count: int, attempt: Array | None = None
     ) -> Array:
         """`fractalvid.core.seeds.words` under the bank's seed: uint32 (B, count)."""
-        return device_jobs.words(self.device, self._key, purpose(domain, field), a, b, -(-count // 4), attempt)[
-            :, :count
-        ]
+        return jobs.words(self.device, self._key, purpose(domain, field), a, b, -(-count // 4), attempt)[:, :count]
 
     def uniforms(self, field: Field, a: Array, b: Array, count: int) -> Array:
         """Uniform float32 (B, count) in [0, 1) for instances `a` of classes `b`."""
@@ -103,40 +102,46 @@ class DeviceBank:
         fields = Field.KNOT_COUNT, Field.KNOTS, Field.OFFSETS
         count, knots, offsets = (
             self.words(Domain.INSTANCE, field, instance_id, class_id, number, attempt)
-            for field, number in zip(fields, device_jobs.WORDS, strict=True)
+            for field, number in zip(fields, jobs.WORDS, strict=True)
         )
-        factor, offset = device_jobs.instances(
-            *(self.device, count, knots, offsets, class_id, self.array["native_frames"], self._spline),
+        factor, offset = jobs.instances(
+            self.device,
+            knot_count=count,
+            knots=knots,
+            offsets=offsets,
+            class_id=class_id,
+            frames=self.array["native_frames"],
+            splines=self._spline,
             scale=self.config.instance_scale,
             shift=self.config.instance_offset,
         )
         return DeviceInstances(class_id, instance_id, factor, offset)
 
-    def moments(self, times: ArrayLike) -> Moments:
-        """Moments of times (B, F) in the host's memory."""
+    def grid_times(self, times: ArrayLike) -> GridTimes:
+        """Times (B, F) in native frames, which are in the host's memory, on the grid of curves."""
         at = np.asarray(times, np.float64)
         position = at * SUBFRAMES
         left = np.clip(position.astype(np.int64), 0, self.array["curve"].shape[1] - 2)
         share = (position - left).astype(np.float32)
-        return Moments(*uploaded(self.xp, at, left, left + 1, share, 1 - share))
+        return GridTimes(*uploaded(self.xp, at, left, left + 1, share, 1 - share))
 
-    def class_maps(self, class_id: Array, at: Moments) -> Array:
+    def class_maps(self, class_id: Array, at: GridTimes) -> Array:
         """`ClassBank.maps_at`: float32 (B, F, 8, 6)."""
         keys = self._keys, self.array["signs"], self.array["curve"]
         naive = self.config.interpolation == "naive"
-        return device_jobs.class_maps(self.device, *keys, class_id, at, naive=naive)
+        return jobs.class_maps(self.device, *keys, class_id, at, naive=naive)
 
     def instance_maps(
-        self, maps: Array, class_id: Array, instances: DeviceInstances, at: Moments, damping: Array | None = None
+        self, maps: Array, class_id: Array, instances: DeviceInstances, at: GridTimes, damping: Array | None = None
     ) -> tuple[Array, Array]:
         """Maps (A B, F, 8, 6) and weights (A B, F, 8) of A instances a clip, see `fractalvid.gpu.jobs`.
 
         They come from maps (B, F, 8, 6) of the clips' classes (B,), and are damped where a damping (B, 20) is given.
         """
         tables = self.array["num_maps"], instances.factor, instances.offset
-        return device_jobs.instance_maps(self.device, maps, class_id, *tables, at, damping=damping)
+        return jobs.instance_maps(self.device, maps, class_id, *tables, at, damping=damping)
 
-    def variations_at(self, class_id: Array, at: Moments) -> dict[str, Array]:
+    def variations_at(self, class_id: Array, at: GridTimes) -> dict[str, Array]:
         """The fields variation, amount and params of `kernels.Jobs`, with leading axes (B, F)."""
         xp, shape = self.xp, at.times.shape
         if self.config.mix.plain:

@@ -1,4 +1,4 @@
-"""What clips show, found on the device: the rule of `fractals.fit.fit_clips`, without waiting for the device.
+"""What clips show, found on the device: the rule of `fractals.fit.fit_fractals`, without waiting for the device.
 
 Which clips have to be drawn again is known on the device alone. So every attempt that the rule allows is queued, one
 after the other, each for the clips that are open by then: a mask says which, and kernels pass over all others. No clip
@@ -14,20 +14,19 @@ from numpy.typing import NDArray
 
 from fractalvid.core.constants import MAX_FRAMES
 from fractalvid.core.seeds import Field
-from fractalvid.fractals.bank import MAX_MAPS
-from fractalvid.fractals.fit import MAX_DAMPINGS, MIN_EXTENT, ORBIT_POINTS, SETTLING, STRONGER, native_times
+from fractalvid.fractals.config import MAX_MAPS
+from fractalvid.fractals.fit import MAX_DAMPINGS, ORBIT_POINTS, SETTLING, STRONGER
+from fractalvid.fractals.instances import native_times
+from fractalvid.fractals.look import MIDDLE_TAIL, MIN_EXTENT
 from fractalvid.gpu import verdicts
 from fractalvid.gpu.bank import DeviceBank, DeviceInstances
-from fractalvid.gpu.jobs import Moments
-from fractalvid.gpu.verdicts import Looks
+from fractalvid.gpu.jobs import GridTimes
+from fractalvid.gpu.verdicts import DeviceLook
 from fractalvid.kernels import Jobs
-from fractalvid.kernels.cuda import game as launch
-from fractalvid.kernels.cuda import points as device_points
+from fractalvid.kernels.cuda import game, points
 from fractalvid.kernels.cuda.device import Array, uploaded
 
 GROWTH_STEPS, GROWTH_BURN_IN = 24, 8
-MIDDLE_TAIL = 0.1
-"""Share cut off on each side of the middle of an orbit, see `fractalvid.fractals.fit`."""
 ATTEMPTS_AT_ONCE = 9
 """Attempts whose maps are made together: all of them by default. They take a few kilobytes each, orbits much more."""
 
@@ -41,7 +40,7 @@ class DeviceFits:
     damping: Array
     box: Array
     white: Array
-    points: Array
+    orbit: Array
     seed: Array
 
 
@@ -55,8 +54,8 @@ class _Search:
         taken: int64 (B,), the attempt that was, else the first that was bounded, -1 where there is none.
         rate: float32 (B, 20), rates of growth at infinity.
         near: float32 (B, 20), the share of an orbit that lies within the radius.
-        points: float32 (B, 20, 1024, 2), orbits.
-        looks: what they show.
+        orbit: float32 (B, 20, 1024, 2), points at native times.
+        look: what they show.
     """
 
     class_id: Array
@@ -64,24 +63,29 @@ class _Search:
     taken: Array
     rate: Array
     near: Array
-    points: Array
-    looks: Looks
+    orbit: Array
+    look: DeviceLook
 
     @classmethod
     def begin(cls, bank: DeviceBank, class_id: Array) -> "_Search":
-        """Nothing was tried."""
+        """Nothing has been tried."""
         xp, count = bank.xp, len(class_id)
-        rate, near = (xp.empty((count, MAX_FRAMES), np.float32) for _ in range(2))
-        points = xp.empty((count, MAX_FRAMES, ORBIT_POINTS, 2), np.float32)
-        still_open, taken = xp.ones(count, np.bool_), xp.full(count, -1, np.int64)
-        return cls(class_id, still_open, taken, rate, near, points, verdicts.new_looks(bank.device, count))
+        return cls(
+            class_id=class_id,
+            open=xp.ones(count, np.bool_),
+            taken=xp.full(count, -1, np.int64),
+            rate=xp.empty((count, MAX_FRAMES), np.float32),
+            near=xp.empty((count, MAX_FRAMES), np.float32),
+            orbit=xp.empty((count, MAX_FRAMES, ORBIT_POINTS, 2), np.float32),
+            look=verdicts.empty_look(bank.device, count),
+        )
 
 
-def fit_clips(bank: DeviceBank, class_id: NDArray[np.int64], instance_id: NDArray[np.int64]) -> DeviceFits:
+def fit_on_device(bank: DeviceBank, class_id: NDArray[np.int64], instance_id: NDArray[np.int64]) -> DeviceFits:
     """Accept or redraw instances (B,) of classes (B,), which are in the host's memory, and find their views."""
     xp = bank.xp
     classes, ids = uploaded(xp, class_id, instance_id)
-    at = bank.moments(native_times(bank.bank, class_id))
+    at = bank.grid_times(native_times(bank.bank, class_id))
     class_maps = bank.class_maps(classes, at)
     projection = xp.broadcast_to(xp.eye(3, dtype=np.float32), (*at.times.shape, 3, 3))
     seed = bank.seeds(Field.FIT_SEED, ids, classes)
@@ -97,12 +101,19 @@ def fit_clips(bank: DeviceBank, class_id: NDArray[np.int64], instance_id: NDArra
     instances = bank.draw_instances(classes, ids, attempt)
     maps, weights = bank.instance_maps(class_maps, classes, instances, at)
     damping = _damped(bank, search, wild, maps, replace(jobs, weights=weights.reshape(-1, MAX_MAPS)))
-    own_seed = bank.seeds(Field.PIXEL_SEED, ids, classes)
-    return DeviceFits(instances, attempt, damping, search.looks.box, search.looks.white, search.points, own_seed)
+    return DeviceFits(
+        instances=instances,
+        attempt=attempt,
+        damping=damping,
+        box=search.look.box,
+        white=search.look.white,
+        orbit=search.orbit,
+        seed=bank.seeds(Field.PIXEL_SEED, ids, classes),
+    )
 
 
 def _attempts(
-    bank: DeviceBank, class_id: Array, instance_id: Array, class_maps: Array, at: Moments
+    bank: DeviceBank, class_id: Array, instance_id: Array, class_maps: Array, at: GridTimes
 ) -> Iterator[tuple[int, Array, Array]]:
     """Each attempt that is allowed: its number, maps (B 20, 8, 6) and weights (B 20, 8)."""
     xp, most, clips = bank.xp, bank.config.attempts, len(class_id)
@@ -121,17 +132,26 @@ def _try(bank: DeviceBank, search: _Search, jobs: Jobs, attempt: int) -> None:
     _grow(bank, jobs, search, search.open)
     admitted = verdicts.admit(device, search.open, classes, search.rate, bank.silent, config.max_rate)
     _walk(bank, jobs, search, admitted)
-    _look(bank, classes, search.points, where=admitted, out=search.looks)
+    _look(bank, classes, search.orbit, where=admitted, out=search.look)
     verdicts.settle(
-        *(device, admitted, classes, search.near, bank.inside, search.looks.fault, attempt),
-        *(search.taken, search.open),
+        device,
+        admitted,
+        class_id=classes,
+        near=search.near,
+        inside=bank.inside,
+        fault=search.look.fault,
+        attempt=attempt,
+        taken=search.taken,
+        open_=search.open,
     )
 
 
 def _grow(bank: DeviceBank, jobs: Jobs, search: _Search, where: Array) -> None:
     """Rates of growth at infinity."""
-    launch.growth(
-        *(bank.device, jobs, GROWTH_STEPS),
+    game.growth(
+        bank.device,
+        jobs,
+        GROWTH_STEPS,
         burn_in=GROWTH_BURN_IN,
         takes=bank.takes,
         where=where,
@@ -141,16 +161,26 @@ def _grow(bank: DeviceBank, jobs: Jobs, search: _Search, where: Array) -> None:
 
 def _walk(bank: DeviceBank, jobs: Jobs, search: _Search, where: Array) -> None:
     """Orbits, and how much of each lies within the radius."""
-    device, orbits = bank.device, search.points.reshape(-1, ORBIT_POINTS, 2)
-    launch.orbit(device, jobs, ORBIT_POINTS, burn_in=SETTLING, takes=bank.takes, where=where, out=orbits)
-    device_points.share_within(device, orbits, bank.config.radius, where=where, out=search.near)
+    device, orbits = bank.device, search.orbit.reshape(-1, ORBIT_POINTS, 2)
+    game.orbit(device, jobs, ORBIT_POINTS, burn_in=SETTLING, takes=bank.takes, where=where, out=orbits)
+    points.share_within(device, orbits, bank.config.radius, where=where, out=search.near)
 
 
 def _damped(bank: DeviceBank, search: _Search, wild: Array, maps: Array, jobs: Jobs) -> Array:
-    """Damp clips without a bounded attempt, see `fractals.fit`, and bring back the first of those with broken ones.
+    """Damp clips without a bounded attempt, see `fractals.fit`, and look again at the attempts that are taken.
 
-    Their orbits and looks are those of `maps` (B, 20, 8, 6), the attempts that are taken. Weights are shares of
-    determinants, which damping leaves as they are. Returns the factors (B, 20), 1 where nothing is damped.
+    Orbits and looks in `search` are then those of `maps`. Weights are shares of determinants, so damping leaves them as
+    they are.
+
+    Args:
+        bank: the classes.
+        search: after all attempts; clips that are open there get new orbits and looks.
+        wild: bool (B,), no attempt of these was bounded.
+        maps: (B, 20, 8, 6), of the attempts that are taken; the linear parts of wild ones are damped in place.
+        jobs: of these attempts.
+
+    Returns:
+        Factors (B, 20), 1 where nothing is damped.
     """
     xp, device, config, classes = bank.xp, bank.device, bank.config, search.class_id
     grows = (wild & ~bank.silent[classes])[:, None]
@@ -164,7 +194,9 @@ def _damped(bank: DeviceBank, search: _Search, wild: Array, maps: Array, jobs: J
         _grow(bank, jobs, search, straying)
         _walk(bank, jobs, search, straying)
         verdicts.damp(
-            *(device, straying, classes),
+            device,
+            straying,
+            classes,
             rate=search.rate,
             silent=bank.silent,
             most=config.max_rate,
@@ -175,7 +207,7 @@ def _damped(bank: DeviceBank, search: _Search, wild: Array, maps: Array, jobs: J
             maps=maps,
         )
     _walk(bank, jobs, search, straying)
-    _look(bank, classes, search.points, where=search.open, out=search.looks)
+    _look(bank, classes, search.orbit, where=search.open, out=search.look)
     return damping
 
 
@@ -184,7 +216,7 @@ def jobs_of(
     maps: Array,
     weights: Array,
     class_id: Array,
-    at: Moments,
+    at: GridTimes,
     *,
     projection: Array,
     seed: Array,
@@ -202,19 +234,23 @@ def jobs_of(
 
 
 def _look(
-    bank: DeviceBank, class_id: Array, points: Array, *, where: Array | None = None, out: Looks | None = None
-) -> Looks:
+    bank: DeviceBank, class_id: Array, orbit: Array, *, where: Array | None = None, out: DeviceLook | None = None
+) -> DeviceLook:
     """What orbits (B, 20, 1024, 2) of classes (B,) show, at the clips of a mask (B,)."""
     device, config = bank.device, bank.config
-    looks = verdicts.new_looks(device, len(class_id)) if out is None else out
+    look = verdicts.empty_look(device, len(class_id)) if out is None else out
 
     def extent(tail: float) -> Array:
-        ends = device_points.extent(device, points.reshape(-1, ORBIT_POINTS, 2), tail, where=where)
+        ends = points.extent(device, orbit.reshape(-1, ORBIT_POINTS, 2), tail, where=where)
         return ends.reshape(-1, MAX_FRAMES, 4)
 
     verdicts.view_boxes(
-        *(device, extent(config.tail), extent(MIDDLE_TAIL) if bank.any_far else None),
-        *(class_id, bank.far, looks.box),
+        device,
+        ends=extent(config.tail),
+        middle=extent(MIDDLE_TAIL) if bank.any_far else None,
+        class_id=class_id,
+        far=bank.far,
+        out=look.box,
         fence=config.fence,
         limit=10 * config.radius,
         widening=1 + 2 * config.margin,
@@ -223,12 +259,15 @@ def _look(
         where=where,
     )
     verdicts.judge(
-        *(device, device_points.on_grid(device, points, looks.box, where=where), class_id),
-        *(bank.array["native_frames"], looks),
+        device,
+        points.on_grid(device, orbit, look.box, where=where),
+        class_id=class_id,
+        frames=bank.array["native_frames"],
+        out=look,
         empty=config.empty,
         full=config.full,
         broken=config.broken,
         still=config.still,
         where=where,
     )
-    return looks
+    return look

@@ -11,7 +11,7 @@ constexpr int KNOTS = 7;
 constexpr int WORDS_OF_KNOTS = 44, WORDS_OF_OFFSETS = 48;  // 42 and 48 numbers, in whole blocks of four words
 constexpr float WEIGHT_FLOOR = 0.01f;                      // of `fractalvid.fractals.ifs`
 
-// Where moments (B, F) lie on a grid: the sample before each and the one after it, and what either counts for.
+// Where times (B, F) lie on a grid: the sample before each and the one after it, and what either counts for.
 struct Grid { const int64 *left, *right; const float *share, *rest; };
 #define ON_GRID const int64 *left, const int64 *right, const float *share, const float *rest
 #define THIS_GRID Grid{left, right, share, rest}

@@ -19,7 +19,7 @@ WORDS = 4, 44, 48
 """Random words of an instance, whole blocks of four: for its number of knots, 7 x 6 knots, and 8 x 6 offsets."""
 
 
-class Moments(NamedTuple):
+class GridTimes(NamedTuple):
     """Times (B, F) of clips, and where they lie on the grid of curves: all that follows from them alone.
 
     Attributes:
@@ -72,7 +72,7 @@ def instances(
 
 
 def class_maps(
-    device: Device, keys: Array, signs: Array, curve: Array, class_id: Array, at: Moments, *, naive: bool
+    device: Device, keys: Array, signs: Array, curve: Array, class_id: Array, at: GridTimes, *, naive: bool
 ) -> Array:
     """Maps float32 (B, F, 8, 6) of classes: see `fractalvid.fractals.bank.ClassBank.maps_at`.
 
@@ -82,7 +82,7 @@ def class_maps(
         signs: float64 (K, 8, 4).
         curve: float32 (K, S, 8).
         class_id: int64 (B,).
-        at: moments (B, F).
+        at: times (B, F) on the grid.
         naive: interpolate coefficients.
     """
     shape, out = at.times.shape, device.xp.empty((*at.times.shape, 8, 6), np.float32)
@@ -99,7 +99,7 @@ def instance_maps(
     num_maps: Array,
     factor: Array,
     offset: Array,
-    at: Moments,
+    at: GridTimes,
     *,
     damping: Array | None = None,
 ) -> tuple[Array, Array]:
@@ -114,7 +114,7 @@ def instance_maps(
         num_maps: int64 (K,).
         factor: float32 (A B, S, 6).
         offset: float32 (A B, 8, 6).
-        at: moments (B, F).
+        at: times (B, F) on the grid.
         damping: float32 (B, native), by which linear parts are multiplied at native times.
     """
     (clips, times), (rows, samples, _) = at.times.shape, factor.shape

@@ -16,8 +16,8 @@ from fractalvid.core.seeds import index_words
 from fractalvid.emulate.backgrounds import STARTS
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.gpu.bank import DeviceBank
-from fractalvid.gpu.fit import DeviceFits, fit_clips
-from fractalvid.gpu.render import render_fits
+from fractalvid.gpu.fit import DeviceFits, fit_on_device
+from fractalvid.gpu.render import render_on_device
 from fractalvid.kernels.cuda.device import Array
 from fractalvid.kernels.cuda.game import Tuning
 from fractalvid.utils.arrays import map_arrays
@@ -26,7 +26,7 @@ MOST_KEPT = 8192
 """Clips whose fits are kept at most, 180 MB of them: four pools of backgrounds."""
 
 
-class Backgrounds:
+class DeviceBackgrounds:
     """Fits of clips that stand behind, on the device, in one table that is made when the first is known.
 
     Args:
@@ -53,7 +53,7 @@ class Backgrounds:
             self._place.clear()
             new = list(wanted)
         count, ids = len(figures), np.concatenate([figures, _clips(new)])
-        fits = fit_clips(self.bank, ids[:, 0], ids[:, 1])
+        fits = fit_on_device(self.bank, ids[:, 0], ids[:, 1])
         if not new:
             return fits
         self._keep(new, map_arrays(lambda array: array[count:], fits))
@@ -62,11 +62,11 @@ class Backgrounds:
 
     def fits(self, clip_id: NDArray[np.int64]) -> DeviceFits:
         """Those of clips (B, 2) that have been asked for by the last `fit_with`."""
-        return taken(self.bank, self._table, [self._place[key] for key in _keys(clip_id)])
+        return select(self.bank, self._table, [self._place[key] for key in _keys(clip_id)])
 
     def _keep(self, new: list[int], fits: DeviceFits) -> None:
         """Put fits into the next free rows of the table."""
-        xp, fits = self.bank.xp, replace(fits, points=fits.points[:, :, :STARTS])
+        xp, fits = self.bank.xp, replace(fits, orbit=fits.orbit[:, :, :STARTS])
         if len(self._place) + len(new) > self._room:
             self._room = max(self._limit, len(new))
             self._table = map_arrays(lambda array: xp.empty((self._room, *array.shape[1:]), array.dtype), fits)
@@ -92,7 +92,7 @@ class DeviceLayers:
 
     def __init__(
         self,
-        known: Backgrounds,
+        known: DeviceBackgrounds,
         figures: NDArray[np.int64],
         fits: DeviceFits,
         tuning: Tuning = Tuning(),  # noqa: B008
@@ -108,7 +108,7 @@ class DeviceLayers:
     ) -> DeviceFits:
         """Fits of the clips at `rows` (R,) of some of the figures."""
         place = [self._place[key] for key in _keys(np.stack([class_id, instance_id], axis=1)[rows])]
-        return taken(self._known.bank, self._fits, place)
+        return select(self._known.bank, self._fits, place)
 
     def fit(self, clip_id: NDArray[np.int64], threads: int | None) -> DeviceFits:
         """Fits of clips (B, 2) that stand behind."""
@@ -125,9 +125,11 @@ class DeviceLayers:
         colour: ColourConfig | None,
         threads: int | None,
     ) -> Array:
-        """Pictures on the device, see `fractalvid.gpu.render.render_fits`."""
-        return render_fits(
-            *(self._known.bank, fit, times),
+        """Pictures on the device, see `fractalvid.gpu.render.render_on_device`."""
+        return render_on_device(
+            self._known.bank,
+            fit,
+            times,
             size=size,
             points=points,
             camera=camera,
@@ -136,7 +138,7 @@ class DeviceLayers:
         )
 
 
-def taken(bank: DeviceBank, fits: DeviceFits, rows: list[int]) -> DeviceFits:
+def select(bank: DeviceBank, fits: DeviceFits, rows: list[int]) -> DeviceFits:
     """The fits of these rows."""
     there = bank.xp.asarray(np.array(rows, np.int64))
     chosen: DeviceFits = map_arrays(lambda array: array[there], fits)

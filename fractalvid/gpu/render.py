@@ -1,23 +1,24 @@
-"""Fitted clips into pictures on the device: `fractalvid.fractals.render.render_fits` in array code."""
+"""Fitted clips into pictures on the device: `fractalvid.fractals.render.render_fractals` in array code."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fractalvid.core.camera import per_frame
 from fractalvid.core.colour import ColourConfig, brightness_curve, palettes_of
 from fractalvid.core.constants import MAX_FRAMES
 from fractalvid.core.seeds import Field
 from fractalvid.fractals.render import BURN_IN
-from fractalvid.gpu import jobs as device_jobs
 from fractalvid.gpu.bank import DeviceBank
 from fractalvid.gpu.fit import DeviceFits, jobs_of
-from fractalvid.kernels.cuda import game as launch
+from fractalvid.gpu.jobs import project
+from fractalvid.kernels.cuda import game
 from fractalvid.kernels.cuda.device import Array, uploaded
 from fractalvid.kernels.cuda.game import Paints, Tuning
 
 
-def render_fits(
+def render_on_device(
     bank: DeviceBank,
     fits: DeviceFits,
     times: NDArray[np.float64],
@@ -37,23 +38,22 @@ def render_fits(
     b, f = times.shape
     curve = np.empty(0, np.uint8) if colour is None else brightness_curve(colour)
     nearest = np.minimum(np.rint(times).astype(np.int64), MAX_FRAMES - 1)
-    at = bank.moments(times)
-    near, cameras, curve_there = uploaded(*(xp, nearest, camera if camera.ndim == 4 else camera[:, None], curve))
+    at = bank.grid_times(times)
+    near, cameras, curve_there = uploaded(xp, nearest, per_frame(camera), curve)
     classes = fits.instances.class_id
     class_maps = bank.class_maps(classes, at)
     maps, weights = bank.instance_maps(class_maps, classes, fits.instances, at, fits.damping)
-    projection, exposure = device_jobs.project(
-        *(bank.device, fits.box, fits.white, cameras, f), size=size, rows=bank.config.rows
-    )
+    projection, exposure = project(bank.device, fits.box, fits.white, cameras, f, size=size, rows=bank.config.rows)
     more: dict[str, Any] = {
-        "start": xp.ascontiguousarray(fits.points[xp.arange(b)[:, None], near].reshape(b * f, -1, 2))
+        "start": xp.ascontiguousarray(fits.orbit[xp.arange(b)[:, None], near].reshape(b * f, -1, 2))
     }
     paints = None
     if colour is not None:
         more["colour"] = xp.repeat(bank.colours[classes], f, axis=0)
         paints = Paints(curve_there, _palettes(bank, fits, at.times, colour))
-    images = launch.render(
-        *(bank.device, jobs_of(bank, maps, weights, classes, at, projection=projection, seed=fits.seed, **more)),
+    images = game.render(
+        bank.device,
+        jobs_of(bank, maps, weights, classes, at, projection=projection, seed=fits.seed, **more),
         size=(size, size),
         points=points,
         exposure=exposure.reshape(-1, 2),

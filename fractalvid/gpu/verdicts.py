@@ -18,7 +18,7 @@ MODULE = Module("verdicts", folder=Path(__file__).parent)
 THREADS = 128
 
 
-class Looks(NamedTuple):
+class DeviceLook(NamedTuple):
     """View boxes float32 (B, 4), white densities float32 (B,) and faults int8 (B,)."""
 
     box: Array
@@ -26,10 +26,10 @@ class Looks(NamedTuple):
     fault: Array
 
 
-def new_looks(device: Device, count: int) -> Looks:
+def empty_look(device: Device, count: int) -> DeviceLook:
     """Of B clips, not filled yet."""
     empty = device.xp.empty
-    return Looks(empty((count, 4), np.float32), empty(count, np.float32), empty(count, np.int8))
+    return DeviceLook(empty((count, 4), np.float32), empty(count, np.float32), empty(count, np.int8))
 
 
 def admit(device: Device, open_: Array, class_id: Array, rate: Array, silent: Array, most: float) -> Array:
@@ -81,7 +81,7 @@ def judge(
     grid: OnGrid,
     class_id: Array,
     frames: Array,
-    out: Looks,
+    out: DeviceLook,
     *,
     empty: float,
     full: float,

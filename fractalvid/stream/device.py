@@ -23,8 +23,8 @@ from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.fit import ORBIT_POINTS
 from fractalvid.gpu.bank import DeviceBank
 from fractalvid.gpu.fit import DeviceFits
-from fractalvid.gpu.layers import Backgrounds, DeviceLayers
-from fractalvid.gpu.render import render_fits
+from fractalvid.gpu.layers import DeviceBackgrounds, DeviceLayers
+from fractalvid.gpu.render import render_on_device
 from fractalvid.kernels.cuda import cupy_device as gpu
 from fractalvid.kernels.cuda.device import Device
 from fractalvid.kernels.cuda.game import Tuning
@@ -116,7 +116,7 @@ class DeviceRenderer:
         self._consumed: Any = None
         with self._aside():
             self._bank = DeviceBank(device, bank)
-            self._known = Backgrounds(self._bank, kept)
+            self._known = DeviceBackgrounds(self._bank, kept)
 
     def chunk(self, batch_size: int, views: int) -> int:
         """How many batches are made at once."""
@@ -181,7 +181,7 @@ class DeviceRenderer:
             layers = DeviceLayers(self._known, ids, fits, self.tuning)
             return self._filmed(layers, samples, samples.emulation)
         config = self.config
-        frames = render_fits(
+        frames = render_on_device(
             *(self._bank, fits, samples.times),
             size=config.size,
             points=config.points,

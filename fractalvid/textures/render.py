@@ -12,13 +12,13 @@ from fractalvid.textures.bank import TextureBank
 from fractalvid.utils.errors import UserError
 
 
-def fit_clips(bank: TextureBank, class_id: ArrayLike, instance_id: ArrayLike, *, threads: int | None = None) -> Any:
+def fit_textures(bank: TextureBank, class_id: ArrayLike, instance_id: ArrayLike, *, threads: int | None = None) -> Any:
     """Draw instances (B,) of classes (B,), see `fractalvid.kinds.fit_clips`; so quick that it takes one thread."""
     classes, ids = np.broadcast_arrays(np.atleast_1d(np.asarray(class_id, np.int64)), np.asarray(instance_id, np.int64))
     return bank.draw(classes.copy(), ids.copy())
 
 
-def render_fits(
+def render_textures(
     bank: TextureBank,
     fit: Any,
     times: ArrayLike,

@@ -88,7 +88,7 @@ class Monitors:
         self._config, self._head = config, head
 
         def other(count: int) -> Bank:
-            return sample_bank(bank.kind, count, seed=(bank.seed + 1) % 2**64, config=bank.config)
+            return sample_bank(count, kind=bank.kind, seed=(bank.seed + 1) % 2**64, config=bank.config)
 
         banks: dict[str, Bank] = {}
         if {"knn", "linear"} & set(config.monitors):

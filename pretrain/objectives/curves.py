@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from fractalvid.core.bank import Bank
-from fractalvid.core.curves import KINDS, sample_grid
+from fractalvid.core.curves import CURVE_KINDS, sample_grid
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.utils.errors import UserError
 
@@ -18,9 +18,8 @@ _CONSTANT = 1e-6
 def curve_targets(bank: Bank) -> Tensor:
     """What is regressed of each class: float32 (K, P), every component of mean 0 and variance 1 over the bank.
 
-    They are the shares of a class's maps that take each of the four kinds of curves (`fractalvid.core.curves.KINDS`),
-    and the mean of its maps' curves at `TIMES` times. Components that are the same for all classes are left out, so P
-    is 12 or less.
+    They are the shares of a class's maps that take each of the four `fractalvid.core.curves.CURVE_KINDS`, and the mean
+    of its maps' curves at `TIMES` times. Components that are the same for all classes are left out, so P is 12 or less.
 
     Raises:
         UserError: a bank whose classes have no curves, or all the same.
@@ -28,7 +27,7 @@ def curve_targets(bank: Bank) -> Tensor:
     if not isinstance(bank, ClassBank):
         raise UserError(f"aux-curve is on, but classes of {bank.kind} have no interpolation curves: leave it out")
     used = np.arange(bank.curve.shape[2]) < bank.num_maps[:, None]  # (K, N)
-    kinds = (bank.curve_kind[:, :, None] == np.arange(len(KINDS))) & used[:, :, None]  # (K, N, 4)
+    kinds = (bank.curve_kind[:, :, None] == np.arange(len(CURVE_KINDS))) & used[:, :, None]  # (K, N, 4)
     shares = kinds.sum(1) / bank.num_maps[:, None]
     times = np.linspace(0, 1, TIMES) * (bank.native_frames[:, None] - 1)
     curves = sample_grid(bank.curve, times)  # (K, TIMES, N)

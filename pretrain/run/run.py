@@ -180,7 +180,7 @@ def find_bank(config: PretrainConfig) -> Bank:
     """The bank asked for, a set's own, or one sampled from the seed."""
     source = config.bank if config.data is None else SetReader(config.data).path / BANK_FILE
     if source is None:
-        return sample_bank(config.kind or "ifs", config.classes or DEFAULT_CLASSES, seed=config.seed)
+        return sample_bank(config.classes or DEFAULT_CLASSES, kind=config.kind or "ifs", seed=config.seed)
     bank = load_bank(source)
     if config.classes not in (None, len(bank)):
         raise UserError(f"{source} has {_classes(len(bank))}, not {config.classes}; leave out --classes")

@@ -129,7 +129,7 @@ def test_time_runs_out_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["classes", "--variations", "al"], "did you mean all?"),
         (["classes", "--variations", "all,julia"], "all is a mix of its own"),
         (["generate", "--variations", ","], "names none"),
-        (["classes", "--max-summed", "4"], "max_summed must be 1 to 3"),
+        (["classes", "--max-summed", "4"], "max_summed must be a whole number, 1 to 3"),
         (["classes", "--kind", "perlin", "--variations", "all"], "--variations belongs to fractals"),
         (["generate", "--unlabelled", "3", "--clips", "2"], "--unlabelled"),
         (["generate", "--seed", "-1", "--classes", "2"], "seed"),

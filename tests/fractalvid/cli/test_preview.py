@@ -197,12 +197,14 @@ def test_what_a_set_lacks_is_known_before_its_clips_are_filmed(tmp_path: Path, m
 
 
 def test_points_belong_to_the_chaos_game(tmp_path: Path) -> None:
-    sample_bank("perlin", 2, seed=0).save(tmp_path / "perlin.npz")
+    sample_bank(2, kind="perlin", seed=0).save(tmp_path / "perlin.npz")
     with pytest.raises(UserError, match="--points belongs to the chaos game: leave it out for clips of perlin"):
         preview(tmp_path / "perlin.npz", tmp_path / "out", SMALL)
     assert not (tmp_path / "out").exists()
     preview(tmp_path / "perlin.npz", tmp_path / "out", PreviewConfig(clips=2, columns=4, size=32))
-    generate(sample_bank("perlin", 2, seed=0), tmp_path / "set", SetConfig(clips=1, size=32), workers=1, progress=False)
+    generate(
+        sample_bank(2, kind="perlin", seed=0), tmp_path / "set", SetConfig(clips=1, size=32), workers=1, progress=False
+    )
     filmed = PreviewConfig(clips=2, size=32, points=2000, emulate=PRESETS["light"])
     with pytest.raises(UserError, match="--points belongs to the chaos game"):
         preview(tmp_path / "set", tmp_path / "filmed", filmed)

@@ -17,8 +17,8 @@ from fractalvid.core.colour import (
 )
 from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.fractals.fit import fit_clips
-from fractalvid.fractals.render import render_fits
+from fractalvid.fractals.fit import fit_fractals
+from fractalvid.fractals.render import render_fractals
 from fractalvid.kernels import MAX_COLOUR_POINTS
 from fractalvid.kinds import render_clip
 from fractalvid.utils.errors import UserError
@@ -181,9 +181,9 @@ def test_a_coloured_clip_is_a_function_of_its_name(bank: ClassBank) -> None:
     one = render_clip(bank, 4, 2, size=48, points=8000, threads=1, colour=config)
     larger = ClassBank.sample(20, seed=3)
     assert np.array_equal(one, render_clip(larger, 4, 2, size=48, points=8000, threads=8, colour=config))
-    fits = fit_clips(bank, [1, 4, 7], [0, 2, 5])
+    fits = fit_fractals(bank, [1, 4, 7], [0, 2, 5])
     times = np.tile(np.arange(len(one), dtype=float)[:18], (3, 1))
-    assert np.array_equal(render_fits(bank, fits, times, size=48, points=8000, colour=config)[1], one[:18])
+    assert np.array_equal(render_fractals(bank, fits, times, size=48, points=8000, colour=config)[1], one[:18])
     still = render_clip(bank, 4, 2, size=48, points=8000, colour=ColourConfig())
     assert np.array_equal(still[0], one[0])
     assert not np.array_equal(still[-1], one[-1])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fractalvid.core.curves import KINDS, SUBFRAMES, grid, sample_curve, sample_curves, sample_grid, spline_matrix
+from fractalvid.core.curves import CURVE_KINDS, SUBFRAMES, grid, sample_curve, sample_curves, sample_grid, spline_matrix
 
 
 def curves(kind: str, count: int = 200, frames: int = 20) -> np.ndarray:
@@ -44,7 +44,7 @@ def test_the_mix_has_every_kind_and_shares_curves_between_maps() -> None:
     rng = np.random.default_rng(3)
     drawn = [sample_curves(5, 19, "paper", rng) for _ in range(400)]
     kinds = np.concatenate([k for _, k in drawn])
-    assert set(kinds.tolist()) == set(range(len(KINDS)))
+    assert set(kinds.tolist()) == set(range(len(CURVE_KINDS)))
     all_linear = np.mean([np.all(k == 0) for _, k in drawn])
     assert 0.15 < all_linear < 0.3
     assert all(c.shape == (len(grid(19)), 5) for c, _ in drawn)

@@ -279,7 +279,7 @@ def test_copies_are_drawn_and_joined(bank: ClassBank) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_classes_can_be_emulated(kind: str) -> None:
-    own = sample_bank(kind, 5, seed=1)
+    own = sample_bank(5, kind=kind, seed=1)
     batch = take(stream(own, "full"), 1)[0]
     assert batch.video.shape == (4, 3, 4, 32, 32)
     assert batch.video.std() > 0.05
@@ -293,7 +293,7 @@ def test_figures_of_every_kind_stay_in_their_place(kind: str, colour: ColourConf
     """Also those that have no end; of the others, single points or corners stray out of their view."""
     config = replace(CONFIG, camera=WHOLE, size=50, points=20000, colour=colour)
     placed = EmulationConfig(placement=PlacementConfig(p=1, scale=(0.4, 0.4)))
-    chosen = stream(sample_bank(kind, 5, seed=1), placed, config=config)
+    chosen = stream(sample_bank(5, kind=kind, seed=1), placed, config=config)
     batch, drawn = take(chosen, 1)[0], chosen.draw(np.arange(4)).emulation
     assert batch.mask is not None
     assert drawn is not None

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fractalvid.fractals.bank import LARGEST, ClassBank, ClassConfig
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.config import MAX_SETTING, ClassConfig
 from fractalvid.kernels.variations import VARIATIONS
 from fractalvid.kinds import render_clip
 from fractalvid.utils.errors import UserError
@@ -158,7 +159,7 @@ def test_impossible_configurations(values: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", UNLIMITED)
 def test_the_largest_settings_give_clips(name: str) -> None:
-    bank = ClassBank.sample(2, seed=0, config=ClassConfig(**{name: LARGEST}))  # type: ignore[arg-type]
+    bank = ClassBank.sample(2, seed=0, config=ClassConfig(**{name: MAX_SETTING}))  # type: ignore[arg-type]
     assert render_clip(bank, 0, 0, size=16, frames=2, points=500).shape == (2, 16, 16)
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from fractalvid.core.constants import FIRST_VALIDATION_ID
-from fractalvid.fractals.bank import ClassBank, ClassConfig
-from fractalvid.fractals.fit import LINEAR_PART, Fits, fit_clips, native_times
-from fractalvid.fractals.instances import draw_instances, maps_at, weights_at
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.config import ClassConfig
+from fractalvid.fractals.fit import Fits, fit_fractals
+from fractalvid.fractals.instances import LINEAR_PART, draw_instances, maps_at, native_times, weights_at
 from fractalvid.kernels import Jobs, orbit
 from fractalvid.kernels.cpu.points import extent, on_grid, share_within
 
@@ -32,7 +33,7 @@ def test_a_thousand_instances_are_bounded_and_in_view() -> None:
     many = ClassBank.sample(250, seed=7)
     seen = 0
     for instance in range(4):
-        fits = fit_clips(many, np.arange(250), instance)
+        fits = fit_fractals(many, np.arange(250), instance)
         points = independent_orbits(many, fits, 2048)
         near = share_within(points.reshape(-1, 2048, 2), many.config.radius).reshape(points.shape[:2])
         whole = fits.damping.min(axis=1) == 1
@@ -47,16 +48,16 @@ def test_a_thousand_instances_are_bounded_and_in_view() -> None:
 
 def test_redraws_are_few_and_reported() -> None:
     many = ClassBank.sample(200, seed=1)
-    attempt = fit_clips(many, np.arange(200), 0).instances.attempt
+    attempt = fit_fractals(many, np.arange(200), 0).instances.attempt
     assert 0.6 < np.mean(attempt == 0) < 0.95
     assert attempt.max() <= many.config.attempts
 
 
 def test_a_fit_does_not_depend_on_the_batch(bank: ClassBank) -> None:
-    together = fit_clips(bank, [0, 5, 5, 11], [0, 2, 7, 1], threads=2)
+    together = fit_fractals(bank, [0, 5, 5, 11], [0, 2, 7, 1], threads=2)
     for row, (c, i) in enumerate([(0, 0), (5, 2), (5, 7), (11, 1)]):
-        alone = fit_clips(bank, c, i, threads=1)
-        for field in ("damping", "box", "white", "points", "seed"):
+        alone = fit_fractals(bank, c, i, threads=1)
+        for field in ("damping", "box", "white", "orbit", "seed"):
             assert np.array_equal(getattr(together, field)[row], getattr(alone, field)[0]), field
         assert together.instances.attempt[row] == alone.instances.attempt[0]
 
@@ -80,7 +81,7 @@ def test_multipliers_and_offsets_are_in_range(bank: ClassBank) -> None:
 
 def test_attempts_change_the_draw_and_zero_attempts_damp() -> None:
     many = ClassBank.sample(120, seed=1, config=ClassConfig(attempts=0))
-    fits = fit_clips(many, np.arange(120), 0)
+    fits = fit_fractals(many, np.arange(120), 0)
     damped = fits.damping.min(axis=1) < 1
     assert damped.any()
     assert np.all(fits.instances.attempt == 0)
@@ -90,7 +91,7 @@ def test_attempts_change_the_draw_and_zero_attempts_damp() -> None:
 
 
 def test_equal_scales_keep_the_planes_aspect() -> None:
-    fits = fit_clips(ClassBank.sample(5, seed=2, config=ClassConfig(equal_scales=True)), np.arange(5), 0)
+    fits = fit_fractals(ClassBank.sample(5, seed=2, config=ClassConfig(equal_scales=True)), np.arange(5), 0)
     size = fits.box[:, 2:] - fits.box[:, :2]
     assert np.allclose(size[:, 0], size[:, 1], rtol=1e-5)
 
@@ -159,6 +160,6 @@ def test_escaped_points_do_not_spoil_the_view() -> None:
 
 @pytest.mark.parametrize("field", ["box", "white"])
 def test_views_do_not_depend_on_threads(bank: ClassBank, field: str) -> None:
-    one, eight = (fit_clips(bank, np.arange(12), 1, threads=n) for n in (1, 8))
+    one, eight = (fit_fractals(bank, np.arange(12), 1, threads=n) for n in (1, 8))
     assert np.array_equal(getattr(one, field), getattr(eight, field))
     assert dataclasses.is_dataclass(one)

@@ -18,9 +18,9 @@ from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.core.fingerprint import fingerprint
 from fractalvid.core.seeds import Domain, Field, words
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.fractals.fit import Fits, fit_clips
+from fractalvid.fractals.fit import Fits, fit_fractals
 from fractalvid.fractals.instances import maps_at
-from fractalvid.fractals.render import render_fits
+from fractalvid.fractals.render import render_fractals
 from fractalvid.stream import FractalStream, StreamConfig
 
 PATH = Path(__file__).parent / "golden.json"
@@ -51,7 +51,7 @@ def parameters(bank: ClassBank, fits: Fits) -> list[list[float]]:
 
 def pictures(bank: ClassBank, fits: Fits) -> np.ndarray:
     times = np.tile([2.0, 9.0, 15.0], (20, 1))
-    return np.asarray(render_fits(bank, fits, times, size=64, points=400_000)[SHOWN])
+    return np.asarray(render_fractals(bank, fits, times, size=64, points=400_000)[SHOWN])
 
 
 def thumbnails(frames: np.ndarray) -> np.ndarray:
@@ -61,7 +61,7 @@ def thumbnails(frames: np.ndarray) -> np.ndarray:
 
 def record() -> dict[str, Any]:
     bank = ClassBank.sample(20, seed=42)
-    fits = fit_clips(bank, CLASSES, INSTANCES)
+    fits = fit_fractals(bank, CLASSES, INSTANCES)
     frames = pictures(bank, fits)
     return {
         "fingerprint": fingerprint(),

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.fractals.fit import fit_clips
-from fractalvid.fractals.importing import KEYS, THERE, class_files, import_classes
+from fractalvid.fractals.fit import fit_fractals
+from fractalvid.fractals.importing import KEYS, THEIR_VARIATIONS, class_files, import_classes
 from fractalvid.kernels.variations import VARIATIONS
 from fractalvid.kinds import render_clip
 from fractalvid.utils.errors import UserError
@@ -127,7 +127,7 @@ def test_maps_are_what_the_published_composition_gives(tmp_path: Path, frames: i
     assert np.abs(between - maps_there(half)[0]).max() < 1e-6
 
 
-@pytest.mark.parametrize("number", sorted(THERE - {22, 31}))
+@pytest.mark.parametrize("number", sorted(THEIR_VARIATIONS - {22, 31}))
 def test_every_variation_does_what_it_does_there(tmp_path: Path, number: int) -> None:
     rng = np.random.default_rng(number)
     arrays = a_class(rng, number)
@@ -169,7 +169,7 @@ def chaos_game(maps: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
 def test_pictures_lie_as_they_do_there(tmp_path: Path) -> None:
     arrays = a_class(np.random.default_rng(3))
     bank = unmutated(import_classes([save(tmp_path / "a.npz", arrays)])[0])
-    box = fit_clips(bank, [0], [0]).box[0]
+    box = fit_fractals(bank, [0], [0]).box[0]
     picture = render_clip(bank, 0, 0, size=48, points=200_000)[9].astype(float)
     there = chaos_game(maps_there(arrays)[9], box, 48)
     alike, mirrored = (np.corrcoef(picture.ravel(), other.ravel())[0, 1] for other in (there, there.T))

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fractalvid.fractals.bank import ClassBank, ClassConfig
-from fractalvid.fractals.fit import Fits, fit_clips
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.config import ClassConfig
+from fractalvid.fractals.fit import Fits, fit_fractals
 from fractalvid.fractals.instances import maps_at, weights_at
 from fractalvid.fractals.mix import NAMES, PAPER_VARIATIONS, Mix, parse_mix
-from fractalvid.fractals.render import render_fits
+from fractalvid.fractals.render import render_fractals
 from fractalvid.kernels import Jobs, orbit
 from fractalvid.kernels.variations import VARIATIONS, by_name
 from fractalvid.utils.errors import UserError
@@ -185,12 +186,12 @@ def test_files_keep_mixes(tmp_path: Path) -> None:
 def test_clips_of_a_mix_do_not_depend_on_batch_or_threads(values: dict[str, Any]) -> None:
     bank = everything(24, **values)
     times = np.tile([3.0, 8.5], (24, 1))
-    fits = fit_clips(bank, np.arange(24), 0, threads=2)
-    together = render_fits(bank, fits, times, size=32, points=4000, threads=3)
+    fits = fit_fractals(bank, np.arange(24), 0, threads=2)
+    together = render_fractals(bank, fits, times, size=32, points=4000, threads=3)
     for c in (2, 9, 20):
-        alone = fit_clips(bank, c, 0, threads=1)
+        alone = fit_fractals(bank, c, 0, threads=1)
         assert np.array_equal(alone.box[0], fits.box[c])
-        assert np.array_equal(together[c], render_fits(bank, alone, times[:1], size=32, points=4000, threads=1)[0])
+        assert np.array_equal(together[c], render_fractals(bank, alone, times[:1], size=32, points=4000, threads=1)[0])
 
 
 def independent_orbits(bank: ClassBank, fits: Fits, time: float, points: int) -> np.ndarray:
@@ -208,9 +209,9 @@ def independent_orbits(bank: ClassBank, fits: Fits, time: float, points: int) ->
 def test_clips_of_every_variation_can_be_seen(name: str) -> None:
     """Lit, not filled, moving, and most of the orbit in view at every time."""
     bank = ClassBank.sample(6, seed=5, config=ClassConfig(variations=(name,), linear_share=0.0))
-    fits = fit_clips(bank, np.arange(6), 0)
+    fits = fit_fractals(bank, np.arange(6), 0)
     assert np.isfinite(fits.box).all()
-    clips = render_fits(bank, fits, np.tile(np.arange(18.0), (6, 1)), size=48, points=20_000).astype(float)
+    clips = render_fractals(bank, fits, np.tile(np.arange(18.0), (6, 1)), size=48, points=20_000).astype(float)
     lit = (clips > 60).mean(axis=(1, 2, 3))
     assert np.median(lit) > 0.01
     assert lit.max() < 0.9
@@ -228,8 +229,8 @@ def test_views_of_unbounded_variations_show_the_bulk(name: str) -> None:
     """Not the few points that are thrown far: no larger than the fence around the middle 80 % of the orbit."""
     config = ClassConfig(variations=(name,), linear_share=0.0)
     bank = ClassBank.sample(8, seed=3, config=config)
-    fits = fit_clips(bank, np.arange(8), 0)
-    ranked = np.sort(np.where(np.isfinite(fits.points), fits.points, np.inf), axis=2)
+    fits = fit_fractals(bank, np.arange(8), 0)
+    ranked = np.sort(np.where(np.isfinite(fits.orbit), fits.orbit, np.inf), axis=2)
     low, high = ranked[:, :, 102], ranked[:, :, -103]
     reach = config.fence * (high - low)
     union = (high + reach).max(axis=1) - (low - reach).min(axis=1)

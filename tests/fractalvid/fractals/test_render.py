@@ -5,8 +5,8 @@ import pytest
 
 from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.fractals.fit import fit_clips
-from fractalvid.fractals.render import render_fits
+from fractalvid.fractals.fit import fit_fractals
+from fractalvid.fractals.render import render_fractals
 from fractalvid.kinds import clip_times, render_clip
 from fractalvid.utils.errors import UserError
 
@@ -51,11 +51,11 @@ def test_brightness_does_not_depend_on_points_size_or_frames(bank: ClassBank) ->
 
 
 def test_a_camera_crops_without_changing_brightness(bank: ClassBank) -> None:
-    fits = fit_clips(bank, [1], [0])
+    fits = fit_fractals(bank, [1], [0])
     times = np.array([[4.0, 9.0]])
     crop = np.array([[[2, 0, -32], [0, 2, -32], [0, 0, 1]]], np.float32)
-    whole = render_fits(bank, fits, times, size=128, points=2_000_000)[0]
-    close = render_fits(bank, fits, times, size=64, points=2_000_000, camera=crop)[0]
+    whole = render_fractals(bank, fits, times, size=128, points=2_000_000)[0]
+    close = render_fractals(bank, fits, times, size=64, points=2_000_000, camera=crop)[0]
     # Pixels of the whole view at 64² are 2 x 2 pixels at 128²; the crop shows its middle quarter at the latter's scale.
     middle = whole[:, 32:96, 32:96]
     assert np.abs(close.astype(float) - middle).mean() < 3

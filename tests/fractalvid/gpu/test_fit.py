@@ -10,12 +10,13 @@ import torch
 from fractalvid.core.camera import camera_matrices, identity_camera
 from fractalvid.core.colour import ColourConfig, draw_palettes, palettes_of
 from fractalvid.core.constants import FIRST_VALIDATION_ID
-from fractalvid.fractals import fit as view
-from fractalvid.fractals.bank import ClassBank, ClassConfig
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.config import ClassConfig
+from fractalvid.fractals.fit import fit_fractals
 from fractalvid.fractals.look import Fault
 from fractalvid.gpu import fit
 from fractalvid.gpu.bank import DeviceBank
-from fractalvid.gpu.render import render_fits
+from fractalvid.gpu.render import render_on_device
 from fractalvid.kernels.cuda import cupy_device as gpu
 from fractalvid.kernels.cuda import game as launch
 from fractalvid.kernels.cuda.device import Device
@@ -48,7 +49,7 @@ def test_attempts_are_those_of_the_rule_and_no_more(at_once: int, monkeypatch: p
     bank = ClassBank.sample(4, seed=9, config=STRICT)
     classes, ids = np.arange(8) % 4, np.arange(8) // 4 + 3
     counts = tried(monkeypatch)
-    own, cpu = fit.fit_clips(DeviceBank(HostDevice(), bank), classes, ids), view.fit_clips(bank, classes, ids)
+    own, cpu = fit.fit_on_device(DeviceBank(HostDevice(), bank), classes, ids), fit_fractals(bank, classes, ids)
     assert np.array_equal(own.attempt, cpu.instances.attempt)
     damped, still = (cpu.damping < 1).any(axis=1), cpu.rejected[:, Fault.STILL] > 0
     accepted, rejected = (cpu.fault == Fault.NONE) & ~damped, cpu.rejected.sum(axis=1)
@@ -66,14 +67,14 @@ def test_clips_without_a_whole_attempt_are_those_of_the_first_bounded_one() -> N
     still = ClassConfig(linear_share=1.0, attempts=2, still=0.9)
     bank = ClassBank.sample(3, seed=5, config=still)
     own, cpu = (
-        fit.fit_clips(DeviceBank(HostDevice(), bank), *[np.arange(3)] * 2),
-        view.fit_clips(bank, *[np.arange(3)] * 2),
+        fit.fit_on_device(DeviceBank(HostDevice(), bank), *[np.arange(3)] * 2),
+        fit_fractals(bank, *[np.arange(3)] * 2),
     )
     kept = (cpu.damping == 1).all(axis=1)
     assert kept.any() and (cpu.fault[kept] == Fault.STILL).all()
     assert np.array_equal(own.attempt, cpu.instances.attempt)
     assert np.array_equal(own.damping[kept], cpu.damping[kept])
-    assert np.allclose(own.points[kept], cpu.points[kept], atol=1e-4)
+    assert np.allclose(own.orbit[kept], cpu.orbit[kept], atol=1e-4)
     assert np.allclose(own.box[kept], cpu.box[kept], atol=1e-3)
 
 
@@ -81,11 +82,11 @@ def made(device: Device, bank: ClassBank, colour: ColourConfig | None) -> tuple[
     """Fits and pictures of four clips."""
     there = DeviceBank(device, bank)
     classes, ids = np.arange(4) % len(bank), np.arange(4)
-    fits = fit.fit_clips(there, classes, ids)
+    fits = fit.fit_on_device(there, classes, ids)
     times = np.linspace([0] * 4, bank.native_frames[classes] - 1, 2, axis=1)
     camera = camera_matrices(identity_camera(4), 24)
     shown: dict[str, Any] = {"size": 24, "points": 2000, "camera": camera, "colour": colour}
-    return fits, render_fits(there, fits, times, **shown)
+    return fits, render_on_device(there, fits, times, **shown)
 
 
 @pytest.mark.parametrize(("config", "colour"), [(STRICT, ColourConfig(vibrancy=0.5, drift=1)), (THROWN, None)])
@@ -93,7 +94,7 @@ def test_nothing_waits_for_the_device(config: ClassConfig, colour: ColourConfig 
     """No value of the device's is looked at from ids to pictures, palettes included, and no result depends on it."""
     bank = ClassBank.sample(2, seed=8, config=config)
     (strict, pictures), (plain, wanted) = (made(device, bank, colour) for device in (StrictDevice(), HostDevice()))
-    for name in ("attempt", "damping", "box", "white", "points", "seed"):
+    for name in ("attempt", "damping", "box", "white", "orbit", "seed"):
         assert np.array_equal(getattr(strict, name).kept, getattr(plain, name)), name
     assert np.array_equal(pictures.kept, wanted)
     assert wanted.std() > 10
@@ -217,6 +218,6 @@ class TestOnAGpu:
     def test_attempts_are_those_of_the_rule(self) -> None:
         bank = ClassBank.sample(50, seed=8, config=STRICT)
         classes, ids = np.arange(200) % 50, np.arange(200) // 50
-        own, cpu = fit.fit_clips(DeviceBank(gpu.device(), bank), classes, ids), view.fit_clips(bank, classes, ids)
+        own, cpu = fit.fit_on_device(DeviceBank(gpu.device(), bank), classes, ids), fit_fractals(bank, classes, ids)
         # What lies at a threshold falls on either side of it by rounding.
         assert (own.attempt.get() == cpu.instances.attempt).mean() > 0.97

@@ -22,10 +22,11 @@ from fractalvid.emulate.config import (
     GroupConfig,
     TimingConfig,
 )
-from fractalvid.fractals import fit as view
-from fractalvid.fractals.bank import ClassBank, ClassConfig
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.config import ClassConfig
+from fractalvid.fractals.fit import fit_fractals
 from fractalvid.fractals.instances import draw_instances, maps_at, weights_at
-from fractalvid.fractals.look import Fault
+from fractalvid.fractals.look import Fault, look_at
 from fractalvid.gpu import fit
 from fractalvid.gpu import layers as device_layers
 from fractalvid.gpu.bank import DeviceBank
@@ -70,7 +71,7 @@ def test_instances_and_maps_are_the_cpus(config: ClassConfig) -> None:
     assert np.array_equal(own.offset, cpu.offset), "the same random words"
     assert np.allclose(own.factor, cpu.factor, atol=1e-6)
     times = np.linspace(0, 17, 27).reshape(9, 3)
-    at = device_bank(bank).moments(times)
+    at = device_bank(bank).grid_times(times)
     class_maps = device_bank(bank).class_maps(classes, at)
     assert np.allclose(class_maps, bank.maps_at(classes, times), atol=1e-6)
     maps, weights = device_bank(bank).instance_maps(class_maps, classes, own, at)
@@ -88,7 +89,7 @@ def test_fits_are_the_cpus(config: ClassConfig) -> None:
     """Attempts, damping, views and exposure, where much is unbounded, and where much is called motionless."""
     bank = ClassBank.sample(4, seed=5, config=config)
     classes, ids = np.arange(4), np.arange(4) + 5
-    own, cpu = fit.fit_clips(device_bank(bank), classes, ids), view.fit_clips(bank, classes, ids)
+    own, cpu = fit.fit_on_device(device_bank(bank), classes, ids), fit_fractals(bank, classes, ids)
     assert np.array_equal(own.attempt, cpu.instances.attempt)
     assert (cpu.instances.attempt > 0).any()
     assert (cpu.damping < 1).any() if config.max_rate == -0.3 else cpu.rejected[:, Fault.STILL].any()
@@ -107,7 +108,7 @@ def test_views_of_variations_that_throw_points_far() -> None:
         3, seed=2, config=ClassConfig(linear_share=0.0, variations=("spherical",), equal_scales=True)
     )
     points = np.random.default_rng(0).standard_cauchy((3, 20, 1024, 2)).astype(np.float32)
-    own, cpu = fit._look(device_bank(bank), np.arange(3), points), view._look(bank, np.arange(3), points, None)
+    own, cpu = fit._look(device_bank(bank), np.arange(3), points), look_at(bank, np.arange(3), points)
     assert np.allclose(own.box, cpu.box, rtol=1e-5)
     assert np.array_equal(own.white, cpu.white)
     assert np.array_equal(own.fault, cpu.fault)
@@ -304,9 +305,9 @@ def test_what_is_known_of_backgrounds_is_not_found_again(monkeypatch: pytest.Mon
 
     def counting(bank: DeviceBank, class_id: Any, instance_id: Any) -> Any:
         fitted.append(len(class_id))
-        return fit.fit_clips(bank, class_id, instance_id)
+        return fit.fit_on_device(bank, class_id, instance_id)
 
-    monkeypatch.setattr(device_layers, "fit_clips", counting)
+    monkeypatch.setattr(device_layers, "fit_on_device", counting)
     bank = ClassBank.sample(5, seed=1, config=LINEAR)
     few = replace(EVERYTHING, background=BackgroundConfig(p=1, pool=2))
     stream = FractalStream(bank, batch_size=5, config=SMALL, seed=3, emulate=few, device="cuda")
@@ -318,7 +319,7 @@ def test_what_is_known_of_backgrounds_is_not_found_again(monkeypatch: pytest.Mon
 @pytest.mark.usefixtures("rendering")
 @pytest.mark.parametrize("emulate", [None, "paper"])
 def test_what_is_not_rendered_there_is_said(emulate: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    bank = sample_bank("perlin", 3, seed=1)
+    bank = sample_bank(3, kind="perlin", seed=1)
     moved: list[torch.device] = []
 
     def note(batch: Batch, device: torch.device) -> Batch:

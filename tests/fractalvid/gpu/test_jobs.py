@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fractalvid.core.constants import MAX_FRAMES
-from fractalvid.fractals.bank import ClassBank, ClassConfig
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.config import ClassConfig
 from fractalvid.fractals.instances import draw_instances, maps_at
 from fractalvid.fractals.instances import weights_at as cpu_weights
 from fractalvid.fractals.render import view_projection
@@ -30,7 +31,7 @@ def test_several_instances_a_clip_lie_one_after_the_other(banks: tuple[ClassBank
     bank, own = banks
     attempts = np.repeat(np.arange(3), CLIPS)
     classes, ids = np.tile(CLASS_ID, 3), np.tile(np.arange(CLIPS), 3)
-    cpu, at = draw_instances(bank, classes, ids, attempts), own.moments(WHEN)
+    cpu, at = draw_instances(bank, classes, ids, attempts), own.grid_times(WHEN)
     instances = own.draw_instances(classes, ids, attempts)
     maps, weights = own.instance_maps(own.class_maps(CLASS_ID, at), CLASS_ID, instances, at)
     wanted = maps_at(bank, cpu, np.tile(WHEN, (3, 1)))
@@ -44,7 +45,7 @@ def test_linear_parts_are_damped_between_native_times(banks: tuple[ClassBank, De
     ids, when = np.arange(CLIPS), WHEN.copy()
     when[:7, -1] = [0, 17, 18, 18.5, 19, 0.25, 1]
     damping = RNG.uniform(0.3, 1, (CLIPS, MAX_FRAMES)).astype(np.float32)
-    at, instances = own.moments(when), own.draw_instances(CLASS_ID, ids, ids * 0)
+    at, instances = own.grid_times(when), own.draw_instances(CLASS_ID, ids, ids * 0)
     class_maps = own.class_maps(CLASS_ID, at)
     plain, _ = own.instance_maps(class_maps, CLASS_ID, instances, at)
     maps, weights = own.instance_maps(class_maps, CLASS_ID, instances, at, damping)
@@ -61,7 +62,7 @@ def test_a_map_without_area_keeps_its_least_weight() -> None:
     maps[0, 0, 0, [0, 4]] = 0.5
     factor, offset = np.ones((2, 3, 6), np.float32), np.zeros((2, 8, 6), np.float32)
     moment = np.zeros((2, 1), np.int64)
-    at = device_jobs.Moments(
+    at = device_jobs.GridTimes(
         np.zeros((2, 1)), moment, moment + 1, np.zeros((2, 1), np.float32), np.ones((2, 1), np.float32)
     )
     num_maps: Any = np.array([4])

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fractalvid.fractals.bank import ClassConfig
+from fractalvid.fractals.config import ClassConfig
 from fractalvid.fractals.look import faults
 from fractalvid.gpu import verdicts
 from fractalvid.kernels.cpu.points import OnGrid
@@ -35,7 +35,7 @@ def test_faults_and_white_are_the_cpus() -> None:
     dense = np.rint(numbers(1, 9, 1))
     grid = OnGrid(dense, np.clip(numbers(0, 0.8, 2) + bias, 0, 1), numbers(0, 0.62, 3))
     frames, where = np.array([18, 19, 20, 19, 2]), np.arange(CLIPS) % 7 > 0
-    looks = verdicts.new_looks(HostDevice(), CLIPS)
+    looks = verdicts.empty_look(HostDevice(), CLIPS)
     looks.white[:], looks.fault[:] = -1, -1
     limits: dict[str, Any] = {name: getattr(config, name) for name in ("empty", "full", "broken", "still")}
     verdicts.judge(HostDevice(), grid, CLASS_ID, frames, looks, where=where, **limits)

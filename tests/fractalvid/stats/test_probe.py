@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fractalvid.core.bank import array_names
-from fractalvid.fractals.bank import ClassBank, ClassConfig
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.config import ClassConfig
 from fractalvid.kinds import KINDS, fit_clips, render_fits, sample_bank
 from fractalvid.stats.probe import MOTION, ProbeConfig, motion_probe, share_shapes, tell_apart
 from fractalvid.utils.errors import UserError
@@ -72,7 +73,7 @@ def test_curves_that_differ_are_told_apart_and_equal_ones_are_not() -> None:
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_bank_of_shared_shapes(kind: str) -> None:
-    bank = sample_bank(kind, 6, seed=2)
+    bank = sample_bank(6, kind=kind, seed=2)
     shared = share_shapes(bank, 4, [0, 2, 5])
     assert len(shared) == 3
     for name in array_names(type(bank)):

@@ -11,7 +11,8 @@ import pytest
 
 from fractalvid.core.bank import Bank
 from fractalvid.core.constants import FIRST_VALIDATION_ID
-from fractalvid.fractals.bank import ClassBank, ClassConfig
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.config import ClassConfig
 from fractalvid.fractals.fit import Fits
 from fractalvid.kinds import fit_clips, render_clip, sample_bank
 from fractalvid.sets import SetConfig, generate
@@ -180,11 +181,11 @@ def test_the_variations_that_classes_take() -> None:
     plain = variations_taken(ClassBank.sample(40, seed=0))
     assert plain is not None
     assert sum(classes.sum() for classes in plain.values()) == 40
-    assert variations_taken(sample_bank("perlin", 2, seed=0)) is None
+    assert variations_taken(sample_bank(2, kind="perlin", seed=0)) is None
 
 
 def test_other_kinds_are_measured_too() -> None:
-    found = measured(sample_bank("shapes", 3, seed=0))
+    found = measured(sample_bank(3, kind="shapes", seed=0))
     assert found.acceptance is None and not found.by_variation
     assert found.figures["occupancy"] is not None
     text = as_text([found])
@@ -193,7 +194,7 @@ def test_other_kinds_are_measured_too() -> None:
 
 def test_side_by_side_from_the_command(three: ClassBank, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     three.save(tmp_path / "a.npz")
-    sample_bank("octopus", 4, seed=0).save(tmp_path / "b&.npz")
+    sample_bank(4, kind="octopus", seed=0).save(tmp_path / "b&.npz")
     out = tmp_path / "out"
     options = ["--classes", 3, "--clips", 3, "--held-out", 1, "--size", 32, "--points", 2000]
     options += [f"--probe.{name.replace('_', '-')}={value}" for name, value in dataclasses.asdict(TINY_PROBE).items()]

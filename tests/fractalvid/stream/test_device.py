@@ -8,7 +8,8 @@ import torch
 
 from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.config import EmulationConfig
-from fractalvid.fractals.bank import ClassBank, ClassConfig
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.config import ClassConfig
 from fractalvid.kernels.cuda import cupy_device as gpu
 from fractalvid.stream import FractalStream, StreamConfig
 from tests.fractalvid.gpu.test_gpu import EVERYTHING, LINEAR

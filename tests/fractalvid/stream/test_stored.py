@@ -74,7 +74,7 @@ def agreement(kind: str, clips: int = 40, points: int = 1_000_000) -> Agreement:
     Masks are taken at 5 % of white after 2 x 2 pooling; those of a few pixels say little, since their outline is most
     of them.
     """
-    bank = sample_bank(kind, 16, seed=11)
+    bank = sample_bank(16, kind=kind, seed=11)
     classes = np.resize(np.flatnonzero(bank.native_frames == 19), clips)
     ids, index = np.stack([classes, np.arange(clips)], axis=1), np.arange(clips) + 100
     config = StreamConfig(clip_len=2, frame_stride=6, size=112, points=points, emulate=MOVING)

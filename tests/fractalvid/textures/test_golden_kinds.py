@@ -24,7 +24,7 @@ CLASSES, INSTANCES = np.array([0, 3, 7]), np.array([0, 5, FIRST_VALIDATION_ID])
 
 
 def record(kind: str) -> dict[str, Any]:
-    bank = sample_bank(kind, 8, seed=42)
+    bank = sample_bank(8, kind=kind, seed=42)
     fit: Any = fit_clips(bank, CLASSES, INSTANCES)
     frames = render_fits(bank, fit, np.tile([1.5, 12.0], (3, 1)), size=48)
     small = frames.reshape(3, 2, 12, 4, 12, 4).mean(axis=(3, 5)).round().astype(np.uint8)

@@ -32,7 +32,7 @@ def held_out(count: int, batch_size: int = 4) -> ValidationClips:
 def measured() -> dict[str, dict[str, float]]:
     network, features = build_model("r3d_10", 5, seed=1).eval(), backbone("r3d_10", seed=1).eval()
     monitors = MonitorConfig(("knn", "linear"), monitor_classes=3, monitor_clips=6)
-    bank = sample_bank("ifs", 5, seed=0)
+    bank = sample_bank(5, seed=0)
     return {
         "classes": classification_metrics(network, held_out(18)),
         "neighbours": neighbour_metrics(features, held_out(18)),

@@ -59,7 +59,7 @@ def test_more_features_than_clips() -> None:
 
 
 def test_networks_are_measured_and_left_as_they_were() -> None:
-    bank = sample_bank("ifs", 6, seed=0)
+    bank = sample_bank(6, seed=0)
     config = MonitorConfig(("knn", "linear", "motion"), monitor_classes=4, monitor_clips=6)
     monitors = Monitors(config, bank, STREAM, head="fc", batch_size=8, threads=1)
     network = build_model("r3d_10", 6, seed=0).eval()
@@ -78,7 +78,7 @@ def test_networks_are_measured_and_left_as_they_were() -> None:
 
 def test_clips_are_made_ready_once(monkeypatch: pytest.MonkeyPatch) -> None:
     config = MonitorConfig(("knn", "crops", "motion"), monitor_classes=2, monitor_clips=2)
-    monitors = Monitors(config, sample_bank("ifs", 3, seed=0), STREAM, head="fc", batch_size=8, threads=1)
+    monitors = Monitors(config, sample_bank(3, seed=0), STREAM, head="fc", batch_size=8, threads=1)
     monkeypatch.setattr("fractalvid.pretrain.monitors.monitors.FractalStream", None)
     with torch.no_grad():
         found = monitors(Corner().eval())
@@ -86,14 +86,14 @@ def test_clips_are_made_ready_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_only_what_is_asked_for_is_measured() -> None:
-    bank = sample_bank("shapes", 6, seed=0)
+    bank = sample_bank(6, kind="shapes", seed=0)
     monitors = Monitors(MonitorConfig(("motion",), monitor_clips=4), bank, STREAM, head="fc", batch_size=8, threads=1)
     with torch.no_grad():
         assert list(monitors(build_model("r3d_10", 6, seed=0).eval())) == ["motion_linear"]
 
 
 def test_cropped_clips_are_those_of_training() -> None:
-    bank = sample_bank("ifs", 6, seed=0)
+    bank = sample_bank(6, seed=0)
     config = MonitorConfig(("crops",), monitor_classes=4, monitor_clips=6)
 
     def found(stream: StreamConfig) -> dict[str, float]:

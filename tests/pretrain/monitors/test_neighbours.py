@@ -71,7 +71,7 @@ def test_features_of_all_batches_are_compared() -> None:
 
 @pytest.mark.parametrize("kind", ["ifs", "shapes"])
 def test_the_first_classes_of_a_bank_are_a_bank(kind: str) -> None:
-    bank = sample_bank(kind, 12, seed=3)
+    bank = sample_bank(12, kind=kind, seed=3)
     few = first_classes(bank, 20)
     assert len(few) == 5
     config = StreamConfig(clip_len=2, size=16, points=500)

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fractalvid.core.curves import KINDS
-from fractalvid.fractals.bank import ClassBank, ClassConfig
+from fractalvid.core.curves import CURVE_KINDS
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.config import ClassConfig
 from fractalvid.kinds import sample_bank
 from fractalvid.pretrain.engine.objective import Objective, Outcome
 from fractalvid.pretrain.models import ARCHITECTURES, build_model
@@ -204,7 +205,7 @@ def test_curve_targets_are_what_the_bank_knows(bank: ClassBank) -> None:
     raw = []
     for c in range(len(bank)):
         maps = int(bank.num_maps[c])
-        shares = [np.mean(bank.curve_kind[c, :maps] == kind) for kind in range(len(KINDS))]
+        shares = [np.mean(bank.curve_kind[c, :maps] == kind) for kind in range(len(CURVE_KINDS))]
         grid = np.arange(bank.curve.shape[1]) / 4
         times = np.linspace(0, bank.native_frames[c] - 1, TIMES)
         curve = np.mean([np.interp(times, grid, bank.curve[c, :, m]) for m in range(maps)], axis=0)
@@ -218,7 +219,7 @@ def test_curve_targets_are_what_the_bank_knows(bank: ClassBank) -> None:
 
 def test_banks_without_curves_are_refused() -> None:
     with pytest.raises(UserError, match="classes of perlin have no interpolation curves"):
-        curve_targets(sample_bank("perlin", 3, seed=0))
+        curve_targets(sample_bank(3, kind="perlin", seed=0))
     evenly = ClassBank.sample(4, seed=0, config=ClassConfig(motion="linear", min_frames=20))
     with pytest.raises(UserError, match="along the same curve"):
         curve_targets(evenly)

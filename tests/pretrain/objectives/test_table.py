@@ -90,7 +90,7 @@ def test_what_is_built(bank: ClassBank) -> None:
 
 def test_curves_of_banks_without_any_are_refused() -> None:
     with pytest.raises(UserError, match="classes of shapes have no interpolation curves"):
-        build_objective(ObjectiveConfig(aux_curve=1), "r3d_10", sample_bank("shapes", 3, seed=0), seed=0)
+        build_objective(ObjectiveConfig(aux_curve=1), "r3d_10", sample_bank(3, kind="shapes", seed=0), seed=0)
 
 
 @pytest.mark.parametrize("name", NAMES)

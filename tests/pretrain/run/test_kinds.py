@@ -34,7 +34,7 @@ def test_a_kind_is_one_option_and_goes_on_as_it_was(tmp_path: Path, capsys: pyte
 
 def test_a_banks_own_kind_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "classes.npz"
-    sample_bank("octopus", 3, seed=1).save(path)
+    sample_bank(3, kind="octopus", seed=1).save(path)
     assert run(tmp_path / "a", "--bank", str(path), "--kind", "shapes") == 2
     assert "is of kind octopus, not shapes" in capsys.readouterr().err
     assert not (tmp_path / "a").exists()

@@ -102,7 +102,7 @@ def test_clips_of_a_set_are_coloured_or_not(tmp_path: Path, colour: ColourConfig
 
 def test_points_belong_to_the_kind_that_a_bank_or_a_set_has(tmp_path: Path) -> None:
     for kind in ("ifs", "shapes"):
-        bank, folder = sample_bank(kind, 2, seed=1), tmp_path / kind
+        bank, folder = sample_bank(2, kind=kind, seed=1), tmp_path / kind
         bank.save(tmp_path / f"{kind}.npz")
         generate(bank, folder, SetConfig(clips=1, size=32), workers=1, progress=False)
         for where in ({"bank": str(tmp_path / f"{kind}.npz")}, {"data": str(folder)}):
