@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from fractalvid.core.bank import KindName, array_names, check_arrays, check_draw, read_bank, reading, write_bank
 from fractalvid.core.constants import MAX_FRAMES, MIN_FRAMES
 from fractalvid.core.seeds import class_generator
+from fractalvid.utils.checks import Range, check_integer, check_range
 from fractalvid.utils.errors import UserError
 
 FORMAT = "fractalvid-textures-1"
-
-Range = tuple[float, float]
-"""Smallest and largest value of what is drawn a class."""
 
 
 @dataclass(frozen=True)
@@ -29,22 +27,20 @@ class TextureConfig:
     """
 
     limits: ClassVar[dict[str, Range]] = {}
-    """What each range of a kind has to lie in."""
+    """Smallest and largest value that each range of a kind may reach."""
 
     min_frames: int = 18
     max_frames: int = 20
 
     def __post_init__(self) -> None:
         """Refuse what no class could be drawn from."""
-        if not MIN_FRAMES <= self.min_frames <= self.max_frames <= MAX_FRAMES:
-            raise UserError(f"frames must be {MIN_FRAMES} to {MAX_FRAMES}, got {self.min_frames} to {self.max_frames}")
+        check_integer("max_frames", self.max_frames, MIN_FRAMES, MAX_FRAMES)
+        check_integer("min_frames", self.min_frames, MIN_FRAMES, self.max_frames)
         for name, (least, most) in self.limits.items():
-            low, high = getattr(self, name)
-            if not least <= low <= high <= most:
-                raise UserError(f"{name} must be a range in {least:g} to {most:g}, got {low:g} to {high:g}")
+            check_range(name, getattr(self, name), least, most)
 
     def check_names(self, name: str, known: tuple[str, ...]) -> None:
-        """Refuse a field that is no choice of `known` names."""
+        """Refuse a field that does not hold one or more of `known` names."""
         chosen = getattr(self, name)
         unknown = [one for one in chosen if one not in known]
         if unknown or not chosen:
@@ -55,8 +51,8 @@ class TextureConfig:
 class TextureBank(ABC):
     """K classes of one kind. Class c does not depend on K, so a larger bank of the same seed extends a smaller one.
 
-    A kind adds its own arrays, a row a class, and says how a class is drawn, what is random about an instance, and how
-    its pictures follow from that.
+    A kind adds arrays of its own with a row for each class. It says how a class is drawn, what is random about an
+    instance, and how pictures follow from that.
 
     Attributes:
         seed: determines classes, instances and pixels.
@@ -67,7 +63,7 @@ class TextureBank(ABC):
     kind: ClassVar[KindName]
     config_type: ClassVar[type[TextureConfig]]
     bounds: ClassVar[dict[str, Range]] = {}
-    """What the arrays of a file have to lie in, where anything else could not be drawn."""
+    """Smallest and largest value of a file's arrays, for those with values that could not be drawn."""
 
     seed: int
     config: Any
@@ -109,11 +105,15 @@ class TextureBank(ABC):
         return len(self.native_frames)
 
     @classmethod
-    def sample(cls, num_classes: int, *, seed: int, config: Any = None) -> Self:
-        """Draw classes 0..num_classes - 1 of a seed."""
+    def sample(cls, num_classes: int, *, seed: int = 0, config: Any = None) -> Self:
+        """Draw classes 0..num_classes - 1 of a seed.
+
+        Raises:
+            UserError: a number of classes that is not 1 to 1,000,000, or a seed that is not in 0..2⁶⁴-1.
+        """
         check_draw(num_classes, seed)
         config = cls.config_type() if config is None else config
-        rows = [_row(cls, config, seed, c) for c in range(num_classes)]
+        rows = [_sample_row(cls, config, seed, c) for c in range(num_classes)]
         return cls(seed, config, **{name: np.stack([row[name] for row in rows]) for name in array_names(cls)})
 
     def save(self, path: str | Path) -> None:
@@ -132,11 +132,11 @@ class TextureBank(ABC):
             seed, values, arrays = read_bank(path, kind=cls.kind, file_format=FORMAT, names=names)
             config = cls.config_type(**values)
             bounds = {"native_frames": (MIN_FRAMES, MAX_FRAMES)} | cls.bounds
-            check_arrays(arrays, _row(cls, config, 0, 0), bounds, path)
+            check_arrays(arrays, _sample_row(cls, config, 0, 0), bounds, path)
             return cls(seed, config, **{name: arrays[name] for name in names})
 
 
-def _row(bank_type: type[TextureBank], config: Any, seed: int, class_id: int) -> dict[str, Any]:
+def _sample_row(bank_type: type[TextureBank], config: Any, seed: int, class_id: int) -> dict[str, Any]:
     rng = class_generator(seed, class_id)
     frames = int(rng.integers(config.min_frames, config.max_frames, endpoint=True))
     return {"native_frames": np.int64(frames)} | bank_type.sample_class(config, frames, rng)

@@ -5,7 +5,7 @@ exponent near 3 gives the statistics of natural images at all scales. Here every
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,20 +13,35 @@ from numpy.typing import NDArray
 from fractalvid.core.bank import KindName
 from fractalvid.kernels.drawing.painter import Layers
 from fractalvid.kernels.drawing.textures import TEXTURES
-from fractalvid.textures.bank import Range, TextureConfig, either_way, evenly, evenly_in_logarithm
-from fractalvid.textures.instances import Drawn, draw_instances
-from fractalvid.textures.layered import LayeredBank, outlined_layers
+from fractalvid.textures.bank import TextureConfig, either_way, evenly, evenly_in_logarithm
+from fractalvid.textures.instances import TextureInstances
 from fractalvid.textures.motion import TURN, heading, placed
-from fractalvid.textures.styles import LOOK_NUMBERS, WAVELENGTH_LIMITS, Texture, sample_look
+from fractalvid.textures.outlined import OUTLINED_BOUNDS, OUTLINED_LIMITS, OutlinedBank
+from fractalvid.textures.styles import Texture, sample_style
+from fractalvid.utils.checks import Range, check_integer
 from fractalvid.utils.errors import UserError
+
+Floats = NDArray[np.float64]
 
 SIDES = {"ellipse": 0, "triangle": 3, "quadrilateral": 4, "pentagon": 5, "hexagon": 6}
 MAX_LEAVES = 1024
 PERIOD = 1.25
 """Leaves repeat that often, both ways, so the plane is covered without end; more than the view, lest it shows."""
 DARKEST = 0.15
-_OWN = 9
-_CORNERS = 6
+
+
+class _Numbers(NamedTuple):
+    """Random numbers (B, L) in [0, 1) of each layer, in their order."""
+
+    x: Floats
+    y: Floats
+    heading: Floats
+    pace: Floats
+    angle: Floats
+    size: Floats
+    outline: Floats
+    sway_x_phase: Floats
+    sway_y_phase: Floats
 
 
 @dataclass(frozen=True)
@@ -53,21 +68,14 @@ class DeadLeavesConfig(TextureConfig):
         beat: its frequency, radians a native frame.
     """
 
-    limits: ClassVar[dict[str, Range]] = {
+    limits: ClassVar[dict[str, Range]] = OUTLINED_LIMITS | {
         "smallest": (0.005, 0.5),
         "largest": (0.005, 1.0),
         "exponent": (0.0, 6.0),
         "aspect": (0.05, 1.0),
         "cover": (0.1, 20.0),
-        "irregularity": (0.0, 1.0),
-        "wavelength": WAVELENGTH_LIMITS,
-        "contrast": (0.0, 0.95),
-        "speed": (0.0, 0.5),
-        "coherence": (0.0, 1.0),
         "parallax": (0.0, 1.0),
-        "spin": (0.0, 1.5),
         "sway": (0.0, 0.5),
-        "beat": (0.0, 1.5),
     }
 
     leaves: tuple[Literal["ellipse", "triangle", "quadrilateral", "pentagon", "hexagon"], ...] = (
@@ -98,12 +106,11 @@ class DeadLeavesConfig(TextureConfig):
         self.check_names("textures", TEXTURES)
         if self.smallest[1] > self.largest[0]:
             raise UserError(f"smallest must end below largest, got {self.smallest} and {self.largest}")
-        if not 1 <= self.max_leaves <= MAX_LEAVES:
-            raise UserError(f"max_leaves must be 1 to {MAX_LEAVES}, got {self.max_leaves}")
+        check_integer("max_leaves", self.max_leaves, 1, MAX_LEAVES)
 
 
 @dataclass(frozen=True)
-class DeadLeavesBank(LayeredBank):
+class DeadLeavesBank(OutlinedBank):
     """K classes of dead leaves; arrays (K,) unless said otherwise, in the units of `DeadLeavesConfig`.
 
     Attributes:
@@ -114,14 +121,15 @@ class DeadLeavesBank(LayeredBank):
 
     kind: ClassVar[KindName] = "dead_leaves"
     config_type: ClassVar[type[TextureConfig]] = DeadLeavesConfig
-    bounds: ClassVar[dict[str, Range]] = {
+    bounds: ClassVar[dict[str, Range]] = OUTLINED_BOUNDS | {
         "sides": (0, 6),
-        "texture": (0, len(TEXTURES) - 1),
         "count": (1, MAX_LEAVES),
         "smallest": (0.005, 0.5),
         "largest": (0.005, 1.0),
-        "wavelength": WAVELENGTH_LIMITS,
     }
+    clip_numbers: ClassVar[int] = 3
+    place_numbers: ClassVar[int] = len(_Numbers._fields)
+    max_corners: ClassVar[int] = 6
 
     sides: NDArray[np.int64]
     count: NDArray[np.int64]
@@ -156,7 +164,7 @@ class DeadLeavesBank(LayeredBank):
             "exponent": exponent,
             "aspect": aspect,
             "irregularity": evenly(rng, config.irregularity),
-            **sample_look(config, rng),
+            **sample_style(config, rng),
             "speed": evenly(rng, config.speed),
             "coherence": evenly(rng, config.coherence),
             "parallax": evenly(rng, config.parallax),
@@ -165,38 +173,33 @@ class DeadLeavesBank(LayeredBank):
             "beat": evenly(rng, config.beat),
         }
 
-    def draw(self, class_id: NDArray[np.int64], instance_id: NDArray[np.int64]) -> Drawn:
-        """Positions, directions, phases, sizes, outlines and tones, and the ground's tone."""
-        numbers = _OWN + LOOK_NUMBERS + 2 * _CORNERS
-        layers = int(self.count[class_id].max())
-        return draw_instances(self.seed, class_id, instance_id, figure=3, layers=layers, numbers=numbers)
-
-    def layers_at(self, drawn: Drawn, times: NDArray[np.float64]) -> Layers:
+    def layers_at(self, drawn: TextureInstances, times: NDArray[np.float64]) -> Layers:
         """The leaves of B clips at times (B, F); the first is the nearest."""
-        own, c = drawn.layers, drawn.class_id
-        size = power_law(own[5], *(a[c][:, None] for a in (self.smallest, self.largest, self.exponent)))
-        return outlined_layers(
-            *(self, drawn, size, own[6]),
-            first=_OWN,
-            place=self._places(drawn, size, times),
+        u, c = _Numbers(*drawn.layers[: self.place_numbers]), drawn.class_id
+        size = power_law(u.size, *(a[c][:, None] for a in (self.smallest, self.largest, self.exponent)))
+        return self.outlined_layers(
+            drawn,
+            size=size,
+            choice=u.outline,
+            place=self._places(drawn, u, size, times),
             darkest=DARKEST,
             background=(DARKEST + (1 - DARKEST) * drawn.figure[1:]).T.astype(np.float32),
             period=PERIOD,
         )
 
-    def _places(self, drawn: Drawn, size: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.float32]:
+    def _places(self, drawn: TextureInstances, numbers: _Numbers, size: Floats, times: Floats) -> NDArray[np.float32]:
         """Where the leaves (B, L) are at times (B, F): (B, F, L, 6)."""
-        x, y, own, pace, angle, _, _, phase, second = (numbers[:, None] for numbers in drawn.layers[:_OWN])
+        u = _Numbers(*(number[:, None] for number in numbers))
         c = drawn.class_id[:, None, None]
         t = times[:, :, None]
-        direction = heading(drawn.figure[0][:, None, None], own, self.coherence[c])
+        direction = heading(drawn.figure[0][:, None, None], u.heading, self.coherence[c])
         depth = np.arange(size.shape[1]) / self.count[c]
-        way = self.speed[c] * (0.8 + 0.4 * pace) * (1 + self.parallax[c] * (1 - 2 * depth)) * t
+        way = self.speed[c] * (0.8 + 0.4 * u.pace) * (1 + self.parallax[c] * (1 - 2 * depth)) * t
         beat = self.beat[c] * t
         return placed(
-            PERIOD * x + way * np.cos(direction) + self.sway[c] * np.sin(beat + TURN * phase),
-            PERIOD * y + way * np.sin(direction) + self.sway[c] * np.sin(beat + TURN * second),
-            TURN * angle + self.spin[c] * t,
+            PERIOD * u.x + way * np.cos(direction) + self.sway[c] * np.sin(beat + TURN * u.sway_x_phase),
+            PERIOD * u.y + way * np.sin(direction) + self.sway[c] * np.sin(beat + TURN * u.sway_y_phase),
+            TURN * u.angle + self.spin[c] * t,
             size[:, None],
             self.aspect[c],
             np.zeros(1),

@@ -1,4 +1,4 @@
-"""The random part of instances: uniform numbers a clip and a layer, from counters."""
+"""The random part of instances: uniform numbers for clips and for their layers, from counters."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class TextureInstances:
     """What is random about B instances. Numbers are in [0, 1) and contiguous, one array a meaning.
 
     Attributes:
@@ -33,7 +33,7 @@ class Drawn:
         return len(self.class_id)
 
 
-def draw_instances(
+def draw_texture_instances(
     seed: int,
     class_id: NDArray[np.int64],
     instance_id: NDArray[np.int64],
@@ -41,7 +41,7 @@ def draw_instances(
     figure: int,
     layers: int = 0,
     numbers: int = 0,
-) -> Drawn:
+) -> TextureInstances:
     """Draw instances (B,) of classes (B,) of a bank.
 
     Args:
@@ -53,14 +53,15 @@ def draw_instances(
         numbers: how many numbers a layer.
     """
 
-    def apart(field: Field, *shape: int) -> Floats:
-        """Numbers (..., B) or (..., B, L), each meaning by itself."""
+    def by_meaning(field: Field, *shape: int) -> Floats:
+        """Numbers (N, B) or (N, B, L): what one number of each clip or layer means stands side by side."""
         drawn = uniforms(seed, Domain.INSTANCE, field, instance_id, class_id, int(np.prod(shape)))
         return np.ascontiguousarray(np.moveaxis(drawn.reshape(len(class_id), *shape), -1, 0), np.float64)
 
-    return Drawn(
-        *(class_id, instance_id),
-        figure=apart(Field.FIGURE, figure),
-        layers=apart(Field.LAYERS, layers, numbers),
+    return TextureInstances(
+        class_id=class_id,
+        instance_id=instance_id,
+        figure=by_meaning(Field.FIGURE, figure),
+        layers=by_meaning(Field.LAYERS, layers, numbers),
         seeds=words(seed, Domain.INSTANCE, Field.LAYER_SEEDS, instance_id, class_id, layers),
     )

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from fractalvid.core.bank import KindName
 from fractalvid.core.constants import MAX_FRAMES
-from fractalvid.core.curves import SUBFRAMES, sample_curves, sample_grid, spline_matrix
+from fractalvid.core.curves import hold_last, sample_curves, sample_grid, spline_matrix
 from fractalvid.kernels.drawing.painter import ABSENT, Layers
 from fractalvid.kernels.drawing.textures import TEXTURES
-from fractalvid.textures.bank import Range, TextureConfig, either_way, evenly, evenly_in_logarithm
-from fractalvid.textures.instances import Drawn, draw_instances
+from fractalvid.textures.bank import TextureConfig, either_way, evenly, evenly_in_logarithm
+from fractalvid.textures.instances import TextureInstances, draw_texture_instances
 from fractalvid.textures.layered import LayeredBank
 from fractalvid.textures.motion import TURN, placed
-from fractalvid.textures.styles import LOOK_NUMBERS, WAVELENGTH_LIMITS, Texture, looks, sample_look
-from fractalvid.utils.errors import UserError
+from fractalvid.textures.styles import STYLE_NUMBERS, WAVELENGTH_LIMITS, Texture, layer_styles, sample_style
+from fractalvid.utils.checks import Range, check_integer, check_number
 
 Floats = NDArray[np.float64]
 
@@ -29,10 +29,9 @@ SEGMENTS = 16
 DARKEST = 0.5
 MARGIN = 0.08
 """Around the figure, as a share of its extent over the whole clip."""
-_GRID = SUBFRAMES * (MAX_FRAMES - 1) + 1
 _MIDDLES = (np.arange(SEGMENTS) + 0.5) / SEGMENTS
-_LIMBS = np.repeat(np.arange(1 + MAX_LIMBS, dtype=np.int32), [1] + [2 * SEGMENTS] * MAX_LIMBS)
-"""To which limb the layers belong, the body to none."""
+_LIMB_OF_LAYER = np.repeat(np.arange(1 + MAX_LIMBS, dtype=np.int32), [1] + [2 * SEGMENTS] * MAX_LIMBS)
+"""Which limb each layer belongs to, 0 for the body."""
 _TONE = 2 * KNOTS + 2
 _LIMB_NUMBERS = _TONE + 2
 """Of each limb: factors of the knots, turn of the root, phase of the wave, tone and tint."""
@@ -99,10 +98,9 @@ class OctopusConfig(TextureConfig):
         """Refuse what no class could be drawn from."""
         super().__post_init__()
         self.check_names("textures", TEXTURES)
-        if not 1 <= self.min_limbs <= self.max_limbs <= MAX_LIMBS:
-            raise UserError(f"limbs must be 1 to {MAX_LIMBS}, got {self.min_limbs} to {self.max_limbs}")
-        if not 0 <= self.variation <= 1:
-            raise UserError(f"variation must be 0 to 1, got {self.variation}")
+        check_integer("max_limbs", self.max_limbs, 1, MAX_LIMBS)
+        check_integer("min_limbs", self.min_limbs, 1, self.max_limbs)
+        check_number("variation", self.variation, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ class OctopusFit:
         extent: float64 (B,), width and height.
     """
 
-    drawn: Drawn
+    drawn: TextureInstances
     corner: Floats
     extent: Floats
 
@@ -186,7 +184,7 @@ class OctopusBank(LayeredBank):
             "root": TURN * (own + 0.5 * rng.uniform(-1, 1, MAX_LIMBS)) / limbs,
             "length": rng.uniform(evenly(rng, config.length), 1, MAX_LIMBS),
             "knots": bend * rng.uniform(-1, 1, (2, MAX_LIMBS, KNOTS)),
-            "curve": np.pad(curve, ((0, _GRID - len(curve)), (0, 0)), mode="edge"),
+            "curve": hold_last(curve),
             "body": evenly(rng, config.body),
             "thickness": evenly_in_logarithm(rng, config.thickness),
             "taper": evenly(rng, config.taper),
@@ -195,13 +193,15 @@ class OctopusBank(LayeredBank):
             "beat": either_way(rng, config.beat),
             "wander": evenly(rng, config.wander),
             "bands": evenly(rng, config.bands),
-            **sample_look(config, rng),
+            **sample_style(config, rng),
         }
 
     def draw(self, class_id: NDArray[np.int64], instance_id: NDArray[np.int64]) -> OctopusFit:
         """Curvatures, directions, phases and tones; then the view, from the figure at its native times."""
-        numbers = max(_LIMB_NUMBERS, LOOK_NUMBERS)
-        drawn = draw_instances(self.seed, class_id, instance_id, figure=2, layers=1 + MAX_LIMBS, numbers=numbers)
+        numbers = max(_LIMB_NUMBERS, STYLE_NUMBERS)
+        drawn = draw_texture_instances(
+            self.seed, class_id, instance_id, figure=2, layers=1 + MAX_LIMBS, numbers=numbers
+        )
         times = np.minimum(np.arange(MAX_FRAMES), self.native_frames[class_id][:, None] - 1).astype(np.float64)
         figure = figure_at(self, drawn, times)
         absent = np.arange(MAX_LIMBS) >= self.limbs[class_id][:, None]
@@ -222,7 +222,7 @@ class OctopusBank(LayeredBank):
         own = self.body[c][:, None] / fit.extent[:, None]
         body = placed(figure.body[..., :1], figure.body[..., 1:], np.zeros(1), own[:, None], np.ones(1), np.zeros(1))
         place, corners = pieces(figure)
-        look = looks(self, c, fit.drawn.layers[:LOOK_NUMBERS, :, :1], own, DARKEST)
+        style = layer_styles(self, c, fit.drawn.layers[:STYLE_NUMBERS, :, :1], own, DARKEST)
         tones, tints = self._rings(fit.drawn)
         present = (np.arange(MAX_LIMBS) < self.limbs[c][:, None])[..., None]
         sides = np.where(present, np.repeat([4, 0], SEGMENTS), ABSENT).reshape(len(c), -1)
@@ -231,19 +231,17 @@ class OctopusBank(LayeredBank):
             place=np.concatenate([body, place], axis=2),
             corners=np.pad(corners, ((0, 0), (0, 0), (1, 0), (0, 0), (0, 0))),
             sides=np.pad(sides, ((0, 0), (1, 0))).astype(np.int32),
-            texture=np.pad(look.texture, limbs),
-            pattern=np.pad(look.pattern, (*limbs, (0, 0))),
+            texture=np.pad(style.texture, limbs),
+            pattern=np.pad(style.pattern, (*limbs, (0, 0))),
             seed=np.pad(fit.drawn.seeds[:, :1], limbs),
-            tones=np.concatenate([look.tones, tones], axis=1),
-            tints=np.concatenate([look.tints, tints], axis=1),
+            tones=np.concatenate([style.tones, tones], axis=1),
+            tints=np.concatenate([style.tints, tints], axis=1),
             background=np.zeros((len(c), 2), np.float32),
-            united=np.tile(np.repeat(np.arange(1 + MAX_LIMBS), [1] + [2 * SEGMENTS] * MAX_LIMBS), (len(c), 1)).astype(
-                np.int32
-            ),
+            united=np.tile(_LIMB_OF_LAYER, (len(c), 1)),
             period=np.zeros(len(c), np.float32),
         )
 
-    def _rings(self, drawn: Drawn) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _rings(self, drawn: TextureInstances) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Tones and tints of the limbs' pieces, both (B, 8 · 32, 2): light and dark rings."""
         c = drawn.class_id
         tone, tint = drawn.layers[_TONE, :, 1:, None], drawn.layers[_TONE + 1, :, 1:, None]
@@ -271,7 +269,7 @@ class Figure:
     width: Floats
 
 
-def figure_at(bank: OctopusBank, drawn: Drawn, times: Floats) -> Figure:
+def figure_at(bank: OctopusBank, drawn: TextureInstances, times: Floats) -> Figure:
     """Where B octopuses have their limbs at times (B, F)."""
     c = drawn.class_id
     own = drawn.layers[:, :, 1:]

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from fractalvid.core.bank import KindName
 from fractalvid.kernels.drawing.noise import NoiseJobs, render_noise
-from fractalvid.textures.bank import Range, TextureBank, TextureConfig, evenly, evenly_in_logarithm
-from fractalvid.textures.instances import Drawn, draw_instances
+from fractalvid.textures.bank import TextureBank, TextureConfig, evenly, evenly_in_logarithm
+from fractalvid.textures.instances import TextureInstances, draw_texture_instances
 from fractalvid.textures.motion import TURN
+from fractalvid.utils.checks import Range, check_integer
 from fractalvid.utils.errors import UserError
 
 MAX_OCTAVES = 8
@@ -56,8 +57,8 @@ class PerlinConfig(TextureConfig):
     def __post_init__(self) -> None:
         """Refuse what no class could be drawn from."""
         super().__post_init__()
-        if not 1 <= self.min_octaves <= self.max_octaves <= MAX_OCTAVES:
-            raise UserError(f"octaves must be 1 to {MAX_OCTAVES}, got {self.min_octaves} to {self.max_octaves}")
+        check_integer("max_octaves", self.max_octaves, 1, MAX_OCTAVES)
+        check_integer("min_octaves", self.min_octaves, 1, self.max_octaves)
         if not 0 <= self.variation < 1:
             raise UserError(f"variation must be at least 0 and below 1, got {self.variation}")
 
@@ -99,13 +100,13 @@ class PerlinBank(TextureBank):
             "contrast": evenly(rng, config.contrast),
         }
 
-    def draw(self, class_id: NDArray[np.int64], instance_id: NDArray[np.int64]) -> Drawn:
+    def draw(self, class_id: NDArray[np.int64], instance_id: NDArray[np.int64]) -> TextureInstances:
         """A lattice, a place on it, and slightly other frequencies."""
-        return draw_instances(self.seed, class_id, instance_id, figure=6, layers=1)
+        return draw_texture_instances(self.seed, class_id, instance_id, figure=6, layers=1)
 
     def pictures(
         self,
-        fit: Drawn,
+        fit: TextureInstances,
         times: NDArray[np.float64],
         projection: NDArray[np.float64],
         *,
@@ -119,7 +120,7 @@ class PerlinBank(TextureBank):
         grey = render_noise(jobs, size=size, threads=threads).reshape(b, f, *size)
         return grey, grey if indices else None
 
-    def noise_at(self, drawn: Drawn, times: NDArray[np.float64], inverse: NDArray[np.float64]) -> NoiseJobs:
+    def noise_at(self, drawn: TextureInstances, times: NDArray[np.float64], inverse: NDArray[np.float64]) -> NoiseJobs:
         """The noise of B clips at times (B, F) under inverse projections (B, F, 3, 3), B F jobs."""
         c = drawn.class_id
         changed = 1 + self.config.variation * (2 * drawn.figure[3:] - 1)

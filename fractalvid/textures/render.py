@@ -1,4 +1,4 @@
-"""Clips of drawn textures: the part that does not depend on the kind."""
+"""Clips of textures: the part that does not depend on the kind."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.core.bank import Size
-from fractalvid.core.colour import ColourConfig, brightness_curve, draw_palettes
+from fractalvid.core.camera import per_frame
+from fractalvid.core.colour import ColourConfig, brightness_curve, clip_palettes
 from fractalvid.kernels.drawing.painter import colourise
 from fractalvid.textures.bank import TextureBank
 from fractalvid.utils.errors import UserError
@@ -35,13 +36,11 @@ def render_textures(
         raise UserError(f"exposure {exposure!r} belongs to the chaos game: clips of {bank.kind} have none")
     at = np.asarray(times, np.float64)
     frame = (size, size) if isinstance(size, int) else size
-    grey, index = bank.pictures(
-        *(fit, at, projections(at.shape, frame, camera)), size=frame, indices=colour is not None, threads=threads
-    )
+    projection = projections(at.shape, frame, camera)
+    grey, index = bank.pictures(fit, at, projection, size=frame, indices=colour is not None, threads=threads)
     if colour is None or index is None:
         return grey
-    palettes = draw_palettes(colour, bank.seed, fit.class_id, fit.instance_id)
-    palette = palettes.at(at / (bank.native_frames[fit.class_id] - 1)[:, None]).reshape(-1, 256, 3)
+    palette = clip_palettes(colour, bank, fit.class_id, fit.instance_id, at)
     flat = (-1, *frame)
     painted = colourise(grey.reshape(flat), index.reshape(flat), brightness_curve(colour), palette, threads=threads)
     return painted.reshape(*grey.shape, 3)
@@ -54,6 +53,5 @@ def projections(
     height, width = size
     whole = np.diag([width, height, 1.0])
     if camera is not None:
-        seen = np.asarray(camera, np.float64)
-        whole = (seen if seen.ndim == 4 else seen[:, None]) @ whole
+        whole = per_frame(camera).astype(np.float64) @ whole
     return np.broadcast_to(whole, (*shape, 3, 3))

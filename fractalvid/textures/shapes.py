@@ -5,7 +5,7 @@ off its borders, so that none is lost. Their textures are procedural.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +13,33 @@ from numpy.typing import NDArray
 from fractalvid.core.bank import KindName
 from fractalvid.kernels.drawing.painter import Layers
 from fractalvid.kernels.drawing.textures import TEXTURES
-from fractalvid.textures.bank import Range, TextureConfig, either_way, evenly, evenly_in_logarithm
-from fractalvid.textures.instances import Drawn, draw_instances
-from fractalvid.textures.layered import LayeredBank, outlined_layers
+from fractalvid.textures.bank import TextureConfig, either_way, evenly, evenly_in_logarithm
+from fractalvid.textures.instances import TextureInstances
 from fractalvid.textures.motion import TURN, flight, heading, placed, reflect
-from fractalvid.textures.styles import LOOK_NUMBERS, WAVELENGTH_LIMITS, Texture, sample_look
-from fractalvid.utils.errors import UserError
+from fractalvid.textures.outlined import OUTLINED_BOUNDS, OUTLINED_LIMITS, OutlinedBank
+from fractalvid.textures.styles import Texture, sample_style
+from fractalvid.utils.checks import Range, check_integer
+
+Floats = NDArray[np.float64]
 
 SIDES = {"circle": 0, "triangle": 3, "quadrilateral": 4}
 MAX_SHAPES = 64
 DARKEST = 0.4
 """Of the bright tones: shapes stand out from the black ground."""
-_OWN = 9
-_CORNERS = 4
+
+
+class _Numbers(NamedTuple):
+    """Random numbers (B, L) in [0, 1) of each layer, in their order."""
+
+    x: Floats
+    y: Floats
+    heading: Floats
+    pace: Floats
+    angle: Floats
+    size: Floats
+    phase: Floats
+    outline: Floats
+    shear_phase: Floats
 
 
 @dataclass(frozen=True)
@@ -54,20 +68,13 @@ class ShapesConfig(TextureConfig):
         beat: frequency of pulse and shear, radians a native frame.
     """
 
-    limits: ClassVar[dict[str, Range]] = {
+    limits: ClassVar[dict[str, Range]] = OUTLINED_LIMITS | {
         "size": (0.005, 1.0),
         "spread": (1.0, 10.0),
         "fill": (0.01, 10.0),
-        "irregularity": (0.0, 1.0),
-        "wavelength": WAVELENGTH_LIMITS,
-        "contrast": (0.0, 0.95),
-        "speed": (0.0, 0.5),
-        "coherence": (0.0, 1.0),
         "acceleration": (0.0, 0.1),
-        "spin": (0.0, 1.5),
         "pulse": (0.0, 0.9),
         "shear": (0.0, 2.0),
-        "beat": (0.0, 1.5),
     }
 
     shapes: tuple[Literal["circle", "triangle", "quadrilateral"], ...] = ("circle", "triangle", "quadrilateral")
@@ -92,12 +99,11 @@ class ShapesConfig(TextureConfig):
         super().__post_init__()
         self.check_names("shapes", tuple(SIDES))
         self.check_names("textures", TEXTURES)
-        if not 1 <= self.max_shapes <= MAX_SHAPES:
-            raise UserError(f"max_shapes must be 1 to {MAX_SHAPES}, got {self.max_shapes}")
+        check_integer("max_shapes", self.max_shapes, 1, MAX_SHAPES)
 
 
 @dataclass(frozen=True)
-class ShapesBank(LayeredBank):
+class ShapesBank(OutlinedBank):
     """K classes of moving shapes; arrays (K,) unless said otherwise, in the units of `ShapesConfig`.
 
     Attributes:
@@ -109,12 +115,13 @@ class ShapesBank(LayeredBank):
 
     kind: ClassVar[KindName] = "shapes"
     config_type: ClassVar[type[TextureConfig]] = ShapesConfig
-    bounds: ClassVar[dict[str, Range]] = {
+    bounds: ClassVar[dict[str, Range]] = OUTLINED_BOUNDS | {
         "sides": (0, 4),
-        "texture": (0, len(TEXTURES) - 1),
         "count": (1, MAX_SHAPES),
-        "wavelength": WAVELENGTH_LIMITS,
     }
+    clip_numbers: ClassVar[int] = 1
+    place_numbers: ClassVar[int] = len(_Numbers._fields)
+    max_corners: ClassVar[int] = 4
 
     sides: NDArray[np.int64]
     count: NDArray[np.int64]
@@ -144,7 +151,7 @@ class ShapesBank(LayeredBank):
             "size": size,
             "spread": evenly(rng, config.spread),
             "irregularity": evenly(rng, config.irregularity),
-            **sample_look(config, rng),
+            **sample_style(config, rng),
             "speed": evenly(rng, config.speed),
             "coherence": evenly(rng, config.coherence),
             "acceleration": evenly(rng, config.acceleration),
@@ -155,43 +162,38 @@ class ShapesBank(LayeredBank):
             "beat": evenly(rng, config.beat),
         }
 
-    def draw(self, class_id: NDArray[np.int64], instance_id: NDArray[np.int64]) -> Drawn:
-        """Positions, directions, phases, sizes, outlines and tones."""
-        numbers = _OWN + LOOK_NUMBERS + 2 * _CORNERS
-        layers = int(self.count[class_id].max())
-        return draw_instances(self.seed, class_id, instance_id, figure=1, layers=layers, numbers=numbers)
-
-    def layers_at(self, drawn: Drawn, times: NDArray[np.float64]) -> Layers:
+    def layers_at(self, drawn: TextureInstances, times: NDArray[np.float64]) -> Layers:
         """The shapes of B clips at times (B, F)."""
-        own, c = drawn.layers, drawn.class_id
-        spread = 2 * own[5] - 1
+        u, c = _Numbers(*drawn.layers[: self.place_numbers]), drawn.class_id
+        spread = 2 * u.size - 1
         size = self.size[c][:, None] * np.exp(spread * np.log(self.spread[c])[:, None])
-        return outlined_layers(
-            *(self, drawn, size, own[7]),
-            first=_OWN,
-            place=self._places(drawn, size, times),
+        return self.outlined_layers(
+            drawn,
+            size=size,
+            choice=u.outline,
+            place=self._places(drawn, u, size, times),
             darkest=DARKEST,
             background=np.zeros((len(c), 2), np.float32),
             period=0,
         )
 
-    def _places(self, drawn: Drawn, size: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.float32]:
+    def _places(self, drawn: TextureInstances, numbers: _Numbers, size: Floats, times: Floats) -> NDArray[np.float32]:
         """Where the shapes (B, L) are at times (B, F): (B, F, L, 6)."""
-        x, y, own, pace, angle, _, phase, _, second = (numbers[:, None] for numbers in drawn.layers[:_OWN])
+        u = _Numbers(*(number[:, None] for number in numbers))
         c = drawn.class_id[:, None, None]
         # Counted from mid-clip: shapes that fly in one direction then crowd at a border half as much, at either end.
         t = (times - (self.native_frames[drawn.class_id, None] - 1) / 2)[:, :, None]
-        direction = heading(drawn.figure[0][:, None, None], own, self.coherence[c])
-        speed = self.speed[c] * (0.7 + 0.6 * pace)
+        direction = heading(drawn.figure[0][:, None, None], u.heading, self.coherence[c])
+        speed = self.speed[c] * (0.7 + 0.6 * u.pace)
         pull = direction + self.swerve[c]
         force = self.acceleration[c]
         beat = self.beat[c] * t
-        swell = 1 + self.pulse[c] * np.sin(beat + TURN * phase)
+        swell = 1 + self.pulse[c] * np.sin(beat + TURN * u.phase)
         return placed(
-            reflect(flight(x, speed * np.cos(direction), force * np.cos(pull), t)),
-            reflect(flight(y, speed * np.sin(direction), force * np.sin(pull), t)),
-            TURN * angle + self.spin[c] * t,
+            reflect(flight(u.x, speed * np.cos(direction), force * np.cos(pull), t)),
+            reflect(flight(u.y, speed * np.sin(direction), force * np.sin(pull), t)),
+            TURN * u.angle + self.spin[c] * t,
             size[:, None] * swell,
             np.ones(1),
-            self.shear[c] * np.sin(beat + TURN * second),
+            self.shear[c] * np.sin(beat + TURN * u.shear_phase),
         )
