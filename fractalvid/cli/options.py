@@ -31,7 +31,7 @@ class FractalOptions:
 
     def config(self) -> "ClassConfig":
         """What they ask for; a `UserError` for variations that there are not."""
-        from fractalvid.fractals.bank import ClassConfig  # not for --help: both bring Numba
+        from fractalvid.fractals.config import ClassConfig  # not for --help: both bring Numba
         from fractalvid.fractals.mix import parse_mix
 
         variations, linear_share = parse_mix(self.variations)

@@ -163,11 +163,10 @@ def words64(seed: int, domain: int, index: int, count: int, *, rank: int = 0) ->
         domain: second word of the key, which keeps what is drawn under one seed apart.
         index: third word of the counter, such as a sample or a step.
         count: how many words.
+        rank: second word of the counter, for processes that draw each for itself.
     """
-    key = np.array([seed, domain], np.uint64)
-    drawn: NDArray[np.uint64] = np.random.Philox(key=key, counter=np.array([0, 0, index, 0], np.uint64)).random_raw(
-        count
-    )
+    key, counter = np.array([seed, domain], np.uint64), np.array([0, rank, index, 0], np.uint64)
+    drawn: NDArray[np.uint64] = np.random.Philox(key=key, counter=counter).random_raw(count)
     return drawn
 
 
