@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.common import command_line, shown, spread, timed, write
 from fractalvid.core.camera import camera_matrices
-from fractalvid.fractals import fit as view
+from fractalvid.fractals import fit
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.fit import Fits, fit_fractals
 from fractalvid.fractals.render import render_fractals
@@ -106,14 +106,14 @@ def _clock() -> Iterator[Callable[[], float]]:
         seconds, spent = spent, 0.0
         return seconds
 
-    kernels = {name: getattr(view, name) for name in ("orbit", "growth")}
+    kernels = {name: getattr(fit, name) for name in ("orbit", "growth")}
     for name, kernel in kernels.items():
-        setattr(view, name, timing(kernel))
+        setattr(fit, name, timing(kernel))
     try:
         yield since
     finally:
         for name, kernel in kernels.items():
-            setattr(view, name, kernel)
+            setattr(fit, name, kernel)
 
 
 def _median(values: list[float]) -> float:

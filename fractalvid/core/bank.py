@@ -70,13 +70,13 @@ def check_draw(num_classes: int, seed: int) -> None:
 
 
 def check_seed(seed: int) -> None:
-    """Refuse what is no seed: generators would take another number that it is equal to in 64 bits."""
+    """Refuse what is no seed of 64 bits: generators would take its lowest 64 bits instead."""
     if not (isinstance(seed, Integral) and 0 <= seed < 2**64):
         raise UserError(f"seed must be in 0..2**64 - 1, got {seed}")
 
 
 def check_clip_ids(bank: Bank, class_id: ArrayLike, instance_id: ArrayLike) -> None:
-    """Refuse ids that name no clips of a bank: random numbers are drawn from their lowest 32 bits.
+    """Refuse ids that name no clips of a bank: random numbers would be drawn from their lowest 32 bits.
 
     Args:
         bank: the classes.
@@ -100,9 +100,9 @@ def check_arrays(
 
     Args:
         arrays: by name, a row a class.
-        like: a class of the same configuration: the shape and type of a row of each.
-        bounds: smallest and largest value of those that have any.
-        path: of the file.
+        like: a class of the same configuration, whose arrays have the shapes and types of the rows.
+        bounds: smallest and largest value, by name, for arrays that have such bounds.
+        path: the file, for the message.
 
     Raises:
         UserError: another shape or type, a value that is not finite, or one out of bounds.
@@ -153,7 +153,7 @@ def write_bank(path: str | Path, bank: Bank, *, file_format: str) -> None:
 
 
 def bank_kind(path: str | Path) -> str:
-    """The kind of the bank in a file; files that do not say are of the first kind there was.
+    """The kind of the bank in a file; "ifs" if the file does not say.
 
     Raises:
         UserError: no such file, or not a bank.
@@ -172,9 +172,9 @@ def read_bank(
     """
     with np.load(path, allow_pickle=False) as file:
         header = _header(file)
-        found = str(header.get("kind", "ifs"))
-        if found != kind:
-            raise UserError(f"{path} holds classes of kind {found}, not {kind}")
+        own_kind = str(header.get("kind", "ifs"))
+        if own_kind != kind:
+            raise UserError(f"{path} holds classes of kind {own_kind}, not {kind}")
         if header["format"] != file_format or header["stream_version"] != STREAM_VERSION:
             raise UserError(
                 f"{path} was written by another version (format {header['format']}, stream version "
@@ -187,7 +187,7 @@ def read_bank(
 
 @contextmanager
 def reading(path: str | Path) -> Iterator[None]:
-    """Turn whatever reading a file that is no bank, or a damaged one, raises into one line."""
+    """Turn whatever is raised by reading a damaged bank, or a file that is none, into a `UserError`."""
     try:
         yield
     except FileNotFoundError:
@@ -195,7 +195,7 @@ def reading(path: str | Path) -> Iterator[None]:
         raise UserError(f"no class bank at {path}; {made} makes one") from None
     except UserError:
         raise
-    # Of any kind: NumPy hands on whatever its zip, zlib, tokenizer and parser raise at bytes that make no sense.
+    # Any exception: NumPy passes on whatever its readers of zip, zlib and headers raise at bytes that make no sense.
     except Exception as error:
         raise UserError(f"{path} is not a class bank of fractalvid, or is damaged ({type(error).__name__})") from None
 

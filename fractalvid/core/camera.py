@@ -9,7 +9,7 @@ from fractalvid.core.seeds import Domain, Field, index_words, uniforms
 from fractalvid.utils.checks import check_p, check_range
 
 SMALLEST = 1e-4
-"""Crops of no area, and aspects of none, or none the other way, are none."""
+"""Smallest area and aspect of a crop, and smallest inverse of its aspect."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def draw_camera(config: CameraConfig, seed: int, index: ArrayLike) -> Camera:
 def draw_parts(
     u: NDArray[np.floating], scale: tuple[float, float], ratio: tuple[float, float]
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Random parts of pictures: left and top (B, 2), width and height (B, 2), as shares of the picture.
+    """Random parts of pictures: left and top (B, 2), then width and height (B, 2), as shares of the picture.
 
     Args:
         u: uniforms (B, 4): for area, aspect, and place along x and y.

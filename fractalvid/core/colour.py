@@ -1,8 +1,8 @@
 """Structural colour: each map of a class owns a colour index, orbits average it, and each instance has a palette.
 
-Brightness is that of Draves & Reckase, "The Fractal Flame Algorithm": with e = 1 / gamma, a pixel of grey α and colour
-c is vibrancy · c · α^e + (1 - vibrancy) · (c α)^e. That is α^e times a colour that depends on the palette alone, so
-both are tables, made here, and the kernel multiplies them. Draw, then apply: `draw_palettes` makes the random part for
+Brightness follows Draves & Reckase, "The Fractal Flame Algorithm": with e = 1 / gamma, a pixel of grey α and colour c
+is vibrancy · c · α^e + (1 - vibrancy) · (c α)^e. That is α^e times a colour that depends on the palette alone. Both are
+tables, made here, and the kernel multiplies them. Draw, then apply: `draw_palettes` makes the random part for
 a batch, `Palettes.at` is a pure function of it. Where functions take an `xp`, their arrays may be CuPy's.
 """
 
@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from fractalvid.core.bank import Bank
 from fractalvid.core.seeds import Domain, Field, uniforms, words
 from fractalvid.kernels import MAX_COLOUR_POINTS
+from fractalvid.utils.checks import check_number
 from fractalvid.utils.errors import UserError
 
 Floats = NDArray[np.float64]
@@ -45,10 +46,9 @@ class ColourConfig:
 
     def __post_init__(self) -> None:
         """Refuse what gives no picture."""
-        limits = {"gamma": (0.1, 10.0), "vibrancy": (0.0, 1.0), "drift": (0.0, 4.0)}
-        for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:
-                raise UserError(f"{name} must be {low:g} to {high:g}, got {getattr(self, name)}")
+        check_number("gamma", self.gamma, 0.1, 10)
+        check_number("vibrancy", self.vibrancy, 0, 1)
+        check_number("drift", self.drift, 0, 4)
 
 
 def check_points(points: int) -> None:
@@ -64,7 +64,7 @@ def check_points(points: int) -> None:
 def colour_config(
     choice: Choice, gamma: float | None = None, vibrancy: float | None = None, drift: float | None = None
 ) -> ColourConfig | None:
-    """What options of a command ask for: None for grey, else a configuration with defaults where there is no value.
+    """The configuration that options of a command ask for: None for grey; defaults stand in for what is not given.
 
     Raises:
         UserError: a value that only colour has, without colour; or one out of range.
@@ -181,7 +181,7 @@ def _stops(count: NDArray[np.int64], *, first: Floats, arc: Floats, own: Floats,
     light = 0.58 + 0.28 * own[..., 1]
     chroma = 0.12 + 0.18 * own[..., 2]
     green, blue = chroma * xp.cos(hue), chroma * xp.sin(hue)
-    # As colourful as a screen can show at that hue and lightness, up to what was drawn.
+    # The largest share of the drawn chroma that a screen can show at that hue and lightness.
     fractions = xp.linspace(0, 1, 17)
     tried = xp.stack(
         [

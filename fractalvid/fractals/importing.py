@@ -140,7 +140,7 @@ def read_class_file(path: Path) -> ReferenceClass:
             arrays = {name: np.asarray(file[name]) for name in file.files}
     except FileNotFoundError:
         raise UserError(f"no class file at {path}") from None
-    # Of any kind: NumPy hands on whatever its zip, zlib, tokenizer and parser raise at bytes that make no sense.
+    # Any exception: NumPy passes on whatever its readers of zip, zlib and headers raise at bytes that make no sense.
     except Exception as error:
         raise UserError(f"{path} is no class file, or is damaged ({type(error).__name__})") from None
     if "weights" in arrays and "interp" not in arrays:

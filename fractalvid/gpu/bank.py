@@ -1,7 +1,7 @@
 """A bank on the device: random numbers, instances and maps, by kernels and array code that CuPy and NumPy both run.
 
-The same functions as `fractals.instances`, `classes` and `ifs` have for the CPU, from the same counters: random words
-are equal to the bit, what follows from them to rounding.
+Its methods do what `fractals.bank`, `fractals.instances` and `fractals.ifs` do on the CPU, from the same counters:
+random words are equal to the bit, and what follows from them is equal but for rounding.
 """
 
 from dataclasses import dataclass
@@ -37,9 +37,10 @@ class DeviceBank:
     """A bank's arrays on a device, by class (K, ...).
 
     Attributes:
-        array: those of `ClassBank`, by name.
-        far: bool (K,), variations that throw single points very far; `any_far`, whether there are any.
-        silent: bool (K,), variations whose growth at infinity says nothing.
+        array: the arrays of `ClassBank`, by name.
+        far: bool (K,), which classes take variations that throw single points very far.
+        any_far: whether there are such classes.
+        silent: bool (K,), which classes take variations whose growth at infinity says nothing.
         inside: float64 (K,), which share of an orbit must lie within the radius.
     """
 
@@ -48,9 +49,9 @@ class DeviceBank:
         xp = device.xp
         self.device, self.xp, self.bank, self.config = device, xp, bank, bank.config
         names = ("native_frames", "num_maps", "variation", "amount", "params", "signs", "curve")
-        # Kernels take no other layout, which both libraries keep unasked.
+        # Kernels take C order only. Both libraries keep whatever order an array has.
         self.array: dict[str, Array] = {name: xp.asarray(np.ascontiguousarray(getattr(bank, name))) for name in names}
-        # Rotations, singular values and shifts side by side: what is between two of them is found in one go.
+        # Rotations, singular values and shifts side by side, so that one kernel interpolates them all.
         angles = [bank.theta[..., None], bank.phi[..., None]]
         self._keys = xp.asarray(np.concatenate([*angles, bank.sigma, bank.shift], axis=-1))
         self._key = xp.asarray(seed_words(bank.seed))

@@ -1,8 +1,8 @@
 """What clips show, found on the device: the rule of `fractals.fit.fit_fractals`, without waiting for the device.
 
-Which clips have to be drawn again is known on the device alone. So every attempt that the rule allows is queued, one
-after the other, each for the clips that are open by then: a mask says which, and kernels pass over all others. No clip
-is worked at longer than on the CPU; most of what is queued late has little or nothing to do.
+Only the device knows which clips have to be drawn again. So all attempts that the rule allows are queued, one after the
+other, each for the clips that are still open by then: a mask on the device says which, and kernels skip all others. No
+clip gets more attempts than on the CPU, and most of what is queued late has little or nothing to do.
 """
 
 from collections.abc import Iterator
@@ -46,12 +46,12 @@ class DeviceFits:
 
 @dataclass(frozen=True)
 class _Search:
-    """How far B clips have come. Kernels write into all of it, at the clips that they work on.
+    """How far the search for B clips has come. Kernels write into its arrays, at the clips that they work on.
 
     Attributes:
         class_id: int64 (B,).
-        open: bool (B,), no attempt of these was bounded and whole so far.
-        taken: int64 (B,), the attempt that was, else the first that was bounded, -1 where there is none.
+        open: bool (B,), clips without a bounded and whole attempt so far.
+        taken: int64 (B,), the bounded and whole attempt, else the first bounded one, else -1.
         rate: float32 (B, 20), rates of growth at infinity.
         near: float32 (B, 20), the share of an orbit that lies within the radius.
         orbit: float32 (B, 20, 1024, 2), points at native times.
@@ -82,14 +82,14 @@ class _Search:
 
 
 def fit_on_device(bank: DeviceBank, class_id: NDArray[np.int64], instance_id: NDArray[np.int64]) -> DeviceFits:
-    """Accept or redraw instances (B,) of classes (B,), which are in the host's memory, and find their views."""
+    """Take or redraw instances (B,) of classes (B,), both in the host's memory, and find their views."""
     xp = bank.xp
     classes, ids = uploaded(xp, class_id, instance_id)
     at = bank.grid_times(native_times(bank.bank, class_id))
     class_maps = bank.class_maps(classes, at)
     projection = xp.broadcast_to(xp.eye(3, dtype=np.float32), (*at.times.shape, 3, 3))
     seed = bank.seeds(Field.FIT_SEED, ids, classes)
-    # Maps and weights are each attempt's own.
+    # These maps and weights are placeholders: each attempt has its own.
     weights = xp.empty((*at.times.shape, MAX_MAPS), np.float32)
     jobs = jobs_of(bank, class_maps, weights, classes, at, projection=projection, seed=seed)
     search = _Search.begin(bank, classes)
@@ -127,7 +127,7 @@ def _attempts(
 
 
 def _try(bank: DeviceBank, search: _Search, jobs: Jobs, attempt: int) -> None:
-    """Make one attempt at the clips that are open."""
+    """Make an attempt at the clips that are open."""
     device, config, classes = bank.device, bank.config, search.class_id
     _grow(bank, jobs, search, search.open)
     admitted = verdicts.admit(device, search.open, classes, search.rate, bank.silent, config.max_rate)

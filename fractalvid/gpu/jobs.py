@@ -1,6 +1,6 @@
 """What jobs are made of, on the device: random words, instances, maps at times, projections; `jobs.cu`.
 
-A kernel of our own for each, where array code would queue dozens: the host's time is what a batch has least of.
+Each has a kernel of its own, where array code would queue dozens: the host's time is the scarcest of all.
 """
 
 from pathlib import Path
@@ -16,11 +16,11 @@ MODULE = Module("jobs", folder=Path(__file__).parent)
 
 MOST_BLOCKS = 2**16
 WORDS = 4, 44, 48
-"""Random words of an instance, whole blocks of four: for its number of knots, 7 x 6 knots, and 8 x 6 offsets."""
+"""How many random words an instance takes for its number of knots, 7 x 6 knots and 8 x 6 offsets: blocks of four."""
 
 
 class GridTimes(NamedTuple):
-    """Times (B, F) of clips, and where they lie on the grid of curves: all that follows from them alone.
+    """Times (B, F) of clips, and where they lie on the grid of curves.
 
     Attributes:
         times: float64, in native frames.

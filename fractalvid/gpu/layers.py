@@ -1,7 +1,7 @@
 """Clips for emulation drawn on the device: `fractalvid.emulate.renderer.Renderer` for a chunk of samples.
 
-What is found about clips that stand behind is kept there, and what is new is found together with the figures: a fit
-costs the host nearly the same for one clip and for hundreds.
+Fits of background clips are kept there. New backgrounds are fitted together with the figures, since a fit costs the
+host nearly the same for one clip and for hundreds.
 """
 
 from dataclasses import replace
@@ -23,15 +23,15 @@ from fractalvid.kernels.cuda.game import Tuning
 from fractalvid.utils.arrays import map_arrays
 
 MOST_KEPT = 8192
-"""Clips whose fits are kept at most, 180 MB of them: four pools of backgrounds."""
+"""Largest number of clips whose fits are kept: 180 MB of them, four pools of backgrounds."""
 
 
 class DeviceBackgrounds:
-    """Fits of clips that stand behind, on the device, in one table that is made when the first is known.
+    """Fits of background clips in one table on the device, which is made when the first is known.
 
     Args:
         bank: the classes.
-        limit: of how many clips there may be room. Where there is none left, all are forgotten.
+        limit: how many clips the table may hold. When it is full, all are forgotten.
     """
 
     def __init__(self, bank: DeviceBank, limit: int) -> None:
@@ -46,7 +46,7 @@ class DeviceBackgrounds:
         return len(self._place)
 
     def fit_with(self, figures: NDArray[np.int64], behind: NDArray[np.int64]) -> DeviceFits:
-        """Fits of figures (B, 2), by the way also those of clips that are to stand behind them (M, 2)."""
+        """Fits of figures (B, 2); those of their background clips (M, 2) are found along with them and kept."""
         wanted = dict.fromkeys(_keys(behind))
         new = [key for key in wanted if key not in self._place]
         if len(self._place) + len(new) > max(self._limit, self._room):
@@ -61,7 +61,7 @@ class DeviceBackgrounds:
         return own
 
     def fits(self, clip_id: NDArray[np.int64]) -> DeviceFits:
-        """Those of clips (B, 2) that have been asked for by the last `fit_with`."""
+        """Fits of background clips (B, 2) that the last `fit_with` was given."""
         return select(self.bank, self._table, [self._place[key] for key in _keys(clip_id)])
 
     def _keep(self, new: list[int], fits: DeviceFits) -> None:
@@ -81,12 +81,12 @@ class DeviceBackgrounds:
 
 
 class DeviceLayers:
-    """What draws the layers of some samples.
+    """Draws the layers of some samples.
 
     Args:
-        known: has been asked for what stands behind them.
+        known: fits of backgrounds, among them those of these samples.
         figures: (B, 2), class and instance of the clips that stand in front.
-        fits: theirs.
+        fits: of the figures.
         tuning: of the kernels.
     """
 
@@ -106,12 +106,12 @@ class DeviceLayers:
     def fit_figures(
         self, class_id: NDArray[np.int64], instance_id: NDArray[np.int64], rows: NDArray[np.int64], threads: int | None
     ) -> DeviceFits:
-        """Fits of the clips at `rows` (R,) of some of the figures."""
+        """Fits of the clips at `rows` (R,) among figures of classes and instances (M,)."""
         place = [self._place[key] for key in _keys(np.stack([class_id, instance_id], axis=1)[rows])]
         return select(self._known.bank, self._fits, place)
 
     def fit(self, clip_id: NDArray[np.int64], threads: int | None) -> DeviceFits:
-        """Fits of clips (B, 2) that stand behind."""
+        """Fits of background clips (B, 2)."""
         return self._known.fits(clip_id)
 
     def render(
@@ -146,7 +146,7 @@ def select(bank: DeviceBank, fits: DeviceFits, rows: list[int]) -> DeviceFits:
 
 
 def _keys(clip_id: NDArray[np.int64]) -> list[int]:
-    """Class and instance (B, 2), of 32 bits each, as a number a clip."""
+    """One number for each clip (B, 2): class and instance, 32 bits each."""
     keys: list[int] = (clip_id[:, 0] << 32 | clip_id[:, 1]).tolist()
     return keys
 

@@ -1,7 +1,7 @@
 """What is decided of clips from statistics of their orbits, on the device: launchers of `verdicts.cu`.
 
-Decisions are masks (B,) and arrays there, so that nobody has to wait for them. Traits of classes are arrays (K,), and
-`class_id` int64 (B,) says which class a clip is of.
+Decisions stay on the device, as masks (B,) and other arrays, so that the host never waits for them. Traits of classes
+are arrays (K,); `class_id` int64 (B,) says which class a clip is of.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ class DeviceLook(NamedTuple):
 
 
 def empty_look(device: Device, count: int) -> DeviceLook:
-    """Of B clips, not filled yet."""
+    """Arrays for what B clips show, not filled yet."""
     empty = device.xp.empty
     return DeviceLook(empty((count, 4), np.float32), empty(count, np.float32), empty(count, np.int8))
 

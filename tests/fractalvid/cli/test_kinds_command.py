@@ -66,7 +66,7 @@ def test_ranges_are_options(tmp_path: Path) -> None:
         (["classes", "--kind", "perlin", "--perlin.variation", "1"], "variation"),
         (["classes", "--kind", "octopus", "--octopus.min-limbs", "9"], "limbs"),
         (["classes", "--kind", "octopus", "--octopus.variation", "2"], "variation"),
-        (["classes", "--kind", "octopus", "--octopus.max-frames", "40"], "frames must be 18 to 20"),
+        (["classes", "--kind", "octopus", "--octopus.max-frames", "40"], "max_frames must be a whole number, 18 to 20"),
         (["classes", "--kind", "dead_leaves", "--dead-leaves.largest", "0.05", "0.3"], "smallest must end below"),
         (["classes", "--kind", "dead_leaves", "--dead-leaves.max-leaves", "9999"], "max_leaves"),
         (["generate", "--kind", "waves"], "waves"),

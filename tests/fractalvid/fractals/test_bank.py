@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fractalvid.core.bank import bank_difference
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.config import MAX_SETTING, ClassConfig
 from fractalvid.kernels.variations import VARIATIONS
@@ -155,6 +156,25 @@ def test_files_can_be_read_by_others(bank: ClassBank, tmp_path: Path) -> None:
 def test_impossible_configurations(values: dict[str, Any]) -> None:
     with pytest.raises(UserError):
         ClassConfig(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"min_maps": 9}, "min_maps must be a whole number, 2 to 8, got 9"),
+        ({"max_frames": 40}, "max_frames must be a whole number, 18 to 20, got 40"),
+        ({"radius": 0}, "radius must be a number, above 0 to 1e\\+06, got 0"),
+        ({"tail": 0.5}, "tail must be a number, 0 to below 0.5, got 0.5"),
+        ({"rows": "z"}, "rows must be x or y, got 'z'"),
+    ],
+)
+def test_a_refusal_names_the_setting_and_its_limits(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=f"^{said}$"):
+        ClassConfig(**values)
+
+
+def test_a_bank_without_a_seed_has_seed_0() -> None:
+    assert bank_difference(ClassBank.sample(2), ClassBank.sample(2, seed=0)) is None
 
 
 @pytest.mark.parametrize("name", UNLIMITED)

@@ -79,7 +79,7 @@ def test_a_recipe_changes_fields_and_only_those(tmp_path: Path) -> None:
         ('[clip]\ncolour = "pink"', "clip\\.colour can't be 'pink': it is grey, structural"),
         ('[clip]\ncolour = "structural,gama=2"', "structural,gamma=2"),
         ('[clip]\ncolour = "structural,gamma=much"', "colour can't be"),
-        ('[clip]\ncolour = "structural,drift=9"', "drift must be 0 to 4"),
+        ('[clip]\ncolour = "structural,drift=9"', "drift must be a number, 0 to 4"),
         ("[clip.colour]\ngama = 2", r"clip\.colour\.gama is no setting; did you mean clip\.colour\.gamma\?"),
         ("[clip.colour]\ngamma = 99", "gamma must be"),
         ("fast =", "not valid TOML"),
