@@ -1,8 +1,10 @@
 """Benchmarks say what they measure before they measure anything."""
 
+import ast
 import importlib
 import inspect
 from collections.abc import Callable
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ FOLDER = RESULTS.parent
 NAMES = sorted(
     ".".join(path.relative_to(FOLDER).with_suffix("").parts)
     for path in FOLDER.rglob("*.py")
-    if path.stem not in ("__init__", "common")
+    if path.stem not in ("__init__", "common", "report")
 )
 PARTS = {
     "gpu.ceilings": "gpu ceilings",
@@ -79,3 +81,23 @@ def test_a_part_names_the_benchmark_that_measures_it(
 ) -> None:
     assert called(name, [], monkeypatch)[1] == 2
     assert f"python -m benchmarks.{PARTS[name]}\n" in capsys.readouterr().err
+
+
+def imported(path: Path) -> set[str]:
+    """The benchmarks' modules that a file imports, wherever in the file, types only included."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name for name in names if name.startswith("benchmarks.")}
+
+
+def test_benchmarks_import_each_other_in_no_circle() -> None:
+    modules = {
+        ".".join(["benchmarks", *path.relative_to(FOLDER).with_suffix("").parts]): imported(path)
+        for path in FOLDER.rglob("*.py")
+    }
+    assert "benchmarks.common" in modules["benchmarks.gpu.__main__"]
+    TopologicalSorter(modules).prepare()  # raises CycleError, which names the circle

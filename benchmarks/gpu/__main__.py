@@ -15,7 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ import torch
 
 from benchmarks.common import command_line, write
 from benchmarks.gpu.ceilings import ceilings
+from benchmarks.gpu.report import RUNS, Report, on_device
 from benchmarks.gpu.training import known_soon, training
 from benchmarks.kernels.chaos_game import PAPER, distance, jobs_of
 from fractalvid.core.camera import camera_matrices
@@ -34,17 +35,14 @@ from fractalvid.gpu.bank import DeviceBank
 from fractalvid.gpu.fit import fit_on_device
 from fractalvid.gpu.render import render_on_device
 from fractalvid.kernels import Jobs, accumulate
-from fractalvid.kernels.cuda import cupy_device as gpu
-from fractalvid.kernels.cuda import game as launch
+from fractalvid.kernels.cuda import cupy_device, game
+from fractalvid.kernels.cuda.cupy_device import CupyDevice
 from fractalvid.kernels.cuda.device import to_device
 from fractalvid.kernels.cuda.game import Tuning
 from fractalvid.kernels.variations import VARIATIONS
 from fractalvid.stream import Batch, FractalStream, StreamConfig
 
 MINUTES = 7.5
-RUNS = 7
-AHEAD = 20_000_000
-"""Cycles that a GPU pauses while the host queues what is measured: ten milliseconds."""
 POINTS = {64: 60_000, 112: 60_000, 256: 934_400}
 """Points a frame by its size."""
 FRAMES = {64: 1056, 112: 1056, 256: 132}
@@ -64,54 +62,13 @@ GOALS = {"linear": 50.0} | dict.fromkeys(PAPER[1:], 20.0)
 CLIPS_GOAL = 20_000
 
 
-@dataclass
-class Report:
-    """What was found: rows of the table (what, number, wanted), all numbers, and when time is up."""
-
-    until: float
-    rows: list[list[str]] = field(default_factory=list)
-    data: dict[str, Any] = field(default_factory=dict)
-
-    def add(self, what: str, shown: str, wanted: str = "", **numbers: Any) -> None:
-        """Add a row, and say it at once."""
-        self.rows.append([what, shown, wanted])
-        self.data[what] = numbers or shown
-        print(f"{what}: {shown}", flush=True)
-
-    @property
-    def left(self) -> float:
-        """Seconds."""
-        return self.until - time.monotonic()
-
-
-def _event() -> Any:
-    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-
-
-def on_device(work: Callable[[], Any], runs: int = RUNS) -> float:
-    """Seconds of device time, the median."""
-    work()
-    torch.cuda.synchronize()
-    seconds: list[float] = []
-    for _ in range(runs):
-        begin, end = _event(), _event()
-        # Meanwhile the host queues the work, whose time on the device is all that counts.
-        torch.cuda._sleep(AHEAD)  # type: ignore[no-untyped-call]
-        begin.record()
-        work()
-        end.record()
-        end.synchronize()
-        seconds.append(begin.elapsed_time(end) / 1e3)
-    return statistics.median(seconds)
-
-
 def framed(jobs: Jobs, size: int) -> Jobs:
     """Jobs of `benchmarks.kernels.chaos_game`, which are seen on 256 x 256 pixels, on others."""
     scale = np.diag([size / 256, size / 256, 1]).astype(np.float32)
     return replace(jobs, projection=scale @ jobs.projection)
 
 
-def parity(report: Report, device: gpu.CupyDevice) -> None:
+def parity(report: Report, device: CupyDevice) -> None:
     """Counts, views, attempts and pictures against the CPU's."""
     for name in PAPER:
         jobs = jobs_of(name, 5, np.arange(4))
@@ -156,7 +113,7 @@ def parity(report: Report, device: gpu.CupyDevice) -> None:
     )  # fmt: skip
 
 
-def determinism(report: Report, device: gpu.CupyDevice) -> None:
+def determinism(report: Report, device: CupyDevice) -> None:
     """The same bits again, and however the kernel is launched."""
     jobs = framed(jobs_of("cosine", 5, np.arange(8)), 112)
     first = accumulate(jobs, size=112, points=60_000, backend="cuda").counts
@@ -165,16 +122,16 @@ def determinism(report: Report, device: gpu.CupyDevice) -> None:
     with device.stream():
         moved = to_device(device, jobs)
         for tuning in (Tuning(walkers=1), Tuning(walkers=4), Tuning(tile=(40, 70))):
-            done = launch.accumulate(
+            done = game.accumulate(
                 *(device, moved), size=(112, 112), points=np.full(8, 60_000), burn_in=32,
-                takes=launch.taken(jobs), tuning=tuning,
+                takes=game.taken(jobs), tuning=tuning,
             )  # fmt: skip
             tuned.append(np.array_equal(device.xp.asnumpy(done.counts), first))
     same = np.array_equal(first, again)
     report.add("the same bits twice; and with other walkers a thread, and tiles", f"{same}; {tuned}", "True; all True")
 
 
-def kernels(report: Report, device: gpu.CupyDevice) -> None:
+def kernels(report: Report, device: CupyDevice) -> None:
     """Points a second of `render`, box filter and tone map included: all variations at 112², canvases, tunings."""
 
     def rate(name: str, size: int, tuning: Tuning = Tuning(), colour: bool = False) -> float:  # noqa: B008
@@ -185,13 +142,13 @@ def kernels(report: Report, device: gpu.CupyDevice) -> None:
             if colour:
                 jobs = replace(jobs, colour=np.tile(np.linspace(0, 1, 5, dtype=np.float32), (count, 1)))
                 curve, palette = device.xp.arange(256).astype(np.uint8), device.xp.zeros((count, 256, 3), np.uint8)
-                paints = launch.Paints(curve, palette)
-            moved, takes = to_device(device, jobs), launch.taken(jobs)
+                paints = game.Paints(curve, palette)
+            moved, takes = to_device(device, jobs), game.taken(jobs)
             exposure = device.xp.asarray(np.tile(np.array([64, 30], np.float32), (count, 1)))
             points = np.full(count, POINTS[size], np.int64)
 
             def work() -> None:
-                launch.render(
+                game.render(
                     *(device, moved), size=(size, size), points=points, exposure=exposure, burn_in=8, takes=takes,
                     paints=paints, tuning=tuning,
                 )  # fmt: skip
@@ -213,7 +170,7 @@ def kernels(report: Report, device: gpu.CupyDevice) -> None:
         report.add(f"{row.name} at 112², G points/s", f"{value:.1f}", f"{GOALS.get(row.name, '')}", g=value)
 
 
-def stream(report: Report, device: gpu.CupyDevice) -> None:
+def stream(report: Report, device: CupyDevice) -> None:
     """Clips a second of a stream that nothing else waits for, and the host's work for a batch."""
     bank = ClassBank.sample(1000, seed=0)
     for (config, size_of_batch), preset in itertools.product(STREAMS, (None, *EMULATED)):
@@ -253,7 +210,7 @@ def _host_time(feed: Iterator[Batch], chunk: int) -> float:
     return statistics.median(spans)
 
 
-def _parts(report: Report, device: gpu.CupyDevice, bank: ClassBank) -> None:
+def _parts(report: Report, device: CupyDevice, bank: ClassBank) -> None:
     """Where a chunk's time goes."""
     config, count = StreamConfig(), PART_CLIPS
     samples = FractalStream(bank, batch_size=count, config=config, seed=0).draw(np.arange(count))
@@ -274,7 +231,7 @@ def _parts(report: Report, device: gpu.CupyDevice, bank: ClassBank) -> None:
     report.add("8 x 112²: µs a clip for the fit, and for the pictures", shown, "", fit=fitting, pictures=drawing)
 
 
-SECTIONS: dict[str, tuple[Callable[[Report, gpu.CupyDevice], None], float]] = {
+SECTIONS: dict[str, tuple[Callable[[Report, CupyDevice], None], float]] = {
     "parity": (parity, 60),
     "determinism": (determinism, 10),
     "ceilings": (ceilings, 10),
@@ -294,10 +251,10 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=MINUTES, help="no section begins that would end later")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.sections) - set(SECTIONS))
-    reason = gpu.missing() or (None if torch.cuda.is_available() else "PyTorch sees no GPU")
+    reason = cupy_device.missing() or (None if torch.cuda.is_available() else "PyTorch sees no GPU")
     if unknown or reason:
         sys.exit(f"benchmarks.gpu: {f'unknown section {unknown[0]}' if unknown else reason}")
-    device, report = gpu.device(), Report(time.monotonic() + 60 * arguments.minutes)
+    device, report = cupy_device.device(), Report(time.monotonic() + 60 * arguments.minutes)
     for name in arguments.sections or SECTIONS:
         section, needed = SECTIONS[name]
         if report.left < needed:
@@ -312,7 +269,7 @@ def main() -> None:
             keep(report, device)
 
 
-def keep(report: Report, device: gpu.CupyDevice) -> None:
+def keep(report: Report, device: CupyDevice) -> None:
     """Write what is known so far: whoever stops this has that."""
     about: dict[str, Any] = {"gpu": device.name, "capability": device.capability, "torch": torch.__version__}
     about |= {"cupy": device.xp.__version__, "multiprocessors": device.multiprocessors}

@@ -1,14 +1,10 @@
 """What a GPU can do at most of what the chaos game does most: additions in shared memory, and float32 arithmetic."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from benchmarks.common import part_of
-
-if TYPE_CHECKING:
-    from benchmarks.gpu.__main__ import Report
-    from fractalvid.kernels.cuda.cupy_device import CupyDevice
+from benchmarks.gpu.report import Report, on_device
+from fractalvid.kernels.cuda.cupy_device import CupyDevice
 
 BLOCKS, THREADS, STEPS = 8, 512, 4096  # blocks a multiprocessor
 
@@ -39,10 +35,8 @@ extern "C" __global__ void arithmetic(float* out, int steps) {
 """
 
 
-def ceilings(report: "Report", device: "CupyDevice") -> None:
+def ceilings(report: Report, device: CupyDevice) -> None:
     """Additions to 12,288 random places in shared memory, a frame of 112² nearly; and fused multiply-adds, a second."""
-    from benchmarks.gpu.__main__ import on_device
-
     xp, blocks = device.xp, BLOCKS * device.multiprocessors
     with device.stream():
         module = xp.RawModule(code=SOURCE, backend="nvrtc")

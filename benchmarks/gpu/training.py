@@ -5,20 +5,18 @@ import statistics
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 from torchvision.models.video import r3d_18
 
 from benchmarks.common import part_of
+from benchmarks.gpu.report import Report
 from fractalvid.emulate.config import PRESETS, EmulationConfig
 from fractalvid.fractals.bank import ClassBank
+from fractalvid.kernels.cuda.cupy_device import CupyDevice
 from fractalvid.stream import Batch, FractalStream, StreamConfig
-
-if TYPE_CHECKING:
-    from benchmarks.gpu.__main__ import Report
-    from fractalvid.kernels.cuda.cupy_device import CupyDevice
 
 BATCH, CLASSES, WARM_UP, STEPS = 64, 1000, 12, 40
 NEEDED = 110
@@ -32,7 +30,7 @@ def known_soon(preset: str) -> EmulationConfig:
     return replace(chosen, background=replace(chosen.background, pool=POOL))
 
 
-def training(report: "Report", device: "CupyDevice") -> None:
+def training(report: Report, device: CupyDevice) -> None:
     """R3D-18 in bfloat16, channels last, compiled, with SGD: 8 x 112² and 16 x 112², plain and `paper`."""
     bank = ClassBank.sample(CLASSES, seed=0)
     for clip_len in (8, 16):

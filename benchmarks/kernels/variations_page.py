@@ -4,20 +4,18 @@ Each picture is the most varied of some classes that take this variation alone (
 point), in the middle of their clips.
 """
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.common import command_line
+from benchmarks.common import RESULTS, command_line
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.config import ClassConfig
 from fractalvid.fractals.fit import fit_fractals
 from fractalvid.fractals.render import render_fractals
 from fractalvid.kernels.variations import VARIATIONS, Param, Variation
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = RESULTS.parents[1] / "docs"
 CANDIDATES = 24
 SEED = 2
 POINTS = 6_000_000
