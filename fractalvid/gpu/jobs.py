@@ -8,13 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fractalvid.kernels.cuda.device import THREADS, Array, Device, pointer
+from fractalvid.kernels.cuda.device import Array, Device, launch_each, pointer
 from fractalvid.kernels.cuda.source import Module
-from fractalvid.kernels.tone import GAIN
 
 MODULE = Module("jobs", folder=Path(__file__).parent)
 
-MOST_BLOCKS = 2**16
 WORDS = 4, 44, 48
 """How many random words an instance takes for its number of knots, 7 x 6 knots and 8 x 6 offsets: blocks of four."""
 
@@ -67,7 +65,7 @@ def instances(
     factor = device.xp.empty((rows, samples, 6), np.float32)
     offset = device.xp.empty((rows, 8, 6), np.float32)
     numbers = (*map(np.int32, (rows, samples, counts)), np.float32(scale), np.float32(shift))
-    _launch(device, "instances", rows * samples, (*words, *tables, *numbers, factor, offset))
+    launch_each(device, MODULE, "instances", rows * samples, (*words, *tables, *numbers, factor, offset))
     return factor, offset
 
 
@@ -88,7 +86,7 @@ def class_maps(
     shape, out = at.times.shape, device.xp.empty((*at.times.shape, 8, 6), np.float32)
     numbers = map(np.int32, (*shape, curve.shape[1], naive))
     arguments = (keys, signs, curve, class_id, *at[1:], *numbers, out)
-    _launch(device, "class_maps", shape[0] * shape[1] * 8, arguments)
+    launch_each(device, MODULE, "class_maps", shape[0] * shape[1] * 8, arguments)
     return out
 
 
@@ -123,7 +121,7 @@ def instance_maps(
     native = 0 if damping is None else damping.shape[1]
     tail = (at.times, pointer(damping), *map(np.int32, (native, rows, clips, times, samples)), made, weights)
     arguments = (maps, class_id, num_maps, factor, offset, *at[1:], *tail)
-    _launch(device, "instance_maps", rows * times, arguments)
+    launch_each(device, MODULE, "instance_maps", rows * times, arguments)
     return made, weights
 
 
@@ -145,17 +143,8 @@ def project(
     projection = device.xp.empty((clips, times, 3, 3), np.float32)
     exposure = device.xp.empty((clips, times, 2), np.float32)
     numbers = map(np.int32, (clips, times, cameras, size, rows == "y"))
-    _launch(device, "project", clips * times, (box, white, camera, *numbers, projection, exposure))
+    launch_each(device, MODULE, "project", clips * times, (box, white, camera, *numbers, projection, exposure))
     return projection, exposure
-
-
-def plan(device: Device, projection: Array, exposure: Array, points: Array) -> Array:
-    """`kernels.tone.plan` on the device: float32 (J, 5). It refuses nothing, since that would have to wait."""
-    out = device.xp.empty((len(points), 5), np.float32)
-    exposure = device.xp.ascontiguousarray(exposure, np.float32)
-    arguments = (projection, exposure, points, np.int32(len(points)), np.float64(GAIN), out)
-    _launch(device, "plan", len(points), arguments)
-    return out
 
 
 def words(device: Device, key: Array, what: int, a: Array, b: Array, blocks: int, attempt: Array | None) -> Array:
@@ -166,11 +155,5 @@ def words(device: Device, key: Array, what: int, a: Array, b: Array, blocks: int
     rows = len(a)
     out = device.xp.empty((rows, 4 * blocks), np.uint32)
     arguments = (key, np.uint32(what), pointer(attempt), a, b, np.int32(rows), np.int32(blocks), out)
-    _launch(device, "words", rows * blocks, arguments)
+    launch_each(device, MODULE, "words", rows * blocks, arguments)
     return out
-
-
-def _launch(device: Device, kernel: str, count: int, arguments: tuple[Array, ...]) -> None:
-    """A thread an item."""
-    blocks = max(1, min(-(-count // THREADS), MOST_BLOCKS))
-    device.launch(MODULE, kernel, (blocks, 1), THREADS, 0, arguments)

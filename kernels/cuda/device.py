@@ -21,6 +21,7 @@ Array = Any
 
 THREADS = 256
 """Threads of a block where nothing speaks for another number."""
+MOST_BLOCKS = 2**16
 WORD = 4
 """Bytes of what shared memory is counted in."""
 
@@ -48,6 +49,12 @@ class Device(Protocol):
 
     def scattering(self) -> Array:
         """The fixed permutations of columns of `fractalvid.kernels.cpu.walkers`, on the device."""
+
+
+def launch_each(device: Device, module: Module, kernel: str, count: int, arguments: Sequence[Any]) -> None:
+    """Queue a kernel whose threads share out `count` items, one each where that is possible."""
+    blocks = max(1, min(-(-count // THREADS), MOST_BLOCKS))
+    device.launch(module, kernel, (blocks, 1), THREADS, 0, arguments)
 
 
 def to_device(device: Device, jobs: Jobs) -> Jobs:

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.gpu import jobs as device_jobs
 from fractalvid.kernels.cpu.walkers import MAX_COLUMNS, REFRESH
 from fractalvid.kernels.cuda.device import THREADS, WORD, Array, Device, blocks_where, pointer, uploaded
 from fractalvid.kernels.cuda.source import Module
+from fractalvid.kernels.cuda.tone import plan
 from fractalvid.kernels.jobs import Jobs
 from fractalvid.kernels.variations import MAX_PARAMS
 
@@ -159,7 +159,7 @@ def render(
     """Images uint8 (J, H, W), or (J, H, W, 3) with `paints`, under a fixed white (J, 2). See `kernels.render`."""
     out = device.xp.empty((len(jobs), *size, *(() if paints is None else (3,))), np.uint8)
     shares = _shares(device.xp, points, len(jobs))
-    tail = (device_jobs.plan(device, jobs.projection, exposure, shares.points), *_paint_pointers(paints), out)
+    tail = (plan(device, jobs.projection, exposure, shares.points), *_paint_pointers(paints), out)
     _tally(device, "render", jobs, size, shares, burn_in, takes, tuning, paints is not None, tail)
     return out
 

@@ -49,3 +49,7 @@ struct Where {
 };
 #define WHERE const bool *mask, int each, int count
 #define THIS_WHERE Where{mask, each, count}
+
+// A loop over `count` items, which all threads of all blocks share out among themselves.
+#define EACH(i, count) \
+    for (int64 i = (int64)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += (int64)gridDim.x * blockDim.x)

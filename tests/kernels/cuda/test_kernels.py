@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fractalvid.gpu import jobs as device_jobs
 from fractalvid.kernels import Jobs, accumulate, growth, orbit, reference, render, tone
 from fractalvid.kernels.cpu import points
 from fractalvid.kernels.cuda import game as launch
 from fractalvid.kernels.cuda import points as device_points
 from fractalvid.kernels.cuda.device import uploaded
 from fractalvid.kernels.cuda.game import Paints, Taken, Tuning, taken
+from fractalvid.kernels.cuda.tone import plan
 from tests.kernels.conftest import system, view
 from tests.kernels.cuda.host_device import HostDevice
 
@@ -232,7 +232,7 @@ def test_arrays_go_up_together() -> None:
 def test_plan_is_that_of_the_cpu() -> None:
     jobs = some_jobs()
     exposure, count = np.array([[64, 20], [1, 10], [50, 40]], np.float32), np.array([10, 2000, 30_000])
-    got = device_jobs.plan(HostDevice(), jobs.projection, exposure, count)
+    got = plan(HostDevice(), jobs.projection, exposure, count)
     assert np.allclose(got, tone.plan(jobs.projection, exposure, count), rtol=1e-6, atol=0)
 
 
