@@ -10,7 +10,7 @@ from fractalvid.kernels.compiled.compile import driver, inlined, part
 from fractalvid.kernels.compiled.elementary import F32, I32, log
 from fractalvid.kernels.compiled.random import U32, U64
 from fractalvid.kernels.cpu.picture import box3, count, count_colours, locate, mix, paint, split, tone_map
-from fractalvid.kernels.cpu.slabs import SLAB_TYPE, slab
+from fractalvid.kernels.cpu.row_loops import SLAB_TYPE, slab
 from fractalvid.kernels.cpu.sums import PASS_ROWS, pick_tables, step_picked
 from fractalvid.kernels.cpu.walkers import ESCAPE, REFRESH, begin, draw_offsets, offset_of, refresh, restart, step_row
 from fractalvid.kernels.variations import AFFINE_ROWS, VARIATIONS

@@ -20,7 +20,7 @@ REFRESH = 16
 ESCAPE = F32(1e6)
 MAX_COLUMNS = 512
 
-# Third word of a counter: what the number is for. 6 is taken by `fractalvid.kernels.cpu.slabs`.
+# Third word of a counter: what the number is for. 6 is taken by `fractalvid.kernels.cpu.row_loops`.
 _START, _OFFSETS, _SHARES, _SCATTERING, _RESTART = U32(1), U32(2), U32(3), U32(4), U32(5)
 
 

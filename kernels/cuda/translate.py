@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fractalvid.kernels.cpu.slabs import scrambled
+from fractalvid.kernels.cpu.row_loops import scrambled
 from fractalvid.kernels.variations import VARIATIONS
 
 _OPERATORS: dict[type[ast.AST], str] = {
@@ -61,7 +61,7 @@ def _traits(row: Any) -> str:
     """A variation as a type, for the map of six coefficients, its own parameters, and a key of random numbers."""
     where = {letter: f"map[{i}]" for i, letter in enumerate("abcdef")}
     where |= {f"p{i + 1}": f"params[{i}]" for i in range(len(row.params))}
-    # Eight numbers a walker, as in `fractalvid.kernels.cpu.slabs`.
+    # Eight numbers a walker, as in `fractalvid.kernels.cpu.row_loops`.
     where |= {f"u{i + 1}": f"table::scrambled(lane * 8u + {i + 1}u, key.first, key.second)" for i in range(row.draws)}
     arguments = "".join(f", {where[name]}" for name in row.arguments)
     return textwrap.dedent(f"""\

@@ -11,7 +11,7 @@ from fractalvid.gpu import jobs as device_jobs
 from fractalvid.kernels import Jobs, orbit
 from fractalvid.kernels.compiled.elementary import F32
 from fractalvid.kernels.compiled.random import U32, philox4x32
-from fractalvid.kernels.cpu.slabs import scrambled
+from fractalvid.kernels.cpu.row_loops import scrambled
 from fractalvid.kernels.cuda import game as launch
 from fractalvid.kernels.cuda.translate import TranslationError, _translate, variations_header
 from fractalvid.kernels.variations import VARIATIONS
