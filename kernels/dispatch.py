@@ -1,16 +1,25 @@
 """The four public kernels: what they take, what they return. `kernels.cuda.front` says which backend answers."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.kernels import reference, tone
-from fractalvid.kernels.cpu import drivers as cpu
-from fractalvid.kernels.cpu import schedule
-from fractalvid.kernels.cuda import front as on_gpu
-from fractalvid.kernels.cuda import game as launch
+from fractalvid.kernels.cpu import drivers, schedule
+from fractalvid.kernels.cpu.frames import (
+    COUNT_BITS,
+    BoxTask,
+    ColourBoxTask,
+    ColourCountTask,
+    ColourRenderTask,
+    CountTask,
+    FrameTask,
+    RenderTask,
+)
+from fractalvid.kernels.cpu.orbits import GrowthTask, OrbitTask
+from fractalvid.kernels.cuda import front, game
 from fractalvid.kernels.cuda.cupy_device import is_on_gpu
 from fractalvid.kernels.cuda.front import Backend, find_device
 from fractalvid.kernels.jobs import Jobs
@@ -63,14 +72,17 @@ def orbit(
     _check_positive(n=n)
     device = find_device(backend, jobs)
     if device is not None:
-        points: NDArray[np.float32] = on_gpu.orbit(device, jobs, n, burn_in)
+        points: NDArray[np.float32] = front.orbit(device, jobs, n, burn_in)
         return points
     out = np.empty((len(jobs), n, 2), np.float32)
     if backend == "reference":
         reference.orbit(jobs, n, burn_in, out)
         return out
     cost = np.full(len(jobs), ORBIT_COLUMNS * burn_in + n)
-    schedule.run("orbit", jobs, (1, np.full(len(jobs), ORBIT_COLUMNS)), threads, (burn_in, out), cost, rows)
+    columns = np.full(len(jobs), ORBIT_COLUMNS)
+    schedule.run(
+        OrbitTask(out), jobs, rows=1, columns=columns, burn_in=burn_in, cost=cost, threads=threads, wanted=rows
+    )
     return out
 
 
@@ -91,14 +103,15 @@ def growth(
     _check_positive(steps=steps)
     device = find_device(backend, jobs)
     if device is not None:
-        rates: NDArray[np.float32] = on_gpu.growth(device, jobs, steps, burn_in)
+        rates: NDArray[np.float32] = front.growth(device, jobs, steps, burn_in)
         return rates
     out = np.empty(len(jobs), np.float32)
     if backend == "reference":
         reference.growth(jobs, steps, burn_in, out)
         return out
     cost = np.full(len(jobs), GROWTH_WALKERS * (burn_in + steps))
-    schedule.run("growth", jobs, (1, np.full(len(jobs), GROWTH_WALKERS)), threads, (burn_in, steps, out), cost, rows)
+    task, columns = GrowthTask(steps, out), np.full(len(jobs), GROWTH_WALKERS)
+    schedule.run(task, jobs, rows=1, columns=columns, burn_in=burn_in, cost=cost, threads=threads, wanted=rows)
     return out
 
 
@@ -121,7 +134,7 @@ def accumulate(
         _few(amounts)
     device = find_device(backend, jobs)
     if device is not None:
-        done = on_gpu.accumulate(device, jobs, frame[1:], amounts, burn_in)
+        done = front.accumulate(device, jobs, frame[1:], amounts, burn_in)
         return Accumulated(done.counts, done.outside, done.discarded, done.colour)
     counts = np.empty(frame, np.uint32)
     colour = None if jobs.colour is None else np.empty(frame, np.uint32)
@@ -129,14 +142,12 @@ def accumulate(
     discarded = np.empty(len(jobs), np.int64)
     if backend == "reference":
         reference.accumulate(jobs, amounts, burn_in, counts, outside, discarded, colour)
-    elif colour is None:
-        tail: tuple[Any, ...] = (amounts, burn_in, counts, outside, discarded)
-        schedule.run("accumulate", jobs, (ROWS, _columns(amounts)), threads, tail, amounts)
+    elif jobs.colour is None:
+        _play(CountTask(amounts, counts, outside, discarded), jobs, burn_in, threads)
     else:
         both = np.empty(frame, np.uint64)
-        tail = (amounts, burn_in, jobs.colour, both, outside, discarded)
-        schedule.run("accumulate_colour", jobs, (ROWS, _columns(amounts)), threads, tail, amounts)
-        counts, colour = (both >> np.uint64(32)).astype(np.uint32), both.astype(np.uint32)
+        _play(ColourCountTask(amounts, jobs.colour, both, outside, discarded), jobs, burn_in, threads)
+        counts, colour = (both >> np.uint64(COUNT_BITS)).astype(np.uint32), both.astype(np.uint32)
     return Accumulated(counts, outside, discarded, colour)
 
 
@@ -179,7 +190,7 @@ def render(
     if device is not None:
         groups = _groups(clip, len(jobs))
         where = (height, width)
-        images: NDArray[np.uint8] = on_gpu.render(device, jobs, where, amounts, exposure, groups, paints, burn_in)
+        images: NDArray[np.uint8] = front.render(device, jobs, where, amounts, exposure, groups, paints, burn_in)
         return images
     mine = None if paints is None or jobs.colour is None else _Paints.of(jobs.colour, paints)
     if backend == "reference":
@@ -192,13 +203,18 @@ def render(
     if isinstance(exposure, str):
         _by_largest(jobs, amounts, _groups(clip, len(jobs)), mine, burn_in, threads, out)
         return out
-    plan, walkers = tone.plan(jobs.projection, exposure, amounts), (ROWS, _columns(amounts))
+    plan = tone.plan(jobs.projection, exposure, amounts)
     if mine is None:
-        schedule.run("render", jobs, walkers, threads, (amounts, burn_in, plan, out), amounts)
+        _play(RenderTask(amounts, plan, out), jobs, burn_in, threads)
     else:
-        tail = (amounts, burn_in, mine.own, plan, mine.curve, mine.palette, out)
-        schedule.run("render_colour", jobs, walkers, threads, tail, amounts)
+        _play(ColourRenderTask(amounts, mine.own, plan, mine.curve, mine.palette, out), jobs, burn_in, threads)
     return out
+
+
+def _play(task: FrameTask, jobs: Jobs, burn_in: int, threads: int | None) -> None:
+    """Do a task that counts points in frames."""
+    columns, cost = _columns(task.points), task.points
+    schedule.run(task, jobs, rows=ROWS, columns=columns, burn_in=burn_in, cost=cost, threads=threads)
 
 
 class _Paints(NamedTuple):
@@ -209,7 +225,7 @@ class _Paints(NamedTuple):
     palette: NDArray[np.uint8]
 
     @classmethod
-    def of(cls, own: NDArray[np.float32], paints: launch.Paints) -> "_Paints":
+    def of(cls, own: NDArray[np.float32], paints: game.Paints) -> "_Paints":
         """Checked ones, contiguous and writeable."""
         return cls(own, *(np.require(array, requirements=["C", "W"]) for array in paints))
 
@@ -226,22 +242,21 @@ def _by_largest(
     """Render into `out` by each clip's largest count: a clip's sums are kept until that is known, not all clips'."""
     for group in np.unique(groups).tolist():
         members = np.flatnonzero(groups == group)
-        part, cost = jobs.select(members), points[members]
-        walkers, toned = (ROWS, _columns(cost)), np.empty((len(members), *out.shape[1:]), np.uint8)
+        of_group, toned = jobs.select(members), np.empty((len(members), *out.shape[1:]), np.uint8)
         if paints is None:
-            boxes = np.empty(toned.shape[:3], np.uint32)
-            schedule.run("boxes", part, walkers, threads, (cost, burn_in, boxes), cost)
-            cpu.tone_by_largest()(boxes, toned)
+            sums = np.empty(toned.shape[:3], np.uint32)
+            _play(BoxTask(points[members], sums), of_group, burn_in, threads)
+            drivers.tone_by_largest()(sums, toned)
         else:
             both = np.empty(toned.shape[:3], np.uint64)
-            schedule.run("boxes_colour", part, walkers, threads, (cost, burn_in, part.colour, both), cost)
-            cpu.paint_by_largest()(both, paints.curve, paints.palette[members], toned)
+            _play(ColourBoxTask(points[members], paints.own[members], both), of_group, burn_in, threads)
+            drivers.paint_by_largest()(both, paints.curve, paints.palette[members], toned)
         out[members] = toned
 
 
 def _paints(
     jobs: Jobs, palette: NDArray[np.uint8], curve: NDArray[np.uint8] | None, points: NDArray[np.int64]
-) -> launch.Paints:
+) -> game.Paints:
     """What is given, checked and left where it lies: the backend that answers brings it to itself."""
     if jobs.colour is None:
         raise ValueError("a palette needs jobs with colours")
@@ -250,7 +265,7 @@ def _paints(
     table, colours = (array if is_on_gpu(array) else np.asarray(array) for array in given)
     if table.shape != (256,) or colours.shape != (len(jobs), 256, 3) or not table.dtype == colours.dtype == np.uint8:
         raise ValueError(f"curve must be uint8 (256,), palette uint8 (J, 256, 3); got {table.shape}, {colours.shape}")
-    return launch.Paints(table, colours)
+    return game.Paints(table, colours)
 
 
 def _few(points: NDArray[np.int64]) -> None:

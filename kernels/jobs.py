@@ -9,6 +9,31 @@ from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.kernels.variations import LINEAR, MAX_PARAMS, VARIATIONS
 
+Array = Any
+"""An array of NumPy or CuPy."""
+
+SUMMED = -1
+"""In place of the number of a variation: the maps of a job sum variations, or take different ones."""
+
+
+def fused_variation(variation: Array, amount: Array, weights: Array) -> Array:
+    """The variation that alone serves every map of a job at amount 1, or `SUMMED`: int32 (J,).
+
+    Such a job is "fused": a step applies a map and the variation in one loop. All backends go by this rule; it takes
+    arrays of NumPy or CuPy.
+
+    Args:
+        variation: int32 (J, N, V).
+        amount: float32 (J, N, V); a variation of amount 0 is not used. The one that is has to be the first.
+        weights: (J, N), or whether there is such a map at all.
+    """
+    exists = weights > 0
+    used = (amount != 0) & exists[:, :, None]
+    alone = used[:, :, 0] & ~used[:, :, 1:].any(axis=2) & (amount[:, :, 0] == 1)
+    number = np.where(exists, variation[:, :, 0], np.iinfo(np.int32).max).min(axis=1)
+    same = variation[:, :, 0] == number[:, None]
+    return np.where(((alone & same) | ~exists).all(axis=1), number, SUMMED).astype(np.int32)
+
 
 @dataclass(frozen=True)
 class Jobs:
@@ -25,6 +50,8 @@ class Jobs:
         seed: uint64 (J,), the key of a job's random numbers.
         start: float32 (J, S, 2) or None; walker l begins at start[l mod S], else uniformly in [-1, 1]².
         colour: float32 (J, N) or None, the colour index of each map, in [0, 1]; a walker's own moves half way to it.
+        fused: int32 (J,) or None, their `fused_variation` where it is known already: what makes jobs on a device says
+            it, since the host would have to wait for their arrays.
     """
 
     maps: NDArray[np.float32]
@@ -36,6 +63,7 @@ class Jobs:
     seed: NDArray[np.uint64]
     start: NDArray[np.float32] | None = None
     colour: NDArray[np.float32] | None = None
+    fused: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         """The number of jobs J."""

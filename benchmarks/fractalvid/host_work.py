@@ -191,7 +191,7 @@ class Device:
 
     def __init__(self) -> None:
         """Nothing is made but one table."""
-        self._scattering = _there(walkers._SCATTER)
+        self._scattering = _there(walkers.SCATTERINGS)
 
     def launch(
         self, module: Any, kernel: str, grid: tuple[int, int], block: int, shared: int, arguments: Sequence[Any]

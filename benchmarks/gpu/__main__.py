@@ -123,9 +123,14 @@ def determinism(report: Report, device: CupyDevice) -> None:
         moved = to_device(device, jobs)
         for tuning in (Tuning(walkers=1), Tuning(walkers=4), Tuning(tile=(40, 70))):
             done = game.accumulate(
-                *(device, moved), size=(112, 112), points=np.full(8, 60_000), burn_in=32,
-                takes=game.taken(jobs), tuning=tuning,
-            )  # fmt: skip
+                device,
+                moved,
+                size=(112, 112),
+                points=np.full(8, 60_000),
+                burn_in=32,
+                variations=game.variations_of(jobs),
+                tuning=tuning,
+            )
             tuned.append(np.array_equal(device.xp.asnumpy(done.counts), first))
     same = np.array_equal(first, again)
     report.add("the same bits twice; and with other walkers a thread, and tiles", f"{same}; {tuned}", "True; all True")
@@ -143,15 +148,22 @@ def kernels(report: Report, device: CupyDevice) -> None:
                 jobs = replace(jobs, colour=np.tile(np.linspace(0, 1, 5, dtype=np.float32), (count, 1)))
                 curve, palette = device.xp.arange(256).astype(np.uint8), device.xp.zeros((count, 256, 3), np.uint8)
                 paints = game.Paints(curve, palette)
-            moved, takes = to_device(device, jobs), game.taken(jobs)
+            moved, variations = to_device(device, jobs), game.variations_of(jobs)
             exposure = device.xp.asarray(np.tile(np.array([64, 30], np.float32), (count, 1)))
             points = np.full(count, POINTS[size], np.int64)
 
             def work() -> None:
                 game.render(
-                    *(device, moved), size=(size, size), points=points, exposure=exposure, burn_in=8, takes=takes,
-                    paints=paints, tuning=tuning,
-                )  # fmt: skip
+                    device,
+                    moved,
+                    size=(size, size),
+                    points=points,
+                    exposure=exposure,
+                    burn_in=8,
+                    variations=variations,
+                    paints=paints,
+                    tuning=tuning,
+                )
 
             return count * POINTS[size] / on_device(work) / 1e9
 
@@ -221,10 +233,7 @@ def _parts(report: Report, device: CupyDevice, bank: ClassBank) -> None:
         camera = camera_matrices(samples.camera, config.size)
 
         def draw_pictures() -> None:
-            render_on_device(
-                *(own, fits, samples.times),
-                size=config.size, points=config.points, camera=camera,
-            )  # fmt: skip
+            render_on_device(own, fits, samples.times, size=config.size, points=config.points, camera=camera)
 
         drawing = on_device(draw_pictures)
     shown = f"{fitting / count * 1e6:.1f}, {drawing / count * 1e6:.1f}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.core.colour import map_colours
 from fractalvid.core.curves import SUBFRAMES
@@ -20,7 +20,8 @@ from fractalvid.gpu import jobs
 from fractalvid.gpu.jobs import GridTimes
 from fractalvid.kernels.compiled.random import seed_words, uniform
 from fractalvid.kernels.cuda.device import Array, Device, uploaded
-from fractalvid.kernels.cuda.game import Taken
+from fractalvid.kernels.cuda.game import CompiledVariations
+from fractalvid.kernels.jobs import SUMMED, fused_variation
 
 
 @dataclass(frozen=True)
@@ -69,19 +70,28 @@ class DeviceBank:
         return self.xp.asarray(map_colours(bank.seed, np.arange(len(bank)), bank.num_maps, MAX_MAPS))
 
     @cached_property
-    def takes(self) -> Taken:
-        """The variations of all classes, as modules are compiled for them: once for a bank."""
+    def fused(self) -> Array:
+        """`fused_variation` of each class's jobs, int32 (K,): the same at all times, or at some they are summed."""
+        return self.xp.asarray(self._fused)
+
+    @cached_property
+    def _fused(self) -> NDArray[np.int32]:
         bank = self.bank
-        if bank.config.mix.plain:
-            return Taken(tuple(np.unique(bank.variation[:, 0, 0]).tolist()))
-        real = np.arange(MAX_MAPS) < bank.num_maps[:, None]
-        used = (bank.amount != 0).any(axis=1) & real[..., None]
-        first = bank.variation[:, :1, :1]
-        alone = (used[..., 0] & ~used[..., 1:].any(axis=2) & (bank.variation[..., 0] == first[..., 0])) | ~real
-        alone &= (bank.amount[..., 0] == 1).all(axis=1) | ~real
-        fused = alone.all(axis=1)
-        numbers = np.unique(bank.variation[~fused][used[~fused]])
-        return Taken(tuple(np.unique(first[fused]).tolist()), tuple(numbers.tolist()))
+        first, last = (fused_variation(bank.variation, bank.amount[:, keyframe], self._exists) for keyframe in (0, 1))
+        return np.where(first == last, first, SUMMED).astype(np.int32)
+
+    @property
+    def _exists(self) -> NDArray[np.bool_]:
+        """Which maps each class has, (K, 8)."""
+        return np.asarray(np.arange(MAX_MAPS) < self.bank.num_maps[:, None])
+
+    @cached_property
+    def variations(self) -> CompiledVariations:
+        """The variations of all classes, as modules are compiled for them: once for a bank."""
+        bank, summed = self.bank, self._fused == SUMMED
+        used = (bank.amount != 0).any(axis=1) & self._exists[..., None]
+        numbers = np.unique(bank.variation[summed][used[summed]])
+        return CompiledVariations(tuple(np.unique(self._fused[~summed]).tolist()), tuple(numbers.tolist()))
 
     def words(
         self, domain: Domain, field: Field, a: Array, b: Array, count: int, attempt: Array | None = None

@@ -153,7 +153,7 @@ def _grow(bank: DeviceBank, jobs: Jobs, search: _Search, where: Array) -> None:
         jobs,
         GROWTH_STEPS,
         burn_in=GROWTH_BURN_IN,
-        takes=bank.takes,
+        variations=bank.variations,
         where=where,
         out=search.rate,
     )
@@ -162,7 +162,7 @@ def _grow(bank: DeviceBank, jobs: Jobs, search: _Search, where: Array) -> None:
 def _walk(bank: DeviceBank, jobs: Jobs, search: _Search, where: Array) -> None:
     """Orbits, and how much of each lies within the radius."""
     device, orbits = bank.device, search.orbit.reshape(-1, ORBIT_POINTS, 2)
-    game.orbit(device, jobs, ORBIT_POINTS, burn_in=SETTLING, takes=bank.takes, where=where, out=orbits)
+    game.orbit(device, jobs, ORBIT_POINTS, burn_in=SETTLING, variations=bank.variations, where=where, out=orbits)
     points.share_within(device, orbits, bank.config.radius, where=where, out=search.near)
 
 
@@ -229,6 +229,7 @@ def jobs_of(
     xp, count = bank.xp, at.times.size
     arrays: dict[str, Any] = {"maps": maps, "weights": weights, "projection": projection}
     arrays |= bank.variations_at(class_id, at)
+    arrays["fused"] = xp.broadcast_to(bank.fused[class_id][:, None], at.times.shape)
     flat = {name: xp.ascontiguousarray(array.reshape(count, *array.shape[2:])) for name, array in arrays.items()}
     return Jobs(**flat, seed=xp.repeat(seed, at.times.shape[1]), **more)
 

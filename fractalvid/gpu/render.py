@@ -58,7 +58,7 @@ def render_on_device(
         points=points,
         exposure=exposure.reshape(-1, 2),
         burn_in=BURN_IN,
-        takes=bank.takes,
+        variations=bank.variations,
         paints=paints,
         tuning=tuning,
     )

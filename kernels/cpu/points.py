@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fractalvid.kernels.compiled.compile import driver, part
 from fractalvid.kernels.compiled.elementary import F32, I32
 from fractalvid.kernels.compiled.threads import available_cores, run_all
+from fractalvid.kernels.compiled.types import FLOAT32_1D, FLOAT32_2D, FLOAT32_3D, FLOAT32_4D
 
 GRID = 32
 DENSE_SHARE = 0.95
@@ -21,11 +22,6 @@ _CELLS = GRID * GRID
 _SIDE = F32(GRID)
 _LANES = 128
 """Numbers, x and y in turn, whose extremes are looked for side by side."""
-
-_F1 = types.Array(types.float32, 1, "C")
-_F2 = types.Array(types.float32, 2, "C")
-_F3 = types.Array(types.float32, 3, "C")
-_F4 = types.Array(types.float32, 4, "C")
 
 
 @part
@@ -154,17 +150,17 @@ def _on_grid(points, box, share, dense, occupied, moved):
 
 @cache
 def _extent_kernel() -> Callable[..., None]:
-    return _compiled(types.void(_F3, _F1, _F1, _F2), _extent)
+    return _compiled(types.void(FLOAT32_3D, FLOAT32_1D, FLOAT32_1D, FLOAT32_2D), _extent)
 
 
 @cache
 def _share_kernel() -> Callable[..., None]:
-    return _compiled(types.void(_F3, types.float32, _F1), _share_within)
+    return _compiled(types.void(FLOAT32_3D, types.float32, FLOAT32_1D), _share_within)
 
 
 @cache
 def _grid_kernel() -> Callable[..., None]:
-    return _compiled(types.void(_F4, _F2, types.float32, _F2, _F2, _F2), _on_grid)
+    return _compiled(types.void(FLOAT32_4D, FLOAT32_2D, types.float32, FLOAT32_2D, FLOAT32_2D, FLOAT32_2D), _on_grid)
 
 
 def _compiled(signature: Any, function: Callable[..., None]) -> Callable[..., None]:

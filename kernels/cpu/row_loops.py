@@ -12,18 +12,19 @@ from numba import types
 from fractalvid.kernels.compiled.compile import driver, inlined
 from fractalvid.kernels.compiled.elementary import F32, I32
 from fractalvid.kernels.compiled.random import U32, U64, UNIT, philox
+from fractalvid.kernels.compiled.types import FLOAT32_1D, FLOAT32_2D
 from fractalvid.kernels.variations import MAX_PARAMS, VARIATIONS
 
 USE = U32(6)
 """Third word of the counter of a variation's random numbers (`fractalvid.kernels.cpu.walkers` lists the others)."""
 
-_VECTOR = types.Array(types.float32, 1, "C")
-_MATRIX = types.Array(types.float32, 2, "C")
-_MOMENT = types.Tuple((types.uint64, types.int64, types.int64))
-SLAB_TYPE = types.void(_VECTOR, _VECTOR, _VECTOR, _VECTOR, _MATRIX, types.int64, types.int64, _MOMENT)
+_DRAW_KEY_TYPE = types.Tuple((types.uint64, types.int64, types.int64))
+ROW_LOOP_TYPE = types.void(
+    *(FLOAT32_1D, FLOAT32_1D, FLOAT32_1D, FLOAT32_1D), FLOAT32_2D, types.int64, types.int64, _DRAW_KEY_TYPE
+)
 
 _FUSED = """\
-def fused_{name}(x, y, u, v, columns, base, offset, moment):
+def fused_{name}(x, y, u, v, columns, base, offset, draw_key):
     n = x.shape[0]
 {setup}
     for i in range(n):
@@ -33,7 +34,7 @@ def fused_{name}(x, y, u, v, columns, base, offset, moment):
         x[i], y[i] = {name}(s, t{values})
 """
 _SUMMED = """\
-def summed_{name}(x, y, u, v, columns, base, offset, moment):
+def summed_{name}(x, y, u, v, columns, base, offset, draw_key):
     n = x.shape[0]
     amount = columns[base, offset:offset + n]
 {setup}
@@ -44,7 +45,7 @@ def summed_{name}(x, y, u, v, columns, base, offset, moment):
         y[i] += amount[i] * t if amount[i] != F32(0.0) else F32(0.0)
 """
 _KEY = """\
-    seed, step, row = moment
+    seed, step, row = draw_key
     k, m, _, _ = philox(U32(seed), U32(seed >> U64(32)), U32(step), U32(row), USE, U32({number}))
 """
 
@@ -65,13 +66,16 @@ def scrambled(count, k, m):
 
 
 @cache
-def slab(number: int, fused: bool) -> Any:
-    """The variation compiled for a row of walkers, as a pointer that compiled code takes as an argument.
+def row_loop(number: int, fused: bool) -> Any:
+    """A variation compiled for a row of walkers, as a pointer that compiled code takes as an argument.
 
-    Fused: (x, y) = V(affine(x, y)). Summed: (x, y) += amount · V(u, v), for sums of variations and choices by map.
-    `columns` holds a value a column of walkers: rows 0..5 the affine coefficients, then from row `base` the amount and
-    the variation's parameters; the row's walkers use columns `offset`, `offset + 1`, ... . `moment` is the job's seed,
-    the step and which row of walkers it is: the key of the random numbers, of which every variation has its own.
+    Fused, it applies a map and the variation, (x, y) = V(affine(x, y)). Else it adds a summand, (x, y) += amount ·
+    V(u, v), to sums of variations and choices by map.
+
+    `columns` holds a value for each column of walkers: in rows 0..5 the coefficients of the affine map, from row `base`
+    on the amount and the variation's parameters. The row's walkers use its columns `offset`, `offset + 1`, ... .
+    `draw_key` is the job's seed, the step and the row of walkers: from these and its own number each variation makes a
+    key for its random numbers.
     """
     row = VARIATIONS[number]
     rows = {letter: str(i) for i, letter in enumerate("abcdef")}
@@ -90,4 +94,4 @@ def slab(number: int, fused: bool) -> Any:
     }  # fmt: skip
     exec(compile(source, __file__, "exec"), namespace)
     function = namespace[f"{'fused' if fused else 'summed'}_{row.name}"]
-    return types.CompileResultWAP(driver(SLAB_TYPE, function))
+    return types.CompileResultWAP(driver(ROW_LOOP_TYPE, function))

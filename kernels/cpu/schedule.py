@@ -1,95 +1,102 @@
-"""Jobs dealt out to compiled kernels and threads: alike ones together, in chunks that are worth a hand-over."""
+"""Jobs dealt out to compiled drivers and threads: alike ones together, in chunks that are worth handing to a thread."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.kernels.compiled.threads import available_cores, run_all
-from fractalvid.kernels.cpu import drivers as cpu
-from fractalvid.kernels.jobs import Jobs
+from fractalvid.kernels.cpu.batch import Batch, batch_of
+from fractalvid.kernels.cpu.drivers import Task, driver_for
+from fractalvid.kernels.cpu.sums import DENSE, FUSED, GATHERED
+from fractalvid.kernels.jobs import SUMMED, Jobs, fused_variation
 from fractalvid.kernels.variations import LINEAR, VARIATIONS
 
-How = Literal["fused", "dense", "picked"]
-_HOW: tuple[How, ...] = ("fused", "dense", "picked")
-_HOW_BITS = 60
-"""Below these bits of a key lies the set of variations, a bit each."""
+_SET_BITS = 60
+"""Bits of a set of variations, one each; above them in a key stands how a step applies them."""
 
 CHUNK_STEPS = 300_000
-"""Steps of walkers that are worth a hand-over to another thread, a third of a millisecond."""
+"""Steps of walkers that are worth handing to a thread: a third of a millisecond."""
+
+
+class _Group(NamedTuple):
+    """Jobs that use the same variations in the same mode of `kernels.cpu.sums`."""
+
+    variations: tuple[int, ...]
+    mode: int
+    members: NDArray[np.int64]
+
+
+class _Chunk(NamedTuple):
+    """What a thread does in one go: the jobs `order` of a batch, with walkers in rows and columns of `shape`."""
+
+    driver: Any
+    order: NDArray[np.int64]
+    batch: Batch
+    shape: tuple[int, int]
 
 
 def run(
-    name: str,
+    task: Task,
     jobs: Jobs,
-    walkers: tuple[int, NDArray[np.int64]],
-    threads: int | None,
-    tail: tuple[Any, ...],
+    *,
+    rows: int,
+    columns: NDArray[np.int64],
+    burn_in: int,
     cost: NDArray[np.int64],
+    threads: int | None,
     wanted: NDArray[np.int64] | None = None,
 ) -> None:
-    """Feed chunks of jobs that share their variations and their number of walkers to the threads.
+    """Do a task for jobs, in chunks that share their variations and their number of walkers.
 
-    `walkers` are their rows and, a job, their columns (J,); `tail` is what the kernel `name` takes besides; `cost` (J,)
-    are the steps of walkers a job takes. Jobs that are not `wanted` (R,) are left out.
+    Args:
+        task: which kernel, what it takes besides, and the arrays it fills.
+        jobs: J jobs.
+        rows: rows of walkers.
+        columns: int64 (J,), columns of walkers of each job.
+        burn_in: steps before the first that counts.
+        cost: int64 (J,), the steps of walkers each job takes.
+        threads: at most this many, by default all cores.
+        wanted: int64 (R,), the jobs that are needed; by default all.
     """
-    rows, columns = walkers
-    start = np.empty((len(jobs), 0, 2), np.float32) if jobs.start is None else jobs.start
     played = None if wanted is None else np.bincount(wanted, minlength=len(jobs)) > 0
-    work = []
-    for variations, how, alike in _by_variation(jobs):
-        compiled = cpu.kernel(name, variations, how)
+    chunks = []
+    for group in _groups(jobs):
+        driver = driver_for(type(task), group.variations, group.mode)
         # One variation at amount 1 without parameters needs no table of amounts and parameters.
-        tabled = () if how == "fused" and not VARIATIONS[variations[0]].params else variations
-        numbers = np.array(tabled, np.int32)
-        arrays = (
-            *(jobs.maps, jobs.weights, jobs.variation, jobs.amount, jobs.params),
-            *(numbers, jobs.projection, jobs.seed, start),
-        )
-        if played is not None:
-            alike = alike[played[alike]]
-        for count in np.unique(columns[alike]).tolist():
-            members = alike[columns[alike] == count]
-            work += [(compiled, order, arrays, (rows, count)) for order in _chunks(members, cost, threads)]
-
-    def call(item: tuple[Any, NDArray[np.int64], tuple[Any, ...], tuple[int, int]]) -> None:
-        compiled, order, arrays, shape = item
-        compiled(order, arrays, shape, *tail)
-
-    run_all(call, work, threads)
+        bare = group.mode == FUSED and not VARIATIONS[group.variations[0]].params
+        batch = batch_of(jobs, () if bare else group.variations)
+        members = group.members if played is None else group.members[played[group.members]]
+        for count in np.unique(columns[members]).tolist():
+            alike = members[columns[members] == count]
+            chunks += [_Chunk(driver, order, batch, (rows, count)) for order in _orders(alike, cost, threads)]
+    run_all(lambda chunk: chunk.driver(chunk.order, chunk.batch, chunk.shape, burn_in, task), chunks, threads)
 
 
-def _by_variation(jobs: Jobs) -> Iterator[tuple[tuple[int, ...], How, NDArray[np.int64]]]:
-    """Split jobs by the variations they use: (numbers, how a step applies them, which jobs). A job's own affair."""
-    numbers = jobs.variation[:, 0, 0]
-    if jobs.variation.shape[2] == 1 and np.all(jobs.variation == numbers[:, None, None]) and np.all(jobs.amount == 1):
-        yield from (((k,), "fused", np.flatnonzero(numbers == k)) for k in np.unique(numbers).tolist())
+def _groups(jobs: Jobs) -> Iterator[_Group]:
+    """Split jobs by the variations they use and how steps apply them, which is each job's own affair."""
+    fused = fused_variation(jobs.variation, jobs.amount, jobs.weights)
+    for number in np.unique(fused[fused != SUMMED]).tolist():
+        yield _Group((number,), FUSED, np.flatnonzero(fused == number))
+    summed = np.flatnonzero(fused == SUMMED)
+    if len(summed) == 0:
         return
-    used = (jobs.amount != 0) & (jobs.weights > 0)[:, :, None]
-    bits = np.where(used, np.uint64(1) << jobs.variation.astype(np.uint64), np.uint64(0))
+    used = (jobs.amount[summed] != 0) & (jobs.weights[summed] > 0)[:, :, None]
+    bits = np.where(used, np.uint64(1) << jobs.variation[summed].astype(np.uint64), np.uint64(0))
     by_map = np.bitwise_or.reduce(bits, axis=2)
     by_job = np.bitwise_or.reduce(by_map, axis=1)
-    number, own = _ones(by_job), _ones(by_map).max(axis=1)
-    alone = (used.sum(axis=2) == 1) | (jobs.weights == 0)
-    fused = (number == 1) & alone.all(axis=1) & ((jobs.amount == 1) | ~used).all(axis=(1, 2))
-    # Collecting columns costs about as much as one variation more.
-    how = np.where(fused, 0, np.where(number <= own + 1, 1, 2)).astype(np.uint64)
-    kinds, kind = np.unique(by_job | how << np.uint64(_HOW_BITS), return_inverse=True)
-    for k, code in enumerate(kinds.tolist()):
-        mask = code & ((1 << _HOW_BITS) - 1)
-        together = tuple(n for n in VARIATIONS if mask >> n & 1) or (LINEAR,)
-        yield together, _HOW[code >> _HOW_BITS], np.flatnonzero(kind == k)
+    # Gathering columns costs about as much as one variation more.
+    dense = np.bitwise_count(by_job) <= np.bitwise_count(by_map).max(axis=1) + 1
+    mode = np.where(dense, DENSE, GATHERED).astype(np.uint64)
+    keys, key_of_job = np.unique(by_job | mode << np.uint64(_SET_BITS), return_inverse=True)
+    for k, key in enumerate(keys.tolist()):
+        variations = tuple(number for number in VARIATIONS if key >> number & 1) or (LINEAR,)
+        yield _Group(variations, key >> _SET_BITS, summed[key_of_job == k])
 
 
-def _ones(bits: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """How many bits of each number are set."""
-    single = np.unpackbits(np.ascontiguousarray(bits)[..., None].view(np.uint8), axis=-1)
-    return np.asarray(single.sum(axis=-1, dtype=np.int64))
-
-
-def _chunks(members: NDArray[np.int64], cost: NDArray[np.int64], threads: int | None) -> list[NDArray[np.int64]]:
-    """Pieces large enough to be worth a hand-over, small enough to keep all threads busy to the end."""
+def _orders(members: NDArray[np.int64], cost: NDArray[np.int64], threads: int | None) -> list[NDArray[np.int64]]:
+    """Pieces large enough to be worth handing over, small enough to keep all threads busy to the end."""
     workers = available_cores() if threads is None else threads
     pieces = min(len(members), int(cost[members].sum()) // CHUNK_STEPS, 8 * workers) if workers > 1 else 1
     return np.array_split(members, max(1, pieces))

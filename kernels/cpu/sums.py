@@ -1,33 +1,60 @@
-"""Sums of variations and choices by map: what a step does where no single variation serves every map.
+"""Sums of variations and choices by map: how a step applies variations where no single one serves every map.
 
-`dense` steps apply every variation to all columns of a row, with amount 0 where a column's map does not use it: best
-where all maps sum the same variations. `picked` steps collect the columns that use a variation, apply it to those alone
-and put the results back: best where maps choose differently, since the cost is that of the variations a map sums, not
-of all that the maps use together.
+There are three modes. A `FUSED` step applies one variation to all columns of a row, together with the maps
+(`kernels.jobs.fused_variation`). A `DENSE` step applies every variation to all columns, with amount 0 where a column's
+map does not use it: best where all maps sum the same variations. A `GATHERED` step gathers the columns that use a
+variation, applies it to those alone and scatters the results back: best where maps choose differently, since the cost
+is that of the variations a map sums, not of all that the maps use together. `loops` are the row loops of the
+variations, of which the first `passes` are called, one after the other.
 """
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from fractalvid.kernels.compiled.compile import inlined, part
 from fractalvid.kernels.compiled.elementary import F32
 from fractalvid.kernels.compiled.random import U32
 from fractalvid.kernels.variations import AFFINE_ROWS, MAX_PARAMS
 
+FUSED, DENSE, GATHERED = 0, 1, 2
+
 PASS_ROWS = 1 + MAX_PARAMS
 """Rows of a table a summed variation takes: its amount and its parameters."""
 
 
-@inlined
-def pick_tables(c, choice, variations):
-    """Room for `fill_picked`, for rows of c columns and choices (..., N, V) of maps among some variations.
+class GatherTables(NamedTuple):
+    """Which columns use which variation, for C columns of N maps that sum up to V of Q variations.
 
-    turn (N, V): which variation a map's summand is, or -1; begins (Q + 1,): the entries of each variation; cursor (Q,);
-    place (V, 2c): the entry of a column's summands, doubled for offsets; source (L,): the column of an entry;
-    table (11, L): its affine coefficients, amount and parameters; moved (4, L + 1): u, v and x, y, the last always 0.
+    An entry is a summand of a column; there are up to E = C V. Those of the same variation follow each other.
+
+    Attributes:
+        turn: int64 (N, V), which of the Q variations a map's summand is, -1 for none.
+        begins: int64 (Q + 1,), where the entries of each variation begin.
+        cursor: int64 (Q,), where its next entry goes while the tables are filled.
+        place: uint32 (V, 2 C), the entries of a column; twice over, so that rows may begin anywhere.
+        source: uint32 (E,), the column of an entry.
+        columns: float32 (11, E), an entry's affine coefficients, amount and parameters.
+        moved: float32 (4, E + 1), u, v and x, y of each entry's walker; the last is always 0, where columns without a
+            summand look.
     """
-    n, slots, q = choice.shape[-2], choice.shape[-1], variations.shape[0]
+
+    turn: NDArray[np.int64]
+    begins: NDArray[np.int64]
+    cursor: NDArray[np.int64]
+    place: NDArray[np.uint32]
+    source: NDArray[np.uint32]
+    columns: NDArray[np.float32]
+    moved: NDArray[np.float32]
+
+
+@inlined
+def new_gather_tables(c, variation, tabled):
+    """Room for `fill_gathered`, for rows of c columns and jobs of variations (..., N, V) among those `tabled` (Q,)."""
+    n, slots, q = variation.shape[-2], variation.shape[-1], tabled.shape[0]
     most = c * slots
-    return (
+    return GatherTables(
         np.empty((n, slots), np.int64),
         np.empty(q + 1, np.int64),
         np.empty(q, np.int64),
@@ -39,16 +66,16 @@ def pick_tables(c, choice, variations):
 
 
 @part
-def fill_dense(choice, amount, params, variations, owner, columns):
-    """Fill `columns` from row AFFINE_ROWS: a variation's amount a column, 0 where its map has none, and its params."""
+def fill_dense(variation, amount, params, tabled, owner, columns):
+    """Fill `columns` from row AFFINE_ROWS on: each variation's amount, 0 where the map has none, and its parameters."""
     c = owner.shape[0]
-    for q in range(variations.shape[0]):
+    for q in range(tabled.shape[0]):
         base = AFFINE_ROWS + q * PASS_ROWS
         columns[base, :c] = F32(0.0)
         for k in range(c):
             m = owner[k]
-            for s in range(choice.shape[1]):
-                if choice[m, s] == variations[q] and amount[m, s] != F32(0.0):
+            for s in range(variation.shape[1]):
+                if variation[m, s] == tabled[q] and amount[m, s] != F32(0.0):
                     columns[base, k] += amount[m, s]
                     for p in range(MAX_PARAMS):
                         columns[base + 1 + p, k] = params[m, s, p]
@@ -57,25 +84,26 @@ def fill_dense(choice, amount, params, variations, owner, columns):
 
 
 @part
-def fill_picked(choice, amount, params, variations, share, owner, columns, picked):
+def fill_gathered(variation, amount, params, tabled, share, owner, columns, gathered):
     """Sort what the columns sum by variation. `share` (N,) says how many columns each map owns."""
-    turn, begins, cursor, place, source, table, _ = picked
+    turn, begins, cursor, place = gathered.turn, gathered.begins, gathered.cursor, gathered.place
+    source, table = gathered.source, gathered.columns
     c = owner.shape[0]
     turn[:] = -1
     place[:] = U32(source.shape[0])
     position = 0
-    for q in range(variations.shape[0]):
+    for q in range(tabled.shape[0]):
         begins[q] = position
         cursor[q] = position
-        for m in range(choice.shape[0]):
-            for s in range(choice.shape[1]):
-                if choice[m, s] == variations[q] and amount[m, s] != F32(0.0):
+        for m in range(variation.shape[0]):
+            for s in range(variation.shape[1]):
+                if variation[m, s] == tabled[q] and amount[m, s] != F32(0.0):
                     turn[m, s] = q
                     position += share[m]
-    begins[variations.shape[0]] = position
+    begins[tabled.shape[0]] = position
     for k in range(c):
         m = owner[k]
-        for s in range(choice.shape[1]):
+        for s in range(variation.shape[1]):
             q = turn[m, s]
             if q >= 0:
                 entry = cursor[q]
@@ -108,18 +136,18 @@ def affine(x, y, u, v, columns, offset):
 
 
 @inlined
-def step_dense(slabs, passes, x, y, u, v, columns, offset, moment):
+def step_dense(loops, passes, x, y, u, v, columns, offset, draw_key):
     """(x, y) = the sum of all variations of the moved points."""
     affine(x, y, u, v, columns, offset)
     x[:] = F32(0.0)
     y[:] = F32(0.0)
     for q in range(passes):
-        slabs[q](x, y, u, v, columns, AFFINE_ROWS + q * PASS_ROWS, offset, moment)
+        loops[q](x, y, u, v, columns, AFFINE_ROWS + q * PASS_ROWS, offset, draw_key)
 
 
 @part
-def _collect(u, v, source, count, offset, moved):
-    """Entries' moved points, from the lanes that their columns are in."""
+def _gather(u, v, source, count, offset, moved):
+    """The moved points of all entries, from the lanes that their columns are in."""
     mask = U32(u.shape[0] - 1)
     shift = U32(offset)
     mu, mv = moved[0], moved[1]
@@ -132,7 +160,7 @@ def _collect(u, v, source, count, offset, moved):
 
 
 @part
-def _put_back(x, y, place, offset, moved):
+def _scatter(x, y, place, offset, moved):
     """Sum the results of each lane's entries."""
     mx, my = moved[2], moved[3]
     n = x.shape[0]
@@ -146,12 +174,13 @@ def _put_back(x, y, place, offset, moved):
 
 
 @part
-def step_picked(slabs, passes, x, y, u, v, columns, offset, moment, picked):
+def step_gathered(loops, passes, x, y, u, v, columns, offset, draw_key, gathered):
     """The same, every variation on the columns that use it only."""
-    _, begins, _, place, source, table, moved = picked
+    begins, place, source = gathered.begins, gathered.place, gathered.source
+    table, moved = gathered.columns, gathered.moved
     affine(x, y, u, v, columns, offset)
-    _collect(u, v, source, begins[passes], offset, moved)
+    _gather(u, v, source, begins[passes], offset, moved)
     for q in range(passes):
         i, k = begins[q], begins[q + 1]
-        slabs[q](moved[2][i:k], moved[3][i:k], moved[0][i:k], moved[1][i:k], table, AFFINE_ROWS, i, moment)
-    _put_back(x, y, place, offset, moved)
+        loops[q](moved[2][i:k], moved[3][i:k], moved[0][i:k], moved[1][i:k], table, AFFINE_ROWS, i, draw_key)
+    _scatter(x, y, place, offset, moved)

@@ -4,8 +4,10 @@ Walkers stand in R rows of C columns. Every column of a table is owned by a map,
 scattered order; every row reads that table from an offset of its own, drawn afresh each step. So coefficients are
 contiguous loads and no walker moves, and yet two walkers share a map no more often than under independent choice
 (walkers that keep sharing maps merge, and a histogram of merged walkers is worthless). The table is drawn anew every
-REFRESH steps, its shares rounded at random, so that a map of tiny weight keeps its mean.
+STEPS_OF_A_TABLE steps, its shares rounded at random, so that a map of tiny weight keeps its mean.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +15,25 @@ from numpy.typing import NDArray
 from fractalvid.kernels.compiled.compile import inlined, part
 from fractalvid.kernels.compiled.elementary import F32
 from fractalvid.kernels.compiled.random import U32, U64, UNIT, philox
-from fractalvid.kernels.cpu.sums import fill_dense, fill_picked, step_dense
+from fractalvid.kernels.cpu.sums import (
+    FUSED,
+    GATHERED,
+    PASS_ROWS,
+    GatherTables,
+    fill_dense,
+    fill_gathered,
+    new_gather_tables,
+    step_dense,
+)
 from fractalvid.kernels.variations import AFFINE_ROWS
 
-REFRESH = 16
+STEPS_OF_A_TABLE = 16
+"""Steps until columns are assigned to maps anew."""
 ESCAPE = F32(1e6)
+"""A walker whose |x| + |y| is larger, or no number, has left for infinity."""
 MAX_COLUMNS = 512
 
-# Third word of a counter: what the number is for. 6 is taken by `fractalvid.kernels.cpu.row_loops`.
+# Third word of a counter: what the number is for. 6 is that of `kernels.cpu.row_loops`.
 _START, _OFFSETS, _SHARES, _SCATTERING, _RESTART = U32(1), U32(2), U32(3), U32(4), U32(5)
 
 
@@ -38,9 +51,60 @@ def _scatterings() -> NDArray[np.uint32]:
     return table
 
 
-# Multiplied by an odd stride and shifted, a scattering is another one at every refresh. A stride alone would not do: it
-# leaves pairs of columns that share their owner at every offset.
-_SCATTER = _scatterings()
+SCATTERINGS = _scatterings()
+"""The permutations. Multiplied by an odd stride and shifted, one is another at every assignment of columns.
+
+A stride alone would not do: it leaves pairs of columns that share their owner at every offset.
+"""
+
+
+class Tables(NamedTuple):
+    """Which map owns each of C columns, and what the columns' walkers need of it.
+
+    Attributes:
+        share: int64 (N,), columns of each map.
+        block: int64 (C,), owners in the order of the maps.
+        owner: int64 (C,), the same scattered.
+        columns: float32 (rows, 2 C), coefficients a..f of the owners, then the amount and the parameters of each tabled
+            variation; twice over, so that rows of walkers may begin anywhere.
+        gathered: for steps that gather columns.
+    """
+
+    share: NDArray[np.int64]
+    block: NDArray[np.int64]
+    owner: NDArray[np.int64]
+    columns: NDArray[np.float32]
+    gathered: GatherTables
+
+
+class Walkers(NamedTuple):
+    """Walkers in R rows of C columns, used again for every job.
+
+    Attributes:
+        x: float32 (R, C).
+        y: float32 (R, C).
+        u: float32 (C,), where a map takes the walkers of a row, before variations are summed.
+        v: float32 (C,), the same.
+        tables: by which they choose their maps.
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.float32]
+    u: NDArray[np.float32]
+    v: NDArray[np.float32]
+    tables: Tables
+
+
+@inlined
+def new_walkers(shape, batch):
+    """Room for walkers in rows and columns of `shape`, and for the tables of the batch's jobs."""
+    rows, c = shape
+    columns = np.zeros((AFFINE_ROWS + batch.tabled.shape[0] * PASS_ROWS, 2 * c), np.float32)
+    gathered = new_gather_tables(c, batch.variation, batch.tabled)
+    share, block, owner = np.empty(batch.maps.shape[1], np.int64), np.empty(c, np.int64), np.empty(c, np.int64)
+    tables = Tables(share, block, owner, columns, gathered)
+    x, y = np.empty((rows, c), np.float32), np.empty((rows, c), np.float32)
+    return Walkers(x, y, np.empty(c, np.float32), np.empty(c, np.float32), tables)
 
 
 @inlined
@@ -74,15 +138,10 @@ def _shares(weights, columns, share, seed, step):
 
 
 @part
-def refresh(job, passes, tables, step):
-    """Draw who owns each column and fill the tables (share, block, owner, columns, picked) accordingly.
-
-    `columns` has rows a..f, doubled for offsets, and, unless `passes` is negative, then amount and params of each
-    variation; 0 passes mean one variation for all maps at amount 1, positive ones dense sums, negative ones picked
-    columns (`fractalvid.kernels.cpu.sums`).
-    """
-    maps, weights, choice, amount, params, variations, _, seed = job
-    share, block, owner, columns, picked = tables
+def assign_columns(job, mode, tables, step):
+    """Draw who owns each column, and fill the tables accordingly."""
+    maps, weights, seed = job.maps, job.weights, job.seed
+    share, block, owner, columns = tables.share, tables.block, tables.owner, tables.columns
     c = owner.shape[0]
     _shares(weights, c, share, seed, step)
     position = 0
@@ -94,17 +153,17 @@ def refresh(job, passes, tables, step):
     stride = words[0] | U32(1)
     shift = words[1]
     for k in range(c):
-        owner[k] = block[U32(_SCATTER[c + k] * stride + shift) & U32(c - 1)]
+        owner[k] = block[U32(SCATTERINGS[c + k] * stride + shift) & U32(c - 1)]
     for e in range(AFFINE_ROWS):
         first, second = columns[e, :c], columns[e, c:]
         for k in range(c):
             value = maps[owner[k], e]
             first[k] = value
             second[k] = value
-    if passes >= 0:
-        fill_dense(choice, amount, params, variations, owner, columns)
+    if mode == GATHERED:
+        fill_gathered(job.variation, job.amount, job.params, job.tabled, share, owner, columns, tables.gathered)
     else:
-        fill_picked(choice, amount, params, variations, share, owner, columns, picked)
+        fill_dense(job.variation, job.amount, job.params, job.tabled, owner, columns)
 
 
 @part
@@ -131,15 +190,12 @@ def begin(x, y, start, seed):
 
 
 @inlined
-def step_row(slabs, passes, x, y, u, v, columns, offset, moment):
-    """One step of a row by one fused slab (`passes` 0), or by a dense sum; `sums.step_picked` is the third way.
-
-    `moment` is (seed, step, row), from which variations draw.
-    """
-    if passes == 0:
-        slabs[0](x, y, u, v, columns, AFFINE_ROWS, offset, moment)
+def step_row(loops, mode, passes, x, y, u, v, columns, offset, draw_key):
+    """A fused or a dense step of a row; for the third mode there is `sums.step_gathered`."""
+    if mode == FUSED:
+        loops[0](x, y, u, v, columns, AFFINE_ROWS, offset, draw_key)
     else:
-        step_dense(slabs, passes, x, y, u, v, columns, offset, moment)
+        step_dense(loops, passes, x, y, u, v, columns, offset, draw_key)
 
 
 @inlined

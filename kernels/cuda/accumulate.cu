@@ -13,7 +13,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
         if (COLOURED) sums[place] = word_at(histogram.sum + own);
     });
     if (blockIdx.y == 0 && threadIdx.x == 0) {
-        outside[job] = word_at(BOOKS);
-        discarded[job] = word_at(BOOKS + 1);
+        outside[job] = word_at(OUTSIDE);
+        discarded[job] = word_at(DISCARDED);
     }
 }

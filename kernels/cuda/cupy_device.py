@@ -34,7 +34,7 @@ class CupyDevice:
         """Read the device's properties."""
         with cupy.cuda.Device(index) as chosen:
             attributes = chosen.attributes
-            self._scattering = cupy.asarray(walkers._SCATTER)
+            self._scattering = cupy.asarray(walkers.SCATTERINGS)
             cupy.cuda.get_current_stream().synchronize()  # once: whatever stream reads it later
         self.xp = cupy
         self.index = index

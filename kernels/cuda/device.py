@@ -69,7 +69,7 @@ def to_device(device: Device, jobs: Jobs) -> Jobs:
 
 
 def to_host(device: Device, jobs: Jobs) -> Jobs:
-    """The jobs with what `taken` and checks look at in the host's memory; waits for the device."""
+    """The jobs with what is looked at in the host's memory; waits for the device."""
     named = ("weights", "variation", "amount", "projection")
     moved: dict[str, Any] = {name: getattr(jobs, name) for name in named}
     if any(not isinstance(array, np.ndarray) for array in moved.values()):

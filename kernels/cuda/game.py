@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.kernels.cpu.walkers import MAX_COLUMNS, REFRESH
+from fractalvid.kernels.cpu.walkers import MAX_COLUMNS, STEPS_OF_A_TABLE
 from fractalvid.kernels.cuda.device import THREADS, WORD, Array, Device, blocks_where, pointer, uploaded
 from fractalvid.kernels.cuda.source import Module
 from fractalvid.kernels.cuda.tone import plan
-from fractalvid.kernels.jobs import Jobs
+from fractalvid.kernels.jobs import SUMMED, Jobs, fused_variation
 from fractalvid.kernels.variations import MAX_PARAMS
 
 ROWS = 4
@@ -24,13 +24,13 @@ MAX_THREADS = 1024
 FEW_POINTS = 200_000
 """Points below which a job has 256 columns of walkers, as on the CPU; from here on 512."""
 COEFFICIENTS = 6
-FIXED_WORDS = ROWS * REFRESH + 4 + MAX_COLUMNS
+FIXED_WORDS = ROWS * STEPS_OF_A_TABLE + 5 + MAX_COLUMNS
 LEAST_WORDS = 512
 """What must be left of shared memory for a tile, or for what else a block keeps there."""
 
 
-class Taken(NamedTuple):
-    """Variations of jobs: those that serve all maps of a job at amount 1, and those that others sum or choose."""
+class CompiledVariations(NamedTuple):
+    """What a module is compiled for: variations that are fused (`kernels.jobs`), and those that maps sum or choose."""
 
     fused: tuple[int, ...]
     summed: tuple[int, ...] = ()
@@ -49,17 +49,13 @@ class Tuning:
     tile: tuple[int, int] | None = None
 
 
-def taken(jobs: Jobs) -> Taken:
-    """What jobs in the host's memory take."""
+def variations_of(jobs: Jobs) -> CompiledVariations:
+    """The variations that modules for these jobs need; the jobs lie in the host's memory."""
+    fused = fused_variation(jobs.variation, jobs.amount, jobs.weights)
     used = (jobs.amount != 0) & (jobs.weights > 0)[:, :, None]
-    real = jobs.weights > 0
-    first = jobs.variation[:, :, 0]
-    plain = ~real | (used[:, :, 0] & ~used[:, :, 1:].any(axis=2) & (jobs.amount[:, :, 0] == 1))
-    number = np.where(real, first, np.iinfo(np.int32).max).min(axis=1)
-    alone = (plain & (~real | (first == number[:, None]))).all(axis=1)
-    fused = np.unique(number[alone]).tolist()
-    summed = np.unique(jobs.variation[~alone][used[~alone]]).tolist()
-    return Taken(tuple(fused), tuple(summed))
+    summed = fused == SUMMED
+    numbers = np.unique(jobs.variation[summed][used[summed]])
+    return CompiledVariations(tuple(np.unique(fused[~summed]).tolist()), tuple(numbers.tolist()))
 
 
 def orbit(
@@ -68,7 +64,7 @@ def orbit(
     n: int,
     *,
     burn_in: int,
-    takes: Taken,
+    variations: CompiledVariations,
     where: Array | None = None,
     out: Array | None = None,
 ) -> Array:
@@ -77,7 +73,7 @@ def orbit(
     `where` (B,) is a mask of clips, J / B jobs each, and so below: the others keep what `out` has.
     """
     out = device.xp.empty((len(jobs), n, 2), np.float32) if out is None else out
-    module = Module("orbit", *takes, block=ORBIT_WALKERS)
+    module = Module("orbit", *variations, block=ORBIT_WALKERS)
     grid, masked = blocks_where(device, where, len(jobs))
     arguments = (*_jobs(device, jobs), *masked, np.int32(burn_in), np.int32(n), out)
     device.launch(module, "orbit", (grid, 1), ORBIT_WALKERS, WORD * _game_words(device, jobs), arguments)
@@ -90,13 +86,13 @@ def growth(
     steps: int,
     *,
     burn_in: int,
-    takes: Taken,
+    variations: CompiledVariations,
     where: Array | None = None,
     out: Array | None = None,
 ) -> Array:
     """Rates of growth at infinity: float32 (J,). See `kernels.growth`."""
     out = device.xp.empty(len(jobs), np.float32) if out is None else out
-    module = Module("orbit", *takes, block=ORBIT_WALKERS)
+    module = Module("orbit", *variations, block=ORBIT_WALKERS)
     grid, masked = blocks_where(device, where, len(jobs))
     arguments = (*_jobs(device, replace(jobs, start=None)), *masked, np.int32(burn_in), np.int32(steps), out)
     shared = WORD * (_game_words(device, jobs) + GROWTH_WALKERS)
@@ -120,7 +116,7 @@ def accumulate(
     size: tuple[int, int],
     points: int | NDArray[np.int64],
     burn_in: int,
-    takes: Taken,
+    variations: CompiledVariations,
     tuning: Tuning = Tuning(),
 ) -> Counted:
     """Where points fall. See `kernels.accumulate`; `points`, (J,) or one number, is the host's, and so below."""
@@ -133,7 +129,7 @@ def accumulate(
     )
     tail = (done.counts, pointer(done.colour), done.outside, done.discarded)
     shares = _shares(xp, points, len(jobs))
-    _tally(device, "accumulate", jobs, size, shares, burn_in, takes, tuning, coloured, tail)
+    _tally(device, "accumulate", jobs, size, shares, burn_in, variations, tuning, coloured, tail)
     return done
 
 
@@ -152,7 +148,7 @@ def render(
     points: int | NDArray[np.int64],
     exposure: Array,
     burn_in: int,
-    takes: Taken,
+    variations: CompiledVariations,
     paints: Paints | None = None,
     tuning: Tuning = Tuning(),
 ) -> Array:
@@ -160,7 +156,7 @@ def render(
     out = device.xp.empty((len(jobs), *size, *(() if paints is None else (3,))), np.uint8)
     shares = _shares(device.xp, points, len(jobs))
     tail = (plan(device, jobs.projection, exposure, shares.points), *_paint_pointers(paints), out)
-    _tally(device, "render", jobs, size, shares, burn_in, takes, tuning, paints is not None, tail)
+    _tally(device, "render", jobs, size, shares, burn_in, variations, tuning, paints is not None, tail)
     return out
 
 
@@ -172,7 +168,7 @@ def render_by_largest(
     points: int | NDArray[np.int64],
     clip: NDArray[np.int64],
     burn_in: int,
-    takes: Taken,
+    variations: CompiledVariations,
     paints: Paints | None = None,
     tuning: Tuning = Tuning(),
 ) -> Array:
@@ -185,7 +181,7 @@ def render_by_largest(
     of_clip = xp.asarray(group.astype(np.int32))
     kept = (of_clip, counts, pointer(sums), largest)
     shares = _shares(xp, points, len(jobs))
-    _tally(device, "boxes", jobs, size, shares, burn_in, takes, tuning, paints is not None, kept)
+    _tally(device, "boxes", jobs, size, shares, burn_in, variations, tuning, paints is not None, kept)
     out = xp.empty((*frame, *(() if paints is None else (3,))), np.uint8)
     arguments = (*map(np.int32, size), *kept, *_paint_pointers(paints), out)
     module = Module("boxes", coloured=paints is not None)
@@ -219,7 +215,7 @@ def _tally(
     size: tuple[int, int],
     shares: _Shares,
     burn_in: int,
-    takes: Taken,
+    variations: CompiledVariations,
     tuning: Tuning,
     coloured: bool,
     tail: tuple[Any, ...],
@@ -235,7 +231,7 @@ def _tally(
         block = ROWS * columns // walkers
         numbers = map(np.int32, (burn_in, columns, *size, *tile))
         arguments = (*_jobs(device, jobs), order, shares.points, *numbers, *tail)
-        module = Module(kernel, *takes, walkers=walkers, block=block, coloured=coloured)
+        module = Module(kernel, *variations, walkers=walkers, block=block, coloured=coloured)
         device.launch(module, kernel, (len(order), tiles), block, shared, arguments)
 
 
@@ -271,8 +267,9 @@ def _jobs(device: Device, jobs: Jobs) -> tuple[Any, ...]:
     """The arguments JOBS of `cuda/walkers.cuh`."""
     n, summed = jobs.variation.shape[1:]
     starts = 0 if jobs.start is None else jobs.start.shape[1]
+    fused = fused_variation(jobs.variation, jobs.amount, jobs.weights) if jobs.fused is None else jobs.fused
     return (
-        *(jobs.maps, jobs.weights, jobs.variation, jobs.amount, jobs.params, jobs.projection, jobs.seed),
+        *(fused, jobs.maps, jobs.weights, jobs.variation, jobs.amount, jobs.params, jobs.projection, jobs.seed),
         *(pointer(jobs.start), pointer(jobs.colour), device.scattering()),
         *map(np.int32, (n, summed, starts)),
     )

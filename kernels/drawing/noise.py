@@ -16,6 +16,7 @@ from fractalvid.kernels.compiled.compile import driver, inlined, part
 from fractalvid.kernels.compiled.elementary import F32, I32
 from fractalvid.kernels.compiled.random import U32
 from fractalvid.kernels.compiled.threads import run_all
+from fractalvid.kernels.compiled.types import FLOAT32_1D, FLOAT32_2D, FLOAT32_3D, INT64_1D, UINT8_3D, UINT32_1D
 
 LACUNARITY = F32(2.0)
 """How much finer each octave is than the one before."""
@@ -170,13 +171,9 @@ def _noise(order, arrays, out):
             _grey_row(value, gain, out[j, i])
 
 
-_F1 = types.Array(types.float32, 1, "C")
-_F2 = types.Array(types.float32, 2, "C")
-_F3 = types.Array(types.float32, 3, "C")
-_I1 = types.Array(types.int64, 1, "C")
-_ARRAYS = types.Tuple((_F3, _F2, _F2, _I1, _F1, _F1, types.Array(types.uint32, 1, "C")))
+_ARRAYS = types.Tuple((FLOAT32_3D, FLOAT32_2D, FLOAT32_2D, INT64_1D, FLOAT32_1D, FLOAT32_1D, UINT32_1D))
 
 
 @cache
 def _compiled() -> Any:
-    return driver(types.void(_I1, _ARRAYS, types.Array(types.uint8, 3, "C")), _noise).entry_point
+    return driver(types.void(INT64_1D, _ARRAYS, UINT8_3D), _noise).entry_point

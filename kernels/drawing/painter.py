@@ -16,7 +16,35 @@ from numpy.typing import NDArray
 from fractalvid.kernels.compiled.compile import driver, inlined, part
 from fractalvid.kernels.compiled.elementary import F32, I32
 from fractalvid.kernels.compiled.threads import run_all
+from fractalvid.kernels.compiled.types import (
+    FLOAT32_1D,
+    FLOAT32_2D,
+    FLOAT32_3D,
+    FLOAT32_4D,
+    FLOAT32_5D,
+    FLOAT64_4D,
+    INT32_2D,
+    INT64_1D,
+    UINT8_1D,
+    UINT8_3D,
+    UINT8_4D,
+    UINT32_2D,
+)
 from fractalvid.kernels.cpu.picture import paint
+from fractalvid.kernels.drawing.coverage import (
+    FAR,
+    TINY,
+    adjugate,
+    bounds,
+    covered_share,
+    edges,
+    layer_coordinates,
+    most_of_a_pixel,
+    multiply,
+    outside_disc,
+    outside_polygon,
+    visible_window,
+)
 from fractalvid.kernels.drawing.textures import TEXTURES, texture_at
 
 MAX_CORNERS = 8
@@ -25,9 +53,6 @@ ABSENT = -1
 
 _COVERED = F32(1 / 256)
 """Less of a pixel than this does not count as open, or as covered."""
-_TINY = 1e-9
-FAR = 8
-"""At most so many periods of periodic layers are painted on either side, where a frame shows more or has a horizon."""
 
 
 @dataclass(frozen=True)
@@ -147,127 +172,6 @@ def colourise(
 
 
 @inlined
-def _times(a, b, out):
-    for i in range(3):
-        for j in range(3):
-            out[i, j] = a[i, 0] * b[0, j] + a[i, 1] * b[1, j] + a[i, 2] * b[2, j]
-
-
-@inlined
-def _adjugate(m, out):
-    """Write the adjugate of m, which is its inverse times its determinant; returns the determinant."""
-    for i in range(3):
-        i1, i2 = (i + 1) % 3, (i + 2) % 3
-        for j in range(3):
-            j1, j2 = (j + 1) % 3, (j + 2) % 3
-            out[j, i] = m[i1, j1] * m[i2, j2] - m[i1, j2] * m[i2, j1]
-    return m[0, 0] * out[0, 0] + m[0, 1] * out[1, 0] + m[0, 2] * out[2, 0]
-
-
-@part
-def _extent(m, height, width, box):
-    """Rows and columns that the image of [-1, 1]² may touch: first row, end, first column, end."""
-    left, right, top, bottom = 1e30, -1e30, 1e30, -1e30
-    for k in range(4):
-        p = 1.0 if k & 1 else -1.0
-        q = 1.0 if k & 2 else -1.0
-        w = m[2, 0] * p + m[2, 1] * q + m[2, 2]
-        if w <= _TINY:  # it reaches behind the camera: its image may be anywhere
-            left, right, top, bottom = -1.0, width + 1.0, -1.0, height + 1.0
-            break
-        u = (m[0, 0] * p + m[0, 1] * q + m[0, 2]) / w
-        v = (m[1, 0] * p + m[1, 1] * q + m[1, 2]) / w
-        left, right, top, bottom = min(left, u), max(right, u), min(top, v), max(bottom, v)
-    box[0] = np.int64(min(max(np.floor(top - 1.0), 0.0), float(height)))
-    box[1] = np.int64(min(max(np.ceil(bottom + 1.0), 0.0), float(height)))
-    box[2] = np.int64(min(max(np.floor(left - 1.0), 0.0), float(width)))
-    box[3] = np.int64(min(max(np.ceil(right + 1.0), 0.0), float(width)))
-
-
-@inlined
-def _image(m, point):
-    """Where m takes a point (p, q), homogeneous."""
-    p, q = float(point[0]), float(point[1])
-    return (
-        m[0, 0] * p + m[0, 1] * q + m[0, 2],
-        m[1, 0] * p + m[1, 1] * q + m[1, 2],
-        m[2, 0] * p + m[2, 1] * q + m[2, 2],
-    )
-
-
-@part
-def _edges(m, turn, corners, count, lines):
-    """Lines (S, 3) of a polygon's image: l · (u, v, 1) is the distance in pixels, negative inside."""
-    for s in range(count):
-        x0, y0, w0 = _image(m, corners[s])
-        x1, y1, w1 = _image(m, corners[(s + 1) % count])
-        a, b, c = y0 * w1 - w0 * y1, w0 * x1 - x0 * w1, x0 * y1 - y0 * x1
-        scale = -turn / max(np.sqrt(a * a + b * b), _TINY)
-        lines[s, 0], lines[s, 1], lines[s, 2] = F32(a * scale), F32(b * scale), F32(c * scale)
-
-
-@inlined
-def _locate(n, i, first, p, q, w):
-    """A layer's homogeneous coordinates at the pixel centres of row i, from column `first` on."""
-    v = F32(i) + F32(0.5)
-    for k in range(p.shape[0]):
-        u = F32(first + k) + F32(0.5)
-        p[k] = n[0, 0] * u + (n[0, 1] * v + n[0, 2])
-        q[k] = n[1, 0] * u + (n[1, 1] * v + n[1, 2])
-        w[k] = n[2, 0] * u + (n[2, 1] * v + n[2, 2])
-
-
-@inlined
-def _most_of_a_pixel(m, turn, lines, count):
-    """The largest share of a pixel that an image can cover: that of a strip as wide, or of a disc as large.
-
-    Half a pixel minus the distance from the nearest edge would say more where two edges run through one pixel.
-    """
-    x, y, w = m[0, 2], m[1, 2], m[2, 2]
-    if w <= _TINY:
-        return F32(1.0)
-    if count == 0:
-        return F32(min(np.pi * abs(turn) / (w * w * w), 1.0))
-    width = 1.0
-    for s in range(count):
-        across = (s + count // 2) % count
-        near = lines[s, 0] * x / w + lines[s, 1] * y / w + lines[s, 2]
-        far = lines[across, 0] * x / w + lines[across, 1] * y / w + lines[across, 2]
-        width = min(width, -(near + far))
-    return F32(max(width, 0.0))
-
-
-@inlined
-def _outside_disc(n, p, q, w, distance, second):
-    """Distance in pixels from the image of the unit circle, negative inside: the conic over its gradient."""
-    second[:] = F32(-1.0)
-    for k in range(p.shape[0]):
-        value = p[k] * p[k] + q[k] * q[k] - w[k] * w[k]
-        gu = p[k] * n[0, 0] + q[k] * n[1, 0] - w[k] * n[2, 0]
-        gv = p[k] * n[0, 1] + q[k] * n[1, 1] - w[k] * n[2, 1]
-        distance[k] = value / max(F32(2.0) * np.sqrt(gu * gu + gv * gv), F32(1e-12))
-
-
-@inlined
-def _outside_polygon(lines, count, i, first, distance, second):
-    """Distances in pixels from the images of a convex polygon's edges, negative inside: the two largest."""
-    v = F32(i) + F32(0.5)
-    distance[:], second[:] = F32(-1e9), F32(-1e9)
-    for s in range(count):
-        a, c = lines[s, 0], lines[s, 1] * v + lines[s, 2]
-        for k in range(distance.shape[0]):
-            d = a * (F32(first + k) + F32(0.5)) + c
-            second[k] = max(second[k], min(distance[k], d))
-            distance[k] = max(distance[k], d)
-
-
-@inlined
-def _covered(distance):
-    """The share of a pixel inside of an edge, its centre as far outside."""
-    return min(max(F32(0.5) - distance, F32(0.0)), F32(1.0))
-
-
-@inlined
 def _shade(layer, coordinates, row, figure):
     """Lay a row of a layer under what was painted before; returns how many pixels it closed.
 
@@ -281,7 +185,7 @@ def _shade(layer, coordinates, row, figure):
     united, before, own = figure
     closed = 0
     for k in range(p.shape[0]):
-        cover = min(_covered(distance[k]) * _covered(second[k]), full)
+        cover = min(covered_share(distance[k]) * covered_share(second[k]), full)
         if cover < _COVERED or open_[k] == F32(0.0) or w[k] <= F32(0.0):
             continue
         share = open_[k] * cover
@@ -301,24 +205,6 @@ def _shade(layer, coordinates, row, figure):
             most[k] = share
             index[k] = tints[0] + value * (tints[1] - tints[0])
     return closed
-
-
-@part
-def _window(projection, height, width, period, window, m):
-    """The part of the plane that a frame shows: left, right, top, bottom; a few periods where it has a horizon."""
-    turn = _adjugate(projection, m)
-    window[0], window[1], window[2], window[3] = 1e30, -1e30, 1e30, -1e30
-    for k in range(4):
-        u = float(width) if k & 1 else 0.0
-        v = float(height) if k & 2 else 0.0
-        w = (m[2, 0] * u + m[2, 1] * v + m[2, 2]) / turn
-        if w <= _TINY:
-            window[0], window[1], window[2], window[3] = -FAR * period, FAR * period, -FAR * period, FAR * period
-            return
-        x = (m[0, 0] * u + m[0, 1] * v + m[0, 2]) / turn / w
-        y = (m[1, 0] * u + m[1, 1] * v + m[1, 2]) / turn / w
-        window[0], window[1] = min(window[0], x), max(window[1], x)
-        window[2], window[3] = min(window[2], y), max(window[3], y)
 
 
 @inlined
@@ -344,26 +230,26 @@ def _paint_layer(layer, united, place, shift, corners, sides, projection, scratc
         own[i, 0], own[i, 1], own[i, 2] = place[3 * i], place[3 * i + 1], float(place[3 * i + 2]) + shift[i]
         own[2, i] = 0.0
     own[2, 2] = 1.0
-    _times(projection, own, m)
-    turn = _adjugate(m, n)
-    _extent(m, height, width, box)
-    if abs(turn) < _TINY or box[0] >= box[1] or box[2] >= box[3]:
+    multiply(projection, own, m)
+    turn = adjugate(m, n)
+    bounds(m, height, width, box)
+    if abs(turn) < TINY or box[0] >= box[1] or box[2] >= box[3]:
         return 0
     for i in range(3):
         for j in range(3):
             inverse[i, j] = F32(n[i, j] / turn)
     if sides > 0:
-        _edges(m, 1.0 if turn > 0.0 else -1.0, corners, sides, lines)
-    full = _most_of_a_pixel(m, turn, lines, sides)
+        edges(m, 1.0 if turn > 0.0 else -1.0, corners, sides, lines)
+    full = most_of_a_pixel(m, turn, lines, sides)
     first, end = box[2], box[3]
     span = end - first
     closed = 0
     for i in range(box[0], box[1]):
-        _locate(inverse, i, first, p[:span], q[:span], w[:span])
+        layer_coordinates(inverse, i, first, p[:span], q[:span], w[:span])
         if sides == 0:
-            _outside_disc(inverse, p[:span], q[:span], w[:span], distance[:span], second[:span])
+            outside_disc(inverse, p[:span], q[:span], w[:span], distance[:span], second[:span])
         else:
-            _outside_polygon(lines, sides, i, first, distance[:span], second[:span])
+            outside_polygon(lines, sides, i, first, distance[:span], second[:span])
         coordinates = p[:span], q[:span], w[:span], distance[:span], second[:span], full
         row = open_[i, first:end], light[i, first:end], most[i, first:end], index[i, first:end]
         figure = united, before[i, first:end], covered[i, first:end]
@@ -409,7 +295,7 @@ def _paint(order, arrays, projections, grey, indices):
         projection = projections[b, f]
         open_[:], light[:], most[:], index[:] = F32(1.0), F32(0.0), F32(0.0), F32(0.0)
         repeat = float(period[b])
-        _window(projection, height, width, repeat, window, matrices[1])
+        visible_window(projection, height, width, repeat, window, matrices[1])
         left, figure = height * width, 0
         for i in range(count):
             if sides[b, i] == ABSENT or left == 0:
@@ -435,25 +321,29 @@ def _colourise(order, grey, index, curve, palette, out):
         paint(grey[j], index[j], curve, palette[j], out[j])
 
 
-_F1 = types.Array(types.float32, 1, "C")
-_F2 = types.Array(types.float32, 2, "C")
-_F3 = types.Array(types.float32, 3, "C")
-_F4 = types.Array(types.float32, 4, "C")
-_F5 = types.Array(types.float32, 5, "C")
-_N2 = types.Array(types.int32, 2, "C")
-_I1 = types.Array(types.int64, 1, "C")
-_B1 = types.Array(types.uint8, 1, "C")
-_B3 = types.Array(types.uint8, 3, "C")
-_B4 = types.Array(types.uint8, 4, "C")
-_ARRAYS = types.Tuple((_F4, _F5, _N2, _N2, _F3, types.Array(types.uint32, 2, "C"), _F3, _F3, _F2, _N2, _F1))
+_ARRAYS = types.Tuple(
+    (
+        FLOAT32_4D,
+        FLOAT32_5D,
+        INT32_2D,
+        INT32_2D,
+        FLOAT32_3D,
+        UINT32_2D,
+        FLOAT32_3D,
+        FLOAT32_3D,
+        FLOAT32_2D,
+        INT32_2D,
+        FLOAT32_1D,
+    )
+)
 
 
 @cache
 def _compiled() -> Any:
-    signature = types.void(_I1, _ARRAYS, types.Array(types.float64, 4, "C"), _B4, _B4)
+    signature = types.void(INT64_1D, _ARRAYS, FLOAT64_4D, UINT8_4D, UINT8_4D)
     return driver(signature, _paint).entry_point
 
 
 @cache
 def _compiled_colours() -> Any:
-    return driver(types.void(_I1, _B3, _B3, _B1, _B3, _B4), _colourise).entry_point
+    return driver(types.void(INT64_1D, UINT8_3D, UINT8_3D, UINT8_1D, UINT8_3D, UINT8_4D), _colourise).entry_point

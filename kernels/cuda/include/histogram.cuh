@@ -93,7 +93,7 @@ DEVICE Histogram tally(const Jobs& jobs, int job, const int64* points, int burn_
     histogram.sum = game.end + words;
     const int end = histogram.sum + (COLOURED ? words : 0);
     for (int i = histogram.count + threadIdx.x; i < end; i += blockDim.x) word_at(i) = 0;
-    if (threadIdx.x < 2) word_at(BOOKS + threadIdx.x) = 0;
+    if (threadIdx.x == 0) word_at(OUTSIDE) = word_at(DISCARDED) = 0;
     __syncthreads();
     Tally visit{game, histogram, projection_of(jobs.projection + (int64)job * 9), frame.height, frame.width, burn_in,
                 (uint32)points[job], histogram.first(), histogram.apart(), 0, 0, {}};
@@ -103,8 +103,8 @@ DEVICE Histogram tally(const Jobs& jobs, int job, const int64* points, int burn_
     const int each = ROWS * columns;
     const int steps = burn_in + (int)((points[job] + each - 1) / each);
     play(game, steps, Offsets::BY_ROW, x, y, visit);
-    atomicAdd(&word_at(BOOKS), visit.outside);
-    atomicAdd(&word_at(BOOKS + 1), visit.discarded);
+    atomicAdd(&word_at(OUTSIDE), visit.outside);
+    atomicAdd(&word_at(DISCARDED), visit.discarded);
     __syncthreads();
     return histogram;
 }

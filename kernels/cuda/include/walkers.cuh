@@ -1,15 +1,15 @@
 // Rows of walkers: how they begin, choose their maps, move and restart; the same choices as kernels/cpu/walkers.py makes.
 //
 // R rows of C columns of walkers read one table of who owns each column, every row from an offset of its own, drawn
-// afresh each step; the table is drawn anew every REFRESH steps. A block plays one job. Which of its threads has which
-// walkers is of no consequence: a thread has WALKERS of them, in one column and rows that are blockDim.x / C apart.
+// afresh each step; the table is drawn anew every STEPS_OF_A_TABLE steps. A block plays one job. Which of its threads has
+// which walkers is of no consequence: a thread has WALKERS of them, in one column and rows that are blockDim.x / C apart.
 #pragma once
 #include "picture.cuh"
 #include "portable.cuh"
 #include "random.cuh"
 #include "variations.cuh"
 
-constexpr int REFRESH = 16;
+constexpr int STEPS_OF_A_TABLE = 16;
 constexpr int ROWS = 4;
 constexpr int COEFFICIENTS = 6;
 constexpr int PARAMS = 4;
@@ -23,6 +23,7 @@ constexpr int PARAMS = 4;
 
 // A batch as `kernels.Jobs` holds it; colour and start may be null.
 struct Jobs {
+    const int* fused;
     const float *maps, *weights;
     const int* variation;
     const float *amount, *params, *projection;
@@ -32,12 +33,12 @@ struct Jobs {
     int num_maps, num_summed, num_starts;
 };
 #define JOBS                                                                                                        \
-    const float *maps, const float *weights, const int *variation, const float *amount, const float *params,       \
-        const float *projection, const uint64 *seed, const float *start, const float *colour,                      \
+    const int *fused, const float *maps, const float *weights, const int *variation, const float *amount,           \
+        const float *params, const float *projection, const uint64 *seed, const float *start, const float *colour,  \
         const uint32 *scattering, int num_maps, int num_summed, int num_starts
 #define THESE_JOBS                                                                                                  \
     Jobs {                                                                                                          \
-        maps, weights, variation, amount, params, projection, seed, start, colour, scattering, num_maps,            \
+        fused, maps, weights, variation, amount, params, projection, seed, start, colour, scattering, num_maps,     \
             num_summed, num_starts                                                                                  \
     }
 
@@ -52,11 +53,13 @@ DEVICE float& float_at(int place) { return ((float*)shared_words)[place]; }
 DEVICE const float* floats_at(int place) { return (const float*)shared_words + place; }
 
 constexpr int MAX_COLUMNS = 512;
-constexpr int OFFSET = 0;                        // of each row and step until the next refresh
-constexpr int STRIDE = OFFSET + REFRESH * ROWS;  // and shift, of the scattering of columns
-constexpr int BOOKS = STRIDE + 2;                // points outside, and discarded
-constexpr int OWNER = BOOKS + 2;                 // the map that owns each column
-constexpr int MAP = OWNER + MAX_COLUMNS;         // and from here on the tables of a job's maps
+constexpr int OFFSET = 0;                                 // of each row and step until the next assignment of columns
+constexpr int STRIDE = OFFSET + STEPS_OF_A_TABLE * ROWS;  // and shift, of the scattering of columns
+constexpr int OUTSIDE = STRIDE + 2;                       // how many points fell beside the frame
+constexpr int DISCARDED = OUTSIDE + 1;                    // and how many escaped
+constexpr int FUSED = DISCARDED + 1;                      // the variation that serves all maps of the job, or SUMMED
+constexpr int OWNER = FUSED + 1;                          // the map that owns each column
+constexpr int MAP = OWNER + MAX_COLUMNS;                  // and from here on the tables of a job's maps
 
 // A job: where its tables begin, and its numbers.
 struct Game {
@@ -76,6 +79,7 @@ template <class T> DEVICE int copied(const T* from, int count, int place) {
 DEVICE Game game_of(const Jobs& jobs, int job, int columns) {
     const int n = jobs.num_maps, summed = n * jobs.num_summed;
     Game game;
+    copied(jobs.fused + job, 1, FUSED);
     game.weight = copied(jobs.maps + (int64)job * n * COEFFICIENTS, n * COEFFICIENTS, MAP);
     game.variation = copied(jobs.weights + (int64)job * n, n, game.weight);
     game.amount = copied(jobs.variation + (int64)job * summed, summed, game.variation);
@@ -90,27 +94,6 @@ DEVICE Game game_of(const Jobs& jobs, int job, int columns) {
     game.num_summed = jobs.num_summed;
     game.columns = columns;
     return game;
-}
-
-constexpr int SUMMED = -1;
-
-// The variation that serves every map at amount 1, or SUMMED.
-DEVICE int fused_variation(const Game& game) {
-    int found = SUMMED;
-    for (int m = 0; m < game.num_maps; ++m) {
-        if (float_at(game.weight + m) == 0.0f) continue;
-        int used = 0;
-        for (int s = 0; s < game.num_summed; ++s) {
-            const int i = m * game.num_summed + s;
-            if (float_at(game.amount + i) == 0.0f) continue;
-            // Parameters are read from the first summand.
-            if (++used > 1 || float_at(game.amount + i) != 1.0f || s > 0) return SUMMED;
-            if (found != SUMMED && found != int_at(game.variation + i)) return SUMMED;
-            found = int_at(game.variation + i);
-        }
-        if (used == 0) return SUMMED;
-    }
-    return found;
 }
 
 // Where each map's block of columns ends: weights in exact shares, rounded by one uniform offset for all.
@@ -144,11 +127,11 @@ DEVICE int owner_of(const Game& game, int column) {
 // Whether each row has a word of a step's four for its offset, or each step one of four steps' words, for a single row.
 enum class Offsets { BY_ROW, BY_STEP };
 
-// Draw who owns each column, and the offsets of REFRESH steps from `step` on.
-DEVICE void refresh(const Game& game, int step, Offsets offsets) {
+// Draw who owns each column, and the offsets of STEPS_OF_A_TABLE steps from `step` on.
+DEVICE void assign_columns(const Game& game, int step, Offsets offsets) {
     const int me = threadIdx.x;
     __syncthreads();  // Nobody reads the last tables any more.
-    if (me < REFRESH) {
+    if (me < STEPS_OF_A_TABLE) {
         if (offsets == Offsets::BY_ROW) {
             const Words words = draw(*game.seed, step + me, 0, OFFSETS);
             for (int r = 0; r < ROWS; ++r) int_at(OFFSET + me * ROWS + r) = offset_of(words.word[r], game.columns);
@@ -156,9 +139,9 @@ DEVICE void refresh(const Game& game, int step, Offsets offsets) {
             const Words words = draw(*game.seed, (step + me) & ~3, 0, OFFSETS);
             int_at(OFFSET + me * ROWS) = offset_of(words.word[me & 3], game.columns);
         }
-    } else if (me == REFRESH) {
+    } else if (me == STEPS_OF_A_TABLE) {
         draw_edges(game, step);
-    } else if (me == REFRESH + 1) {
+    } else if (me == STEPS_OF_A_TABLE + 1) {
         const Words words = draw(*game.seed, step, 0, SCATTERING);
         word_at(STRIDE) = words.word[0] | 1u;
         word_at(STRIDE + 1) = words.word[1];
@@ -172,10 +155,10 @@ DEVICE Point affine(const float* map, float x, float y) {
     return {map[0] * x + map[1] * y + map[2], map[3] * x + map[4] * y + map[5]};
 }
 
-struct Moment { const uint64* seed; int step, row; };
+struct DrawKey { const uint64* seed; int step, row; };
 
 template <int NUMBER>
-DEVICE Point varied(Point p, const float* map, const float* params, const Moment& at, uint32 lane) {
+DEVICE Point varied(Point p, const float* map, const float* params, const DrawKey& at, uint32 lane) {
     Key key{0, 0};
     if (Traits<NUMBER>::DRAWS) key = variation_key(*at.seed, at.step, at.row, NUMBER);
     return Traits<NUMBER>::apply(p.first, p.second, map, params, key, lane);
@@ -187,7 +170,7 @@ __device__ __noinline__
 #else
 static
 #endif
-Point varied_by(int number, Point p, const float* map, const float* params, Moment at, uint32 lane) {
+Point varied_by(int number, Point p, const float* map, const float* params, DrawKey at, uint32 lane) {
     switch (number) {
 #define ONE(NUMBER) \
     case NUMBER: return varied<NUMBER>(p, map, params, at, lane);
@@ -197,8 +180,10 @@ Point varied_by(int number, Point p, const float* map, const float* params, Mome
     return {infinity(), infinity()};  // Jobs that take what they were not said to: nothing is drawn.
 }
 
-// One step of a walker in a lane, whose map is `m`.
-template <int NUMBER> DEVICE Point moved(const Game& game, int m, float x, float y, const Moment& at, uint32 lane) {
+constexpr int SUMMED = -1;  // in place of a number, as in kernels/jobs.py
+
+// One step of a walker in a lane, whose map is `m`. A fused variation is the first summand of every map, at amount 1.
+template <int NUMBER> DEVICE Point moved(const Game& game, int m, float x, float y, const DrawKey& at, uint32 lane) {
     const float* map = floats_at(MAP + m * COEFFICIENTS);
     const Point p = affine(map, x, y);
     const int first = m * game.num_summed;
@@ -229,9 +214,9 @@ template <int NUMBER, class Visit>
 DEVICE void walk(const Game& game, int steps, Offsets offsets, float (&x)[WALKERS], float (&y)[WALKERS], Visit& visit) {
     const int column = threadIdx.x & (game.columns - 1);
     const int row = threadIdx.x / game.columns, apart = blockDim.x / game.columns;
-    for (int begin = 0; begin < steps; begin += REFRESH) {
-        refresh(game, begin, offsets);
-        const int end = begin + REFRESH < steps ? begin + REFRESH : steps;
+    for (int begin = 0; begin < steps; begin += STEPS_OF_A_TABLE) {
+        assign_columns(game, begin, offsets);
+        const int end = begin + STEPS_OF_A_TABLE < steps ? begin + STEPS_OF_A_TABLE : steps;
 #ifdef __CUDACC__
 #pragma unroll 1
 #endif
@@ -243,7 +228,7 @@ DEVICE void walk(const Game& game, int steps, Offsets offsets, float (&x)[WALKER
                 const int own = row + r * apart;
                 const int offset = int_at(OFFSET + (step - begin) * ROWS + own);
                 const int m = int_at(OWNER + ((column + offset) & (game.columns - 1)));
-                const Point p = moved<NUMBER>(game, m, x[r], y[r], Moment{game.seed, step, own}, column);
+                const Point p = moved<NUMBER>(game, m, x[r], y[r], DrawKey{game.seed, step, own}, column);
                 x[r] = p.first;
                 y[r] = p.second;
                 visit(r, own, column, step, m, x[r], y[r]);
@@ -256,7 +241,7 @@ DEVICE void walk(const Game& game, int steps, Offsets offsets, float (&x)[WALKER
 // EACH_SUMMED: a loop for each of all 49 would take minutes to compile. All threads of a block take the same branch.
 template <class Visit>
 DEVICE void play(const Game& game, int steps, Offsets offsets, float (&x)[WALKERS], float (&y)[WALKERS], Visit& visit) {
-    switch (fused_variation(game)) {
+    switch (int_at(FUSED)) {
 #define ONE(NUMBER)                                              \
     case NUMBER:                                                 \
         walk<NUMBER>(game, steps, offsets, x, y, visit);         \

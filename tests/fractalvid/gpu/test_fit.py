@@ -18,7 +18,7 @@ from fractalvid.gpu import fit
 from fractalvid.gpu.bank import DeviceBank
 from fractalvid.gpu.render import render_on_device
 from fractalvid.kernels.cuda import cupy_device as gpu
-from fractalvid.kernels.cuda import game as launch
+from fractalvid.kernels.cuda import game
 from fractalvid.kernels.cuda.device import Device
 from fractalvid.stream import FractalStream, StreamConfig, fractal_stream
 from fractalvid.stream.device import DeviceRenderer
@@ -32,13 +32,13 @@ THROWN = ClassConfig(linear_share=0.0, variations=("spherical", "julian"), max_s
 def tried(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many clips each round of the fit works at, in the order of the rounds; growth begins a round."""
     counts: list[int] = []
-    growth = launch.growth
+    growth = game.growth
 
     def counted(*arguments: Any, where: Any, **options: Any) -> Any:
         counts.append(int(where.sum()))
         return growth(*arguments, where=where, **options)
 
-    monkeypatch.setattr(launch, "growth", counted)
+    monkeypatch.setattr(game, "growth", counted)
     return counts
 
 

@@ -96,7 +96,7 @@ class HostDevice:
         return nullcontext()
 
     def scattering(self) -> NDArray[np.uint32]:
-        return walkers._SCATTER
+        return walkers.SCATTERINGS
 
 
 def _value(argument: Any) -> Any:

@@ -12,7 +12,7 @@ from fractalvid.kernels import Jobs, orbit
 from fractalvid.kernels.compiled.elementary import F32
 from fractalvid.kernels.compiled.random import U32, philox4x32
 from fractalvid.kernels.cpu.row_loops import scrambled
-from fractalvid.kernels.cuda import game as launch
+from fractalvid.kernels.cuda import game
 from fractalvid.kernels.cuda.translate import TranslationError, _translate, variations_header
 from fractalvid.kernels.variations import VARIATIONS
 from tests.kernels.conftest import system
@@ -144,7 +144,7 @@ def test_maps_are_chosen_alike(num_maps: int) -> None:
     if num_maps > 1:
         weights[:, -1] = 0
     jobs = Jobs.of([maps] * 3, weights / weights.sum(axis=1, keepdims=True), seed=[3, 2**40 + 7, 2**64 - 1])
-    got = launch.orbit(HostDevice(), jobs, 40 * 128, burn_in=0, takes=launch.Taken((0,)))
+    got = game.orbit(HostDevice(), jobs, 40 * 128, burn_in=0, variations=game.CompiledVariations((0,)))
     assert np.array_equal(got, orbit(jobs, 40 * 128, burn_in=0))
     assert len(np.unique(got[..., 0])) > num_maps / 2
     if num_maps > 1:
@@ -169,9 +169,9 @@ def test_a_step_is_that_of_the_cpu(amount: float) -> None:
         amount=np.full((1, 1, 1), amount),
         params=params,
     )
-    takes = launch.taken(jobs)
-    assert (takes.fused, takes.summed) == (((), ALL) if amount < 1 else (numbers, ()))
-    got = launch.orbit(HostDevice(), jobs, 128, burn_in=0, takes=takes)
+    variations = game.variations_of(jobs)
+    assert (variations.fused, variations.summed) == (((), ALL) if amount < 1 else (numbers, ()))
+    got = game.orbit(HostDevice(), jobs, 128, burn_in=0, variations=variations)
     wanted = orbit(jobs, 128, burn_in=0)
     size = 1 + np.abs(wanted).max(axis=2, keepdims=True)
     with np.errstate(invalid="ignore"):

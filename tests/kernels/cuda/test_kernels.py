@@ -8,15 +8,15 @@ import pytest
 
 from fractalvid.kernels import Jobs, accumulate, growth, orbit, reference, render, tone
 from fractalvid.kernels.cpu import points
-from fractalvid.kernels.cuda import game as launch
+from fractalvid.kernels.cuda import game
 from fractalvid.kernels.cuda import points as device_points
 from fractalvid.kernels.cuda.device import uploaded
-from fractalvid.kernels.cuda.game import Paints, Taken, Tuning, taken
+from fractalvid.kernels.cuda.game import CompiledVariations, Paints, Tuning, variations_of
 from fractalvid.kernels.cuda.tone import plan
 from tests.kernels.conftest import system, view
 from tests.kernels.cuda.host_device import HostDevice
 
-LINEAR = Taken((0,))
+LINEAR = CompiledVariations((0,))
 SIZE = (40, 56)
 
 
@@ -32,9 +32,9 @@ def many(count: int, jobs: Jobs) -> np.ndarray:
     return np.full(len(jobs), count, np.int64)
 
 
-def counted(device: HostDevice, jobs: Jobs, count: int, **options: object) -> launch.Counted:
-    chosen = {"takes": LINEAR, "burn_in": 5} | options
-    return launch.accumulate(device, jobs, size=SIZE, points=many(count, jobs), **chosen)  # type: ignore[arg-type]
+def counted(device: HostDevice, jobs: Jobs, count: int, **options: object) -> game.Counted:
+    chosen = {"variations": LINEAR, "burn_in": 5} | options
+    return game.accumulate(device, jobs, size=SIZE, points=many(count, jobs), **chosen)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("count", [1, 255, 1024, 1025, 20_001])
@@ -95,17 +95,17 @@ def test_pictures_are_the_cpus(coloured: bool) -> None:
     palette = rng.integers(0, 256, (3, 256, 3), np.uint8) if coloured else None
     curve = np.arange(255, -1, -1).astype(np.uint8) if coloured else None
     paints = None if palette is None or curve is None else Paints(curve, palette)
-    got = launch.render(
+    got = game.render(
         *(HostDevice(shared_bytes=16_000), jobs),
-        size=SIZE, points=many(20_000, jobs), exposure=exposure, burn_in=5, takes=LINEAR, paints=paints,
+        size=SIZE, points=many(20_000, jobs), exposure=exposure, burn_in=5, variations=LINEAR, paints=paints,
     )  # fmt: skip
     options = {"size": SIZE, "points": 20_000, "burn_in": 5, "palette": palette, "curve": curve}
     wanted = render(jobs, exposure=exposure, **options)  # type: ignore[arg-type]
     assert (np.abs(got.astype(int) - wanted) <= (2 if not coloured else 3)).mean() > 0.995
     assert wanted.std() > 20
-    by_largest = launch.render_by_largest(
+    by_largest = game.render_by_largest(
         *(HostDevice(backwards=True), jobs),
-        size=SIZE, points=many(20_000, jobs), clip=np.array([7, 2, 7]), burn_in=5, takes=LINEAR, paints=paints,
+        size=SIZE, points=many(20_000, jobs), clip=np.array([7, 2, 7]), burn_in=5, variations=LINEAR, paints=paints,
     )  # fmt: skip
     expected = render(jobs, exposure="max", clip=[7, 2, 7], **options)  # type: ignore[arg-type]
     assert (np.abs(by_largest.astype(int) - expected) <= (2 if not coloured else 3)).mean() > 0.995
@@ -117,8 +117,13 @@ def test_the_distribution_is_the_references(number: int) -> None:
     maps, weights = system(4, seed=11)
     jobs = Jobs.of([maps], [weights], seed=[5], variation=number, projection=view((24, 24), 3))
     count = 20_000
-    got = launch.accumulate(
-        HostDevice(), jobs, size=(24, 24), points=many(count, jobs), burn_in=32, takes=Taken((4, 17, 20))
+    got = game.accumulate(
+        HostDevice(),
+        jobs,
+        size=(24, 24),
+        points=many(count, jobs),
+        burn_in=32,
+        variations=CompiledVariations((4, 17, 20)),
     )
     slow = accumulate(jobs, size=24, points=count, backend="reference").counts
     truth = accumulate(dataclasses.replace(jobs, seed=np.array([99], np.uint64)), size=24, points=2_000_000).counts
@@ -136,9 +141,11 @@ def test_sums_and_choices_by_map() -> None:
     jobs = Jobs.of(
         [maps] * 2, [weights], seed=[1, 2], projection=view((24, 24), 3), variation=number, amount=amount, params=params
     )
-    takes = taken(jobs)
-    assert (takes.fused, takes.summed) == ((), (3, 13, 14, 24, 31))
-    got = launch.accumulate(HostDevice(), jobs, size=(24, 24), points=many(40_000, jobs), burn_in=16, takes=takes)
+    variations = variations_of(jobs)
+    assert (variations.fused, variations.summed) == ((), (3, 13, 14, 24, 31))
+    got = game.accumulate(
+        HostDevice(), jobs, size=(24, 24), points=many(40_000, jobs), burn_in=16, variations=variations
+    )
     truth = accumulate(jobs, size=24, points=2_000_000).counts
     near = accumulate(jobs, size=24, points=40_000, burn_in=16).counts
     for j in range(2):
@@ -158,15 +165,15 @@ def test_what_jobs_take() -> None:
     amount: Any = [[[1, 0], [1, 0]], [[1, 0], [1, 0]], [[1, 0], [1, 0]], [[0, 1], [0, 1]], [[0.5, 0], [1, 0]]]
     weights: Any = [[0.5, 0.5], [0.5, 0.5], [1, 0], [0.5, 0.5], [0.5, 0.5]]
     jobs = Jobs.of(maps, weights, seed=np.arange(5), variation=number, amount=amount)
-    assert taken(jobs) == ((3, 4), (4, 16, 17, 20))
+    assert variations_of(jobs) == ((3, 4), (4, 16, 17, 20))
 
 
 def test_orbits_and_growth_are_the_cpus() -> None:
     jobs = some_jobs(start=np.random.default_rng(0).uniform(-1, 1, (3, 10, 2)))
     device = HostDevice()
-    got = launch.orbit(device, jobs, 1000, burn_in=64, takes=LINEAR)
+    got = game.orbit(device, jobs, 1000, burn_in=64, variations=LINEAR)
     assert np.allclose(got, orbit(jobs, 1000, burn_in=64), atol=1e-5)
-    rates = launch.growth(device, jobs, 24, burn_in=8, takes=LINEAR)
+    rates = game.growth(device, jobs, 24, burn_in=8, variations=LINEAR)
     assert np.allclose(rates, growth(jobs), atol=1e-5)
     assert np.abs(rates).min() > 0.01
 
@@ -191,14 +198,14 @@ def test_kernels_pass_over_what_a_mask_leaves_out() -> None:
     jobs = Jobs.of([maps] * 24, [weights], seed=np.arange(24))
     device, where = HostDevice(backwards=True), np.array([False, True, True, False, True, False])
     of_job = np.repeat(where, 4)
-    full = launch.orbit(device, jobs, 300, burn_in=20, takes=LINEAR)
+    full = game.orbit(device, jobs, 300, burn_in=20, variations=LINEAR)
     orbits = np.full((24, 300, 2), 7, np.float32)
-    launch.orbit(device, jobs, 300, burn_in=20, takes=LINEAR, where=where, out=orbits)
+    game.orbit(device, jobs, 300, burn_in=20, variations=LINEAR, where=where, out=orbits)
     rates, near = np.full((2, 24), 7, np.float32)
-    launch.growth(device, jobs, 24, burn_in=8, takes=LINEAR, where=where, out=rates)
+    game.growth(device, jobs, 24, burn_in=8, variations=LINEAR, where=where, out=rates)
     device_points.share_within(device, full, 0.8, where=where, out=near)
     assert {grid[0] for _, _, grid, _, _ in device.launched[1:]} == {device.blocks}
-    whole = launch.growth(device, jobs, 24, burn_in=8, takes=LINEAR), device_points.share_within(device, full, 0.8)
+    whole = game.growth(device, jobs, 24, burn_in=8, variations=LINEAR), device_points.share_within(device, full, 0.8)
     for got, wanted in ((orbits, full), (rates, whole[0]), (near, whole[1])):
         assert np.array_equal(got[of_job], wanted[of_job])
         assert (got[~of_job] == 7).all()
@@ -214,10 +221,10 @@ def test_kernels_pass_over_what_a_mask_leaves_out() -> None:
 
 def test_one_number_of_points_for_all() -> None:
     jobs = some_jobs()
-    options = {"size": SIZE, "burn_in": 1, "takes": LINEAR}
+    options = {"size": SIZE, "burn_in": 1, "variations": LINEAR}
     for count in (3000, 200_000):
-        one = launch.accumulate(HostDevice(), jobs, points=count, **options)  # type: ignore[arg-type]
-        each = launch.accumulate(HostDevice(), jobs, points=many(count, jobs), **options)  # type: ignore[arg-type]
+        one = game.accumulate(HostDevice(), jobs, points=count, **options)  # type: ignore[arg-type]
+        each = game.accumulate(HostDevice(), jobs, points=many(count, jobs), **options)  # type: ignore[arg-type]
         assert np.array_equal(one.counts, each.counts)
 
 
@@ -239,19 +246,19 @@ def test_plan_is_that_of_the_cpu() -> None:
 def test_tiles_cover_frames_and_fit() -> None:
     for size in ((1, 1), (112, 112), (256, 256), (7, 100_000), (3000, 40), (1080, 1920)):
         for words in (500, 20_000, 57_000):
-            tile = launch.tile_size(size, words)
-            assert launch._region(size, tile) <= words
+            tile = game.tile_size(size, words)
+            assert game._region(size, tile) <= words
             assert all(1 <= part <= whole for part, whole in zip(tile, size, strict=True))
-    assert launch.tile_size((112, 112), 57_000) == (112, 112)
-    assert launch.tile_size((256, 256), 57_000) == (128, 256)
+    assert game.tile_size((112, 112), 57_000) == (112, 112)
+    assert game.tile_size((256, 256), 57_000) == (128, 256)
 
 
 def test_a_frame_larger_than_shared_memory() -> None:
     """The walls between tiles cannot be seen."""
     jobs = some_jobs().select(np.array([0]))
-    tiled = launch.render(
+    tiled = game.render(
         *(HostDevice(shared_bytes=6_500), jobs),
-        size=SIZE, points=many(5000, jobs), exposure=np.array([[64, 20]], np.float32), burn_in=5, takes=LINEAR,
+        size=SIZE, points=many(5000, jobs), exposure=np.array([[64, 20]], np.float32), burn_in=5, variations=LINEAR,
     )  # fmt: skip
     counts = accumulate(jobs, size=SIZE, points=5000, burn_in=5).counts
     wanted = reference.tone(jobs, counts, many(5000, jobs), np.array([[64, 20]], np.float32), None)
@@ -262,7 +269,7 @@ def test_jobs_of_few_and_many_points_together() -> None:
     jobs = some_jobs()
     amounts = np.array([3000, 200_000, 77])
     device = HostDevice()
-    got = launch.accumulate(device, jobs, size=SIZE, points=amounts, burn_in=1, takes=LINEAR)
+    got = game.accumulate(device, jobs, size=SIZE, points=amounts, burn_in=1, variations=LINEAR)
     assert [grid[0] for _, _, grid, _, _ in device.launched] == [2, 1]
     total = got.counts.sum(axis=(1, 2), dtype=np.int64) + got.outside + got.discarded
     assert np.array_equal(total, amounts)
@@ -274,6 +281,6 @@ def test_more_maps_than_fit_are_refused() -> None:
     count = 8000
     jobs = Jobs.of(np.zeros((1, count, 6)), np.full((1, count), 1 / count), seed=[1], projection=view(SIZE))
     with pytest.raises(ValueError, match="8000 maps of 1 variations do not fit"):
-        launch.orbit(HostDevice(), jobs, 10, burn_in=1, takes=LINEAR)
+        game.orbit(HostDevice(), jobs, 10, burn_in=1, variations=LINEAR)
     with pytest.raises(ValueError, match="use the CPU"):
         counted(HostDevice(), jobs, 100)

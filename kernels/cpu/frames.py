@@ -1,0 +1,300 @@
+"""Drivers that count points in frames: walk each job, then do with its histogram what a task asks for.
+
+A driver takes (loops, mode, passes, order, batch, shape, burn_in, task). It plays the jobs of a `Batch` whose numbers
+stand in `order`, with walkers in rows and columns of `shape`; `loops`, `mode` and `passes` are those of
+`kernels.cpu.sums`. A task holds what a driver needs besides, and the arrays it fills.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fractalvid.kernels.compiled.compile import inlined, part
+from fractalvid.kernels.compiled.elementary import F32
+from fractalvid.kernels.compiled.random import U32, U64
+from fractalvid.kernels.cpu.batch import job_of
+from fractalvid.kernels.cpu.picture import box3, count, count_colours, locate, mix, paint, split, tone_map
+from fractalvid.kernels.cpu.sums import GATHERED, step_gathered
+from fractalvid.kernels.cpu.walkers import (
+    ESCAPE,
+    STEPS_OF_A_TABLE,
+    assign_columns,
+    begin,
+    draw_offsets,
+    new_walkers,
+    offset_of,
+    restart,
+    step_row,
+)
+
+COUNT_BITS = 32
+"""A histogram of colours has its counts above these bits, and the sums of colour indices in them."""
+
+
+class CountTask(NamedTuple):
+    """`kernels.accumulate`: counts uint32 (J, H, W), points outside the frame and discarded ones int64 (J,)."""
+
+    points: NDArray[np.int64]
+    counts: NDArray[np.uint32]
+    outside: NDArray[np.int64]
+    discarded: NDArray[np.int64]
+
+
+class ColourCountTask(NamedTuple):
+    """The same of jobs with colours (J, N): counts and sums of colour indices, uint64 (J, H, W) by `COUNT_BITS`."""
+
+    points: NDArray[np.int64]
+    colour: NDArray[np.float32]
+    counts_and_sums: NDArray[np.uint64]
+    outside: NDArray[np.int64]
+    discarded: NDArray[np.int64]
+
+
+class RenderTask(NamedTuple):
+    """`kernels.render`: pictures uint8 (J, H, W) by plans (J, 5) of `kernels.tone`."""
+
+    points: NDArray[np.int64]
+    plan: NDArray[np.float32]
+    pictures: NDArray[np.uint8]
+
+
+class ColourRenderTask(NamedTuple):
+    """The same in colour, (J, H, W, 3), by a curve (256,) and palettes (J, 256, 3)."""
+
+    points: NDArray[np.int64]
+    colour: NDArray[np.float32]
+    plan: NDArray[np.float32]
+    curve: NDArray[np.uint8]
+    palette: NDArray[np.uint8]
+    pictures: NDArray[np.uint8]
+
+
+class BoxTask(NamedTuple):
+    """Sums uint32 (J, H, W) of the 3 x 3 neighbourhoods of pixels."""
+
+    points: NDArray[np.int64]
+    sums: NDArray[np.uint32]
+
+
+class ColourBoxTask(NamedTuple):
+    """The same of counts and sums of colour indices, uint64 (J, H, W) by `COUNT_BITS`."""
+
+    points: NDArray[np.int64]
+    colour: NDArray[np.float32]
+    sums: NDArray[np.uint64]
+
+
+FrameTask = CountTask | ColourCountTask | RenderTask | ColourRenderTask | BoxTask | ColourBoxTask
+
+
+class Frame(NamedTuple):
+    """What points are counted in, used again for every job.
+
+    Attributes:
+        height: of the frame in pixels, without the border.
+        width: the same.
+        pixel: uint32 (C,), where in the histogram the points of a row of walkers fall.
+        histogram: uint32 or, in colour, uint64; the frame with a border of one pixel, and an entry for points
+            that are discarded.
+    """
+
+    height: int
+    width: int
+    pixel: NDArray[np.uint32]
+    histogram: NDArray[np.unsignedinteger]
+
+
+class Colours(NamedTuple):
+    """The colours of a job and its walkers.
+
+    Attributes:
+        of_map: float32 (N,).
+        shade: float32 (R, C), of each walker.
+        indices: uint32 (C,), the 8-bit index of each walker of a row.
+        of_column: float32 (2 C,), of the map that owns a column; twice over, so that rows may begin anywhere.
+    """
+
+    of_map: NDArray[np.float32]
+    shade: NDArray[np.float32]
+    indices: NDArray[np.uint32]
+    of_column: NDArray[np.float32]
+
+
+@inlined
+def _new_frame(height, width, columns, entry):
+    """A frame with a histogram of numbers of type `entry`."""
+    return Frame(height, width, np.empty(columns, np.uint32), np.empty((height + 2) * (width + 2) + 1, entry))
+
+
+@inlined
+def _new_colours(shape):
+    """Room for walkers' shades and indices, and for columns' colours: what `Colours` has besides those of the maps."""
+    rows, columns = shape
+    return np.empty((rows, columns), np.float32), np.empty(columns, np.uint32), np.empty(2 * columns, np.float32)
+
+
+@part
+def _colour_columns(colours, owner):
+    """Fill in the colour of each column's map."""
+    c = owner.shape[0]
+    for k in range(c):
+        colours.of_column[k] = colours.of_map[owner[k]]
+    colours.of_column[c:] = colours.of_column[:c]
+
+
+@part
+def _walk(loops, mode, passes, walkers, job, points, burn_in, frame, colours):
+    """Walk one job and count its points, and add up their colours unless `colours` is None."""
+    # Whatever the loop uses is taken from its tuple once, and no tuple is handed to an inlined function: each time, the
+    # references to all arrays in it would be counted.
+    x, y, u, v = walkers.x, walkers.y, walkers.u, walkers.v
+    tables = walkers.tables
+    columns, gathered = tables.columns, tables.gathered
+    projection, seed = job.projection, job.seed
+    height, width, pixel, histogram = frame.height, frame.width, frame.pixel, frame.histogram
+    rows, c = x.shape
+    discarded = U32(histogram.shape[0] - 1)
+    histogram[:] = U32(0)
+    begin(x, y, job.start, seed)
+    if colours is not None:
+        shade, indices, of_column = colours.shade, colours.indices, colours.of_column
+        shade[:] = F32(0.5)
+    words = draw_offsets(seed, 0, 0)
+    counted = 0
+    step = 0
+    while counted < points:
+        if step % STEPS_OF_A_TABLE == 0:
+            assign_columns(job, mode, tables, step)
+            if colours is not None:
+                _colour_columns(colours, tables.owner)
+        for r in range(rows):
+            if r & 3 == 0:
+                words = draw_offsets(seed, step, r)
+            xr = x[r]
+            yr = y[r]
+            offset = offset_of(words, r, c)
+            if mode == GATHERED:
+                step_gathered(loops, passes, xr, yr, u, v, columns, offset, (seed, step, r), gathered)
+            else:
+                step_row(loops, mode, passes, xr, yr, u, v, columns, offset, (seed, step, r))
+            if colours is not None:
+                mix(shade[r], of_column[offset : offset + c], indices)
+            if locate(xr, yr, projection, height, width, pixel):
+                for k in range(c):
+                    if not (abs(xr[k]) + abs(yr[k]) <= ESCAPE):
+                        pixel[k] = discarded
+                restart(xr, yr, seed, step, r)
+            if step >= burn_in:
+                n = min(c, points - counted)
+                if colours is None:
+                    count(pixel, n, histogram)
+                else:
+                    count_colours(pixel, indices, n, histogram)
+                counted += n
+        step += 1
+
+
+@part
+def _take_counts(frame, shift, out):
+    """Copy a histogram without its border; returns how many points are in it, and how many were discarded.
+
+    An entry's count lies `shift` bits up in it.
+    """
+    inside = np.int64(0)
+    for i in range(frame.height):
+        first = (i + 1) * (frame.width + 2) + 1
+        row = frame.histogram[first : first + frame.width]
+        out[i] = row
+        for k in range(frame.width):
+            inside += np.int64(row[k] >> shift)
+    return inside, np.int64(frame.histogram[-1] >> shift)
+
+
+def _accumulate(loops, mode, passes, order, batch, shape, burn_in, task):
+    height, width = task.counts.shape[1:]
+    walkers, frame = new_walkers(shape, batch), _new_frame(height, width, shape[1], np.uint32)
+    for j in order:
+        _walk(loops, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, None)
+        inside, task.discarded[j] = _take_counts(frame, U32(0), task.counts[j])
+        task.outside[j] = task.points[j] - inside - task.discarded[j]
+
+
+def _accumulate_colour(loops, mode, passes, order, batch, shape, burn_in, task):
+    height, width = task.counts_and_sums.shape[1:]
+    walkers, frame = new_walkers(shape, batch), _new_frame(height, width, shape[1], np.uint64)
+    shade, indices, of_column = _new_colours(shape)
+    for j in order:
+        colours = Colours(task.colour[j], shade, indices, of_column)
+        _walk(loops, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, colours)
+        inside, task.discarded[j] = _take_counts(frame, U64(COUNT_BITS), task.counts_and_sums[j])
+        task.outside[j] = task.points[j] - inside - task.discarded[j]
+
+
+def _render(loops, mode, passes, order, batch, shape, burn_in, task):
+    height, width = task.pictures.shape[1:]
+    walkers, frame = new_walkers(shape, batch), _new_frame(height, width, shape[1], np.uint32)
+    box, line = np.empty((height, width), np.uint32), np.empty(width + 2, np.uint32)
+    for j in order:
+        _walk(loops, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, None)
+        box3(frame.histogram, height, width, box, line)
+        tone_map(box, task.plan[j, 0], task.plan[j, 1], task.plan[j, 2:], task.pictures[j])
+
+
+def _render_colour(loops, mode, passes, order, batch, shape, burn_in, task):
+    height, width = task.pictures.shape[1:3]
+    walkers, frame = new_walkers(shape, batch), _new_frame(height, width, shape[1], np.uint64)
+    shade, indices, of_column = _new_colours(shape)
+    box, line = np.empty((height, width), np.uint64), np.empty(width + 2, np.uint64)
+    counts = np.empty((height, width), np.uint32)
+    mean, grey = np.empty((height, width), np.uint8), np.empty((height, width), np.uint8)
+    for j in order:
+        colours = Colours(task.colour[j], shade, indices, of_column)
+        _walk(loops, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, colours)
+        box3(frame.histogram, height, width, box, line)
+        split(box, counts, mean)
+        tone_map(counts, task.plan[j, 0], task.plan[j, 1], task.plan[j, 2:], grey)
+        paint(grey, mean, task.curve, task.palette[j], task.pictures[j])
+
+
+def _boxes(loops, mode, passes, order, batch, shape, burn_in, task):
+    height, width = task.sums.shape[1:]
+    walkers, frame = new_walkers(shape, batch), _new_frame(height, width, shape[1], np.uint32)
+    line = np.empty(width + 2, np.uint32)
+    for j in order:
+        _walk(loops, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, None)
+        box3(frame.histogram, height, width, task.sums[j], line)
+
+
+def _boxes_colour(loops, mode, passes, order, batch, shape, burn_in, task):
+    height, width = task.sums.shape[1:]
+    walkers, frame = new_walkers(shape, batch), _new_frame(height, width, shape[1], np.uint64)
+    shade, indices, of_column = _new_colours(shape)
+    line = np.empty(width + 2, np.uint64)
+    for j in order:
+        colours = Colours(task.colour[j], shade, indices, of_column)
+        _walk(loops, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, colours)
+        box3(frame.histogram, height, width, task.sums[j], line)
+
+
+def _tone_by_largest(sums, pictures):
+    """Tone box sums (J, H, W) by the largest of them."""
+    largest = U32(1)
+    for j in range(sums.shape[0]):
+        largest = max(largest, sums[j].max())
+    flat = np.zeros(3, np.float32)
+    for j in range(sums.shape[0]):
+        tone_map(sums[j], F32(1.0), F32(largest), flat, pictures[j])
+
+
+def _paint_by_largest(sums, curve, palette, pictures):
+    """The same in colour, from the sums of a `ColourBoxTask`, with palettes (J, 256, 3)."""
+    height, width = sums.shape[1:]
+    counts = np.empty((height, width), np.uint32)
+    mean, grey = np.empty((height, width), np.uint8), np.empty((height, width), np.uint8)
+    largest = U32(max(U64(1), sums.max() >> U64(COUNT_BITS)))
+    flat = np.zeros(3, np.float32)
+    for j in range(sums.shape[0]):
+        split(sums[j], counts, mean)
+        tone_map(counts, F32(1.0), F32(largest), flat, grey)
+        paint(grey, mean, curve, palette[j], pictures[j])

@@ -1,0 +1,145 @@
+"""Drivers that follow orbits: points of attractors, and growth at infinity. They take what those of `frames` do."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fractalvid.kernels.compiled.compile import part
+from fractalvid.kernels.compiled.elementary import F32, I32, log
+from fractalvid.kernels.cpu.batch import job_of
+from fractalvid.kernels.cpu.sums import GATHERED, step_gathered
+from fractalvid.kernels.cpu.walkers import (
+    ESCAPE,
+    STEPS_OF_A_TABLE,
+    assign_columns,
+    begin,
+    draw_offsets,
+    new_walkers,
+    offset_of,
+    restart,
+    step_row,
+)
+
+FAR = F32(1e5)
+"""The radius at which growth at infinity is measured."""
+_OVERFLOW = F32(1e15)
+"""A radius whose square float32 still holds; what is farther out counts as this far."""
+
+
+class OrbitTask(NamedTuple):
+    """`kernels.orbit`: points float32 (J, n, 2)."""
+
+    points: NDArray[np.float32]
+
+
+class GrowthTask(NamedTuple):
+    """`kernels.growth` over so many steps: rates float32 (J,)."""
+
+    steps: int
+    rates: NDArray[np.float32]
+
+
+def _orbit(loops, mode, passes, order, batch, shape, burn_in, task):
+    rows, c = shape
+    walkers = new_walkers(shape, batch)
+    x, y, u, v = walkers.x, walkers.y, walkers.u, walkers.v
+    tables = walkers.tables
+    columns, gathered = tables.columns, tables.gathered
+    points = task.points
+    n = points.shape[1]
+    for j in order:
+        job = job_of(batch, j)
+        seed = job.seed
+        begin(x, y, job.start, seed)
+        words = draw_offsets(seed, 0, 0)
+        written = 0
+        step = 0
+        while written < n:
+            if step % STEPS_OF_A_TABLE == 0:
+                assign_columns(job, mode, tables, step)
+            for r in range(rows):
+                if r & 3 == 0:
+                    words = draw_offsets(seed, step, r)
+                offset = offset_of(words, r, c)
+                if mode == GATHERED:
+                    step_gathered(loops, passes, x[r], y[r], u, v, columns, offset, (seed, step, r), gathered)
+                else:
+                    step_row(loops, mode, passes, x[r], y[r], u, v, columns, offset, (seed, step, r))
+                taken = min(c, n - written) if step >= burn_in else 0
+                if _record(x[r], y[r], points[j, written : written + taken]):
+                    restart(x[r], y[r], seed, step, r)
+                written += taken
+            step += 1
+
+
+@part
+def _record(x, y, out):
+    """Write the first points of a row, infinite where they escaped; returns whether any of the row did."""
+    escaped = I32(0)
+    for k in range(x.shape[0]):
+        escaped |= I32(0) if abs(x[k]) + abs(y[k]) <= ESCAPE else I32(1)
+    for k in range(out.shape[0]):
+        kept = abs(x[k]) + abs(y[k]) <= ESCAPE
+        out[k, 0] = x[k] if kept else F32(np.inf)
+        out[k, 1] = y[k] if kept else F32(np.inf)
+    return escaped != I32(0)
+
+
+def _growth(loops, mode, passes, order, batch, shape, burn_in, task):
+    c = shape[1]
+    walkers = new_walkers(shape, batch)
+    x, y, u, v = walkers.x, walkers.y, walkers.u, walkers.v
+    tables = walkers.tables
+    columns, gathered = tables.columns, tables.gathered
+    steps = task.steps
+    ratio = np.empty(c, np.float32)
+    for j in order:
+        job = job_of(batch, j)
+        seed = job.seed
+        begin(x, y, job.start[:0], seed)
+        words = draw_offsets(seed, 0, 0)
+        total = F32(0.0)
+        _renormalise(x[0], y[0], ratio)
+        for step in range(burn_in + steps):
+            if step % STEPS_OF_A_TABLE == 0:
+                assign_columns(job, mode, tables, step)
+            # The product of four ratios fits float32, that of five may not; logarithms cost most here.
+            if step & 3 == 0 or step == burn_in:
+                logs = _take_logs(ratio)
+                total += logs if step > burn_in else F32(0.0)
+            if step & 3 == 0:
+                words = draw_offsets(seed, step, 0)
+            offset = offset_of(words, step, c)
+            if mode == GATHERED:
+                step_gathered(loops, passes, x[0], y[0], u, v, columns, offset, (seed, step, 0), gathered)
+            else:
+                step_row(loops, mode, passes, x[0], y[0], u, v, columns, offset, (seed, step, 0))
+            _renormalise(x[0], y[0], ratio)
+        task.rates[j] = (total + _take_logs(ratio)) / F32(c * steps)
+
+
+@part
+def _renormalise(x, y, ratio):
+    """Multiply each walker's growth |p| / FAR into `ratio`, and put it back to radius FAR.
+
+    A walker that overflowed has no direction left: it goes on in any.
+    """
+    for k in range(x.shape[0]):
+        r = np.sqrt(x[k] * x[k] + y[k] * y[k])
+        lost = not (r < _OVERFLOW)
+        r = r if r > F32(1.0) else F32(1.0)
+        r = _OVERFLOW if lost else r
+        x[k] = F32(0.6) * FAR if lost else x[k] * (FAR / r)
+        y[k] = F32(0.8) * FAR if lost else y[k] * (FAR / r)
+        ratio[k] = ratio[k] * (r / FAR)
+
+
+@part
+def _take_logs(ratio):
+    """The sum of the logarithms of all ratios, which are set to 1."""
+    total = F32(0.0)
+    for k in range(ratio.shape[0]):
+        total += log(max(ratio[k], F32(1e-37)))
+        ratio[k] = F32(1.0)
+    return total
