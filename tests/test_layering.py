@@ -22,11 +22,6 @@ LAYERS = {
 }
 """The four packages, in each its rooms and files beside them: what stands later may import what stands before it."""
 
-NOT_YET = {
-    "kernels": "the launcher of the chaos game takes its plan of jobs from fractalvid.gpu",
-}
-"""Packages whose imports still run back somewhere, and where."""
-
 TORCH_IN_FRACTALVID = {"emulated_clips", "probe", "tensors", "torch_set"}
 """Files that may, besides those of the rooms `emulate` and `stream`."""
 
@@ -57,7 +52,7 @@ def place(name: str) -> tuple[str, str] | None:
     return (rest[0], rest[1] if len(rest) > 1 else "") if rest[0] in LAYERS else ("fractalvid", rest[0])
 
 
-@pytest.mark.parametrize("layer", [name for name in LAYERS if name not in NOT_YET])
+@pytest.mark.parametrize("layer", LAYERS)
 def test_imports_run_one_way(layer: str) -> None:
     order, rooms = list(LAYERS), LAYERS[layer]
     files = modules(layer)
@@ -86,7 +81,7 @@ def test_only_the_command_names_what_is_above_it() -> None:
 
 def importers() -> dict[str, set[str]]:
     """What each module of ours imports of ours."""
-    files = {path: layer for layer in LAYERS if layer not in NOT_YET for path in modules(layer)}
+    files = {path: layer for layer in LAYERS for path in modules(layer)}
     names = {}
     for path, layer in files.items():
         parts = path.relative_to(ROOT).with_suffix("").parts
