@@ -60,7 +60,7 @@ def run(options: Finetune) -> None:
     from fractalvid.finetune.recipes.plan import plan_run
     from fractalvid.finetune.results.folder import run_name
     from fractalvid.finetune.run.outcome import result_line
-    from fractalvid.finetune.run.transfer import transfer
+    from fractalvid.finetune.run.pipeline import transfer
     from fractalvid.finetune.videos.data import open_data
     from fractalvid.finetune.weights.initial import parse_initial
     from fractalvid.pretrain.machine.distributed import is_main

@@ -6,10 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from fractalvid.finetune.recipes.recipe import RECIPES, Recipe
+from fractalvid.finetune.recipes.recipe import Recipe, load_recipe
 from fractalvid.finetune.targets.registry import TARGETS, TargetOptions
 from fractalvid.finetune.videos.machine import Machine
-from fractalvid.pretrain.recipes.load import load_recipe
 from fractalvid.utils.errors import UserError
 
 Target = Annotated[TargetOptions, tyro.conf.arg(name="")]
@@ -40,7 +39,7 @@ def starting_recipe(args: list[str]) -> Recipe:
     given = early.parse_known_args(args)[0]
     if given.recipe is None:
         return Recipe()
-    recipe = load_recipe(given.recipe, Recipe(), RECIPES)
+    recipe = load_recipe(given.recipe)
     if recipe.warmup_epochs is None or not (given.epochs or "").isdecimal():
         return recipe
     return replace(recipe, warmup_epochs=recipe.warmup_epochs * int(given.epochs) / recipe.epochs)

@@ -75,7 +75,7 @@ class Prepare:
 def run(options: Prepare) -> None:
     """Download, check, index and decode, as far as asked; prints what there is."""
     from fractalvid.finetune.cache.reader import CacheKind
-    from fractalvid.finetune.run.prepare import prepare
+    from fractalvid.finetune.run.prepare import prepare_videos
     from fractalvid.finetune.targets.download import download_all
     from fractalvid.finetune.videos.data import open_data
 
@@ -87,7 +87,9 @@ def run(options: Prepare) -> None:
         download_all(downloads, options.target.data, progress=options.progress)
     data = open_data(options.target, machine, test_only=options.test_only)
     kind = None if options.cache is None else CacheKind(options.cache, options.cache_quality)
-    for line in prepare(data, splits_of(data, options), machine, cache=kind, allow_missing=options.allow_missing):
+    for line in prepare_videos(
+        data, splits_of(data, options), machine, cache=kind, allow_missing=options.allow_missing
+    ):
         print(line)
 
 

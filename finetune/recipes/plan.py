@@ -129,7 +129,15 @@ def resolve(recipe: Recipe, protocol: TargetProtocol, init: Initial) -> Resolved
     return ResolvedRecipe(**said | settled, mean=mean, std=std)
 
 
-def plan_run(data: Data, recipe: Recipe, init: Initial, *, split: str | None, seed: int, allow_missing: bool) -> Plan:
+def plan_run(
+    data: Data,
+    recipe: Recipe,
+    init: Initial,
+    *,
+    split: str | None = None,
+    seed: int = 0,
+    allow_missing: bool = False,
+) -> Plan:
     """Settle everything that the options leave open.
 
     Args:

@@ -9,8 +9,7 @@ import tyro
 
 from fractalvid.finetune.clips.config import AugmentConfig, Sampling, Triple, Voting
 from fractalvid.pretrain.machine.precision import PrecisionName
-from fractalvid.pretrain.models import architecture
-from fractalvid.pretrain.objectives.mixing import check_alpha
+from fractalvid.pretrain.recipes import load
 from fractalvid.utils.errors import UserError
 
 Mode = Literal["full", "linear"]
@@ -18,7 +17,7 @@ Normalise = Literal["kinetics", "imagenet", "symmetric", "unit"]
 Metric = Literal["top1", "mean_class"]
 
 RECIPES = Path(__file__).parent
-"""Published protocols, a TOML file each: `fractalvid.pretrain.recipes.load.load_recipe(name, Recipe(), RECIPES)`."""
+"""Published protocols, a TOML file each."""
 
 KINETICS_MEAN: Triple = (0.43216, 0.394666, 0.37645)
 """Channel means of real video (Kinetics-400, as torchvision's weights use them)."""
@@ -100,6 +99,10 @@ class Recipe:
 
     def check(self) -> None:
         """Raise `UserError` for values that no run can use."""
+        # They bring torch, which reading a command line should not wait for.
+        from fractalvid.pretrain.models import architecture
+        from fractalvid.pretrain.objectives.mixing import check_alpha
+
         if self.mode not in LR:
             raise UserError(f"--mode is {self.mode!r}: it can be full or linear")
         if self.model is not None:
@@ -140,3 +143,12 @@ class Recipe:
         if self.eval_every < 0:
             raise UserError(f"--eval-every is {self.eval_every}: it must be 0 or more")
         self.augment.check()
+
+
+def load_recipe(name: str) -> Recipe:
+    """The recipe that a name or the path of a .toml file means.
+
+    Raises:
+        UserError: there is none, or it has settings that there are not.
+    """
+    return load.load_recipe(name, Recipe(), RECIPES)

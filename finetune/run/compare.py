@@ -16,9 +16,9 @@ from fractalvid.finetune.recipes.recipe import Mode, Recipe
 from fractalvid.finetune.report.write import FILES, is_comparison, write_comparison
 from fractalvid.finetune.results.folder import CONFIG, METRICS, differences, run_name, videos_digest
 from fractalvid.finetune.results.read import RunResult, find_runs, read_run
-from fractalvid.finetune.run.transfer import transfer
+from fractalvid.finetune.run.pipeline import transfer
 from fractalvid.finetune.videos.data import Data, read_videos
-from fractalvid.finetune.videos.few_shot import few_shot
+from fractalvid.finetune.videos.few_shot import draw_few_shot
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.finetune.weights.initial import Initial, parse_initial
@@ -191,7 +191,7 @@ def list_jobs(data: Data, jobs: Sequence[Job], machine: Machine, stores: Stores)
                 f"splits {jobs[0].plan.split} and {plan.split} differ in their classes: compare in one at a time"
             )
         if plan.recipe.shots is not None:
-            few_shot(listing, plan.recipe.shots, plan.seed)
+            draw_few_shot(listing, plan.recipe.shots, plan.seed)
         listed.append(Job(replace(plan, videos_digest=digests[plan.split]), job.out, listing))
     # Only now is all known that stores look for.
     listed = [_with_frames(job, data, stores) for job in listed]

@@ -12,7 +12,7 @@ from fractalvid.finetune.cache.parallel import in_order
 from fractalvid.finetune.cache.store import decoded_side
 from fractalvid.finetune.clips.draws import Floats
 from fractalvid.finetune.clips.files import open_clip
-from fractalvid.finetune.clips.predict import probabilities
+from fractalvid.finetune.clips.prediction import probabilities
 from fractalvid.finetune.clips.views import video_views
 from fractalvid.finetune.results.scores import top_classes
 from fractalvid.finetune.weights.trained import open_trained

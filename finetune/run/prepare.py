@@ -11,13 +11,13 @@ from fractalvid.finetune.targets.demo.target import DemoSet
 from fractalvid.finetune.videos.data import Data
 from fractalvid.finetune.videos.index import build_index
 from fractalvid.finetune.videos.machine import Machine
-from fractalvid.finetune.videos.survey import report, survey
+from fractalvid.finetune.videos.survey import report, survey_splits
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import counted, first_few
 from fractalvid.video.index import index_file
 
 
-def prepare(
+def prepare_videos(
     data: Data, splits: Sequence[str], machine: Machine, *, cache: CacheKind | None = None, allow_missing: bool = False
 ) -> Iterator[str]:
     """Look for the videos of some splits, decode each once, and say what there is, a line at a time.
@@ -34,7 +34,7 @@ def prepare(
     """
     if data.options.data is None:
         draw_demo(data.root, DemoSet(), progress=machine.progress)
-    there = survey(data, splits, allow_missing=allow_missing)
+    there = survey_splits(data, splits, allow_missing=allow_missing)
     place = index_file(machine.cache(), data.root)
     _check_place(place.parent)
     index = build_index(

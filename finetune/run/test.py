@@ -10,7 +10,7 @@ from typing import Any
 
 from fractalvid.finetune.cache.store import decoded_side
 from fractalvid.finetune.cache.stores import Stores
-from fractalvid.finetune.clips.predict import predict
+from fractalvid.finetune.clips.prediction import predict
 from fractalvid.finetune.results.folder import CONFIG, METRICS, write_config
 from fractalvid.finetune.results.scores import labels_of, scores
 from fractalvid.finetune.run.outcome import describe_clips, describe_videos, versions, write_outcome

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from fractalvid.finetune.cache.store import ClipStore
 from fractalvid.finetune.clips.loader import TrainLoader
-from fractalvid.finetune.clips.predict import predict
+from fractalvid.finetune.clips.prediction import predict
 from fractalvid.finetune.recipes.plan import Plan
 from fractalvid.finetune.results.scores import labels_of, scores
 from fractalvid.finetune.targets.base import Video

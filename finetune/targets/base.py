@@ -50,6 +50,28 @@ class TargetProtocol:
     groups_apart: bool = False
 
 
+@dataclass(frozen=True)
+class Download:
+    """A zip archive at a public address, `size` bytes with this SHA-256.
+
+    Its files go into `folder` of the data folder, without the `strip` outermost folders of the archive; it is not
+    needed where at least `count` files match `provides` below the data folder.
+    """
+
+    url: str
+    sha256: str
+    size: int
+    folder: str
+    strip: int
+    provides: str
+    count: int
+
+    @property
+    def file(self) -> str:
+        """The archive's name."""
+        return self.url.rsplit("/", 1)[-1]
+
+
 class Target(Protocol):
     """A benchmark: lists the videos that its official files name, whether they are there or not."""
 
@@ -84,20 +106,6 @@ class Target(Protocol):
     def group(self, path: str) -> str | None:
         """What the video at `path` shares with others: its source. None where that is not known."""
         ...
-
-
-def read_lines(path: Path) -> list[str]:
-    """The lines of a list file without their ends (LF or CRLF), a byte order mark or trailing blanks.
-
-    Bytes that are not UTF-8 are kept as surrogates, which is how the file system names of such files read
-    too.
-    """
-    try:
-        text = path.read_bytes().decode("utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    # Not splitlines(): that would also split at form feeds and other characters that names may hold.
-    return [line.rstrip() for line in text.removeprefix("\ufeff").split("\n")]
 
 
 def is_video_name(name: str) -> bool:

@@ -7,40 +7,18 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from tqdm import tqdm
 
 from fractalvid.finetune.targets.archives import unpack_zip
+from fractalvid.finetune.targets.base import Download
 from fractalvid.utils.errors import UserError
 
 _PIECE = 2**20
 _ATTEMPTS = 5  # without a byte of progress
 _TIMEOUT = 30.0
-
-
-@dataclass(frozen=True)
-class Download:
-    """A zip archive at a public address, `size` bytes with this SHA-256.
-
-    Its files go into `folder` of the data folder, without the `strip` outermost folders of the archive; it is not
-    needed where at least `count` files match `provides` below the data folder.
-    """
-
-    url: str
-    sha256: str
-    size: int
-    folder: str
-    strip: int
-    provides: str
-    count: int
-
-    @property
-    def file(self) -> str:
-        """The archive's name."""
-        return self.url.rsplit("/", 1)[-1]
 
 
 def download_all(downloads: tuple[Download, ...], root: Path, *, progress: bool) -> None:

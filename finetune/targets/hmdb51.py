@@ -13,12 +13,11 @@ from fractalvid.finetune.targets.base import (
     Video,
     check_same_case,
     contents,
-    read_lines,
     require_folder,
     subfolders,
     video_names,
 )
-from fractalvid.finetune.targets.lists import did_you_mean, list_folders
+from fractalvid.finetune.targets.lists import did_you_mean, list_folders, read_lines
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import first_few
 
@@ -72,9 +71,7 @@ def match_names(listed: Iterable[str], files: Iterable[str]) -> dict[str, str]:
 def read_list(path: Path) -> dict[str, Side | None]:
     """Read `<class>_test_split<n>.txt`: lines `<name> <0|1|2>`, where 1 trains, 2 tests and 0 is not used."""
     sides: dict[str, Side | None] = {}
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line:
-            continue
+    for number, line in read_lines(path, "'<video name> <0, 1 or 2>'"):
         name, _, code = line.rpartition(" ")
         name = name.rstrip()
         if not name or code not in _SIDES:
@@ -82,8 +79,6 @@ def read_list(path: Path) -> dict[str, Side | None]:
         if name in sides:
             raise UserError(f"{path}, line {number}: {name} is listed twice")
         sides[name] = _SIDES[code]
-    if not sides:
-        raise UserError(f"{path} is empty; expected lines '<video name> <0, 1 or 2>'")
     return sides
 
 

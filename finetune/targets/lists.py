@@ -46,6 +46,26 @@ def find_list(name: str, folders: Sequence[Path], source: str) -> Path:
     raise UserError(f"no {name} ({source}) in {looked}; give its folder with --annotations")
 
 
+def read_lines(path: Path, expected: str) -> list[tuple[int, str]]:
+    """The lines of a list file that are not blank, with their numbers from 1.
+
+    They come without their ends (LF or CRLF), a byte order mark or trailing blanks. Bytes that are not UTF-8 are kept
+    as surrogates, as Python reads the names of such files.
+
+    Raises:
+        UserError: it cannot be read, or holds no line; `expected` says what its lines look like.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    # Not splitlines(): that would also split at form feeds and other characters that names may hold.
+    lines = [line.rstrip() for line in text.removeprefix("\ufeff").split("\n")]
+    if not any(lines):
+        raise UserError(f"{path} is empty; expected lines {expected}")
+    return [(number, line) for number, line in enumerate(lines, start=1) if line]
+
+
 def read_csv(path: Path, what: str = "") -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
     """Read a CSV file with a header: its columns, and its lines as (line number, column -> value without blanks).
 

@@ -12,10 +12,9 @@ import tyro
 
 from fractalvid.finetune.targets import ucf101
 from fractalvid.finetune.targets.anigifs import Gifs
-from fractalvid.finetune.targets.base import Target
+from fractalvid.finetune.targets.base import Download, Target
 from fractalvid.finetune.targets.demo.target import demo_target
 from fractalvid.finetune.targets.diving48 import Diving48
-from fractalvid.finetune.targets.download import Download
 from fractalvid.finetune.targets.folder import Folder
 from fractalvid.finetune.targets.hmdb51 import Hmdb51
 from fractalvid.finetune.targets.kinetics import Kinetics

@@ -4,9 +4,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from fractalvid.finetune.targets.base import Side, TargetProtocol, Video, contents, read_lines, require_folder
-from fractalvid.finetune.targets.download import Download
-from fractalvid.finetune.targets.lists import did_you_mean, find_list, first_folder, list_folders, videos_below
+from fractalvid.finetune.targets.base import Download, Side, TargetProtocol, Video, contents, require_folder
+from fractalvid.finetune.targets.lists import (
+    did_you_mean,
+    find_list,
+    first_folder,
+    list_folders,
+    read_lines,
+    videos_below,
+)
 from fractalvid.utils.errors import UserError
 
 _PROTOCOL = TargetProtocol(splits=("1", "2", "3"), num_classes=101, average_splits=True, groups_apart=True)
@@ -47,15 +53,11 @@ _VIDEO = re.compile(r"v_(?P<name>\w+)_g(?P<group>\d+)_c\d+", re.ASCII)
 def read_classes(path: Path) -> tuple[str, ...]:
     """Read `classInd.txt`: lines `<number> <Class>`, numbered from 1."""
     names: list[str] = []
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line:
-            continue
+    for number, line in read_lines(path, "'<number> <Class>'"):
         code, _, name = line.partition(" ")
         if code != str(len(names) + 1) or not name.strip() or name.strip() in names:
             raise UserError(f"{path}, line {number}: expected '{len(names) + 1} <another class>', found {line!r}")
         names.append(name.strip())
-    if not names:
-        raise UserError(f"{path} is empty; expected lines '<number> <Class>'")
     return tuple(names)
 
 
@@ -68,9 +70,7 @@ def read_list(path: Path, classes: tuple[str, ...]) -> list[tuple[str, int]]:
     # The official files write one class both HandstandPushups and HandStandPushups.
     labels = {name.casefold(): label for label, name in enumerate(classes)}
     videos = []
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line:
-            continue
+    for number, line in read_lines(path, "'<Class>/<video>'"):
         where = f"{path}, line {number}"
         video, *code = line.split()
         name, slash, file = video.partition("/")
@@ -84,8 +84,6 @@ def read_list(path: Path, classes: tuple[str, ...]) -> list[tuple[str, int]]:
                 f"{where}: label {code[0]}, but classInd.txt has {name} as {label + 1} of 1 to {len(classes)}"
             )
         videos.append((video, label))
-    if not videos:
-        raise UserError(f"{path} is empty; expected lines '<Class>/<video>'")
     return videos
 
 
@@ -116,14 +114,14 @@ class Ucf101:
         if not any(_VIDEO.match(name) for name in files):
             raise UserError(f"{root} is not UCF101: expected {_LAYOUT}, found {contents(root)}")
 
-        def found(video: str) -> str:
+        def place(video: str) -> str:
             name = PurePosixPath(video).name
             beside = (base / video).relative_to(root).as_posix()
             return files.get(name) or loose.get(name.casefold(), beside)
 
         sides: tuple[Side, Side] = ("train", "test")
         return [
-            Video(found(video), label, side)
+            Video(place(video), label, side)
             for side in sides
             for video, label in read_list(self._list(root, f"{side}list0{split}.txt"), classes)
         ]

@@ -28,13 +28,13 @@ class Data:
     sides: tuple[Side, ...] = SIDES
 
 
-def open_data(options: TargetOptions, machine: Machine, *, test_only: bool = False) -> Data:
+def open_data(options: TargetOptions, machine: Machine | None = None, *, test_only: bool = False) -> Data:
     """Make the target and find its folder; the clips of the demo are drawn when they are listed.
 
     With `test_only` nothing is to be trained, and only test videos are asked for.
     """
     target = make_target(options, test_only=test_only)
-    root = options.data or demo_path(machine.cache(), DemoSet())
+    root = options.data or demo_path((machine or Machine()).cache(), DemoSet())
     return Data(target, root, options, ("test",) if test_only else SIDES)
 
 

@@ -12,7 +12,7 @@ from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import counted
 
 
-def few_shot(listing: Listing, shots: int, seed: int) -> Listing:
+def draw_few_shot(listing: Listing, shots: int, seed: int) -> Listing:
     """The listing with `shots` training videos a class, drawn by the seed; test videos stay.
 
     Raises:

@@ -32,7 +32,7 @@ class Survey:
         return tuple(sorted({video.path for video in self.videos}))
 
 
-def survey(data: Data, splits: Sequence[str], *, allow_missing: bool) -> Survey:
+def survey_splits(data: Data, splits: Sequence[str], *, allow_missing: bool) -> Survey:
     """Look for what the splits list.
 
     Raises:

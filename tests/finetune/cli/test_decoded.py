@@ -25,7 +25,7 @@ def test_a_run_goes_on_with_the_frames_it_began_with(
         raise RuntimeError("the plug was pulled")
 
     with monkeypatch.context() as patch:
-        patch.setattr("fractalvid.finetune.run.transfer.train_network", stop)
+        patch.setattr("fractalvid.finetune.run.pipeline.train_network", stop)
         with pytest.raises(RuntimeError, match="plug"):
             command(*args, cache=cache)
     assert json.loads((out / "config.json").read_text())["frames"] == "18 pixels"

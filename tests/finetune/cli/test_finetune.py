@@ -17,7 +17,7 @@ from fractalvid.finetune.clips.config import AugmentConfig
 from fractalvid.finetune.clips.loader import ClipBatch, TrainLoader
 from fractalvid.finetune.recipes.recipe import LR
 from fractalvid.finetune.results.scores import scores
-from fractalvid.finetune.run import outcome, train, transfer
+from fractalvid.finetune.run import outcome, pipeline, train
 from fractalvid.finetune.targets.demo.stick_figures import ACTIONS
 from fractalvid.finetune.targets.demo.target import DemoSet
 from fractalvid.pretrain.models import build_model
@@ -228,7 +228,7 @@ def test_a_run_says_its_precision_and_is_scored_once(
         calls.append(args)
         return real(*args)
 
-    monkeypatch.setattr(transfer, "scores", counted)
+    monkeypatch.setattr(pipeline, "scores", counted)
     monkeypatch.setattr("fractalvid.pretrain.machine.precision.computes_bf16", lambda: True)
     args = ["--target", "folder", "--data", data, "--out", tmp_path / "out"]
     assert command(*args, cache=tmp_path / "c") == 0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fractalvid.finetune.cli import main
-from fractalvid.finetune.run import transfer
+from fractalvid.finetune.run import pipeline
 from tests.finetune.helpers import SMALL, command, metrics, show_help
 
 
@@ -92,7 +92,7 @@ def test_single_clips_are_refused_before_a_video_is_read(
     def read(*args: Any, **options: Any) -> None:
         raise AssertionError("videos were read")
 
-    monkeypatch.setattr(transfer, "read_videos", read)
+    monkeypatch.setattr(pipeline, "read_videos", read)
     assert main(["--target", "folder", "--data", str(data), "--batch-size", "1", "--out", str(tmp_path / "o")]) == 2
     assert not (tmp_path / "o").exists()
 

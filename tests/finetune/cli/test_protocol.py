@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from fractalvid.finetune.targets.base import Video
-from fractalvid.finetune.videos.few_shot import few_of, few_shot
+from fractalvid.finetune.videos.few_shot import draw_few_shot, few_of
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.utils.errors import UserError
 from tests.finetune.helpers import command, folder_set
@@ -41,7 +41,7 @@ def test_few_shots_are_drawn_by_the_seed_and_nested() -> None:
 def test_few_shots_leave_the_test_set_alone() -> None:
     videos = [Video(f"{label}/{k}", label, "test" if k % 3 == 0 else "train") for k in range(12) for label in (0, 1)]
     listing = Listing(("a", "b"), tuple(videos), frames=tuple(range(24)))
-    few = few_shot(listing, 2, seed=1)
+    few = draw_few_shot(listing, 2, seed=1)
     assert few.side("test") == listing.side("test")
     assert (
         [video.label for video in few.side("train")].count(0)
@@ -50,7 +50,7 @@ def test_few_shots_leave_the_test_set_alone() -> None:
     )
     assert [videos.index(video) for video in few.videos] == list(few.frames)
     with pytest.raises(UserError, match="--shots is 9: class 'a' has only 8 training videos"):
-        few_shot(listing, 9, seed=1)
+        draw_few_shot(listing, 9, seed=1)
 
 
 def test_a_few_shot_run_says_so(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

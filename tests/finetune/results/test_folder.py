@@ -77,7 +77,7 @@ def test_a_run_does_not_go_on_with_other_labels(
         raise RuntimeError("the plug was pulled")
 
     with monkeypatch.context() as patch:
-        patch.setattr("fractalvid.finetune.run.transfer.train_network", stop)
+        patch.setattr("fractalvid.finetune.run.pipeline.train_network", stop)
         with pytest.raises(RuntimeError, match="plug"):
             command(*args, cache=tmp_path / "c")
     table.write_text("\n".join(["path,label,split", lines[0].replace(",dark,", ",light,"), *lines[1:]]))

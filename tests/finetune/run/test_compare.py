@@ -79,7 +79,7 @@ def test_all_folds_are_listed_before_the_first_is_run(
 
 
 def test_each_split_is_listed_once(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fractalvid.finetune.run.transfer.read_videos", never)
+    monkeypatch.setattr("fractalvid.finetune.run.pipeline.read_videos", never)
     args = ["compare", "--target", "folder", "--data", data, "--out", tmp_path / "out"]
     assert command(*args, cache=tmp_path / "c") == 0
     config = json.loads((tmp_path / "out" / "scratch" / "seed-0" / "config.json").read_text())

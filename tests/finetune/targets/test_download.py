@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from fractalvid.finetune.targets.download import Download, download_all, fetch
+from fractalvid.finetune.targets.base import Download
+from fractalvid.finetune.targets.download import download_all, fetch
 from fractalvid.finetune.targets.registry import TARGETS
 from fractalvid.utils.errors import UserError
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from fractalvid.finetune.clips.config import FrameConfig, ViewConfig
-from fractalvid.finetune.clips.predict import predict, vote
+from fractalvid.finetune.clips.prediction import predict, vote
 from fractalvid.finetune.clips.views import video_views
 from fractalvid.finetune.targets.base import Video
 from fractalvid.utils.errors import UserError

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from fractalvid.finetune.cache.store import ClipStore, decoded_side
 from fractalvid.finetune.cache.stores import Stores
-from fractalvid.finetune.clips.predict import predict
+from fractalvid.finetune.clips.prediction import predict
 from fractalvid.finetune.recipes.plan import Plan
 from fractalvid.finetune.results.folder import WEIGHTS, check_folder, claim_folder, videos_digest
 from fractalvid.finetune.results.scores import labels_of, scores
@@ -20,7 +20,7 @@ from fractalvid.finetune.run.outcome import describe_clips, describe_videos, ver
 from fractalvid.finetune.run.train import train_network
 from fractalvid.finetune.targets.base import Target
 from fractalvid.finetune.videos.data import Data, read_videos
-from fractalvid.finetune.videos.few_shot import few_shot
+from fractalvid.finetune.videos.few_shot import draw_few_shot
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.finetune.weights.initial import build
@@ -35,7 +35,7 @@ def transfer(
     plan: Plan,
     *,
     out: Path,
-    machine: Machine,
+    machine: Machine | None = None,
     stores: Stores | None = None,
     resume: bool = False,
     listing: Listing | None = None,
@@ -60,7 +60,8 @@ def transfer(
     Raises:
         UserError: data, weights or a folder that do not serve, or a training that diverges.
     """
-    stores = Stores(machine.memory(), machine.cache()) if stores is None else stores
+    machine = machine or Machine()
+    stores = stores or Stores(machine.memory(), machine.cache())
     from_main(partial(check_folder, out, plan, resume=resume))
     if listing is None:
         listing = from_main(partial(read_videos, data, plan.split, machine, allow_missing=plan.allow_missing))
@@ -69,7 +70,7 @@ def transfer(
     plan = replace(plan, videos_digest=videos_digest(listing, data.target), frames=frames)
     from_main(partial(check_folder, out, plan, resume=resume))
     if recipe.shots is not None:
-        listing = few_shot(listing, recipe.shots, plan.seed)
+        listing = draw_few_shot(listing, recipe.shots, plan.seed)
     network, loaded = build(plan.init, recipe.model, len(listing.classes), seed=plan.seed)
     from_main(partial(claim_folder, out, plan))
     if machine.progress and is_main():
