@@ -15,9 +15,9 @@ import torch
 import tyro
 
 from benchmarks.common import shown, spread, timed, write
-from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.emulate.config import PRESETS, EmulationConfig
 from fractalvid.emulate.draw import pool_ids
+from fractalvid.emulate.renderer import CpuRenderer
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kernels.compiled.threads import available_cores
 from fractalvid.pretrain.engine.batches import Prefetcher
@@ -89,23 +89,23 @@ def _speeds(bank: ClassBank, name: str, settings: Settings) -> dict[str, list[fl
     numbers = itertools.count()
     clips = settings.batches * settings.batch_size
 
-    def some(known: KnownFits | None, threads: int | None) -> None:
+    def some(renderer: CpuRenderer, threads: int | None) -> None:
         for _ in range(settings.batches):
             first = next(numbers) * settings.batch_size
             samples = stream.draw(np.arange(first, first + settings.batch_size))
-            render_samples(bank, samples, config, next_index=0, threads=threads, known=known)
+            render_samples(bank, samples, config, next_index=0, threads=threads, renderer=renderer)
 
     pool = 0 if config.emulate is None else config.emulate.background.pool
-    unknown = [clips / s for s in timed(lambda: some(KnownFits(bank, 0), None), 3)]
-    known = KnownFits(bank, pool)
+    unknown = [clips / s for s in timed(lambda: some(CpuRenderer(bank, 0), None), 3)]
+    renderer = CpuRenderer(bank, pool)
     if pool:
-        known.fit(pool_ids(SEED, np.arange(pool), len(bank)), None)
-    everything = [clips / s for s in timed(lambda: some(known, None), settings.runs)]
+        renderer.fit(pool_ids(SEED, np.arange(pool), len(bank)), None)
+    everything = [clips / s for s in timed(lambda: some(renderer, None), settings.runs)]
     cpu = []
     with _torch_threads(1):
         for _ in range(settings.runs):
             begin = time.process_time()
-            some(known, 1)
+            some(renderer, 1)
             cpu.append((time.process_time() - begin) / clips * 1e3)
     return {"all": everything, "cpu": cpu, "unknown": unknown}
 

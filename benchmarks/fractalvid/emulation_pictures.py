@@ -17,7 +17,6 @@ from PIL import Image, ImageDraw, ImageFont
 from benchmarks.common import command_line
 from fractalvid.core.camera import CameraConfig, camera_matrices, draw_camera, identity_camera
 from fractalvid.core.colour import ColourConfig
-from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.emulate.config import (
     BackgroundConfig,
     DisplacementConfig,
@@ -43,6 +42,7 @@ from fractalvid.emulate.photometric.config import (
     VignetteConfig,
     WhiteBalanceConfig,
 )
+from fractalvid.emulate.renderer import CpuRenderer, RenderOptions
 from fractalvid.fractals.bank import ClassBank
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -211,26 +211,24 @@ PHOTOMETRIC = (
 )
 
 
-def strip(known: KnownFits, row: Row, value: float) -> NDArray[np.uint8]:
+def strip(renderer: CpuRenderer, row: Row, value: float) -> NDArray[np.uint8]:
     """Three frames beside each other: uint8 (SIZE, 3 SIZE, 3)."""
     index, classes, config = np.array([row.index]), np.array([CLASS]), row.config(value)
     camera = identity_camera(1) if config.crop is None else draw_camera(config.crop, 0, index)
     done = emulate_samples(
-        known,
-        draw_emulation(config, known.bank, 0, index, class_id=classes, clip_len=FRAMES),
+        renderer,
+        draw_emulation(config, renderer.bank, 0, index, class_id=classes, clip_len=FRAMES),
         class_id=classes,
         instance_id=np.zeros(1, np.int64),
         times=np.linspace(0, 16, FRAMES)[None],
         crop=camera_matrices(camera, SIZE),
-        size=SIZE,
-        points=400_000,
-        colour=ColourConfig(gamma=1.8),
+        options=RenderOptions(size=SIZE, points=400_000, colour=ColourConfig(gamma=1.8)),
     )
     frames = done.video[0].permute(1, 2, 3, 0).numpy()[list(SHOWN)]
     return np.concatenate(list(frames), axis=1)
 
 
-def sheet(known: KnownFits, rows: tuple[Row, ...]) -> Image.Image:
+def sheet(renderer: CpuRenderer, rows: tuple[Row, ...]) -> Image.Image:
     """A picture of some rows."""
     width, height, text = 3 * SIZE, SIZE + GAP + 16, ImageFont.load_default(size=14)
     small = ImageFont.load_default(size=11)
@@ -242,17 +240,17 @@ def sheet(known: KnownFits, rows: tuple[Row, ...]) -> Image.Image:
         for column, (value, shown) in enumerate(row.strengths):
             left = LABEL + column * (width + 4 * GAP)
             pen.text((left, top + 2), shown, fill=MUTED, font=small)
-            whole.paste(Image.fromarray(strip(known, row, value)), (left, top + 16))
+            whole.paste(Image.fromarray(strip(renderer, row, value)), (left, top + 16))
     return whole
 
 
 def main() -> None:
     """Write docs/emulation_layers.jpg, _camera.jpg and _photometric.jpg."""
     command_line(__doc__).parse_args()
-    known = KnownFits(ClassBank.sample(24, seed=7), 64)
+    renderer = CpuRenderer(ClassBank.sample(24, seed=7), 64)
     for name, rows in (("layers", LAYERS), ("camera", CAMERA), ("photometric", PHOTOMETRIC)):
         path = DOCS / f"emulation_{name}.jpg"
-        sheet(known, rows).save(path, quality=72, optimize=True)
+        sheet(renderer, rows).save(path, quality=72, optimize=True)
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 

@@ -37,14 +37,14 @@ from torch.utils._pytree import tree_leaves
 from benchmarks.common import command_line, write
 from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate import layers, warp
-from fractalvid.emulate.draw import Emulation
 from fractalvid.emulate.geometry import Homographies
+from fractalvid.emulate.parameters import Emulation
+from fractalvid.emulate.photometric import apply as photometric
 from fractalvid.emulate.photometric import compression, noise
-from fractalvid.emulate.photometric import draw as photometric
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.gpu import layers as device_layers
 from fractalvid.kernels.cpu import walkers
-from fractalvid.stream import FractalStream, StreamConfig, fractal_stream
+from fractalvid.stream import FractalStream, StreamConfig, fractal_stream, render
 from fractalvid.stream import device as device_stream
 
 CUDA = torch.device("cuda:0")
@@ -62,7 +62,8 @@ HOST: tuple[tuple[Any, str], ...] = (
     (Emulation, "select"),
     (Homographies, "foreground"),
     *((layers, name) for name in ("homographies", "in_pixels", "sample_times", "picture_motion", "follow_camera")),
-    *((device_stream, name) for name in ("camera_matrices", "_behind")),
+    *((module, "camera_matrices") for module in (device_stream, render)),
+    (device_stream, "_behind"),
     *((photometric, "drift"), (warp, "_inverse"), (compression, "quantisation_steps"), (device_layers, "_keys")),
 )
 """Where work on drawn numbers begins; none of these knows the device."""
@@ -235,10 +236,10 @@ def no_gpu() -> Iterator[HostTime]:
     """Inside, streams that are asked for a GPU render on one that does nothing."""
     spent = HostTime()
     patches: list[tuple[Any, str, Any]] = [
-        (fractal_stream, "_checked_device", torch.device),
-        (fractal_stream, "kernel_device", lambda _: Device()),
+        (fractal_stream, "available_device", torch.device),
+        (device_stream, "kernel_device", lambda _: Device()),
         (device_stream, "_side_stream", lambda _: None),
-        (device_stream, "_working_room", lambda _: MEMORY // device_stream.EMULATED_PART),
+        (device_stream, "_working_room", lambda _: MEMORY // device_stream.EMULATION_PART),
         (device_stream, "channels_first", _channels_first),
         (layers, "channels_first", _channels_first),
         (torch.Tensor, "pin_memory", lambda tensor: tensor),
@@ -278,7 +279,7 @@ def count(bank: ClassBank, config: StreamConfig, preset: str | None, spent: Host
     stream = FractalStream(bank, batch_size=BATCH, config=config, seed=0, emulate=preset, device="cuda:0")
     renderer = stream._renderer
     assert renderer is not None
-    batches, feed, seconds = renderer.chunk(BATCH, 1), iter(stream), []
+    batches, feed, seconds = renderer.batches_at_once(BATCH, 1), iter(stream), []
     for _ in range(2 * batches):
         next(feed)
     CALLS.clear()

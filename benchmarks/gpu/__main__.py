@@ -198,7 +198,7 @@ def stream(report: Report, device: CupyDevice) -> None:
         torch.cuda.synchronize()
         rate = BATCHES * size_of_batch / (time.perf_counter() - begin)
         assert live._renderer is not None
-        host = _host_time(feed, live._renderer.chunk(size_of_batch, 1))
+        host = _host_time(feed, live._renderer.batches_at_once(size_of_batch, 1))
         named = f"{config.clip_len} x {config.size}², {config.points} points a frame"
         named += f"{'' if config.colour is None else ', colour'}, {preset or 'plain'}"
         goal = f"{CLIPS_GOAL}; " if preset is None else ""

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from fractalvid.core.bank import Bank
 from fractalvid.core.camera import CameraConfig
 from fractalvid.core.colour import ColourConfig
-from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.emulate.config import CurriculumConfig, EmulationConfig
 from fractalvid.emulate.draw import draw_emulation
 from fractalvid.emulate.layers import emulate_samples
+from fractalvid.emulate.renderer import CpuRenderer, RenderOptions
 from fractalvid.stream import StreamConfig, emulate_clips
 
 WHOLE = CameraConfig(crop_scale=(1, 1), crop_ratio=(1, 1), flip=0)
@@ -31,18 +31,17 @@ def filmed_clips(
     """Clips (B, 2) of a bank, at as many native frames as all of its clips have: uint8 (T, H, W), or (T, H, W, 3)."""
     frames = int(bank.native_frames.min())
     drawn = draw_emulation(_at_full(config), bank, 0, np.arange(len(clip_id)), class_id=clip_id[:, 0], clip_len=frames)
-    known = KnownFits(bank, limit=0)
+    renderer = CpuRenderer(bank, cache_size=0)
     shown = []
     for row in np.arange(len(clip_id))[:, None]:  # one at a time: clips to look at may be large
         done = emulate_samples(
-            *(known, drawn.select(row)),
+            renderer,
+            drawn.select(row),
             class_id=clip_id[row, 0],
             instance_id=clip_id[row, 1],
             times=np.arange(frames, dtype=np.float64)[None],
             crop=np.eye(3, dtype=np.float32)[None],
-            size=size,
-            points=points,
-            colour=colour,
+            options=RenderOptions(size=size, points=points, colour=colour),
         )
         shown.append(_picture(done.video))
     return shown

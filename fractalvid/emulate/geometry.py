@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.emulate.draw import Displacement, Emulation
+from fractalvid.emulate.parameters import Displacement, Emulation
 from fractalvid.emulate.perspective import to_corners
-from fractalvid.emulate.photometric.draw import randaugment_matrix
+from fractalvid.emulate.photometric.randaugment import geometric_matrix
 
 Floats = NDArray[np.float64]
 
@@ -42,6 +42,7 @@ def homographies(drawn: Emulation) -> Homographies:
     perspective = _scaling(drawn.enlarge) @ to_corners(drawn.corners)
     figures = _figures(drawn)[:, :, None]
     moved = _translation(_displaced(drawn.foreground_motion, share))[:, None]
+    randaugment = geometric_matrix(drawn.photometric.operation, drawn.photometric.argument)
     camera = _scaling(np.exp(drawn.zoom[:, None] * (share - 0.5)))
     camera = camera @ _translation(_displaced(drawn.camera_motion, share))
     camera = _translation(drawn.shake) @ camera
@@ -50,7 +51,7 @@ def homographies(drawn: Emulation) -> Homographies:
     return Homographies(
         figures=perspective[:, None, None] @ moved @ figures,
         background=perspective[:, None] @ _translation(_displaced(drawn.background_motion, share)),
-        camera=randaugment_matrix(drawn.photometric).astype(np.float64)[:, None] @ camera,
+        camera=randaugment.astype(np.float64)[:, None] @ camera,
     )
 
 

@@ -11,6 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fractalvid.emulate.geometry import Homographies, in_pixels
+from fractalvid.emulate.parameters import Emulation
+from fractalvid.emulate.warp import warp
+
 Floats = NDArray[np.float64]
 
 FRACTAL_RANGE = 8.7
@@ -78,3 +82,85 @@ def taps(
     # A quarter of a place more or less is nothing.
     count = np.clip(np.ceil(smaller - 0.25), 1, MAX_TAPS).astype(np.int64)
     return count, tone.footprint * np.maximum(1 - scale, 0)
+
+
+def warp_figures(
+    video: Tensor,
+    frames: NDArray[np.int64],
+    drawn: Emulation,
+    matrices: Homographies,
+    crop: NDArray[np.float32],
+    size: int,
+    tone: Tone,
+) -> Tensor:
+    """Foregrounds and their copies, joined by maximum: uint8 (B, C, T, size, size).
+
+    Args:
+        video: uint8 (B, C, N, H, W).
+        frames: (B, L, T), which of the N frames each copy shows.
+        drawn: of B samples.
+        matrices: of the same.
+        crop: (B, 3, 3), crop and flip in pixels, which act last.
+        size: of the frame.
+        tone: of the clips.
+    """
+    count, channels = video.shape[:2]
+    frame = (size, size)
+    out = torch.empty((count, channels, frames.shape[2], *frame), dtype=torch.uint8)
+    same = (crop == np.eye(3)).all(axis=(1, 2)) & (video.shape[3:] == frame)
+    for number in np.unique(drawn.figures.copies).tolist():
+        rows = np.flatnonzero(drawn.figures.copies == number)
+        camera = crop[rows].astype(np.float64)[:, None] @ in_pixels(matrices.camera[rows], (1, 1), frame)
+        layers = []
+        for layer in range(number + 1):
+            shown = video[torch.from_numpy(rows)[:, None], :, torch.from_numpy(frames[rows, layer])].movedim(2, 1)
+            still = same[rows] & _still(matrices.camera[rows]) & _still(matrices.figures[rows, layer])
+            layers.append(_warped(shown, camera, matrices.figures[rows, layer], still, frame, tone))
+        out[torch.from_numpy(rows)] = torch.stack(layers).amax(dim=0)
+    return out
+
+
+def _still(matrices: Floats) -> NDArray[np.bool_]:
+    """Which samples (B,) the matrices (B, T, 3, 3) leave as they are."""
+    return np.asarray((matrices == np.eye(3)).all(axis=(1, 2, 3)))
+
+
+def _warped(
+    shown: Tensor, camera: Floats, figures: Floats, still: NDArray[np.bool_], frame: tuple[int, int], tone: Tone
+) -> Tensor:
+    """Frames uint8 (B, C, T, h, w) under matrices (B, T, 3, 3), or as they are where they are still (B,).
+
+    The camera's matrices are from the scene to pixels, those of the figures from their view to the scene.
+    """
+    moved = np.flatnonzero(~still)
+    if not len(moved):
+        return shown
+    place = torch.from_numpy(moved)
+    seen = tone.grey(_averaged(tone.linear(shown[place]), camera[moved], figures[moved], frame, tone))
+    if len(moved) == len(shown):
+        return seen
+    out = shown.clone()
+    out[place] = seen
+    return out
+
+
+def _averaged(pictures: Tensor, camera: Floats, figures: Floats, frame: tuple[int, int], tone: Tone) -> Tensor:
+    """Pictures float32 (B, C, T, h, w) under matrices (B, T, 3, 3), each pixel the mean of as many places as it takes.
+
+    Places are those of `taps`, on a grid about the pixel.
+    """
+    source = (pictures.shape[3], pictures.shape[4])
+    count, span = taps(camera @ in_pixels(figures, source, (1, 1)), source, frame, tone)
+    total = torch.zeros((*pictures.shape[:3], *frame))
+    for i, j in np.ndindex(*count.max(axis=0)):
+        rows = np.flatnonzero((count > (i, j)).all(axis=1))
+        if not len(rows):
+            continue
+        offset = span[rows] * np.where(count[rows] > 1, (i, j) / np.maximum(count[rows] - 1, 1) - 0.5, 0)[:, None]
+        nudged = camera[rows].copy()
+        nudged[..., :2, 2] += offset
+        weight = torch.from_numpy(1 / count[rows].prod(axis=1)).float().view(-1, 1, 1, 1, 1)
+        place = torch.from_numpy(rows)
+        part = warp(pictures[place], nudged, figures[rows], frame, outside="zeros")
+        total.index_add_(0, place, part.mul_(weight))
+    return total

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.core.colour import ColourConfig
 from fractalvid.core.seeds import index_words
-from fractalvid.emulate.backgrounds import STARTS
+from fractalvid.emulate.renderer import CACHED_POINTS, RenderOptions
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.gpu.bank import DeviceBank
 from fractalvid.gpu.fit import DeviceFits, fit_on_device
@@ -66,7 +65,7 @@ class DeviceBackgrounds:
 
     def _keep(self, new: list[int], fits: DeviceFits) -> None:
         """Put fits into the next free rows of the table."""
-        xp, fits = self.bank.xp, replace(fits, orbit=fits.orbit[:, :, :STARTS])
+        xp, fits = self.bank.xp, replace(fits, orbit=fits.orbit[:, :, :CACHED_POINTS])
         if len(self._place) + len(new) > self._room:
             self._room = max(self._limit, len(new))
             self._table = map_arrays(lambda array: xp.empty((self._room, *array.shape[1:]), array.dtype), fits)
@@ -115,25 +114,17 @@ class DeviceLayers:
         return self._known.fits(clip_id)
 
     def render(
-        self,
-        fit: DeviceFits,
-        times: NDArray[np.float64],
-        *,
-        size: int,
-        points: int,
-        camera: NDArray[np.float32],
-        colour: ColourConfig | None,
-        threads: int | None,
+        self, fit: DeviceFits, times: NDArray[np.float64], *, camera: NDArray[np.float32], options: RenderOptions
     ) -> Array:
         """Pictures on the device, see `fractalvid.gpu.render.render_on_device`."""
         return render_on_device(
             self._known.bank,
             fit,
             times,
-            size=size,
-            points=points,
+            size=options.size,
+            points=options.points,
             camera=camera,
-            colour=colour,
+            colour=options.colour,
             tuning=self._tuning,
         )
 

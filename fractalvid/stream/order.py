@@ -1,6 +1,7 @@
-"""Which instance of a class a stream shows where it shows a fixed number of them again and again."""
+"""In which order a stream shows its classes, and, of a fixed number of them, their instances."""
 
 from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,44 @@ MAX_INSTANCES = 2**20
 a thousand classes would begin with minutes of that, for clips that no run comes to see twice."""
 KEPT = 2**22
 """Places of permutations kept at once, of all classes together: 16 MiB."""
+
+
+class ClassOrder:
+    """In each round, classes 0..K-1 come in the order of the stable argsort of one random word a class.
+
+    Args:
+        seed: the stream's.
+        classes: K.
+    """
+
+    def __init__(self, seed: int, classes: int) -> None:
+        """See the class."""
+        self.seed, self.classes = seed, classes
+        self._round = -1
+        self._order = np.empty(0, np.int64)
+
+    def at(self, rounds: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The classes (B,) at places (B,) of rounds (B,)."""
+        class_id = np.empty(len(rounds), np.int64)
+        for number in np.unique(rounds):
+            here = rounds == number
+            class_id[here] = self._in_round(int(number))[place[here]]
+        return class_id
+
+    def _in_round(self, number: int) -> NDArray[np.int64]:
+        """The order (K,) of a round; the last one is kept."""
+        if self._round != number:
+            key = words(self.seed, Domain.ORDER, Field.ORDER_KEY, number, np.arange(self.classes), 1)[:, 0]
+            self._round, self._order = number, np.argsort(key, kind="stable")
+        return self._order
+
+
+class _Row(NamedTuple):
+    """Instances (n,) at the places of one row of a class's cycle."""
+
+    cycle: int
+    number: int
+    instances: NDArray[np.int32]
 
 
 class InstanceOrder:
@@ -40,25 +79,25 @@ class InstanceOrder:
             )
         self.seed, self.instances = seed, instances
         self._length = min(instances, max(1, KEPT // classes))
-        self._rows: dict[int, tuple[tuple[int, int], NDArray[np.int32]]] = {}
+        self._rows: dict[int, _Row] = {}
 
     def at(self, rounds: NDArray[np.int64], class_id: NDArray[np.int64]) -> NDArray[np.int64]:
         """The instances (B,) that classes (B,) show in rounds (B,): at place e mod n of cycle e div n in round e."""
         cycle, place = np.divmod(rounds, self.instances)
         number, offset = np.divmod(place, self._length)
-        wanted = zip(*(a.tolist() for a in (cycle, class_id, number, offset)), strict=True)
+        wanted = zip(cycle.tolist(), class_id.tolist(), number.tolist(), offset.tolist(), strict=True)
         return np.array([self._row(c, k, row)[i] for c, k, row, i in wanted], np.int64)
 
     def _row(self, cycle: int, class_id: int, number: int) -> NDArray[np.int32]:
         """Row `number` of the places of a class in a cycle; the last one of a class is kept."""
-        found = self._rows.get(class_id)
-        if found is not None and found[0] == (cycle, number):
-            return found[1]
+        kept = self._rows.get(class_id)
+        if kept is not None and (kept.cycle, kept.number) == (cycle, number):
+            return kept.instances
         first = number * self._length
         drawn = words(self.seed, Domain.ORDER, Field.PERMUTATION_KEY, cycle, class_id, self.instances)[0]
-        row = _ranked(drawn >> np.uint32(8), first, min(first + self._length, self.instances))
-        self._rows[class_id] = (cycle, number), row
-        return row
+        instances = _ranked(drawn >> np.uint32(8), first, min(first + self._length, self.instances))
+        self._rows[class_id] = _Row(cycle, number, instances)
+        return instances
 
 
 def _ranked(keys: NDArray[np.uint32], first: int, end: int) -> NDArray[np.int32]:

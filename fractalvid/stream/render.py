@@ -1,21 +1,60 @@
-"""Samples rendered into batches: a pure function of what was drawn for them."""
+"""Samples rendered into batches on the CPU: a pure function of what was drawn for them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fractalvid.core.bank import Bank, Fit
 from fractalvid.core.camera import camera_matrices
 from fractalvid.core.colour import foreground
-from fractalvid.emulate.backgrounds import KnownFits
-from fractalvid.emulate.draw import Emulation
-from fractalvid.emulate.layers import channels_first, emulate_samples
+from fractalvid.emulate.layers import Emulated, channels_first, emulate_samples
+from fractalvid.emulate.parameters import Emulation
+from fractalvid.emulate.renderer import CpuRenderer, Renderer, RenderOptions
 from fractalvid.kinds import fit_clips, render_fits
 from fractalvid.stream.batch import Batch
 from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.samples import Samples
 from fractalvid.stream.threads import in_parts
 from fractalvid.utils.tensors import upload
+
+Part = tuple[Tensor, Tensor | None]
+"""Some samples' videos, uint8 (B, C, T, H, W), and their masks, bool (B, T, H, W), where these are asked for."""
+
+
+def render_views(
+    bank: Bank,
+    views: Sequence[Samples],
+    config: StreamConfig,
+    *,
+    next_index: int,
+    threads: int | None = None,
+    renderer: CpuRenderer | None = None,
+) -> Batch:
+    """Render one or two views of the same clips into one batch: a pure function of the bank, the views and the config.
+
+    Args:
+        bank: the classes.
+        views: of the same classes and instances.
+        config: the stream's.
+        next_index: of the batch.
+        threads: at most this many.
+        renderer: of the bank; keeps the fits of backgrounds from one batch to the next.
+    """
+    first = views[0]
+    # Plain clips are fitted once for both views: that is most of what a small clip costs.
+    shared = len(views) > 1 and first.emulation is None
+    fit = fit_clips(bank, first.class_id, first.instance_id, threads=threads) if shared else None
+    batches = [
+        render_samples(bank, view, config, next_index=next_index, threads=threads, renderer=renderer, fit=fit)
+        for view in views
+    ]
+    if len(batches) == 1:
+        return batches[0]
+    return replace(batches[0], video2=batches[1].video, mask2=batches[1].mask)
 
 
 def render_samples(
@@ -25,55 +64,118 @@ def render_samples(
     *,
     next_index: int,
     threads: int | None = None,
-    known: KnownFits | None = None,
+    renderer: CpuRenderer | None = None,
     fit: Fit | None = None,
 ) -> Batch:
     """Render drawn samples: a pure function of the bank, the samples and the config.
 
-    `known` keeps what is found about backgrounds from one batch to the next; `fit` is that of the samples, where it is
-    known already.
+    Args:
+        bank: the classes.
+        samples: what is to be seen.
+        config: the stream's.
+        next_index: of the batch.
+        threads: at most this many.
+        renderer: of the bank; keeps the fits of backgrounds from one batch to the next.
+        fit: that of plain samples, where it is known already.
     """
     if samples.emulation is None:
-        video, mask = _plain(bank, samples, config, threads, fit)
-        background = None
+        if fit is None:
+            fit = fit_clips(bank, samples.class_id, samples.instance_id, threads=threads)
+        video, mask = _render_plain(bank, samples, fit, config, threads)
+        background_id = None
     else:
-        known = KnownFits(bank, limit=0) if known is None else known
-        video, mask = _filmed(known, samples, samples.emulation, config, threads)
-        background = torch.from_numpy(samples.emulation.background.named())
+        renderer = CpuRenderer(bank, cache_size=0) if renderer is None else renderer
+        video, mask = _render_filmed(renderer, samples, config, threads)
+        background_id = torch.from_numpy(samples.emulation.background.named())
     if samples.backwards is not None:
-        video, mask = turned(video, mask, samples.backwards)
+        video, mask = reverse_frames(video, mask, samples.backwards)
     return Batch(
         video=video,
         target=torch.from_numpy(samples.class_id),
-        clip_id=torch.from_numpy(np.stack([samples.class_id, samples.instance_id], axis=1)),
+        clip_id=torch.from_numpy(samples.clip_id),
         next_index=next_index,
         mask=mask,
-        background_id=background,
+        background_id=background_id,
     )
 
 
-def turned(
-    video: torch.Tensor, mask: torch.Tensor | None, backwards: NDArray[np.bool_]
-) -> tuple[torch.Tensor, torch.Tensor | None]:
+def reverse_frames(video: Tensor, mask: Tensor | None, backwards: NDArray[np.bool_]) -> tuple[Tensor, Tensor | None]:
     """Videos (B, C, T, H, W) and masks (B, T, H, W) with their frames in reverse where `backwards` (B,) says so.
 
     In place, once for all channels that share their memory.
     """
     rows = upload(np.flatnonzero(backwards), video.device)
-    own = video[:, :1] if video.stride(1) == 0 else video
-    own[rows] = own[rows].flip(2)
+    planes = video[:, :1] if video.stride(1) == 0 else video
+    planes[rows] = planes[rows].flip(2)
     if mask is not None:
         mask[rows] = mask[rows].flip(1)
     return video, mask
 
 
-def _plain(
-    bank: Bank, samples: Samples, config: StreamConfig, threads: int | None, fit: Fit | None
-) -> tuple[torch.Tensor, torch.Tensor | None]:
+def film(
+    renderer: Renderer,
+    samples: Samples,
+    emulation: Emulation,
+    rows: slice | NDArray[np.int64],
+    config: StreamConfig,
+    threads: int | None = None,
+) -> Emulated:
+    """Those at `rows` of samples as their emulation was drawn, wherever the renderer's pictures are."""
+    return emulate_samples(
+        renderer,
+        emulation.select(rows),
+        class_id=samples.class_id[rows],
+        instance_id=samples.instance_id[rows],
+        times=samples.times[rows],
+        crop=camera_matrices(samples.camera, config.size)[rows],
+        options=render_options(config, threads),
+    )
+
+
+def render_options(config: StreamConfig, threads: int | None = None) -> RenderOptions:
+    """How a stream's pictures are rendered."""
+    return RenderOptions(size=config.size, points=config.points, colour=config.colour, threads=threads)
+
+
+def assemble(
+    part: Callable[[slice, int], Part], count: int, config: StreamConfig, threads: int | None
+) -> tuple[Tensor, Tensor | None]:
+    """Videos float32 (B, C, T, H, W), normalised, and masks (B, T, H, W), made in parts on several threads.
+
+    Args:
+        part: (rows, threads) -> videos and masks of some samples.
+        count: B.
+        config: the stream's.
+        threads: at most this many in all.
+    """
+    shape = (count, config.clip_len, config.size, config.size)
+    video = torch.empty((count, 1 if config.colour is None else 3, *shape[1:]))
+    mask = torch.empty(shape, dtype=torch.bool) if config.masks else None
+
+    def fill(rows: slice, threads: int) -> None:
+        clips, foregrounds = part(rows, threads)
+        to_float(clips, config, out=video[rows])
+        if mask is not None:
+            assert foregrounds is not None
+            mask[rows] = foregrounds
+
+    in_parts(fill, count, threads)
+    return video.expand(-1, config.channels, -1, -1, -1), mask
+
+
+def to_float(video: Tensor, config: StreamConfig, *, out: Tensor) -> None:
+    """Put uint8 (B, C, T, H, W), normalised, into float32 `out`."""
+    mean, std = config.mean or 0.0, config.std or 1.0
+    out.copy_(video).mul_(1 / (255 * std)).sub_(mean / std)
+
+
+def _render_plain(
+    bank: Bank, samples: Samples, fit: Fit, config: StreamConfig, threads: int | None
+) -> tuple[Tensor, Tensor | None]:
     """Videos and masks of the clips as they are, with nothing behind them."""
     frames = render_fits(
         bank,
-        fit_clips(bank, samples.class_id, samples.instance_id, threads=threads) if fit is None else fit,
+        fit,
         samples.times,
         size=config.size,
         points=config.points,
@@ -83,42 +185,22 @@ def _plain(
     )
     mask = torch.from_numpy(foreground(frames, colour=config.colour is not None)) if config.masks else None
     clips = channels_first(frames, config.colour)
-    video = torch.empty(clips.shape)
-    in_parts(lambda rows, _: to_float(clips[rows], config, out=video[rows]), len(clips), threads)
-    return video.expand(-1, config.channels, -1, -1, -1), mask
+
+    def part(rows: slice, _: int) -> Part:
+        return clips[rows], None if mask is None else mask[rows]
+
+    return assemble(part, len(clips), config, threads)
 
 
-def _filmed(
-    known: KnownFits, samples: Samples, drawn: Emulation, config: StreamConfig, threads: int | None
-) -> tuple[torch.Tensor, torch.Tensor | None]:
+def _render_filmed(
+    renderer: CpuRenderer, samples: Samples, config: StreamConfig, threads: int | None
+) -> tuple[Tensor, Tensor | None]:
     """Videos and masks of the clips as they were drawn to be filmed."""
-    shape = (len(drawn), config.clip_len, config.size, config.size)
-    video = torch.empty((shape[0], 1 if config.colour is None else 3, *shape[1:]))
-    mask = torch.empty(shape, dtype=torch.bool) if config.masks else None
-    crop = camera_matrices(samples.camera, config.size)
+    emulation = samples.emulation
+    assert emulation is not None
 
-    def part(rows: slice, threads: int) -> None:
-        done = emulate_samples(
-            known,
-            drawn.select(np.arange(rows.start, rows.stop)),
-            class_id=samples.class_id[rows],
-            instance_id=samples.instance_id[rows],
-            times=samples.times[rows],
-            crop=crop[rows],
-            size=config.size,
-            points=config.points,
-            colour=config.colour,
-            threads=threads,
-        )
-        to_float(done.video, config, out=video[rows])
-        if mask is not None:
-            mask[rows] = done.mask
+    def part(rows: slice, threads: int) -> Part:
+        filmed = film(renderer, samples, emulation, rows, config, threads)
+        return filmed.video, filmed.mask
 
-    in_parts(part, len(drawn), threads)
-    return video.expand(-1, config.channels, -1, -1, -1), mask
-
-
-def to_float(video: torch.Tensor, config: StreamConfig, *, out: torch.Tensor) -> None:
-    """Put uint8 (B, C, T, H, W), normalised, into float32 `out`."""
-    mean, std = config.mean or 0.0, config.std or 1.0
-    out.copy_(video).mul_(1 / (255 * std)).sub_(mean / std)
+    return assemble(part, len(emulation), config, threads)

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fractalvid.core.bank import Bank
 from fractalvid.core.camera import Camera, draw_camera
-from fractalvid.core.seeds import integers
-from fractalvid.emulate.draw import Emulation
+from fractalvid.core.seeds import Domain, Field, index_words, integers, uniforms
+from fractalvid.emulate.draw import draw_emulation
+from fractalvid.emulate.parameters import Emulation
 from fractalvid.stream.config import StreamConfig
 from fractalvid.utils.arrays import map_arrays
 
@@ -34,6 +36,48 @@ class Samples:
     emulation: Emulation | None = None
     backwards: NDArray[np.bool_] | None = None
 
+    @property
+    def clip_id(self) -> NDArray[np.int64]:
+        """Class and instance, int64 (B, 2)."""
+        return np.stack([self.class_id, self.instance_id], axis=1)
+
+    @property
+    def next_index(self) -> int:
+        """The position in the stream after the last of them."""
+        return int(self.index[-1]) + 1
+
+
+def draw_samples(
+    bank: Bank,
+    index: NDArray[np.int64],
+    class_id: NDArray[np.int64],
+    instance_id: NDArray[np.int64],
+    config: StreamConfig,
+    seed: int,
+) -> Samples:
+    """Draw time window, crop, flip and emulation of samples.
+
+    Args:
+        bank: the classes.
+        index: (B,), positions in the stream.
+        class_id: (B,), what they show.
+        instance_id: (B,).
+        config: of the stream.
+        seed: of the stream.
+    """
+    start = uniforms(seed, Domain.SAMPLE, Field.WINDOW, *index_words(index), 1)[:, 0]
+    emulation = None
+    if config.emulate is not None:
+        emulation = draw_emulation(config.emulate, bank, seed, index, class_id=class_id, clip_len=config.clip_len)
+    return Samples(
+        index=index,
+        class_id=class_id,
+        instance_id=instance_id,
+        times=window_times(bank.native_frames[class_id], config.clip_len, config.frame_stride, start),
+        camera=sample_camera(config, seed, index, emulation),
+        emulation=emulation,
+    )
+
 
 def sample_camera(config: StreamConfig, seed: int, index: ArrayLike, emulation: Emulation | None) -> Camera:
     """Draw crop and flip of samples `index` (B,).
@@ -44,14 +88,14 @@ def sample_camera(config: StreamConfig, seed: int, index: ArrayLike, emulation: 
     if emulation is None or config.emulate is None or config.emulate.crop is None:
         return plain
     emulated = emulation.emulated
-    own = draw_camera(config.emulate.crop, seed, index)
+    filmed = draw_camera(config.emulate.crop, seed, index)
     chosen: Camera = map_arrays(
-        lambda one, other: np.where(emulated.reshape(-1, *[1] * (one.ndim - 1)), one, other), own, plain
+        lambda one, other: np.where(emulated.reshape(-1, *[1] * (one.ndim - 1)), one, other), filmed, plain
     )
     return chosen
 
 
-def window(
+def window_times(
     native_frames: NDArray[np.int64], clip_len: int, frame_stride: int, start: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """Times (B, T) of samples that begin at a share `start` (B,) in [0, 1) of the room their clips leave.

@@ -5,21 +5,14 @@ a first view, by the sample's own index, but under another seed, which follows f
 stream are the same with and without a second.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.core.bank import Bank
 from fractalvid.core.camera import CameraConfig
 from fractalvid.core.seeds import Domain, Field, index_words, seeds64, uniforms, words
-from fractalvid.emulate.backgrounds import KnownFits
-from fractalvid.kinds import fit_clips
-from fractalvid.stream.batch import Batch
 from fractalvid.stream.config import StreamConfig
-from fractalvid.stream.render import render_samples
-from fractalvid.stream.samples import Samples
 from fractalvid.utils.checks import check_p
 
 
@@ -74,35 +67,3 @@ def _eased_crop(camera: CameraConfig, strength: float) -> CameraConfig:
         crop_scale=(1 - strength * (1 - smallest), 1 - strength * (1 - largest)),
         crop_ratio=(narrow**strength, wide**strength),
     )
-
-
-def render_views(
-    bank: Bank,
-    views: Sequence[Samples],
-    config: StreamConfig,
-    *,
-    next_index: int,
-    threads: int | None = None,
-    known: KnownFits | None = None,
-) -> Batch:
-    """Render one or two views of the same clips into one batch: a pure function of the bank, the views and the config.
-
-    Args:
-        bank: the classes.
-        views: of the same classes and instances.
-        config: the stream's.
-        next_index: of the batch.
-        threads: at most this many.
-        known: keeps what is found about backgrounds from one batch to the next.
-    """
-    first = views[0]
-    # Plain clips are fitted once for both: that is most of what a small clip costs.
-    shared = len(views) > 1 and first.emulation is None
-    fit = fit_clips(bank, first.class_id, first.instance_id, threads=threads) if shared else None
-    batches = [
-        render_samples(bank, view, config, next_index=next_index, threads=threads, known=known, fit=fit)
-        for view in views
-    ]
-    if len(batches) == 1:
-        return batches[0]
-    return replace(batches[0], video2=batches[1].video, mask2=batches[1].mask)

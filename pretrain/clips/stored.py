@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from fractalvid.core.bank import Bank
 from fractalvid.core.constants import BANK_FILE
-from fractalvid.emulate.backgrounds import KnownFits
+from fractalvid.emulate.renderer import CpuRenderer
 from fractalvid.kernels.compiled.threads import available_cores
 from fractalvid.kinds import load_bank
 from fractalvid.pretrain.clips.indexed import Indexed, Share, Shuffled
 from fractalvid.sets.reader import SetReader
 from fractalvid.sets.torch_set import FractalSet
 from fractalvid.stream import Batch, SecondView, StreamConfig, emulate_clips
-from fractalvid.stream.render import turned
+from fractalvid.stream.render import reverse_frames
 from fractalvid.stream.second_view import draw_backwards, eased, second_seed
 from fractalvid.utils.errors import UserError
 
@@ -67,7 +67,7 @@ class StoredClips(Indexed):
         self._threads = available_cores() if threads is None else threads
         self._order = Shuffled(seed, len(self._clips))
         pool = 0 if config.emulate is None else (1 if second is None else 2) * config.emulate.background.pool
-        self._known = KnownFits(self.bank, pool)
+        self._backgrounds = CpuRenderer(self.bank, pool)
 
     def __len__(self) -> int:
         """How many clips the set has."""
@@ -94,7 +94,7 @@ class StoredClips(Indexed):
         easier = eased(self.config, self._second.strength)
         other = self._view(videos, ids, index, easier, second_seed(self._seed))
         backwards = draw_backwards(self._second, self._seed, index)
-        video, mask = turned(other.video, other.mask, backwards)
+        video, mask = reverse_frames(other.video, other.mask, backwards)
         return replace(first, video2=video, mask2=mask)
 
     def _view(
@@ -115,7 +115,7 @@ class StoredClips(Indexed):
                 bank=self.bank,
                 config=config,
                 seed=seed,
-                known=self._known,
+                renderer=self._backgrounds,
                 threads=self._threads,
             )
             for rows in groups

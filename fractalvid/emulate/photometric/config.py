@@ -5,13 +5,13 @@ ranges from which its strength is drawn evenly. Whatever is drawn is held over t
 """
 
 import math
-from dataclasses import dataclass, field
-from typing import Literal, Self, get_args
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from fractalvid.utils.checks import Range, check_integer, check_number, check_p, check_range
 from fractalvid.utils.errors import UserError
 
-Preset = Literal["none", "paper", "full", "light"]
+Preset = Literal["paper", "full", "light"]
 
 MAX_OPERATIONS = 14
 """RandAugment has that many operations, and draws none of them twice for one clip."""
@@ -66,7 +66,7 @@ class MotionBlurConfig:
     Attributes:
         p: probability.
         shutter: share of the time between two frames of the sample during which the shutter is open; the picture's
-            movement in that time is blurred (see `photometric.follow_camera`).
+            movement in that time is blurred (see `draw.follow_camera`).
         jerk: length of the hand's own movement in that time, in any direction, as a share of the frame.
     """
 
@@ -173,36 +173,36 @@ class PhotometricConfig:
     blur: BlurConfig = field(default_factory=BlurConfig)
 
     @classmethod
-    def preset(cls, name: Preset) -> Self:
-        """`none`; `paper`, the reference method's; `full`, that and a camera; `light`, the camera alone, in good light.
+    def preset(cls, name: Preset) -> "PhotometricConfig":
+        """`paper`, the reference method's; `full`, that and a camera; `light`, the camera alone, in good light.
 
         Raises:
             UserError: no preset has that name.
         """
-        if name == "none":
-            return cls()
-        if name == "light":
-            return cls(
-                motion_blur=MotionBlurConfig(p=0.1, shutter=(0.1, 0.3), jerk=(0.0, 0.015)),
-                vignette=VignetteConfig(p=0.3, strength=(0.05, 0.3)),
-                exposure=ExposureConfig(p=0.3, stops=(0.1, 0.4)),
-                white_balance=WhiteBalanceConfig(p=0.3, stops=(0.02, 0.15)),
-                noise=NoiseConfig(p=0.3, read=(0.2, 1.5), shot=(0.5, 3.0)),
-                compression=CompressionConfig(p=0.5, quality=(50, 95)),
-                blur=BlurConfig(p=0.25, sigma=(0.1, 1.0)),
-            )
-        paper = cls(randaugment=RandAugmentConfig(p=0.5), blur=BlurConfig(p=0.5))
-        if name == "paper":
-            return paper
-        if name == "full":
-            return cls(
-                motion_blur=MotionBlurConfig(p=0.2),
-                vignette=VignetteConfig(p=0.3),
-                exposure=ExposureConfig(p=0.3),
-                white_balance=WhiteBalanceConfig(p=0.3),
-                noise=NoiseConfig(p=0.3),
-                compression=CompressionConfig(p=0.5),
-                randaugment=paper.randaugment,
-                blur=paper.blur,
-            )
-        raise UserError(f"there is no photometric preset {name!r}: choose one of {', '.join(get_args(Preset))}")
+        if name not in _PRESETS:
+            raise UserError(f"there is no photometric preset {name!r}: choose one of {', '.join(_PRESETS)}")
+        return _PRESETS[name]
+
+
+_PAPER = PhotometricConfig(randaugment=RandAugmentConfig(p=0.5), blur=BlurConfig(p=0.5))
+_PRESETS: dict[Preset, PhotometricConfig] = {
+    "paper": _PAPER,
+    "full": replace(
+        _PAPER,
+        motion_blur=MotionBlurConfig(p=0.2),
+        vignette=VignetteConfig(p=0.3),
+        exposure=ExposureConfig(p=0.3),
+        white_balance=WhiteBalanceConfig(p=0.3),
+        noise=NoiseConfig(p=0.3),
+        compression=CompressionConfig(p=0.5),
+    ),
+    "light": PhotometricConfig(
+        motion_blur=MotionBlurConfig(p=0.1, shutter=(0.1, 0.3), jerk=(0.0, 0.015)),
+        vignette=VignetteConfig(p=0.3, strength=(0.05, 0.3)),
+        exposure=ExposureConfig(p=0.3, stops=(0.1, 0.4)),
+        white_balance=WhiteBalanceConfig(p=0.3, stops=(0.02, 0.15)),
+        noise=NoiseConfig(p=0.3, read=(0.2, 1.5), shot=(0.5, 3.0)),
+        compression=CompressionConfig(p=0.5, quality=(50, 95)),
+        blur=BlurConfig(p=0.25, sigma=(0.1, 1.0)),
+    ),
+}

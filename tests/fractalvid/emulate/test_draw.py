@@ -20,7 +20,8 @@ from fractalvid.emulate.config import (
     TimingConfig,
     ZoomConfig,
 )
-from fractalvid.emulate.draw import Emulation, curriculum_position, draw_emulation, pool_ids
+from fractalvid.emulate.draw import curriculum_position, draw_emulation, pool_ids
+from fractalvid.emulate.parameters import Emulation
 from fractalvid.fractals.bank import ClassBank
 
 FULL = PRESETS["full"]
@@ -77,18 +78,20 @@ def test_the_share_of_emulated_samples_rises(bank: ClassBank) -> None:
     assert not drawn(bank, config, [0]).emulated.any()
     shares = [drawn(bank, config, np.arange(first, first + 1000)).emulated.mean() for first in (0, 1500, 3000, 4000)]
     assert shares == pytest.approx([0.06, 0.25, 0.44, 0.5], abs=0.05)
-    plain = drawn(bank, config, np.arange(2000), progress=np.zeros(2000))
+    never = replace(config, curriculum=CurriculumConfig(samples=2**62))
+    plain = drawn(bank, never, np.arange(2000))
     assert not plain.emulated.any()
     assert not plain.background.present.any()
     assert not plain.camera_motion.velocity.any()
 
 
 def test_ranges_widen_and_groups_come_last(bank: ClassBank) -> None:
-    index, fast = np.arange(3000), DisplacementConfig(p=1, speed=(0.2, 1.0), duration=(0.1, 1.0))
+    half, fast = 2**40, DisplacementConfig(p=1, speed=(0.2, 1.0), duration=(0.1, 1.0))
+    index = half + np.arange(3000)
     config = EmulationConfig(
         group=GroupConfig(p=1, copies=3), camera_motion=fast, shake=ShakeConfig(p=1, deviation=(0.02, 0.04), noise=0)
     )
-    early = drawn(bank, config, index, progress=np.full(3000, 0.5))
+    early = drawn(bank, replace(config, curriculum=CurriculumConfig(samples=2 * half)), index)
     late = drawn(bank, config, index)
     most = 0.75
     speed = [np.hypot(*d.camera_motion.velocity[d.emulated].T) for d in (early, late)]

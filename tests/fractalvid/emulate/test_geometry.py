@@ -18,8 +18,9 @@ from fractalvid.emulate.config import (
     TimingConfig,
     ZoomConfig,
 )
-from fractalvid.emulate.draw import Emulation, draw_emulation
+from fractalvid.emulate.draw import draw_emulation
 from fractalvid.emulate.geometry import homographies, in_pixels, picture_motion, sample_times
+from fractalvid.emulate.parameters import Emulation
 from fractalvid.emulate.photometric.config import PhotometricConfig, RandAugmentConfig
 from fractalvid.fractals.bank import ClassBank
 

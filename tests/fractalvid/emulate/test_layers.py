@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader
 
 from fractalvid.core.camera import CameraConfig
 from fractalvid.core.colour import ColourConfig
-from fractalvid.emulate.backgrounds import KnownFits, render_backgrounds
+from fractalvid.emulate.backgrounds import render_backgrounds
+from fractalvid.emulate.blend import blend, blend_tables
 from fractalvid.emulate.config import (
     PRESETS,
     BackgroundConfig,
@@ -26,8 +27,10 @@ from fractalvid.emulate.config import (
     ZoomConfig,
 )
 from fractalvid.emulate.draw import draw_emulation
-from fractalvid.emulate.layers import ENDLESS, blend, blend_tables, emulate_samples
+from fractalvid.emulate.figures import ENDLESS
+from fractalvid.emulate.layers import emulate_samples
 from fractalvid.emulate.photometric.config import NoiseConfig, PhotometricConfig
+from fractalvid.emulate.renderer import CpuRenderer, RenderOptions
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import KINDS, fit_clips, render_fits, sample_bank
 from fractalvid.pretrain.engine.batches import Prefetcher
@@ -156,9 +159,9 @@ def test_masks_move_as_the_foreground_does(bank: ClassBank) -> None:
     drawn = draw_emulation(effects, bank, 2, index, class_id=index, clip_len=2)
     moved = replace(drawn, figures=replace(drawn.figures, corner=drawn.figures.corner + shift / size))
     crop = np.tile(np.eye(3, dtype=np.float32), (6, 1, 1))
-    known = KnownFits(bank, 0)
-    options |= {"crop": crop, "size": size, "points": 20000}
-    masks = [emulate_samples(known, d, **options).mask.numpy() for d in (drawn, moved)]
+    renderer = CpuRenderer(bank, 0)
+    options |= {"crop": crop, "options": RenderOptions(size=size, points=20000)}
+    masks = [emulate_samples(renderer, d, **options).mask.numpy() for d in (drawn, moved)]
     plain = render_fits(bank, fit_clips(bank, index, index), options["times"], size=size, points=20000) > 0
     assert np.array_equal(masks[0], plain)
     assert 0.05 < plain.mean() < 0.8
@@ -213,7 +216,7 @@ def test_a_still_background_is_the_maximum_of_two_pictures(bank: ClassBank) -> N
     config = EmulationConfig(background=BackgroundConfig(p=1, dynamic=0, crop=(1, 1)))
     drawn = draw_emulation(config, bank, 2, np.arange(4), class_id=np.arange(4), clip_len=4).background
     whole = replace(drawn, corner=np.zeros((4, 2)), extent=np.ones((4, 2)))
-    pictures, _ = render_backgrounds(KnownFits(bank, 100), whole, size=32, points=20000)
+    pictures, _ = render_backgrounds(CpuRenderer(bank, 100), whole, RenderOptions(size=32, points=20000))
     for row in range(4):
         ids = whole.clip_id[row]
         pair = render_fits(
@@ -227,7 +230,7 @@ def test_a_still_background_is_the_maximum_of_two_pictures(bank: ClassBank) -> N
 def test_a_moving_background_shows_its_walk(bank: ClassBank) -> None:
     config = EmulationConfig(background=BackgroundConfig(p=1, dynamic=1))
     drawn = draw_emulation(config, bank, 2, np.arange(3), class_id=np.arange(3), clip_len=9).background
-    _, pictures = render_backgrounds(KnownFits(bank, 0), drawn, size=24, points=5000)
+    _, pictures = render_backgrounds(CpuRenderer(bank, 0), drawn, RenderOptions(size=24, points=5000))
     assert pictures.shape == (3, 9, 24, 24)
     for row in range(3):
         for a in range(9):
@@ -236,16 +239,17 @@ def test_a_moving_background_shows_its_walk(bank: ClassBank) -> None:
                 assert equal == (drawn.walk[row, a] == drawn.walk[row, b])
 
 
-def test_what_is_known_of_backgrounds_changes_nothing(bank: ClassBank) -> None:
-    kept, never = KnownFits(bank, 50), KnownFits(bank, 0)
+def test_the_cache_of_backgrounds_changes_nothing(bank: ClassBank) -> None:
+    caching, never = CpuRenderer(bank, 50), CpuRenderer(bank, 0)
+    options = RenderOptions(size=24, points=3000)
     config = EmulationConfig(background=BackgroundConfig(p=1, dynamic=0))
     for index in (np.arange(6), np.arange(3, 9)):
         drawn = draw_emulation(config, bank, 2, index, class_id=index, clip_len=4).background
-        one, other = (render_backgrounds(known, drawn, size=24, points=3000)[0] for known in (kept, never))
+        one, other = (render_backgrounds(renderer, drawn, options)[0] for renderer in (caching, never))
         assert np.array_equal(one, other)
-    assert 12 < len(kept) <= 18
+    assert 12 < len(caching) <= 18
     assert len(never) == 0
-    assert len(pickle.loads(pickle.dumps(kept))) == 0
+    assert len(pickle.loads(pickle.dumps(caching))) == 0
 
 
 def test_the_blend_is_the_reference_methods(bank: ClassBank) -> None:

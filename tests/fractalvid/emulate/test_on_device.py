@@ -30,7 +30,7 @@ from fractalvid.emulate.photometric.tables import _counted_by_column, histogram
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.stream import FractalStream, StreamConfig
 from fractalvid.stream import device as device_stream
-from fractalvid.stream.render import turned
+from fractalvid.stream.render import render_options, reverse_frames
 from fractalvid.utils.tensors import rows_of, upload
 
 CUDA = torch.device("cuda:0")
@@ -139,7 +139,7 @@ def emulated(bank: ClassBank, monkeypatch: pytest.MonkeyPatch, config: StreamCon
     assert drawn is not None
     side = (config.size, config.size, *colours)
 
-    def pictures(renderer: Any, some: Any, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    def pictures(renderer: Any, some: Any, options: Any) -> tuple[torch.Tensor, torch.Tensor]:
         return fake(int((~some.dynamic).sum()), *side), fake(*some.walk[some.dynamic].shape, *side)
 
     def first(frames: torch.Tensor, colour: ColourConfig | None) -> torch.Tensor:
@@ -155,14 +155,13 @@ def emulated(bank: ClassBank, monkeypatch: pytest.MonkeyPatch, config: StreamCon
 
     renderer: Any = Renderer(bank)
     return layers.emulate_samples(
-        *(renderer, drawn),
+        renderer,
+        drawn,
         class_id=samples.class_id,
         instance_id=samples.instance_id,
         times=samples.times,
         crop=camera_matrices(samples.camera, config.size),
-        size=config.size,
-        points=config.points,
-        colour=config.colour,
+        options=render_options(config),
     )
 
 
@@ -176,7 +175,7 @@ def test_nothing_waits_for_the_device(
     assert done.video.shape == (48, 1 if colour is None else 3, 5, 48, 48)
     assert watch.uploads > 20
     assert watch.uploads < 120 and watch.calls < 1200, "no more for 48 samples than for a thousand"
-    video, mask = turned(done.video, done.mask, np.arange(48) % 2 == 0)
+    video, mask = reverse_frames(done.video, done.mask, np.arange(48) % 2 == 0)
     assert video.device == CUDA and mask is not None
 
 

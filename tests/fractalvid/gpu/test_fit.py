@@ -20,7 +20,7 @@ from fractalvid.gpu.render import render_on_device
 from fractalvid.kernels.cuda import cupy_device as gpu
 from fractalvid.kernels.cuda import game
 from fractalvid.kernels.cuda.device import Device
-from fractalvid.stream import FractalStream, StreamConfig, fractal_stream
+from fractalvid.stream import FractalStream, StreamConfig, validation
 from fractalvid.stream.device import DeviceRenderer
 from tests.kernels.cuda.host_device import DeviceArray, DeviceNumpy, HostDevice, StrictDevice, Waits
 
@@ -173,8 +173,8 @@ def test_held_out_clips_are_the_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
         there = DeviceRenderer(HostDevice(), torch.device("cpu"), bank, config)
         return None if device.type == "cpu" else there
 
-    monkeypatch.setattr(fractal_stream, "_checked_device", torch.device)
-    monkeypatch.setattr(fractal_stream, "_device_renderer", renderer)
+    monkeypatch.setattr(validation, "available_device", torch.device)
+    monkeypatch.setattr(validation, "device_renderer", renderer)
     bank = ClassBank.sample(2, seed=1, config=ClassConfig(linear_share=1.0))
     config = StreamConfig(clip_len=2, size=24, points=2000, masks=True, mean=0.4, std=0.2)
     options: dict[str, Any] = {"num_clips": 5, "batch_size": 2, "config": config, "world_size": 2, "threads": 1}

@@ -32,7 +32,7 @@ from fractalvid.gpu import layers as device_layers
 from fractalvid.gpu.bank import DeviceBank
 from fractalvid.kernels.cuda import cupy_device as gpu
 from fractalvid.kinds import sample_bank
-from fractalvid.stream import Batch, FractalStream, StreamConfig, fractal_stream
+from fractalvid.stream import Batch, FractalStream, StreamConfig, fractal_stream, validation
 from fractalvid.stream import device as device_stream
 from fractalvid.stream.device import DeviceRenderer
 from fractalvid.utils.errors import UserError
@@ -49,15 +49,16 @@ def device_bank(bank: ClassBank) -> DeviceBank:
 @pytest.fixture
 def rendering(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams that are asked for a GPU render with its code, on the processor."""
-    monkeypatch.setattr(device_stream, "MOST_BATCHES", 2)
-    monkeypatch.setattr(fractal_stream, "_checked_device", lambda device: torch.device(device))
-    monkeypatch.setattr(fractal_stream, "kernel_device", lambda device: HostDevice())
+    monkeypatch.setattr(device_stream, "MAX_BATCHES", 2)
+    for module in (fractal_stream, validation):
+        monkeypatch.setattr(module, "available_device", lambda device: torch.device(device))
+    monkeypatch.setattr(device_stream, "kernel_device", lambda device: HostDevice())
     renderer = device_stream.DeviceRenderer
 
     def on_cpu(device: Any, _: torch.device, *rest: Any, **options: Any) -> DeviceRenderer:
         return renderer(device, torch.device("cpu"), *rest, **options)
 
-    monkeypatch.setattr(fractal_stream, "DeviceRenderer", on_cpu)
+    monkeypatch.setattr(device_stream, "DeviceRenderer", on_cpu)
 
 
 @pytest.mark.parametrize(
@@ -144,10 +145,10 @@ def test_batches_do_not_depend_on_their_chunk(monkeypatch: pytest.MonkeyPatch) -
     stream = FractalStream(bank, batch_size=2, config=SMALL, seed=3, rank=1, world_size=2, device="cuda")
     renderer = stream._renderer
     assert renderer is not None
-    assert renderer.chunk(2, 1) == device_stream.MOST_BATCHES
+    assert renderer.batches_at_once(2, 1) == device_stream.MAX_BATCHES
     one = list(itertools.islice(stream, 3))
     monkeypatch.setattr(device_stream, "CHUNK_BYTES", 1)
-    assert renderer.chunk(2, 1) == 1
+    assert renderer.batches_at_once(2, 1) == 1
     for first, second in zip(one, stream, strict=False):
         assert torch.equal(first.video, second.video) and first.next_index == second.next_index
 
@@ -236,9 +237,9 @@ def test_a_chunk_has_room_for_the_fits_of_all_that_stands_behind(monkeypatch: py
     for renderer, views, fits in ((plain, 1, 1), (plain, 2, 1), (filmed, 1, 3), (filmed, 2, 5)):
         room = fits * orbits + views * pixels
         monkeypatch.setattr(device_stream, "CHUNK_BYTES", 2 * room)
-        assert renderer.chunk(1, views) == 2
+        assert renderer.batches_at_once(1, views) == 2
         monkeypatch.setattr(device_stream, "CHUNK_BYTES", 2 * room - 1)
-        assert renderer.chunk(1, views) == 1
+        assert renderer.batches_at_once(1, views) == 1
 
 
 @pytest.mark.usefixtures("rendering")
@@ -250,22 +251,22 @@ def test_emulated_batches_do_not_depend_on_what_is_made_together(monkeypatch: py
     stream = FractalStream(bank, **options)
     together = list(itertools.islice(stream, 3))
     known = stream._renderer
-    assert known is not None and known.chunk(2, 1) == device_stream.MOST_BATCHES == 2
-    assert len(known._known) == 5
-    monkeypatch.setattr(device_stream, "EMULATED_BYTES", 1)
+    assert known is not None and known.batches_at_once(2, 1) == device_stream.MAX_BATCHES == 2
+    assert len(known._backgrounds) == 5
+    monkeypatch.setattr(device_stream, "EMULATION_BYTES", 1)
     one_by_one = FractalStream(bank, **options)
-    assert one_by_one._renderer is not None and one_by_one._renderer.chunk(2, 1) == 2
+    assert one_by_one._renderer is not None and one_by_one._renderer.batches_at_once(2, 1) == 2
     for first, second in zip(together, one_by_one, strict=False):
         assert torch.equal(first.video, second.video)
     monkeypatch.setattr(device_stream, "CHUNK_BYTES", 1)
     monkeypatch.setattr(device_layers, "MOST_KEPT", 3)
     apart = FractalStream(bank, **options)
     forgetful = apart._renderer
-    assert forgetful is not None and forgetful.chunk(2, 1) == 1
+    assert forgetful is not None and forgetful.batches_at_once(2, 1) == 1
     for first, second in zip(together, apart, strict=False):
         assert first.mask is not None and second.mask is not None
         assert torch.equal(first.video, second.video) and torch.equal(first.mask, second.mask)
-        assert 0 < len(forgetful._known) <= 4
+        assert 0 < len(forgetful._backgrounds) <= 4
 
 
 @pytest.mark.usefixtures("rendering")
@@ -295,7 +296,7 @@ def test_all_of_a_chunk_is_made_on_its_own_stream(
 
     monkeypatch.setattr(renderer, "_aside", noted)
     with Outside():  # type: ignore[no-untyped-call]
-        renderer._queued(stream._drawn(np.arange(2)), (2,))
+        renderer._queued(device_stream.Chunk(stream._drawn(np.arange(2)), (2,)))
     assert outside == []
 
 

@@ -84,7 +84,7 @@ class TestOnAGpu:
         assert renderer is not None
         try:
             torch.cuda.set_sync_debug_mode("error")
-            for _ in range(3 * renderer.chunk(32, 2)):
+            for _ in range(3 * renderer.batches_at_once(32, 2)):
                 next(feed)
         finally:
             torch.cuda.set_sync_debug_mode("default")

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from fractalvid.core.camera import CameraConfig
 from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.config import EmulationConfig, preset
 from fractalvid.fractals.bank import ClassBank
+from fractalvid.kinds import fit_clips
 from fractalvid.stream import Batch, FractalStream, SecondView, StreamConfig
-from fractalvid.stream.render import turned
+from fractalvid.stream.render import reverse_frames
 from fractalvid.stream.second_view import draw_backwards, eased, second_seed
 from fractalvid.utils.errors import UserError
 
@@ -112,7 +114,7 @@ def test_a_backward_view_ends_with_its_first_frame(bank: ClassBank) -> None:
 
 def test_grey_is_reversed_once_not_once_a_channel() -> None:
     plane = torch.arange(2 * 3.0).reshape(2, 1, 3, 1, 1)
-    video, mask = turned(plane.clone().expand(-1, 3, -1, -1, -1), None, np.array([True, False]))
+    video, mask = reverse_frames(plane.clone().expand(-1, 3, -1, -1, -1), None, np.array([True, False]))
     assert mask is None
     assert video.stride(1) == 0
     assert video[0, :, :, 0, 0].tolist() == [[2, 1, 0]] * 3
@@ -145,11 +147,16 @@ def test_less_strength_is_an_easier_second_view(bank: ClassBank) -> None:
 def test_plain_views_are_fitted_once(bank: ClassBank, monkeypatch: pytest.MonkeyPatch) -> None:
     from fractalvid.stream import render
 
-    def refuse(*_: Any, **__: Any) -> None:
-        raise AssertionError("fitted again")
+    fitted: list[int] = []
 
-    monkeypatch.setattr(render, "fit_clips", refuse)
-    assert take(two(bank), 1)[0].video2 is not None
+    def counted(bank: ClassBank, class_id: NDArray[np.int64], *rest: Any, **options: Any) -> Any:
+        fitted.append(len(class_id))
+        return fit_clips(bank, class_id, *rest, **options)
+
+    monkeypatch.setattr(render, "fit_clips", counted)
+    batch = take(two(bank), 1)[0]
+    assert batch.video2 is not None
+    assert fitted == [len(batch.target)]
 
 
 def test_impossible_views(bank: ClassBank) -> None:

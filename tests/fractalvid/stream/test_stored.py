@@ -12,17 +12,17 @@ from torch.utils.data import DataLoader
 from fractalvid.core.camera import CameraConfig, camera_matrices
 from fractalvid.core.colour import ColourConfig
 from fractalvid.core.seeds import Domain, Field, uniforms
-from fractalvid.emulate.backgrounds import KnownFits
 from fractalvid.emulate.config import PRESETS, BackgroundConfig, EmulationConfig, GroupConfig
 from fractalvid.emulate.draw import draw_emulation
 from fractalvid.emulate.layers import emulate_samples
+from fractalvid.emulate.renderer import CpuRenderer, RenderOptions
 from fractalvid.emulate.resample import FRACTAL, PAINTED, taps
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import KINDS, fit_clips, load_bank, render_fits, sample_bank
 from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.torch_set import FractalSet
 from fractalvid.stream import StreamConfig, emulate_clips
-from fractalvid.stream.samples import sample_camera, window
+from fractalvid.stream.samples import sample_camera, window_times
 from fractalvid.utils.errors import UserError
 
 WHOLE = CameraConfig(crop_scale=(1, 1), crop_ratio=(1, 1), flip=0)
@@ -78,22 +78,21 @@ def agreement(kind: str, clips: int = 40, points: int = 1_000_000) -> Agreement:
     classes = np.resize(np.flatnonzero(bank.native_frames == 19), clips)
     ids, index = np.stack([classes, np.arange(clips)], axis=1), np.arange(clips) + 100
     config = StreamConfig(clip_len=2, frame_stride=6, size=112, points=points, emulate=MOVING)
-    known = KnownFits(bank, 0)
+    renderer = CpuRenderer(bank, 0)
     video = stored(bank, ids, 19, 224, points)
-    options: dict[str, Any] = {"bank": bank, "config": config, "seed": 3, "known": known}
+    options: dict[str, Any] = {"bank": bank, "config": config, "seed": 3, "renderer": renderer}
     from_disk = emulate_clips(video, ids, index, **options).video[:, 0].numpy()
     held = emulate_clips(torch.full_like(video, 255), ids, index, **options).video[:, 0].numpy() > 0.999
     start = uniforms(3, Domain.SAMPLE, Field.WINDOW, index, 0, 1)[:, 0]
     drawn = draw_emulation(MOVING, bank, 3, index, class_id=classes, clip_len=2)
     drawn_anew = emulate_samples(
-        known,
+        renderer,
         drawn,
         class_id=classes,
         instance_id=ids[:, 1],
-        times=window(bank.native_frames[classes], 2, 6, start),
+        times=window_times(bank.native_frames[classes], 2, 6, start),
         crop=camera_matrices(sample_camera(config, 3, index, drawn), 112),
-        size=112,
-        points=points,
+        options=RenderOptions(size=112, points=points),
     ).video[:, 0]
     one, other = (pooled(frames * held) for frames in (drawn_anew.numpy() / 255, from_disk))
     large = (one > 0.05).sum(axis=(1, 2)) >= 60

@@ -16,7 +16,7 @@ from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import render_clip
 from fractalvid.stream import Batch, FractalStream, StreamConfig
-from fractalvid.stream.samples import window
+from fractalvid.stream.samples import window_times
 from fractalvid.utils.errors import UserError
 
 CONFIG = StreamConfig(clip_len=4, frame_stride=2, size=32, points=3000)
@@ -221,14 +221,14 @@ def test_validation_is_finite_fixed_and_held_out(bank: ClassBank) -> None:
 def test_windows_stay_inside_and_shrink_where_they_must() -> None:
     native = np.array([18, 20, 18, 20])
     start = np.array([0.0, 0.999, 0.5, 0.5], np.float32)
-    times = window(native, 8, 2, start)
+    times = window_times(native, 8, 2, start)
     assert np.allclose(np.diff(times, axis=1), 2)
     assert times[0, 0] == 0
     assert times[1, -1] == 19
-    long = window(native, 16, 2, start)
+    long = window_times(native, 16, 2, start)
     assert np.allclose(long[:, 0], 0)
     assert np.allclose(long[:, -1], native - 1)
-    assert window(native, 1, 2, start).shape == (4, 1)
+    assert window_times(native, 1, 2, start).shape == (4, 1)
 
 
 @pytest.mark.parametrize("ratio", [(3 / 4, 4 / 3), (2, 3)])

@@ -21,7 +21,7 @@ from fractalvid.pretrain.clips.videos import UNLABELLED, crop
 from fractalvid.sets import SetConfig, generate
 from fractalvid.stream import Batch, FractalStream, SecondView, StreamConfig
 from fractalvid.stream.render import render_samples
-from fractalvid.stream.samples import window as times
+from fractalvid.stream.samples import window_times
 from fractalvid.utils.errors import UserError
 from fractalvid.video.windows import window
 from fractalvid.video.writer import write_video
@@ -96,7 +96,7 @@ def test_a_set_shows_what_its_stream_shows(stored: Path) -> None:
         FractalStream(bank, batch_size=6, seed=0, config=config).draw(index),
         class_id=classes,
         instance_id=instances,
-        times=times(bank.native_frames[classes], config.clip_len, config.frame_stride, start),
+        times=window_times(bank.native_frames[classes], config.clip_len, config.frame_stride, start),
     )
     shown = render_samples(bank, samples, config, next_index=0).video
     assert (shown - batch.video).abs().mean() < 0.02  # but for the encoder

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fractalvid.emulate.photometric.apply import apply_photometric
 from fractalvid.emulate.photometric.config import (
     MAX_STREAK,
     BlurConfig,
@@ -22,11 +23,10 @@ from fractalvid.emulate.photometric.config import (
 )
 from fractalvid.emulate.photometric.draw import (
     Photometric,
-    apply_photometric,
     draw_photometric,
     follow_camera,
-    randaugment_matrix,
 )
+from fractalvid.emulate.photometric.randaugment import geometric_matrix
 from fractalvid.utils.errors import UserError
 
 FULL = PhotometricConfig.preset("full")
@@ -58,7 +58,7 @@ def test_nothing_drawn_gives_the_input_back_bit_for_bit(channels: int) -> None:
     for drawn in (draw(PhotometricConfig(), range(5)), draw(ALWAYS, range(5), progress=0.0)):
         assert torch.equal(apply_photometric(clips, drawn), clips)
         assert not any(values.any() for values in vars(drawn).values())
-        assert np.array_equal(randaugment_matrix(drawn), np.broadcast_to(np.eye(3), (5, 3, 3)))
+        assert np.array_equal(geometric_matrix(drawn.operation, drawn.argument), np.broadcast_to(np.eye(3), (5, 3, 3)))
 
 
 def test_clips_without_an_effect_stay_beside_clips_with_one() -> None:
@@ -220,7 +220,6 @@ def test_the_reference_methods_preset() -> None:
     assert paper.randaugment == RandAugmentConfig(p=0.5, operations=2, magnitude=7.0, spread=0.5)
     assert paper.blur == BlurConfig(p=0.5, sigma=(0.1, 2.0))
     assert all(getattr(paper, name).p == 0 for name in EFFECTS if name not in ("randaugment", "blur"))
-    assert PhotometricConfig.preset("none") == PhotometricConfig()
     assert all(getattr(FULL, name).p > 0 for name in EFFECTS)
 
 
@@ -255,7 +254,7 @@ def test_what_makes_no_sense_is_refused_by_name(kind: type, setting: dict[str, A
 
 
 def test_an_unknown_preset_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UserError, match="none, paper, full, light"):
+    with pytest.raises(UserError, match="paper, full, light"):
         PhotometricConfig.preset("strong")  # type: ignore[arg-type]
 
 
