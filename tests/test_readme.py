@@ -25,7 +25,7 @@ SAID = {
     "DataLoader(fv.FractalSet(": "torch.Size([32, 3, 8, 256, 256]) torch.Size([32])",
     "lightning.Trainer(": "2",
     "DataLoader(stream, batch_size=None, num_workers=2):": "torch.Size([32, 3, 8, 112, 112]) torch.Size([32])",
-    'emulate="paper"': "torch.Size([32, 3, 8, 112, 112]) torch.Size([32, 8, 112, 112])",
+    'seed=0, emulate="paper"': "torch.Size([32, 3, 8, 112, 112]) torch.Size([32, 8, 112, 112])",
     "emulate_clips(": "torch.Size([32, 3, 8, 112, 112])",
     "load_file(": "",
 }
