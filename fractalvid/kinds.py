@@ -12,17 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 from fractalvid.core.bank import Bank, Fit, KindName, Size, bank_kind, check_clip_ids
 from fractalvid.core.colour import ColourConfig
 from fractalvid.core.constants import MAX_POINTS, PAPER_POINTS, PAPER_SIZE
-from fractalvid.fractals.bank import ClassBank
-from fractalvid.fractals.config import ClassConfig
-from fractalvid.fractals.fit import fit_fractals
-from fractalvid.fractals.render import render_fractals
+from fractalvid.fractals import ClassBank, ClassConfig, fit_fractals, render_fractals
 from fractalvid.kernels.dispatch import MAX_PIXELS
-from fractalvid.textures.bank import TextureBank
-from fractalvid.textures.dead_leaves import DeadLeavesBank
-from fractalvid.textures.octopus import OctopusBank
-from fractalvid.textures.perlin import PerlinBank
-from fractalvid.textures.render import fit_textures, render_textures
-from fractalvid.textures.shapes import ShapesBank
+from fractalvid.textures import (
+    DeadLeavesBank,
+    OctopusBank,
+    PerlinBank,
+    ShapesBank,
+    TextureBank,
+    fit_textures,
+    render_textures,
+)
 from fractalvid.utils.checks import check_count, check_integer
 from fractalvid.utils.errors import UserError
 

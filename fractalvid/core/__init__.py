@@ -1,1 +1,1 @@
-"""What all kinds of classes share: banks, seeds, colour, crops and flips, curves."""
+"""What all kinds of classes share, a module each: banks, seeds, colour, crops and flips, curves, constants."""

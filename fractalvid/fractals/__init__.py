@@ -1,1 +1,5 @@
-"""The fractal kind: iterated function systems, their classes and instances, views and clips."""
+"""Fractals as classes: iterated function systems, drawn into banks, fitted to a view, rendered as clips."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,1 @@
-"""Small tools that every room uses: errors, checks, files and locks, near names."""
+"""Small tools that every room uses, a module each: errors, checks, files, locks, names, durations, arrays, tensors."""

@@ -1,0 +1,9 @@
+from .bank import ClassBank as ClassBank
+from .config import ClassConfig as ClassConfig
+from .fit import Fits as Fits
+from .fit import fit_fractals as fit_fractals
+from .importing import class_files as class_files
+from .importing import import_classes as import_classes
+from .look import Fault as Fault
+from .mix import parse_mix as parse_mix
+from .render import render_fractals as render_fractals

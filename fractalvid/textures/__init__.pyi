@@ -1,0 +1,11 @@
+from .bank import TextureBank as TextureBank
+from .dead_leaves import DeadLeavesBank as DeadLeavesBank
+from .dead_leaves import DeadLeavesConfig as DeadLeavesConfig
+from .octopus import OctopusBank as OctopusBank
+from .octopus import OctopusConfig as OctopusConfig
+from .perlin import PerlinBank as PerlinBank
+from .perlin import PerlinConfig as PerlinConfig
+from .render import fit_textures as fit_textures
+from .render import render_textures as render_textures
+from .shapes import ShapesBank as ShapesBank
+from .shapes import ShapesConfig as ShapesConfig
