@@ -55,7 +55,7 @@ class CacheRow:
     def parse(line: str) -> "CacheRow":
         """What `line` wrote. Raises `ValueError` for anything else."""
         path, size, changed, *numbers = json.loads(line)
-        return CacheRow(str(path), (int(size), int(changed)), *(int(number) for number in numbers))
+        return CacheRow(str(path), Stamp(int(size), int(changed)), *(int(number) for number in numbers))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import first_few
-from fractalvid.video.index import Found, look
+from fractalvid.video.index import ProbeResult, probe_videos
 from fractalvid.video.reader import VideoFacts
 
 
@@ -52,10 +52,10 @@ def build_index(
         UserError: more than `max_broken` of the videos do not decode; some are named.
     """
     wanted = sorted(set(paths))
-    found: dict[str, Found] = {}
+    found: dict[str, ProbeResult] = {}
     limit, broken = max_broken * len(wanted), 0
     with (
-        closing(look(root, wanted, cache_dir=cache_dir, threads=threads)) as looked,
+        closing(probe_videos(root, wanted, cache_dir=cache_dir, threads=threads)) as looked,
         # Nothing to see where all is known, which is at once.
         tqdm(total=len(wanted), desc="reading videos", unit="video", disable=not progress, delay=1) as bar,
     ):

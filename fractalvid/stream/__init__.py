@@ -1,10 +1,5 @@
 """Clips on the fly: whole batches rendered while a network trains."""
 
-from fractalvid.stream.batch import Batch
-from fractalvid.stream.config import StreamConfig
-from fractalvid.stream.fractal_stream import FractalStream
-from fractalvid.stream.second_view import SecondView
-from fractalvid.stream.stored import emulate_clips
-from fractalvid.stream.validation import ValidationClips
+import lazy_loader
 
-__all__ = ["Batch", "FractalStream", "SecondView", "StreamConfig", "ValidationClips", "emulate_clips"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
-"""Video files: codecs, reading, writing, and which videos of a folder decode."""
+"""Video files: encoders, reading, writing, and which videos of a folder decode."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

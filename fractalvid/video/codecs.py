@@ -11,11 +11,11 @@ import av
 
 from fractalvid.utils.errors import UserError
 
-# SVT-AV1 would print its settings for every clip, past FFmpeg's own logging; 1 leaves its errors.
+# SVT-AV1 prints its settings for every clip, past FFmpeg's logging, unless told to print errors alone.
 os.environ.setdefault("SVT_LOG", "1")
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow")
-"""The encoder's effort, least first; each encoder's own words for it stand in the table."""
+"""How much effort an encoder takes, least first; `Codec.options` translates them for each encoder."""
 DEFAULT_PRESET = "veryfast"
 
 
@@ -25,22 +25,20 @@ class Codec:
 
     Attributes:
         name: FFmpeg's.
-        about: the format it writes.
         crf: lowest (best) and highest number for the quality.
         default: the quality where none is asked for, near-transparent for clips of fractals.
-        options: (crf, preset, frames) -> FFmpeg's options.
-        effort: whether it knows presets.
-        smallest: fewest pixels a side.
+        options: (crf, preset, frames) -> FFmpeg's options; frames is None where a clip has its native length.
+        has_presets: whether it knows `PRESETS`.
+        min_side: fewest pixels a side.
         full_range: whether its files can say that black is 0 and white 255, instead of 16 and 235.
     """
 
     name: str
-    about: str
     crf: tuple[int, int]
     default: int
     options: Callable[[int, str, int | None], dict[str, str]]
-    effort: bool = True
-    smallest: int = 2
+    has_presets: bool = True
+    min_side: int = 2
     full_range: bool = True
 
 
@@ -50,13 +48,13 @@ def _x264(crf: int, preset: str, frames: int | None) -> dict[str, str]:
 
 
 def _x265(crf: int, preset: str, frames: int | None) -> dict[str, str]:
-    # As in x264 the tree of blocks reads memory that nobody has written, and so do units of 64 pixels, pictures of one
+    # As in x264, the tree of blocks reads memory that was never written. So do units of 64 pixels, pictures of one
     # unit, and the motion search of "slow": the same frames would give other bytes, or the heap be damaged.
     parameters = "pools=none:frame-threads=1:log-level=none:cutree=0:ctu=32"
     if preset == "slow":
         parameters += ":me=hex:subme=2"
     if frames is not None and frames <= 2:
-        # Looking ahead for pictures that are predicted from both sides, it fails there or gives other bytes.
+        # With pictures predicted from both sides, so short a clip fails or gives other bytes.
         parameters += ":bframes=0"
     return {"crf": str(crf), "preset": preset, "x265-params": parameters}
 
@@ -76,19 +74,12 @@ def _mpeg4(crf: int, preset: str, frames: int | None) -> dict[str, str]:
 
 
 _ALL = (
-    Codec("libx264", "H.264, which everything plays", (0, 51), 18, _x264),
-    Codec("libx265", "H.265: somewhat smaller, several times slower", (0, 51), 22, _x265, smallest=34),
-    Codec("libvpx-vp9", "VP9: free of patents, slow", (0, 63), 30, _vp9),
-    Codec("libsvtav1", "AV1: free of patents, not decoded everywhere", (1, 63), 30, _av1, smallest=4),
-    Codec(
-        "mpeg4",
-        "MPEG-4 Part 2: fast, in every FFmpeg; crf is its quantiser",
-        (1, 31),
-        3,
-        _mpeg4,
-        effort=False,
-        full_range=False,
-    ),
+    Codec("libx264", crf=(0, 51), default=18, options=_x264),
+    Codec("libx265", crf=(0, 51), default=22, options=_x265, min_side=34),
+    Codec("libvpx-vp9", crf=(0, 63), default=30, options=_vp9),
+    Codec("libsvtav1", crf=(1, 63), default=30, options=_av1, min_side=4),
+    # Its crf is the quantiser.
+    Codec("mpeg4", crf=(1, 31), default=3, options=_mpeg4, has_presets=False, full_range=False),
 )
 CODECS: dict[str, Codec] = {codec.name: codec for codec in _ALL}
 
@@ -123,14 +114,14 @@ def encoder_options(name: str, crf: int | None, preset: str, side: int, frames: 
         UserError: no such encoder here, a quality or effort that it does not have, or a shorter side of too few pixels.
     """
     codec = codec_named(name)
-    if side < codec.smallest:
-        raise UserError(f"{name} needs a size of at least {codec.smallest} pixels, got {side}")
+    if side < codec.min_side:
+        raise UserError(f"{name} needs a size of at least {codec.min_side} pixels, got {side}")
     low, high = codec.crf
     if crf is not None and not low <= crf <= high:
         raise UserError(f"crf must be in {low}..{high} for {name}, got {crf}")
     if preset not in PRESETS:
         raise UserError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    if preset != DEFAULT_PRESET and not codec.effort:
+    if preset != DEFAULT_PRESET and not codec.has_presets:
         raise UserError(f"{name} has no presets: leave preset out")
     return codec.options(codec.default if crf is None else crf, preset, frames)
 

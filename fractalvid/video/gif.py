@@ -15,10 +15,10 @@ FEWEST_FRAMES = 9
 MOST_FRAMES = 60
 """Longer ones are sub-sampled to this many (same source)."""
 
-_UNSAID = 10.0
-"""What browsers make of a delay of 10 ms or less, in hundredths of a second."""
-_PAUSE = 100.0
-"""No frame counts for more hundredths of a second than this: what stands still for longer is a pause, not motion."""
+_DEFAULT_DELAY = 10.0
+"""Hundredths of a second that browsers show a frame whose delay is one hundredth or less."""
+_MAX_DELAY = 100.0
+"""Hundredths of a second that a frame counts for at most: what stands still for longer is a pause, not motion."""
 
 
 def shown_frames(delays: Sequence[float], *, fewest: int = FEWEST_FRAMES, most: int = MOST_FRAMES) -> NDArray[np.int64]:
@@ -39,7 +39,7 @@ def shown_frames(delays: Sequence[float], *, fewest: int = FEWEST_FRAMES, most: 
     if not delays:
         return np.empty(0, np.int64)
     stays = np.asarray(delays, np.float64)
-    stays = np.where(stays <= 1, _UNSAID, np.minimum(stays, _PAUSE))
+    stays = np.where(stays <= 1, _DEFAULT_DELAY, np.minimum(stays, _MAX_DELAY))
     if np.ptp(stays) <= 1:
         stays = np.ones_like(stays)
     total = stays.sum()

@@ -1,6 +1,6 @@
-"""What decodes of the videos in a folder: found out once, then remembered on disk.
+"""Which videos of a folder decode: found out once, then remembered on disk.
 
-Pre-training on one's own videos and fine-tuning share it: what one has decoded, the other need not.
+Pre-training on one's own videos and fine-tuning share the index: neither decodes what the other has decoded.
 """
 
 import hashlib
@@ -12,7 +12,9 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
 from pathlib import Path
+from typing import NamedTuple
 
+from platformdirs import user_cache_path
 from tqdm import tqdm
 
 from fractalvid.utils.errors import UserError
@@ -20,21 +22,18 @@ from fractalvid.utils.files import write_text
 from fractalvid.utils.locks import waiting_lock
 from fractalvid.video.reader import ReadError, VideoError, VideoFacts, probe_video
 
-Stamp = tuple[int, int]
-"""Bytes of a file and when it changed (ns): equal ones tell that it is still the same."""
-
-Found = VideoFacts | str
+ProbeResult = VideoFacts | str
 """What decodes of a file, or why nothing does."""
 
 _VERSION = 3
 _SAVE_SECONDS = 60
+"""How often the index is saved: days of decoding are to survive a kill."""
 _NOTHING = VideoFacts(0, 0, 0, 0.0, 0.0)
 
 
 def default_cache_dir() -> Path:
-    """The user's cache folder: `$XDG_CACHE_HOME/fractalvid`, else `~/.cache/fractalvid`."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "fractalvid"
+    """The user's cache folder; on Linux `$XDG_CACHE_HOME/fractalvid`, else `~/.cache/fractalvid`."""
+    return user_cache_path("fractalvid", appauthor=False)
 
 
 def root_key(root: Path) -> str:
@@ -47,10 +46,17 @@ def index_file(cache_dir: Path, root: Path) -> Path:
     return cache_dir / "index" / f"{root_key(root)}.json"
 
 
+class Stamp(NamedTuple):
+    """Size in bytes and time of change in ns of a file: as long as both are the same, so is the file."""
+
+    size: int
+    changed: int
+
+
 def stamp_of(path: Path) -> Stamp:
     """The stamp of a file. Raises `OSError` where there is none."""
     status = path.stat()
-    return status.st_size, status.st_mtime_ns
+    return Stamp(status.st_size, status.st_mtime_ns)
 
 
 def is_same(path: Path, stamp: Stamp) -> bool:
@@ -61,10 +67,10 @@ def is_same(path: Path, stamp: Stamp) -> bool:
         return False
 
 
-def look(
+def probe_videos(
     root: Path, names: Iterable[str], *, cache_dir: Path | None, threads: int
-) -> Generator[tuple[str, Found], None, None]:
-    """What decodes of each video below `root`, or why nothing does: first what is known, then the rest, decoded once.
+) -> Generator[tuple[str, ProbeResult], None, None]:
+    """Yield what decodes of each video below `root`, or why nothing does: first what is known, then the rest.
 
     What is found is kept for the next time, also where this is closed or interrupted. A video whose size or time of
     change differs is decoded again, and so is one that is missing or could not be read.
@@ -89,62 +95,69 @@ def look(
             yield name, known
     saved = time.monotonic()
     try:
-        for name, (found, lasting) in _probed(root, list(todo), threads):
+        for name, result, lasting in _probed(root, list(todo), threads):
             if lasting:
-                index.add(name, todo[name], found)
-            if time.monotonic() - saved > _SAVE_SECONDS:  # days of decoding are to survive a kill
+                index.add(name, todo[name], result)
+            if time.monotonic() - saved > _SAVE_SECONDS:
                 index.save()
                 saved = time.monotonic()
-            yield name, found
+            yield name, result
     finally:
         index.save(forget=True)
 
 
-def _probed(root: Path, names: list[str], threads: int) -> Iterator[tuple[str, tuple[Found, bool]]]:
-    """What is found of each, and whether it is so as long as the file stays the same."""
+def _probed(root: Path, names: list[str], threads: int) -> Iterator[tuple[str, ProbeResult, bool]]:
+    """Each name, its result, and whether that lasts as long as the file stays the same."""
 
-    def probe(name: str) -> tuple[Found, bool]:
+    def probe(name: str) -> tuple[str, ProbeResult, bool]:
         try:
-            return probe_video(root / name), True
+            return name, probe_video(root / name), True
         except (VideoError, OSError) as error:
-            return str(error), not isinstance(error, ReadError | OSError)
+            return name, str(error), not isinstance(error, ReadError | OSError)
 
     pool = ThreadPoolExecutor(max(1, threads), "videos")
     try:
-        yield from zip(names, pool.map(probe, names), strict=True)
+        yield from pool.map(probe, names)
     finally:
         pool.shutdown(cancel_futures=True)  # an interrupt is not to wait for all of them
+
+
+class _Entry(NamedTuple):
+    """What is remembered of a video."""
+
+    stamp: Stamp
+    result: ProbeResult
 
 
 class VideoIndex:
     """What is known of the videos below a folder, by their names in it; kept in one file, whole or not at all."""
 
     def __init__(self, root: Path, cache_dir: Path | None) -> None:
-        """What is kept below `cache_dir`; nothing where that is absent, damaged, foreign or of another version.
+        """Read what is kept below `cache_dir`: nothing where that is absent, damaged, foreign or of another version.
 
         None remembers nothing from one process to the next.
         """
         self._root = root
         self._store = None if cache_dir is None else index_file(cache_dir, root)
         self._entries = {} if self._store is None else _read(self._store)
-        self._added: dict[str, tuple[Stamp, Found]] = {}
+        self._added: dict[str, _Entry] = {}
 
-    def known(self, name: str, stamp: Stamp) -> Found | None:
+    def known(self, name: str, stamp: Stamp) -> ProbeResult | None:
         """What decodes of a file, or why nothing does; None where it is unknown, or was another file then."""
-        kept = self._entries.get(name)
-        return kept[1] if kept is not None and kept[0] == stamp else None
+        entry = self._entries.get(name)
+        return entry.result if entry is not None and entry.stamp == stamp else None
 
     def unchanged(self) -> dict[str, VideoFacts]:
         """What decodes of the videos that are still the same."""
         return {
-            name: found
-            for name, (stamp, found) in self._entries.items()
-            if not isinstance(found, str) and is_same(self._root / name, stamp)
+            name: result
+            for name, (stamp, result) in self._entries.items()
+            if not isinstance(result, str) and is_same(self._root / name, stamp)
         }
 
-    def add(self, name: str, stamp: Stamp, found: Found) -> None:
-        """Remember what was found out of a file."""
-        self._entries[name] = self._added[name] = stamp, found
+    def add(self, name: str, stamp: Stamp, result: ProbeResult) -> None:
+        """Remember what was found out about a file."""
+        self._entries[name] = self._added[name] = _Entry(stamp, result)
 
     def save(self, *, forget: bool = False) -> None:
         """Add what was added here to the file; where that can't be, one line says so, and videos are read again.
@@ -159,14 +172,14 @@ class VideoIndex:
             with waiting_lock(self._store.parent / ".lock"):
                 entries = {**_read(self._store), **self._added}  # others may have added to it meanwhile
                 kept = {n: entry for n, entry in entries.items() if not forget or os.path.exists(self._root / n)}
-                videos = {name: _values(*entry) for name, entry in sorted(kept.items())}
+                videos = {name: _values(entry) for name, entry in sorted(kept.items())}
                 write_text(self._store, json.dumps({"version": _VERSION, "videos": videos}))
             self._added = {}
         except (OSError, UserError) as error:
             tqdm.write(f"note: the index of the videos is not kept: {error}", file=sys.stderr)
 
 
-def _read(store: Path) -> dict[str, tuple[Stamp, Found]]:
+def _read(store: Path) -> dict[str, _Entry]:
     try:
         saved = json.loads(store.read_bytes())
         if saved["version"] == _VERSION:
@@ -176,12 +189,13 @@ def _read(store: Path) -> dict[str, tuple[Stamp, Found]]:
     return {}
 
 
-def _entry(values: list[object]) -> tuple[Stamp, Found]:
+def _entry(values: list[object]) -> _Entry:
     size, changed, frames, width, height, rate, duration, error = map(str, values)
     facts = VideoFacts(int(frames), int(width), int(height), float(rate), float(duration))
-    return (int(size), int(changed)), error or facts
+    return _Entry(Stamp(int(size), int(changed)), error or facts)
 
 
-def _values(stamp: Stamp, found: Found) -> list[object]:
-    facts, error = (_NOTHING, found) if isinstance(found, str) else (found, "")
-    return [*stamp, *astuple(facts), error]
+def _values(entry: _Entry) -> list[object]:
+    result = entry.result
+    facts, error = (_NOTHING, result) if isinstance(result, str) else (result, "")
+    return [*entry.stamp, *astuple(facts), error]

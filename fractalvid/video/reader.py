@@ -26,8 +26,8 @@ VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 _ANY_TITLE: Any = {"metadata_errors": "replace"} if Version(av.__version__) < Version("19") else {}
 """Titles in another encoding, or damaged, are no reason not to see the pictures; from 19 on PyAV reads them unasked."""
 
-Source = str | Path | bytes
-"""A video: its file, or what such a file holds."""
+VideoSource = str | Path | bytes
+"""A video: the path of its file, or the bytes of one."""
 
 
 class VideoError(UserError):
@@ -38,7 +38,7 @@ class ReadError(VideoError):
     """A file that the system does not let be read now (rights, open files, disk): it may well hold a video."""
 
 
-def read_video(path: Source, *, rgb: bool = True, short_side: int | None = None) -> NDArray[np.uint8]:
+def read_video(video: VideoSource, *, rgb: bool = True, short_side: int | None = None) -> NDArray[np.uint8]:
     """Decode every frame: uint8 (T, H, W, 3), or (T, H, W) grey where `rgb` is False.
 
     `short_side` scales frames so that the shorter side has that many pixels. Frames of another size than the first are
@@ -51,11 +51,11 @@ def read_video(path: Source, *, rgb: bool = True, short_side: int | None = None)
         ReadError: missing, or the system fails to read it.
         VideoError: empty, not a video, or without a single frame that decodes.
     """
-    return np.stack(list(_read(path, rgb, short_side).values()))
+    return np.stack(list(_read(video, rgb, short_side).values()))
 
 
 def read_frames(
-    path: Source, numbers: NDArray[np.int64], *, rgb: bool = True, short_side: int | None = None
+    video: VideoSource, numbers: NDArray[np.int64], *, rgb: bool = True, short_side: int | None = None
 ) -> NDArray[np.uint8]:
     """The same as `read_video(...)[numbers]`, for numbers (n,) from 0, n >= 1.
 
@@ -66,12 +66,12 @@ def read_frames(
         VideoError: as `read_video` does, or where fewer frames decode than that.
     """
     if len(numbers) == 0:
-        raise ValueError(f"{_called(path)}: numbers must name at least one frame")
-    found = _read(path, rgb, short_side, frozenset(numbers.tolist()))
+        raise ValueError(f"{_name_of(video)}: numbers must name at least one frame")
+    frames = _read(video, rgb, short_side, frozenset(numbers.tolist()))
     try:
-        return np.stack([found[number] for number in numbers.tolist()])
+        return np.stack([frames[number] for number in numbers.tolist()])
     except KeyError as missing:
-        raise VideoError(f"{_called(path)}: no frame {missing} decodes") from None
+        raise VideoError(f"{_name_of(video)}: no frame {missing} decodes") from None
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class VideoFacts:
     duration: float
 
 
-def probe_video(path: Source) -> VideoFacts:
+def probe_video(video: VideoSource) -> VideoFacts:
     """Decode a video and say what there is of it.
 
     Raises:
@@ -98,14 +98,14 @@ def probe_video(path: Source) -> VideoFacts:
     """
     size, times, shown = (0, 0), list[float | None](), 0.0
     try:
-        for frame in _decoded(path):
+        for frame in _decoded(video):
             size = size if times else _upright_size(frame)
             times.append(frame.time)
             shown = float((frame.duration or 0) * (frame.time_base or 0))
     except (av.FFmpegError, OSError) as error:
-        _refuse_passing(path, error)
+        _raise_if_unreadable(video, error)
     if not times:
-        raise VideoError(f"{_called(path)}: no frame decodes")
+        raise VideoError(f"{_name_of(video)}: no frame decodes")
     known = [time for time in times if time is not None]
     duration = max(known) - min(known) + shown if len(known) == len(times) else 0.0
     return VideoFacts(len(times), *size, len(times) / duration if duration > 0 else 0.0, duration)
@@ -120,64 +120,65 @@ def scaled_size(width: int, height: int, short_side: int | None) -> tuple[int, i
 
 
 def _read(
-    path: Source, rgb: bool, short_side: int | None, wanted: frozenset[int] | None = None
+    video: VideoSource, rgb: bool, short_side: int | None, wanted: frozenset[int] | None = None
 ) -> dict[int, NDArray[np.uint8]]:
     """Frame number -> pixels, of all frames that decode or of those that are wanted, in order."""
     frames = dict[int, NDArray[np.uint8]]()
     scaler = VideoReformatter()  # one for the whole file: making one costs more than a small frame
     size, last = None, None if wanted is None else max(wanted, default=-1)
     try:
-        for number, frame in enumerate(_decoded(path)):
+        for number, frame in enumerate(_decoded(video)):
             size = size or scaled_size(*_upright_size(frame), short_side)
             if wanted is None or number in wanted:
                 frames[number] = _pixels(scaler, frame, rgb, size)
             if number == last:
                 break
     except (av.FFmpegError, OSError) as error:
-        _refuse_passing(path, error)
+        _raise_if_unreadable(video, error)
         if size is None:
-            raise VideoError(f"{_called(path)}: no frame decodes ({error.__class__.__name__})") from None
+            raise VideoError(f"{_name_of(video)}: no frame decodes ({error.__class__.__name__})") from None
     if size is None:
-        raise VideoError(f"{_called(path)}: no frame decodes")
+        raise VideoError(f"{_name_of(video)}: no frame decodes")
     return frames
 
 
-def _refuse_passing(path: Source, error: Exception) -> None:
+def _raise_if_unreadable(video: VideoSource, error: Exception) -> None:
     """Raise `ReadError` for an error that says nothing about what the file holds."""
     number = getattr(error, "errno", None)
     # FFmpeg's parts also give -1, which is EPERM, for content that they do not like.
     if isinstance(error, OSError | MemoryError) and number != errno.EPERM:
-        raise ReadError(f"{_called(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise ReadError(f"{_name_of(video)}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _called(source: Source) -> str:
-    return "a video in memory" if isinstance(source, bytes) else str(source)
+def _name_of(video: VideoSource) -> str:
+    return "a video in memory" if isinstance(video, bytes) else str(video)
 
 
-def _open(path: Source) -> InputContainer:
-    container: InputContainer = av.open(io.BytesIO(path) if isinstance(path, bytes) else str(path), "r", **_ANY_TITLE)
+def _open(video: VideoSource) -> InputContainer:
+    file = io.BytesIO(video) if isinstance(video, bytes) else str(video)
+    container: InputContainer = av.open(file, "r", **_ANY_TITLE)
     return container
 
 
-def _video_stream(container: InputContainer, path: Source) -> VideoStream:
+def _video_stream(container: InputContainer, video: VideoSource) -> VideoStream:
     if not container.streams.video:
-        raise VideoError(f"{_called(path)}: holds no video")
+        raise VideoError(f"{_name_of(video)}: holds no video")
     stream = container.streams.video[0]
     # Many files are decoded at once by many threads; one a decoder is the fastest then.
     stream.codec_context.thread_count = 1
     return stream
 
 
-def _decoded(path: Source) -> Iterator[av.VideoFrame]:
-    with _open(path) as container:
-        stream = _video_stream(container, path)
+def _decoded(video: VideoSource) -> Iterator[av.VideoFrame]:
+    with _open(video) as container:
+        stream = _video_stream(container, video)
         if container.format.name != "gif":
             yield from container.decode(stream)
             return
         times = np.bincount(shown_frames(_delays(container, stream)))
     # Read again: which frames are wanted is known at the end, and all of a long GIF need not fit in memory.
-    with _open(path) as container:
-        for count, frame in zip(times, container.decode(_video_stream(container, path)), strict=False):
+    with _open(video) as container:
+        for count, frame in zip(times, container.decode(_video_stream(container, video)), strict=False):
             yield from itertools.repeat(frame, int(count))
 
 

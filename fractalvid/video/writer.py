@@ -16,13 +16,14 @@ from fractalvid.utils.files import replace_file
 from fractalvid.video.codecs import DEFAULT_PRESET, codec_named, encoder_options
 
 _NEUTRAL = 128
+"""Colour difference of grey."""
 _BT601 = 6
-"""FFmpeg's number for the matrix that makes YCbCr of RGB here; unsaid, players guess another for large frames."""
-_LIMITED = np.rint(16 + np.arange(256) * (219 / 255)).astype(np.uint8)
+"""FFmpeg's number for the matrix from RGB to YCbCr; where a file names none, players guess another for large frames."""
+_LIMITED_RANGE = np.rint(16 + np.arange(256) * (219 / 255)).astype(np.uint8)
 """Grey levels from 16 to 235 instead of 0 to 255."""
-_ROUNDED = 0x2 | 0x40000
+_ACCURATE = 0x2 | 0x40000
 """FFmpeg's numbers for bilinear and accurate rounding; its quicker one gives greys a tint."""
-_WRITE = 2
+_WRITE_FLAG = 2
 """FFmpeg's flag for a file that is written to."""
 
 
@@ -92,8 +93,8 @@ def _encode(frames: NDArray[np.uint8], fps: int, codec: str, options: dict[str, 
     file = io.BytesIO()
 
     def opened(url: str, flags: int, options: dict[str, str]) -> io.IOBase:
-        # With its index at the front, a file is read again while it is written, from a place of its own.
-        return file if flags & _WRITE else _Beside(file)
+        # To put the index in front, FFmpeg reads the file again while it writes it.
+        return file if flags & _WRITE_FLAG else _SecondReader(file)
 
     colour_range = ColorRange.JPEG if codec_named(codec).full_range else ColorRange.MPEG
     with av.open(file, "w", format="mp4", options={"movflags": "+faststart"}, io_open=opened) as container:
@@ -114,12 +115,12 @@ def _encode(frames: NDArray[np.uint8], fps: int, codec: str, options: dict[str, 
     return file.getvalue()
 
 
-class _Beside(io.RawIOBase):
-    """Reads what another file object holds in memory, at a position of its own."""
+class _SecondReader(io.RawIOBase):
+    """Reads what a file in memory holds, at a position of its own."""
 
     def __init__(self, file: io.BytesIO) -> None:
         self._file = file
-        self._at = 0
+        self._position = 0
 
     def readable(self) -> bool:
         return True
@@ -129,18 +130,18 @@ class _Beside(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         with self._file.getbuffer() as held:
-            data = bytes(held[self._at :] if size < 0 else held[self._at : self._at + size])
-        self._at += len(data)
+            data = bytes(held[self._position :] if size < 0 else held[self._position : self._position + size])
+        self._position += len(data)
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         with self._file.getbuffer() as held:
             end = len(held)
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: end}[whence]
-        return self._at
+        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: end}[whence]
+        return self._position
 
     def tell(self) -> int:
-        return self._at
+        return self._position
 
 
 def _pictures(frames: NDArray[np.uint8], colour_range: ColorRange) -> Iterator[av.VideoFrame]:
@@ -148,13 +149,13 @@ def _pictures(frames: NDArray[np.uint8], colour_range: ColorRange) -> Iterator[a
         for image in frames:
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             yield picture.reformat(
-                format="yuv420p", dst_colorspace="itu601", dst_color_range=colour_range, interpolation=_ROUNDED
+                format="yuv420p", dst_colorspace="itu601", dst_color_range=colour_range, interpolation=_ACCURATE
             )
         return
     height, width = frames.shape[1:]
     planes = np.full((height * 3 // 2, width), _NEUTRAL, np.uint8)
     for image in frames:
-        planes[:height] = image if colour_range == ColorRange.JPEG else _LIMITED[image]
+        planes[:height] = image if colour_range == ColorRange.JPEG else _LIMITED_RANGE[image]
         picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         picture.color_range = colour_range
         yield picture

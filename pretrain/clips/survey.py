@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from fractalvid.pretrain.machine.distributed import all_of, from_main, rank, world_size
 from fractalvid.utils.errors import UserError
-from fractalvid.video.index import Found, default_cache_dir, look
+from fractalvid.video.index import ProbeResult, default_cache_dir, probe_videos
 from fractalvid.video.reader import VIDEO_SUFFIXES, VideoFacts
 
 MAX_BROKEN = 0.05
@@ -70,9 +70,9 @@ def probe_all(root: Path, listed: list[Listed], *, threads: int, progress: bool)
         UserError: more than 5 % of them do not decode.
     """
     names = [path.relative_to(root).as_posix() for path, _ in listed]
-    share, own = names[rank() :: world_size()], dict[str, Found]()
+    share, own = names[rank() :: world_size()], dict[str, ProbeResult]()
     with (
-        closing(look(root, share, cache_dir=default_cache_dir(), threads=threads)) as looked,
+        closing(probe_videos(root, share, cache_dir=default_cache_dir(), threads=threads)) as looked,
         # Nothing to see where all is known, which is at once.
         tqdm(total=len(share), desc="reading videos", unit="video", disable=not progress, delay=1) as bar,
     ):
@@ -83,7 +83,7 @@ def probe_all(root: Path, listed: list[Listed], *, threads: int, progress: bool)
     return from_main(partial(_whole, listed, [found[name] for name in names]))
 
 
-def _whole(listed: list[Listed], found: list[Found]) -> list[Video]:
+def _whole(listed: list[Listed], found: list[ProbeResult]) -> list[Video]:
     """The videos that decode; a `UserError` where too few do."""
     broken = [reason for reason in found if isinstance(reason, str)]
     for reason in broken:

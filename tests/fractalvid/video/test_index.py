@@ -18,7 +18,7 @@ from fractalvid.pretrain.clips.survey import Video, list_videos, probe_all
 from fractalvid.pretrain.machine.distributed import rank
 from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
-from fractalvid.video.index import VideoIndex, default_cache_dir, index_file, look
+from fractalvid.video.index import Stamp, VideoIndex, default_cache_dir, index_file, probe_videos
 from fractalvid.video.reader import ReadError, VideoFacts, probe_video
 from fractalvid.video.writer import write_video
 from tests.pretrain.ranks import on_ranks
@@ -163,24 +163,24 @@ def test_an_index_is_written_only_where_something_is_new(tmp_path: Path) -> None
     index = VideoIndex(tmp_path, cache)
     index.save()
     assert not cache.exists()
-    index.add("a", (1, 2), FACTS)
-    index.add("b", (3, 4), "broken")
+    index.add("a", Stamp(1, 2), FACTS)
+    index.add("b", Stamp(3, 4), "broken")
     index.save()
     again = VideoIndex(tmp_path, cache)
-    assert (again.known("a", (1, 2)), again.known("b", (3, 4))) == (FACTS, "broken")
-    assert again.known("a", (1, 3)) is None
-    assert again.known("c", (1, 2)) is None
+    assert (again.known("a", Stamp(1, 2)), again.known("b", Stamp(3, 4))) == (FACTS, "broken")
+    assert again.known("a", Stamp(1, 3)) is None
+    assert again.known("c", Stamp(1, 2)) is None
 
 
 def test_what_another_process_adds_meanwhile_stays(tmp_path: Path) -> None:
     ours, theirs = VideoIndex(tmp_path, tmp_path / "cache"), VideoIndex(tmp_path, tmp_path / "cache")
-    ours.add("a", (1, 2), FACTS)
-    theirs.add("a", (1, 1), "older")
-    theirs.add("b", (3, 4), FACTS)
+    ours.add("a", Stamp(1, 2), FACTS)
+    theirs.add("a", Stamp(1, 1), "older")
+    theirs.add("b", Stamp(3, 4), FACTS)
     theirs.save()
     ours.save()
     both = VideoIndex(tmp_path, tmp_path / "cache")
-    assert (both.known("a", (1, 2)), both.known("b", (3, 4))) == (FACTS, FACTS)
+    assert (both.known("a", Stamp(1, 2)), both.known("b", Stamp(3, 4))) == (FACTS, FACTS)
 
 
 def test_videos_that_are_gone_leave_the_index(own: Path) -> None:
@@ -193,7 +193,7 @@ def test_videos_that_are_gone_leave_the_index(own: Path) -> None:
 
 def test_a_missing_video_is_an_answer_and_asked_for_again(own: Path) -> None:
     def found() -> dict[str, VideoFacts | str]:
-        return dict(look(own, ["late.mp4", "run/a.mp4"], cache_dir=default_cache_dir(), threads=2))
+        return dict(probe_videos(own, ["late.mp4", "run/a.mp4"], cache_dir=default_cache_dir(), threads=2))
 
     missing = found()
     assert missing["late.mp4"] == f"{own / 'late.mp4'}: cannot be read: No such file or directory"
@@ -205,14 +205,14 @@ def test_a_missing_video_is_an_answer_and_asked_for_again(own: Path) -> None:
 
 def test_what_was_found_is_saved_on_the_way(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fractalvid.video.index._SAVE_SECONDS", -1)
-    with closing(look(own, ["jump/c.mp4", "run/a.mp4"], cache_dir=default_cache_dir(), threads=1)) as looked:
+    with closing(probe_videos(own, ["jump/c.mp4", "run/a.mp4"], cache_dir=default_cache_dir(), threads=1)) as looked:
         next(looked)
         assert "jump/c.mp4" in VideoIndex(own, default_cache_dir()).unchanged()
 
 
 def test_who_stops_looking_keeps_what_was_found(own: Path, decoded: list[str]) -> None:
     names = ["jump/c.mp4", "run/a.mp4", "run/b & ü.mp4"]
-    with closing(look(own, names, cache_dir=default_cache_dir(), threads=1)) as looked:
+    with closing(probe_videos(own, names, cache_dir=default_cache_dir(), threads=1)) as looked:
         assert next(looked)[0] == "jump/c.mp4"
     decoded.clear()
     start(own)

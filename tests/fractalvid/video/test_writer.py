@@ -168,7 +168,7 @@ def test_quality_and_effort_are_told_to_every_encoder(codec: str) -> None:
     for crf in (low - 1, high + 1):
         with pytest.raises(UserError, match=f"crf must be in {low}..{high}"):
             encode_video(noise(0), codec=codec, crf=crf)
-    if CODECS[codec].effort:
+    if CODECS[codec].has_presets:
         assert encode_video(noise(0), codec=codec, preset="slow") != encode_video(noise(0), codec=codec)
     else:
         with pytest.raises(UserError, match="no presets"):
@@ -195,7 +195,7 @@ def test_encoders_that_are_not_here_are_named_with_those_that_are(monkeypatch: p
 
 @pytest.mark.parametrize("codec", available_codecs())
 def test_pictures_that_are_too_small_are_refused(codec: str) -> None:
-    side = CODECS[codec].smallest
+    side = CODECS[codec].min_side
     assert len(read_video(encode_video(np.zeros((2, side, 64), np.uint8), codec=codec))) == 2
     if side > 2:
         with pytest.raises(UserError, match=f"at least {side} pixels"):
