@@ -19,7 +19,7 @@ from fractalvid.core.constants import BANK_FILE, MAX_FRAMES, MAX_POINTS
 from fractalvid.emulate.config import EmulationConfig
 from fractalvid.kinds import load_bank, render_clip
 from fractalvid.pages.gallery import GAP, Clip, animation, contact_sheet, fitted, gallery_page
-from fractalvid.sets.manifest import Row
+from fractalvid.sets.manifest import ManifestRow
 from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place, write_bytes, write_text, write_with
@@ -93,7 +93,7 @@ def _read_clips(reader: SetReader, count: int, size: int) -> list[Clip]:
     return [Clip(_label(row), _shrunk(frames, size)) for row, frames in _readable(reader, count)]
 
 
-def _readable(reader: SetReader, count: int) -> Iterator[tuple[Row, NDArray[np.uint8]]]:
+def _readable(reader: SetReader, count: int) -> Iterator[tuple[ManifestRow, NDArray[np.uint8]]]:
     """At most `count` clips and their frames. A few may be broken: standard error names them.
 
     Raises:
@@ -112,13 +112,13 @@ def _readable(reader: SetReader, count: int) -> Iterator[tuple[Row, NDArray[np.u
         yield row, frames
 
 
-def _label(row: Row) -> str:
+def _label(row: ManifestRow) -> str:
     return f"{row.class_id} · {row.instance_id}"
 
 
-def _spread_rows(reader: SetReader, count: int) -> list[Row]:
+def _spread_rows(reader: SetReader, count: int) -> list[ManifestRow]:
     """At most `count` clips, spread evenly over the classes."""
-    classes: dict[int, list[Row]] = {}
+    classes: dict[int, list[ManifestRow]] = {}
     for row in sorted(reader.rows, key=lambda row: (row.class_id, row.instance_id)):
         classes.setdefault(row.class_id, []).append(row)
     rows = spread_over_classes(list(classes.values()), count)

@@ -1,4 +1,4 @@
-"""A set's card, dataset.json: all that is needed to make the set again, and to tell whether it would be the same."""
+"""A set's card, dataset.json: what is needed to make the set again, and to know whether it would be the same."""
 
 import dataclasses
 import json
@@ -12,21 +12,22 @@ from fractalvid.core.bank import Bank, array_names, check_draw
 from fractalvid.core.colour import ColourConfig
 from fractalvid.core.fingerprint import fingerprint
 from fractalvid.sets.config import SetConfig
-from fractalvid.sets.formats.encoded_clip import digest
+from fractalvid.sets.formats import digest
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
 from fractalvid.video.codecs import encoder_options
 
-NAME = "dataset.json"
+CARD_FILE = "dataset.json"
+"""What the card is called in a set's folder."""
 FORMAT = "fractalvid-set-2"
 _PARTS = ("set_config", "class_config", "fingerprint")
 _TYPES = {"format": str, "kind": str, "seed": int, "classes": int, "bank_digest": str} | dict.fromkeys(_PARTS, dict)
 
 
-def describe(bank: Bank, config: SetConfig) -> dict[str, Any]:
+def card_of(bank: Bank, config: SetConfig) -> dict[str, Any]:
     """The card of the set that `generate` makes of these on this machine."""
     made_on = fingerprint() | {name: version(name) for name in config.libraries}
-    if config.kept.video:
+    if config.file_format.video:
         options = encoder_options(config.codec, config.crf, config.preset, config.size, config.frames)
         made_on["encoder"] = " ".join([config.codec, *(f"{k}={v}" for k, v in options.items())])
     card: dict[str, Any] = {"format": FORMAT, "fingerprint": made_on, "kind": bank.kind, "seed": bank.seed}
@@ -36,14 +37,14 @@ def describe(bank: Bank, config: SetConfig) -> dict[str, Any]:
 
 
 def bank_digest(bank: Bank) -> str:
-    """Tells banks of other classes apart: of all their arrays."""
+    """Digest of all arrays of a bank: banks of other classes have another."""
     arrays = (np.ascontiguousarray(getattr(bank, name)) for name in array_names(bank))
     return digest(b"".join(array.tobytes() for array in arrays))
 
 
 def write_card(out: Path, card: dict[str, Any]) -> None:
     """Write the card of the set in `out`, whole or not at all."""
-    write_text(out / NAME, json.dumps(card, indent=2) + "\n")
+    write_text(out / CARD_FILE, json.dumps(card, indent=2) + "\n")
 
 
 def read_card(out: Path) -> dict[str, Any]:
@@ -52,14 +53,14 @@ def read_card(out: Path) -> dict[str, Any]:
     Raises:
         UserError: there is none, it is damaged or lacks something, or it is of another version.
     """
-    path = out / NAME
+    path = out / CARD_FILE
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["format"] != FORMAT:
-            raise UserError(f"{path} was written by another version ({found['format']}; here {FORMAT})")
-        wrong = next((name for name, kind in _TYPES.items() if type(found.get(name)) is not kind), None)
+        card = json.loads(path.read_text(encoding="utf-8"))
+        if card["format"] != FORMAT:
+            raise UserError(f"{path} was written by another version ({card['format']}; here {FORMAT})")
+        wrong = next((name for name, kind in _TYPES.items() if type(card.get(name)) is not kind), None)
     except FileNotFoundError:
-        raise UserError(f"{out} is no generated set: it has no {NAME} (fractalvid generate makes one)") from None
+        raise UserError(f"{out} is no generated set: it has no {CARD_FILE} (fractalvid generate makes one)") from None
     except NotADirectoryError:
         raise UserError(f"{out} is no folder: name the folder of a generated set") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -67,11 +68,11 @@ def read_card(out: Path) -> dict[str, Any]:
     try:
         if wrong is not None:
             raise UserError(f"it does not say its {wrong}")
-        check_draw(found["classes"], found["seed"])
+        check_draw(card["classes"], card["seed"])
     except UserError as error:
         raise UserError(f"{path} is damaged ({error})") from None
-    config_of(found, out)
-    return dict(found)
+    config_of(card, out)
+    return dict(card)
 
 
 def config_of(card: dict[str, Any], out: Path) -> SetConfig:
@@ -90,37 +91,42 @@ def config_of(card: dict[str, Any], out: Path) -> SetConfig:
             values["colour"] = ColourConfig(**values["colour"])
         return SetConfig(**values)
     except KeyError as error:
-        raise UserError(f"{out / NAME} is damaged (its set_config has no {error.args[0]})") from None
+        raise UserError(f"{out / CARD_FILE} is damaged (its set_config has no {error.args[0]})") from None
     except (TypeError, UserError) as error:
-        raise UserError(f"{out / NAME} is damaged ({error})") from None
+        raise UserError(f"{out / CARD_FILE} is damaged ({error})") from None
 
 
-def check_continues(found: dict[str, Any], wanted: dict[str, Any], out: Path) -> None:
+def check_continues(before: dict[str, Any], wanted: dict[str, Any], out: Path) -> None:
     """Refuse to go on with a set as another one.
 
-    Its clips a class may grow, and its classes where they do not share shards; all else must be as it was, or its
-    pieces would not fit together.
+    Its clips a class may grow, and its classes where they do not share shards. All else must be as it was, or the
+    parts of the set would not be of one kind.
+
+    Args:
+        before: the card of the set that is there.
+        wanted: the card of the set that is asked for.
+        out: the set's folder.
+
+    Raises:
+        UserError: what differs.
     """
-    if found["kind"] != wanted["kind"]:
-        raise UserError(f"{out} holds clips of {found['kind']}, not {wanted['kind']}: choose another --out")
+    if before["kind"] != wanted["kind"]:
+        raise UserError(f"{out} holds clips of {before['kind']}, not {wanted['kind']}: choose another --out")
     for part in _PARTS:
         for name, value in wanted[part].items():
-            before = found[part].get(name)
+            old = before[part].get(name)
             if (part, name) == ("set_config", "clips"):
-                if before > value:
-                    raise UserError(f"{out} was made with {before} clips a class, more than {value}: ask for as many")
-            elif before != value:
-                raise UserError(
-                    f"{out} was made with {name} = {before}, not {value}: use that, or choose another --out"
-                )
-    fewer = found["classes"] > wanted["classes"]
-    if found["seed"] != wanted["seed"] or fewer:
+                if old > value:
+                    raise UserError(f"{out} was made with {old} clips a class, more than {value}: ask for as many")
+            elif old != value:
+                raise UserError(f"{out} was made with {name} = {old}, not {value}: use that, or choose another --out")
+    if before["seed"] != wanted["seed"] or before["classes"] > wanted["classes"]:
         raise UserError(
-            f"{out} was made with seed {found['seed']} and {found['classes']} classes, not seed {wanted['seed']} and "
+            f"{out} was made with seed {before['seed']} and {before['classes']} classes, not seed {wanted['seed']} and "
             f"{wanted['classes']}: use those, or choose another --out"
         )
-    if found["classes"] != wanted["classes"] and wanted["set_config"]["format"] == "webdataset":
+    if before["classes"] != wanted["classes"] and wanted["set_config"]["format"] == "webdataset":
         raise UserError(
-            f"{out} was made with {found['classes']} classes, not {wanted['classes']}: shards mix the classes, so only "
-            "clips may grow; choose another --out"
+            f"{out} was made with {before['classes']} classes, not {wanted['classes']}: shards mix the classes, so "
+            "only clips may grow; choose another --out"
         )

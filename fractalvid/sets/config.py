@@ -5,8 +5,9 @@ from typing import Literal
 
 from fractalvid.core.colour import ColourConfig, check_points
 from fractalvid.core.constants import FIRST_VALIDATION_ID, MAX_FRAMES, MAX_POINTS, PAPER_POINTS, PAPER_SIZE
-from fractalvid.sets.formats.encodings import FORMATS, Format, VideoOptions
+from fractalvid.sets.formats import FORMATS, Format, VideoOptions
 from fractalvid.sets.formats.mask import MAX_PIXELS
+from fractalvid.sets.manifest import MAX_CLIP_FRAMES
 from fractalvid.utils.checks import MAX_COUNT, check_integer
 from fractalvid.utils.errors import UserError
 from fractalvid.video.codecs import DEFAULT_PRESET, encoder_options
@@ -14,7 +15,7 @@ from fractalvid.video.codecs import DEFAULT_PRESET, encoder_options
 FormatName = Literal["mp4", "webdataset", "npz", "png"]
 """Rows of `fractalvid.sets.formats.FORMATS`."""
 MAX_CLIP_BYTES = 2**31
-"""Of the pixels of one clip, which is in memory as a whole, once a worker."""
+"""Of the pixels of one clip: every worker has a whole clip in memory."""
 _ENCODING = ("codec", "crf", "preset", "fps")
 
 
@@ -57,7 +58,7 @@ class SetConfig:
         for name, (low, high) in (limits | {"shard_size": (1, MAX_COUNT)}).items():
             check_integer(name, getattr(self, name), low, high)
         if self.frames is not None:
-            check_integer("frames", self.frames, 1, 10_000)
+            check_integer("frames", self.frames, 1, MAX_CLIP_FRAMES)
         if self.colour is not None:
             check_points(self.points)
         if self.format not in FORMATS:
@@ -67,15 +68,14 @@ class SetConfig:
 
     def _check_pixels(self) -> None:
         """Refuse clips and masks that are too large as a whole."""
-        frames = 1 if self.kept.still else self.frames or MAX_FRAMES
+        frames = 1 if self.file_format.still else self.frames or MAX_FRAMES
         rows = frames * self.size
         if self.masks and rows * self.size > MAX_PIXELS:
             raise UserError(f"masks of {rows} x {self.size} pixels are too large for a picture: leave --masks out")
         check_clip_bytes(frames, self.size, 1 if self.colour is None else 3)
 
     def _check_format(self) -> None:
-        kept = self.kept
-        if kept.video:
+        if self.file_format.video:
             encoder_options(self.codec, self.crf, self.preset, self.size, self.frames)
             if self.size % 2:
                 raise UserError(f"size must be even, got {self.size}: common videos (4:2:0) have no odd sizes")
@@ -83,30 +83,30 @@ class SetConfig:
             given = [name for name in _ENCODING if getattr(self, name) != getattr(SetConfig, name)]
             if given:
                 raise UserError(f"{given[0]} belongs to videos: leave it out with the format {self.format}")
-        if kept.still and self.frames is not None:
+        if self.file_format.still and self.frames is not None:
             raise UserError("images have one frame: leave frames out")
-        if self.shard_size != SetConfig.shard_size and not kept.sharded:
+        if self.shard_size != SetConfig.shard_size and not self.file_format.sharded:
             raise UserError(f"shard_size belongs to shards: leave it out with the format {self.format}")
 
     @property
-    def kept(self) -> Format:
-        """How its clips are kept."""
+    def file_format(self) -> Format:
+        """The row of `FORMATS` that it names."""
         return FORMATS[self.format]
 
     @property
     def video(self) -> VideoOptions:
-        """What the video encoder is told."""
+        """The options of the video encoder."""
         return VideoOptions(self.fps, self.codec, self.crf, self.preset)
 
     @property
     def first_instance(self) -> int:
-        """The instance ids begin here."""
+        """The first instance id of each class."""
         return FIRST_VALIDATION_ID if self.split == "val" else 0
 
     @property
     def libraries(self) -> tuple[str, ...]:
-        """Packages that decide the bytes of its files, besides those that decide the pixels."""
-        return tuple(dict.fromkeys(self.kept.libraries + (("pillow",) if self.masks else ())))
+        """Packages whose version decides the bytes of the files, given the pixels."""
+        return tuple(dict.fromkeys(self.file_format.libraries + (("pillow",) if self.masks else ())))
 
 
 def check_clip_bytes(frames: int, size: int, channels: int) -> None:

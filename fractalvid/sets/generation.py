@@ -1,33 +1,44 @@
-"""Generated sets on disk: what they hold, how they are made, resumed and extended."""
+"""Making a set, and going on with one: missing clips are rendered, and complete ones go into the manifest."""
 
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from fractalvid.core.bank import Bank, extends
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import load_bank
-from fractalvid.sets.card import NAME, check_continues, describe, read_card, write_card
+from fractalvid.sets.card import CARD_FILE, card_of, check_continues, read_card, write_card
 from fractalvid.sets.config import SetConfig
-from fractalvid.sets.formats import ClipId, Packed, Store
-from fractalvid.sets.manifest import ManifestWriter, Row, read_manifest, write_manifest
-from fractalvid.sets.workers import Maker, open_workers, store_of
+from fractalvid.sets.formats import Store
+from fractalvid.sets.manifest import (
+    MANIFEST_FILE,
+    ClipId,
+    ManifestRow,
+    ManifestWriter,
+    read_manifest,
+    write_manifest,
+)
+from fractalvid.sets.workers import ClipMaker, open_workers, store_of
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.locks import exclusive_lock
 
 CHUNK = 8
 """Clips that a worker makes at a time."""
 MAX_WORKERS = 1024
-GROUP = 64
-GROUP_SECONDS = 2.0
-LOCK = ".lock"
-OWN = {LOCK, f".{NAME}.tmp"}
+FLUSH_ROWS = 64
+"""Rows of the manifest that are written together, unless that takes longer than FLUSH_SECONDS."""
+FLUSH_SECONDS = 2.0
+LOCK_FILE = ".lock"
+_MADE_BEFORE_CARD = {LOCK_FILE, f".{CARD_FILE}.tmp"}
+"""Files that a kill may leave in a set's folder before the card is there."""
 
 
 def generate(
@@ -39,25 +50,32 @@ def generate(
     hours: float | None = None,
     progress: bool = True,
 ) -> int:
-    """Render the clips of a set that its manifest does not list yet. Returns how many are still missing.
+    """Render the clips of a set that its manifest does not list yet.
 
-    A clip counts when its row is in the manifest, and its file is complete by then: killed at any moment, the same
-    call goes on where it was. A set made in pieces equals one made in one go.
+    A clip counts when its row is in the manifest, and its file is complete by then: after a kill at any moment, the
+    same call goes on where it was. A set made in pieces equals one made in one go.
 
     Args:
         bank: the classes.
         out: the set's folder: new, empty, or an earlier part of the same set.
         config: what to render; `clips` and the number of classes may grow between calls.
-        workers: how many work at it, each on one core. Of 2000 clips and more they are processes, and a script that
-            calls this needs `if __name__ == "__main__":`, as for the workers of a DataLoader.
+        workers: how many clips are made at once, each on one core. For 2000 clips and more the workers are processes,
+            and a script that calls this needs `if __name__ == "__main__":`, as for the workers of a DataLoader.
         hours: stop after so long, complete as far as it got; a shard that is begun is finished.
         progress: show a progress bar.
+
+    Returns:
+        How many clips are still missing.
+
+    Raises:
+        UserError: another process is at work there, the folder holds something else or another set, it can't be
+            written to, or a worker was killed.
     """
     if not 1 <= workers <= MAX_WORKERS:
         raise UserError(f"workers must be 1 to {MAX_WORKERS}, got {workers}")
     try:
-        with only_one(out):
-            return complete(bank, out, config, workers, hours, progress)
+        with exclusive_folder(out):
+            return render_missing(bank, out, config, workers=workers, hours=hours, progress=progress)
     except OSError as error:
         raise UserError(
             f"cannot write to {out}: {error.strerror or error}; what is there stays valid, run the same command again"
@@ -65,32 +83,43 @@ def generate(
 
 
 @contextmanager
-def only_one(out: Path) -> Iterator[None]:
+def exclusive_folder(out: Path) -> Iterator[None]:
     """Hold the set's folder for this process; made where it is missing, refused where it holds other things."""
-    ours = (out / NAME).exists() or not out.exists()
-    if not ours and (not out.is_dir() or {path.name for path in out.iterdir()} - OWN):
+    ours = (out / CARD_FILE).exists() or not out.exists()
+    if not ours and (not out.is_dir() or {path.name for path in out.iterdir()} - _MADE_BEFORE_CARD):
         raise UserError(f"{out} holds something else: choose another --out, or an empty folder")
     out.mkdir(parents=True, exist_ok=True)
-    with exclusive_lock(out / LOCK, f"another process is generating into {out}: wait for it, or choose another --out"):
+    with exclusive_lock(
+        out / LOCK_FILE, f"another process is generating into {out}: wait for it, or choose another --out"
+    ):
         yield
 
 
-def complete(bank: Bank, out: Path, config: SetConfig, workers: int, hours: float | None, progress: bool) -> int:
-    """Render what is missing of a set that this process holds; returns how many clips are missing in the end."""
+def render_missing(
+    bank: Bank, out: Path, config: SetConfig, *, workers: int, hours: float | None, progress: bool
+) -> int:
+    """Render what is missing of a set that this process holds (`exclusive_folder`).
+
+    The arguments are those of `generate`.
+
+    Returns:
+        How many clips are missing in the end.
+    """
     store = store_of(out, config, len(bank))
-    rows = store.counted(_open_set(bank, out, config))
-    done = {(row.class_id, row.instance_id) for row in rows}
+    rows = store.complete_rows(_open_set(bank, out, config))
+    done = {row.clip for row in rows}
     total = len(bank) * config.clips
     missing = total - len(done)
     if not missing:
-        _put_in_order(out, rows)  # a kill may have come between the last row and this
+        _sort_manifest(out, rows)  # a kill may have come between the last row and this
         return 0
     writer = ManifestWriter(out, rows)
     try:
         with tqdm(total=total, initial=len(done), unit="clip", disable=not progress, smoothing=0.05) as bar:
             deadline = None if hours is None else time.monotonic() + 3600 * hours
-            collected = _collected(Maker(bank, store, config), out, done, workers, missing, deadline)
-            for group in _groups(collected, bar.update):
+            planned = _until(deadline, (clip for clip in store.plan() if clip not in done), store)
+            steps = _made(planned, ClipMaker(bank, store, config), out, workers=workers, missing=missing)
+            for group in _flushes(steps, bar.update):
                 writer.append(group)
                 rows += group
                 missing -= len(group)
@@ -98,39 +127,66 @@ def complete(bank: Bank, out: Path, config: SetConfig, workers: int, hours: floa
         store.close()
         writer.close()
     if not missing:
-        _put_in_order(out, rows)
+        _sort_manifest(out, rows)
     return missing
 
 
-def _put_in_order(out: Path, rows: list[Row]) -> None:
-    """Write a complete set's manifest by path, so that it does not tell in which pieces the set was made."""
+def _open_set(bank: Bank, out: Path, config: SetConfig) -> list[ManifestRow]:
+    """Make the folder of a new set, or check that the one there is an earlier part of this set; returns its rows."""
+    card = card_of(bank, config)
+    bank_file, manifest = out / BANK_FILE, out / MANIFEST_FILE
+    rows: list[ManifestRow] = []
+    if (out / CARD_FILE).exists():
+        check_continues(read_card(out), card, out)
+        if bank_file.exists() and not extends(bank, load_bank(bank_file)):
+            raise UserError(f"{out} was made from another bank: choose another --out")
+        if manifest.exists():
+            rows = read_manifest(manifest)
+    # The card first: a folder without one is not ours to write to.
+    write_card(out, card)
+    bank.save(bank_file)
+    return rows
+
+
+def _sort_manifest(out: Path, rows: list[ManifestRow]) -> None:
+    """Write a complete set's manifest by path, so that it does not depend on the pieces in which the set was made."""
     ordered = sorted(rows, key=lambda row: (row.path, row.offset))
     if rows != ordered:
-        write_manifest(out / "manifest.csv", ordered)
+        write_manifest(out / MANIFEST_FILE, ordered)
 
 
-def _collected(
-    maker: Maker, out: Path, done: set[ClipId], workers: int, missing: int, deadline: float | None
-) -> Iterator[tuple[int, list[Row]]]:
-    """How many clips were made, and the rows whose files are complete now; a bounded number of clips in the making."""
-    store = maker.store
-    waiting: deque[Future[list[Packed]]] = deque()
-    with open_workers(maker, out, workers, missing) as crew:
+@dataclass(frozen=True)
+class _Step:
+    """Some clips were made.
 
-        def finished() -> tuple[int, list[Row]]:
-            clips = waiting.popleft().result()
-            return len(clips), [row for clip in clips for row in store.collect(clip)]
+    Attributes:
+        clips: how many.
+        rows: of clips whose files are complete now, which may be others.
+    """
 
-        for clips in _chunks(_in_time((clip for clip in store.plan() if clip not in done), store, deadline)):
-            waiting.append(crew.make(clips))
+    clips: int
+    rows: list[ManifestRow]
+
+
+def _made(clips: Iterator[ClipId], maker: ClipMaker, out: Path, *, workers: int, missing: int) -> Iterator[_Step]:
+    """Have clips made, and collect them in their order; the number of clips in the making is bounded."""
+    waiting: deque[Future[list[Any]]] = deque()
+
+    def collected() -> _Step:
+        written = waiting.popleft().result()
+        return _Step(len(written), [row for one in written for row in maker.store.collect(one)])
+
+    with open_workers(maker, out, workers=workers, clips=missing) as crew:
+        while chunk := list(islice(clips, CHUNK)):
+            waiting.append(crew.make(chunk))
             if len(waiting) >= 4 * workers:
-                yield finished()
+                yield collected()
         while waiting:
-            yield finished()
+            yield collected()
 
 
-def _in_time(clips: Iterator[ClipId], store: Store, deadline: float | None) -> Iterator[ClipId]:
-    """Clips until the deadline, and then those that share a file with the last: else no short run would get on."""
+def _until(deadline: float | None, clips: Iterator[ClipId], store: Store[Any]) -> Iterator[ClipId]:
+    """Clips until the deadline, then those in the file of the last one, or short runs would never finish a shard."""
     begun = None
     for clip in clips:
         path = store.path(clip)
@@ -140,37 +196,15 @@ def _in_time(clips: Iterator[ClipId], store: Store, deadline: float | None) -> I
         yield clip
 
 
-def _chunks(clips: Iterator[ClipId]) -> Iterator[list[ClipId]]:
-    while chunk := list(islice(clips, CHUNK)):
-        yield chunk
-
-
-def _groups(collected: Iterator[tuple[int, list[Row]]], tell: Callable[[int], object]) -> Iterator[list[Row]]:
-    """Gather rows so that one flush serves many, without keeping any back for long; `tell` hears of every clip."""
-    group: list[Row] = []
+def _flushes(steps: Iterator[_Step], advance: Callable[[int], object]) -> Iterator[list[ManifestRow]]:
+    """Rows to be flushed together, none of them kept back for long; `advance` gets the number of clips of each step."""
+    group: list[ManifestRow] = []
     since = 0.0
-    for clips, rows in collected:
-        tell(clips)
-        group += rows
-        if len(group) >= GROUP or (group and time.monotonic() - since > GROUP_SECONDS):
+    for step in steps:
+        advance(step.clips)
+        group += step.rows
+        if len(group) >= FLUSH_ROWS or (group and time.monotonic() - since > FLUSH_SECONDS):
             yield group
             group, since = [], time.monotonic()
     if group:
         yield group
-
-
-def _open_set(bank: Bank, out: Path, config: SetConfig) -> list[Row]:
-    """Make the folder of a new set, or check that the one there is an earlier part of this set; returns its rows."""
-    described = describe(bank, config)
-    classes = out / BANK_FILE
-    rows: list[Row] = []
-    if (out / NAME).exists():
-        check_continues(read_card(out), described, out)
-        if classes.exists() and not extends(bank, load_bank(classes)):
-            raise UserError(f"{out} was made from another bank: choose another --out")
-        if (out / "manifest.csv").exists():
-            rows = read_manifest(out / "manifest.csv")
-    # The card first: a folder without one is not ours to write to.
-    write_card(out, described)
-    bank.save(classes)
-    return rows

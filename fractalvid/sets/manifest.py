@@ -1,17 +1,30 @@
-"""The manifest of a generated set: a row a clip that is complete, appended in groups that are safely on disk."""
+"""The manifest of a generated set: a row for each complete clip, written once the clip's files are on the disk."""
 
 import csv
 import io
 import os
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
 
+MANIFEST_FILE = "manifest.csv"
+"""What the manifest is called in a set's folder."""
+MAX_CLIP_FRAMES = 10_000
+"""Frames of a clip."""
+
+
+class ClipId(NamedTuple):
+    """Which clip of a bank."""
+
+    class_id: int
+    instance_id: int
+
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ManifestRow:
     """A complete clip: where it lies, what it shows, how long and how large it is.
 
     Attributes:
@@ -20,7 +33,7 @@ class Row:
         instance_id: its instance of that class.
         frames: T.
         bytes: of the encoded clip.
-        digest: of the encoded clip (`fractalvid.sets.formats.encoded_clip.digest`).
+        digest: of the encoded clip (`fractalvid.sets.formats.digest`).
         offset: where in the file it begins; 0 unless it lies in a shard.
         mask_bytes: of the encoded mask; 0 where there is none.
         mask_digest: of the encoded mask; empty where there is none.
@@ -36,22 +49,25 @@ class Row:
     mask_bytes: int = 0
     mask_digest: str = ""
 
+    @property
+    def clip(self) -> ClipId:
+        """Which clip it is."""
+        return ClipId(self.class_id, self.instance_id)
+
     def files(self) -> list[str]:
         """The paths of all files that hold a part of it: its mask has one of its own, unless it lies in a shard."""
         return [self.path, mask_path(self)] if self.mask_bytes and not self.offset else [self.path]
 
 
-def mask_path(row: Row) -> str:
+def mask_path(row: ManifestRow) -> str:
     """Where the mask of a clip that has a file of its own lies under the set's folder."""
     return f"masks/{row.class_id:06d}/{row.instance_id:010d}.png"
 
 
-LONGEST = 10_000
-"""Most frames of a clip."""
-HEADER = ",".join(field.name for field in fields(Row)) + "\n"
+HEADER = ",".join(field.name for field in fields(ManifestRow)) + "\n"
 
 
-def read_manifest(path: Path) -> list[Row]:
+def read_manifest(path: Path) -> list[ManifestRow]:
     """The rows of a manifest; a last line that a kill cut short does not count.
 
     Raises:
@@ -69,27 +85,27 @@ def read_manifest(path: Path) -> list[Row]:
     return [_row(line, f"{path}, line {n}") for n, line in enumerate(whole.split("\n"), 1) if n > 1 and line]
 
 
-def write_manifest(path: Path, rows: list[Row]) -> None:
+def write_manifest(path: Path, rows: list[ManifestRow]) -> None:
     """Write a manifest anew, whole or not at all."""
     write_text(path, HEADER + "".join(map(_line, rows)))
 
 
 class ManifestWriter:
-    """Appends rows, each group after the files it names are on the disk. Written by one thread.
+    """Appends rows, once the files that they name are on the disk. Only one thread may use it.
 
     Args:
         root: the set's folder.
         rows: what the manifest holds so far; it is written anew with them, so that no half line is left.
     """
 
-    def __init__(self, root: Path, rows: list[Row]) -> None:
+    def __init__(self, root: Path, rows: list[ManifestRow]) -> None:
         """Open the manifest in `root`."""
         self.root = root
-        path = root / "manifest.csv"
+        path = root / MANIFEST_FILE
         write_manifest(path, rows)
         self._file = path.open("a", encoding="utf-8", newline="")
 
-    def append(self, rows: list[Row]) -> None:
+    def append(self, rows: list[ManifestRow]) -> None:
         """Make the rows' files durable, then the rows."""
         for path in dict.fromkeys(path for row in rows for path in row.files()):
             with (self.root / path).open("r+b") as file:  # Windows syncs only what is open for writing
@@ -103,23 +119,33 @@ class ManifestWriter:
         self._file.close()
 
 
-def _row(line: str, where: str) -> Row:
-    """A line's row. Each line is parsed alone, so a stray quote harms no other."""
+def _row(line: str, where: str) -> ManifestRow:
+    """A line's row. Each line is parsed alone, so that a stray quote spoils no other."""
     try:
         (values,) = csv.reader([line], strict=True)
-        path, class_id, instance_id, frames, size, digest, offset, mask_size, mask_digest = values
-        clip, lengths = (int(class_id), int(instance_id)), (int(frames), int(size))
-        row = Row(path, *clip, *lengths, digest, int(offset), int(mask_size), mask_digest)
+        path, class_id, instance_id, frames, size, digest, offset, mask_bytes, mask_digest = values
+        row = ManifestRow(
+            path=path,
+            class_id=int(class_id),
+            instance_id=int(instance_id),
+            frames=int(frames),
+            bytes=int(size),
+            digest=digest,
+            offset=int(offset),
+            mask_bytes=int(mask_bytes),
+            mask_digest=mask_digest,
+        )
     except (ValueError, csv.Error) as error:
         reason = str(error)[:80]
     else:
-        if 1 <= row.frames <= LONGEST and min(row.bytes, row.offset, row.mask_bytes) >= 0 and "\0" not in path:
+        possible = 1 <= row.frames <= MAX_CLIP_FRAMES and min(row.bytes, row.offset, row.mask_bytes) >= 0
+        if possible and "\0" not in path:
             return row
         reason = "impossible numbers"
     raise UserError(f"{where} is damaged ({reason}); remove that line and run the command again")
 
 
-def _line(row: Row) -> str:
+def _line(row: ManifestRow) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(astuple(row))
     return text.getvalue()

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from fractalvid.sets.card import config_of, read_card
 from fractalvid.sets.formats.mask import decode_mask
 from fractalvid.sets.formats.shards import mask_offset
-from fractalvid.sets.manifest import Row, mask_path, read_manifest
+from fractalvid.sets.manifest import MANIFEST_FILE, ManifestRow, mask_path, read_manifest
 from fractalvid.utils.errors import UserError
 
 
 class SetReader:
-    """A generated set that is there to be read; threads and processes may share it.
+    """A generated set, read clip by clip; threads and processes may share it.
 
     Args:
         path: the set's folder.
@@ -37,11 +37,11 @@ class SetReader:
         self.card = read_card(self.path)
         self.config = config_of(self.card, self.path)
         self.classes: int = self.card["classes"]
-        manifest = self.path / "manifest.csv"
+        manifest = self.path / MANIFEST_FILE
         self.rows = read_manifest(manifest) if manifest.exists() else []
 
-    def has(self, row: Row) -> bool:
-        """Whether a row names a clip of the set, which one of a damaged manifest may not."""
+    def has(self, row: ManifestRow) -> bool:
+        """Whether a row names a clip of the set; rows of a damaged manifest may not."""
         instance = row.instance_id - self.config.first_instance
         return 0 <= row.class_id < self.classes and 0 <= instance < self.config.clips
 
@@ -61,21 +61,21 @@ class SetReader:
     def check_files(self, *, masks: bool = False) -> None:
         """Refuse a set of which files are missing, those of masks too if wanted.
 
-        Folders are listed, and no file is opened: whether one is damaged is known when it is read.
+        Folders are listed, and no file is opened: damage shows when a file is read.
 
         Raises:
             ClipError: the first clip that lacks a file.
         """
-        there: dict[Path, frozenset[str]] = {}
+        listed: dict[Path, frozenset[str]] = {}
         for row in self.rows:
             for name in row.files() if masks else [row.path]:
                 path = self.path / name
-                if path.parent not in there:
-                    there[path.parent] = _names(path.parent)
-                if path.name not in there[path.parent]:
+                if path.parent not in listed:
+                    listed[path.parent] = _names_in(path.parent)
+                if path.name not in listed[path.parent]:
                     raise self._broken(row, f"{name} is missing")
 
-    def frames(self, row: Row) -> NDArray[np.uint8]:
+    def frames(self, row: ManifestRow) -> NDArray[np.uint8]:
         """A clip, uint8 (T, H, W), or (T, H, W, 3) in colour.
 
         Raises:
@@ -83,14 +83,14 @@ class SetReader:
         """
         data = self.video_bytes(row)
         try:
-            frames = self.config.kept.decode(data, self.config.colour is not None)
+            frames = self.config.file_format.decode(data, self.config.colour is not None)
         except UserError as error:
             raise self._broken(row, str(error)) from None
         if len(frames) != row.frames:
             raise self._broken(row, f"{len(frames)} of {row.frames} frames decode")
         return frames
 
-    def mask(self, row: Row) -> NDArray[np.bool_]:
+    def mask(self, row: ManifestRow) -> NDArray[np.bool_]:
         """The foreground mask of a clip, bool (T, H, W); raises as `frames` does, and where the set has none."""
         if not row.mask_bytes:
             raise UserError(f"{self.path} has no masks: generate it with --masks")
@@ -100,20 +100,20 @@ class SetReader:
         except UserError as error:
             raise self._broken(row, f"its mask is broken: {error}") from None
 
-    def video_bytes(self, row: Row) -> bytes:
-        """A clip as it lies on disk: what the manifest's `bytes` and `digest` are of; raises as `frames` does."""
+    def video_bytes(self, row: ManifestRow) -> bytes:
+        """The encoded clip, of which the manifest says `bytes` and `digest`; raises as `frames` does."""
         return self._read(row, row.path, row.offset, row.bytes)
 
-    def mask_bytes(self, row: Row) -> bytes:
-        """A clip's mask as it lies on disk; raises as `frames` does."""
+    def mask_bytes(self, row: ManifestRow) -> bytes:
+        """A clip's encoded mask; raises as `frames` does."""
         if row.offset:
             return self._read(row, row.path, mask_offset(row), row.mask_bytes)
         return self._read(row, mask_path(row), 0, row.mask_bytes)
 
-    def _read(self, row: Row, path: str, offset: int, size: int) -> bytes:
+    def _read(self, row: ManifestRow, path: str, offset: int, size: int) -> bytes:
         try:
             with (self.path / path).open("rb") as file:
-                # Before it is read: a damaged row may ask for more bytes than there is memory.
+                # Checked first: a damaged row may ask for more bytes than there is memory.
                 if offset + size <= os.fstat(file.fileno()).st_size:
                     file.seek(offset)
                     return file.read(size)
@@ -121,7 +121,7 @@ class SetReader:
             raise self._broken(row, f"{path}: {error.strerror}") from None
         raise self._broken(row, f"{path} is cut short")
 
-    def _broken(self, row: Row, reason: str) -> "ClipError":
+    def _broken(self, row: ManifestRow, reason: str) -> "ClipError":
         return ClipError(
             f"clip {row.class_id}/{row.instance_id} of {self.path} can't be read: {reason}; "
             f"fractalvid verify {shlex.quote(str(self.path))} --repair makes it again",
@@ -129,8 +129,8 @@ class SetReader:
         )
 
 
-def _names(folder: Path) -> frozenset[str]:
-    """What a folder holds; nothing where it can't be looked into."""
+def _names_in(folder: Path) -> frozenset[str]:
+    """Names in a folder; none where it can't be listed."""
     try:
         return frozenset(os.listdir(folder))
     except OSError:

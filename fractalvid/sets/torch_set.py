@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from fractalvid.sets.manifest import Row
+from fractalvid.sets.manifest import ManifestRow
 from fractalvid.sets.reader import SetReader
 from fractalvid.utils.errors import UserError
 
@@ -70,7 +70,7 @@ class FractalSet(Dataset[tuple[Any, ...]]):
         self._transform = transform
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[ManifestRow]:
         """See the class."""
         return self._reader.rows
 

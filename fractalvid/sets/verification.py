@@ -15,17 +15,17 @@ from tqdm import tqdm
 from fractalvid.core.bank import Bank
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import kind_named, load_bank
-from fractalvid.sets.card import NAME, bank_digest, check_continues, describe
-from fractalvid.sets.formats.encoded_clip import ClipId, Packed, digest
+from fractalvid.sets.card import CARD_FILE, bank_digest, card_of, check_continues
+from fractalvid.sets.formats import EncodedClip, digest
 from fractalvid.sets.formats.shards import add_clip
-from fractalvid.sets.generation import LOCK, MAX_WORKERS, complete, only_one
-from fractalvid.sets.manifest import Row, write_manifest
+from fractalvid.sets.generation import LOCK_FILE, MAX_WORKERS, exclusive_folder, render_missing
+from fractalvid.sets.manifest import MANIFEST_FILE, ClipId, ManifestRow, write_manifest
 from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.sets.workers import store_of
 from fractalvid.utils.errors import UserError
 
-MANIFEST = "manifest.csv"
 BATCH = 16
+"""Clips that are checked together where each has a file of its own."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,18 @@ class Problem:
 
     path: str
     what: str
-    rows: tuple[Row, ...] = ()
+    rows: tuple[ManifestRow, ...] = ()
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a look at a whole set found.
+    """What `verify` found.
 
     Attributes:
         clips: how many the manifest names.
         missing: how many of the set were not made yet.
         problems: in the manifest's order.
-        strays: paths that do not belong to the set, sorted.
+        strays: paths of files that do not belong to the set, sorted.
     """
 
     clips: int
@@ -65,17 +65,17 @@ class Findings:
         return not (self.missing or self.problems or self.strays)
 
     def summary(self) -> str:
-        """All of it in a line."""
+        """One line about the whole set."""
         if self.clean:
             return f"{self.clips} clips: every file is there, whole, and what the manifest says"
         counts = {"problems": len(self.problems), "strays": len(self.strays), "clips not made yet": self.missing}
         return f"{self.clips} clips: " + ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
     def lines(self) -> list[str]:
-        """One line for each thing found."""
-        found = [f"{problem.path}: {problem.what}" for problem in self.problems]
-        found += [f"{path}: does not belong to the set" for path in self.strays]
-        return found
+        """A line for each problem and each stray."""
+        lines = [f"{problem.path}: {problem.what}" for problem in self.problems]
+        lines += [f"{path}: does not belong to the set" for path in self.strays]
+        return lines
 
 
 def verify(path: str | Path, *, workers: int, progress: bool = True) -> Findings:
@@ -96,7 +96,7 @@ def verify(path: str | Path, *, workers: int, progress: bool = True) -> Findings
     lengths = None if problems else _lengths(reader)
     rows, odd = _check_rows(reader)
     problems += odd
-    sharded = reader.config.kept.sharded
+    sharded = reader.config.file_format.sharded
     parts = list(_by_file(rows) if sharded else _batches(rows))
     with (
         ThreadPoolExecutor(workers, "verify") as pool,
@@ -125,22 +125,22 @@ def repair(path: str | Path, findings: Findings, *, workers: int, progress: bool
     out = Path(path)
     reader = SetReader(out)
     bank = _bank_again(reader)
-    check_continues(reader.card, describe(bank, reader.config), out)
+    check_continues(reader.card, card_of(bank, reader.config), out)
     broken = {row for problem in findings.problems for row in problem.rows}
     try:
-        with only_one(out):
+        with exclusive_folder(out):
             if any(problem.path == BANK_FILE for problem in findings.problems):
                 bank.save(out / BANK_FILE)
             if broken:
-                write_manifest(out / MANIFEST, [row for row in reader.rows if row not in broken])
-            complete(bank, out, reader.config, workers, None, progress)
+                write_manifest(out / MANIFEST_FILE, [row for row in reader.rows if row not in broken])
+            render_missing(bank, out, reader.config, workers=workers, hours=None, progress=progress)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror or error}; run the same command again") from error
-    before = {(row.class_id, row.instance_id): row for row in reader.rows}
+    before = {row.clip: row for row in reader.rows}
     return [
-        f"{row.path}: clip {row.class_id}/{row.instance_id} is not what its manifest said; that row was wrong"
+        f"{row.path}: clip {_name(row)} is not what its manifest said; that row was wrong"
         for row in SetReader(out).rows
-        if before.get((row.class_id, row.instance_id), row) != row
+        if before.get(row.clip, row) != row
     ]
 
 
@@ -149,13 +149,13 @@ def _check_bank(reader: SetReader) -> list[Problem]:
         bank = load_bank(reader.path / BANK_FILE)
     except UserError as error:
         return [Problem(BANK_FILE, str(error))]
-    return [] if _is_bank_of(reader, bank) else [Problem(BANK_FILE, f"holds other classes than {NAME} says")]
+    return [] if _is_bank_of(reader, bank) else [Problem(BANK_FILE, f"holds other classes than {CARD_FILE} says")]
 
 
 def _lengths(reader: SetReader) -> list[int]:
     """How many frames the clips of each class should have."""
     native = load_bank(reader.path / BANK_FILE).native_frames
-    fixed = 1 if reader.config.kept.still else reader.config.frames
+    fixed = 1 if reader.config.file_format.still else reader.config.frames
     return [int(length) if fixed is None else fixed for length in native]
 
 
@@ -177,42 +177,41 @@ def _bank_again(reader: SetReader) -> Bank:
     try:
         config = type(kind.config())(**values)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{reader.path / NAME} is damaged ({error})") from None
+        raise UserError(f"{reader.path / CARD_FILE} is damaged ({error})") from None
     bank = kind.sample(reader.classes, seed=int(reader.card["seed"]), config=config)
     if not _is_bank_of(reader, bank):
         raise UserError(f"{reader.path / BANK_FILE} is lost and its seed gives other classes: put that file back first")
     return bank
 
 
-def _check_rows(reader: SetReader) -> tuple[list[Row], list[Problem]]:
+def _check_rows(reader: SetReader) -> tuple[list[ManifestRow], list[Problem]]:
     """The rows that name clips of the set, each once and in its place; and what is wrong with the others."""
     store = store_of(reader.path, reader.config, reader.classes)
-    good: dict[ClipId, Row] = {}
+    good: dict[ClipId, ManifestRow] = {}
     problems = []
     for row in reader.rows:
-        clip = (row.class_id, row.instance_id)
         if not reader.has(row):
-            problems.append(Problem(MANIFEST, f"names clip {_name(row)}, which the set does not have", (row,)))
-        elif row.path != store.path(clip) or bool(row.offset) != reader.config.kept.sharded:
-            problems.append(Problem(MANIFEST, f"says that clip {_name(row)} lies in {row.path}", (row,)))
-        elif clip in good:
-            problems.append(Problem(MANIFEST, f"names clip {_name(row)} twice", (row,)))
+            problems.append(Problem(MANIFEST_FILE, f"names clip {_name(row)}, which the set does not have", (row,)))
+        elif row.path != store.path(row.clip) or bool(row.offset) != reader.config.file_format.sharded:
+            problems.append(Problem(MANIFEST_FILE, f"says that clip {_name(row)} lies in {row.path}", (row,)))
+        elif row.clip in good:
+            problems.append(Problem(MANIFEST_FILE, f"names clip {_name(row)} twice", (row,)))
         elif bool(row.mask_bytes) != reader.config.masks:
-            problems.append(Problem(MANIFEST, f"does not say whether clip {_name(row)} has a mask", (row,)))
+            problems.append(Problem(MANIFEST_FILE, f"does not say whether clip {_name(row)} has a mask", (row,)))
         else:
-            good[clip] = row
+            good[row.clip] = row
     return list(good.values()), problems
 
 
-def _check_part(reader: SetReader, rows: list[Row], lengths: list[int] | None) -> list[Problem]:
+def _check_part(reader: SetReader, rows: list[ManifestRow], lengths: list[int] | None) -> list[Problem]:
     """What is wrong with some clips: all of a shard, or some that have files of their own."""
     found = [problem for row in rows for problem in _check_clip(reader, row, lengths)]
-    if not found and reader.config.kept.sharded:
+    if not found and reader.config.file_format.sharded:
         found = _check_shard(reader, rows)
     return found
 
 
-def _check_clip(reader: SetReader, row: Row, lengths: list[int] | None) -> Iterator[Problem]:
+def _check_clip(reader: SetReader, row: ManifestRow, lengths: list[int] | None) -> Iterator[Problem]:
     """What is wrong with a clip's bytes and frames, and with its mask's."""
     length = row.frames if lengths is None else lengths[row.class_id]
     expected = (length, reader.config.size, reader.config.size)
@@ -237,26 +236,26 @@ def _check_clip(reader: SetReader, row: Row, lengths: list[int] | None) -> Itera
 
 def _is_longer(reader: SetReader, path: str, size: int) -> bool:
     """Whether a file of one clip, or mask, goes on after it; a shard is looked at as a whole."""
-    return not reader.config.kept.sharded and (reader.path / path).stat().st_size > size
+    return not reader.config.file_format.sharded and (reader.path / path).stat().st_size > size
 
 
-def _check_shard(reader: SetReader, rows: list[Row]) -> list[Problem]:
+def _check_shard(reader: SetReader, rows: list[ManifestRow]) -> list[Problem]:
     """Whether a shard is, byte for byte, what its clips make."""
-    path, kept = rows[0].path, reader.config.kept
+    path, file_format = rows[0].path, reader.config.file_format
     with (reader.path / path).open("rb") as file:
-        same, offsets = _Same(file), []
-        tar = tarfile.TarFile(path, "w", fileobj=same, format=tarfile.USTAR_FORMAT)
+        written, offsets = _Comparison(file), []
+        tar = tarfile.TarFile(path, "w", fileobj=written, format=tarfile.USTAR_FORMAT)
         for row in sorted(rows, key=lambda row: row.offset):
             mask = reader.mask_bytes(row) if row.mask_bytes else b""
-            clip = Packed((row.class_id, row.instance_id), row.frames, reader.video_bytes(row), "", mask)
-            offsets.append(add_clip(tar, clip, kept) == row.offset)
+            clip = EncodedClip.of(row.clip, row.frames, reader.video_bytes(row), mask)
+            offsets.append(add_clip(tar, clip, file_format) == row.offset)
         tar.close()
-        whole = same.equal and all(offsets) and not file.read(1)
+        whole = written.equal and all(offsets) and not file.read(1)
     return [] if whole else [Problem(path, "is not the shard that its clips make", tuple(rows))]
 
 
-class _Same(io.RawIOBase):
-    """Takes what is written to it, and tells whether a file holds just that."""
+class _Comparison(io.RawIOBase):
+    """Something to write to that keeps nothing, and knows whether a file holds just what was written."""
 
     def __init__(self, file: io.BufferedIOBase) -> None:
         self._file = file
@@ -275,21 +274,21 @@ class _Same(io.RawIOBase):
 
 def _strays(reader: SetReader) -> list[str]:
     """Files under the set's folder that belong to no row."""
-    expected = {NAME, MANIFEST, BANK_FILE, LOCK} | {path for row in reader.rows for path in row.files()}
+    expected = {CARD_FILE, MANIFEST_FILE, BANK_FILE, LOCK_FILE} | {path for row in reader.rows for path in row.files()}
     found = (path.relative_to(reader.path).as_posix() for path in reader.path.rglob("*") if not path.is_dir())
     return sorted(path for path in found if path not in expected)
 
 
-def _by_file(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    held: dict[str, list[Row]] = {}
+def _by_file(rows: Iterable[ManifestRow]) -> Iterator[list[ManifestRow]]:
+    held: dict[str, list[ManifestRow]] = {}
     for row in rows:
         held.setdefault(row.path, []).append(row)
     yield from held.values()
 
 
-def _batches(rows: list[Row]) -> Iterator[list[Row]]:
+def _batches(rows: list[ManifestRow]) -> Iterator[list[ManifestRow]]:
     return (rows[i : i + BATCH] for i in range(0, len(rows), BATCH))
 
 
-def _name(row: Row) -> str:
+def _name(row: ManifestRow) -> str:
     return f"{row.class_id}/{row.instance_id}"

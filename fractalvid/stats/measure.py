@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from fractalvid.core.constants import BANK_FILE
 from fractalvid.fractals.look import Fault
 from fractalvid.stats.config import StatsConfig
 from fractalvid.stats.figures import (
@@ -196,7 +197,7 @@ def _probe(source: Source, config: StatsConfig, notes: list[str], threads: int) 
         return None
     why = None
     if source.bank is None:
-        why = "the set has no classes.npz"
+        why = f"the set has no {BANK_FILE}"
     elif source.kind not in MOTION:
         why = f"for classes of kind {source.kind} motion is not drawn apart from looks"
     elif len(source.bank) < config.probe.motions:

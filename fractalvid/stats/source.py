@@ -14,7 +14,7 @@ from fractalvid.core.constants import BANK_FILE, FIRST_VALIDATION_ID, MAX_FRAMES
 from fractalvid.fractals.fit import Fits
 from fractalvid.kernels.variations import VARIATIONS
 from fractalvid.kinds import fit_clips, load_bank, render_fits
-from fractalvid.sets.manifest import Row
+from fractalvid.sets.manifest import ClipId, ManifestRow
 from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.stats.config import StatsConfig
 from fractalvid.stats.figures import Band, Clips, Floats, grey_levels
@@ -181,13 +181,14 @@ class SetSource:
         self.name = str(path)
         self._reader = SetReader(path)
         self.kind = str(self._reader.card["kind"])
-        self.noise = VIDEO_NOISE if self._reader.config.kept.video else 0
-        self._rows: dict[tuple[int, int], Row] = {(row.class_id, row.instance_id): row for row in self._reader.rows}
+        self.noise = VIDEO_NOISE if self._reader.config.file_format.video else 0
+        self._rows: dict[ClipId, ManifestRow] = {row.clip: row for row in self._reader.rows}
         if not self._rows:
             raise UserError(f"{path} holds no clips yet: make some first (fractalvid generate)")
         check_band(self.name, self._reader.config.size, self._reader.config.size, config.band)
         # What the bank adds, fractals' acceptance and the probe, is left out where it is not there.
-        self.bank: Bank | None = load_bank(path / BANK_FILE) if (path / BANK_FILE).exists() else None
+        bank_file = path / BANK_FILE
+        self.bank: Bank | None = load_bank(bank_file) if bank_file.exists() else None
         self._config = config
         known = self._reader.classes if self.bank is None else len(self.bank)
         odd = next((row for row in self._reader.rows if not self._reader.has(row) or row.class_id >= known), None)
@@ -204,7 +205,7 @@ class SetSource:
         found, config, requests = list(instances), self._config, []
         for place in spread(len(found), config.classes):
             ids = instances[found[place]][: config.clips + config.held_out]
-            pixels = self._rows[found[place], ids[0]].frames * self._reader.config.size**2
+            pixels = self._rows[ClipId(found[place], ids[0])].frames * self._reader.config.size**2
             requests += _chunks(found[place], ids, max(len(ids) - config.held_out, 1), pixels)
         return requests
 
@@ -213,7 +214,7 @@ class SetSource:
         read: dict[tuple[int, ...], list[tuple[int, bool, Clips]]] = {}
         for instance_id, held_out in zip(request.instance_id, request.held_out, strict=True):
             try:
-                frames = self._reader.frames(self._rows[request.class_id, instance_id])
+                frames = self._reader.frames(self._rows[ClipId(request.class_id, instance_id)])
             except ClipError:
                 continue
             read.setdefault(frames.shape, []).append((instance_id, held_out, frames))

@@ -58,7 +58,7 @@ class StoredClips(Indexed):
             raise UserError(
                 f"{path} holds held-out instances (--split val), which runs are validated on: train on others"
             )
-        if reader.config.kept.still:
+        if reader.config.file_format.still:
             raise UserError(f"{path} holds single frames, no clips: generate it in another --format")
         self.config = replace(config, colour=reader.config.colour, channels=3)
         self._clips = FractalSet(path, channels=1 if reader.config.colour is None else 3, dtype=torch.uint8)

@@ -1,23 +1,20 @@
-"""A clip as bytes, on its way to where its set keeps it."""
+"""A clip as bytes, on its way to where its set stores it."""
 
 import hashlib
 from dataclasses import dataclass
 
-from fractalvid.sets.manifest import Row
-
-ClipId = tuple[int, int]
-"""Class id and instance id."""
+from fractalvid.sets.manifest import ClipId, ManifestRow
 
 
 @dataclass(frozen=True)
-class Packed:
+class EncodedClip:
     """A clip as bytes.
 
     Attributes:
-        clip: class id and instance id.
+        clip: which it is.
         frames: T.
         video: the encoded clip.
-        digest: of `video`.
+        video_digest: of `video`.
         mask: its encoded foreground mask; empty where the set has none.
         mask_digest: of `mask`; empty where there is none.
     """
@@ -25,30 +22,30 @@ class Packed:
     clip: ClipId
     frames: int
     video: bytes
-    digest: str
-    mask: bytes = b""
-    mask_digest: str = ""
+    video_digest: str
+    mask: bytes
+    mask_digest: str
 
-    def row(self, path: str, offset: int = 0) -> Row:
-        """Its row in a manifest, once it lies there."""
-        return Row(
-            path,
-            self.clip[0],
-            self.clip[1],
-            self.frames,
-            len(self.video),
-            self.digest,
-            offset,
-            len(self.mask),
-            self.mask_digest,
+    @classmethod
+    def of(cls, clip: ClipId, frames: int, video: bytes, mask: bytes = b"") -> "EncodedClip":
+        """A clip with its digests."""
+        return cls(clip, frames, video, digest(video), mask, digest(mask) if mask else "")
+
+    def row(self, path: str, offset: int = 0) -> ManifestRow:
+        """Its row in a manifest, once it lies at `offset` of the file `path`."""
+        return ManifestRow(
+            path=path,
+            class_id=self.clip.class_id,
+            instance_id=self.clip.instance_id,
+            frames=self.frames,
+            bytes=len(self.video),
+            digest=self.video_digest,
+            offset=offset,
+            mask_bytes=len(self.mask),
+            mask_digest=self.mask_digest,
         )
 
 
-def pack(clip: ClipId, frames: int, video: bytes, mask: bytes = b"") -> Packed:
-    """A clip as bytes, with its digests."""
-    return Packed(clip, frames, video, digest(video), mask, digest(mask) if mask else "")
-
-
 def digest(data: bytes) -> str:
-    """BLAKE2b of 8 bytes as 16 hexadecimal digits: tells damage and mix-ups, not forgery."""
+    """BLAKE2b of 8 bytes as 16 hexadecimal digits: finds damage and files that were swapped, not forgery."""
     return hashlib.blake2b(data, digest_size=8).hexdigest()

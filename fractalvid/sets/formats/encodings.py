@@ -1,4 +1,4 @@
-"""What a clip becomes: one table of formats, each a pair of pure functions between frames and bytes."""
+"""What a clip becomes: a table of formats, each with pure functions from frames to bytes and back."""
 
 import io
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fractalvid.sets.formats.encoded_clip import ClipId
+from fractalvid.sets.manifest import ClipId
 from fractalvid.utils.errors import UserError
 from fractalvid.video.reader import read_video
 from fractalvid.video.writer import encode_video
@@ -29,11 +29,10 @@ class VideoOptions:
 
 @dataclass(frozen=True)
 class Format:
-    """A way to keep clips.
+    """How clips are stored.
 
     Attributes:
-        name: what it is called on the command line.
-        about: in a few words.
+        name: on the command line.
         folder: where its clips lie under the set's folder.
         suffix: of a clip's file, without the dot.
         video: whether a video encoder, with its codec and quality, is at work; it wants even sizes.
@@ -45,7 +44,6 @@ class Format:
     """
 
     name: str
-    about: str
     folder: str
     suffix: str
     video: bool
@@ -111,13 +109,51 @@ def decode_picture(data: bytes, mode: str) -> NDArray[np.uint8]:
         raise DecodeError(f"no whole picture ({error})") from None
 
 
-_ALL = (
-    Format("mp4", "a video file a clip", "clips", "mp4", True, False, False, ("av",), _encode_mp4, _decode_mp4),
-    Format(
-        *("webdataset", "tar shards of many clips each", "shards", "mp4", True, False, True, ("av",)),
-        *(_encode_mp4, _decode_mp4),
+_ROWS = (
+    Format(  # a video file a clip
+        name="mp4",
+        folder="clips",
+        suffix="mp4",
+        video=True,
+        still=False,
+        sharded=False,
+        libraries=("av",),
+        encode=_encode_mp4,
+        decode=_decode_mp4,
     ),
-    Format("npz", "a file of arrays a clip", "arrays", "npz", False, False, False, (), _encode_npz, _decode_npz),
-    Format("png", "a picture a clip", "images", "png", False, True, False, ("pillow",), _encode_png, _decode_png),
+    Format(  # tar shards of many videos each
+        name="webdataset",
+        folder="shards",
+        suffix="mp4",
+        video=True,
+        still=False,
+        sharded=True,
+        libraries=("av",),
+        encode=_encode_mp4,
+        decode=_decode_mp4,
+    ),
+    Format(  # a file of arrays a clip
+        name="npz",
+        folder="arrays",
+        suffix="npz",
+        video=False,
+        still=False,
+        sharded=False,
+        libraries=(),
+        encode=_encode_npz,
+        decode=_decode_npz,
+    ),
+    Format(  # a picture a clip
+        name="png",
+        folder="images",
+        suffix="png",
+        video=False,
+        still=True,
+        sharded=False,
+        libraries=("pillow",),
+        encode=_encode_png,
+        decode=_decode_png,
+    ),
 )
-FORMATS: dict[str, Format] = {row.name: row for row in _ALL}
+FORMATS: dict[str, Format] = {row.name: row for row in _ROWS}
+"""All formats by name."""

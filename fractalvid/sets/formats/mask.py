@@ -1,14 +1,12 @@
 """Foreground masks as pictures: one black-and-white PNG a clip, its frames one under another."""
 
 import io
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from fractalvid.sets.formats.encodings import DecodeError, decode_picture
-from fractalvid.utils.errors import UserError
 
 SUFFIX = "mask.png"
 """Of a mask's name beside its clip in a shard."""
@@ -34,17 +32,3 @@ def decode_mask(data: bytes, frames: int) -> NDArray[np.bool_]:
     if frames < 1 or len(rows) % frames:
         raise DecodeError(f"a mask of {len(rows)} rows is not one of {frames} frames")
     return np.asarray(rows.reshape(frames, -1, rows.shape[1]) > 0)
-
-
-def read_mask(path: str | Path, frames: int) -> NDArray[np.bool_]:
-    """The mask, bool (T, H, W), of a clip of T frames from its file: masks/<class>/<instance>.png.
-
-    Raises:
-        UserError: no such file, or not a mask of so many frames.
-    """
-    try:
-        return decode_mask(Path(path).read_bytes(), frames)
-    except OSError as error:
-        raise UserError(f"can't read {path}: {error.strerror}") from None
-    except DecodeError as error:
-        raise UserError(f"{path} is no mask of {frames} frames: {error}") from None

@@ -8,106 +8,108 @@ import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from fractalvid.sets.formats import mask
-from fractalvid.sets.formats.encoded_clip import ClipId, Packed
+from fractalvid.sets.formats.encoded_clip import EncodedClip
 from fractalvid.sets.formats.encodings import Format
-from fractalvid.sets.manifest import Row
+from fractalvid.sets.manifest import ClipId, ManifestRow
 
 _BLOCK = tarfile.BLOCKSIZE
 
 
-def shard_path(number: int, kept: Format) -> str:
-    """Where a shard lies under the set's folder."""
-    return f"{kept.folder}/{number:06d}.tar"
-
-
-def key_of(clip: ClipId) -> str:
-    """What the names of a clip's members begin with; no dots, since readers split a name at its first."""
-    return f"{clip[0]:06d}_{clip[1]:010d}"
-
-
-def add_clip(tar: tarfile.TarFile, clip: Packed, kept: Format) -> int:
+def add_clip(tar: tarfile.TarFile, clip: EncodedClip, file_format: Format) -> int:
     """Append the members of a clip to a tar; returns where its video begins. The same clip gives the same bytes."""
-    key, offset = key_of(clip.clip), tar.offset + _BLOCK
-    members = {f"{key}.{kept.suffix}": clip.video}
+    class_id, instance_id = clip.clip
+    # No dots before the suffix: readers split a name at its first one.
+    key, offset = f"{class_id:06d}_{instance_id:010d}", tar.offset + _BLOCK
+    members = {f"{key}.{file_format.suffix}": clip.video}
     if clip.mask:
         members[f"{key}.{mask.SUFFIX}"] = clip.mask
-    about = {"class_id": clip.clip[0], "instance_id": clip.clip[1], "frames": clip.frames}
-    members |= {f"{key}.cls": str(clip.clip[0]).encode(), f"{key}.json": json.dumps(about).encode()}
+    about = {"class_id": class_id, "instance_id": instance_id, "frames": clip.frames}
+    members |= {f"{key}.cls": str(class_id).encode(), f"{key}.json": json.dumps(about).encode()}
     for name, data in members.items():
-        # Owner, time and mode as they come: root, 1970, 0644. The bytes depend on names and contents alone.
+        # Owner, time and mode stay at their defaults, so the bytes depend on names and contents alone.
         member = tarfile.TarInfo(name)
         member.size = len(data)
         tar.addfile(member, io.BytesIO(data))
     return offset
 
 
-def mask_offset(row: Row) -> int:
+def mask_offset(row: ManifestRow) -> int:
     """Where in its shard a clip's mask begins: it is the member after the clip."""
     return row.offset + -(-row.bytes // _BLOCK) * _BLOCK + _BLOCK
 
 
 class Shards:
-    """A set in shards of `shard_size` clips, the last one of what is left.
+    """The store of shards of `shard_size` clips each, the last one of what is left.
 
-    Clip j of the plan lies in shard j div shard_size, and the plan takes the classes in turn, so that a shard holds
-    many classes. Its clips a class may grow, at its end; the number of classes may not, it is what the plan counts by.
+    Clip j of the plan lies in shard j // shard_size. The plan takes the classes in turn, so that a shard holds many
+    classes. Its clips a class may grow, since they are appended to the plan; its classes may not, since the places of
+    all clips in the plan follow from their number.
+
+    A shard's bytes depend on the order of its clips, and only one shard is open at a time. So the thread that collects
+    writes it, and workers hand over the bytes of their clips.
 
     Args:
         out: the set's folder.
-        kept: how its clips are kept.
+        file_format: of the clips.
         classes: how many.
         clips: instances a class.
         first: the first instance id.
         shard_size: clips a shard.
     """
 
-    def __init__(self, out: Path, kept: Format, *, classes: int, clips: int, first: int, shard_size: int) -> None:
+    def __init__(
+        self, out: Path, file_format: Format, *, classes: int, clips: int, first: int, shard_size: int
+    ) -> None:
         """See the class."""
-        self._out, self._format = out, kept
+        self._out, self._format = out, file_format
         self._classes, self._clips, self._first, self._size = classes, clips, first, shard_size
         self._tar: tarfile.TarFile | None = None
-        self._rows: list[Row] = []
+        self._rows: list[ManifestRow] = []
 
     def plan(self) -> Iterator[ClipId]:
         """Instance by instance, each of every class."""
-        return ((c, self._first + i) for i in range(self._clips) for c in range(self._classes))
+        return (ClipId(c, self._first + i) for i in range(self._clips) for c in range(self._classes))
 
     def path(self, clip: ClipId) -> str:
         """Its shard."""
-        return shard_path(self._place(*clip)[0], self._format)
+        return self._shard_path(self._place(clip).shard)
 
-    def counted(self, rows: list[Row]) -> list[Row]:
+    def complete_rows(self, rows: list[ManifestRow]) -> list[ManifestRow]:
         """Those of whole shards: a last one that was shorter, before the set grew, is made again."""
-        held: dict[int, dict[int, Row]] = {}
+        shards: dict[int, dict[int, ManifestRow]] = {}
         for row in rows:
-            number, position = self._place(row.class_id, row.instance_id)
-            held.setdefault(number, {})[position] = row
-        return [row for number, part in held.items() if len(part) == self._length(number) for row in part.values()]
+            place = self._place(row.clip)
+            shards.setdefault(place.shard, {})[place.position] = row
+        whole = (by_position for shard, by_position in shards.items() if len(by_position) == self._length(shard))
+        return [row for by_position in whole for row in by_position.values()]
 
-    def write(self, clip: Packed) -> None:
-        """Nothing can be written before its turn comes."""
+    def write(self, clip: EncodedClip) -> EncodedClip:
+        """Nothing can be written before the clip's turn comes."""
+        return clip
 
-    def collect(self, clip: Packed) -> list[Row]:
+    def collect(self, written: EncodedClip) -> list[ManifestRow]:
         """Add the clip to its shard; the rows of all its clips once the shard is whole and in its place."""
-        number, position = self._place(*clip.clip)
-        path = self._out / shard_path(number, self._format)
+        place = self._place(written.clip)
+        path = self._shard_path(place.shard)
+        target = self._out / path
         if self._tar is None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._tar = tarfile.TarFile(_unfinished(path), "w", format=tarfile.USTAR_FORMAT)
-        offset = add_clip(self._tar, clip, self._format)
-        self._rows.append(clip.row(self.path(clip.clip), offset))
-        if position + 1 < self._length(number):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._tar = tarfile.TarFile(_unfinished(target), "w", format=tarfile.USTAR_FORMAT)
+        offset = add_clip(self._tar, written, self._format)
+        self._rows.append(written.row(path, offset))
+        if place.position + 1 < self._length(place.shard):
             return []
         rows, self._rows = self._rows, []
         self._tar.close()
         self._tar = None
-        _unfinished(path).replace(path)
+        _unfinished(target).replace(target)
         return rows
 
     def close(self) -> None:
-        """Remove the shard in the making."""
+        """Remove a shard that is not whole."""
         if self._tar is not None:
             tar, self._tar, self._rows = self._tar, None, []
             try:
@@ -115,12 +117,23 @@ class Shards:
             finally:
                 Path(str(tar.name)).unlink(missing_ok=True)
 
-    def _place(self, class_id: int, instance_id: int) -> tuple[int, int]:
-        """The number of a clip's shard, and its place there."""
-        return divmod((instance_id - self._first) * self._classes + class_id, self._size)
+    def _place(self, clip: ClipId) -> "_Place":
+        return _Place(*divmod((clip.instance_id - self._first) * self._classes + clip.class_id, self._size))
 
-    def _length(self, number: int) -> int:
-        return min(self._size, self._classes * self._clips - number * self._size)
+    def _length(self, shard: int) -> int:
+        """Clips of a shard."""
+        return min(self._size, self._classes * self._clips - shard * self._size)
+
+    def _shard_path(self, shard: int) -> str:
+        """Where a shard lies under the set's folder."""
+        return f"{self._format.folder}/{shard:06d}.tar"
+
+
+class _Place(NamedTuple):
+    """The number of a clip's shard, and its position there."""
+
+    shard: int
+    position: int
 
 
 def _unfinished(path: Path) -> Path:

@@ -1,18 +1,25 @@
-"""Where the clips of a set are put: the interface of a file a clip, and of shards."""
+"""Where the clips of a set are put: what the stores of clip files and of shards have in common."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from fractalvid.sets.formats.clip_files import ClipFiles
-from fractalvid.sets.formats.encoded_clip import ClipId, Packed
+from fractalvid.sets.formats.encoded_clip import EncodedClip
 from fractalvid.sets.formats.encodings import Format
 from fractalvid.sets.formats.shards import Shards
-from fractalvid.sets.manifest import Row
+from fractalvid.sets.manifest import ClipId, ManifestRow
+
+Written = TypeVar("Written")
+"""What a store still has to know of a clip once it was written: its row, or all its bytes."""
 
 
-class Store(Protocol):
-    """Places the clips of one set, in one order, and says which of its rows count."""
+class Store(Protocol[Written]):
+    """Places the clips of one set, in one order, and says which of its rows count.
+
+    Workers, which may be processes, call `write`; its result, which should be small, goes to the one thread that
+    calls `collect`.
+    """
 
     def plan(self) -> Iterator[ClipId]:
         """Every clip of the set, in the order in which they are made."""
@@ -20,30 +27,30 @@ class Store(Protocol):
     def path(self, clip: ClipId) -> str:
         """The file that a clip of the plan lies in, under the set's folder."""
 
-    def counted(self, rows: list[Row]) -> list[Row]:
-        """Those rows of an earlier run that count: what they name need not be made again."""
+    def complete_rows(self, rows: list[ManifestRow]) -> list[ManifestRow]:
+        """Those rows of an earlier run whose clips need not be made again."""
 
-    def write(self, clip: Packed) -> None:
-        """Write what can be written apart from other clips; called by many threads."""
+    def write(self, clip: EncodedClip) -> Written:
+        """Write what can be written apart from other clips."""
 
-    def collect(self, clip: Packed) -> list[Row]:
-        """Take a clip that was written; returns the rows that are complete now. One thread, in the plan's order."""
+    def collect(self, written: Written) -> list[ManifestRow]:
+        """Take the next clip of the plan, which was written; returns the rows whose files are complete now."""
 
     def close(self) -> None:
         """Leave nothing half-written."""
 
 
-def open_store(out: Path, kept: Format, *, classes: int, clips: int, first: int, shard_size: int) -> Store:
+def open_store(out: Path, file_format: Format, *, classes: int, clips: int, first: int, shard_size: int) -> Store[Any]:
     """The store of a format.
 
     Args:
         out: the set's folder.
-        kept: how its clips are kept.
+        file_format: of the clips.
         classes: how many.
         clips: instances a class.
         first: the first instance id.
         shard_size: clips a shard, where there are shards.
     """
-    if kept.sharded:
-        return Shards(out, kept, classes=classes, clips=clips, first=first, shard_size=shard_size)
-    return ClipFiles(out, kept, classes=classes, clips=clips, first=first)
+    if file_format.sharded:
+        return Shards(out, file_format, classes=classes, clips=clips, first=first, shard_size=shard_size)
+    return ClipFiles(out, file_format, classes=classes, clips=clips, first=first)

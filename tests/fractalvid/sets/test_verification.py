@@ -13,8 +13,7 @@ import pytest
 
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.sets import SetConfig, generate
-from fractalvid.sets.formats import FORMATS
-from fractalvid.sets.formats.encoded_clip import digest
+from fractalvid.sets.formats import FORMATS, digest
 from fractalvid.sets.manifest import read_manifest, write_manifest
 from fractalvid.sets.reader import SetReader
 from fractalvid.sets.verification import Findings, repair, verify

@@ -14,7 +14,8 @@ import pytest
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.sets import SetConfig, generate, workers
-from fractalvid.sets.workers import Maker, open_workers, store_of
+from fractalvid.sets.manifest import ClipId, ManifestRow
+from fractalvid.sets.workers import ClipMaker, open_workers, store_of
 from fractalvid.utils.errors import UserError
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for processes in Linux's /proc")
@@ -22,10 +23,11 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="lo
 SLOW = """
 from pathlib import Path
 from fractalvid.sets import workers
+from fractalvid.core.constants import BANK_FILE
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.sets import SetConfig, generate
 if __name__ == "__main__":
-    workers.LONG = 1
+    workers.CLIPS_FOR_PROCESSES = 1
     generate(ClassBank.sample(50, seed=3), Path("set"), SetConfig(clips=40, size=32, points=200_000), workers=2)
 """
 """A set that takes a minute or more."""
@@ -46,39 +48,44 @@ def digest(root: Path) -> dict[str, str]:
 def test_processes_make_what_threads_make(config: SetConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bank = ClassBank.sample(4, seed=3)
     generate(bank, tmp_path / "threads", config, workers=2, progress=False)
-    monkeypatch.setattr(workers, "LONG", 1)
+    monkeypatch.setattr(workers, "CLIPS_FOR_PROCESSES", 1)
     assert generate(bank, tmp_path / "processes", config, workers=2, progress=False) == 0
     assert digest(tmp_path / "processes") == digest(tmp_path / "threads")
 
 
 @pytest.fixture
-def maker(tmp_path: Path) -> Maker:
+def maker(tmp_path: Path) -> ClipMaker:
     bank, config = ClassBank.sample(2, seed=3), SetConfig(clips=1, size=32, points=2000)
     bank.save(tmp_path / BANK_FILE)
-    return Maker(bank, store_of(tmp_path, config, len(bank)), config)
+    return ClipMaker(bank, store_of(tmp_path, config, len(bank)), config)
 
 
-def test_a_short_set_starts_no_process(maker: Maker, tmp_path: Path) -> None:
-    with open_workers(maker, tmp_path, 2, clips=workers.LONG - 1) as crew:
-        assert [packed.clip for packed in crew.make([(0, 0), (1, 0)]).result()] == [(0, 0), (1, 0)]
+def test_a_short_set_starts_no_process(maker: ClipMaker, tmp_path: Path) -> None:
+    with open_workers(maker, tmp_path, workers=2, clips=workers.CLIPS_FOR_PROCESSES - 1) as crew:
+        rows = crew.make([ClipId(0, 0), ClipId(1, 0)]).result()
+        assert [row.clip for row in rows] == [(0, 0), (1, 0)]
+        assert all(isinstance(row, ManifestRow) for row in rows)  # and not all the bytes, which processes would send
         assert not children(os.getpid())
 
 
-def test_a_process_that_is_killed_is_said_in_a_line(maker: Maker, tmp_path: Path) -> None:
+def test_a_process_that_is_killed_is_said_in_a_line(maker: ClipMaker, tmp_path: Path) -> None:
     with (
         pytest.raises(UserError, match="a worker was killed"),
-        open_workers(maker, tmp_path, 2, clips=workers.LONG) as crew,
+        open_workers(maker, tmp_path, workers=2, clips=workers.CLIPS_FOR_PROCESSES) as crew,
     ):
-        crew.make([(0, 0)]).result()
+        crew.make([ClipId(0, 0)]).result()
         for child in children(os.getpid()):
             os.kill(child, signal.SIGKILL)
-        crew.make([(1, 0)]).result()
+        crew.make([ClipId(1, 0)]).result()
 
 
-def test_an_error_in_a_process_is_raised_here(maker: Maker, tmp_path: Path) -> None:
+def test_an_error_in_a_process_is_raised_here(maker: ClipMaker, tmp_path: Path) -> None:
     (tmp_path / "clips").write_text("in the way")
-    with pytest.raises(OSError, match="clips"), open_workers(maker, tmp_path, 2, clips=workers.LONG) as crew:
-        crew.make([(0, 0)]).result()
+    with (
+        pytest.raises(OSError, match="clips"),
+        open_workers(maker, tmp_path, workers=2, clips=workers.CLIPS_FOR_PROCESSES) as crew,
+    ):
+        crew.make([ClipId(0, 0)]).result()
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, -15), (signal.SIGINT, -2)])
