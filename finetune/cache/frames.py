@@ -45,8 +45,8 @@ class ReadFrames:
         chosen = np.arange(len(self))[numbers]
         needed, where = np.unique(chosen, return_inverse=True)
         pictures = self.read(needed)
-        found: Bytes = pictures[(where.reshape(chosen.shape), *region)]
-        return found
+        chosen_frames: Bytes = pictures[(where.reshape(chosen.shape), *region)]
+        return chosen_frames
 
     def part(self, start: int | None, end: int | None) -> "ReadFrames":
         """The frames `start` to `end` (exclusive) alone."""

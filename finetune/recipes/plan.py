@@ -125,8 +125,8 @@ def resolve(recipe: Recipe, protocol: TargetProtocol, init: Initial) -> Resolved
         "lr": recipe.lr or LR[recipe.mode],
         "warmup_epochs": min(2.0, recipe.epochs / 5) if recipe.warmup_epochs is None else recipe.warmup_epochs,
     }
-    said = {each.name: getattr(recipe, each.name) for each in fields(Recipe)}
-    return ResolvedRecipe(**said | settled, mean=mean, std=std)
+    asked = {each.name: getattr(recipe, each.name) for each in fields(Recipe)}
+    return ResolvedRecipe(**asked | settled, mean=mean, std=std)
 
 
 def plan_run(

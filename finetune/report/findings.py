@@ -1,4 +1,4 @@
-"""Everything that a report says, found once from the runs; tables, pictures and pages only show it."""
+"""Everything that a report says, worked out once from the runs; tables, pictures and pages only show it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -143,24 +143,24 @@ def find_modes(results: Sequence[RunResult]) -> tuple[Findings, ...]:
 
 def _tested(results: Sequence[RunResult]) -> dict[str, list[Tested]]:
     """The runs with predictions, by initialisation; nothing of one that lacks those of a run."""
-    found = {}
+    with_predictions = {}
     for label, runs in _by_label(results).items():
         read = [(run, read_predictions(run)) for run in runs]
         tested = [Tested(run, predictions) for run, predictions in read if predictions is not None]
         if len(tested) == len(runs):
-            found[label] = tested
-    return found
+            with_predictions[label] = tested
+    return with_predictions
 
 
 def _comparisons(results: Sequence[RunResult], tested: dict[str, list[Tested]], metric: str) -> list[Comparison]:
     """Each initialisation against each one before it that shares splits and seeds with it."""
-    found = []
+    comparisons = []
     for (first, ours), (second, theirs) in combinations(_by_label(results).items(), 2):
         differences = _differences(ours, theirs, metric)
         if not differences:
             continue
         pairs = _pairs(tested.get(first, ()), tested.get(second, ()))
-        found.append(
+        comparisons.append(
             Comparison(
                 first=first,
                 second=second,
@@ -172,7 +172,7 @@ def _comparisons(results: Sequence[RunResult], tested: dict[str, list[Tested]], 
                 pairs=tuple(mcnemar(a, b) for a, b in pairs),
             )
         )
-    return found
+    return comparisons
 
 
 def _pairs(first: Sequence[Tested], second: Sequence[Tested]) -> list[tuple[Tested, Tested]]:

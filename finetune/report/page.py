@@ -58,17 +58,17 @@ def render_page(parts: Sequence[Findings], title: str) -> str:
 
 
 def _top(parts: Sequence[Findings], title: str) -> str:
-    told = [f"<h1>{html.escape(title)}</h1>"]
+    lines = [f"<h1>{html.escape(title)}</h1>"]
     for findings in parts:
         line = html.escape(findings.title(about(findings.results[0].metrics)))
-        told += [f'<p class="lead">{line}</p>', f'<p class="headline">{headline(findings)}</p>']
-    return "\n".join(told)
+        lines += [f'<p class="lead">{line}</p>', f'<p class="headline">{headline(findings)}</p>']
+    return "\n".join(lines)
 
 
 def headline(findings: Findings) -> str:
     """What came out, in one sentence of HTML, whichever way it went, and how sure that is."""
     metric, name = findings.metric, ACCURACIES[findings.metric]
-    told = ", ".join(f"{html.escape(e['label'])} <b>{e[metric]} %</b>" for e in findings.summary) + f" {name}."
+    sentence = ", ".join(f"{html.escape(e['label'])} <b>{e[metric]} %</b>" for e in findings.summary) + f" {name}."
     against = [c for c in findings.comparisons if c.first == findings.labels[0]]
     for c in against:
         side = "above" if c.difference.mean >= 0 else "below"
@@ -76,8 +76,8 @@ def headline(findings: Findings) -> str:
         if c.interval is not None:
             sure = "which excludes 0" if c.interval.low > 0 or c.interval.high < 0 else "which includes 0"
             text += f" (interval over test videos {c.interval}, {sure})"
-        told += text + "."
-    return told
+        sentence += text + "."
+    return sentence
 
 
 def _result(findings: Findings) -> str:
@@ -142,5 +142,5 @@ def _published(findings: Findings) -> str:
 
 def _footer(metrics: dict[str, Any]) -> str:
     versions = metrics.get("versions", {})
-    told = ", ".join(f"{name} {value}" for name, value in versions.items())
-    return f"<footer>{html.escape(told)}</footer>" if told else ""
+    text = ", ".join(f"{name} {value}" for name, value in versions.items())
+    return f"<footer>{html.escape(text)}</footer>" if text else ""

@@ -34,13 +34,13 @@ def _read() -> dict[str, Any]:
 @cache
 def published_numbers() -> tuple[PublishedNumber, ...]:
     """All of them, in the order of the file."""
-    found = []
+    numbers = []
     for source in _read()["source"]:
         for target, network, mode, pretraining, top1, *more in source["rows"]:
             top5 = more[0] if more else None
             about = (source["name"], source["conditions"])
-            found.append(PublishedNumber(target, network, mode, pretraining, top1, top5, *about))
-    return tuple(found)
+            numbers.append(PublishedNumber(target, network, mode, pretraining, top1, top5, *about))
+    return tuple(numbers)
 
 
 def beside(metrics: dict[str, Any]) -> tuple[tuple[PublishedNumber, ...], str]:

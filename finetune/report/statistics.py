@@ -98,9 +98,9 @@ class _Accuracy:
         right: Floats = np.asarray(drawn @ self._right, np.float64)
         seen: Floats = np.asarray(drawn @ self._seen, np.float64)
         share = np.divide(right, seen, out=np.zeros_like(right), where=seen > 0)
-        found: Floats = 100 * share.sum(1) / np.maximum((seen > 0).sum(1), 1)
+        percent: Floats = 100 * share.sum(1) / np.maximum((seen > 0).sum(1), 1)
         weight: Floats = seen.sum(1) / self._seen.sum()
-        return found, weight
+        return percent, weight
 
 
 def _mean(runs: Sequence[_Accuracy], drawn: Floats) -> Floats:
@@ -142,7 +142,7 @@ def bootstrap(runs: Sequence[Tested], metric: Metric, minus: Sequence[Tested] = 
 
     with warnings.catch_warnings():  # of resamples that say nothing of one side: they are dropped below
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        found = stats.bootstrap(
+        resampled = stats.bootstrap(
             (np.arange(len(clusters)),),
             statistic,
             n_resamples=RESAMPLES,
@@ -152,7 +152,7 @@ def bootstrap(runs: Sequence[Tested], metric: Metric, minus: Sequence[Tested] = 
             method="percentile",
             rng=np.random.default_rng(_SEED),
         )
-    values = found.bootstrap_distribution[np.isfinite(found.bootstrap_distribution)]
+    values = resampled.bootstrap_distribution[np.isfinite(resampled.bootstrap_distribution)]
     low, high = np.quantile(values, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
     return Interval(float(low), float(high))
 
@@ -206,7 +206,7 @@ def sign_flips(differences: Sequence[float]) -> float | None:
     values = np.array([value for value in differences if value])  # a 0 has no sign to flip
     if len(values) < 2:
         return 1.0
-    found = stats.permutation_test(
+    test = stats.permutation_test(
         (values, np.zeros_like(values)),
         lambda a, b, axis: np.mean(a - b, axis=axis),
         permutation_type="samples",
@@ -215,7 +215,7 @@ def sign_flips(differences: Sequence[float]) -> float | None:
         vectorized=True,
         rng=np.random.default_rng(_SEED),
     )
-    return min(1.0, float(found.pvalue))
+    return min(1.0, float(test.pvalue))
 
 
 def over_videos(pairs: Sequence[tuple[Tested, Tested]]) -> float | None:

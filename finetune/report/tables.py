@@ -178,8 +178,8 @@ def _rate(count: float, seconds: float) -> str:
 
 def published_table(findings: Findings) -> Table | None:
     """Other people's numbers of this benchmark; None where there are none at all."""
-    found = [beside(result.metrics) for result in findings.results]
-    numbers, why = next((each for each in found if each[1]), found[0])
+    each_run = [beside(result.metrics) for result in findings.results]
+    numbers, why = next((each for each in each_run if each[1]), each_run[0])
     if not numbers and not why:
         return None
     body = tuple(

@@ -75,21 +75,21 @@ def _check_equal(results: Sequence[RunResult], names: Sequence[str]) -> None:
 
 def _check_one(name: str, values: Iterable[object]) -> None:
     """Raise `UserError` where the runs' values of a setting differ."""
-    said = {json.dumps(value, sort_keys=True) for value in values}
-    if len(said) > 1:
-        raise UserError(f"the runs differ in {name} ({first_few(sorted(said), 3)}): they do not compare")
+    different = {json.dumps(value, sort_keys=True) for value in values}
+    if len(different) > 1:
+        raise UserError(f"the runs differ in {name} ({first_few(sorted(different), 3)}): they do not compare")
 
 
 def _check_training(results: Sequence[RunResult], of: str) -> None:
     """Raise `UserError` where runs of one mode were trained otherwise; `of` says whose training it is."""
-    kept = [result.settings for result in results if result.settings]
-    flat = [dict(_flat(settings)) for settings in kept]
+    known = [result.settings for result in results if result.settings]
+    flat = [dict(_flat(settings)) for settings in known]
     for name in dict.fromkeys(name for settings in flat for name in settings):
         _check_one(f"{name}{of}", [settings.get(name) for settings in flat])
-    _check_normalised(kept, of)
+    _check_normalised(known, of)
     _check_one(f"frames{of}", [result.frames_trained_on for result in results if result.settings])
-    for split in dict.fromkeys(settings.get("split") for settings in kept):
-        lists = {settings.get("videos_digest") for settings in kept if settings.get("split") == split}
+    for split in dict.fromkeys(settings.get("split") for settings in known):
+        lists = {settings.get("videos_digest") for settings in known if settings.get("split") == split}
         if len(lists) > 1:
             where = f" of split {split}" if split else ""
             raise UserError(
@@ -106,10 +106,10 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield prefix + name, value
 
 
-def _check_normalised(kept: Sequence[Mapping[str, Any]], of: str) -> None:
+def _check_normalised(known: Sequence[Mapping[str, Any]], of: str) -> None:
     """Raise `UserError` where runs are normalised otherwise, unless each is as its weights ask for."""
-    used = [[settings.get("mean"), settings.get("std")] for settings in kept]
-    if not all(_as_asked(settings) for settings in kept):
+    used = [[settings.get("mean"), settings.get("std")] for settings in known]
+    if not all(_as_asked(settings) for settings in known):
         _check_one(f"mean and std{of}", used)
 
 

@@ -89,8 +89,8 @@ def differences(out: Path, plan: Plan) -> list[str]:
 def _differing(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     if name == "videos_digest":
         return "the list of videos, their labels, sides or groups changed"
-    said = f"{name.replace('.', ' ')}: {_at(old, name)}, not {_at(new, name)}"
-    return f"{said}, by finetune prepare --cache or another --cache-dir" if name == "frames" else said
+    change = f"{name.replace('.', ' ')}: {_at(old, name)}, not {_at(new, name)}"
+    return f"{change}, by finetune prepare --cache or another --cache-dir" if name == "frames" else change
 
 
 def read_settings(out: Path) -> dict[str, Any]:

@@ -99,10 +99,10 @@ def _continue(url: str, part: Path, begin: int, size: int, bar: "tqdm[NoReturn]"
     with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
         start, whole = 0, answer.headers.get("Content-Length")
         if answer.status == 206:
-            unit, _, said = answer.headers.get("Content-Range", "").partition(" ")
-            span, _, whole = said.partition("/")
+            unit, _, content_range = answer.headers.get("Content-Range", "").partition(" ")
+            span, _, whole = content_range.partition("/")
             if unit != "bytes" or span.partition("-")[0] != str(begin):
-                raise http.client.HTTPException(f"asked for bytes from {begin}, got {said or 'others'}")
+                raise http.client.HTTPException(f"asked for bytes from {begin}, got {content_range or 'others'}")
             start = begin
         if whole not in (None, "*", str(size)):
             raise UserError(f"{url} is not the file it was: {whole} bytes, not {size}; get it by hand")

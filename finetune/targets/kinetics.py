@@ -161,20 +161,20 @@ class Kinetics:
         """The tables of training and testing; None where there are none, for folders of classes need none."""
         parts = self._parts(split)
         folders = list_folders(self.annotations, (root,), "annotations", self.name)
-        found: dict[Side, Path] = {}
+        tables: dict[Side, Path] = {}
         for side, part in parts.items():
             wanted = [pattern for word in _WORDS[part] for pattern in (f"{word}.csv", f"*[-_]{word}.csv")]
             files = (file for folder in folders for pattern in wanted for file in sorted(folder.glob(pattern)))
             file = next(files, None)
             if file is not None:
-                found[side] = file
-        if not found and self.annotations is None:
+                tables[side] = file
+        if not tables and self.annotations is None:
             return None
         for side, part in parts.items():
-            if side not in found:
+            if side not in tables:
                 looked = self.annotations or root
                 raise UserError(f"no {part}.csv (columns {','.join(_COLUMNS)}) in {looked}; see --annotations")
-        return found
+        return tables
 
 
 def _part_folder(root: Path, part: str) -> Path:

@@ -52,7 +52,7 @@ def build_index(
         UserError: more than `max_broken` of the videos do not decode; some are named.
     """
     wanted = sorted(set(paths))
-    found: dict[str, ProbeResult] = {}
+    looked_at: dict[str, ProbeResult] = {}
     limit, broken = max_broken * len(wanted), 0
     with (
         closing(probe_videos(root, wanted, cache_dir=cache_dir, threads=threads)) as looked,
@@ -60,16 +60,16 @@ def build_index(
         tqdm(total=len(wanted), desc="reading videos", unit="video", disable=not progress, delay=1) as bar,
     ):
         for path, what in looked:
-            found[path] = what
+            looked_at[path] = what
             broken += isinstance(what, str)
             bar.update()
             if broken > limit:
                 break
-    failed = {path: why for path in wanted if isinstance(why := found.get(path), str)}
+    failed = {path: why for path in wanted if isinstance(why := looked_at.get(path), str)}
     if len(failed) > limit:
         raise UserError(
-            f"{len(failed)} of the first {len(found)} of {len(wanted)} videos in {root} do not decode, more "
+            f"{len(failed)} of the first {len(looked_at)} of {len(wanted)} videos in {root} do not decode, more "
             f"than --max-broken {max_broken:g} of all: {first_few(failed.values(), 3)}"
         )
-    whole = {path: facts for path in wanted if isinstance(facts := found.get(path), VideoFacts)}
+    whole = {path: facts for path in wanted if isinstance(facts := looked_at.get(path), VideoFacts)}
     return ClipIndex({path: facts.frames for path, facts in whole.items()}, failed, whole)

@@ -93,16 +93,16 @@ def _both_sides(
     groups: Iterable[list[str]], sides: Mapping[str, set[Side]], key: Callable[[str], Hashable]
 ) -> list[list[str]]:
     """Groups split by a key (None: in no group), as far as several files and both sides are in them."""
-    found = []
+    split = []
     for group in groups:
         parts = defaultdict[Hashable, list[str]](list)
         for path in group:
             parts[key(path)].append(path)
         parts.pop(None, None)
-        found += [
+        split += [
             part for part in parts.values() if len(part) > 1 and len(set.union(*map(sides.__getitem__, part))) > 1
         ]
-    return found
+    return split
 
 
 def _is_added(path: Path, other: Path) -> bool:

@@ -54,8 +54,8 @@ def list_videos(
     there = [video for video in videos if (root / video.path).is_file()]
     if not there:
         raise UserError(f"none of the {len(videos)} listed videos is in {root}: expected e.g. {videos[0].path}")
-    found = {video.path for video in there}
-    missing = tuple(video.path for video in videos if video.path not in found)
+    present = {video.path for video in there}
+    missing = tuple(video.path for video in videos if video.path not in present)
     if missing and not allow_missing:
         raise UserError(
             f"{len(missing)} of {len(videos)} listed videos are not in {root}: {first_few(missing, 3)}; "

@@ -66,8 +66,8 @@ def survey_splits(data: Data, splits: Sequence[str], *, allow_missing: bool) -> 
     if len(sides) == 2:  # a set that is only there to be tested on has nothing to leak
         for split in splits:
             list_videos(target, root, split, allow_missing=True)
-    found = tuple(video for video in videos.values() if video.path in there)
-    return Survey(videos=found, missing=missing, classes=classes, empty=empty, splits=tuple(splits))
+    present = tuple(video for video in videos.values() if video.path in there)
+    return Survey(videos=present, missing=missing, classes=classes, empty=empty, splits=tuple(splits))
 
 
 def report(data: Data, there: Survey, index: ClipIndex) -> Iterator[str]:
@@ -87,9 +87,9 @@ def report(data: Data, there: Survey, index: ClipIndex) -> Iterator[str]:
     short = [path for path, facts in index.facts.items() if facts.frames < window]
     if short:
         single = sum(index.facts[path].frames == 1 for path in short)
-        one = f"; {single} of them have a single one" if single else ""
+        lone = f"; {single} of them have a single one" if single else ""
         yield (
-            f"short     {len(short)} have fewer than the {window} frames of a training window{one}: frames are taken "
+            f"short     {len(short)} have fewer than the {window} frames of a training window{lone}: frames are taken "
             "closer together, then the last repeats"
         )
     behind = [video.path for video in there.videos if (video.start or 0) >= index.frames.get(video.path, 1 << 62)]

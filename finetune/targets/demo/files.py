@@ -102,11 +102,11 @@ def _holds(out: Path, config: DemoSet) -> bool:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
     try:
-        found = json.loads((out / _MANIFEST).read_text())
+        manifest = json.loads((out / _MANIFEST).read_text())
     except (OSError, ValueError):
-        found = None
-    if found != {"classes": list(ACTIONS), **asdict(config)}:
-        what = "another demo set" if isinstance(found, dict) else "something else"
+        manifest = None
+    if manifest != {"classes": list(ACTIONS), **asdict(config)}:
+        what = "another demo set" if isinstance(manifest, dict) else "something else"
         raise UserError(f"{out} already holds {what}; choose another folder for the demo clips, or remove it")
     clips = len(ACTIONS) * (config.clips_per_class_train + config.clips_per_class_test)
     return sum(1 for _ in out.glob("*/*/*.mp4")) == clips
