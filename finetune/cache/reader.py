@@ -30,7 +30,7 @@ _VERSION = 2
 
 @dataclass(frozen=True)
 class CacheRow:
-    """Where the frames of a video lie, (frames, height, width, 3) of them, and of which state of its file they are."""
+    """Where the frames of a video lie in `frames.bin`, and the state of its file that they were decoded from."""
 
     path: str
     stamp: Stamp
@@ -81,7 +81,7 @@ class CacheKind:
 
 
 class DecodedCache:
-    """The decoded videos of a folder, as far as they are those that the files hold now. Safe to use from threads."""
+    """The decoded videos of a folder whose files have not changed since. Safe to use from threads."""
 
     def __init__(self, folder: Path, kind: CacheKind, root: Path) -> None:
         """Open the cache in `folder` for the videos below `root`.
@@ -172,7 +172,7 @@ def kinds_of(cache_dir: Path, root: Path) -> Iterator[CacheKind]:
 def open_cache(
     cache_dir: Path, root: Path, short_side: int, wanted: Collection[str] = ()
 ) -> tuple[DecodedCache | None, str]:
-    """The cache that fits best: the smallest not smaller than `short_side`, and rather as decoded than JPEG.
+    """The cache that fits best: the smallest not below `short_side`, and frames as decoded before JPEG.
 
     Args:
         cache_dir: where caches lie.

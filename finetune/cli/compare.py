@@ -82,7 +82,7 @@ def run(options: Compare) -> None:
     from fractalvid.finetune.videos.data import open_data
 
     options.check()
-    recipes = compare.recipes_of(options.recipe, options.modes, options.linear_lr)
+    recipes = compare.recipes_for_modes(options.recipe, options.modes, options.linear_lr)
     compare.check_out(options.out, may_hold_runs=True)
     inits = compare.parse_initials(options.init)
     data = open_data(options.target, options.machine)

@@ -15,8 +15,8 @@ from fractalvid.finetune.report.statistics import (
     clusters_of,
     confusion,
     mcnemar,
-    over_videos,
     sign_flips,
+    sign_flips_over_videos,
     spread,
     t_test,
 )
@@ -108,7 +108,7 @@ def _differences(first: Sequence[RunResult], second: Sequence[RunResult], metric
     return [r.metrics[metric] - base[r.repetition] for r in second if r.repetition in base]
 
 
-def find(results: Sequence[RunResult]) -> Findings:
+def analyse(results: Sequence[RunResult]) -> Findings:
     """Read the predictions of comparable runs and work out all that a report says.
 
     Raises:
@@ -133,12 +133,12 @@ def find(results: Sequence[RunResult]) -> Findings:
     )
 
 
-def find_modes(results: Sequence[RunResult]) -> tuple[Findings, ...]:
-    """What is known of the runs of each mode: nothing is averaged or tested across modes. Raises like `find`."""
+def analyse_modes(results: Sequence[RunResult]) -> tuple[Findings, ...]:
+    """What is known of the runs of each mode: nothing is averaged or tested across modes. Raises like `analyse`."""
     modes = by_mode(results)
     if len(modes) == 1:
-        return (find(results),)
-    return tuple(replace(find(runs), part=MODES.get(mode, mode)) for mode, runs in modes.items())
+        return (analyse(results),)
+    return tuple(replace(analyse(runs), part=MODES.get(mode, mode)) for mode, runs in modes.items())
 
 
 def _tested(results: Sequence[RunResult]) -> dict[str, list[Tested]]:
@@ -168,7 +168,7 @@ def _comparisons(results: Sequence[RunResult], tested: dict[str, list[Tested]], 
                 interval=bootstrap([b for _, b in pairs], metric, minus=[a for a, _ in pairs]),
                 t_test=t_test(differences),
                 run_flips=sign_flips(differences),
-                video_flips=over_videos(pairs),
+                video_flips=sign_flips_over_videos(pairs),
                 pairs=tuple(mcnemar(a, b) for a, b in pairs),
             )
         )

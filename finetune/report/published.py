@@ -43,7 +43,7 @@ def published_numbers() -> tuple[PublishedNumber, ...]:
     return tuple(numbers)
 
 
-def beside(metrics: dict[str, Any]) -> tuple[tuple[PublishedNumber, ...], str]:
+def published_beside(metrics: dict[str, Any]) -> tuple[tuple[PublishedNumber, ...], str]:
     """The numbers of a run's benchmark and mode, and why there are none where the run is not the whole benchmark."""
     target = metrics["target"]
     numbers = tuple(n for n in published_numbers() if n.target == target and n.mode == metrics["mode"])
@@ -68,7 +68,7 @@ def beside(metrics: dict[str, Any]) -> tuple[tuple[PublishedNumber, ...], str]:
         how = "are missing here or do not decode" if skipped else "are missing here"
         return (), f"None: {missing + skipped} of the {listed} videos of {target} {how}."
     trained = (metrics.get("trained_on") or {}).get("target")
-    if trained is not None and _whole(str(trained)) == _whole(target):
+    if trained is not None and _base_target(str(trained)) == _base_target(target):
         return (), f"None: these weights were trained on {trained}, those of the published tests on another target."
     if metrics.get("shots") is not None:
         few = counted(metrics["shots"], "video")
@@ -79,7 +79,7 @@ def beside(metrics: dict[str, Any]) -> tuple[tuple[PublishedNumber, ...], str]:
     return numbers, ""
 
 
-def _whole(target: str) -> str:
+def _base_target(target: str) -> str:
     """The target that one of some of its classes is of: anigifs-40 is of anigifs."""
     return re.sub(r"-\d+$", "", target)
 

@@ -218,7 +218,7 @@ def sign_flips(differences: Sequence[float]) -> float | None:
     return min(1.0, float(test.pvalue))
 
 
-def over_videos(pairs: Sequence[tuple[Tested, Tested]]) -> float | None:
+def sign_flips_over_videos(pairs: Sequence[tuple[Tested, Tested]]) -> float | None:
     """The permutation test over test videos: the differences of their sources, summed over the runs, change sign."""
     if not pairs:
         return None

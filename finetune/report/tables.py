@@ -6,7 +6,7 @@ from typing import Any
 
 from fractalvid.finetune.report.findings import Findings
 from fractalvid.finetune.report.markup import NONE, Table
-from fractalvid.finetune.report.published import beside, first_frames
+from fractalvid.finetune.report.published import first_frames, published_beside
 from fractalvid.finetune.report.statistics import CONFIDENCE, Spread
 from fractalvid.finetune.results.read import ACCURACIES, RunResult
 from fractalvid.utils.phrases import counted
@@ -178,7 +178,7 @@ def _rate(count: float, seconds: float) -> str:
 
 def published_table(findings: Findings) -> Table | None:
     """Other people's numbers of this benchmark; None where there are none at all."""
-    each_run = [beside(result.metrics) for result in findings.results]
+    each_run = [published_beside(result.metrics) for result in findings.results]
     numbers, why = next((each for each in each_run if each[1]), each_run[0])
     if not numbers and not why:
         return None

@@ -10,7 +10,7 @@ import numpy as np
 
 from fractalvid.finetune.report.charts import draw_bars
 from fractalvid.finetune.report.documents import as_document, as_latex_document
-from fractalvid.finetune.report.findings import Findings, find, find_modes
+from fractalvid.finetune.report.findings import Findings, analyse, analyse_modes
 from fractalvid.finetune.report.page import render_page
 from fractalvid.finetune.results.comparable import check_comparable
 from fractalvid.finetune.results.read import ACCURACIES, RunResult, by_mode
@@ -88,7 +88,7 @@ def write_comparison(out: Path, results: Sequence[RunResult]) -> str:
         UserError: the runs do not compare, their predictions are damaged, or `out` cannot be written to.
     """
     check_comparable(results)
-    parts = find_modes(results)
+    parts = analyse_modes(results)
     title = title_of(results)
     text = as_document(parts, title)
     make_folder(out)
@@ -103,7 +103,7 @@ def write_comparison(out: Path, results: Sequence[RunResult]) -> str:
 def write_run(out: Path, metrics: dict[str, Any]) -> None:
     """Write report.html, .md and .tex of the run in `out`, whose predictions and log lie there."""
     result = RunResult(metrics["init"]["label"], str(metrics["split"]), int(metrics["seed"]), metrics, out)
-    parts = (find([result]),)
+    parts = (analyse([result]),)
     title = f"{title_of([result])}, {result.label}"
     texts = (render_page(parts, title), as_document(parts, title), as_latex_document(parts, title))
     for name, text in zip(REPORT, texts, strict=True):

@@ -74,7 +74,7 @@ def same_shape(recipe: Recipe, inits: Sequence[Initial]) -> Recipe:
     return replace(recipe, **settled)  # type: ignore[arg-type]  # each value is of its own field's type
 
 
-def recipes_of(recipe: Recipe, modes: Sequence[Mode], linear_lr: float | None) -> list[Recipe]:
+def recipes_for_modes(recipe: Recipe, modes: Sequence[Mode], linear_lr: float | None) -> list[Recipe]:
     """The recipe in each mode: the recipe itself where none is named.
 
     Args:

@@ -6,19 +6,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 from tqdm import tqdm
 
-from fractalvid.finetune.cache.store import ClipStore, decoded_side
+from fractalvid.finetune.cache.store import decoded_side
 from fractalvid.finetune.cache.stores import Stores
 from fractalvid.finetune.clips.prediction import predict
 from fractalvid.finetune.recipes.plan import Plan
 from fractalvid.finetune.results.folder import WEIGHTS, check_folder, claim_folder, videos_digest
 from fractalvid.finetune.results.scores import labels_of, scores
 from fractalvid.finetune.run.outcome import describe_clips, describe_videos, versions, write_outcome
-from fractalvid.finetune.run.train import train_network
-from fractalvid.finetune.targets.base import Target
+from fractalvid.finetune.run.train import ListedRun, train_network
 from fractalvid.finetune.videos.data import Data, read_videos
 from fractalvid.finetune.videos.few_shot import draw_few_shot
 from fractalvid.finetune.videos.listing import Listing
@@ -75,42 +73,37 @@ def transfer(
     from_main(partial(claim_folder, out, plan))
     if machine.progress and is_main():
         tqdm.write(f"{recipe.model}, {plan.init.label}: {loaded}")
-    result = train_network(network, plan, listing, store, out=out, machine=machine, resume=resume)
+    run = ListedRun(plan=plan, target=data.target, listing=listing, store=store, out=out, machine=machine)
+    result = train_network(network, run, resume=resume)
     # The main process alone tests, and writes what it finds.
-    return from_main(partial(_test, network, plan, data.target, listing, store, result, out=out, machine=machine))
+    return from_main(partial(_test, network, run, result))
 
 
-def _test(
-    network: nn.Module,
-    plan: Plan,
-    target: Target,
-    listing: Listing,
-    store: ClipStore,
-    result: TrainResult,
-    *,
-    out: Path,
-    machine: Machine,
-) -> dict[str, Any]:
-    videos = listing.side("test")
+def _test(network: nn.Module, run: ListedRun, result: TrainResult) -> dict[str, Any]:
+    machine, videos = run.machine, run.listing.side("test")
+    views = run.plan.recipe.view_config()
     started = time.perf_counter()
-    p = predict(
-        network, videos, store, plan.recipe.view_config(), threads=machine.decoders(), progress=machine.progress
-    )
+    p = predict(network, videos, run.store, views, threads=machine.decoders(), progress=machine.progress)
     seconds = time.perf_counter() - started
     accuracies = scores(p, labels_of(videos))
-    about = describe(plan, listing, result, resolve_device(machine.device), seconds)
-    metrics = {**accuracies, **about, "frames": store.origin(video.path for video in listing.videos)}
-    save_weights(out / WEIGHTS, network, _card(plan, listing, result, accuracies))
-    write_outcome(out, metrics, target, videos, p, listing.classes)
-    (out / CHECKPOINT).unlink(missing_ok=True)  # nothing is left to resume
+    metrics = {
+        **accuracies,
+        **_describe(run, result),
+        "seconds": {"training": round(result.seconds, 1), "test": round(seconds, 1)},
+        "versions": versions(resolve_device(machine.device)),
+        "frames": run.store.origin(video.path for video in run.listing.videos),
+    }
+    save_weights(run.out / WEIGHTS, network, _card(run, result, accuracies))
+    write_outcome(run.out, metrics, run.target, videos, p, run.listing.classes)
+    (run.out / CHECKPOINT).unlink(missing_ok=True)  # nothing is left to resume
     return metrics
 
 
-def _card(plan: Plan, listing: Listing, result: TrainResult, accuracies: dict[str, float]) -> Card:
-    recipe = plan.recipe
+def _card(run: ListedRun, result: TrainResult, accuracies: dict[str, float]) -> Card:
+    plan, recipe, classes = run.plan, run.plan.recipe, run.listing.classes
     return Card(
         architecture=recipe.model,
-        num_classes=len(listing.classes),
+        num_classes=len(classes),
         clip_len=recipe.clip_len,
         size=recipe.size,
         frame_stride=recipe.frame_stride,
@@ -118,17 +111,15 @@ def _card(plan: Plan, listing: Listing, result: TrainResult, accuracies: dict[st
         std=recipe.std,
         seed=plan.seed,
         stream_version=None,
-        config={**plan.to_dict(), "classes": list(listing.classes)},
+        config={**plan.to_dict(), "classes": list(classes)},
         metrics=accuracies,
         precision=result.precision,
     )
 
 
-def describe(
-    plan: Plan, listing: Listing, result: TrainResult, device: torch.device, test_seconds: float
-) -> dict[str, Any]:
-    """What `metrics.json` says beside the accuracies."""
-    recipe = plan.recipe
+def _describe(run: ListedRun, result: TrainResult) -> dict[str, Any]:
+    """What `metrics.json` says of what was trained and tested."""
+    plan, recipe, listing = run.plan, run.plan.recipe, run.listing
     return {
         "target": plan.target,
         "split": plan.split,
@@ -150,6 +141,4 @@ def describe(
         "optimizer": recipe.optimizer,
         "weight_decay": recipe.weight_decay,
         "precision": result.precision,
-        "seconds": {"training": round(result.seconds, 1), "test": round(test_seconds, 1)},
-        "versions": versions(device),
     }

@@ -1,8 +1,8 @@
 """The training of one run: budget, clips, optimiser, and what a linear probe or dropout need beside them."""
 
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from fractalvid.finetune.clips.loader import TrainLoader
 from fractalvid.finetune.clips.prediction import predict
 from fractalvid.finetune.recipes.plan import Plan
 from fractalvid.finetune.results.scores import labels_of, scores
-from fractalvid.finetune.targets.base import Video
+from fractalvid.finetune.targets.base import Target
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.engine.train import EngineConfig, TrainResult, train
@@ -36,18 +36,31 @@ _FEW_STEPS = 50
 """With fewer, most networks have hardly begun to learn."""
 
 
-def train_network(
-    network: nn.Module, plan: Plan, listing: Listing, store: ClipStore, *, out: Path, machine: Machine, resume: bool
-) -> TrainResult:
-    """Train in place on the training videos of `listing`, as planned; `out` gets the log and checkpoints."""
-    videos = listing.side("train")
+@dataclass(frozen=True)
+class ListedRun:
+    """A planned run whose videos are listed: all that training and testing need beside the network.
+
+    `listing` has the videos that are trained and tested on, `store` their frames; `out` is the folder of the run.
+    """
+
+    plan: Plan
+    target: Target
+    listing: Listing
+    store: ClipStore
+    out: Path
+    machine: Machine
+
+
+def train_network(network: nn.Module, run: ListedRun, *, resume: bool) -> TrainResult:
+    """Train in place on the run's training videos; its folder gets the log and checkpoints."""
+    plan, machine, videos = run.plan, run.machine, run.listing.side("train")
     steps = plan.steps(len(videos))
     if steps < _FEW_STEPS and is_main():
         _note_few_steps(plan, len(videos), steps)
     recipe, engine = plan.recipe, _engine_config(plan, steps, machine)
     loader = TrainLoader(
         videos,
-        store,
+        run.store,
         batch_size=engine.part(recipe.batch_size),
         config=recipe.clip_config(),
         seed=plan.seed,
@@ -56,7 +69,7 @@ def train_network(
         world_size=world_size(),
     )
     if recipe.mode == "linear" and plan.init.kind == "scratch":
-        _settle(network, plan, videos, store, machine)
+        _settle(network, run)
     head: nn.Module = getattr(network, head_name(recipe.model))
     if recipe.dropout:
         head.register_forward_pre_hook(_dropper(recipe.dropout))
@@ -68,8 +81,8 @@ def train_network(
         optim=_optim_config(plan),
         batch_size=recipe.batch_size,
         seed=plan.seed,
-        out=out,
-        validate=_curve(plan, listing, store, machine) if recipe.eval_every else None,
+        out=run.out,
+        validate=_curve(run) if recipe.eval_every else None,
         trainable=list(head.parameters()) if recipe.mode == "linear" else None,
         resume=resume,
         progress=machine.progress,
@@ -110,20 +123,20 @@ def _optim_config(plan: Plan) -> OptimConfig:
     )
 
 
-def _settle(network: nn.Module, plan: Plan, videos: Sequence[Video], store: ClipStore, machine: Machine) -> None:
+def _settle(network: nn.Module, run: ListedRun) -> None:
     """Take BatchNorm's statistics from training clips, without which random features of deep networks are all but 0.
 
     Every process takes those of the same clips.
     """
     loader = TrainLoader(
-        videos,
-        store,
+        run.listing.side("train"),
+        run.store,
         batch_size=_SETTLING,
-        config=plan.recipe.clip_config(),
-        seed=plan.seed,
-        threads=machine.decoders(),
+        config=run.plan.recipe.clip_config(),
+        seed=run.plan.seed,
+        threads=run.machine.decoders(),
     )
-    device = resolve_device(machine.device)
+    device = resolve_device(run.machine.device)
     with torch.random.fork_rng(devices=[]):
         update_bn((batch.video for batch in islice(loader, _SETTLING)), network.to(device), device)
 
@@ -137,13 +150,13 @@ def _dropper(share: float) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Te
     return drop
 
 
-def _curve(plan: Plan, listing: Listing, store: ClipStore, machine: Machine) -> Callable[[nn.Module], dict[str, float]]:
+def _curve(run: ListedRun) -> Callable[[nn.Module], dict[str, float]]:
     """A quick test of one central view a video."""
-    videos = listing.side("test")
-    config = replace(plan.recipe.view_config(), views=1, crops=1)
+    videos = run.listing.side("test")
+    config = replace(run.plan.recipe.view_config(), views=1, crops=1)
 
     def validate(network: nn.Module) -> dict[str, float]:
-        p = predict(network, videos, store, config, threads=machine.decoders())
+        p = predict(network, videos, run.store, config, threads=run.machine.decoders())
         return scores(p, labels_of(videos))
 
     return validate

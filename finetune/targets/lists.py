@@ -33,8 +33,8 @@ def list_folders(annotations: Path | None, places: Sequence[Path], *names: str) 
     return [folder for folder in folders if folder.is_dir()]
 
 
-def find_list(name: str, folders: Sequence[Path], source: str) -> Path:
-    """The list file called `name` in the first of `folders` that has it; `source` says what it comes in.
+def find_list(name: str, folders: Sequence[Path], origin: str) -> Path:
+    """The list file called `name` in the first of `folders` that has it; `origin` says where it comes from.
 
     Raises:
         UserError: there is none.
@@ -43,7 +43,7 @@ def find_list(name: str, folders: Sequence[Path], source: str) -> Path:
         if (folder / name).is_file():
             return folder / name
     looked = first_few(map(str, folders)) if folders else "the data folder"
-    raise UserError(f"no {name} ({source}) in {looked}; give its folder with --annotations")
+    raise UserError(f"no {name} ({origin}) in {looked}; give its folder with --annotations")
 
 
 def read_lines(path: Path, expected: str) -> list[tuple[int, str]]:

@@ -132,10 +132,14 @@ def _gifs(options: TargetOptions, test_only: bool) -> Gifs:
     return Gifs(options.target, _folder(options, test_only) if options.csv else None, options.most_frequent)
 
 
-def check_folds(options: TargetOptions, splits: object, folds: object, word: str) -> None:
-    """Raise `UserError` for folds of nothing, or folds and splits at once; `word` ends the options' names."""
+def check_folds(options: TargetOptions, splits: object, folds: object, ending: str) -> None:
+    """Raise `UserError` for folds of nothing, or folds and splits at once.
+
+    `ending` is that of the options' names: "" or "s".
+    """
     if folds and splits:
-        raise UserError(f"--split{word} and --fold{word} exclude each other: --fold{word} goes with --fold-column")
+        either = f"--split{ending} and --fold{ending} exclude each other"
+        raise UserError(f"{either}: --fold{ending} goes with --fold-column")
     if folds and options.fold_column is None:
-        instead = f"; official splits are chosen with --split{word}" if options.target in WITH_SPLITS else ""
-        raise UserError(f"--fold{word} needs --fold-column: the column of --csv that says the fold{instead}")
+        instead = f"; official splits are chosen with --split{ending}" if options.target in WITH_SPLITS else ""
+        raise UserError(f"--fold{ending} needs --fold-column: the column of --csv that says the fold{instead}")

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fractalvid.finetune.report.findings import find
+from fractalvid.finetune.report.findings import analyse
 from fractalvid.finetune.report.markup import Table, as_latex, as_markdown
-from fractalvid.finetune.report.published import beside, published_numbers
+from fractalvid.finetune.report.published import published_beside, published_numbers
 from fractalvid.finetune.report.tables import about, class_table, confused_table, paired_table, published_table
 from fractalvid.finetune.report.write import write_comparison, write_run
 from fractalvid.finetune.results.predictions import read_predictions
@@ -159,7 +159,7 @@ def test_the_headline_accuracy_is_the_protocols(tmp_path: Path) -> None:
     for label in "ab":
         answers = run_of([True, label == "b", False, False] * 3, label=label)
         folders.append(write_run_folder(tmp_path / label, answers, metric="mean_class"))
-    findings = find([read_run(folder) for folder in folders])
+    findings = analyse([read_run(folder) for folder in folders])
     (compared,) = findings.comparisons
     means = [read_run(folder).metrics["mean_class"] for folder in folders]
     assert compared.difference.mean == pytest.approx(means[1] - means[0])
@@ -200,7 +200,7 @@ def test_cuts_of_one_file_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_tables_of_classes_are_sorted_by_change(tmp_path: Path) -> None:
-    findings = find([read_run(folder) for folder in runs(tmp_path)])
+    findings = analyse([read_run(folder) for folder in runs(tmp_path)])
     body = class_table(findings).body
     changes = [float(line[-1]) for line in body]
     assert changes == sorted(changes, reverse=True)
@@ -211,28 +211,28 @@ def test_tables_of_classes_are_sorted_by_change(tmp_path: Path) -> None:
 
 def test_published_numbers_stand_beside_whole_benchmarks_only() -> None:
     whole = metrics("a", "1", 0, target="hmdb51", classes=51, official_classes=51)
-    numbers, why = beside(whole)
+    numbers, why = published_beside(whole)
     assert why == ""
     assert {n.target for n in numbers} == {"hmdb51"}
     assert 57.45 in [n.top1 for n in numbers]
     assert all(n.mode == "full" and n.source and n.conditions for n in numbers)
-    assert {n.top1 for n in beside(whole | {"mode": "linear"})[0]} == {24.64, 12.35}
-    numbers, why = beside(whole | {"classes": 21})
+    assert {n.top1 for n in published_beside(whole | {"mode": "linear"})[0]} == {24.64, 12.35}
+    numbers, why = published_beside(whole | {"classes": 21})
     assert numbers == ()
     assert "21 of them" in why
-    numbers, why = beside(whole | {"videos": {"train": 10, "test": 5, "missing": 5}})
+    numbers, why = published_beside(whole | {"videos": {"train": 10, "test": 5, "missing": 5}})
     assert (numbers, why) == ((), "None: 5 of the 20 videos of hmdb51 are missing here.")
-    numbers, why = beside(whole | {"videos": {"train": 88, "test": 6, "missing": 3, "skipped": 3}})
+    numbers, why = published_beside(whole | {"videos": {"train": 88, "test": 6, "missing": 3, "skipped": 3}})
     assert (numbers, why) == ((), "None: 6 of the 100 videos of hmdb51 are missing here or do not decode.")
-    assert beside(whole | {"videos": {"train": 89, "test": 6, "missing": 2, "skipped": 3}})[0]
-    assert beside(whole | {"shots": 5})[0] == ()
-    assert beside(metrics("a", "1", 0)) == ((), "")
+    assert published_beside(whole | {"videos": {"train": 89, "test": 6, "missing": 2, "skipped": 3}})[0]
+    assert published_beside(whole | {"shots": 5})[0] == ()
+    assert published_beside(metrics("a", "1", 0)) == ((), "")
 
 
 def test_runs_on_the_first_frames_stand_beside_no_published_numbers() -> None:
     whole = metrics("a", "1", 0, target="hmdb51", classes=51, official_classes=51, first_frames=None)
-    assert beside(whole)[0]
-    numbers, why = beside(whole | {"first_frames": 1})
+    assert published_beside(whole)[0]
+    numbers, why = published_beside(whole | {"first_frames": 1})
     assert (numbers, why) == (
         (),
         "None: these runs see only the first frame of each video, the published ones all of it.",
@@ -242,21 +242,21 @@ def test_runs_on_the_first_frames_stand_beside_no_published_numbers() -> None:
 def test_published_numbers_of_diving48_are_of_the_classes_that_the_lists_of_v2_use(tmp_path: Path) -> None:
     # 48 labels, of which the official lists use 47: a complete run has 47 classes.
     whole = metrics("a", "v2", 0, target="diving48", classes=47, official_classes=Diving48().protocol.num_classes)
-    numbers, why = beside(whole)
+    numbers, why = published_beside(whole)
     assert why == ""
     assert {n.target for n in numbers} == {"diving48"}
     assert "v1" in Diving48().protocol.splits
-    numbers, why = beside(whole | {"split": "v1"})
+    numbers, why = published_beside(whole | {"split": "v1"})
     assert (numbers, why) == ((), "None: what others have published is of diving48 v2, and this is about v1.")
-    numbers, why = beside(whole | {"classes": 46})
+    numbers, why = published_beside(whole | {"classes": 46})
     assert numbers == ()
     assert "all 47 classes of diving48, and this is about 46" in why
     run = run_of([True, False, True])
     changes = {name: whole[name] for name in ("target", "classes", "official_classes")}
     both = [read_run(write_run_folder(tmp_path / split, run, split=split, **changes)) for split in ("v2", "v1")]
-    table = published_table(find(both))
+    table = published_table(analyse(both))
     assert table is not None
-    assert (table.body, table.note) == ((), beside(whole | {"split": "v1"})[1])
+    assert (table.body, table.note) == ((), published_beside(whole | {"split": "v1"})[1])
 
 
 def test_published_numbers_are_percentages_with_a_source() -> None:
@@ -269,7 +269,7 @@ def test_published_numbers_are_percentages_with_a_source() -> None:
 def test_the_published_table_says_whose_they_are(tmp_path: Path) -> None:
     run = run_of([True, False, True])
     folder = write_run_folder(tmp_path / "run", run, target="ucf101", official_classes=3)
-    table = published_table(find([read_run(folder)]))
+    table = published_table(analyse([read_run(folder)]))
     assert table is not None
     assert "Measured by others" in table.note
     assert any("SynAPT" in line[4] for line in table.body)
@@ -287,8 +287,8 @@ def test_what_was_run_is_said_in_a_line() -> None:
 
 def test_one_pair_is_said_to_be_no_test(tmp_path: Path) -> None:
     results = [read_run(folder) for folder in runs(tmp_path)]
-    assert "with 2 pairs no p is below 0.50." in paired_table(find(results)).note
-    note = paired_table(find([result for result in results if result.split == "1"])).note
+    assert "with 2 pairs no p is below 0.50." in paired_table(analyse(results)).note
+    note = paired_table(analyse([result for result in results if result.split == "1"])).note
     assert "one pair cannot be tested." in note
     assert "is below" not in note
 
@@ -297,7 +297,7 @@ def test_published_tests_are_of_weights_that_were_not_trained_on_the_target() ->
     def of(trained: str) -> tuple[int, str]:
         learned = {"target": trained, "split": "", "mode": "full", "epochs": 30}
         said = metrics("a", "", 0, target="anigifs", mode="test", trained_on=learned, classes=536, official_classes=536)
-        numbers, why = beside(said)
+        numbers, why = published_beside(said)
         return len(numbers), why
 
     assert of("kinetics-gifs") == (2, "")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fractalvid.finetune.report.findings import find_modes
+from fractalvid.finetune.report.findings import analyse_modes
 from fractalvid.finetune.report.write import write_comparison
 from fractalvid.finetune.results.comparable import check_comparable
 from fractalvid.finetune.results.read import RunResult, read_run
@@ -48,7 +48,7 @@ def test_a_paper_has_its_table(tmp_path: Path) -> None:
 
 
 def test_nothing_is_paired_across_modes(tmp_path: Path) -> None:
-    parts = find_modes(write_runs(tmp_path))
+    parts = analyse_modes(write_runs(tmp_path))
     assert [part.results[0].mode for part in parts] == ["full", "linear"]
     for part, gain in zip(parts, (100 / 6, 100 / 6), strict=True):
         (compared,) = part.comparisons

@@ -7,7 +7,7 @@ import pytest
 
 from fractalvid.finetune.cli import main
 from fractalvid.finetune.report.documents import as_document
-from fractalvid.finetune.report.findings import find_modes, summarise
+from fractalvid.finetune.report.findings import analyse_modes, summarise
 from fractalvid.finetune.report.statistics import spread
 from fractalvid.finetune.report.write import FILES, write_comparison
 from fractalvid.finetune.results.comparable import check_comparable
@@ -66,12 +66,12 @@ def test_gains_are_paired_by_split_and_seed() -> None:
 
 
 def test_the_table_says_what_was_measured() -> None:
-    text = as_document(find_modes([*SCRATCH, *FRACTAL]), "Fine-tuning on folder")
+    text = as_document(analyse_modes([*SCRATCH, *FRACTAL]), "Fine-tuning on folder")
     assert "| scratch        | 24.8 ± 2.2 " in text
     assert "33.2 ± 4.1" in text
     assert "+8.4 ± 3.2" in text
     assert "21 classes" in text
-    subset = as_document(find_modes([result("scratch", "1", 0, 20.0, official_classes=51)]), "Fine-tuning on hmdb51")
+    subset = as_document(analyse_modes([result("scratch", "1", 0, 20.0, official_classes=51)]), "Fine-tuning on hmdb51")
     assert "21 of 51 classes" in subset
     assert "| split 0, seed 0 |" in text
     assert "30 epochs of batch 16" in text

@@ -9,8 +9,8 @@ from fractalvid.finetune.report.statistics import (
     class_accuracy,
     confusion,
     mcnemar,
-    over_videos,
     sign_flips,
+    sign_flips_over_videos,
     t_test,
 )
 from tests.finetune.report.helpers import folds, run_of
@@ -130,7 +130,7 @@ def test_tests_need_pairs() -> None:
     assert sign_flips([0.0, 3.0]) == 1.0
     assert t_test([3.0]) is None
     assert t_test([3.0, 3.0]) is None
-    assert over_videos([]) is None
+    assert sign_flips_over_videos([]) is None
 
 
 def test_the_t_test_is_students() -> None:
@@ -144,18 +144,20 @@ def test_the_t_test_is_students() -> None:
 def test_over_videos_heeds_sources() -> None:
     first, better = coin(9, 200, 0.4), coin(10, 200, 0.4)
     better = [b or k % 9 == 0 for k, b in enumerate(better)]
-    single = over_videos([(run_of(first), run_of(better))])
+    single = sign_flips_over_videos([(run_of(first), run_of(better))])
     films = [f"film{k // 50}" for k in range(200)]
-    few = over_videos([(run_of(first, films), run_of(better, films))])
+    few = sign_flips_over_videos([(run_of(first, films), run_of(better, films))])
     assert single is not None
     assert few is not None
     assert single < 0.2
     assert few >= 2 / 2**4  # four sources: sixteen ways to choose the signs
-    assert over_videos([(run_of(first), run_of(first))]) == 1.0
+    assert sign_flips_over_videos([(run_of(first), run_of(first))]) == 1.0
 
 
 def test_p_values_are_even_where_nothing_differs() -> None:
-    found = [over_videos([(run_of(coin(2 * k, 60, 0.5)), run_of(coin(2 * k + 1, 60, 0.5)))]) for k in range(16)]
+    found = [
+        sign_flips_over_videos([(run_of(coin(2 * k, 60, 0.5)), run_of(coin(2 * k + 1, 60, 0.5)))]) for k in range(16)
+    ]
     assert 0.3 < np.mean([p for p in found if p is not None]) < 0.8
     assert sum(p is not None and p < 0.05 for p in found) <= 3
 

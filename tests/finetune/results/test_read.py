@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from fractalvid.finetune.report.findings import find
+from fractalvid.finetune.report.findings import analyse
 from fractalvid.finetune.report.tables import single_table
 from fractalvid.finetune.results.comparable import check_comparable
 from fractalvid.finetune.results.read import RunResult, read_run
@@ -76,7 +76,7 @@ def test_tests_are_paired_by_the_split_of_their_training(tmp_path: Path) -> None
         learned = LEARNED | {"split": split}
         folder = write_run_folder(tmp_path / label / split, run, mode="test", trained_on=learned)
         runs.append(read_run(folder))
-    found = find(runs)
+    found = analyse(runs)
     (compared,) = found.comparisons
     assert compared.difference.n == 2
     assert compared.difference.deviation == pytest.approx(0)

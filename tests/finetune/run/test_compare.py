@@ -6,7 +6,7 @@ import pytest
 from fractalvid.finetune.cli import main
 from fractalvid.finetune.recipes.recipe import Mode, Recipe
 from fractalvid.finetune.results.folder import claim_folder
-from fractalvid.finetune.run.compare import Job, plan_jobs, recipes_of, same_shape
+from fractalvid.finetune.run.compare import Job, plan_jobs, recipes_for_modes, same_shape
 from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.finetune.videos.data import open_data
 from fractalvid.finetune.videos.machine import Machine
@@ -140,7 +140,7 @@ def begin(data: Path, out: Path, *modes: Mode, precision: PrecisionName = "auto"
     """Begin the runs of a comparison of these modes."""
     jobs = plan_jobs(
         open_data(TargetOptions("folder", data), Machine(progress=False)),
-        recipes_of(Recipe(precision=precision), modes, None),
+        recipes_for_modes(Recipe(precision=precision), modes, None),
         [Initial("scratch", "scratch")],
         splits=(None,),
         seeds=(0,),
