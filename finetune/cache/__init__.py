@@ -1,1 +1,5 @@
 """Decoded videos, kept so that training need not decode them again."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

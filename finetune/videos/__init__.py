@@ -1,1 +1,5 @@
 """Which videos a target has: lists, splits, leakage, few-shot subsets."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -59,9 +59,9 @@ def build_index(
         # Nothing to see where all is known, which is at once.
         tqdm(total=len(wanted), desc="reading videos", unit="video", disable=not progress, delay=1) as bar,
     ):
-        for path, what in looked:
-            looked_at[path] = what
-            broken += isinstance(what, str)
+        for path, result in looked:
+            looked_at[path] = result
+            broken += isinstance(result, str)
             bar.update()
             if broken > limit:
                 break
