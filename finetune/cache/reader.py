@@ -25,7 +25,7 @@ from fractalvid.utils.phrases import counted
 from fractalvid.video.index import Stamp, is_same, root_key
 
 INFO, ROWS, FRAMES = "cache.json", "rows.jsonl", "frames.bin"
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -54,10 +54,12 @@ def result_line(metrics: dict[str, Any], out: Path) -> str:
     """The result in a line, the accuracy that the protocol is headed by first."""
     videos = metrics["videos"]
     named = sorted(ACCURACIES, key=lambda name: name != metrics["metric"])
+    lost = f"{videos['missing']} missing, {videos['skipped']} skipped"
+    lost += f", {videos['damaged']} damaged" if videos["damaged"] else ""
     accuracies = ", ".join(f"{ACCURACIES[name]} {metrics[name]:.1f} %" for name in named)
     return (
         f"{metrics['target']} from {metrics['init']['label']}: {accuracies} ({counted(videos['test'], 'test video')}, "
-        f"{metrics['views']} x {metrics['crops']} views; {videos['missing']} missing, {videos['skipped']} skipped); "
+        f"{metrics['views']} x {metrics['crops']} views; {lost}); "
         f"{out / METRICS}, {out / REPORT[0]}"
     )
 
@@ -83,10 +85,12 @@ def describe_videos(listing: Listing, views: ViewConfig) -> dict[str, Any]:
             "test": len(listing.side("test")),
             "missing": len(listing.missing),
             "skipped": len(listing.broken),
+            "damaged": len(listing.damaged),
             "shorter_than_window": sum(n < views.frames.span() for n in listing.frames),
         },
         "missing": list(listing.missing),
         "skipped": [{"path": path, "why": why} for path, why in listing.broken],
+        "damaged": [{"path": path, "packets": packets} for path, packets in listing.damaged],
     }
 
 

@@ -13,6 +13,7 @@ from fractalvid.finetune.videos.index import build_index
 from fractalvid.finetune.videos.listing import Listing, keep_decodable, list_videos
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import counted
 
 
 @dataclass(frozen=True)
@@ -73,4 +74,6 @@ def decode_listed(data: Data, listing: Listing, machine: Machine) -> Listing:
     listing = keep_decodable(listing, index, data.root)
     for path, why in listing.broken[:10] if machine.progress else ():
         tqdm.write(f"skipped {why}" if path in why else f"skipped {path}: {why}")
+    for path, packets in listing.damaged[:10] if machine.progress else ():
+        tqdm.write(f"damaged {path}: {counted(packets, 'packet')} passed over")
     return listing

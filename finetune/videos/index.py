@@ -3,7 +3,7 @@
 Headers are not believed: HMDB51's own files announce 48 frames where 40 decode.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,3 +73,8 @@ def build_index(
         )
     whole = {path: facts for path in wanted if isinstance(facts := looked_at.get(path), VideoFacts)}
     return ClipIndex({path: facts.frames for path, facts in whole.items()}, failed, whole)
+
+
+def damaged_videos(facts: Mapping[str, VideoFacts]) -> tuple[tuple[str, int], ...]:
+    """The videos of which packets were passed over, by their paths, and how many."""
+    return tuple((path, fact.damaged) for path, fact in sorted(facts.items()) if fact.damaged)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fractalvid.finetune.targets.base import SIDES, Side, Target, Video, require_folder
-from fractalvid.finetune.videos.index import ClipIndex
+from fractalvid.finetune.videos.index import ClipIndex, damaged_videos
 from fractalvid.finetune.videos.leakage import check_files, check_lists
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import counted, first_few
@@ -17,8 +17,9 @@ _WORDS: dict[Side, str] = {"train": "training", "test": "test"}
 class Listing:
     """The videos of one split.
 
-    `missing` are listed but not there; `broken` are there but do not decode (path -> why). `frames` gives the
-    length of each video in frames, in the order of `videos`. `sides` are those that are needed.
+    `missing` are listed but not there; `broken` are there but do not decode (path -> why); of `damaged` ones some
+    packets do not (path -> how many). `frames` gives the length of each video in frames, in the order of `videos`.
+    `sides` are those that are needed.
     """
 
     classes: tuple[str, ...]
@@ -27,6 +28,7 @@ class Listing:
     broken: tuple[tuple[str, str], ...] = ()
     frames: tuple[int, ...] = ()
     sides: tuple[Side, ...] = SIDES
+    damaged: tuple[tuple[str, int], ...] = ()
 
     def side(self, side: Side) -> tuple[Video, ...]:
         """The videos of training or of testing."""
@@ -131,7 +133,14 @@ def keep_decodable(listing: Listing, index: ClipIndex, root: Path) -> Listing:
             continue
         videos.append(video)
         frames.append(length)
-    kept = replace(listing, videos=tuple(videos), frames=tuple(frames), broken=tuple(sorted(broken.items())))
+    used = {video.path for video in videos}
+    kept = replace(
+        listing,
+        videos=tuple(videos),
+        frames=tuple(frames),
+        broken=tuple(sorted(broken.items())),
+        damaged=tuple((path, packets) for path, packets in damaged_videos(index.facts) if path in used),
+    )
     require_sides(kept, root)
     _require_training(kept, listing.videos, root)
     return kept

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.videos.data import Data
-from fractalvid.finetune.videos.index import ClipIndex
+from fractalvid.finetune.videos.index import ClipIndex, damaged_videos
 from fractalvid.finetune.videos.listing import list_videos
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import counted, first_few
@@ -95,6 +95,10 @@ def report(data: Data, there: Survey, index: ClipIndex) -> Iterator[str]:
     behind = [video.path for video in there.videos if (video.start or 0) >= index.frames.get(video.path, 1 << 62)]
     if behind:
         yield f"cut       {len(behind)} are listed from frames on that they do not have: {first_few(behind, 3)}"
+    damaged = damaged_videos(index.facts)
+    if damaged:
+        named = first_few([f"{path} ({counted(packets, 'packet')})" for path, packets in damaged], 10)
+        yield f"damaged   {len(damaged)} hold packets that do not decode and are passed over: {named}"
     if index.broken:
         yield f"broken    {len(index.broken)} do not decode and are left out: {first_few(sorted(index.broken), 10)}"
 

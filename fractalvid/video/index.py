@@ -14,18 +14,22 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import NamedTuple
 
+import av
 from platformdirs import user_cache_path
 from tqdm import tqdm
 
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
 from fractalvid.utils.locks import waiting_lock
-from fractalvid.video.reader import ReadError, VideoError, VideoFacts, probe_video
+from fractalvid.video.errors import MAX_PIXELS, VideoError, check_frame
+from fractalvid.video.reader import VideoFacts, probe_video
 
 ProbeResult = VideoFacts | str
 """What decodes of a file, or why nothing does."""
 
-_VERSION = 3
+_VERSION = 4
+_DECODER = "libavcodec " + ".".join(map(str, av.library_versions["libavcodec"]))
+"""What nothing decodes with; another version may."""
 _SAVE_SECONDS = 60
 """How often the index is saved: days of decoding are to survive a kill."""
 _NOTHING = VideoFacts(0, 0, 0, 0.0, 0.0)
@@ -68,18 +72,20 @@ def is_same(path: Path, stamp: Stamp) -> bool:
 
 
 def probe_videos(
-    root: Path, names: Iterable[str], *, cache_dir: Path | None, threads: int
+    root: Path, names: Iterable[str], *, cache_dir: Path | None, threads: int, max_pixels: int = MAX_PIXELS
 ) -> Generator[tuple[str, ProbeResult], None, None]:
     """Yield what decodes of each video below `root`, or why nothing does: first what is known, then the rest.
 
     What is found is kept for the next time, also where this is closed or interrupted. A video whose size or time of
-    change differs is decoded again, and so is one that is missing or could not be read.
+    change differs is decoded again, and so is one that was missing, could not be read or had too many pixels, and one
+    of which another version of the decoder decoded nothing.
 
     Args:
         root: the folder of videos.
         names: paths relative to it.
         cache_dir: where the index is kept; None keeps nothing.
         threads: videos decoded at once.
+        max_pixels: what a frame may have.
     """
     index, todo = VideoIndex(root, cache_dir), dict[str, Stamp]()
     for name in names:
@@ -92,28 +98,39 @@ def probe_videos(
         if known is None:
             todo[name] = stamp
         else:
-            yield name, known
+            yield name, _named(known, root / name, max_pixels)
     saved = time.monotonic()
     try:
-        for name, result, lasting in _probed(root, list(todo), threads):
+        for name, result, lasting in _probed(root, list(todo), threads, max_pixels):
             if lasting:
                 index.add(name, todo[name], result)
             if time.monotonic() - saved > _SAVE_SECONDS:
                 index.save()
                 saved = time.monotonic()
-            yield name, result
+            yield name, _named(result, root / name, max_pixels)
     finally:
         index.save(forget=True)
 
 
-def _probed(root: Path, names: list[str], threads: int) -> Iterator[tuple[str, ProbeResult, bool]]:
-    """Each name, its result, and whether that lasts as long as the file stays the same."""
+def _named(result: ProbeResult, path: Path, max_pixels: int) -> ProbeResult:
+    """A result with the name that the file has now, and the limit of now."""
+    if isinstance(result, str):
+        return f"{path}: {result}"
+    try:
+        check_frame(result.width, result.height, max_pixels, path)
+    except VideoError as error:
+        return str(error)
+    return result
+
+
+def _probed(root: Path, names: list[str], threads: int, max_pixels: int) -> Iterator[tuple[str, ProbeResult, bool]]:
+    """Each name, its result without the path, and whether that lasts as long as the file stays the same."""
 
     def probe(name: str) -> tuple[str, ProbeResult, bool]:
         try:
-            return name, probe_video(root / name), True
-        except (VideoError, OSError) as error:
-            return name, str(error), not isinstance(error, ReadError | OSError)
+            return name, probe_video(root / name, max_pixels=max_pixels), True
+        except VideoError as error:
+            return name, error.why, error.lasting
 
     pool = ThreadPoolExecutor(max(1, threads), "videos")
     try:
@@ -143,7 +160,7 @@ class VideoIndex:
         self._added: dict[str, _Entry] = {}
 
     def known(self, name: str, stamp: Stamp) -> ProbeResult | None:
-        """What decodes of a file, or why nothing does; None where it is unknown, or was another file then."""
+        """What decodes of a file, or why nothing does, without its name; None if unknown or of another file then."""
         entry = self._entries.get(name)
         return entry.result if entry is not None and entry.stamp == stamp else None
 
@@ -190,12 +207,14 @@ def _read(store: Path) -> dict[str, _Entry]:
 
 
 def _entry(values: list[object]) -> _Entry:
-    size, changed, frames, width, height, rate, duration, error = map(str, values)
-    facts = VideoFacts(int(frames), int(width), int(height), float(rate), float(duration))
-    return _Entry(Stamp(int(size), int(changed)), error or facts)
+    size, changed, frames, width, height, rate, duration, damaged, error, decoder = map(str, values)
+    facts = VideoFacts(int(frames), int(width), int(height), float(rate), float(duration), int(damaged))
+    # A stamp that no file has makes unknown what another decoder failed at.
+    stamp = Stamp(int(size), int(changed)) if not error or decoder == _DECODER else Stamp(-1, -1)
+    return _Entry(stamp, error or facts)
 
 
 def _values(entry: _Entry) -> list[object]:
     result = entry.result
     facts, error = (_NOTHING, result) if isinstance(result, str) else (result, "")
-    return [*entry.stamp, *astuple(facts), error]
+    return [*entry.stamp, *astuple(facts), error, _DECODER if error else ""]

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from fractalvid.pretrain.machine.distributed import all_of, from_main, rank, world_size
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import counted, first_few
 from fractalvid.video.index import ProbeResult, default_cache_dir, probe_videos
 from fractalvid.video.reader import VIDEO_SUFFIXES, VideoFacts
 
@@ -91,4 +92,9 @@ def _whole(listed: list[Listed], found: list[ProbeResult]) -> list[Video]:
     if len(broken) > max(1, MAX_BROKEN * len(listed)) or len(broken) == len(listed):
         raise UserError(f"{len(broken)} of {len(listed)} videos do not decode, such as: {broken[0]}")
     both = zip(listed, found, strict=True)
-    return [Video(path, facts, label) for (path, label), facts in both if not isinstance(facts, str)]
+    videos = [Video(path, facts, label) for (path, label), facts in both if not isinstance(facts, str)]
+    damaged = [str(video.path) for video in videos if video.facts.damaged]
+    if damaged:
+        named = f"{counted(len(damaged), 'video')} do not decode and are passed over: {first_few(damaged, 3)}"
+        tqdm.write(f"note: packets of {named}", file=sys.stderr)
+    return videos

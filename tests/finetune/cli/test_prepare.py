@@ -9,14 +9,18 @@ from typing import Any
 import pytest
 
 from fractalvid.finetune.cli import main
+from fractalvid.finetune.clips.config import FrameConfig, ViewConfig
+from fractalvid.finetune.run.outcome import describe_videos
 from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.targets.folder import Folder
 from fractalvid.finetune.targets.hmdb51 import Hmdb51
 from fractalvid.finetune.targets.registry import TARGETS, TargetOptions
-from fractalvid.finetune.videos.data import Data
+from fractalvid.finetune.videos.data import Data, open_data, read_videos
 from fractalvid.finetune.videos.index import build_index
+from fractalvid.finetune.videos.machine import Machine
 from fractalvid.finetune.videos.survey import Survey, report
 from tests.finetune.helpers import command, folder_set, hmdb_set, put
+from tests.fractalvid.video.made import packets, quarters, write
 
 LISTS = {"eat": "a_0.avi 1 \nb_0.avi 2 \nc_0.avi 0 \n", "run": "d_0.avi 1 \ne_0.avi 2 \n"}
 
@@ -251,3 +255,47 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     out, _ = said(capsys)
     for option in ("--cache", "--cache-quality", "--download", "--allow-missing", "--max-broken", "--cache-dir"):
         assert option in out
+
+
+def test_videos_with_damaged_packets_are_counted_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = folder_set(tmp_path / "data")
+    path = write(tmp_path / "whole.avi", quarters(), codec="mjpeg", pixels="yuvj420p")
+    (position, size), data = packets(path)[2], bytearray(path.read_bytes())
+    data[position : position + size] = bytes(size)
+    where = sorted(path for path in (root / "test").rglob("*") if path.is_file())[0]
+    where.unlink()
+    where.with_suffix(".avi").write_bytes(data)
+    assert folder(root) == 0
+    name = where.with_suffix(".avi").relative_to(root).as_posix()
+    line = f"damaged   1 hold packets that do not decode and are passed over: {name} (1 packet)\n"
+    assert line in said(capsys)[0]
+    assert folder(root) == 0
+    assert line in said(capsys)[0]  # from the index
+    options = TargetOptions("folder", data=root)
+    machine = Machine(threads=1, cache_dir=tmp_path / "cache", progress=False)
+    listing = read_videos(open_data(options, machine), "", machine, allow_missing=False)
+    views = ViewConfig(FrameConfig(4, 2), 12, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), views=3, crops=1)
+    assert describe_videos(listing, views)["damaged"] == [{"path": name, "packets": 1}]
+    assert describe_videos(listing, views)["videos"]["damaged"] == 1
+
+
+def test_how_a_path_is_spelt_makes_no_difference(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "data"
+    for number, name in enumerate(("kick: ball", "pipe:0", "http:", "%d")):
+        (root / "test" / name).mkdir(parents=True)
+        write(root / "test" / name / "concat:a%d.mp4", quarters(12 + number))
+    (root / "test" / "walk").mkdir()
+    write(root / "test" / "walk" / "file:b.mp4", quarters(16))
+    (root / "test" / "walk" / "broken.mp4").write_text("no video")
+    monkeypatch.chdir(root)
+    for data in (".", root, "../data"):
+        assert folder(tmp_path / "data", "--data", data, "--test-only", "--max-broken", 0.5) == 0
+        out, _ = said(capsys)
+        assert "6 videos" in out
+        assert "frames    12 to 16" in out
+        assert "broken    1 do not decode and are left out: test/walk/broken.mp4" in out
+    for data in (".", root):
+        assert folder(tmp_path / "data", "--data", data, "--test-only", "--max-broken", 0) == 2
+        assert f"{Path(data) / 'test/walk/broken.mp4'}: no frame decodes" in said(capsys)[1]

@@ -48,9 +48,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the videos that are decoded."""
     names: list[str] = []
 
-    def counting(path: Path) -> VideoFacts:
+    def counting(path: Path, **options: int) -> VideoFacts:
         names.append(path.name)
-        return probe_video(path)
+        return probe_video(path, **options)
 
     monkeypatch.setattr(PROBE, counting)
     return names
@@ -84,7 +84,7 @@ def test_a_changed_file_is_decoded_again_and_a_lost_one_forgotten(own: Path, dec
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b'{"version": 3}', b'{"version": 3, "videos": {"run/a.mp4": [1, 2]}}', b"\xff\x00"],
+    [b"", b"{", b"[]", b"null", b'{"version": 4}', b'{"version": 4, "videos": {"run/a.mp4": [1, 2]}}', b"\xff\x00"],
 )
 def test_a_damaged_index_harms_nothing(own: Path, decoded: list[str], content: bytes) -> None:
     first = start(own)
@@ -103,11 +103,11 @@ def test_what_was_decoded_before_an_interrupt_is_kept(
     own: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-    def interrupted(path: Path) -> VideoFacts:
+    def interrupted(path: Path, **options: int) -> VideoFacts:
         if len(decoded) == 2:
             raise KeyboardInterrupt
         decoded.append(path.name)
-        return probe_video(path)
+        return probe_video(path, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(PROBE, interrupted)
@@ -127,8 +127,8 @@ def test_broken_videos_are_remembered_and_unreadable_ones_tried_again(
     assert capfd.readouterr().err.count("text.avi") == 2  # said every time
     os.utime(own / "run" / "a.mp4", ns=(1, 1))
 
-    def unreadable(path: Path) -> VideoFacts:
-        raise ReadError(f"{path}: cannot be read: too many open files")
+    def unreadable(path: Path, **options: int) -> VideoFacts:
+        raise ReadError("cannot be read: too many open files", path)
 
     with monkeypatch.context() as patched:
         patched.setattr(PROBE, unreadable)
@@ -224,9 +224,9 @@ def open_on_rank(root: Path, out: Path) -> None:
     os.environ["XDG_CACHE_HOME"] = str(out)  # processes of their own have not what the fixture set
     counted: list[int] = []
 
-    def counting(path: Path) -> VideoFacts:
+    def counting(path: Path, **options: int) -> VideoFacts:
         counted.append(1)
-        return probe_video(path)
+        return probe_video(path, **options)
 
     config = StreamConfig(clip_len=2, size=16)
     with patch(PROBE, counting):

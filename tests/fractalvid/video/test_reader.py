@@ -1,7 +1,7 @@
 """Parts of videos, and what decodes of them."""
 
+import io
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def test_errors_of_the_system_are_told_from_those_of_the_file(tmp_path: Path, mo
     def fails(*args: object, **options: object) -> None:
         raise av.error.PermissionError(1, "Operation not permitted")  # what FFmpeg says of some damaged files
 
-    monkeypatch.setattr("fractalvid.video.reader.av.open", fails)
+    monkeypatch.setattr("fractalvid.video.decode.av.open", fails)
     for read in (read_video, probe_video):
         with pytest.raises(VideoError, match="no frame decodes"):
             read(tmp_path / "text.avi")
@@ -105,16 +105,17 @@ def test_errors_of_the_system_are_told_from_those_of_the_file(tmp_path: Path, mo
 def test_a_disk_that_fails_on_the_way_does_not_shorten_a_video(
     tmp_path: Path, clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_video(tmp_path / "a.mp4", clip)
+    write_video(tmp_path / "a.mp4", np.tile(clip, (5, 1, 1, 1)), crf=1)
 
-    def fails(path: Path) -> Iterator[av.VideoFrame]:
-        with av.open(str(path)) as container:
-            yield next(container.decode(video=0))
-        raise av.error.OSError(5, "Input/output error")
+    class Failing(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > 40_000:
+                raise OSError(5, "Input/output error")
+            return super().read(size)
 
-    monkeypatch.setattr("fractalvid.video.reader._decoded", fails)
+    monkeypatch.setattr("fractalvid.video.source.io.FileIO", Failing)
     for read in (read_video, probe_video):
-        with pytest.raises(ReadError, match="Input/output error"):
+        with pytest.raises(ReadError, match=r"a\.mp4: cannot be read: Input/output error"):
             read(tmp_path / "a.mp4")
 
 
