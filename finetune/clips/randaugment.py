@@ -1,7 +1,9 @@
 """RandAugment (Cubuk et al. 2020, arXiv 1909.13719), drawn first and then applied alike to all frames of a clip.
 
 Operations and strengths are those of `torchvision.transforms.v2.RandAugment`, which draws from a global generator and
-so cannot be repeated for one clip among many.
+so cannot be repeated for one clip among many. Emulation has another RandAugment
+(`fractalvid.emulate.photometric.randaugment`): that of PyTorchVideo, on its scale, without repetition, with the
+statistics of whole clips, and with movement as part of the camera's.
 """
 
 import math

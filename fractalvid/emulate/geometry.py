@@ -118,15 +118,15 @@ def _time_shares(drawn: Emulation) -> Floats:
 
 def _figures(drawn: Emulation) -> Floats:
     """Placements (B, L, 3, 3): mirrored and turned about the middle, then scaled and put in place."""
-    own = drawn.figures
-    matrices = _rotation(own.turn)
+    figures = drawn.figures
+    matrices = _rotation(figures.turn)
     mirror = np.zeros_like(matrices)
-    sign = np.where(own.mirror, -1.0, 1.0)
+    sign = np.where(figures.mirror, -1.0, 1.0)
     mirror[..., 0, 0], mirror[..., 1, 1], mirror[..., 2, 2] = sign, 1, 1
-    mirror[..., 0, 2] = np.where(own.mirror, 1.0, 0.0)
+    mirror[..., 0, 2] = np.where(figures.mirror, 1.0, 0.0)
     place = np.zeros_like(matrices)
-    place[..., 0, 0], place[..., 1, 1], place[..., 2, 2] = own.scale[..., 0], own.scale[..., 1], 1
-    place[..., :2, 2] = own.corner
+    place[..., 0, 0], place[..., 1, 1], place[..., 2, 2] = figures.scale[..., 0], figures.scale[..., 1], 1
+    place[..., :2, 2] = figures.corner
     return np.asarray(place @ matrices @ mirror)
 
 

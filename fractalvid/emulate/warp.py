@@ -33,14 +33,14 @@ def warp(
     """
     count, frames = camera.shape[:2]
     rows = max(1, CHUNK // (frames * size[0] * size[1])) if pictures.device.type == "cpu" else count
-    own = pictures.ndim == 5
+    one_a_frame = pictures.ndim == 5
     parts = []
     for first in range(0, count, rows):
         some = slice(first, first + rows)
         grid = _grid(camera[some], inner[some], size, fold=fold, device=pictures.device)
-        if own:
-            source = pictures[some].transpose(1, 2).flatten(0, 1)
-            seen = functional.grid_sample(source, grid.flatten(0, 1), padding_mode=outside, align_corners=False)
+        if one_a_frame:
+            stacked = pictures[some].transpose(1, 2).flatten(0, 1)
+            seen = functional.grid_sample(stacked, grid.flatten(0, 1), padding_mode=outside, align_corners=False)
             parts.append(seen.view(-1, frames, *seen.shape[1:]).transpose(1, 2))
         else:
             # The frames of a clip lie below each other: they share one picture, and one call serves them all.

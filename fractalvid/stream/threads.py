@@ -15,23 +15,23 @@ import torch
 
 from fractalvid.kernels.compiled.threads import available_cores
 
-FEWEST = 4
-"""Samples a thread that are worth another one. Four at a time cost a tenth more each than eight, and keep 8 cores busy
-with a batch of 32; of fewer, NumPy and Python are the larger part of the work."""
+MIN_SAMPLES = 4
+"""For every so many samples, another thread is worth it. Four at a time cost a tenth more each than eight, and keep 8
+cores busy with a batch of 32; of fewer, NumPy and Python are the larger part of the work."""
 
 _pools: dict[int, ThreadPoolExecutor] = {}
-_making = threading.Lock()
+_lock = threading.Lock()
 
 
-def _forget() -> None:
+def _reset_after_fork() -> None:
     """A forked child has the pools but none of their threads, and perhaps a lock that nobody will open."""
-    global _making
+    global _lock
     _pools.clear()
-    _making = threading.Lock()
+    _lock = threading.Lock()
 
 
 if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def in_parts(work: Callable[[slice, int], None], count: int, threads: int | None = None) -> None:
@@ -43,7 +43,7 @@ def in_parts(work: Callable[[slice, int], None], count: int, threads: int | None
         threads: at most this many in all, by default all cores.
     """
     most = available_cores() if threads is None else threads
-    parts = max(1, min(most, -(-count // FEWEST)))
+    parts = max(1, min(most, -(-count // MIN_SAMPLES)))
     edges = [count * part // parts for part in range(parts + 1)]
     pool = _pool(parts)
     done = [pool.submit(work, slice(first, last), most // parts) for first, last in pairwise(edges)]
@@ -53,7 +53,7 @@ def in_parts(work: Callable[[slice, int], None], count: int, threads: int | None
 
 def _pool(size: int) -> ThreadPoolExecutor:
     """As many threads, made when first needed."""
-    with _making:
+    with _lock:
         if size not in _pools:
             ready = threading.Barrier(size + 1)
             # The number is each thread's own, but threads made later begin with the last one that anybody set.

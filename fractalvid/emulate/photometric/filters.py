@@ -58,7 +58,15 @@ def _each_by_its_own(planes: Tensor, weights: Tensor) -> Tensor:
         planes, weights = planes.expand(-1, 2, -1, -1), weights.expand(2, -1, -1, -1)
     step, border = [1, 1], [0, 0]
     sums = torch._convolution(
-        *(planes, weights, None, step, border, step, False, border, len(weights)),
+        planes,
+        weights,
+        bias=None,
+        stride=step,
+        padding=border,
+        dilation=step,
+        transposed=False,
+        output_padding=border,
+        groups=len(weights),
         benchmark=False,
         deterministic=False,
         cudnn_enabled=False,

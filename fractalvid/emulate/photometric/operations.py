@@ -1,9 +1,9 @@
-"""What RandAugment's operations do to pixels: those of torchvision, but for statistics.
+"""What RandAugment's operations do to the pixels of many clips at once, each with an operation and argument of its own.
 
-Mean, extremes and histogram are the clip's and not each frame's, so that an operation is one function of grey for all
-frames and nothing flickers. Contrast of colour blends with the mean brightness, which follows from the channels'
-histograms. Torchvision rounds each pixel's brightness down before it takes the mean: results differ by one grey level
-at most.
+They are torchvision's, but for statistics: mean, extremes and histogram are the clip's and not each frame's, so that an
+operation is one function of grey for all frames and nothing flickers. Contrast of colour blends with the mean
+brightness, which follows from the channels' histograms. Torchvision rounds each pixel's brightness down before it takes
+the mean: results differ by one grey level at most.
 """
 
 from collections.abc import Callable
@@ -27,65 +27,69 @@ def apply_operations(video: Tensor, operation: NDArray[np.int64], argument: NDAr
     neighbours or at other channels, and at the end.
     """
     tables = identity_tables(len(video), video.shape[1], video.device)
-    waiting = np.zeros(len(video), np.bool_)
+    pending = np.zeros(len(video), np.bool_)
     for step in range(operation.shape[1]):
-        for kind, look in _PICTURES.items():
+        for kind, effect in _SPATIAL.items():
             active = operation[:, step] == kind
             # The colour of a grey clip is left alone.
             if active.any() and not (kind == Operation.COLOUR and video.shape[1] == 1):
-                video, tables = _use(video, tables, active & waiting), on_active(tables, active & waiting, _forget)
-                video = on_active(video, active, partial(_picture, look, argument[:, step]))
-                waiting &= ~active
-        of_kind = {kind: np.flatnonzero(operation[:, step] == kind) for kind in (*_CURVES, *_STATISTICS)}
-        rows = np.concatenate(list(of_kind.values()))
-        counts = {kind: len(own) for kind, own in of_kind.items() if len(own)}
-        tables = at_rows(tables, rows, partial(_followed, counts, argument[:, step], video))
-        waiting[rows] = True
-    return _use(video, tables, waiting)
+                video = _with_tables(video, tables, active & pending)
+                tables = on_active(tables, active & pending, _emptied)
+                video = on_active(video, active, partial(_with_spatial, effect, argument[:, step]))
+                pending &= ~active
+        rows_of_kind = {kind: np.flatnonzero(operation[:, step] == kind) for kind in (*_POINTWISE, *_BY_HISTOGRAM)}
+        rows = np.concatenate(list(rows_of_kind.values()))
+        counts = {kind: len(some) for kind, some in rows_of_kind.items() if len(some)}
+        tables = at_rows(tables, rows, partial(_extended, counts, argument[:, step], video))
+        pending[rows] = True
+    return _with_tables(video, tables, pending)
 
 
-def _use(video: Tensor, tables: Tensor, active: NDArray[np.bool_]) -> Tensor:
+def _with_tables(video: Tensor, tables: Tensor, active: NDArray[np.bool_]) -> Tensor:
     """Apply the tables of active clips (B,)."""
     return on_active(video, active, lambda clips, _, own: look_up(clips, own), tables)
 
 
-def _forget(tables: Tensor, rows: NDArray[np.int64]) -> Tensor:
+def _emptied(tables: Tensor, rows: NDArray[np.int64]) -> Tensor:
+    """Tables that change nothing, in the place of others."""
     return identity_tables(len(tables), tables.shape[1], tables.device)
 
 
-def _picture(
-    look: Callable[[Tensor, Tensor], Tensor], argument: NDArray[np.float32], clips: Tensor, rows: NDArray[np.int64]
+def _with_spatial(
+    effect: Callable[[Tensor, Tensor], Tensor], argument: NDArray[np.float32], clips: Tensor, rows: NDArray[np.int64]
 ) -> Tensor:
-    return look(clips, _column(argument[rows], clips)[..., None])
+    """Clips after an operation of `_SPATIAL`."""
+    return effect(clips, _per_clip(argument[rows], clips)[..., None])
 
 
-def _followed(
+def _extended(
     counts: dict[Operation, int],
     argument: NDArray[np.float32],
     video: Tensor,
     tables: Tensor,
     rows: NDArray[np.int64],
 ) -> Tensor:
-    """The tables of clips, each followed by an operation.
+    """The tables of clips, each extended by an operation.
 
     Args:
-        counts: of how many clips it is which operation, in the order of `rows`: those of `_CURVES` come first.
+        counts: of how many clips it is which operation, in the order of `rows`: those of `_POINTWISE` come first.
         argument: of all clips.
         video: all clips, as they are before their tables.
         tables: (R, C, 1, 256), of the clips at `rows`.
         rows: (R,).
     """
-    values = dict(zip(counts, torch.split(_column(argument[rows], video), list(counts.values())), strict=True))
-    curves = [_CURVES[kind](value) for kind, value in values.items() if kind in _CURVES]
-    looking = {kind: count for kind, count in counts.items() if kind in _STATISTICS}
+    values = dict(zip(counts, torch.split(_per_clip(argument[rows], video), list(counts.values())), strict=True))
+    curves = [_POINTWISE[kind](value) for kind, value in values.items() if kind in _POINTWISE]
+    looking = {kind: count for kind, count in counts.items() if kind in _BY_HISTOGRAM}
     if looking:
         first = len(rows) - sum(looking.values())
         seen = torch.split(moved(histogram(rows_of(video, rows[first:])), tables[first:]), list(looking.values()))
-        curves += [_STATISTICS[kind](own, values[kind]) for kind, own in zip(looking, seen, strict=True)]
+        curves += [_BY_HISTOGRAM[kind](own, values[kind]) for kind, own in zip(looking, seen, strict=True)]
     return compose(tables, torch.cat([curve.expand(-1, tables.shape[1], -1, -1) for curve in curves]))
 
 
-def _column(argument: NDArray[np.float32], like: Tensor) -> Tensor:
+def _per_clip(argument: NDArray[np.float32], like: Tensor) -> Tensor:
+    """Arguments (B,) as (B, 1, 1, 1), on the device of another tensor."""
     return upload(argument, like.device).view(-1, 1, 1, 1)
 
 
@@ -96,31 +100,31 @@ def _greys(like: Tensor) -> Tensor:
     return torch.arange(256, dtype=torch.float32, device=like.device)
 
 
-def _byte(greys: Tensor) -> Tensor:
+def _to_byte(greys: Tensor) -> Tensor:
     """Greys cut to 0..255 and to whole numbers, as torchvision does."""
     return greys.clamp(0, 255).to(torch.uint8)
 
 
 def _brightness(factor: Tensor) -> Tensor:
-    return _byte(_greys(factor) * factor)
+    return _to_byte(_greys(factor) * factor)
 
 
 def _invert(value: Tensor) -> Tensor:
-    return _byte(255 - _greys(value).expand(*value.shape[:3], 256))
+    return _to_byte(255 - _greys(value).expand(*value.shape[:3], 256))
 
 
 def _posterize(bits: Tensor) -> Tensor:
     # Not by exp2, which a GPU may round.
     step = torch.ones_like(bits, dtype=torch.int32) << (8 - bits).int()
-    return _byte(torch.floor(_greys(bits) / step) * step)
+    return _to_byte(torch.floor(_greys(bits) / step) * step)
 
 
 def _solarize(threshold: Tensor) -> Tensor:
     greys = _greys(threshold)
-    return _byte(torch.where(greys >= 255 * threshold, 255 - greys, greys))
+    return _to_byte(torch.where(greys >= 255 * threshold, 255 - greys, greys))
 
 
-_CURVES: dict[Operation, Callable[[Tensor], Tensor]] = {
+_POINTWISE: dict[Operation, Callable[[Tensor], Tensor]] = {
     Operation.BRIGHTNESS: _brightness,
     Operation.INVERT: _invert,
     Operation.POSTERIZE: _posterize,
@@ -135,7 +139,7 @@ def _contrast(counts: Tensor, factor: Tensor) -> Tensor:
     greys = _greys(counts)
     means = (counts * greys.double()).sum(dim=-1, keepdim=True) / counts.sum(dim=-1, keepdim=True)
     mean = _grey(means) if means.shape[1] == 3 else means
-    return _byte(greys * factor + (mean * (1 - factor.double())).float())
+    return _to_byte(greys * factor + (mean * (1 - factor.double())).float())
 
 
 def _autocontrast(counts: Tensor, value: Tensor) -> Tensor:
@@ -144,7 +148,7 @@ def _autocontrast(counts: Tensor, value: Tensor) -> Tensor:
     lightest = 255 - present.flip(-1).argmax(dim=-1, keepdim=True).float()
     flat = darkest == lightest
     scale = ((lightest - darkest) * (1 / 255)).masked_fill(flat, 1)
-    return _byte((_greys(counts) - darkest.masked_fill(flat, 0)) / scale)
+    return _to_byte((_greys(counts) - darkest.masked_fill(flat, 0)) / scale)
 
 
 def _equalize(counts: Tensor, value: Tensor) -> Tensor:
@@ -154,10 +158,10 @@ def _equalize(counts: Tensor, value: Tensor) -> Tensor:
     step = (total[..., -1:] - last) // 255
     below = torch.nn.functional.pad(total[..., :-1], (1, 0))
     curve = ((below + step // 2) // step.clamp(min=1)).clamp(0, 255).to(torch.uint8)
-    return torch.where(step > 0, curve, _byte(_greys(counts)))
+    return torch.where(step > 0, curve, _to_byte(_greys(counts)))
 
 
-_STATISTICS: dict[Operation, Callable[[Tensor, Tensor], Tensor]] = {
+_BY_HISTOGRAM: dict[Operation, Callable[[Tensor, Tensor], Tensor]] = {
     Operation.CONTRAST: _contrast,
     Operation.AUTOCONTRAST: _autocontrast,
     Operation.EQUALIZE: _equalize,
@@ -181,11 +185,11 @@ def _sharpness(video: Tensor, factor: Tensor) -> Tensor:
     inside = torch.zeros(height, width, device=video.device)
     inside[1:-1, 1:-1] = 1
     greys = video.float()
-    return _byte(convolve(video, kernel).div_(13).round_().sub_(greys).mul_(inside * (1 - factor)).add_(greys))
+    return _to_byte(convolve(video, kernel).div_(13).round_().sub_(greys).mul_(inside * (1 - factor)).add_(greys))
 
 
 def _colour(video: Tensor, factor: Tensor) -> Tensor:
-    return _byte(video * factor + _grey(video).floor() * (1 - factor))
+    return _to_byte(video * factor + _grey(video).floor() * (1 - factor))
 
 
 def _grey(colours: Tensor) -> Tensor:
@@ -194,7 +198,7 @@ def _grey(colours: Tensor) -> Tensor:
     return (0.2989 * red + 0.587 * green + 0.114 * blue)[:, None]
 
 
-_PICTURES: dict[Operation, Callable[[Tensor, Tensor], Tensor]] = {
+_SPATIAL: dict[Operation, Callable[[Tensor, Tensor], Tensor]] = {
     Operation.SHARPNESS: _sharpness,
     Operation.COLOUR: _colour,
 }

@@ -2,7 +2,8 @@
 
 Operations, scale and random strength are those of PyTorchVideo, which the reference method uses: a magnitude of 7 is of
 10. Departures: posterize keeps at least one bit, shear is about the middle, and what moves the picture is a matrix, to
-be composed with all else that does. `operations` applies the others.
+be composed with all else that does. `operations` applies the others. Fine-tuning has torchvision's RandAugment
+(`fractalvid.finetune.clips.randaugment`), whose operations, scale and way of drawing are others.
 """
 
 from enum import IntEnum
@@ -41,14 +42,14 @@ SHEARS = (Operation.SHEAR_X, Operation.SHEAR_Y)
 TRANSLATIONS = (Operation.TRANSLATE_X, Operation.TRANSLATE_Y)
 GEOMETRIC = (Operation.ROTATE, *SHEARS, *TRANSLATIONS)
 
-_SCALE = np.zeros((MAX_OPERATIONS + 1, 2))
+_AT_ZERO, _SPAN = np.zeros(len(Operation)), np.zeros(len(Operation))
 """Argument of each operation at magnitude 0, and what is added, or for a signed one added or taken away, at 10."""
-_SCALE[list(FACTORS)] = 1, 0.9
-_SCALE[Operation.ROTATE] = 0, np.radians(30)
-_SCALE[Operation.POSTERIZE] = 4, -4
-_SCALE[Operation.SOLARIZE] = 1, -1
-_SCALE[list(SHEARS)] = 0, 0.3
-_SCALE[list(TRANSLATIONS)] = 0, 0.45
+_AT_ZERO[list(FACTORS)], _SPAN[list(FACTORS)] = 1, 0.9
+_SPAN[Operation.ROTATE] = np.radians(30)
+_AT_ZERO[Operation.POSTERIZE], _SPAN[Operation.POSTERIZE] = 4, -4
+_AT_ZERO[Operation.SOLARIZE], _SPAN[Operation.SOLARIZE] = 1, -1
+_SPAN[list(SHEARS)] = 0.3
+_SPAN[list(TRANSLATIONS)] = 0.45
 
 
 def draw_operations(
@@ -63,7 +64,7 @@ def draw_operations(
     # Uniforms are whole parts of 2^-24, 0 included: half a part more lies within (0, 1).
     level = np.clip(config.magnitude + config.spread * ndtri(normal + 2.0**-25), 0, MAX_LEVEL) / MAX_LEVEL
     signed = ~np.isin(drawn, (Operation.POSTERIZE, Operation.SOLARIZE))
-    argument = _SCALE[drawn, 0] + np.where(signed & (sign < 0.5), -level, level) * _SCALE[drawn, 1]
+    argument = _AT_ZERO[drawn] + np.where(signed & (sign < 0.5), -level, level) * _SPAN[drawn]
     argument = np.where(drawn == Operation.POSTERIZE, np.maximum(np.ceil(argument), 1), argument)
     applied = apply < config.p * np.asarray(progress, np.float64).reshape(-1, 1)
     return np.where(applied, drawn, Operation.IDENTITY), np.where(applied, argument, 0).astype(np.float32)
