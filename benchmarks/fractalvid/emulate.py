@@ -134,7 +134,10 @@ def _training(bank: ClassBank, threads: int, settings: Settings) -> dict[str, li
         parameters = list(model.parameters())
         optimizer = build_optimizer(OptimConfig(), model, parameters)
         update = Update(
-            *(Supervised(model), parameters, optimizer, precision),
+            Supervised(model),
+            parameters,
+            optimizer,
+            precision,
             grad_clip=5.0,
             channels_last=True,
             compiled=False,

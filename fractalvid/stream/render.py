@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fractalvid.core.bank import Bank, Fit
-from fractalvid.core.camera import camera_matrices
+from fractalvid.core.camera import Camera, camera_matrices
 from fractalvid.core.colour import foreground
 from fractalvid.emulate.layers import Emulated, channels_first, emulate_samples
 from fractalvid.emulate.parameters import Emulation
@@ -19,6 +19,7 @@ from fractalvid.stream.batch import Batch
 from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.samples import Samples
 from fractalvid.stream.threads import in_parts
+from fractalvid.utils.arrays import map_arrays
 from fractalvid.utils.tensors import upload
 
 Part = tuple[Tensor, Tensor | None]
@@ -121,13 +122,14 @@ def film(
     threads: int | None = None,
 ) -> Emulated:
     """Those at `rows` of samples as their emulation was drawn, wherever the renderer's pictures are."""
+    camera: Camera = map_arrays(lambda array: array[rows], samples.camera)
     return emulate_samples(
         renderer,
         emulation.select(rows),
         class_id=samples.class_id[rows],
         instance_id=samples.instance_id[rows],
         times=samples.times[rows],
-        crop=camera_matrices(samples.camera, config.size)[rows],
+        crop=camera_matrices(camera, config.size),
         options=render_options(config, threads),
     )
 
