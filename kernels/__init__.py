@@ -1,7 +1,5 @@
 """Array kernels of the chaos game: points of attractors, histograms and images. Arrays in, arrays out."""
 
-from fractalvid.kernels.cuda.front import backends
-from fractalvid.kernels.dispatch import MAX_COLOUR_POINTS, Accumulated, accumulate, growth, orbit, render
-from fractalvid.kernels.jobs import Jobs
+import lazy_loader
 
-__all__ = ["MAX_COLOUR_POINTS", "Accumulated", "Jobs", "accumulate", "backends", "growth", "orbit", "render"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

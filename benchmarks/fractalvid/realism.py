@@ -21,6 +21,7 @@ from fractalvid.emulate.config import PRESETS
 from fractalvid.finetune.clips.sampling import view_windows
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.stats import figures
+from fractalvid.stats.config import Band
 from fractalvid.stream import FractalStream, StreamConfig
 from fractalvid.utils.errors import UserError
 from fractalvid.video.reader import read_video
@@ -29,7 +30,7 @@ Clips = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 SIZE, FRAMES, STRIDE, BATCH = 112, 8, 6, 32
-LOW, WHOLE = figures.Band(2, 16), figures.Band(2, SIZE // 2)
+LOW, WHOLE = Band(2, 16), Band(2, SIZE // 2)
 DARK = 13
 """5 % of white."""
 QUANTILES = np.linspace(0.005, 0.995, 199)

@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fractalvid.cli.demo_commands import Part
-from fractalvid.pages.charts import COLOURS, INK, LOOK, MUTED, STYLE, plain, section, svg
-from fractalvid.pages.gallery import Clip, clip_grid, page
+from fractalvid.pages import COLOURS, INK, LOOK, MUTED, STYLE, Clip, clip_grid, page, plain, section, svg
 
 Rows = Sequence[Mapping[str, Any]]
 

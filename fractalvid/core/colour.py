@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.core.bank import Bank
 from fractalvid.core.seeds import Domain, Field, uniforms, words
-from fractalvid.kernels import MAX_COLOUR_POINTS
 from fractalvid.utils.checks import check_number
 from fractalvid.utils.errors import UserError
 
@@ -57,6 +56,8 @@ def check_points(points: int) -> None:
     Raises:
         UserError: there are too many.
     """
+    from fractalvid.kernels import MAX_COLOUR_POINTS  # brings Numba, which configurations of grey clips don't need
+
     if points > MAX_COLOUR_POINTS:
         raise UserError(f"points must be at most {MAX_COLOUR_POINTS} in colour, got {points}")
 

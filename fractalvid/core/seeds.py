@@ -13,8 +13,6 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fractalvid.kernels.compiled.random import philox4x32, seed_words, uniform
-
 STREAM_VERSION = 2
 """Stands in every bank and card. It rises whenever a seed comes to give other classes, instances, pixels, order or
 emulation."""
@@ -122,6 +120,11 @@ def words_by_field(
     Returns:
         uint32 (B, count) for each field.
     """
+    from fractalvid.kernels.compiled.random import (  # brings Numba, which configurations don't need
+        philox4x32,
+        seed_words,
+    )
+
     third, fourth, tries = np.broadcast_arrays(
         np.atleast_1d(np.asarray(a, np.uint32)), np.asarray(b, np.uint32), np.asarray(attempt, np.uint32)
     )
@@ -152,6 +155,8 @@ def uniforms(
     seed: int, domain: Domain, field: Field, a: ArrayLike, b: ArrayLike, count: int, *, attempt: ArrayLike = 0
 ) -> NDArray[np.float32]:
     """Like `words`, as float32 in [0, 1)."""
+    from fractalvid.kernels.compiled.random import uniform
+
     return uniform(words(seed, domain, field, a, b, count, attempt=attempt))
 
 

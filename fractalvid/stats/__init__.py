@@ -1,5 +1,5 @@
-"""Quality figures of banks and generated sets: what their clips look like, how they move, how they are told apart.
+"""Quality figures of banks and sets: how their clips look and move, and how well their classes are told apart."""
 
-`figures` are pure functions of clips, `separability` and `probe` tell classes apart, `source` gives the clips,
-`measure` puts it together into `results`, and `page` shows them.
-"""
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,12 +1,76 @@
-"""How much `fractalvid stats` measures, and how."""
+"""How much `fractalvid stats` measures, and how. Nothing here needs Numba, SciPy or PyTorch."""
 
+import math
 from dataclasses import dataclass, field
 
-from fractalvid.core.constants import MAX_FRAMES, MAX_POINTS
+from fractalvid.core.constants import MAX_CLASSES, MAX_FRAMES, MAX_POINTS
 from fractalvid.sets.config import check_clip_bytes
-from fractalvid.stats.figures import Band
-from fractalvid.stats.probe import ProbeConfig
 from fractalvid.utils.errors import UserError
+
+MAX_PROBE_BYTES = 2**31
+"""Of the clips of one probe, and of those of a step of its training."""
+TEST_BATCH = 64
+"""Clips that the probe's networks are tested on at once."""
+_PROBE_LIMITS = {
+    "shapes": (1, MAX_CLASSES),
+    "motions": (2, MAX_CLASSES),
+    "train": (1, 10**6),
+    "test": (1, 10**6),
+    "size": (16, 1024),
+    "frames": (4, 10_000),
+    "points": (1, MAX_POINTS),
+    "steps": (1, 10**7),
+    "batch": (2, 10**4),
+    "seed": (0, 2**64 - 1),
+}
+
+
+@dataclass(frozen=True)
+class Band:
+    """Spatial frequencies in cycles a frame side, both ends included."""
+
+    low: int = 2
+    high: int = 16
+
+
+@dataclass(frozen=True)
+class ProbeConfig:
+    """How the probe is made. The defaults take about a minute on two cores."""
+
+    shapes: int = 3
+    """Classes whose shapes are used, one after the other; results are means over them."""
+    motions: int = 8
+    """Classes of each probe, which differ in motion only."""
+    train: int = 64
+    """Clips a class to learn from, instances from 0 up."""
+    test: int = 24
+    """Clips a class to be tested on, held-out instances."""
+    size: int = 32
+    """Height and width in pixels."""
+    frames: int = 12
+    """Frames a clip, equidistant over it."""
+    points: int = 8_000
+    """Points of the chaos game a frame, for the kinds that play one."""
+    steps: int = 150
+    """Steps of training."""
+    batch: int = 32
+    """Clips a step."""
+    learning_rate: float = 2e-3
+    """Largest, of a schedule that rises once and falls."""
+    seed: int = 0
+    """Determines initial weights and batches."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no probe could be made with."""
+        for name, (low, high) in _PROBE_LIMITS.items():
+            if not low <= getattr(self, name) <= high:
+                raise UserError(f"{name} of the probe must be in {low}..{high}, got {getattr(self, name)}")
+        if not 0 < self.learning_rate < math.inf:
+            raise UserError(f"learning_rate of the probe must be above 0, got {self.learning_rate}")
+        # Clips are bytes; those of a step are float32 in the network, and its first layer gives as much again.
+        clips = max(self.motions * (self.train + self.test), 8 * max(self.batch, TEST_BATCH))
+        if clips * self.frames * self.size**2 > MAX_PROBE_BYTES:
+            raise UserError("clips of the probe take more than 2 GiB: choose a smaller size, or fewer clips or frames")
 
 
 @dataclass(frozen=True)

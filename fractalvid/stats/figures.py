@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.sparse import csr_array
 
+from fractalvid.stats.config import Band
+
 Clips = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
@@ -21,14 +23,6 @@ NEARLY_FULL = 0.99
 EVEN = 8.0
 STILL = 0.01
 LUMA = (0.299, 0.587, 0.114)
-
-
-@dataclass(frozen=True)
-class Band:
-    """Spatial frequencies in cycles a frame side, both ends included."""
-
-    low: int = 2
-    high: int = 16
 
 
 def grey_levels(clips: Clips) -> Clips:

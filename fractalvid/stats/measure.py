@@ -14,9 +14,8 @@ from tqdm import tqdm
 
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.fractals.look import Fault
-from fractalvid.stats.config import StatsConfig
+from fractalvid.stats.config import Band, StatsConfig
 from fractalvid.stats.figures import (
-    Band,
     ClipFigures,
     Floats,
     Scatter,
@@ -29,7 +28,7 @@ from fractalvid.stats.figures import (
 from fractalvid.stats.probe import MOTION, ProbeResult, motion_probe
 from fractalvid.stats.results import FIGURES, Acceptance, Diversity, Extreme, SourceStats, Summary
 from fractalvid.stats.separability import Separability, clip_features, separability
-from fractalvid.stats.source import Acceptances, ClipBatch, Request, Source, check_band, variations_taken
+from fractalvid.stats.source import ClipBatch, DrawOutcomes, Request, Source, check_band, variations_taken
 from fractalvid.utils.errors import UserError
 
 SIDE = 16
@@ -56,7 +55,7 @@ class _Part:
     power: Floats
     frames: int
     size: tuple[int, int]
-    accepted: Acceptances | None
+    accepted: DrawOutcomes | None
 
 
 def measure(source: Source, config: StatsConfig, *, workers: int, progress: bool = True) -> SourceStats:

@@ -9,8 +9,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Chart
 
-from fractalvid.pages.charts import COLOURS, INK, LOOK, MUTED, STYLE, plain, section, svg
-from fractalvid.pages.gallery import Clip, clip_grid, page
+from fractalvid.pages import COLOURS, INK, LOOK, MUTED, STYLE, Clip, clip_grid, page, plain, section, svg
 from fractalvid.stats.config import StatsConfig
 from fractalvid.stats.measure import BY_VARIATION
 from fractalvid.stats.probe import VIEWS

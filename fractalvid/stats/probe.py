@@ -7,7 +7,6 @@ single frames, and beyond the second is in their order.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.core.bank import Bank, array_names
-from fractalvid.core.constants import FIRST_VALIDATION_ID, MAX_CLASSES, MAX_POINTS
+from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.core.curves import SUBFRAMES
 from fractalvid.kinds import fit_clips, render_fits
+from fractalvid.stats.config import TEST_BATCH, ProbeConfig
 from fractalvid.utils.errors import UserError
 
 AnyBank = TypeVar("AnyBank", bound=Bank)
@@ -36,63 +36,6 @@ MOTION = {
     "dead_leaves": ("speed", "coherence", "parallax", "spin", "sway", "beat"),
 }
 """For each kind of bank the arrays that say how its classes move; the others say what they look like."""
-
-MAX_BYTES = 2**31
-"""Of all clips of a shape, and of those of a step of training."""
-_AT_ONCE = 64
-"""Clips that are tested at once."""
-_LIMITS = {
-    "shapes": (1, MAX_CLASSES),
-    "motions": (2, MAX_CLASSES),
-    "train": (1, 10**6),
-    "test": (1, 10**6),
-    "size": (16, 1024),
-    "frames": (4, 10_000),
-    "points": (1, MAX_POINTS),
-    "steps": (1, 10**7),
-    "batch": (2, 10**4),
-    "seed": (0, 2**64 - 1),
-}
-
-
-@dataclass(frozen=True)
-class ProbeConfig:
-    """How the probe is made. The defaults take about a minute on two cores."""
-
-    shapes: int = 3
-    """Classes whose shapes are used, one after the other; results are means over them."""
-    motions: int = 8
-    """Classes of each probe, which differ in motion only."""
-    train: int = 64
-    """Clips a class to learn from, instances from 0 up."""
-    test: int = 24
-    """Clips a class to be tested on, held-out instances."""
-    size: int = 32
-    """Height and width in pixels."""
-    frames: int = 12
-    """Frames a clip, equidistant over it."""
-    points: int = 8_000
-    """Points of the chaos game a frame, for the kinds that play one."""
-    steps: int = 150
-    """Steps of training."""
-    batch: int = 32
-    """Clips a step."""
-    learning_rate: float = 2e-3
-    """Largest, of a schedule that rises once and falls."""
-    seed: int = 0
-    """Determines initial weights and batches."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that no probe could be made with."""
-        for name, (low, high) in _LIMITS.items():
-            if not low <= getattr(self, name) <= high:
-                raise UserError(f"{name} of the probe must be in {low}..{high}, got {getattr(self, name)}")
-        if not 0 < self.learning_rate < math.inf:
-            raise UserError(f"learning_rate of the probe must be above 0, got {self.learning_rate}")
-        # Clips are bytes; those of a step are float32 in the network, and its first layer gives as much again.
-        clips = max(self.motions * (self.train + self.test), 8 * max(self.batch, _AT_ONCE))
-        if clips * self.frames * self.size**2 > MAX_BYTES:
-            raise UserError("clips of the probe take more than 2 GiB: choose a smaller size, or fewer clips or frames")
 
 
 @dataclass(frozen=True)
@@ -222,8 +165,9 @@ def tell_apart(
             schedule.step()
     network.eval()
     with torch.no_grad():
-        found = torch.cat([network(batch(test[i : i + _AT_ONCE])).argmax(dim=1) for i in range(0, len(test), _AT_ONCE)])
-    return float(np.mean(found.numpy() == test_class))
+        parts = (test[first : first + TEST_BATCH] for first in range(0, len(test), TEST_BATCH))
+        predicted = torch.cat([network(batch(part)).argmax(dim=1) for part in parts])
+    return float(np.mean(predicted.numpy() == test_class))
 
 
 def _seen(clips: Clips, view: str, rng: np.random.Generator) -> Clips:

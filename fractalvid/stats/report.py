@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from fractalvid.pages.gallery import Clip
+from fractalvid.pages import Clip
 from fractalvid.sets.generation import MAX_WORKERS
 from fractalvid.stats.config import StatsConfig
 from fractalvid.stats.measure import measure

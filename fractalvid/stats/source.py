@@ -16,8 +16,8 @@ from fractalvid.kernels.variations import VARIATIONS
 from fractalvid.kinds import fit_clips, load_bank, render_fits
 from fractalvid.sets.manifest import ClipId, ManifestRow
 from fractalvid.sets.reader import ClipError, SetReader
-from fractalvid.stats.config import StatsConfig
-from fractalvid.stats.figures import Band, Clips, Floats, grey_levels
+from fractalvid.stats.config import Band, StatsConfig
+from fractalvid.stats.figures import Clips, Floats, grey_levels
 from fractalvid.utils.errors import UserError
 
 MOST_AT_ONCE = 16
@@ -28,8 +28,8 @@ VIDEO_NOISE = 8
 
 
 @dataclass(frozen=True)
-class Acceptances:
-    """How B instances of fractals were accepted.
+class DrawOutcomes:
+    """What came of the draws of B instances of fractals.
 
     Attributes:
         damped: share of native frames that are damped (B,).
@@ -42,12 +42,12 @@ class Acceptances:
     fault: NDArray[np.int8]
 
     @staticmethod
-    def of(fit: Fit, native_frames: int) -> "Acceptances | None":
+    def of(fit: Fit, native_frames: int) -> "DrawOutcomes | None":
         """From instances of one class; None where they are no fractals."""
         if not isinstance(fit, Fits):
             return None
         damped = (fit.damping[:, :native_frames] < 1).mean(axis=1)
-        return Acceptances(damped, fit.rejected, fit.fault)
+        return DrawOutcomes(damped, fit.rejected, fit.fault)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class ClipBatch:
     instance_id: NDArray[np.int64]
     held_out: NDArray[np.bool_]
     clips: Clips
-    accepted: Acceptances | None
+    accepted: DrawOutcomes | None
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class BankSource:
         clips = render_fits(
             self.bank, fit, np.tile(times, (len(ids), 1)), size=config.size, points=config.points, threads=1
         )
-        held_out, accepted = np.array(request.held_out), Acceptances.of(fit, int(last) + 1)
+        held_out, accepted = np.array(request.held_out), DrawOutcomes.of(fit, int(last) + 1)
         return [ClipBatch(request.class_id, ids, held_out, grey_levels(clips), accepted)]
 
 
@@ -225,7 +225,7 @@ class SetSource:
         if bank is not None and bank.kind == "ifs":
             # What was drawn is not in the files, but a function of the bank and the ids.
             fit = fit_clips(bank, np.full(len(rows), class_id), rows, threads=1)
-            accepted = Acceptances.of(fit, int(bank.native_frames[class_id]))
+            accepted = DrawOutcomes.of(fit, int(bank.native_frames[class_id]))
         return ClipBatch(class_id, rows, np.array(held_out), grey_levels(np.stack(clips)), accepted)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from scipy.stats import binomtest
 
@@ -9,12 +10,12 @@ from fractalvid.stats.results import FIGURES, Acceptance, Figure, SourceStats
 
 NONE = "–"
 _SHARES = ("empty_frames", "full_frames", "still")
-"""Of these the mean says all: they are nearly always 0."""
+"""Shown without their deviation: they are nearly always 0."""
 _FAULTS = {"unbounded": "unbounded", "empty": "nearly empty", "full": "nearly full", "still": "motionless"}
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A figure: what it is called, what it means, and its value for each source."""
 
     label: str
@@ -22,9 +23,11 @@ class Row:
     values: tuple[str, ...]
 
 
-def rows(sources: Sequence[SourceStats]) -> list[Row]:
+def rows(sources: Sequence[SourceStats]) -> list[TableRow]:
     """The figures that at least one source has."""
-    made = [Row(label, about, tuple(value(source) or NONE for source in sources)) for label, about, value in _columns()]
+    made = [
+        TableRow(one.label, one.about, tuple(one.value(source) or NONE for source in sources)) for one in _figures()
+    ]
     return [row for row in made if any(value != NONE for value in row.values)]
 
 
@@ -47,34 +50,48 @@ def percent(share: float) -> str:
 _Value = Callable[[SourceStats], str | None]
 
 
-def _columns() -> list[tuple[str, str, _Value]]:
+class _Shown(NamedTuple):
+    """A figure as text: what it is called, what it means, and its value for a source, None where it has none."""
+
+    label: str
+    about: str
+    value: _Value
+
+
+def _figures() -> list[_Shown]:
     return [
-        ("kind", "what made the clips, and whether they were rendered or read", lambda s: f"{s.kind}, {s.origin}"),
-        ("clips", "how many were measured, and of how many classes", lambda s: f"{s.clips:,} of {s.classes:,} classes"),
-        ("pixels a frame", "height and width", lambda s: f"{s.size[0]} × {s.size[1]}"),
-        *((figure.label, figure.about, _figure(figure)) for figure in FIGURES),
-        (
+        _Shown(
+            "kind", "what made the clips, and whether they were rendered or read", lambda s: f"{s.kind}, {s.origin}"
+        ),
+        _Shown(
+            "clips",
+            "how many were measured, and of how many classes",
+            lambda s: f"{s.clips:,} of {s.classes:,} classes",
+        ),
+        _Shown("pixels a frame", "height and width", lambda s: f"{s.size[0]} × {s.size[1]}"),
+        *(_Shown(figure.label, figure.about, _figure(figure)) for figure in FIGURES),
+        _Shown(
             "frame distance",
             "root mean square difference in brightness of two frames, from 16 × 16 thumbnails",
             lambda s: f"{s.diversity.distance:.3f}",
         ),
-        (
+        _Shown(
             "… within a class",
             "the same of two frames of one class",
             lambda s: f"{s.diversity.class_distance:.3f}",
         ),
-        (
+        _Shown(
             "effective rank",
             "independent ways in which frames differ, of 256; grows with the number of frames",
             lambda s: f"{s.diversity.rank:.1f}",
         ),
         *_accepted(),
-        (
+        _Shown(
             "classes told apart",
             "held-out clips that a linear classifier names right (Wilson's 95 % interval)",
             _told_apart,
         ),
-        (
+        _Shown(
             "… by chance",
             "what guessing would name right",
             lambda s: None if s.separability is None else percent(s.separability.chance),
@@ -85,19 +102,19 @@ def _columns() -> list[tuple[str, str, _Value]]:
 
 def _figure(figure: Figure) -> _Value:
     def value(source: SourceStats) -> str | None:
-        found = source.figures[figure.name]
-        if found is None:
+        summary = source.figures[figure.name]
+        if summary is None:
             return None
         if figure.name in _SHARES:
-            return percent(found.mean)
+            return percent(summary.mean)
         if figure.percent:
-            return f"{100 * found.mean:.1f} ± {100 * found.deviation:.1f} %"
-        return f"{found.mean:.2f} ± {found.deviation:.2f}"
+            return f"{100 * summary.mean:.1f} ± {100 * summary.deviation:.1f} %"
+        return f"{summary.mean:.2f} ± {summary.deviation:.2f}"
 
     return value
 
 
-def _accepted() -> list[tuple[str, str, _Value]]:
+def _accepted() -> list[_Shown]:
     def share(value: Callable[[Acceptance], float]) -> _Value:
         return lambda s: None if s.acceptance is None else percent(value(s.acceptance))
 
@@ -105,24 +122,24 @@ def _accepted() -> list[tuple[str, str, _Value]]:
         return share(lambda acceptance: acceptance.rejected[fault])
 
     return [
-        ("instances redrawn", "clips whose first draw was rejected", share(lambda a: a.redrawn)),
-        *((f"draws rejected: {word}", "of all draws", rejected(fault)) for fault, word in _FAULTS.items()),
-        ("kept though broken", "clips that no draw was better for", share(lambda a: sum(a.kept.values()))),
-        ("clips damped", "clips that no draw was bounded for", share(lambda a: a.damped)),
-        ("frames damped", "native frames of all clips that are damped", share(lambda a: a.damped_frames)),
+        _Shown("instances redrawn", "clips whose first draw was rejected", share(lambda a: a.redrawn)),
+        *(_Shown(f"draws rejected: {word}", "of all draws", rejected(fault)) for fault, word in _FAULTS.items()),
+        _Shown("kept though broken", "clips that no draw was better for", share(lambda a: sum(a.kept.values()))),
+        _Shown("clips damped", "clips that no draw was bounded for", share(lambda a: a.damped)),
+        _Shown("frames damped", "native frames of all clips that are damped", share(lambda a: a.damped_frames)),
     ]
 
 
 def _told_apart(source: SourceStats) -> str | None:
-    apart = source.separability
-    if apart is None:
+    separability = source.separability
+    if separability is None:
         return None
-    right = round(apart.accuracy * apart.tested)
-    interval = binomtest(right, apart.tested).proportion_ci(method="wilson")
-    return f"{100 * apart.accuracy:.1f} % ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
+    right = round(separability.accuracy * separability.tested)
+    interval = binomtest(right, separability.tested).proportion_ci(method="wilson")
+    return f"{100 * separability.accuracy:.1f} % ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
 
 
-def _probed() -> list[tuple[str, str, _Value]]:
+def _probed() -> list[_Shown]:
     words = {
         "video": ("motion probe: clips", "held-out clips named right where classes differ in motion only"),
         "shuffled": ("… frames shuffled", "the same from all frames in random order"),
@@ -133,8 +150,8 @@ def _probed() -> list[tuple[str, str, _Value]]:
         return lambda s: None if s.probe is None else percent(s.probe.accuracy[view])
 
     return [
-        *((label, about, value(view)) for view, (label, about) in words.items()),
-        (
+        *(_Shown(label, about, value(view)) for view, (label, about) in words.items()),
+        _Shown(
             "… by chance",
             "what guessing would name right",
             lambda s: None if s.probe is None else percent(s.probe.chance),

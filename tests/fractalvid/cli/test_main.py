@@ -23,6 +23,8 @@ from fractalvid.sets.reader import SetReader
 from fractalvid.utils.duration import parse_hours
 from tests.fractalvid.command import fractalvid
 
+LIGHT = ("generate", "verify", "stats", "demo", "doctor")
+"""Commands that read their options before they import what they need for their work."""
 TINY = ["--size", "32", "--points", "2000", "--clips", "1"]
 
 
@@ -221,6 +223,24 @@ def test_the_drivers_are_commands_too(capsys: pytest.CaptureFixture[str]) -> Non
     assert "did you mean r3d_18" in capsys.readouterr().err
     assert fractalvid("finetune", "--help") == 0
     assert "finetune" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["dance"], *([name, "--help"] for name in LIGHT), *([name, "--clasess", "3"] for name in LIGHT)],
+)
+def test_help_and_mistakes_wait_for_no_compiler_and_no_network(arguments: list[str]) -> None:
+    code = """
+import sys
+from fractalvid.cli.main import main
+try:
+    main()
+finally:
+    assert not {"torch", "numba", "matplotlib"} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert done.returncode == (0 if arguments[-1] == "--help" else 2), done.stderr
+    assert "AssertionError" not in done.stderr
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:

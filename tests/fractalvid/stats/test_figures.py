@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from fractalvid.stats.config import Band
 from fractalvid.stats.figures import (
-    Band,
     Scatter,
     centroid_path,
     centroids,

@@ -9,7 +9,8 @@ from fractalvid.core.bank import array_names
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.config import ClassConfig
 from fractalvid.kinds import KINDS, fit_clips, render_fits, sample_bank
-from fractalvid.stats.probe import MOTION, ProbeConfig, motion_probe, share_shapes, tell_apart
+from fractalvid.stats.config import ProbeConfig
+from fractalvid.stats.probe import MOTION, motion_probe, share_shapes, tell_apart
 from fractalvid.utils.errors import UserError
 
 QUICK = ProbeConfig(shapes=1, motions=2, train=24, test=24, size=16, frames=8, points=1500, steps=60, batch=16)

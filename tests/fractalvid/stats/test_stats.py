@@ -18,10 +18,9 @@ from fractalvid.kinds import fit_clips, render_clip, sample_bank
 from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.manifest import read_manifest, write_manifest
 from fractalvid.sets.reader import SetReader
-from fractalvid.stats.config import StatsConfig
-from fractalvid.stats.figures import Band, lit_share, motion
+from fractalvid.stats.config import Band, ProbeConfig, StatsConfig
+from fractalvid.stats.figures import lit_share, motion
 from fractalvid.stats.measure import measure
-from fractalvid.stats.probe import ProbeConfig
 from fractalvid.stats.report import stats
 from fractalvid.stats.results import FIGURES, SourceStats, Summary
 from fractalvid.stats.separability import Separability

@@ -1,0 +1,15 @@
+from .charts import COLOURS as COLOURS
+from .charts import INK as INK
+from .charts import LOOK as LOOK
+from .charts import MUTED as MUTED
+from .charts import STYLE as STYLE
+from .charts import plain as plain
+from .charts import save as save
+from .charts import section as section
+from .charts import svg as svg
+from .gallery import Clip as Clip
+from .gallery import animation as animation
+from .gallery import clip_grid as clip_grid
+from .gallery import contact_sheet as contact_sheet
+from .gallery import gallery_page as gallery_page
+from .gallery import page as page
