@@ -85,7 +85,9 @@ def _invent_and_render(commands: Commands, config: DemoConfig) -> None:
     # A class does not depend on how many there are: these are the first classes of the same bank.
     shown = min(24, config.classes)
     commands.run(
-        *("rendering clips", "fractalvid", "generate"),
+        "rendering clips",
+        "fractalvid",
+        "generate",
         classes=shown,
         clips=1,
         seed=seed,
@@ -98,7 +100,8 @@ def _invent_and_render(commands: Commands, config: DemoConfig) -> None:
 
 def _pretrain(commands: Commands, config: DemoConfig) -> None:
     commands.run(
-        *("pre-training on fractal clips", "pretrain"),
+        "pre-training on fractal clips",
+        "pretrain",
         arch="r3d_10",
         bank=config.out / BANK_FILE,
         seed=config.seed,
@@ -119,7 +122,9 @@ def _pretrain(commands: Commands, config: DemoConfig) -> None:
 def _finetune(commands: Commands, config: DemoConfig) -> None:
     epochs = epochs_in(config.minutes)
     commands.run(
-        *("fine-tuning from both, and comparing", "finetune", "compare"),
+        "fine-tuning from both, and comparing",
+        "finetune",
+        "compare",
         target="demo",
         init=("scratch", f"fractal={config.out / 'pretrain' / 'weights.safetensors'}"),
         seeds=tuple(config.seed + k for k in range(config.seeds)),

@@ -45,10 +45,10 @@ class DemoResult:
 def headline(comparison: Mapping[str, Any]) -> str:
     """What came out, in one sentence, whichever way it went."""
     base, *others = comparison["initialisations"]
-    told = f"{base['label']} {base['top1']['mean']:.1f} %"
+    text = f"{base['label']} {base['top1']['mean']:.1f} %"
     for entry in others:
-        told += f", {entry['label']} {entry['top1']['mean']:.1f} % ({_points(entry['top1'], base['top1'])})"
-    return f"{told} top-1 accuracy{_caution(comparison)}"
+        text += f", {entry['label']} {entry['top1']['mean']:.1f} % ({_points(entry['top1'], base['top1'])})"
+    return f"{text} top-1 accuracy{_caution(comparison)}"
 
 
 def _caution(comparison: Mapping[str, Any]) -> str:
@@ -98,12 +98,12 @@ def render_report(result: DemoResult) -> str:
 
 def _top(comparison: Mapping[str, Any], seconds: float) -> str:
     base, *others = comparison["initialisations"]
-    told = "".join(f"<b>{entry['top1']['mean']:.1f} %</b> after pre-training on fractals, " for entry in others[:1])
-    told += f"{base['top1']['mean']:.1f} % from scratch"
-    told += "".join(f": {_points(entry['top1'], base['top1'])}" for entry in others[:1])
+    text = "".join(f"<b>{entry['top1']['mean']:.1f} %</b> after pre-training on fractals, " for entry in others[:1])
+    text += f"{base['top1']['mean']:.1f} % from scratch"
+    text += "".join(f": {_points(entry['top1'], base['top1'])}" for entry in others[:1])
     return (
         f'<h1>fractalvid demo</h1>\n<p class="lead">Invent classes, render clips, pre-train, fine-tune, '
-        f'compare: the whole chain in {_duration(seconds)}.</p>\n<p class="headline">{told}.</p>'
+        f'compare: the whole chain in {_duration(seconds)}.</p>\n<p class="headline">{text}.</p>'
     )
 
 
@@ -238,8 +238,8 @@ def wrapped(command: str, width: int = 100) -> str:
 
 
 def _code(lines: Sequence[str]) -> str:
-    told = [
+    marked = [
         f'<span class="note">{html.escape(line)}</span>' if line.startswith("#") else html.escape(line)
         for line in lines
     ]
-    return "<pre>" + "\n".join(told) + "</pre>"
+    return "<pre>" + "\n".join(marked) + "</pre>"

@@ -1,7 +1,6 @@
 """`fractalvid doctor`: what was found on this machine, and what to install where something is missing.
 
-Where another package named `kernels` is in the way, no command starts; `python -m fractalvid.cli.doctor` does, since
-nothing of ours is imported here before it is looked at.
+What is looked at is imported only then, so that `python -m fractalvid.cli.doctor` works in a broken installation, too.
 """
 
 import importlib.util
@@ -45,17 +44,17 @@ class DoctorArguments:
 
 def examine() -> list[Finding]:
     """Look at everything that decides whether and how fast this works. Nothing is changed, nothing raised."""
-    own = _own_packages()
-    found = [
+    packages = _own_packages()
+    findings = [
         Finding("Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         Finding("processor", "ok", f"{_cores()} cores that this process may use"),
-        own,
+        packages,
         _package("numba"),
         _torch(),
         _video(),
         _compiler(),
     ]
-    return found if own.state == "missing" else [*found, _cache_folder(), *_cuda()]
+    return findings if packages.state == "missing" else [*findings, _cache_folder(), *_cuda()]
 
 
 def summary(findings: list[Finding]) -> str:
@@ -102,12 +101,12 @@ def _cache_folder() -> Finding:
 
 def _torch() -> Finding:
     """PyTorch, and for which CUDA it was built. Its version is read without importing it, which takes seconds."""
-    found = _package("torch")
-    if found.state != "ok":
-        return Finding("PyTorch", "missing", found.text, "see https://pytorch.org/get-started")
+    torch = _package("torch")
+    if torch.state != "ok":
+        return Finding("PyTorch", "missing", torch.text, "see https://pytorch.org/get-started")
     cuda = [name for name in ("nvidia-cuda-runtime", "nvidia-cuda-runtime-cu12") if _package(name).state == "ok"]
     built = f"with CUDA {metadata.version(cuda[0])}" if cuda else "without CUDA's libraries from pip"
-    return Finding("PyTorch", "ok", f"{found.text}, {built}")
+    return Finding("PyTorch", "ok", f"{torch.text}, {built}")
 
 
 def _cuda() -> list[Finding]:
@@ -133,18 +132,18 @@ def _cuda() -> list[Finding]:
 
 def _video() -> Finding:
     """PyAV, and which of the encoders it was built with."""
-    found = _package("av")
-    if found.state != "ok":
-        return Finding("PyAV", "missing", found.text, "pip install av")
+    pyav = _package("av")
+    if pyav.state != "ok":
+        return Finding("PyAV", "missing", pyav.text, "pip install av")
     try:
         from fractalvid.video.codecs import CODECS, available_codecs
     except Exception as error:
         advice = "pip install --force-reinstall av"
-        return Finding("PyAV", "missing", f"{found.text} does not load ({type(error).__name__})", advice)
+        return Finding("PyAV", "missing", f"{pyav.text} does not load ({type(error).__name__})", advice)
     lacking = sorted(set(CODECS) - set(available_codecs()))
     if lacking:
-        return Finding("PyAV", "note", f"{found.text} without {', '.join(lacking)}", "pip's wheels have these encoders")
-    return Finding("PyAV", "ok", f"{found.text}, with all encoders that `generate` offers")
+        return Finding("PyAV", "note", f"{pyav.text} without {', '.join(lacking)}", "pip's wheels have these encoders")
+    return Finding("PyAV", "ok", f"{pyav.text}, with all encoders that `generate` offers")
 
 
 def _compiler() -> Finding:

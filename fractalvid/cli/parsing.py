@@ -168,5 +168,5 @@ def _meant(tokens: Iterable[str], names: Sequence[str]) -> str | None:
     wanted = given[2:].replace("_", "-")
     bare = {name.lstrip("-"): name for name in names if name.startswith("--")}
     containing = [name for name in bare if all(part in name for part in wanted.split("."))]
-    found = nearest(wanted, containing) or nearest(wanted, bare, at_least=_ALIKE)
-    return None if found is None else bare[found]
+    name_meant = nearest(wanted, containing) or nearest(wanted, bare, at_least=_ALIKE)
+    return None if name_meant is None else bare[name_meant]

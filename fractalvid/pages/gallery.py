@@ -114,7 +114,8 @@ def animation(
     file = io.BytesIO()
     rest: dict[str, Any] = {"quality": quality, "method": 2} if kind == "webp" else {"disposal": 1}
     images[0].save(
-        *(file, kind),
+        file,
+        kind,
         save_all=True,
         append_images=images[1:],
         duration=round(1000 / fps),

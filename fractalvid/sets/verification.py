@@ -102,8 +102,8 @@ def verify(path: str | Path, *, workers: int, progress: bool = True) -> Findings
         ThreadPoolExecutor(workers, "verify") as pool,
         tqdm(total=len(rows), unit="clip", disable=not progress, smoothing=0.05) as bar,
     ):
-        for part, found in zip(parts, pool.map(lambda part: _check_part(reader, part, lengths), parts), strict=True):
-            problems += found
+        for part, of_part in zip(parts, pool.map(lambda part: _check_part(reader, part, lengths), parts), strict=True):
+            problems += of_part
             bar.update(len(part))
     total = reader.classes * reader.config.clips
     return Findings(len(reader.rows), total - len(rows), problems, _strays(reader))
@@ -205,10 +205,10 @@ def _check_rows(reader: SetReader) -> tuple[list[ManifestRow], list[Problem]]:
 
 def _check_part(reader: SetReader, rows: list[ManifestRow], lengths: list[int] | None) -> list[Problem]:
     """What is wrong with some clips: all of a shard, or some that have files of their own."""
-    found = [problem for row in rows for problem in _check_clip(reader, row, lengths)]
-    if not found and reader.config.file_format.sharded:
-        found = _check_shard(reader, rows)
-    return found
+    problems = [problem for row in rows for problem in _check_clip(reader, row, lengths)]
+    if not problems and reader.config.file_format.sharded:
+        problems = _check_shard(reader, rows)
+    return problems
 
 
 def _check_clip(reader: SetReader, row: ManifestRow, lengths: list[int] | None) -> Iterator[Problem]:
@@ -275,8 +275,8 @@ class _Comparison(io.RawIOBase):
 def _strays(reader: SetReader) -> list[str]:
     """Files under the set's folder that belong to no row."""
     expected = {CARD_FILE, MANIFEST_FILE, BANK_FILE, LOCK_FILE} | {path for row in reader.rows for path in row.files()}
-    found = (path.relative_to(reader.path).as_posix() for path in reader.path.rglob("*") if not path.is_dir())
-    return sorted(path for path in found if path not in expected)
+    files = (path.relative_to(reader.path).as_posix() for path in reader.path.rglob("*") if not path.is_dir())
+    return sorted(path for path in files if path not in expected)
 
 
 def _by_file(rows: Iterable[ManifestRow]) -> Iterator[list[ManifestRow]]:

@@ -77,17 +77,17 @@ def measure(source: Source, config: StatsConfig, *, workers: int, progress: bool
     distances: dict[int, float] = {}
     total = Scatter.none(SIDE**2)
     with tqdm(total=asked, unit="clip", desc=source.name, disable=not progress, smoothing=0.05) as bar:
-        found = _in_order(lambda request: _measured(source, request, config), requests, workers)
-        for class_id, group in groupby(found, key=lambda item: item[0].class_id):
-            own = Scatter.none(SIDE**2)
+        measured = _in_order(lambda request: _measured(source, request, config), requests, workers)
+        for class_id, group in groupby(measured, key=lambda item: item[0].class_id):
+            of_class = Scatter.none(SIDE**2)
             for request, batches in group:
                 for part, scatter in batches:
                     parts.append(part)
-                    own += scatter
+                    of_class += scatter
                 bar.update(len(request.instance_id))
-            if own.count:
-                distances[class_id] = picture_distance(own)
-                total += own
+            if of_class.count:
+                distances[class_id] = picture_distance(of_class)
+                total += of_class
     skipped = asked - sum(len(part.instance_id) for part in parts)
     if skipped > MOST_SKIPPED * asked:
         raise UserError(f"{skipped} of {asked} clips of {source.name} can't be read; fractalvid verify names them")
@@ -140,12 +140,12 @@ def _in_order(work: Callable[[T], R], items: Sequence[T], workers: int) -> Itera
 
 def _measured(source: Source, request: Request, config: StatsConfig) -> list[tuple[_Part, Scatter]]:
     above = source.noise if config.above is None else config.above
-    found = []
+    measured = []
     for batch in source.fetch(request):
         height, width = batch.clips.shape[2:]
         check_band(source.name, height, width, config.band)  # files need not be what their set's card says
-        found.append(_measure_batch(batch, above, config.band))
-    return found
+        measured.append(_measure_batch(batch, above, config.band))
+    return measured
 
 
 def _measure_batch(batch: ClipBatch, above: int, band: Band) -> tuple[_Part, Scatter]:
@@ -240,13 +240,13 @@ def _by_variation(
     """For each variation the classes that take it, alone or among others: their number, and means over their clips."""
     columns = {name: figures[name] for name in (*BY_VARIATION, "damped") if name in figures}
     taken = variations_taken(source.bank) or {}
-    found = {}
+    means_of = {}
     for name, classes in taken.items():
         rows = classes[class_id]
         if rows.any():
             means = {column: _mean(values[rows]) for column, values in columns.items()}
-            found[name] = {"classes": float(len(np.unique(class_id[rows]))), "clips": float(rows.sum()), **means}
-    return found
+            means_of[name] = {"classes": float(len(np.unique(class_id[rows]))), "clips": float(rows.sum()), **means}
+    return means_of
 
 
 def _mean(values: Floats) -> float:
@@ -259,12 +259,12 @@ def _by_class(
     class_id: NDArray[np.int64], figures: dict[str, Floats], distances: dict[int, float]
 ) -> dict[str, list[float]]:
     """Means of the figures over each class's clips that have them, in the order of the classes."""
-    names, own = np.unique(class_id, return_inverse=True)
+    names, row = np.unique(class_id, return_inverse=True)
     columns: dict[str, list[float]] = {"class_id": names.tolist()}
     for name, values in figures.items():
         known = np.isfinite(values)
-        count = np.bincount(own[known], minlength=len(names))
-        total = np.bincount(own[known], values[known], minlength=len(names))
+        count = np.bincount(row[known], minlength=len(names))
+        total = np.bincount(row[known], values[known], minlength=len(names))
         columns[name] = np.divide(total, count, out=np.full(len(names), np.nan), where=count > 0).tolist()
     columns["distance"] = [distances[c] for c in names.tolist()]
     return columns
@@ -274,12 +274,14 @@ def _extremes(
     class_id: NDArray[np.int64], instance_id: NDArray[np.int64], figures: dict[str, Floats]
 ) -> tuple[Extreme, ...]:
     """The clips with the least and the most of some figures."""
-    found = []
+    extremes = []
     for figure in FIGURES:
         values = figures[figure.name]
         if figure.name not in EXTREMES or not np.nanmax(values, initial=-np.inf) > np.nanmin(values, initial=np.inf):
             continue
         for word, row in (("least", np.nanargmin(values)), ("most", np.nanargmax(values))):
             shown = f"{100 * values[row]:.1f} %" if figure.percent else f"{values[row]:.2f}"
-            found.append(Extreme(f"{word} {EXTREMES[figure.name]}: {shown}", int(class_id[row]), int(instance_id[row])))
-    return tuple(found)
+            extremes.append(
+                Extreme(f"{word} {EXTREMES[figure.name]}: {shown}", int(class_id[row]), int(instance_id[row]))
+            )
+    return tuple(extremes)

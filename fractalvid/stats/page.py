@@ -97,9 +97,9 @@ def _histogram(axes: Axes, sources: Sequence[SourceStats], figure: Figure) -> No
     scale = 100 if figure.percent else 1
     edges = np.linspace(*figure.span, BINS + 1) * scale
     for n, source in enumerate(sources):
-        found = source.figures[figure.name]
-        if found is not None:
-            axes.stairs(100 * np.array(found.histogram), edges, **_line(n, source))
+        summary = source.figures[figure.name]
+        if summary is not None:
+            axes.stairs(100 * np.array(summary.histogram), edges, **_line(n, source))
     unit = " (%)" if figure.percent else ""
     axes.set(title=f"{figure.label}{unit}", ylabel="clips (%)", xlim=(edges[0], edges[-1]), ylim=(0, None))
     axes.title.set_fontsize(10)
@@ -128,9 +128,9 @@ def _spectra(sources: Sequence[SourceStats], config: StatsConfig) -> str:
         longest = max((len(source.spectrum) for source in sources), default=0)
         for n, source in enumerate(sources):
             amplitude = np.sqrt(np.array(source.spectrum))
-            found = source.figures["exponent"]
-            if len(amplitude) >= low and found is not None:
-                line = _line(n, source) | {"label": f"{plain(source.name)}: α = {found.mean:.2f}"}
+            summary = source.figures["exponent"]
+            if len(amplitude) >= low and summary is not None:
+                line = _line(n, source) | {"label": f"{plain(source.name)}: α = {summary.mean:.2f}"}
                 axes.loglog(np.arange(1, len(amplitude) + 1), amplitude / amplitude[low - 1], **line)
         at = np.array([low, max(longest, high)])
         axes.loglog(at, at[0] / at, color=MUTED, linestyle=":", linewidth=1, label="α = 1")
@@ -242,7 +242,7 @@ def _definitions(sources: Sequence[SourceStats], config: StatsConfig) -> str:
         "nearly full frames": ": over 99 % of the pixels lit, grey levels with a standard deviation under 8",
         "frame distance": ": √(2 tr Σ / 256), Σ their covariance, of four equidistant frames a clip",
         "effective rank": ": exp of the entropy of Σ's normalised eigenvalues (Roy & Vetterli 2007)",
-        "classes told apart": (
+        "classes entries apart": (
             ": a linear discriminant on means and deviations of thumbnails over time, octaves of the spectrum, lit "
             f"pixels and the path of the centre, fitted on {config.clips} clips a class, tested on {config.held_out}"
         ),
@@ -252,16 +252,16 @@ def _definitions(sources: Sequence[SourceStats], config: StatsConfig) -> str:
             f"{probe.size}, {probe.steps} steps; a mean over {probe.shapes} shapes"
         ),
     }
-    told = "".join(
+    entries = "".join(
         f"<dt>{html.escape(row.label)}</dt><dd>{html.escape(row.about + more.get(row.label, ''))}</dd>"
         for row in rows(sources)
     )
-    return f"<dl>{told}</dl>"
+    return f"<dl>{entries}</dl>"
 
 
 def _notes(sources: Sequence[SourceStats]) -> str:
-    told = []
+    lines = []
     for source in sources:
         parts = [*source.notes, *([f"{source.skipped} clips could not be read"] if source.skipped else [])]
-        told.append(f"{source.name}: measured in {source.seconds:.0f} s" + "".join(f"; {part}" for part in parts))
-    return "<br>".join(html.escape(line) for line in told)
+        lines.append(f"{source.name}: measured in {source.seconds:.0f} s" + "".join(f"; {part}" for part in parts))
+    return "<br>".join(html.escape(line) for line in lines)

@@ -54,18 +54,18 @@ def stats(
         source.name = source.name.encode(errors="backslashreplace").decode()
     for path in files:
         check_place(path)
-    found = [measure(source, config, workers=workers, progress=progress) for source in sources]
-    write_text(files[0], to_json(found, config))
-    extremes = {source.name: _clips(source, one) for source, one in zip(sources, found, strict=True)}
+    measured = [measure(source, config, workers=workers, progress=progress) for source in sources]
+    write_text(files[0], to_json(measured, config))
+    extremes = {source.name: _clips(source, one) for source, one in zip(sources, measured, strict=True)}
     command = shlex.join(["fractalvid", "stats", *map(str, paths)])
-    write_text(files[1], render_page(found, config, extremes, command))
-    return found
+    write_text(files[1], render_page(measured, config, extremes, command))
+    return measured
 
 
-def _clips(source: Source, found: SourceStats) -> list[Clip]:
+def _clips(source: Source, measured: SourceStats) -> list[Clip]:
     """The clips at the ends of a source's distributions, to look at."""
     clips = []
-    for extreme in found.extremes:
+    for extreme in measured.extremes:
         batch = source.fetch(Request(extreme.class_id, (extreme.instance_id,), (False,)))
         clips += [Clip(extreme.label, one.clips[0]) for one in batch]
     return clips

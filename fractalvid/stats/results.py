@@ -185,15 +185,15 @@ class SourceStats:
 
 
 def to_json(sources: list[SourceStats], config: Any) -> str:
-    """All that was found, with the config and what it was found with; what is not a number becomes null."""
-    found = {
+    """All that was content, with the config and what it was content with; what is not a number becomes null."""
+    content = {
         "format": FORMAT,
         "fingerprint": fingerprint(),
         "config": dataclasses.asdict(config),
         "figures": {figure.name: {"about": figure.about, "span": figure.span} for figure in FIGURES},
         "sources": [dataclasses.asdict(source) for source in sources],
     }
-    return json.dumps(_finite(found), indent=1, allow_nan=False) + "\n"
+    return json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
 
 
 def _finite(value: Any) -> Any:

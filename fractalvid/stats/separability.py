@@ -61,22 +61,22 @@ def separability(
     over them, of features scaled to unit variance, shrunk by a tenth towards its diagonal. Features that vary less than
     a hundredth as much within classes as over all count as if they varied so much.
     """
-    names, own = np.unique(train_class, return_inverse=True)
+    names, row = np.unique(train_class, return_inverse=True)
     scale = train.std(axis=0)
     used = scale > TINY
     known, asked = ((x[:, used] - train[:, used].mean(axis=0)) / scale[used] for x in (train, test))
-    means = _class_means(known, own, len(names))
-    within = known - means[own]
+    means = _class_means(known, row, len(names))
+    within = known - means[row]
     covariance = within.T @ within / max(len(train) - len(names), 1)
     spread = np.maximum(np.diag(covariance), LEAST_WITHIN)
     root = np.linalg.cholesky((1 - SHRINKAGE) * covariance + np.diag(SHRINKAGE * spread))
     near, far = np.linalg.solve(root, means.T).T, np.linalg.solve(root, asked.T).T
-    found = names[((near**2).sum(axis=1) - 2 * far @ near.T).argmin(axis=1)]
-    return Separability(float(np.mean(found == test_class)), 1 / len(names), len(names), len(train), len(test))
+    predicted = names[((near**2).sum(axis=1) - 2 * far @ near.T).argmin(axis=1)]
+    return Separability(float(np.mean(predicted == test_class)), 1 / len(names), len(names), len(train), len(test))
 
 
-def _class_means(features: Floats, own: NDArray[np.int64], classes: int) -> Floats:
-    """The mean (K, D) of features (n, D) of clips of classes `own` (n,), each of 0..K - 1 at least once."""
-    order, count = np.argsort(own, kind="stable"), np.bincount(own, minlength=classes)
+def _class_means(features: Floats, class_row: NDArray[np.int64], classes: int) -> Floats:
+    """The mean (K, D) of features (n, D) of clips of classes `class_row` (n,), each of 0..K - 1 at least once."""
+    order, count = np.argsort(class_row, kind="stable"), np.bincount(class_row, minlength=classes)
     first = np.concatenate([[0], np.cumsum(count)[:-1]])
     return np.asarray(np.add.reduceat(features[order], first) / count[:, None])

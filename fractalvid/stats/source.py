@@ -202,11 +202,11 @@ class SetSource:
         instances: dict[int, list[int]] = {}
         for class_id, instance_id in sorted(self._rows):
             instances.setdefault(class_id, []).append(instance_id)
-        found, config, requests = list(instances), self._config, []
-        for place in spread(len(found), config.classes):
-            ids = instances[found[place]][: config.clips + config.held_out]
-            pixels = self._rows[ClipId(found[place], ids[0])].frames * self._reader.config.size**2
-            requests += _chunks(found[place], ids, max(len(ids) - config.held_out, 1), pixels)
+        class_ids, config, requests = list(instances), self._config, []
+        for place in spread(len(class_ids), config.classes):
+            ids = instances[class_ids[place]][: config.clips + config.held_out]
+            pixels = self._rows[ClipId(class_ids[place], ids[0])].frames * self._reader.config.size**2
+            requests += _chunks(class_ids[place], ids, max(len(ids) - config.held_out, 1), pixels)
         return requests
 
     def fetch(self, request: Request) -> list[ClipBatch]:
