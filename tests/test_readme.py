@@ -28,16 +28,21 @@ SAID = {
     'seed=0, emulate="paper"': "torch.Size([32, 3, 8, 112, 112]) torch.Size([32, 8, 112, 112])",
     "emulate_clips(": "torch.Size([32, 3, 8, 112, 112])",
     "load_file(": "",
+    "webdataset.WebDataset(": "(3, 256)",
 }
 """What tells a block from the others, and what its last line prints."""
+
+
+GENERATE = [sys.executable, "-m", "fractalvid", "generate", "--classes", "8"]
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small set, as the examples read one."""
     out = tmp_path_factory.mktemp("examples") / "dataset"
-    generate = [sys.executable, "-m", "fractalvid", "generate", "--classes", "8", "--clips", "5", "--points", "5000"]
-    subprocess.run([*generate, "--out", out], env=environment(), check=True, timeout=120)
+    subprocess.run(
+        [*GENERATE, "--clips", "5", "--points", "5000", "--out", out], env=environment(), check=True, timeout=120
+    )
     return out
 
 
@@ -50,6 +55,11 @@ def test_the_python_examples_run(mark: str, tmp_path: Path, request: pytest.Fixt
         pytest.importorskip("lightning", reason="this example needs the package lightning, which dev brings")
     if 'fv.FractalSet("dataset"' in block:
         where = request.getfixturevalue("dataset").parent
+    if "import webdataset" in block:
+        pytest.importorskip("webdataset", reason="this example needs the package webdataset, which dev brings")
+        shards = [*GENERATE, "--clips", "1", "--points", "2000", "--format", "webdataset", "--out", tmp_path / "set"]
+        subprocess.run(shards, env=environment(), check=True, timeout=120)
+        where = tmp_path / "set"
     if 'load_file("weights.safetensors")' in block:
         card = Card("r3d_18", 1000, 8, 112, 2.0, None, None, 0, 1, {"arch": "r3d_18"}, {})
         save_weights(tmp_path / "run.safetensors", build_model("r3d_18", 1000, seed=0), card)
