@@ -21,12 +21,12 @@ from fractalvid.pretrain.run.run import PROGRAM, make_card
 from fractalvid.pretrain.weights.checkpoint import (
     Card,
     card_path,
-    find_weights,
-    load_card,
+    head_classes,
     load_checkpoint,
-    load_tensors,
+    load_described,
     save_weights,
 )
+from fractalvid.utils.documents import convert
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import make_folder, write_text
 
@@ -76,7 +76,7 @@ def _read(source: Path) -> tuple[dict[str, Tensor], Card]:
     unfinished = source.is_dir() and not (source / "weights.safetensors").exists() and (source / CHECKPOINT).exists()
     if unfinished or source.name == CHECKPOINT:
         return _read_checkpoint(source / CHECKPOINT if unfinished else source)
-    return load_tensors(source), load_card(find_weights(source))
+    return load_described(source)
 
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Card]:
@@ -90,7 +90,7 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Card]:
         steps = int(state["step"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"the checkpoint {path} lacks what it should hold ({error})") from error
-    classes, precision = _classes(tensors, config.arch), state.get("precision")
+    classes, precision = head_classes(tensors, config.arch), state.get("precision")
     return tensors, make_card(
         config, load_bank(run / BANK_FILE), {"steps": steps}, classes=classes, precision=precision
     )
@@ -98,13 +98,6 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Card]:
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _classes(tensors: dict[str, Tensor], name: str) -> int:
-    """How many classes the head of a network tells apart; 0 where it has none."""
-    head = architecture(name).head
-    rows = [value.shape[0] for key, value in tensors.items() if key.startswith(f"{head}.") and value.ndim > 1]
-    return rows[-1] if rows else 0
 
 
 def _network(card: Card) -> nn.Module:
@@ -127,9 +120,19 @@ def _what(card: Card) -> str:
     return f"# {card.architecture}\n\n{story}\n{row.about}; {row.feature_dim} features, {head}."
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """Of a configuration, what a network has learned from."""
+
+    videos: str | None = None
+    mix: float | None = None
+    init: str | None = None
+
+
 def _seen(config: Mapping[str, Any]) -> str:
     """What a network has learned from."""
-    own, mix, init = config.get("videos"), config.get("mix"), config.get("init")
+    seen = convert(config, _Seen, where="the card's configuration")
+    own, mix, init = seen.videos, seen.mix, seen.init
     drawn = "clips that a program has drawn"
     clips = drawn if not own else "videos of somebody's own" + (f" ({mix:g} of all) among {drawn}" if mix else "")
     return clips + (f", from the weights {init}" if init else "" if own else ": no real video was used")

@@ -9,23 +9,40 @@ Frames are kept as they are decoded, bit for bit, or as JPEG pictures, which tak
 
 import io
 import json
+import math
 import mmap
 import os
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from fractalvid.finetune.cache.frames import Bytes, Frames, Numbers, ReadFrames
+from fractalvid.utils.documents import MAX_LOG_BYTES, ByteCount, Table, convert, parse_json, read_bytes, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import counted
 from fractalvid.video.index import Stamp, is_same, root_key
 
 INFO, ROWS, FRAMES = "cache.json", "rows.jsonl", "frames.bin"
 _VERSION = 3
+
+
+_Positive = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+_Values: Any = tuple[str, ByteCount, int, ByteCount, ByteCount, _Positive, _Positive, _Positive]
+"""Of a row's line: path, stamp, offset, count, frames, height, width."""
+
+
+@dataclass(frozen=True)
+class _Info:
+    """What tells kinds of caches apart."""
+
+    short_side: Annotated[int, msgspec.Meta(ge=1, le=2**16)]
+    quality: Annotated[int, msgspec.Meta(ge=1, le=100)] | None
 
 
 @dataclass(frozen=True)
@@ -52,10 +69,16 @@ class CacheRow:
         return json.dumps(values) + "\n"
 
     @staticmethod
-    def parse(line: str) -> "CacheRow":
-        """What `line` wrote. Raises `ValueError` for anything else."""
-        path, size, changed, *numbers = json.loads(line)
-        return CacheRow(str(path), Stamp(int(size), int(changed)), *(int(number) for number in numbers))
+    def parse(line: bytes) -> "CacheRow":
+        """What `line` wrote. Raises `UserError` for anything else."""
+        path, size, changed, offset, count, *shape = parse_json(line, _Values, where="a row")
+        return CacheRow(path, Stamp(size, changed), offset, count, *shape)
+
+    def fits(self, kind: "CacheKind") -> bool:
+        """Whether so many frames can lie in so many bytes."""
+        if kind.quality is None:
+            return self.count == math.prod(self.shape)
+        return self.count > 8 * self.frames  # where each picture ends, and the pictures
 
 
 @dataclass(frozen=True)
@@ -92,7 +115,7 @@ class DecodedCache:
         self.kind = kind
         self.folder = folder
         self._file = (folder / FRAMES).open("rb")
-        rows, _ = read_rows(folder)
+        rows, _ = read_rows(folder, kind)
         self.rows = {path: row for path, row in rows.items() if is_same(root / path, row.stamp)}
         self.stale = frozenset(path for path in rows if path not in self.rows and (root / path).exists())
 
@@ -117,21 +140,21 @@ class DecodedCache:
         held = self._mapped(row)
         try:
             return unpack_pictures(held, row.frames, numbers)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
             raise UserError(f"the decoded {row.path} in {self.folder} is damaged: remove that folder") from error
 
 
-def read_rows(folder: Path) -> tuple[dict[str, CacheRow], int]:
+def read_rows(folder: Path, kind: CacheKind) -> tuple[dict[str, CacheRow], int]:
     """The videos that count, the last row of each, and how many bytes of `rows.jsonl` say so."""
     there = (folder / FRAMES).stat().st_size
     rows: dict[str, CacheRow] = {}
     valid = 0
-    for line in (folder / ROWS).read_bytes().splitlines(keepends=True):
+    for line in read_bytes(folder / ROWS, what="the rows", most=MAX_LOG_BYTES).splitlines(keepends=True):
         try:
-            row = CacheRow.parse(line.decode("ascii"))
-        except (ValueError, TypeError):
+            row = CacheRow.parse(line)
+        except UserError:
             break
-        if not line.endswith(b"\n") or row.offset + row.count > there:
+        if not line.endswith(b"\n") or row.offset + row.count > there or not row.fits(kind):
             break
         rows[row.path] = row
         valid += len(line)
@@ -153,6 +176,8 @@ def unpack_pictures(held: Bytes, count: int, numbers: Numbers) -> Bytes:
     """The pictures `numbers` (n,) of `count`: uint8 (n, H, W, 3). Raises `OSError` or `ValueError` where none are."""
     ends: NDArray[np.uint64] = held[: 8 * count].view("<u8")
     starts = np.concatenate([np.array([8 * count], np.uint64), ends])
+    if np.any(starts[:-1] > ends) or ends[-1] > len(held):
+        raise ValueError("pictures end before they begin, or after the last byte")
     files = [io.BytesIO(held[starts[n] : ends[n]].tobytes()) for n in numbers]
     return np.stack([np.asarray(Image.open(file, formats=["JPEG"])) for file in files])
 
@@ -161,10 +186,11 @@ def kinds_of(cache_dir: Path, root: Path) -> Iterator[CacheKind]:
     """The caches that there are of a data folder."""
     for file in sorted((cache_dir / "decoded" / root_key(root)).glob(f"*/{INFO}")):
         try:
-            info = json.loads(file.read_bytes())
-            kind = CacheKind(int(info["short_side"]), None if info["quality"] is None else int(info["quality"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            info = read_json(file, Table, what="the cache's description")
+            about = convert(info, _Info, where=str(file))
+        except UserError:
             continue
+        kind = CacheKind(about.short_side, about.quality)
         if info == kind.info(root) and file.parent == kind.folder(cache_dir, root):
             yield kind
 

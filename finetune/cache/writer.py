@@ -18,7 +18,7 @@ from tqdm import tqdm
 from fractalvid.finetune.cache.parallel import as_done
 from fractalvid.finetune.cache.reader import FRAMES, INFO, ROWS, CacheKind, CacheRow, pack_pictures, read_rows
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import write_text
+from fractalvid.utils.files import remove_temporaries, sync_folders, write_text
 from fractalvid.utils.locks import exclusive_lock
 from fractalvid.video.index import Stamp, is_same, stamp_of
 from fractalvid.video.reader import VideoError, VideoFacts, read_frames, read_video, scaled_size
@@ -31,11 +31,13 @@ _SAMPLES = 16
 class CacheWriter:
     """Adds videos to a cache; what it added counts after `commit`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: CacheKind) -> None:
         """Go on with what counts in `folder`. Raises `OSError` where it can't be written to."""
         for name in (FRAMES, ROWS):
             (folder / name).touch()
-        self.rows, valid = read_rows(folder)
+        # Rows count what has a name on the disk: of the two files, and of the folders that were made for them.
+        sync_folders([folder, *list(folder.parents)[:3]])
+        self.rows, valid = read_rows(folder, kind)
         self.size = max((row.offset + row.count for row in self.rows.values()), default=0)
         self.waiting = 0
         self._frames = _open_at(folder / FRAMES, self.size)
@@ -129,6 +131,7 @@ def make_cache(
 
 def _begin(folder: Path, info: str) -> None:
     """Say what the cache is; what is there of another version goes, for its frames may differ."""
+    remove_temporaries(folder)
     file = folder / INFO
     if not file.exists() or file.read_text(encoding="utf-8", errors="replace") != info:
         for name in (ROWS, FRAMES):
@@ -139,7 +142,7 @@ def _begin(folder: Path, info: str) -> None:
 def _complete(
     root: Path, facts: Mapping[str, VideoFacts], kind: CacheKind, folder: Path, threads: int, progress: bool
 ) -> CacheReport:
-    writer = CacheWriter(folder)
+    writer = CacheWriter(folder, kind)
     try:
         kept = {path for path, row in writer.rows.items() if is_same(root / path, row.stamp)}
         todo = [path for path in facts if path not in kept]

@@ -1,12 +1,12 @@
 """Numbers that others have published, to stand beside one's own: `published.toml`, with source and conditions."""
 
 import re
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fractalvid.utils.documents import Table, read_toml
 from fractalvid.utils.phrases import counted
 
 _FILE = Path(__file__).with_name("published.toml")
@@ -28,7 +28,7 @@ class PublishedNumber:
 
 @cache
 def _read() -> dict[str, Any]:
-    return tomllib.loads(_FILE.read_text(encoding="utf-8"))
+    return read_toml(_FILE, Table, what="the published numbers")
 
 
 @cache

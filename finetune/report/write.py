@@ -14,6 +14,8 @@ from fractalvid.finetune.report.findings import Findings, analyse, analyse_modes
 from fractalvid.finetune.report.page import render_page
 from fractalvid.finetune.results.comparable import check_comparable
 from fractalvid.finetune.results.read import ACCURACIES, RunResult, by_mode
+from fractalvid.utils.documents import Table, read_json
+from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import make_folder, write_text
 
 FILES = ("comparison.md", "comparison.json", "comparison.png", "comparison.tex", "comparison.html")
@@ -75,10 +77,10 @@ def title_of(results: Sequence[RunResult]) -> str:
 def is_comparison(folder: Path) -> bool:
     """Whether a folder holds a comparison that `write_comparison` wrote."""
     try:
-        content = json.loads((folder / "comparison.json").read_bytes())
-    except (OSError, ValueError):
+        content = read_json(folder / "comparison.json", Table, what="the comparison", non_finite=True)
+    except UserError:
         return False
-    return isinstance(content, dict) and {"initialisations", "runs"} <= content.keys()
+    return {"initialisations", "runs"} <= content.keys()
 
 
 def write_comparison(out: Path, results: Sequence[RunResult]) -> str:

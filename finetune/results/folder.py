@@ -3,16 +3,18 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from fractalvid.finetune.recipes.plan import Plan
 from fractalvid.finetune.targets.base import Target
 from fractalvid.finetune.videos.listing import Listing
-from fractalvid.pretrain.engine.folder import check_can_make, is_empty
+from fractalvid.pretrain.engine.folder import CHECKPOINT, check_can_make, is_empty
 from fractalvid.pretrain.recipes.fields import differences as differing_names
+from fractalvid.utils.documents import Table, parse_json, read_json
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import make_folder, write_text
+from fractalvid.utils.files import make_folder, remove_temporaries, write_text
 
 CONFIG, METRICS, LOG, PREDICTIONS, CONFUSION, WEIGHTS = (
     "config.json",
@@ -50,6 +52,9 @@ def check_folder(out: Path, plan: Plan, *, resume: bool) -> None:
     """
     check_can_make(out)
     if (out / METRICS).exists():
+        with suppress(UserError):  # settings that can't be read are nobody's
+            if not differences(out, plan):
+                tidy_finished(out)
         raise UserError(f"{out} holds a finished run; choose another --out, or remove it")
     if (out / CONFIG).exists():
         if not resume:
@@ -62,8 +67,16 @@ def check_folder(out: Path, plan: Plan, *, resume: bool) -> None:
         raise UserError(f"--out {out} is not empty and holds no fine-tuning run; choose another folder")
 
 
+def tidy_finished(out: Path) -> None:
+    """Remove what a finished run no longer needs, and what one that was killed in doing so has left."""
+    (out / CHECKPOINT).unlink(missing_ok=True)
+    remove_temporaries(out)
+
+
 def claim_folder(out: Path, plan: Plan) -> None:
     """Make `out` the run's folder: write `config.json`. Raises `UserError` where that cannot be done."""
+    if out.is_dir():
+        remove_temporaries(out)
     if not (out / CONFIG).exists():
         write_config(out, plan.to_dict())
 
@@ -79,7 +92,7 @@ def differences(out: Path, plan: Plan) -> list[str]:
 
     The lists of videos, and what their frames are read from, are compared once both are known.
     """
-    new = json.loads(json.dumps(plan.to_dict()))
+    new = parse_json(json.dumps(plan.to_dict()), Table, where="the plan")
     old = read_settings(out)
     # What a run is called or where its weights lie does not change it: their content does.
     ignored = {"init.label", "init.path"} | {name for name in ("videos_digest", "frames") if new[name] is None}
@@ -99,13 +112,7 @@ def read_settings(out: Path) -> dict[str, Any]:
     Raises:
         UserError: there is none, or it is damaged.
     """
-    try:
-        settings = json.loads((out / CONFIG).read_bytes())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{out / CONFIG} cannot be read: {error}") from error
-    if not isinstance(settings, dict):
-        raise UserError(f"{out / CONFIG} is not the configuration of a fine-tuning run")
-    return settings
+    return read_json(out / CONFIG, Table, what="the configuration")
 
 
 def _at(tree: Any, name: str) -> Any:

@@ -14,6 +14,7 @@ from fractalvid.finetune.results.folder import METRICS, PREDICTIONS
 from fractalvid.finetune.results.read import RunResult
 from fractalvid.finetune.results.scores import Floats, top_classes
 from fractalvid.finetune.targets.base import Video
+from fractalvid.utils.documents import MAX_LOG_BYTES, read_bytes
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_with
 from fractalvid.utils.phrases import counted
@@ -72,7 +73,7 @@ def read_predictions(result: RunResult) -> Predictions | None:
     if path is None or not path.is_file() or not result.metrics.get("class_names"):
         return None
     try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        text = read_bytes(path, what="the predictions", most=MAX_LOG_BYTES).decode("utf-8", "surrogateescape")
         lines = list(csv.DictReader(io.StringIO(text, newline="")))
         number = {name: k for k, name in enumerate(result.metrics["class_names"])}
         label = np.array([number[line["label"]] for line in lines], dtype=np.int64)

@@ -1,6 +1,5 @@
 """Finished runs as they lie on disk: their metrics, their settings, their logs."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,11 +7,56 @@ from pathlib import Path
 from typing import Any
 
 from fractalvid.finetune.results.folder import CONFIG, LOG, METRICS, read_settings
+from fractalvid.pretrain.engine.runlog import read_rows
+from fractalvid.utils.documents import Count, DocumentError, Percent, Table, convert, read_json
 from fractalvid.utils.errors import UserError
 
 ACCURACIES = {"top1": "top-1", "top5": "top-5", "mean_class": "mean per class"}
 MODES = {"full": "Fine-tuning", "linear": "Linear probe", "test": "Test of fine-tuned weights"}
 """What a run did with the weights it started from; in the order of a table."""
+
+
+@dataclass(frozen=True)
+class _Init:
+    label: str
+
+
+@dataclass(frozen=True)
+class _Videos:
+    train: Count
+    test: Count
+    missing: Count = 0
+    skipped: Count = 0
+
+
+@dataclass(frozen=True)
+class _Metrics:
+    """What reports read of a `metrics.json`."""
+
+    init: _Init
+    target: str
+    split: str
+    seed: int
+    mode: str
+    metric: str
+    classes: Count
+    videos: _Videos
+    frames: str
+    top1: Percent
+    top5: Percent
+    mean_class: Percent
+    clip: Table | None = None
+    class_names: list[str] | None = None
+    trained_on: Table | None = None
+    versions: Table | None = None
+    precision: str | None = None
+    sampling: str | None = None
+    voting: str | None = None
+    shots: Count | None = None
+    first_frames: Count | None = None
+    left_out: Count | None = None
+    official_classes: Count | None = None
+    tested_classes: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -69,17 +113,14 @@ def _without_count(frames: str) -> str:
 def read_run(folder: Path, label: str | None = None) -> RunResult:
     """Read the `metrics.json` of a finished run; `label` renames its initialisation."""
     path = folder / METRICS
+    if not path.is_file():
+        raise UserError(f"{folder} holds no finished run: it has no {METRICS}")
     try:
-        metrics = json.loads(path.read_bytes())
-        name = label or metrics["init"]["label"]
-        result = RunResult(name, str(metrics["split"]), int(metrics["seed"]), metrics, folder, _settings(folder))
-        if all(isinstance(metrics[name], float) for name in ACCURACIES):
-            return result
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not the result of a fine-tuning run: {error!r}") from error
-    except OSError as error:
-        raise UserError(f"{folder} holds no finished run: cannot read {METRICS} ({error.strerror})") from error
-    raise UserError(f"{path} is not the result of a fine-tuning run: its accuracies are no numbers")
+        metrics = read_json(path, Table, what="the result")
+        known = convert(metrics, _Metrics, where="it")
+    except DocumentError as error:
+        raise UserError(f"{path} is not the result of a fine-tuning run: {error}") from error
+    return RunResult(label or known.init.label, known.split, known.seed, metrics, folder, _settings(folder))
 
 
 def _settings(folder: Path) -> dict[str, Any]:
@@ -109,13 +150,7 @@ def read_history(result: RunResult) -> list[dict[str, Any]]:
     path = None if result.folder is None else result.folder / LOG
     if path is None or not path.is_file():
         return []
-    rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
-    return [row for row in rows if isinstance(row, dict) and {"kind", "step"} <= row.keys()]
+    return read_rows(path)
 
 
 def by_mode(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:

@@ -1,7 +1,6 @@
 """Several initialisations over several seeds and splits: which runs there are to be, and running them."""
 
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,15 @@ from fractalvid.finetune.cache.stores import Stores
 from fractalvid.finetune.recipes.plan import Plan, plan_run
 from fractalvid.finetune.recipes.recipe import Mode, Recipe
 from fractalvid.finetune.report.write import FILES, is_comparison, write_comparison
-from fractalvid.finetune.results.folder import CONFIG, METRICS, differences, run_name, videos_digest
+from fractalvid.finetune.results.folder import (
+    CONFIG,
+    METRICS,
+    differences,
+    read_settings,
+    run_name,
+    tidy_finished,
+    videos_digest,
+)
 from fractalvid.finetune.results.read import RunResult, find_runs, read_run
 from fractalvid.finetune.run.pipeline import transfer
 from fractalvid.finetune.videos.data import Data, read_videos
@@ -154,10 +161,9 @@ def _begun_in(job: Job) -> str | None:
 def _config(folder: Path) -> dict[str, Any]:
     """What the run in a folder was begun with; nothing where there is none, or none that can be read."""
     try:
-        content = json.loads((folder / CONFIG).read_bytes())
-    except (OSError, ValueError):
+        return read_settings(folder)
+    except UserError:
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _check_folder(job: Job) -> None:
@@ -238,6 +244,8 @@ def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[RunResul
         if not job.finished():
             tqdm.write(title)
             transfer(data, job.plan, out=job.out, machine=machine, stores=stores, resume=True, listing=job.listing)
+        else:
+            tidy_finished(job.out)  # a kill may have come between its result and this
         result = read_run(job.out, job.plan.init.label)
         tqdm.write(f"{title}: top-1 {result.metrics['top1']:.1f} %")
         results.append(result)

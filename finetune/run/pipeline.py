@@ -13,7 +13,7 @@ from fractalvid.finetune.cache.store import decoded_side
 from fractalvid.finetune.cache.stores import Stores
 from fractalvid.finetune.clips.prediction import predict
 from fractalvid.finetune.recipes.plan import Plan
-from fractalvid.finetune.results.folder import WEIGHTS, check_folder, claim_folder, videos_digest
+from fractalvid.finetune.results.folder import WEIGHTS, check_folder, claim_folder, tidy_finished, videos_digest
 from fractalvid.finetune.results.scores import labels_of, scores
 from fractalvid.finetune.run.outcome import describe_clips, describe_videos, versions, write_outcome
 from fractalvid.finetune.run.train import ListedRun, train_network
@@ -22,7 +22,7 @@ from fractalvid.finetune.videos.few_shot import draw_few_shot
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.finetune.weights.initial import build
-from fractalvid.pretrain.engine.train import CHECKPOINT, TrainResult
+from fractalvid.pretrain.engine.train import TrainResult
 from fractalvid.pretrain.machine.distributed import from_main, is_main
 from fractalvid.pretrain.machine.precision import resolve_device
 from fractalvid.pretrain.weights.checkpoint import Card, save_weights
@@ -95,7 +95,7 @@ def _test(network: nn.Module, run: ListedRun, result: TrainResult) -> dict[str, 
     }
     save_weights(run.out / WEIGHTS, network, _card(run, result, accuracies))
     write_outcome(run.out, metrics, run.target, videos, p, run.listing.classes)
-    (run.out / CHECKPOINT).unlink(missing_ok=True)  # nothing is left to resume
+    tidy_finished(run.out)  # nothing is left to resume
     return metrics
 
 

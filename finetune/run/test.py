@@ -1,6 +1,5 @@
 """Fine-tuned weights tested on a benchmark, without any training."""
 
-import json
 import re
 import time
 from collections.abc import Mapping
@@ -23,7 +22,9 @@ from fractalvid.finetune.weights.initial import Initial
 from fractalvid.finetune.weights.trained import Trained, trained_on
 from fractalvid.pretrain.engine.folder import check_can_make, is_empty
 from fractalvid.pretrain.machine.precision import resolve_device
+from fractalvid.utils.documents import Table, read_json
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import remove_temporaries
 
 _MODE = "test"
 
@@ -99,6 +100,7 @@ def test_weights(test: WeightsTest, *, out: Path, machine: Machine) -> dict[str,
         "versions": versions(device),
     }
     write_outcome(out, metrics, test.data.target, listing.videos, p, classes.names)
+    remove_temporaries(out)
     return metrics
 
 
@@ -127,10 +129,9 @@ def _check_folder(out: Path) -> None:
 
 def _is_test(config: Path) -> bool:
     try:
-        content = json.loads(config.read_bytes())
-    except (OSError, ValueError):
+        return read_json(config, Table, what="the configuration").get("mode") == _MODE
+    except UserError:
         return False
-    return isinstance(content, dict) and content.get("mode") == _MODE
 
 
 def _config(test: WeightsTest) -> dict[str, Any]:

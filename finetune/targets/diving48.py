@@ -5,13 +5,15 @@ and the files that are distributed are those clips: nothing is cut again here, s
 serve, too.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from fractalvid.finetune.targets.base import Side, TargetProtocol, Video, contents, require_folder, video_names
 from fractalvid.finetune.targets.lists import find_list, first_folder, list_folders
+from fractalvid.utils.documents import DocumentError, convert, read_json
 from fractalvid.utils.errors import UserError
 
 CLASSES = 48
@@ -28,39 +30,37 @@ _OBTAIN = (
 _LAYOUT = "rgb/<vid_name>.mp4, with the .json lists beside rgb/"
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}") from error
+@dataclass(frozen=True)
+class _Entry:
+    """A video of a list."""
+
+    vid_name: Annotated[str, msgspec.Meta(min_length=1)]
+    label: int
 
 
 def read_list(path: Path) -> list[tuple[str, int]]:
     """Read a list of objects with `vid_name` and `label` (0 to 47): (name, label) of each video."""
-    entries = _read_json(path)
+    entries = read_json(path, Any, what="the list")
     if not isinstance(entries, list) or not entries:
         raise UserError(f"{path}: expected a list of objects with vid_name and label")
     videos = []
-    for number, entry in enumerate(entries, start=1):
-        name, label = (entry.get("vid_name"), entry.get("label")) if isinstance(entry, dict) else (None, None)
-        if not isinstance(name, str) or not name or type(label) is not int:
-            raise UserError(f"{path}, entry {number}: expected an object with vid_name and label")
-        if not 0 <= label < CLASSES:
+    for number, values in enumerate(entries, start=1):
+        try:
+            entry = convert(values, _Entry, where="it")
+        except DocumentError as error:
+            raise UserError(f"{path}, entry {number}: expected an object with vid_name and label; {error}") from None
+        if not 0 <= entry.label < CLASSES:
             raise UserError(
-                f"{path}, entry {number}: the label of {name} is {label}; Diving48's are 0 to {CLASSES - 1}"
+                f"{path}, entry {number}: the label of {entry.vid_name} is {entry.label}; Diving48's are 0 to "
+                f"{CLASSES - 1}"
             )
-        videos.append((name, label))
+        videos.append((entry.vid_name, entry.label))
     return videos
 
 
 def read_vocabulary(path: Path) -> tuple[str, ...]:
     """Read `Diving48_vocab.json`, 48 lists of 4 words: class names such as `Back+15som+05Twis+FREE`."""
-    entries = _read_json(path)
-    if not isinstance(entries, list) or not all(isinstance(words, list) and words for words in entries):
-        raise UserError(f"{path}: expected a list of lists of words")
-    names = tuple("+".join(map(str, words)) for words in entries)
+    names = tuple("+".join(words) for words in read_json(path, list[list[str]], what="the vocabulary"))
     if len(set(names)) != CLASSES:
         raise UserError(f"{path} names {len(set(names))} classes; Diving48 has {CLASSES}")
     return names

@@ -2,7 +2,6 @@
 
 import hashlib
 import http.client
-import os
 import shutil
 import time
 import urllib.error
@@ -15,6 +14,7 @@ from tqdm import tqdm
 from fractalvid.finetune.targets.archives import unpack_zip
 from fractalvid.finetune.targets.base import Download
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import move_durably
 
 _PIECE = 2**20
 _ATTEMPTS = 5  # without a byte of progress
@@ -69,7 +69,7 @@ def fetch(url: str, path: Path, *, size: int, sha256: str, progress: bool = Fals
     if _digest(part) != sha256:
         part.unlink()
         raise UserError(f"{url} is not the file it was: its SHA-256 differs from the published one; nothing was kept")
-    os.replace(part, path)
+    move_durably(part, path)
 
 
 def _fetch_part(url: str, part: Path, size: int, bar: "tqdm[NoReturn]", pause: float) -> None:

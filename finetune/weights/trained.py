@@ -6,17 +6,57 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from torch import nn
 
-from fractalvid.finetune.clips.config import FrameConfig, Triple, ViewConfig, Voting
+from fractalvid.finetune.clips.config import FrameConfig, Sampling, Triple, ViewConfig, Voting
 from fractalvid.finetune.targets.registry import TARGETS, WITH_SPLITS, TargetOptions, make_target
 from fractalvid.finetune.videos.data import Data
 from fractalvid.finetune.weights.initial import Initial, parse_initial
 from fractalvid.pretrain.models import build_model
-from fractalvid.pretrain.weights.checkpoint import Card, find_weights, load_card, load_tensors
+from fractalvid.pretrain.weights.checkpoint import Card, find_weights, load_card, load_described
+from fractalvid.utils.documents import convert
 from fractalvid.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class _Start:
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class _Columns:
+    label: str = "label"
+    split: str = "split"
+    fold: str | None = None
+
+
+_Few = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+
+
+@dataclass(frozen=True)
+class _Training:
+    """Of the configuration on a card, what is read again when the weights are used."""
+
+    init: _Start | str | None = None
+    classes: list[str] | int | None = None
+    views: _Few | None = None
+    crops: _Few | None = None
+    voting: Voting | None = None
+    sampling: Sampling | None = None
+    first_frames: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
+    target: str | None = None
+    split: str | None = None
+    data: str | None = None
+    annotations: str | None = None
+    table: str | None = None
+    columns: _Columns | None = None
+
+
+def _training(config: Mapping[str, Any], where: str = "the card's config") -> _Training:
+    return convert(dict(config), _Training, where=where)
 
 
 @dataclass(frozen=True)
@@ -30,9 +70,10 @@ class Trained:
 
     def network(self) -> nn.Module:
         """The network with these weights. Raises `UserError` where they are not of the network on their card."""
+        tensors, _ = load_described(self.weights)
         network = build_model(self.card.architecture, self.card.num_classes, seed=0)
         try:
-            network.load_state_dict(load_tensors(self.weights))
+            network.load_state_dict(tensors)
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
             file, named = find_weights(self.weights), self.card.architecture
@@ -49,7 +90,9 @@ def open_trained(
         UserError: weights without a card, with a damaged one, or ones that name no classes.
     """
     card = load_card(weights)
-    return Trained(weights, card, _class_names(card, weights), _view_config(card, weights, views, crops, voting))
+    config = _training(card.config, f"the card of {weights}, config")
+    names = _class_names(card, config, weights)
+    return Trained(weights, card, names, _view_config(card, config, weights, views, crops, voting))
 
 
 def open_weights(
@@ -71,14 +114,14 @@ def open_weights(
     trained = open_trained(Path(init.path), views=views, crops=crops, voting=voting)
     if text.startswith(f"{init.label}="):
         return init, trained
-    started_from = trained.card.config.get("init")
-    label = started_from.get("label") if isinstance(started_from, dict) else None
-    return replace(init, label=str(label or init.label)), trained
+    started_from = _training(trained.card.config).init
+    label = started_from.label if isinstance(started_from, _Start) else None
+    return replace(init, label=label or init.label), trained
 
 
-def _class_names(card: Card, weights: Path) -> tuple[str, ...]:
-    names = card.config.get("classes")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+def _class_names(card: Card, config: _Training, weights: Path) -> tuple[str, ...]:
+    names = config.classes
+    if not isinstance(names, list):
         tuned = f"finetune --init {shlex.quote(str(weights))}"
         raise UserError(f"the weights {weights} name no classes: they are not fine-tuned; {tuned} does that")
     if len(names) != card.num_classes:
@@ -86,23 +129,24 @@ def _class_names(card: Card, weights: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _view_config(card: Card, weights: Path, views: int | None, crops: int | None, voting: Voting | None) -> ViewConfig:
+def _view_config(
+    card: Card, config: _Training, weights: Path, views: int | None, crops: int | None, voting: Voting | None
+) -> ViewConfig:
     """Views as the run of the weights tested them, unless said otherwise."""
-    config = card.config
     try:
         return ViewConfig(
             FrameConfig(
                 clip_len=card.clip_len,
                 frame_stride=max(1, math.ceil(card.frame_stride)),
-                sampling=config.get("sampling") or "window",
-                first_frames=config.get("first_frames") or 0,
+                sampling=config.sampling or "window",
+                first_frames=config.first_frames or 0,
             ),
             size=card.size,
             mean=_three(card.mean),
             std=_three(card.std),
-            views=views or int(config.get("views", 10)),
-            crops=crops or int(config.get("crops", 1)),
-            voting=voting or config.get("voting") or "softmax",
+            views=views or config.views or 10,
+            crops=crops or config.crops or 1,
+            voting=voting or config.voting or "softmax",
         )
     except (TypeError, ValueError) as error:
         raise UserError(f"the card of {weights} is damaged: {error}") from error
@@ -124,24 +168,25 @@ def trained_on(config: Mapping[str, Any], data: Data) -> frozenset[str] | None:
         config: of the weights' card.
         data: what they are to be tested on.
     """
-    target = re.sub(r"-\d+$", "", str(config.get("target")))  # anigifs-40: its 40 most frequent classes
+    training = _training(config)
+    target = re.sub(r"-\d+$", "", training.target or "")  # anigifs-40: its 40 most frequent classes
     same_lists = target == data.options.target and target in WITH_SPLITS
-    if target not in TARGETS or not (same_lists or config.get("data") == str(data.root.resolve())):
+    if target not in TARGETS or not (same_lists or training.data == str(data.root.resolve())):
         return frozenset()
-    columns = config.get("columns") or {}
+    columns = training.columns or _Columns()
     options = TargetOptions(
         target,
         None if target == "demo" else data.root,
-        annotations=_path(config.get("annotations")),
-        csv=_path(config.get("table")),
-        label_column=columns.get("label", "label"),
-        split_column=columns.get("split", "split"),
-        fold_column=columns.get("fold"),
+        annotations=_path(training.annotations),
+        csv=_path(training.table),
+        label_column=columns.label,
+        split_column=columns.split,
+        fold_column=columns.fold,
     )
     if options.annotations is not None and not options.annotations.is_dir():
         options = replace(options, annotations=data.options.annotations)
     try:
-        videos = make_target(options).index(data.root, str(config.get("split")))
+        videos = make_target(options).index(data.root, str(training.split))
     except UserError:
         return None
     return frozenset(video.path for video in videos if video.side == "train")

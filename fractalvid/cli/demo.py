@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fractalvid.cli.demo_commands import Commands, Part
 from fractalvid.cli.parsing import parse
 from fractalvid.core.constants import BANK_FILE
+from fractalvid.utils.documents import MAX_LOG_BYTES, Table, parse_json, read_bytes, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
 
@@ -149,7 +150,7 @@ def collect(out: Path, parts: list[Part]) -> "DemoResult":
     from fractalvid.pages.gallery import Clip
     from fractalvid.video.reader import read_video
 
-    comparison: dict[str, Any] = json.loads((out / "finetune" / "comparison.json").read_text(encoding="utf-8"))
+    comparison = read_json(out / "finetune" / "comparison.json", Table, what="the comparison", non_finite=True)
     labels = [entry["label"] for entry in comparison["initialisations"]]
     curves = {
         label: [_rows(path) for path in sorted((out / "finetune" / label).glob("*/metrics.jsonl"))] for label in labels
@@ -167,8 +168,8 @@ def collect(out: Path, parts: list[Part]) -> "DemoResult":
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a `metrics.jsonl`; none if there is no such file."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines]
+    data = read_bytes(path, what="the log", most=MAX_LOG_BYTES) if path.exists() else b""
+    return [parse_json(line, Table, where=f"the log {path}", non_finite=True) for line in data.splitlines()]
 
 
 def _claim(out: Path, *, overwrite: bool) -> None:
@@ -193,10 +194,10 @@ def _mark(out: Path, *, finished: bool) -> None:
 def _check_is_demo(out: Path, *, overwrite: bool) -> None:
     """Raise `UserError` unless `out` holds a demo that may be replaced."""
     try:
-        marker = json.loads((out / _MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        marker = None
-    if not isinstance(marker, dict) or marker.get("program") != "fractalvid demo":
+        marker = read_json(out / _MARKER, Table, what="the demo's marker")
+    except UserError:
+        marker = {}
+    if marker.get("program") != "fractalvid demo":
         raise UserError(f"{out} holds something else; choose a new or empty folder for --out")
     if marker.get("finished") and not overwrite:
         raise UserError(f"{out} holds a finished demo; add --overwrite to replace it, or choose another --out")

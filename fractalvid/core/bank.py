@@ -3,19 +3,26 @@
 import dataclasses
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.core.constants import MAX_CLASSES
 from fractalvid.core.seeds import STREAM_VERSION
+from fractalvid.utils.documents import Seed, Table, convert_config, parse_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_with
+from fractalvid.utils.npz import Npz, NpzError, open_npz
+
+C = TypeVar("C")
+
+_LONGEST_HEADER = 2**20
 
 KindName = Literal["ifs", "shapes", "perlin", "octopus", "dead_leaves"]
 """Rows of `fractalvid.kinds.KINDS`."""
@@ -91,30 +98,23 @@ def check_clip_ids(bank: Bank, class_id: ArrayLike, instance_id: ArrayLike) -> N
 
 
 def check_arrays(
-    arrays: Mapping[str, NDArray[Any]],
-    like: Mapping[str, Any],
-    bounds: Mapping[str, tuple[float, float]],
-    path: str | Path,
+    arrays: Mapping[str, NDArray[Any]], bounds: Mapping[str, tuple[float, float]], path: str | Path
 ) -> None:
-    """Refuse arrays of a file that can't be a bank's.
+    """Refuse arrays, by name, whose values can't be a bank's.
 
     Args:
         arrays: by name, a row a class.
-        like: a class of the same configuration, whose arrays have the shapes and types of the rows.
         bounds: smallest and largest value, by name, for arrays that have such bounds.
         path: the file, for the message.
 
     Raises:
-        UserError: another shape or type, a value that is not finite, or one out of bounds.
+        UserError: a value that is not finite, or one out of bounds.
     """
-    k = len(arrays["native_frames"]) if arrays["native_frames"].ndim == 1 else 0
-    for name, one in like.items():
-        if k < 1 or arrays[name].shape != (k, *np.shape(one)) or arrays[name].dtype != np.asarray(one).dtype:
-            raise UserError(f"{path} is damaged: {name} has shape {arrays[name].shape}, type {arrays[name].dtype}")
-        if not np.all(np.isfinite(arrays[name])):
+    for name, values in arrays.items():
+        if not np.all(np.isfinite(values)):
             raise UserError(f"{path} is damaged: {name} is not finite")
-    for name, (least, most) in bounds.items():
-        if arrays[name].min() < least or arrays[name].max() > most:
+        least, most = bounds.get(name, (-np.inf, np.inf))
+        if values.min() < least or values.max() > most:
             raise UserError(f"{path} is damaged: {name} is out of range")
 
 
@@ -158,31 +158,56 @@ def bank_kind(path: str | Path) -> str:
     Raises:
         UserError: no such file, or not a bank.
     """
-    with reading(path), np.load(path, allow_pickle=False) as file:
-        return str(_header(file).get("kind", "ifs"))
+    with reading(path), open_npz(Path(path)) as file:
+        return _header(file).kind
 
 
 def read_bank(
-    path: str | Path, *, kind: str, file_format: str, names: Sequence[str]
-) -> tuple[int, dict[str, Any], dict[str, NDArray[Any]]]:
-    """Seed, values of the config and named arrays of a bank's file, to be called under `reading`.
+    path: str | Path,
+    *,
+    kind: str,
+    file_format: str,
+    config_type: type[C],
+    like: Callable[[C], Mapping[str, Any]],
+    bounds: Mapping[str, tuple[float, float]],
+) -> tuple[int, C, dict[str, NDArray[Any]]]:
+    """Seed, config and arrays of a bank's file, to be called under `reading`.
+
+    Args:
+        path: the file.
+        kind: that the bank must be of.
+        file_format: likewise.
+        config_type: what the classes were drawn from.
+        like: a class drawn from a config, whose arrays have the shapes and types of the rows. Arrays that announce
+            others are never unpacked.
+        bounds: as of `check_arrays`.
 
     Raises:
-        UserError: a bank of another kind or version.
+        UserError: a bank of another kind or version, or damaged.
     """
-    with np.load(path, allow_pickle=False) as file:
+    with open_npz(Path(path)) as file:
         header = _header(file)
-        own_kind = str(header.get("kind", "ifs"))
-        if own_kind != kind:
-            raise UserError(f"{path} holds classes of kind {own_kind}, not {kind}")
-        if header["format"] != file_format or header["stream_version"] != STREAM_VERSION:
+        if header.kind != kind:
+            raise UserError(f"{path} holds classes of kind {header.kind}, not {kind}")
+        if header.format != file_format or header.stream_version != STREAM_VERSION:
             raise UserError(
-                f"{path} was written by another version (format {header['format']}, stream version "
-                f"{header['stream_version']}; here {file_format}, {STREAM_VERSION}): sample it again from its seed"
+                f"{path} was written by another version (format {header.format}, stream version "
+                f"{header.stream_version}; here {file_format}, {STREAM_VERSION}): sample it again from its seed"
             )
-        arrays = {name: file[name] for name in names}
-    values = {name: tuple(v) if isinstance(v, list) else v for name, v in header["config"].items()}
-    return int(header["seed"]), values, arrays
+        config = convert_config(header.config, config_type, where=f"{path}, config")
+        rows = {name: np.asarray(row) for name, row in like(config).items()}
+        classes = (*file.arrays["native_frames"].shape, 0)[0]
+        check_draw(classes, header.seed)
+        arrays: dict[str, NDArray[Any]] = {}
+        for name, row in rows.items():
+            announced = file.arrays[name]
+            if announced != ((classes, *row.shape), row.dtype):
+                raise UserError(f"{path} is damaged: {name} has shape {announced.shape}, type {announced.dtype}")
+        # Small ones first: where they are no bank's, large ones are not unpacked.
+        for name in sorted(rows, key=lambda name: rows[name].nbytes):
+            arrays[name] = file.read(name, most=classes * rows[name].nbytes)
+            check_arrays({name: arrays[name]}, bounds, path)
+        return header.seed, config, {name: arrays[name] for name in rows}
 
 
 @contextmanager
@@ -193,18 +218,30 @@ def reading(path: str | Path) -> Iterator[None]:
     except FileNotFoundError:
         made = f"fractalvid classes --classes 1000 --out {shlex.quote(str(path))}"
         raise UserError(f"no class bank at {path}; {made} makes one") from None
+    except NpzError as error:
+        raise UserError(f"{path} is not a class bank of fractalvid, or is damaged: {error}") from None
     except UserError:
         raise
-    # Any exception: NumPy passes on whatever its readers of zip, zlib and headers raise at bytes that make no sense.
-    except Exception as error:
+    except (KeyError, TypeError, ValueError, OSError) as error:
         raise UserError(f"{path} is not a class bank of fractalvid, or is damaged ({type(error).__name__})") from None
 
 
-def _header(file: Any) -> dict[str, Any]:
-    header = json.loads(str(file["header"]))
-    if not isinstance(header, dict) or not isinstance(header["config"], dict):
-        raise TypeError
-    return header
+@dataclass(frozen=True)
+class _Header:
+    """What a bank's file says of its arrays."""
+
+    format: str
+    seed: Seed
+    config: Table
+    stream_version: int = STREAM_VERSION
+    kind: str = "ifs"
+
+
+def _header(file: Npz) -> _Header:
+    array = file.read("header", most=_LONGEST_HEADER)
+    if array.dtype.kind != "U" or array.ndim:
+        raise NpzError("the header is no text")
+    return parse_json(str(array), _Header, where="the header of the bank")
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -9,13 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fractalvid.core.bank import KindName, array_names, check_arrays, check_draw, read_bank, reading, write_bank
+from fractalvid.core.bank import KindName, array_names, check_draw, read_bank, reading, write_bank
 from fractalvid.core.constants import MAX_FRAMES
-from fractalvid.core.curves import sample_grid
+from fractalvid.core.curves import CURVE_KINDS, sample_grid
 from fractalvid.fractals.config import MAX_MAPS, ClassConfig
 from fractalvid.fractals.ifs import compose
 from fractalvid.fractals.sampling import sample_class
-from fractalvid.kernels.variations import VARIATIONS
+from fractalvid.kernels.jobs import Jobs
+from fractalvid.kernels.variations import LINEAR, VARIATIONS, by_name
+from fractalvid.utils.errors import UserError
 
 FORMAT = "fractalvid-classes-2"
 
@@ -85,10 +87,17 @@ class ClassBank:
             UserError: no such file, not a bank, or one of another version.
         """
         with reading(path):
-            seed, values, arrays = read_bank(path, kind=cls.kind, file_format=FORMAT, names=_ARRAYS)
-            config = ClassConfig(**values)
-            check_arrays(arrays, sample_class(0, 0, config), _BOUNDS, path)
-            return cls(seed, config, **arrays)
+            seed, config, arrays = read_bank(
+                path,
+                kind=cls.kind,
+                file_format=FORMAT,
+                config_type=ClassConfig,
+                like=lambda config: sample_class(0, 0, config),
+                bounds=_BOUNDS,
+            )
+            bank = cls(seed, config, **arrays)
+            _check_variations(bank, path)
+            return bank
 
     def maps_at(self, class_ids: ArrayLike, times: ArrayLike) -> NDArray[np.float32]:
         """Affine coefficients of classes (B,) at times (B, F) in native frames: float32 (B, F, 8, 6).
@@ -147,11 +156,30 @@ def _variations_with(trait: str) -> NDArray[np.bool_]:
 
 
 _ARRAYS = array_names(ClassBank)
-_MAX_VALUE = 1e4
+MAX_VALUE = 1e4
 """Of what a file holds: no drawn system goes beyond it, and arithmetic would fail instead of showing nothing."""
 _BOUNDS = {
     "native_frames": (2, MAX_FRAMES),
     "num_maps": (1, MAX_MAPS),
     "variation": (min(VARIATIONS), max(VARIATIONS)),
-    "sigma": (0, _MAX_VALUE),
-} | dict.fromkeys(("amount", "params", "shift", "curve", "theta", "phi"), (-_MAX_VALUE, _MAX_VALUE))
+    "sigma": (0, MAX_VALUE),
+    "signs": (-1, 1),
+    "curve_kind": (0, len(CURVE_KINDS) - 1),
+} | dict.fromkeys(("amount", "params", "shift", "curve", "theta", "phi"), (-MAX_VALUE, MAX_VALUE))
+_CHECKED = 2**16  # classes at a time, which bounds what a check takes in memory
+
+
+def _check_variations(bank: ClassBank, path: str | Path) -> None:
+    """Refuse variations of a file that its config does not name, or that kernels would not sum."""
+    known = [LINEAR, *(by_name(name).number for name in bank.config.variations)]
+    if not np.isin(bank.variation, known).all():
+        raise UserError(f"{path} is damaged: variation is none of its config")
+    for first in range(0, len(bank) if bank.variation.shape[2] > 1 else 0, _CHECKED):
+        part = slice(first, first + _CHECKED)
+        maps = np.zeros((len(bank.variation[part]), MAX_MAPS, 6), np.float32)
+        amount = np.abs(bank.amount[part]).max(axis=1)
+        weights = np.full((1, MAX_MAPS), 1 / MAX_MAPS)
+        try:
+            Jobs.of(maps, weights, seed=0, variation=bank.variation[part], amount=amount, params=bank.params[part, 0])
+        except ValueError as error:
+            raise UserError(f"{path} is damaged: {error}") from None

@@ -28,11 +28,12 @@ from numpy.typing import NDArray
 from fractalvid.core.bank import check_draw
 from fractalvid.core.constants import MAX_FRAMES
 from fractalvid.core.curves import CURVE_KINDS, grid
-from fractalvid.fractals.bank import ClassBank, stacked
+from fractalvid.fractals.bank import MAX_VALUE, ClassBank, stacked
 from fractalvid.fractals.config import MAX_MAPS, ClassConfig
 from fractalvid.fractals.sampling import padded
 from fractalvid.kernels.variations import LINEAR, MAX_PARAMS, VARIATIONS, by_name
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.npz import NpzError, open_npz
 
 Floats = NDArray[np.float64]
 
@@ -53,6 +54,8 @@ REFUSED = {
     FAN: "its modulus of negative angles is another there, and nothing here is equal to it",
     NOISE: "it takes a sine for the cosine there, and nothing here is equal to it",
 }
+_MAX_BYTES = 2**20
+"""Of an array of a class file, which holds a few maps."""
 KEYS = ("interp", "angle", "sigma", "delta", "bias", "is_constant", "var")
 
 
@@ -136,18 +139,21 @@ def read_class_file(path: Path) -> ReferenceClass:
         UserError: it can't be read, is no such file, or holds what can't be brought here.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: np.asarray(file[name]) for name in file.files}
+        with open_npz(path) as file:
+            if "weights" in file.arrays and "interp" not in file.arrays:
+                raise UserError(
+                    f"{path} holds maps of single images, not of a video: only video classes can be imported"
+                )
+            missing = [key for key in KEYS if key not in file.arrays]
+            if missing:
+                raise UserError(f"{path} is no class file of the reference method: it has no {missing[0]}")
+            arrays = {key: file.read(key, most=_MAX_BYTES) for key in KEYS}
     except FileNotFoundError:
         raise UserError(f"no class file at {path}") from None
-    # Any exception: NumPy passes on whatever its readers of zip, zlib and headers raise at bytes that make no sense.
-    except Exception as error:
-        raise UserError(f"{path} is no class file, or is damaged ({type(error).__name__})") from None
-    if "weights" in arrays and "interp" not in arrays:
-        raise UserError(f"{path} holds maps of single images, not of a video: only video classes can be imported")
-    missing = [key for key in KEYS if key not in arrays]
-    if missing:
-        raise UserError(f"{path} is no class file of the reference method: it has no {missing[0]}")
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror}") from None
+    except NpzError as error:
+        raise UserError(f"{path} is no class file, or is damaged: {error}") from None
     return _parse(path, arrays)
 
 
@@ -164,6 +170,8 @@ def _parse(path: Path, arrays: dict[str, NDArray[Any]]) -> ReferenceClass:
             raise UserError(f"{path}: {name} has shape {arrays[name].shape} and type {arrays[name].dtype}, not {shape}")
         if not np.isfinite(arrays[name]).all():
             raise UserError(f"{path}: {name} is not finite")
+        if np.abs(arrays[name].astype(np.float64)).max() > MAX_VALUE:
+            raise UserError(f"{path}: {name} is out of range, beyond {MAX_VALUE:g}")
     diagonal = {name: np.diagonal(arrays[name], axis1=-2, axis2=-1).astype(np.float64) for name in ("sigma", "delta")}
     for name, values in diagonal.items():
         if np.count_nonzero(arrays[name]) != np.count_nonzero(values):

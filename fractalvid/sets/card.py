@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from fractalvid.core.bank import Bank, array_names, check_draw
-from fractalvid.core.colour import ColourConfig
 from fractalvid.core.fingerprint import fingerprint
 from fractalvid.sets.config import SetConfig
 from fractalvid.sets.formats import digest
+from fractalvid.utils.documents import Count, Seed, Table, convert, convert_config, parse_json, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
 from fractalvid.video.codecs import encoder_options
@@ -21,7 +22,20 @@ CARD_FILE = "dataset.json"
 """What the card is called in a set's folder."""
 FORMAT = "fractalvid-set-2"
 _PARTS = ("set_config", "class_config", "fingerprint")
-_TYPES = {"format": str, "kind": str, "seed": int, "classes": int, "bank_digest": str} | dict.fromkeys(_PARTS, dict)
+
+
+@dataclass(frozen=True)
+class _Card:
+    """What a card must hold."""
+
+    format: str
+    kind: str
+    seed: Seed
+    classes: Count
+    bank_digest: str
+    class_config: Table
+    set_config: Table
+    fingerprint: Table
 
 
 def card_of(bank: Bank, config: SetConfig) -> dict[str, Any]:
@@ -33,7 +47,7 @@ def card_of(bank: Bank, config: SetConfig) -> dict[str, Any]:
     card: dict[str, Any] = {"format": FORMAT, "fingerprint": made_on, "kind": bank.kind, "seed": bank.seed}
     card |= {"classes": len(bank), "bank_digest": bank_digest(bank)}
     card |= {"class_config": dataclasses.asdict(bank.config), "set_config": dataclasses.asdict(config)}
-    return dict(json.loads(json.dumps(card)))
+    return parse_json(json.dumps(card), Table, where=CARD_FILE)
 
 
 def bank_digest(bank: Bank) -> str:
@@ -54,25 +68,20 @@ def read_card(out: Path) -> dict[str, Any]:
         UserError: there is none, it is damaged or lacks something, or it is of another version.
     """
     path = out / CARD_FILE
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is no folder: name the folder of a generated set")
+    if not path.exists():
+        raise UserError(f"{out} is no generated set: it has no {CARD_FILE} (fractalvid generate makes one)")
+    content = read_json(path, Table, what="the card")
+    if content.get("format") != FORMAT:
+        raise UserError(f"{path} was written by another version ({str(content.get('format'))[:40]}; here {FORMAT})")
+    card = convert(content, _Card, where=f"the card {path}")
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        if card["format"] != FORMAT:
-            raise UserError(f"{path} was written by another version ({card['format']}; here {FORMAT})")
-        wrong = next((name for name, kind in _TYPES.items() if type(card.get(name)) is not kind), None)
-    except FileNotFoundError:
-        raise UserError(f"{out} is no generated set: it has no {CARD_FILE} (fractalvid generate makes one)") from None
-    except NotADirectoryError:
-        raise UserError(f"{out} is no folder: name the folder of a generated set") from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"{path} is damaged, or not a generated set's ({type(error).__name__})") from None
-    try:
-        if wrong is not None:
-            raise UserError(f"it does not say its {wrong}")
-        check_draw(card["classes"], card["seed"])
+        check_draw(card.classes, card.seed)
     except UserError as error:
         raise UserError(f"{path} is damaged ({error})") from None
-    config_of(card, out)
-    return dict(card)
+    config_of(content, out)
+    return content
 
 
 def config_of(card: dict[str, Any], out: Path) -> SetConfig:
@@ -81,19 +90,9 @@ def config_of(card: dict[str, Any], out: Path) -> SetConfig:
     Raises:
         UserError: it lacks values, or holds some that are none.
     """
-    values = dict(card["set_config"])
-    try:
-        # Those that are left out would be taken for the defaults, which they need not have been.
-        for field in dataclasses.fields(SetConfig):
-            if isinstance(values[field.name], float):
-                raise TypeError(f"{field.name} must be whole")
-        if values["colour"] is not None:
-            values["colour"] = ColourConfig(**values["colour"])
-        return SetConfig(**values)
-    except KeyError as error:
-        raise UserError(f"{out / CARD_FILE} is damaged (its set_config has no {error.args[0]})") from None
-    except (TypeError, UserError) as error:
-        raise UserError(f"{out / CARD_FILE} is damaged ({error})") from None
+    where = f"the card {out / CARD_FILE}, set_config"
+    # Values that are left out would be taken for the defaults, which they need not have been.
+    return convert_config(card["set_config"], SetConfig, where=where, complete=True)
 
 
 def check_continues(before: dict[str, Any], wanted: dict[str, Any], out: Path) -> None:

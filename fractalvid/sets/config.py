@@ -6,6 +6,7 @@ from typing import Literal
 from fractalvid.core.colour import ColourConfig, check_points
 from fractalvid.core.constants import FIRST_VALIDATION_ID, MAX_FRAMES, MAX_POINTS, PAPER_POINTS, PAPER_SIZE
 from fractalvid.sets.formats import FORMATS, Format, VideoOptions
+from fractalvid.sets.formats.encodings import MAX_CLIP_BYTES
 from fractalvid.sets.formats.mask import MAX_PIXELS
 from fractalvid.sets.manifest import MAX_CLIP_FRAMES
 from fractalvid.utils.checks import MAX_COUNT, check_integer
@@ -14,8 +15,6 @@ from fractalvid.video.codecs import DEFAULT_PRESET, encoder_options
 
 FormatName = Literal["mp4", "webdataset", "npz", "png"]
 """Rows of `fractalvid.sets.formats.FORMATS`."""
-MAX_CLIP_BYTES = 2**31
-"""Of the pixels of one clip: every worker has a whole clip in memory."""
 _ENCODING = ("codec", "crf", "preset", "fps")
 
 

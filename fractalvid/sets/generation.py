@@ -28,6 +28,7 @@ from fractalvid.sets.manifest import (
 )
 from fractalvid.sets.workers import ClipMaker, open_workers, store_of
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import remove_temporaries
 from fractalvid.utils.locks import exclusive_lock
 
 CHUNK = 8
@@ -92,6 +93,7 @@ def exclusive_folder(out: Path) -> Iterator[None]:
     with exclusive_lock(
         out / LOCK_FILE, f"another process is generating into {out}: wait for it, or choose another --out"
     ):
+        remove_temporaries(out)
         yield
 
 

@@ -7,8 +7,9 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
+from fractalvid.utils.documents import read_bytes
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import write_text
+from fractalvid.utils.files import DurableFolder, write_text
 
 MANIFEST_FILE = "manifest.csv"
 """What the manifest is called in a set's folder."""
@@ -64,6 +65,8 @@ def mask_path(row: ManifestRow) -> str:
     return f"masks/{row.class_id:06d}/{row.instance_id:010d}.png"
 
 
+_MAX_BYTES = 2**34
+"""Of a manifest: a hundred million clips."""
 HEADER = ",".join(field.name for field in fields(ManifestRow)) + "\n"
 
 
@@ -74,11 +77,9 @@ def read_manifest(path: Path) -> list[ManifestRow]:
         UserError: the file is no manifest.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bytes(path, what="the manifest", most=_MAX_BYTES).decode("utf-8")
     except UnicodeDecodeError:
         raise UserError(f"{path} is not a manifest of fractalvid: it is no text") from None
-    except OSError as error:
-        raise UserError(f"can't read {path}: {error.strerror}") from None
     whole = text[: text.rfind("\n") + 1]
     if whole and not whole.startswith(HEADER):
         raise UserError(f"{path} is not a manifest of fractalvid: its first line should be {HEADER.strip()!r}")
@@ -101,15 +102,14 @@ class ManifestWriter:
     def __init__(self, root: Path, rows: list[ManifestRow]) -> None:
         """Open the manifest in `root`."""
         self.root = root
+        self._folder = DurableFolder(root)
         path = root / MANIFEST_FILE
         write_manifest(path, rows)
         self._file = path.open("a", encoding="utf-8", newline="")
 
     def append(self, rows: list[ManifestRow]) -> None:
         """Make the rows' files durable, then the rows."""
-        for path in dict.fromkeys(path for row in rows for path in row.files()):
-            with (self.root / path).open("r+b") as file:  # Windows syncs only what is open for writing
-                os.fsync(file.fileno())
+        self._folder.sync(self.root / path for row in rows for path in row.files())
         self._file.write("".join(map(_line, rows)))
         self._file.flush()
         os.fsync(self._file.fileno())

@@ -22,6 +22,7 @@ from fractalvid.sets.generation import LOCK_FILE, MAX_WORKERS, exclusive_folder,
 from fractalvid.sets.manifest import MANIFEST_FILE, ClipId, ManifestRow, write_manifest
 from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.sets.workers import store_of
+from fractalvid.utils.documents import convert_config
 from fractalvid.utils.errors import UserError
 
 BATCH = 16
@@ -173,11 +174,8 @@ def _bank_again(reader: SetReader) -> Bank:
     if not _check_bank(reader):
         return load_bank(reader.path / BANK_FILE)
     kind = kind_named(reader.card["kind"])
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in reader.card["class_config"].items()}
-    try:
-        config = type(kind.config())(**values)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{reader.path / CARD_FILE} is damaged ({error})") from None
+    where = f"the card {reader.path / CARD_FILE}, class_config"
+    config = convert_config(reader.card["class_config"], type(kind.config()), where=where)
     bank = kind.sample(reader.classes, seed=int(reader.card["seed"]), config=config)
     if not _is_bank_of(reader, bank):
         raise UserError(f"{reader.path / BANK_FILE} is lost and its seed gives other classes: put that file back first")

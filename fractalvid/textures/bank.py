@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.core.bank import KindName, array_names, check_arrays, check_draw, read_bank, reading, write_bank
+from fractalvid.core.bank import KindName, array_names, check_draw, read_bank, reading, write_bank
 from fractalvid.core.constants import MAX_FRAMES, MIN_FRAMES
 from fractalvid.core.seeds import class_generator
 from fractalvid.utils.checks import Range, check_integer, check_range
@@ -128,12 +128,16 @@ class TextureBank(ABC):
             UserError: no such file, not a bank, or one of another version or kind.
         """
         with reading(path):
-            names = array_names(cls)
-            seed, values, arrays = read_bank(path, kind=cls.kind, file_format=FORMAT, names=names)
-            config = cls.config_type(**values)
             bounds = {"native_frames": (MIN_FRAMES, MAX_FRAMES)} | cls.bounds
-            check_arrays(arrays, _sample_row(cls, config, 0, 0), bounds, path)
-            return cls(seed, config, **{name: arrays[name] for name in names})
+            seed, config, arrays = read_bank(
+                path,
+                kind=cls.kind,
+                file_format=FORMAT,
+                config_type=cls.config_type,
+                like=lambda config: _sample_row(cls, config, 0, 0),
+                bounds=bounds,
+            )
+            return cls(seed, config, **arrays)
 
 
 def _sample_row(bank_type: type[TextureBank], config: Any, seed: int, class_id: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -25,12 +25,94 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        sync_folders([path.parent])
     except (OSError, RuntimeError) as error:  # torch.save turns some OSErrors into RuntimeErrors
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(f"can't write {path}: {reason}; nothing was replaced") from error
     finally:
         with suppress(OSError):  # what can't be removed (a name that is too long) must not hide the first error
             temporary.unlink(missing_ok=True)
+
+
+def move_durably(temporary: Path, path: Path) -> None:
+    """Put a finished file in the place of another, so that a loss of power leaves one of them, and whole.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    sync_files([temporary])
+    os.replace(temporary, path)
+    sync_folders([path.parent])
+
+
+def sync_files(paths: Iterable[Path]) -> None:
+    """Have the contents of files on the disk. Raises `OSError`."""
+    for path in paths:
+        with path.open("r+b") as file:  # Windows syncs only what is open for writing
+            os.fsync(file.fileno())
+
+
+def sync_folders(folders: Iterable[Path]) -> None:
+    """Have the names in folders on the disk: a file that was renamed, or made, may else be gone after a loss of power.
+
+    Raises:
+        OSError: the disk is full, or broken.
+    """
+    for folder in dict.fromkeys(folders):
+        with suppress(PermissionError):  # of a folder that can be written to but not listed, and of all on Windows
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                _sync_where_possible(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _sync_where_possible(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems that sync no folders
+            raise
+
+
+class DurableFolder:
+    """A folder in which files are made by the hundred, then made durable together before anything counts on them.
+
+    A sync costs a turn of the disk, so that one of each file and folder is all that is asked for.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """All files lie in `root` or below it."""
+        self._root = root
+        self._known = set[Path]()
+
+    def sync(self, paths: Iterable[Path]) -> None:
+        """Have files, their names and those of the folders that they lie in on the disk. Raises `OSError`."""
+        files = list(dict.fromkeys(paths))
+        sync_files(files)
+        self.sync_names(files)
+
+    def sync_names(self, paths: Iterable[Path]) -> None:
+        """The same of files whose contents are there already."""
+        folders = dict.fromkeys(path.parent for path in paths)
+        for folder in list(folders):
+            # A folder that was made for them is itself a name in the one above.
+            while folder not in self._known:
+                self._known.add(folder)
+                folders[folder] = None
+                if folder == self._root or folder == folder.parent:
+                    folders[folder.parent] = None
+                    break
+                folder = folder.parent
+        sync_folders(folders)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what writes that were killed left in a folder of which this process is the owner: `.<name>.tmp`."""
+    for path in folder.glob(".*.tmp"):
+        with suppress(OSError):
+            if path.is_file() and not path.is_symlink():
+                path.unlink()
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ import av
 from platformdirs import user_cache_path
 from tqdm import tqdm
 
+from fractalvid.utils.documents import MAX_LOG_BYTES, ByteCount, Count, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
 from fractalvid.utils.locks import waiting_lock
@@ -196,21 +197,33 @@ class VideoIndex:
             tqdm.write(f"note: the index of the videos is not kept: {error}", file=sys.stderr)
 
 
+_Values = tuple[ByteCount, int, Count, Count, Count, float, float, Count, str, str]
+"""Stamp, facts, error, decoder."""
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What the file holds: what `_values` says of each video."""
+
+    version: int
+    videos: dict[str, _Values]
+
+
 def _read(store: Path) -> dict[str, _Entry]:
     try:
-        saved = json.loads(store.read_bytes())
-        if saved["version"] == _VERSION:
-            return {name: _entry(values) for name, values in saved["videos"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        pass
-    return {}
+        saved = read_json(store, _Saved, what="the index of videos", most=MAX_LOG_BYTES, non_finite=True)
+    except UserError:
+        return {}
+    if saved.version != _VERSION:
+        return {}
+    return {name: _entry(values) for name, values in saved.videos.items()}
 
 
-def _entry(values: list[object]) -> _Entry:
-    size, changed, frames, width, height, rate, duration, damaged, error, decoder = map(str, values)
-    facts = VideoFacts(int(frames), int(width), int(height), float(rate), float(duration), int(damaged))
+def _entry(values: _Values) -> _Entry:
+    size, changed, frames, width, height, rate, duration, damaged, error, decoder = values
+    facts = VideoFacts(frames, width, height, rate, duration, damaged)
     # A stamp that no file has makes unknown what another decoder failed at.
-    stamp = Stamp(int(size), int(changed)) if not error or decoder == _DECODER else Stamp(-1, -1)
+    stamp = Stamp(size, changed) if not error or decoder == _DECODER else Stamp(-1, -1)
     return _Entry(stamp, error or facts)
 
 

@@ -3,14 +3,24 @@
 import json
 import tempfile
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fractalvid.pretrain.recipes.fields import differences
+from fractalvid.utils.documents import Table, convert, read_json
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import make_folder, write_text
+from fractalvid.utils.files import make_folder, remove_temporaries, write_text
 
-CONFIG = "config.json"
+CONFIG, CHECKPOINT = "config.json", "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class _Config:
+    """What the file holds: whose run it is, and its resolved configuration."""
+
+    program: str
+    config: Table
 
 
 def is_empty(folder: Path) -> bool:
@@ -77,9 +87,11 @@ def prepare_run(
                 f"{out} was started with other settings: {', '.join(changed)} differ; resume it with its own "
                 "(--resume and --out alone will do), or choose another --out"
             )
+        remove_temporaries(out)
         return
     make_folder(out)
     check_free(out)
+    remove_temporaries(out)
     write_text(out / CONFIG, json.dumps({"program": program, "config": config}, indent=2) + "\n")
 
 
@@ -103,13 +115,7 @@ def read_config(out: Path, program: str) -> dict[str, Any]:
     path = out / CONFIG
     if not path.is_file():
         raise UserError(f"there is no run in {out} to resume (no {CONFIG}); leave out --resume to start one")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is damaged: {error}") from error
-    if not isinstance(content, dict) or content.get("program") != program:
+    content = read_json(path, Table, what="the configuration")
+    if content.get("program") != program:
         raise UserError(f"{out} holds no run of {program}")
-    config = content.get("config")
-    if not isinstance(config, dict):
-        raise UserError(f"{path} is damaged: it has no configuration")
-    return config
+    return convert(content, _Config, where=f"the configuration {path}").config

@@ -12,6 +12,7 @@ from fractalvid.pretrain.engine import trainable as freezing
 from fractalvid.pretrain.engine.batches import Prefetcher, Source
 from fractalvid.pretrain.engine.config import EngineConfig
 from fractalvid.pretrain.engine.divergence import check_skipped, check_weights
+from fractalvid.pretrain.engine.folder import CHECKPOINT
 from fractalvid.pretrain.engine.progress import Report
 from fractalvid.pretrain.engine.runlog import Row
 from fractalvid.pretrain.engine.state import RunState
@@ -23,7 +24,6 @@ from fractalvid.pretrain.optim.optimizer import OptimConfig, lr_at, scaled, warm
 from fractalvid.pretrain.weights.checkpoint import save_checkpoint
 from fractalvid.utils.errors import UserError
 
-CHECKPOINT = "checkpoint.pt"
 PROVISIONAL_WARMUP = 500
 """While a budget in time isn't steps yet, the learning rate rises as in a warm-up of this many steps."""
 

@@ -4,29 +4,48 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from fractalvid.pretrain.machine.distributed import from_main, is_main
+from fractalvid.utils.documents import MAX_LOG_BYTES, Count, Table, convert, parse_json, read_bytes
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
 
 Row = dict[str, Any]
 
 
-def read_rows(path: Path, *, up_to: int) -> list[Row]:
-    """The rows of a `metrics.jsonl` up to a step; a line cut off by a crash is left out."""
-    rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and row.get("step", up_to + 1) <= up_to:
-            rows.append(row)
-    return rows
+@dataclass(frozen=True)
+class _Head:
+    """What every row has."""
+
+    kind: str
+    step: Count
+
+
+def read_rows(path: Path, *, up_to: int | None = None) -> list[Row]:
+    """The rows of a `metrics.jsonl`, up to a step; none where there is no file. A line cut off by a crash is left out.
+
+    Raises:
+        UserError: the file can't be read.
+    """
+    data = read_bytes(path, what="the log", most=MAX_LOG_BYTES) if path.exists() else b""
+    rows = [row for line in data.splitlines() if (row := _parsed(line)) is not None]
+    return [row for row in rows if up_to is None or row["step"] <= up_to]
+
+
+def _parsed(line: bytes) -> Row | None:
+    """A row as it was written: its kind, the step, and numbers, which training may have made anything of."""
+    try:
+        row = parse_json(line, Table, where="a row", non_finite=True)
+        convert(row, _Head, where="a row")
+    except UserError:
+        return None
+    values = (value for name, value in row.items() if name != "kind")
+    return row if all(type(value) in (int, float) for value in values) else None
 
 
 @contextmanager

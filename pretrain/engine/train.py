@@ -16,7 +16,8 @@ from torch import nn
 from fractalvid.pretrain.engine import trainable as freezing
 from fractalvid.pretrain.engine.batches import Source
 from fractalvid.pretrain.engine.config import EngineConfig
-from fractalvid.pretrain.engine.loop import CHECKPOINT, Loop, TrainResult
+from fractalvid.pretrain.engine.folder import CHECKPOINT
+from fractalvid.pretrain.engine.loop import Loop, TrainResult
 from fractalvid.pretrain.engine.objective import Objective
 from fractalvid.pretrain.engine.state import RunState
 from fractalvid.pretrain.engine.update import Update

@@ -1,10 +1,9 @@
 """Recipes: TOML files that change fields of a configuration. Each is the record of an experiment."""
 
-import tomllib
 from pathlib import Path
-from typing import Any
 
 from fractalvid.pretrain.recipes.fields import C, override
+from fractalvid.utils.documents import Table, read_toml
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import nearest
 
@@ -42,18 +41,7 @@ def load_recipe(name: str, base: C, folder: Path = RECIPES) -> C:
         UserError: no such recipe, no TOML, or a key or value the configuration doesn't know.
     """
     path = find_recipe(name, folder)
-    return override(base, read_toml(path), where=f"recipe {path}")
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file; a `UserError` where it can't be read."""
-    try:
-        # Editors of Windows begin a file with a byte order mark, which TOML does not know.
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UserError(f"can't read {path}: {error.strerror}") from error
-    except ValueError as error:  # also of bytes that are no UTF-8
-        raise UserError(f"{path} is not valid TOML: {error}") from error
+    return override(base, read_toml(path, Table, what="the recipe"), where=f"recipe {path}")
 
 
 def headline(name: str, folder: Path = RECIPES) -> str:

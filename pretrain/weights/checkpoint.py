@@ -3,16 +3,20 @@
 import dataclasses
 import errno
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
-import safetensors
+import msgspec
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from fractalvid.core.constants import MAX_CLASSES
+from fractalvid.pretrain.models import head_name
+from fractalvid.utils.documents import Table, convert, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text, write_with
 
@@ -75,6 +79,28 @@ class LoadReport:
         return f"{len(self.matched)} tensors loaded; newly initialised: {new}; not used: {unused}"
 
 
+_Channels = Annotated[tuple[float, ...], msgspec.Meta(min_length=1, max_length=3)]
+_Scales = Annotated[tuple[Annotated[float, msgspec.Meta(gt=0)], ...], msgspec.Meta(min_length=1, max_length=3)]
+
+
+@dataclass(frozen=True)
+class _Described:
+    """A `Card` as its file holds it, with bounds that no network and no clip exceeds."""
+
+    architecture: Annotated[str, msgspec.Meta(max_length=100)]
+    num_classes: Annotated[int, msgspec.Meta(ge=0, le=MAX_CLASSES)]
+    clip_len: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+    size: Annotated[int, msgspec.Meta(ge=1, le=16_384)]
+    frame_stride: Annotated[float, msgspec.Meta(gt=0, le=10_000)]
+    mean: _Channels | None
+    std: _Scales | None
+    seed: Annotated[int, msgspec.Meta(ge=0)]
+    stream_version: int | None
+    config: Table = field(default_factory=dict)
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    precision: str | None = None
+
+
 def save_weights(path: Path, model: nn.Module, card: Card) -> None:
     """Write the parameters and buffers of `model` to `path` (.safetensors) and its card beside it (.json).
 
@@ -85,6 +111,8 @@ def save_weights(path: Path, model: nn.Module, card: Card) -> None:
     """
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     described = {"format": WEIGHTS_FORMAT, "version": VERSION, **dataclasses.asdict(card)}
+    # JSON has no word for what is no number.
+    described["metrics"] = {name: v if math.isfinite(v) else None for name, v in card.metrics.items()}
     # One key: safetensors writes several in random order, and equal weights are to be equal files.
     data = safetensors.torch.save(tensors, metadata={"format": "pt"})
     write_text(card_path(path), json.dumps(described, indent=2) + "\n")
@@ -115,23 +143,17 @@ def load_card(path: Path) -> Card:
         UserError: no card, or it is damaged, foreign or of a newer version.
     """
     file = path if path.suffix == ".json" else card_path(find_weights(path))
-    try:
-        described = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"can't read the card {file} that belongs to the weights: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"the card {file} is damaged: it is not JSON ({error})") from error
-    if not isinstance(described, dict) or described.pop("format", None) != WEIGHTS_FORMAT:
+    if not file.is_file():
+        raise UserError(f"the weights have no card: there is no file {file}")
+    content = read_json(file, Any, what="the card")
+    if not isinstance(content, dict) or content.get("format") != WEIGHTS_FORMAT:
         raise UserError(f"{file} is not a card of weights (its format is not {WEIGHTS_FORMAT!r})")
-    version = described.pop("version", None)
-    if version != VERSION:
+    if content.get("version") != VERSION:
+        version = str(content.get("version"))[:40]
         raise UserError(f"the card {file} has version {version}; this program reads version {VERSION}")
-    for name in ("mean", "std"):
-        described[name] = None if described.get(name) is None else tuple(described[name])
-    try:
-        return Card(**described)
-    except TypeError as error:
-        raise UserError(f"the card {file} is damaged: {error}") from error
+    card = convert(content, _Described, where=f"the card {file}")
+    metrics = {name: math.nan if value is None else value for name, value in card.metrics.items()}
+    return Card(**{field.name: getattr(card, field.name) for field in dataclasses.fields(Card)} | {"metrics": metrics})
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -143,8 +165,33 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     file = find_weights(path)
     try:
         return safetensors.torch.load_file(file)
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"the weights {file} can't be read: truncated, or no safetensors file ({error})") from error
+    # Of any kind: shapes, types and layouts that do not fit each other are found by PyTorch, or by nobody before it.
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+        raise UserError(f"the weights {file} can't be read: truncated, or no safetensors file ({reason})") from error
+
+
+def head_classes(tensors: Mapping[str, Tensor], architecture_name: str) -> int:
+    """How many classes the head among a network's tensors tells apart; 0 where there is none."""
+    head = head_name(architecture_name)
+    rows = [value.shape[0] for name, value in tensors.items() if _in_head(name, head) and value.ndim > 1]
+    return rows[-1] if rows else 0
+
+
+def load_described(path: Path) -> tuple[dict[str, Tensor], Card]:
+    """The tensors of weights and their card, which agree on the head: before a network is built of what the card says.
+
+    Raises:
+        UserError: as `load_card` and `load_tensors`; an unknown architecture; or a head of another number of classes.
+    """
+    card, tensors = load_card(path), load_tensors(path)
+    there = head_classes(tensors, card.architecture)
+    if there != card.num_classes:
+        raise UserError(
+            f"the weights {find_weights(path)} are not those of their card: it says {card.num_classes} classes, the "
+            f"head of {card.architecture} in them has {there}"
+        )
+    return tensors, card
 
 
 def load_backbone(model: nn.Module, path: Path, *, head: str = "fc") -> LoadReport:

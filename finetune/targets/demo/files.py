@@ -16,7 +16,9 @@ from fractalvid.finetune.targets.base import SIDES
 from fractalvid.finetune.targets.demo.clips import draw_clip
 from fractalvid.finetune.targets.demo.stick_figures import ACTIONS
 from fractalvid.finetune.targets.demo.target import DemoSet
+from fractalvid.utils.documents import Table, read_json
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import DurableFolder, sync_folders
 from fractalvid.video.writer import write_video
 
 _MANIFEST = "demo.json"
@@ -102,8 +104,8 @@ def _holds(out: Path, config: DemoSet) -> bool:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
     try:
-        manifest = json.loads((out / _MANIFEST).read_text())
-    except (OSError, ValueError):
+        manifest = read_json(out / _MANIFEST, Table, what="the demo's card")
+    except UserError:
         manifest = None
     if manifest != {"classes": list(ACTIONS), **asdict(config)}:
         what = "another demo set" if isinstance(manifest, dict) else "something else"
@@ -116,8 +118,11 @@ def _move(work: Path, out: Path, config: DemoSet) -> None:
     """Put the finished folder in place; another process may have been faster, with the same clips."""
     if out.exists() and not _holds(out, config):
         shutil.rmtree(out)  # empty, or this set with clips missing: `_holds` raised for all else
+    # What is there counts as whole, so that it has to be on the disk before it has its name.
+    DurableFolder(work).sync(path for path in work.rglob("*") if path.is_file())
     try:
         os.replace(work, out)
+        sync_folders([out.parent])
     except OSError:
         if not _holds(out, config):
             raise

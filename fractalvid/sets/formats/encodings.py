@@ -10,9 +10,12 @@ from PIL import Image
 
 from fractalvid.sets.manifest import ClipId
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.npz import NpzError, open_npz
 from fractalvid.video.reader import read_video
 from fractalvid.video.writer import encode_video
 
+MAX_CLIP_BYTES = 2**31
+"""Of the pixels of one clip, which is in memory as a whole, once a worker."""
 Frames = NDArray[np.uint8]
 """A clip at rest: (T, H, W), or (T, H, W, 3) in colour."""
 
@@ -75,11 +78,10 @@ def _encode_npz(frames: Frames, clip: ClipId, options: VideoOptions) -> bytes:
 
 def _decode_npz(data: bytes, colour: bool) -> Frames:
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            frames = np.asarray(file["video"])
-    # Of any kind: NumPy hands on whatever its zip, zlib, tokenizer and parser raise at bytes that make no sense.
-    except Exception as error:
-        raise DecodeError(f"no clip of an npz file ({type(error).__name__})") from None
+        with open_npz(io.BytesIO(data)) as file:
+            frames = file.read("video", most=MAX_CLIP_BYTES)
+    except NpzError as error:
+        raise DecodeError(f"no clip of an npz file ({error})") from None
     if frames.dtype != np.uint8 or frames.ndim != 3 + colour or not frames.size:
         raise DecodeError(f"video has type {frames.dtype} and shape {frames.shape}")
     return np.asarray(frames, np.uint8)

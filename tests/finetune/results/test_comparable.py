@@ -118,7 +118,7 @@ def test_of_a_run_without_its_settings_only_the_metrics_are_compared(tmp_path: P
 def test_damaged_settings_are_an_error(tmp_path: Path) -> None:
     finished(tmp_path / "a", plan())
     (tmp_path / "a" / "config.json").write_text("{")
-    with pytest.raises(UserError, match=r"config\.json cannot be read"):
+    with pytest.raises(UserError, match=r"config\.json is damaged"):
         read_run(tmp_path / "a")
 
 

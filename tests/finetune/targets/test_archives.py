@@ -46,7 +46,7 @@ def test_again_it_writes_only_what_is_not_there(tmp_path: Path) -> None:
     assert (out / "top/empty").stat().st_mtime_ns == kept
 
 
-@pytest.mark.parametrize("name", ["../evil", "top/../../evil", "/evil", "top\\..\\evil", "c:/evil"])
+@pytest.mark.parametrize("name", [".", "../evil", "top/../../evil", "/evil", "top\\..\\evil", "c:/evil"])
 def test_names_that_lead_outside_unpack_nothing(tmp_path: Path, name: str) -> None:
     archive = zipped(tmp_path / "a.zip", {"top/a": b"a", name: b"evil"})
     with pytest.raises(UserError, match="outside its folder or as a link: not unpacked"):
@@ -91,3 +91,46 @@ def test_no_room_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(UserError, match=r"unpacks to 0\.0 GB, and .* has room for"):
         unpack_zip(zipped(tmp_path / "a.zip", FILES), tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
+
+
+def raw_zip(path: Path, old: bytes, new: bytes) -> Path:
+    """An archive of one file in whose bytes some are others."""
+    zipped(path, {"name.avi": b"a" * 5000})
+    path.write_bytes(path.read_bytes().replace(old, new))
+    return path
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_what_may_become_of_any_size_is_not_unpacked(tmp_path: Path, packing: int) -> None:
+    archive = zipped(tmp_path / "a.zip", {"a": bytes(10**6)}, packing=packing)
+    with pytest.raises(UserError, match="unusual way"):
+        unpack_zip(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_archive_that_grows_a_thousandfold_is_not_unpacked(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "a.zip", {"a": bytes(2**28 + 1)})
+    with pytest.raises(UserError, match=r"says that it unpacks to 0\.3 GB: not unpacked"):
+        unpack_zip(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_more_than_an_archive_announces_is_never_written(tmp_path: Path) -> None:
+    size = (5000).to_bytes(4, "little")
+    archive = raw_zip(tmp_path / "a.zip", size, (100).to_bytes(4, "little"))
+    with pytest.raises(UserError, match=r"a\.zip cannot be unpacked"):
+        unpack_zip(archive, tmp_path / "out")
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_names_that_are_no_unicode_are_one_line(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", {"n\u00e4me.avi": b"a"})
+    path.write_bytes(path.read_bytes().replace("n\u00e4me".encode(), b"n\xff\xffme"))
+    with pytest.raises(UserError, match=r"a\.zip cannot be unpacked: .*codec"):
+        unpack_zip(path, tmp_path / "out")
+
+
+def test_names_that_are_too_long_are_one_line(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "a.zip", {"n" * 300: b"a"})
+    with pytest.raises(UserError, match="File name too long"):
+        unpack_zip(archive, tmp_path / "out")

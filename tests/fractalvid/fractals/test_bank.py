@@ -187,3 +187,25 @@ def test_the_largest_settings_give_clips(name: str) -> None:
 def test_impossible_banks(count: int, seed: int) -> None:
     with pytest.raises(UserError):
         ClassBank.sample(count, seed=seed)
+
+
+def test_variations_that_the_config_does_not_name_are_refused(bank: ClassBank, tmp_path: Path) -> None:
+    path = tmp_path / "classes.npz"
+    dataclasses.replace(bank, variation=np.full_like(bank.variation, 30)).save(path)
+    with pytest.raises(UserError, match="variation is none of its config"):
+        ClassBank.load(path)
+    summed = ClassBank.sample(4, seed=1, config=ClassConfig(variations=("pdj", "horseshoe"), max_summed=2))
+    pdj = summed.variation.max()
+    twice = dataclasses.replace(
+        summed, variation=np.full_like(summed.variation, pdj), amount=np.ones_like(summed.amount)
+    )
+    twice.save(path)
+    with pytest.raises(UserError, match=r"damaged: a map sums \w+ with itself"):
+        ClassBank.load(path)
+
+
+def test_arrays_that_announce_more_than_classes_have_are_never_unpacked(bank: ClassBank, tmp_path: Path) -> None:
+    path = tmp_path / "classes.npz"
+    dataclasses.replace(bank, curve=np.zeros((len(bank), 10**6, 1), np.float32)).save(path)
+    with pytest.raises(UserError, match=r"damaged: curve has shape \(12, 1000000, 1\)"):
+        ClassBank.load(path)

@@ -262,9 +262,16 @@ def test_what_is_no_class_file_is_one_line(tmp_path: Path) -> None:
         "a": "damaged",
         "array": "damaged",
         "locked": "RuntimeError",
-        "text": "interp has shape",
+        "text": "has no interp",
     }.items():
         with pytest.raises(UserError, match=said):
             import_classes([tmp_path / f"{name}.npz"])
     with pytest.raises(UserError, match="no class file at"):
         import_classes([tmp_path / "b.npz"])
+
+
+def test_numbers_beyond_all_bounds_are_one_line(tmp_path: Path) -> None:
+    values = a_class(np.random.default_rng(0))
+    path = save(tmp_path / "a.npz", {**values, "angle": np.full(values["angle"].shape, 1e200)})
+    with pytest.raises(UserError, match="angle is out of range"):
+        import_classes([path])

@@ -135,9 +135,9 @@ def test_bytes_that_hold_no_arrays_are_one_line() -> None:
     for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         locked[locked.index(mark) + flags] |= 1
     for data, said in (
-        (array.getvalue(), "TypeError"),
+        (array.getvalue(), "BadZipFile"),
         (locked, "RuntimeError"),
-        (text.getvalue(), "has type"),
+        (text.getvalue(), "no array video"),
         (b"", "no clip"),
     ):
         with pytest.raises(DecodeError, match=said):

@@ -1,11 +1,21 @@
 """Files that appear whole, and places that are tried before the work."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import check_place, make_folder, replace_file, write_bytes, write_text
+from fractalvid.utils.files import (
+    DurableFolder,
+    check_place,
+    make_folder,
+    move_durably,
+    remove_temporaries,
+    replace_file,
+    write_bytes,
+    write_text,
+)
 
 
 def test_a_name_that_is_too_long_is_one_clear_error(tmp_path: Path) -> None:
@@ -44,3 +54,60 @@ def test_trying_a_place_makes_its_folder_and_changes_nothing(tmp_path: Path) -> 
     for wrong in (path / "below", path.parent):
         with pytest.raises(UserError, match=r"can't write .*choose another --out"):
             check_place(wrong)
+
+
+class Disk:
+    """What is asked of the system, in its order: contents and folders that are synced, and files that are renamed."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done: list[str] = []
+        replace, fsync = os.replace, os.fsync
+
+        def named(path: object) -> str:
+            return Path(str(path)).relative_to(root).as_posix()
+
+        def spied_fsync(descriptor: int) -> None:
+            self.done.append(f"sync {named(os.readlink(f'/proc/self/fd/{descriptor}'))}")
+            fsync(descriptor)
+
+        def spied_replace(old: Path, new: Path) -> None:
+            self.done.append(f"{named(old)} -> {named(new)}")
+            replace(old, new)
+
+        monkeypatch.setattr(os, "fsync", spied_fsync)
+        monkeypatch.setattr(os, "replace", spied_replace)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not say what a descriptor is of")
+def test_contents_and_then_names_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(tmp_path, monkeypatch)
+    write_text(tmp_path / "a", "text")
+    assert disk.done == ["sync .a.tmp", ".a.tmp -> a", "sync ."]
+    disk.done.clear()
+    (tmp_path / "b.part").write_text("b")
+    move_durably(tmp_path / "b.part", tmp_path / "b")
+    assert disk.done == ["sync b.part", "b.part -> b", "sync ."]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not say what a descriptor is of")
+def test_files_of_a_group_share_the_syncs_of_their_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "set"
+    files = [root / "clips" / name for name in ("0/a", "0/b", "1/a")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    disk, folder = Disk(tmp_path, monkeypatch), DurableFolder(root)
+    folder.sync(files)
+    assert disk.done[:3] == [f"sync set/clips/{name}" for name in ("0/a", "0/b", "1/a")]
+    assert sorted(disk.done[3:]) == ["sync .", "sync set", "sync set/clips", "sync set/clips/0", "sync set/clips/1"]
+    disk.done.clear()
+    folder.sync(files[2:])
+    assert disk.done == ["sync set/clips/1/a", "sync set/clips/1"]
+
+
+def test_only_what_killed_writes_left_is_removed(tmp_path: Path) -> None:
+    for name in (".config.json.tmp", "notes.tmp", ".hidden", "config.json"):
+        (tmp_path / name).touch()
+    (tmp_path / ".folder.tmp").mkdir()
+    remove_temporaries(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.tmp", ".hidden", "config.json", ".folder.tmp"}

@@ -8,8 +8,9 @@ import pytest
 from fractalvid.core.colour import ColourConfig
 from fractalvid.pretrain.optim.budget import Hours
 from fractalvid.pretrain.recipes.fields import convert, differences, override, to_json
-from fractalvid.pretrain.recipes.load import find_recipe, headline, load_recipe, read_toml, recipe_names
+from fractalvid.pretrain.recipes.load import find_recipe, headline, load_recipe, recipe_names
 from fractalvid.pretrain.run.config import PretrainConfig
+from fractalvid.utils.documents import Table, read_toml
 from fractalvid.utils.errors import UserError
 
 
@@ -100,7 +101,7 @@ def test_unknown_recipes_name_the_nearest() -> None:
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="not valid TOML"):
-        read_toml(tmp_path / "x.toml")
+        read_toml(tmp_path / "x.toml", Table, what="the recipe")
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
