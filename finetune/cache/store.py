@@ -9,6 +9,7 @@ from pathlib import Path
 from fractalvid.finetune.cache.frames import Bytes, Frames, Numbers, ReadFrames
 from fractalvid.finetune.cache.reader import DecodedCache
 from fractalvid.finetune.targets.base import Video
+from fractalvid.video.errors import MAX_PIXELS
 from fractalvid.video.reader import VideoFacts, read_frames, read_video, scaled_size
 
 _Key = tuple[str, int | None, int | None]
@@ -55,17 +56,19 @@ class ClipStore:
         memory: Memory,
         facts: Mapping[str, VideoFacts] | None = None,
         cache: DecodedCache | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         """A store of the videos below `root`, resized to `short_side` pixels, that keeps what `memory` has room for.
 
         `facts`: path -> what is known of videos, which saves decoding more of them than is looked at; `cache`: decoded
-        videos on disk, at `short_side` pixels or more.
+        videos on disk, at `short_side` pixels or more; `max_pixels`: what a frame of a file may have.
         """
         self.root = root
         self.short_side = short_side
         self.memory = memory
         self.facts = facts or {}
         self.cache = cache
+        self.max_pixels = max_pixels
         self.decoded = 0
         self._clips: dict[_Key, Bytes] = {}
         self._lock = threading.Lock()
@@ -94,7 +97,7 @@ class ClipStore:
             known = self._clips.get(key)
         if known is not None:
             return known
-        frames: Bytes = read_video(self.root / video.path, short_side=self.short_side)
+        frames: Bytes = read_video(self.root / video.path, short_side=self.short_side, max_pixels=self.max_pixels)
         if video.start is not None or video.end is not None:
             frames = frames[video.start : video.end].copy()  # a view would keep the whole video alive
         with self._lock:
@@ -128,7 +131,7 @@ class ClipStore:
     def _read(self, path: Path, numbers: Numbers) -> Bytes:
         with self._lock:
             self.decoded += 1
-        return read_frames(path, numbers, short_side=self.short_side)
+        return read_frames(path, numbers, short_side=self.short_side, max_pixels=self.max_pixels)
 
 
 def _cut(frames: Frames, video: Video) -> Frames:

@@ -7,14 +7,19 @@ from tqdm import tqdm
 
 from fractalvid.finetune.cache.reader import open_cache
 from fractalvid.finetune.cache.store import ClipStore, Memory
+from fractalvid.video.errors import MAX_PIXELS
 from fractalvid.video.index import VideoIndex
 
 
 class Stores:
     """Decoded clips shared by the runs of one process: what one fold trains on, the next tests on."""
 
-    def __init__(self, limit_bytes: int, cache_dir: Path | None = None) -> None:
-        """At most `limit_bytes` in memory in all; with what `cache_dir` holds of indices and decoded videos."""
+    def __init__(self, limit_bytes: int, cache_dir: Path | None = None, *, max_pixels: int = MAX_PIXELS) -> None:
+        """At most `limit_bytes` in memory in all; with what `cache_dir` holds of indices and decoded videos.
+
+        A frame of a file may have `max_pixels`.
+        """
+        self.max_pixels = max_pixels
         self.memory = Memory(limit_bytes)
         self.cache_dir = cache_dir
         self._stores: dict[tuple[Path, int], ClipStore] = {}
@@ -28,9 +33,11 @@ class Stores:
 
     def _open(self, root: Path, short_side: int) -> ClipStore:
         if self.cache_dir is None:
-            return ClipStore(root, short_side=short_side, memory=self.memory)
+            return ClipStore(root, short_side=short_side, memory=self.memory, max_pixels=self.max_pixels)
         facts = VideoIndex(root, self.cache_dir).unchanged()
         cache, refused = open_cache(self.cache_dir, root, short_side, facts)
         if refused:
             tqdm.write(f"note: {refused}", file=sys.stderr)
-        return ClipStore(root, short_side=short_side, memory=self.memory, facts=facts, cache=cache)
+        return ClipStore(
+            root, short_side=short_side, memory=self.memory, facts=facts, cache=cache, max_pixels=self.max_pixels
+        )

@@ -20,6 +20,7 @@ from fractalvid.finetune.cache.reader import FRAMES, INFO, ROWS, CacheKind, Cach
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import remove_temporaries, sync_folders, write_text
 from fractalvid.utils.locks import exclusive_lock
+from fractalvid.video.errors import MAX_PIXELS, check_frame, check_kept
 from fractalvid.video.index import Stamp, is_same, stamp_of
 from fractalvid.video.reader import VideoError, VideoFacts, read_frames, read_video, scaled_size
 
@@ -92,6 +93,8 @@ class CacheReport:
     broken: tuple[str, ...]
     size: int
     used: int
+    large: tuple[str, ...] = ()
+    """Videos of more frames than may be kept at once: they are read from their files."""
 
 
 def make_cache(
@@ -102,6 +105,7 @@ def make_cache(
     cache_dir: Path,
     threads: int,
     progress: bool,
+    max_pixels: int = MAX_PIXELS,
 ) -> CacheReport:
     """Decode what the cache of the videos below `root` does not hold yet, or not as the files are now.
 
@@ -112,6 +116,7 @@ def make_cache(
         cache_dir: where caches lie.
         threads: videos decoded at once.
         progress: whether to show a bar.
+        max_pixels: what a frame may have; a video may take `video.errors.KEPT_FRAMES` times as many.
 
     Raises:
         UserError: there is no room for it, it can't be written, or another process is writing it.
@@ -121,7 +126,7 @@ def make_cache(
         folder.mkdir(parents=True, exist_ok=True)
         with exclusive_lock(folder / _LOCK, f"another process is decoding videos into {folder}: wait for it"):
             _begin(folder, json.dumps(kind.info(root)) + "\n")
-            return _complete(root, facts, kind, folder, threads, progress)
+            return _complete(root, facts, kind, folder, threads, progress, max_pixels)
     except OSError as error:
         raise UserError(
             f"cannot write decoded videos to {folder}: {error.strerror or error}; what is there stays valid; "
@@ -140,22 +145,32 @@ def _begin(folder: Path, info: str) -> None:
 
 
 def _complete(
-    root: Path, facts: Mapping[str, VideoFacts], kind: CacheKind, folder: Path, threads: int, progress: bool
+    root: Path,
+    facts: Mapping[str, VideoFacts],
+    kind: CacheKind,
+    folder: Path,
+    threads: int,
+    progress: bool,
+    max_pixels: int,
 ) -> CacheReport:
     writer = CacheWriter(folder, kind)
     try:
         kept = {path for path, row in writer.rows.items() if is_same(root / path, row.stamp)}
-        todo = [path for path in facts if path not in kept]
+        lacking = [path for path in facts if path not in kept]
+        large = {path for path in lacking if _is_large(facts[path], kind, max_pixels)}
+        todo = [path for path in lacking if path not in large]
         _check_room(root, {path: facts[path] for path in todo}, kind, folder)
-        broken = _add_all(writer, root, todo, kind, threads, progress)
+        broken = _add_all(writer, root, todo, kind, threads, progress, max_pixels)
         used = sum(row.count for row in writer.rows.values())
-        return CacheReport(folder, len(todo) - len(broken), len(facts) - len(todo), broken, writer.size, used)
+        return CacheReport(
+            folder, len(todo) - len(broken), len(facts) - len(lacking), broken, writer.size, used, tuple(sorted(large))
+        )
     finally:
         writer.close()
 
 
 def _add_all(
-    writer: CacheWriter, root: Path, paths: list[str], kind: CacheKind, threads: int, progress: bool
+    writer: CacheWriter, root: Path, paths: list[str], kind: CacheKind, threads: int, progress: bool, max_pixels: int
 ) -> tuple[str, ...]:
     """Decode and add; returns which did not decode."""
     broken = []
@@ -163,7 +178,7 @@ def _add_all(
     try:
         with tqdm(total=len(paths), desc="decoding videos", unit="video", disable=not progress or not paths) as bar:
             # As many decoded videos as are under way, and one more, are in memory.
-            work = partial(_decode, root, kind)
+            work = partial(_decode, root, kind, max_pixels)
             for path, made in as_done(work, paths, threads=threads, ahead=threads + 1):
                 bar.update()
                 if made is None:
@@ -181,11 +196,24 @@ def _add_all(
     return tuple(broken)
 
 
-def _decode(root: Path, kind: CacheKind, path: str) -> tuple[Stamp, tuple[int, int, int], memoryview] | None:
+def _is_large(facts: VideoFacts, kind: CacheKind, max_pixels: int) -> bool:
+    """Whether a video has more pixels, as it is kept, than may be in memory."""
+    width, height = scaled_size(facts.width, facts.height, kind.short_side)
+    try:
+        check_frame(width, height, max_pixels, None)
+        check_kept(facts.frames, width, height, max_pixels, None)
+    except VideoError:
+        return True
+    return False
+
+
+def _decode(
+    root: Path, kind: CacheKind, max_pixels: int, path: str
+) -> tuple[Stamp, tuple[int, int, int], memoryview] | None:
     """The file's stamp, the shape T, H, W and what the cache is to hold; None where nothing decodes."""
     try:
         stamp = stamp_of(root / path)  # before: a file that changes meanwhile is not the one that was decoded
-        frames = read_video(root / path, short_side=kind.short_side)
+        frames = read_video(root / path, short_side=kind.short_side, max_pixels=max_pixels)
     except (VideoError, OSError):
         return None
     length, height, width = frames.shape[:3]

@@ -15,6 +15,7 @@ from fractalvid.cli.parsing import parse
 from fractalvid.finetune.cli.options import check_views
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place, write_text
+from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
 
 if TYPE_CHECKING:
     from fractalvid.finetune.run.predict import Prediction, Unreadable
@@ -45,6 +46,8 @@ class Predict:
     """Clips a video, spread uniformly; default as the weights were tested."""
     crops: int | None = None
     """Squares a clip: 1 (centre) or 3 (along the long side); default as the weights were tested."""
+    max_pixels: int = MAX_PIXELS
+    """Pixels that a frame or picture may have; 8K has 33 to 36 million."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     threads: int | None = None
@@ -61,6 +64,7 @@ class Predict:
             if value is not None and not 1 <= value <= 1024:
                 raise UserError(f"--{name} is {value}: it must be 1 to 1024")
         check_views(self.views, self.crops)
+        check_max_pixels(self.max_pixels)
         if self.out is not None:
             check_place(self.out)
 
@@ -94,7 +98,8 @@ def run(options: Predict) -> int:
     predictor = Predictor(options.weights, device=options.device, views=options.views, crops=options.crops)
     threads = available_cores() if options.threads is None else options.threads
     paths = [clip for path in options.videos for clip in clips_at(path)]
-    results = list(_told(predictor.predict(paths, top=options.top, threads=threads), len(paths), options.progress))
+    predicted = predictor.predict(paths, top=options.top, threads=threads, max_pixels=options.max_pixels)
+    results = list(_told(predicted, len(paths), options.progress))
     named = [result for result in results if isinstance(result, Prediction)]
     if not named:
         raise UserError(f"none of the {len(results)} videos can be read; see above")

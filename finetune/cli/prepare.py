@@ -11,6 +11,7 @@ from fractalvid.finetune.targets.registry import TARGETS, WITH_DOWNLOADS
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import first_few
+from fractalvid.video.errors import MAX_PIXELS
 
 if TYPE_CHECKING:
     from fractalvid.finetune.videos.data import Data
@@ -48,6 +49,8 @@ class Prepare:
     """Where the index and decoded videos are kept; default ~/.cache/fractalvid. Later runs need the same."""
     max_broken: float = 0.05
     """Share of videos that may fail to decode; those are counted and named."""
+    max_pixels: int = MAX_PIXELS
+    """Pixels that a frame of a video may have; one with more does not count as a video. 8K has 33 to 36 million."""
     progress: bool = True
     """Show progress bars."""
 
@@ -68,7 +71,11 @@ class Prepare:
     def machine(self) -> Machine:
         """The options that runs have, too."""
         return Machine(
-            threads=self.threads, cache_dir=self.cache_dir, max_broken=self.max_broken, progress=self.progress
+            threads=self.threads,
+            cache_dir=self.cache_dir,
+            max_broken=self.max_broken,
+            max_pixels=self.max_pixels,
+            progress=self.progress,
         )
 
 

@@ -8,28 +8,29 @@ import numpy as np
 from PIL import Image
 
 from fractalvid.finetune.cache.frames import Bytes, Frames, Numbers, ReadFrames
+from fractalvid.finetune.clips.pictures import PICTURE_SUFFIXES, read_picture
 from fractalvid.finetune.targets.base import video_names
 from fractalvid.utils.errors import UserError
+from fractalvid.video.errors import MAX_PIXELS, check_frame
 from fractalvid.video.reader import probe_video, read_frames, scaled_size
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 
-
-def open_clip(path: Path, *, short_side: int) -> Frames:
+def open_clip(path: Path, *, short_side: int, max_pixels: int = MAX_PIXELS) -> Frames:
     """The frames of a clip, scaled to a short side in pixels, and read when they are looked at.
 
     So a long video takes no more memory than the frames that are wanted of it; it is decoded twice.
 
     Raises:
-        UserError: there is nothing, no frame decodes, or a folder holds no pictures.
+        UserError: there is nothing, no frame decodes, a folder holds no pictures, or a frame is too large.
     """
     if path.is_dir():
-        return _pictures(path, short_side)
+        return _pictures(path, short_side, max_pixels)
     if not path.exists():
         raise UserError(f"{path}: there is no such file")
-    facts = probe_video(path)
+    facts = probe_video(path, max_pixels=max_pixels)
     width, height = scaled_size(facts.width, facts.height, short_side)
-    return ReadFrames((facts.frames, height, width, 3), lambda n: read_frames(path, n, short_side=short_side))
+    read = partial(read_frames, path, short_side=short_side, max_pixels=max_pixels)
+    return ReadFrames((facts.frames, height, width, 3), read)
 
 
 def clips_at(path: Path) -> list[Path]:
@@ -43,30 +44,22 @@ def _files(folder: Path) -> list[Path]:
     return sorted(named, key=natural)
 
 
-def _pictures(folder: Path, short_side: int) -> Frames:
+def _pictures(folder: Path, short_side: int, max_pixels: int) -> Frames:
     files = _files(folder)
     if not files:
         raise UserError(f"{folder}: the folder holds neither videos nor pictures ({' '.join(PICTURE_SUFFIXES)})")
-    size = scaled_size(*_picture(files[0]).size, short_side)
-    return ReadFrames((len(files), size[1], size[0], 3), partial(_read, files, size))
+    size = scaled_size(*read_picture(files[0], max_pixels=max_pixels).size, short_side)
+    check_frame(*size, max_pixels, files[0])
+    return ReadFrames((len(files), size[1], size[0], 3), partial(_read, files, size, max_pixels))
 
 
-def _read(files: list[Path], size: tuple[int, int], numbers: Numbers) -> Bytes:
+def _read(files: list[Path], size: tuple[int, int], max_pixels: int, numbers: Numbers) -> Bytes:
     """Pictures as uint8 (n, H, W, 3); each is brought to the size of the first."""
     pictures = []
     for number in numbers:
-        image = _picture(files[number])
+        image = read_picture(files[number], max_pixels=max_pixels)
         pictures.append(np.asarray(image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)))
     return np.stack(pictures)
-
-
-def _picture(file: Path) -> Image.Image:
-    """A picture in RGB. Raises `UserError` where it cannot be read; Pillow has no common type for what goes wrong."""
-    try:
-        with Image.open(file) as opened:
-            return opened.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{file}: cannot be read as a picture ({error})") from error
 
 
 def natural(path: Path) -> list[tuple[int, int, str]]:

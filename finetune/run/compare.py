@@ -235,7 +235,7 @@ def _check_precision(jobs: Sequence[Job], machine: Machine) -> None:
 def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[RunResult]:
     """Run what is not finished, resuming what was begun; return the results of all. Raises like `list_jobs`."""
     _check_precision(jobs, machine)
-    stores = Stores(machine.memory(), machine.cache())
+    stores = Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels)
     jobs = list_jobs(data, jobs, machine, stores)
     results = []
     for number, job in enumerate(jobs, start=1):

@@ -59,7 +59,7 @@ def transfer(
         UserError: data, weights or a folder that do not serve, or a training that diverges.
     """
     machine = machine or Machine()
-    stores = stores or Stores(machine.memory(), machine.cache())
+    stores = stores or Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels)
     from_main(partial(check_folder, out, plan, resume=resume))
     if listing is None:
         listing = from_main(partial(read_videos, data, plan.split, machine, allow_missing=plan.allow_missing))

@@ -18,6 +18,7 @@ from fractalvid.finetune.results.scores import top_classes
 from fractalvid.finetune.weights.trained import open_trained
 from fractalvid.pretrain.machine.precision import resolve_device
 from fractalvid.utils.errors import UserError
+from fractalvid.video.errors import MAX_PIXELS
 
 _BATCH = 16
 """Clips in a forward pass."""
@@ -60,9 +61,9 @@ class Predictor:
         self.classes, self.config = trained.classes, trained.views
         self.network = trained.network().to(chosen).eval()
 
-    def views(self, path: Path) -> tuple[int, Tensor]:
+    def views(self, path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, Tensor]:
         """How many frames a video has, and its views. Raises `UserError` or `OSError` where it cannot be read."""
-        frames = open_clip(path, short_side=decoded_side(self.config.size))
+        frames = open_clip(path, short_side=decoded_side(self.config.size), max_pixels=max_pixels)
         return len(frames), video_views(frames, self.config)
 
     @torch.no_grad()
@@ -71,7 +72,9 @@ class Predictor:
         p: Floats = probabilities(self.network, [views], self.config, _BATCH)[0].numpy()
         return p
 
-    def predict(self, paths: Sequence[Path], *, top: int = 5, threads: int = 1) -> Iterator[Prediction | Unreadable]:
+    def predict(
+        self, paths: Sequence[Path], *, top: int = 5, threads: int = 1, max_pixels: int = MAX_PIXELS
+    ) -> Iterator[Prediction | Unreadable]:
         """What is in each of some videos, in their order; decoded a few ahead in threads.
 
         Raises:
@@ -80,7 +83,7 @@ class Predictor:
 
         def read(path: Path) -> tuple[int, Tensor] | Unreadable:
             try:
-                return self.views(path)
+                return self.views(path, max_pixels=max_pixels)
             except (UserError, OSError) as error:
                 return Unreadable(str(path), str(error))
 

@@ -44,6 +44,7 @@ def prepare_videos(
         threads=machine.decoders(),
         max_broken=machine.max_broken,
         progress=machine.progress,
+        max_pixels=machine.max_pixels,
     )
     yield from report(data, there, index)
     yield f"index     {place}"
@@ -55,6 +56,7 @@ def prepare_videos(
             cache_dir=machine.cache(),
             threads=machine.decoders(),
             progress=machine.progress,
+            max_pixels=machine.max_pixels,
         )
         yield cache_line(cache, made)
 
@@ -72,10 +74,11 @@ def _check_place(folder: Path) -> None:
 def cache_line(kind: CacheKind, made: CacheReport) -> str:
     """What became of the cache."""
     how = "bit for bit" if kind.quality is None else f"JPEG {kind.quality}"
+    large = f", {len(made.large)} need more than --max-pixels ({first_few(made.large, 3)})" if made.large else ""
     broken = f", {len(made.broken)} do not decode any more ({first_few(made.broken, 3)})" if made.broken else ""
     unused = made.size - made.used
     outdated = f", of which {gigabytes(unused)} are outdated (gone if you remove the folder)" if unused else ""
     return (
-        f"decoded   {kind.short_side} pixels, {how}: {counted(made.made, 'video')} now, {made.kept} were there{broken}"
-        f"; {gigabytes(made.size)}{outdated} in {made.folder}"
+        f"decoded   {kind.short_side} pixels, {how}: {counted(made.made, 'video')} now, {made.kept} were there"
+        f"{broken}{large}; {gigabytes(made.size)}{outdated} in {made.folder}"
     )

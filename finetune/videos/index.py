@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import first_few
+from fractalvid.video.errors import MAX_PIXELS
 from fractalvid.video.index import ProbeResult, probe_videos
 from fractalvid.video.reader import VideoFacts
 
@@ -36,6 +37,7 @@ def build_index(
     threads: int,
     max_broken: float,
     progress: bool,
+    max_pixels: int = MAX_PIXELS,
 ) -> ClipIndex:
     """Decode every video once, several files at a time, and say what there is of it.
 
@@ -47,6 +49,7 @@ def build_index(
         threads: files decoded at once.
         max_broken: share of broken videos, 0 to 1, past which the index stops.
         progress: whether to show a bar.
+        max_pixels: what a frame may have.
 
     Raises:
         UserError: more than `max_broken` of the videos do not decode; some are named.
@@ -55,7 +58,7 @@ def build_index(
     looked_at: dict[str, ProbeResult] = {}
     limit, broken = max_broken * len(wanted), 0
     with (
-        closing(probe_videos(root, wanted, cache_dir=cache_dir, threads=threads)) as looked,
+        closing(probe_videos(root, wanted, cache_dir=cache_dir, threads=threads, max_pixels=max_pixels)) as looked,
         # Nothing to see where all is known, which is at once.
         tqdm(total=len(wanted), desc="reading videos", unit="video", disable=not progress, delay=1) as bar,
     ):

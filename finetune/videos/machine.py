@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fractalvid.utils.errors import UserError
+from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Machine:
     """Where the index, decoded videos and drawn demo clips are kept; default ~/.cache/fractalvid."""
     max_broken: float = 0.05
     """Share of videos that may fail to decode; those are skipped, counted and named."""
+    max_pixels: int = MAX_PIXELS
+    """Pixels that a frame of a video may have; one with more does not count as a video. 8K has 33 to 36 million."""
     progress: bool = True
     """Show progress bars."""
 
@@ -35,6 +38,7 @@ class Machine:
             raise UserError(f"--threads is {self.threads}: it must be 1 to 1024")
         if not (math.isfinite(self.cache_gb) and self.cache_gb >= 0):
             raise UserError(f"--cache-gb is {self.cache_gb}: it must be 0 or more")
+        check_max_pixels(self.max_pixels)
         if not 0 <= self.max_broken <= 1:
             raise UserError(f"--max-broken is {self.max_broken}: it is a share, 0 to 1")
 

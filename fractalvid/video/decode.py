@@ -25,6 +25,7 @@ _ANY_TITLE: Any = {"metadata_errors": "replace"} if Version(av.__version__) < Ve
 """Titles in another encoding, or damaged, are no reason not to see the pictures; from 19 on PyAV reads them unasked."""
 _MOST_FAILURES = 100
 """Failures to find a packet, one behind the other, after which a file counts as read."""
+_MEMORY = 2**28
 _PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 """Streams that are no video: covers, and pictures of chapters."""
 _TRANSPARENT = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -44,10 +45,19 @@ class Damage:
     def add(self, error: Exception) -> None:
         """Count one. Raises it again where it says nothing about the file: the memory is full."""
         number = getattr(error, "errno", None)
-        if isinstance(error, MemoryError) or number == errno.ENOMEM:
+        if number == errno.ENOMEM and not _has_memory():
             raise error
         self.packets += 1
-        self.refused |= number == errno.EINVAL
+        self.refused |= number in (errno.EINVAL, errno.ENOMEM) or isinstance(error, TooLargeError)
+
+
+def _has_memory() -> bool:
+    """Whether there is memory left: FFmpeg says that there is none of damaged headers, too, and of too large frames."""
+    try:
+        np.empty(_MEMORY, np.uint8)
+    except MemoryError:
+        return False
+    return True
 
 
 class _Opened(NamedTuple):
@@ -105,7 +115,7 @@ def decoded(source: VideoSource, damage: Damage, *, max_pixels: int = MAX_PIXELS
 @contextlib.contextmanager
 def _opened(source: VideoSource, max_pixels: int) -> Iterator[_Opened]:
     """The container, its video stream and a decoder; a failure of the system in between is raised at the end."""
-    file, name, options = SourceFile(source), source_name(source), {"max_pixels": str(max_pixels)}
+    file, name, options = SourceFile(source), source_name(source), {"max_pixels": str(_with_borders(max_pixels))}
     try:
         with av.open(file, "r", options=options, io_open=no_other_file, **_ANY_TITLE) as container:
             stream = _video_stream(container, name)
@@ -119,6 +129,11 @@ def _opened(source: VideoSource, max_pixels: int) -> Iterator[_Opened]:
         if file.failure is not None:
             why = file.failure.strerror or file.failure
             raise ReadError(f"cannot be read: {why}", name) from file.failure
+
+
+def _with_borders(max_pixels: int) -> int:
+    """The limit for decoders, some of which count the borders that they put around a frame."""
+    return min(2**31 - 1, max_pixels + max_pixels // 8 + 2**20)
 
 
 def _video_stream(container: InputContainer, name: str) -> VideoStream:
@@ -164,7 +179,9 @@ def _shown(source: VideoSource, opened: _Opened, damage: Damage, max_pixels: int
     """What decodes, at least one frame, each of a size that is allowed."""
     none, aspect, name = True, opened.stream.sample_aspect_ratio or Fraction(1), source_name(source)
     for frame in _frames(opened, damage):
-        check_frame(frame.width, frame.height, max_pixels, name)
+        if frame.width * frame.height > max_pixels:  # some decoders don't know that limit
+            damage.add(TooLargeError("too large"))
+            continue
         none = False
         yield Shown(frame, aspect, opened.decoder.name)
     if none and damage.refused:

@@ -38,6 +38,12 @@ class TooLargeError(VideoError):
     lasting = False
 
 
+def check_max_pixels(max_pixels: int) -> None:
+    """Raise `UserError` for a limit that FFmpeg cannot have."""
+    if not 1 <= max_pixels < 2**31:
+        raise UserError(f"--max-pixels is {max_pixels}: it must be 1 to {2**31 - 1}")
+
+
 def check_frame(width: int, height: int, max_pixels: int, name: object) -> None:
     """Refuse frames of too many pixels, before any is decoded or scaled.
 

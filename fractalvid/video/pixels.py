@@ -64,6 +64,8 @@ def _on_white(frame: av.VideoFrame) -> av.VideoFrame:
 
 def on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Pictures (..., 4) before a white page: (..., 3)."""
-    colour, opacity = rgba[..., :3].astype(np.uint16), rgba[..., 3:].astype(np.uint16)
-    mixed: NDArray[np.uint8] = ((colour * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
+    mixed, opacity = np.empty((*rgba.shape[:-1], 3), np.uint8), rgba[..., 3].astype(np.uint16)
+    white = 255 * (255 - opacity) + 127
+    for channel in range(3):
+        mixed[..., channel] = (rgba[..., channel] * opacity + white) // 255
     return mixed

@@ -42,7 +42,7 @@ class SourceFile:
         ending = os.path.splitext(source)[1]
         self.name += ending if ending[1:].isalnum() and ending.isascii() else ""
         try:
-            self._file = _open_plain(source)
+            self._file = open_plain(source)
         except (OSError, ValueError) as error:  # ValueError: a null character in the path
             raise ReadError(f"cannot be read: {getattr(error, 'strerror', None) or error}", source) from error
 
@@ -75,8 +75,8 @@ def no_other_file(url: str, flags: int, options: dict[str, str]) -> io.BytesIO:
     return io.BytesIO()
 
 
-def _open_plain(path: str | Path) -> io.FileIO:
-    """Open a plain file; a pipe would block for ever, and can't be read twice."""
+def open_plain(path: str | Path) -> io.FileIO:
+    """Open a plain file to be read; a pipe would block for ever, and can't be read twice. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         mode = os.fstat(descriptor).st_mode

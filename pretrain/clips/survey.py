@@ -11,6 +11,7 @@ from tqdm import tqdm
 from fractalvid.pretrain.machine.distributed import all_of, from_main, rank, world_size
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import counted, first_few
+from fractalvid.video.errors import MAX_PIXELS
 from fractalvid.video.index import ProbeResult, default_cache_dir, probe_videos
 from fractalvid.video.reader import VIDEO_SUFFIXES, VideoFacts
 
@@ -54,7 +55,9 @@ def list_videos(root: Path) -> tuple[list[Listed], tuple[str, ...]]:
     return [(path, numbers[parts[0]]) for path, parts in zip(found, folders, strict=True)], classes
 
 
-def probe_all(root: Path, listed: list[Listed], *, threads: int, progress: bool) -> list[Video]:
+def probe_all(
+    root: Path, listed: list[Listed], *, threads: int, progress: bool, max_pixels: int = MAX_PIXELS
+) -> list[Video]:
     """What decodes of every video; those of which nothing does are named and left out.
 
     Each is decoded once, by one of the processes that train together, and again where its size or time of change is
@@ -66,6 +69,7 @@ def probe_all(root: Path, listed: list[Listed], *, threads: int, progress: bool)
         listed: those to look at, below it; the same on every process.
         threads: videos decoded at once by this process.
         progress: show a bar while this process decodes.
+        max_pixels: what a frame may have.
 
     Raises:
         UserError: more than 5 % of them do not decode.
@@ -73,7 +77,9 @@ def probe_all(root: Path, listed: list[Listed], *, threads: int, progress: bool)
     names = [path.relative_to(root).as_posix() for path, _ in listed]
     share, own = names[rank() :: world_size()], dict[str, ProbeResult]()
     with (
-        closing(probe_videos(root, share, cache_dir=default_cache_dir(), threads=threads)) as looked,
+        closing(
+            probe_videos(root, share, cache_dir=default_cache_dir(), threads=threads, max_pixels=max_pixels)
+        ) as looked,
         # Nothing to see where all is known, which is at once.
         tqdm(total=len(share), desc="reading videos", unit="video", disable=not progress, delay=1) as bar,
     ):

@@ -21,6 +21,7 @@ from fractalvid.pretrain.machine.distributed import from_main
 from fractalvid.stream import Batch, SecondView, StreamConfig
 from fractalvid.stream.render import to_float
 from fractalvid.stream.second_view import draw_backwards, eased, second_seed
+from fractalvid.video.errors import MAX_PIXELS
 from fractalvid.video.reader import read_frames, read_video, scaled_size
 from fractalvid.video.windows import window
 
@@ -45,6 +46,7 @@ class OwnVideos(Indexed):
         threads: at most this many; by default all cores.
         second: gives a second view of each video, too, differing so from the first.
         progress: show a progress bar while the videos are read for the first time.
+        max_pixels: what a frame of a video may have.
 
     Attributes:
         classes: names of the classes, none without labels.
@@ -64,13 +66,14 @@ class OwnVideos(Indexed):
         threads: int | None = None,
         second: SecondView | None = None,
         progress: bool = False,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         """See the class."""
         super().__init__(share)
-        self._root = root
+        self._root, self._max_pixels = root, max_pixels
         listed, self.classes = from_main(partial(list_videos, root))
         self._threads = available_cores() if threads is None else threads
-        self._videos = probe_all(root, listed, threads=self._threads, progress=progress)
+        self._videos = probe_all(root, listed, threads=self._threads, progress=progress, max_pixels=max_pixels)
         self._config, self._seed, self._first, self._second = config, seed, first_label, second
         self._order = Shuffled(seed, len(self._videos))
         self._side = round(config.size * 8 / 7)
@@ -141,8 +144,8 @@ class OwnVideos(Indexed):
         path, facts = self._videos[item].path, self._videos[item].facts
         width, height = scaled_size(facts.width, facts.height, self._side)
         if not self._take(item, 3 * facts.frames * width * height):
-            return read_frames(path, numbers, short_side=self._side)
-        self._kept[item] = read_video(path, short_side=self._side)
+            return read_frames(path, numbers, short_side=self._side, max_pixels=self._max_pixels)
+        self._kept[item] = read_video(path, short_side=self._side, max_pixels=self._max_pixels)
         return self._kept[item][numbers]
 
     def _take(self, item: int, count: int) -> bool:

@@ -76,6 +76,7 @@ def open_clips(config: PretrainConfig, bank: Bank, *, threads: int | None, progr
         threads=threads,
         second=config.objective.second,
         progress=progress,
+        max_pixels=config.max_pixels,
     )
     source: Source = videos if config.mix is None else Mixed(_at(drawn), videos.at, part=config.mix, share=share)
     found = " ".join([*stored, videos.digest()])

@@ -20,6 +20,7 @@ from fractalvid.pretrain.optim.optimizer import OptimConfig
 from fractalvid.pretrain.recipes.fields import DEFAULT_CLASSES, override
 from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
+from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
 
 _ADDED: dict[str, dict[str, Any]] = {
     "supervised": {},
@@ -31,7 +32,7 @@ _ADDED: dict[str, dict[str, Any]] = {
 CURRICULUM = 0.6
 """Share of a run over which emulation comes in: strong from the first step, it costs accuracy in short runs."""
 FREE = frozenset(
-    {"bank", "data", "videos", "threads"}
+    {"bank", "data", "videos", "max_pixels", "threads"}
     | {
         f"engine.{name}"
         for name in (
@@ -80,6 +81,8 @@ class PretrainConfig:
     """Your own videos, in one folder or in a folder a class, instead of fractals or, with --mix, beside them."""
     mix: float | None = None
     """Share of --videos among the clips, above 0 and below 1; all clips if not given."""
+    max_pixels: int = MAX_PIXELS
+    """Pixels that a frame of --videos may have; 8K has 33 to 36 million."""
     found: Annotated[str | None, tyro.conf.Suppress] = None
     """What --data and --videos held when the run began, as a digest: a run goes on with the same."""
     seed: int = 0
@@ -130,6 +133,7 @@ class PretrainConfig:
             raise UserError(f"seed is {self.seed}; it must be below 2^64")
         if self.stream.channels != 3:
             raise UserError(f"channels is {self.stream.channels}; these networks take 3")
+        check_max_pixels(self.max_pixels)
         self.monitor.check()
         self._check_source()
         self.objective.check(mixing=bool(self.engine.mixup or self.engine.cutmix))

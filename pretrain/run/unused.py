@@ -67,6 +67,7 @@ def _is_coloured(data: Path) -> bool:
 
 
 RULES = (
+    Rule(("max_pixels",), lambda c: c.videos is not None, "there are no --videos"),
     Rule(("curriculum",), lambda c: c.stream.emulate is not None, "emulation is off"),
     Rule(
         ("curriculum",),

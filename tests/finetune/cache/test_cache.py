@@ -60,9 +60,9 @@ def decoding(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of what is decoded from now on."""
     names: list[str] = []
 
-    def spy(path: Path, *, short_side: int) -> Bytes:
+    def spy(path: Path, **options: int) -> Bytes:
         names.append(path.name)
-        return read_video(path, short_side=short_side)
+        return read_video(path, short_side=options["short_side"])
 
     monkeypatch.setattr("fractalvid.finetune.cache.writer.read_video", spy)
     return names

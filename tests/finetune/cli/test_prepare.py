@@ -299,3 +299,16 @@ def test_how_a_path_is_spelt_makes_no_difference(
     for data in (".", root):
         assert folder(tmp_path / "data", "--data", data, "--test-only", "--max-broken", 0) == 2
         assert f"{Path(data) / 'test/walk/broken.mp4'}: no frame decodes" in said(capsys)[1]
+
+
+def test_large_frames_are_named_with_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = folder_set(tmp_path / "data")
+    assert folder(root, "--max-pixels", 48 * 36) == 0
+    said(capsys)
+    for _ in range(2):  # the second time from the index
+        assert folder(root, "--max-pixels", 1000) == 2
+        assert "frames of 48 x 36 pixels, more than --max-pixels 1000" in refusal(capsys)
+    assert folder(root) == 0
+    assert folder(root, "--max-pixels", 0) == 2
+    assert folder(root, "--cache", 100, "--max-pixels", 48 * 36) == 0
+    assert "0 videos now, 0 were there, 12 need more than --max-pixels (" in said(capsys)[0]
