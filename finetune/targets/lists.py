@@ -6,9 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fractalvid.finetune.targets.base import subfolders, video_names
+from fractalvid.utils.documents import MAX_LOG_BYTES, read_bytes
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import ALIKE, nearest
 from fractalvid.utils.phrases import first_few
+
+_MOST_CHARACTERS = 4096
+"""Of a cell or line: the longest path that systems know."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -55,14 +59,14 @@ def read_lines(path: Path, expected: str) -> list[tuple[int, str]]:
     Raises:
         UserError: it cannot be read, or holds no line; `expected` says what its lines look like.
     """
-    try:
-        text = path.read_bytes().decode("utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    text = read_bytes(path, what="the list", most=MAX_LOG_BYTES).decode("utf-8", errors="surrogateescape")
     # Not splitlines(): that would also split at form feeds and other characters that names may hold.
     lines = [line.rstrip() for line in text.removeprefix("\ufeff").split("\n")]
     if not any(lines):
         raise UserError(f"{path} is empty; expected lines {expected}")
+    odd = next((n for n, line in enumerate(lines, start=1) if "\0" in line or len(line) > _MOST_CHARACTERS), None)
+    if odd is not None:
+        raise UserError(f"{path}, line {odd} is no line of a list: it holds a zero byte, or has no end")
     return [(number, line) for number, line in enumerate(lines, start=1) if line]
 
 
@@ -74,16 +78,20 @@ def read_csv(path: Path, what: str = "") -> tuple[list[str], Iterator[tuple[int,
     Raises:
         UserError: it cannot be read, or is no CSV with commas; of a line only when that is reached.
     """
+    called = f"{what}{path}"
+    data = read_bytes(path, what=what.strip() or "the table", most=MAX_LOG_BYTES)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        columns = list(reader.fieldnames or ())
-    except OSError as error:
-        raise UserError(f"cannot read {what}{path}: {error.strerror}") from error
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{what}{path} is not UTF-8 text: {error.reason}") from error
+        line_number = data.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{called} is not UTF-8 text in line {line_number}: {error.reason}") from error
+    if "\0" in text:
+        raise UserError(f"{called}, line {text.count(chr(10), 0, text.index(chr(0))) + 1} holds a zero byte")
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        columns = list(reader.fieldnames or ())
     except csv.Error as error:
-        raise UserError(f"{what}{path}, line 1: {error}") from error
+        raise UserError(f"{called}, line 1: {error}") from error
 
     separator = next((mark for mark in ";\t" if len(columns) == 1 and mark in columns[0]), None)
     if separator is not None:
@@ -93,9 +101,13 @@ def read_csv(path: Path, what: str = "") -> tuple[list[str], Iterator[tuple[int,
     def lines() -> Iterator[tuple[int, dict[str, str]]]:
         try:
             for line in reader:
-                yield reader.line_num, {str(key): str(value or "").strip() for key, value in line.items() if key}
+                values = {str(key): str(value or "").strip() for key, value in line.items() if key}
+                longest = max(map(len, values.values()), default=0)
+                if longest > _MOST_CHARACTERS:
+                    raise UserError(f"{called}, line {reader.line_num}: a cell of {longest} characters")
+                yield reader.line_num, values
         except csv.Error as error:
-            raise UserError(f"{what}{path}, line {reader.line_num}: {error}") from error
+            raise UserError(f"{called}, line {reader.line_num + 1}: {error}") from error
 
     return columns, lines()
 

@@ -1,5 +1,6 @@
 """Which of the videos that a target lists are really there: what is missing, what does not decode."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,7 +54,7 @@ def list_videos(
     check_labels(target, videos, classes, sides)
     check_lists(target, videos)
     videos = [video for video in videos if video.side in sides]
-    there = [video for video in videos if (root / video.path).is_file()]
+    there = [video for video in videos if os.path.isfile(root / video.path)]  # a name that is too long is none, either
     if not there:
         raise UserError(f"none of the {len(videos)} listed videos is in {root}: expected e.g. {videos[0].path}")
     present = {video.path for video in there}

@@ -1,5 +1,6 @@
 """What of a benchmark is there: which of its listed videos, of which classes, and what decodes of them."""
 
+import os
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,7 +53,9 @@ def survey_splits(data: Data, splits: Sequence[str], *, allow_missing: bool) -> 
     except UserError as error:
         raise UserError(f"{error}. {target.obtain}") from error
     labels = {video.path: video.label for video in videos.values()}
-    there = {path for path in labels if (root / path).is_file()}
+    there = {
+        path for path in labels if os.path.isfile(root / path)
+    }  # false of names that are too long for the system, too
     missing = tuple(sorted(set(labels) - there))
     listed_labels, full = set(labels.values()), {labels[path] for path in there}
     empty = tuple(name for label, name in enumerate(classes) if label in listed_labels - full)

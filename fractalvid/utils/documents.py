@@ -92,7 +92,7 @@ def read_bytes(path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:
             # A pipe or a device says that it has no size, so no more is read than is allowed.
             data = file.read(most + 1) if fstat(file.fileno()).st_size <= most else None
     except (OSError, ValueError) as error:  # the latter of names with a zero byte
-        raise DocumentError(f"can't read {what} {path}: {getattr(error, 'strerror', None) or error}") from error
+        raise DocumentError(f"cannot read {what} {path}: {getattr(error, 'strerror', None) or error}") from error
     if data is None or len(data) > most:
         raise DocumentError(f"{what} {path} is larger than {most / 2**20:g} MiB: it can't be what it should")
     return data

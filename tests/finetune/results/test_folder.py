@@ -87,3 +87,15 @@ def test_a_run_does_not_go_on_with_other_labels(
     assert error.count("\n") == 1
     table.write_text("\n".join(["path,label,split", *lines]))
     assert command(*args, cache=tmp_path / "c") == 0
+
+
+def test_the_same_command_removes_what_a_kill_between_result_and_removal_left(tmp_path: Path) -> None:
+    claim_folder(tmp_path, plan())
+    for name in ("metrics.json", "checkpoint.pt", ".checkpoint.pt.tmp", "weights.safetensors"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(UserError, match="holds a finished run"):
+        check_folder(tmp_path, plan("f5"), resume=False)
+    assert (tmp_path / "checkpoint.pt").exists()  # of another command's run nothing is touched
+    with pytest.raises(UserError, match="holds a finished run"):
+        check_folder(tmp_path, plan(), resume=False)
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "metrics.json", "weights.safetensors"}

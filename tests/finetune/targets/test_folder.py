@@ -132,6 +132,24 @@ def test_bad_tables_are_explained(tmp_path: Path, text: str, message: str) -> No
         Folder(table(tmp_path / "t.csv", text)).index(tmp_path, "")
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"\xff,a,train", "line 3"),
+        (b"b\0,a,train", "line 3 holds a zero byte"),
+        (b"9" * 5000, "line 3: a cell of 5000"),
+        (b"b," + b"9" * 5000 + b",train", "line 3: a cell of 5000"),
+        (b"x" * 200_000, "line 3: field larger than field limit"),
+        (b"b", "line 3"),
+    ],
+)
+def test_lines_that_no_table_has_are_named(tmp_path: Path, line: bytes, said: str) -> None:
+    (tmp_path / "t.csv").write_bytes(b"path,label,split\na,x,train\n" + line + b"\nc,x,test\n")
+    with pytest.raises(UserError, match=said) as error:
+        Folder(tmp_path / "t.csv").index(tmp_path, "")
+    assert len(str(error.value)) < 500
+
+
 def test_tables_that_are_no_text_are_explained(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"path,label\xff\xfe\n")
     with pytest.raises(UserError, match="is not UTF-8"):

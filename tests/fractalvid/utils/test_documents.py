@@ -103,7 +103,7 @@ def test_toml_likewise(text: str, said: str, tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none", tmp_path / ("x" * 5000), tmp_path / "a\0b"):
-        with pytest.raises(DocumentError, match="can't read the thing"):
+        with pytest.raises(DocumentError, match="cannot read the thing"):
             read_bytes(path, what="the thing")
     with (tmp_path / "large").open("wb") as file:
         file.truncate(2**40)
