@@ -1,4 +1,4 @@
-"""Array kernels of the chaos game: points of attractors, histograms and images. Arrays in, arrays out."""
+"""Arrays in, arrays out: the chaos game (points of attractors, histograms, pictures), and painted layers and noise."""
 
 import lazy_loader
 

@@ -1,5 +1,6 @@
 from .cuda.front import backends as backends
 from .dispatch import MAX_COLOUR_POINTS as MAX_COLOUR_POINTS
+from .dispatch import MAX_PIXELS as MAX_PIXELS
 from .dispatch import Accumulated as Accumulated
 from .dispatch import accumulate as accumulate
 from .dispatch import growth as growth

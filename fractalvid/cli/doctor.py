@@ -111,17 +111,17 @@ def _torch() -> Finding:
 
 def _cuda() -> list[Finding]:
     """CuPy, the driver behind it, and the GPU."""
-    from fractalvid.kernels.cuda import cupy_device as gpu
+    from fractalvid.kernels.cuda import cupy_device
 
     named = [name for name in ("cupy-cuda13x", "cupy-cuda12x", "cupy") if _package(name).state == "ok"]
     driver = shutil.which("nvidia-smi") is not None or Path("/proc/driver/nvidia/version").exists()
-    advice = f"to render on the GPU: {gpu.INSTALL}" if driver else ""
+    advice = f"to render on the GPU: {cupy_device.INSTALL}" if driver else ""
     cupy = (
         Finding("CuPy", "ok", f"{named[0]} {metadata.version(named[0])}")
         if named
         else Finding("CuPy", "note", "not installed", advice)
     )
-    device = gpu.begun()
+    device = cupy_device.begun()
     if not isinstance(device, str):
         text = f"{device.name}, compute capability {device.capability[0]}.{device.capability[1]}"
         return [cupy, Finding("GPU", "ok", f"{text}, {device.multiprocessors} multiprocessors")]

@@ -9,7 +9,7 @@ import pytest
 
 from fractalvid.cli.doctor import Finding, examine, summary
 from fractalvid.cli.main import dispatch
-from fractalvid.kernels.cuda import cupy_device as gpu
+from fractalvid.kernels.cuda import cupy_device
 from fractalvid.utils.errors import run_cli
 from tests.kernels.compiled.unwritable import temporary, without_cache_folder
 
@@ -26,7 +26,7 @@ def test_what_is_here() -> None:
     assert metadata.version("torch") in found["PyTorch"].text
     assert found["packages"].state == "ok"
     assert str(ROOT) in found["packages"].text
-    assert found["GPU"].state == "ok" if gpu.missing() is None else found["GPU"].state != "ok"
+    assert found["GPU"].state == "ok" if cupy_device.missing() is None else found["GPU"].state != "ok"
     assert {"Python", "processor", "cache", "CuPy", "PyAV", "compilers"} < set(found)
 
 

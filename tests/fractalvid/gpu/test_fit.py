@@ -17,8 +17,7 @@ from fractalvid.fractals.look import Fault
 from fractalvid.gpu import fit
 from fractalvid.gpu.bank import DeviceBank
 from fractalvid.gpu.render import render_on_device
-from fractalvid.kernels.cuda import cupy_device as gpu
-from fractalvid.kernels.cuda import game
+from fractalvid.kernels.cuda import cupy_device, game
 from fractalvid.kernels.cuda.device import Device
 from fractalvid.stream import FractalStream, StreamConfig, validation
 from fractalvid.stream.device import DeviceRenderer
@@ -190,7 +189,7 @@ def test_held_out_clips_are_the_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(gpu.missing() is not None, reason=str(gpu.missing()))
+@pytest.mark.skipif(cupy_device.missing() is not None, reason=str(cupy_device.missing()))
 class TestOnAGpu:
     """Never run where these lines were written: there was no GPU. `pytest -m gpu` runs them."""
 
@@ -199,7 +198,7 @@ class TestOnAGpu:
         """All is queued behind something long before that is done, once kernels are compiled and tables made."""
         if not torch.cuda.is_available():
             pytest.skip("PyTorch sees no GPU")
-        bank, device = ClassBank.sample(2, seed=8, config=config), gpu.device()
+        bank, device = ClassBank.sample(2, seed=8, config=config), cupy_device.device()
         torch.cuda.current_stream()  # from here on kernels follow PyTorch's stream
         with device.stream():
             kept = [made(device, bank, colour)]
@@ -218,6 +217,9 @@ class TestOnAGpu:
     def test_attempts_are_those_of_the_rule(self) -> None:
         bank = ClassBank.sample(50, seed=8, config=STRICT)
         classes, ids = np.arange(200) % 50, np.arange(200) // 50
-        own, cpu = fit.fit_on_device(DeviceBank(gpu.device(), bank), classes, ids), fit_fractals(bank, classes, ids)
+        own, cpu = (
+            fit.fit_on_device(DeviceBank(cupy_device.device(), bank), classes, ids),
+            fit_fractals(bank, classes, ids),
+        )
         # What lies at a threshold falls on either side of it by rounding.
         assert (own.attempt.get() == cpu.instances.attempt).mean() > 0.97

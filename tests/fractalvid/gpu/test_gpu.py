@@ -30,7 +30,7 @@ from fractalvid.fractals.look import Fault, look_at
 from fractalvid.gpu import fit
 from fractalvid.gpu import layers as device_layers
 from fractalvid.gpu.bank import DeviceBank
-from fractalvid.kernels.cuda import cupy_device as gpu
+from fractalvid.kernels.cuda import cupy_device
 from fractalvid.kinds import sample_bank
 from fractalvid.stream import Batch, FractalStream, StreamConfig, fractal_stream, validation
 from fractalvid.stream import device as device_stream
@@ -175,7 +175,7 @@ def test_which_gpu_is_settled_when_a_stream_is_made(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
     asked: list[int] = []
-    monkeypatch.setattr(gpu, "find", asked.append)
+    monkeypatch.setattr(cupy_device, "find", asked.append)
     bank = ClassBank.sample(3, seed=1)
     for device, index in (("cuda", 1), ("cuda:0", 0)):
         stream = FractalStream(bank, batch_size=2, config=SMALL, seed=0, device=device)

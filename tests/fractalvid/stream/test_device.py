@@ -10,13 +10,15 @@ from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.config import EmulationConfig
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.config import ClassConfig
-from fractalvid.kernels.cuda import cupy_device as gpu
+from fractalvid.kernels.cuda import cupy_device
 from fractalvid.stream import FractalStream, StreamConfig
 from tests.fractalvid.gpu.test_gpu import EVERYTHING, LINEAR
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(gpu.missing() is not None or not torch.cuda.is_available(), reason=str(gpu.missing()))
+@pytest.mark.skipif(
+    cupy_device.missing() is not None or not torch.cuda.is_available(), reason=str(cupy_device.missing())
+)
 class TestOnAGpu:
     """Never run where these lines were written: there was no GPU. `pytest -m gpu` runs them."""
 

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 
 from fractalvid.kernels import Jobs, accumulate, backends, growth, orbit, render
-from fractalvid.kernels.cuda import cupy_device as gpu
-from fractalvid.kernels.cuda import front as backend
+from fractalvid.kernels.cuda import cupy_device, front
 from fractalvid.kernels.cuda.device import to_device
 from fractalvid.kernels.cuda.source import Module
 from tests.kernels.conftest import system, view
 from tests.kernels.cuda.host_device import HostDevice
 
-NO_GPU = gpu.missing()
+NO_GPU = cupy_device.missing()
 needs_gpu = [pytest.mark.gpu, pytest.mark.skipif(NO_GPU is not None, reason=str(NO_GPU))]
 ATTRIBUTES = {
     "ComputeCapabilityMajor": 9,
@@ -135,8 +134,8 @@ def cupy(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCupy]:
 
 
 def _forget() -> None:
-    gpu.missing.cache_clear()
-    gpu._made.cache_clear()
+    cupy_device.missing.cache_clear()
+    cupy_device._made.cache_clear()
     _made.clear()
 
 
@@ -185,7 +184,7 @@ def test_palettes_may_lie_on_the_gpu_and_anyhow(cupy: FakeCupy) -> None:
 
 
 def test_an_array_that_is_not_contiguous_is_refused(cupy: FakeCupy) -> None:
-    device, times = gpu.device(), np.zeros((4, 6))
+    device, times = cupy_device.device(), np.zeros((4, 6))
     with pytest.raises(AssertionError, match="points: an array is not contiguous"):
         device.launch(Module("points"), "points", (1, 1), 32, 0, (times[:, ::2],))
 
@@ -193,18 +192,18 @@ def test_an_array_that_is_not_contiguous_is_refused(cupy: FakeCupy) -> None:
 def test_work_is_done_where_it_belongs(cupy: FakeCupy) -> None:
     """The GPU is the current one for all that arrays go through, not for kernels alone."""
     cupy.cuda.runtime.getDeviceCount = lambda: 2
-    second = gpu.find(1)
+    second = cupy_device.find(1)
     assert second is not None
     cupy.entered.clear()
     with second.stream():
         assert cupy.entered == [1]
     cupy.entered.clear()
-    backend.orbit(second, jobs_of(), 20, 8)
+    front.orbit(second, jobs_of(), 20, 8)
     assert set(cupy.entered) == {1}
 
 
 def test_kernels_are_compiled_once_and_given_room(cupy: FakeCupy) -> None:
-    device = gpu.device()
+    device = cupy_device.device()
     assert device.shared_bytes == 227 * 1024
     for size in (16, 128, 64):
         accumulate(jobs_of(), size=size, points=100, backend="cuda")
@@ -238,7 +237,7 @@ def test_cupy_works_on_pytorchs_stream(version: int, cupy: FakeCupy, monkeypatch
     cupy.cuda.Stream = SimpleNamespace(**({"from_external": by_protocol} if version == 14 else {}))
     monkeypatch.setattr("torch.cuda.is_initialized", lambda: True)
     monkeypatch.setattr("torch.cuda.current_stream", lambda index: SimpleNamespace(cuda_stream=100 + index))
-    device = gpu.device(2)
+    device = cupy_device.device(2)
     for _ in range(2):
         with device.stream() as stream:
             assert stream.ptr == 102
@@ -254,15 +253,15 @@ def test_what_cannot_be_drawn_is_refused_there_too(cupy: FakeCupy) -> None:
 
 
 def test_auto_means_where_the_arrays_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert backend.find_device("auto", jobs_of()) is None
+    assert front.find_device("auto", jobs_of()) is None
     elsewhere: Any = SimpleNamespace(__cuda_array_interface__={}, device=SimpleNamespace(id=3))
     there, gpus = dataclasses.replace(jobs_of(), maps=elsewhere), [object() for _ in range(4)]
-    monkeypatch.setattr(gpu, "find", lambda index=0: gpus[index])
-    assert backend.find_device("auto", there) is gpus[3]
-    assert backend.find_device("cuda", there) is gpus[3]
-    assert backend.find_device("cuda", jobs_of()) is gpus[0]
+    monkeypatch.setattr(cupy_device, "find", lambda index=0: gpus[index])
+    assert front.find_device("auto", there) is gpus[3]
+    assert front.find_device("cuda", there) is gpus[3]
+    assert front.find_device("cuda", jobs_of()) is gpus[0]
     with pytest.raises(ValueError, match="lie in a GPU's memory"):
-        backend.find_device("cpu", there)
+        front.find_device("cpu", there)
 
 
 def test_without_cupy_one_line_says_so_and_the_cpu_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,23 +276,23 @@ def test_without_cupy_one_line_says_so_and_the_cpu_answers(monkeypatch: pytest.M
 
 
 def test_why_there_is_no_gpu(cupy: FakeCupy, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert gpu.missing() is None
-    assert gpu.missing(1) == "no GPU is used: CUDA sees 1, numbered from 0, and none is number 1"
+    assert cupy_device.missing() is None
+    assert cupy_device.missing(1) == "no GPU is used: CUDA sees 1, numbered from 0, and none is number 1"
     assert not cupy.entered, "asking puts nothing on a GPU"
     monkeypatch.setitem(sys.modules, "cupy", FakeCupy(HostDevice(), ComputeCapabilityMajor=7))
     _forget()
-    assert gpu.missing() == "no GPU is used: its compute capability is 7.0, and 8.0 is the least"
+    assert cupy_device.missing() == "no GPU is used: its compute capability is 7.0, and 8.0 is the least"
     _forget()
     cupy.cuda.runtime.getDeviceCount = lambda: 0
     monkeypatch.setitem(sys.modules, "cupy", cupy)
-    assert gpu.missing() == "no GPU is used: CUDA sees none"
+    assert cupy_device.missing() == "no GPU is used: CUDA sees none"
     _forget()
 
     def fails() -> int:
         raise RuntimeError("cudaErrorInsufficientDriver: too old\nand more")
 
     cupy.cuda.runtime.getDeviceCount = fails
-    assert gpu.missing() == "no GPU is used: CUDA does not start (cudaErrorInsufficientDriver: too old)"
+    assert cupy_device.missing() == "no GPU is used: CUDA does not start (cudaErrorInsufficientDriver: too old)"
 
 
 def test_a_gpu_that_does_not_start_is_said_too(cupy: FakeCupy) -> None:
@@ -301,15 +300,15 @@ def test_a_gpu_that_does_not_start_is_said_too(cupy: FakeCupy) -> None:
         raise RuntimeError("cudaErrorDevicesUnavailable: busy\nand more")
 
     cupy.cuda.Device = fails
-    assert gpu.missing() is None
+    assert cupy_device.missing() is None
     with pytest.warns(RuntimeWarning, match=r"number 0 does not start \(cudaErrorDevicesUnavailable: busy\); the CPU"):
-        assert gpu.find() is None
+        assert cupy_device.find() is None
 
 
 @pytest.fixture
-def device() -> gpu.CupyDevice:
+def device() -> cupy_device.CupyDevice:
     """The GPU."""
-    return gpu.device()
+    return cupy_device.device()
 
 
 class TestOnAGpu:
@@ -341,13 +340,13 @@ class TestOnAGpu:
         first, second = (accumulate(jobs_of(17), size=64, points=60_000, backend="cuda") for _ in range(2))
         assert np.array_equal(first.counts, second.counts)
 
-    def test_arrays_stay_on_the_gpu(self, device: gpu.CupyDevice) -> None:
+    def test_arrays_stay_on_the_gpu(self, device: cupy_device.CupyDevice) -> None:
         jobs = to_device(device, jobs_of())
         images = render(jobs, size=16, points=1000, exposure=device.xp.asarray(EXPOSURE))
-        assert gpu.is_on_gpu(images)
-        assert gpu.is_on_gpu(accumulate(jobs, size=16, points=1000).counts)
+        assert cupy_device.is_on_gpu(images)
+        assert cupy_device.is_on_gpu(accumulate(jobs, size=16, points=1000).counts)
 
-    def test_kernels_follow_pytorchs_stream(self, device: gpu.CupyDevice) -> None:
+    def test_kernels_follow_pytorchs_stream(self, device: cupy_device.CupyDevice) -> None:
         torch = pytest.importorskip("torch")
         side = torch.cuda.Stream()
         with torch.cuda.stream(side):
