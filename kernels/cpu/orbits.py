@@ -78,7 +78,7 @@ def _record(x, y, out):
     """Write the first points of a row, infinite where they escaped; returns whether any of the row did."""
     escaped = I32(0)
     for k in range(x.shape[0]):
-        escaped |= I32(0) if abs(x[k]) + abs(y[k]) <= ESCAPE else I32(1)
+        escaped = I32(escaped | (I32(0) if abs(x[k]) + abs(y[k]) <= ESCAPE else I32(1)))
     for k in range(out.shape[0]):
         kept = abs(x[k]) + abs(y[k]) <= ESCAPE
         out[k, 0] = x[k] if kept else F32(np.inf)

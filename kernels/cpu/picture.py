@@ -21,7 +21,8 @@ def locate(x, y, p, height, width, pixel):
 
     Returns whether any walker escaped.
     """
-    bad = I32(0)
+    # Cast at every step, since Numba makes `|` of two int32 an int64, which halves the width of vectors.
+    escaped = I32(0)
     zero = F32(0.0)
     right = F32(width + 1)
     bottom = F32(height + 1)
@@ -40,7 +41,7 @@ def locate(x, y, p, height, width, pixel):
             u = u if u < right else right
             v = v if v < bottom else bottom
             pixel[k] = U32(I32(v) * stride + I32(u))
-            bad |= I32(0) if abs(x[k]) + abs(y[k]) <= ESCAPE else I32(1)
+            escaped = I32(escaped | (I32(0) if abs(x[k]) + abs(y[k]) <= ESCAPE else I32(1)))
     else:
         for k in range(x.shape[0]):
             q = g * x[k] + h * y[k] + w
@@ -52,8 +53,8 @@ def locate(x, y, p, height, width, pixel):
             u = u if u < right else right
             v = v if v < bottom else bottom
             pixel[k] = U32(I32(v) * stride + I32(u))
-            bad |= I32(0) if abs(x[k]) + abs(y[k]) <= ESCAPE else I32(1)
-    return bad != I32(0)
+            escaped = I32(escaped | (I32(0) if abs(x[k]) + abs(y[k]) <= ESCAPE else I32(1)))
+    return escaped != I32(0)
 
 
 @part

@@ -80,10 +80,10 @@ def _extent(points, kept, smallest, out):
 def _share_within(points, radius, out):
     for j in range(points.shape[0]):
         numbers = points[j].reshape(-1)
-        inside = I32(0)
+        inside = I32(0)  # and cast back at every step, as in `picture.locate`
         for i in range(points.shape[1]):
             x, y = numbers[2 * i], numbers[2 * i + 1]
-            inside += I32(1) if x * x + y * y <= radius * radius else I32(0)
+            inside = I32(inside + (I32(1) if x * x + y * y <= radius * radius else I32(0)))
         out[j] = F32(inside) / F32(points.shape[1])
 
 
@@ -110,7 +110,7 @@ def _level(cells, most, enough):
         level = (low + most) >> 1
         below = I32(0)
         for k in range(_CELLS):
-            below += cells[k] if cells[k] <= level else I32(0)
+            below = I32(below + (cells[k] if cells[k] <= level else I32(0)))
         if F32(below) < enough:
             low = level + 1
         else:
@@ -123,9 +123,9 @@ def _changes(cells, before):
     """How many cells are occupied, the most points in one, and the sum of changes, of points outside too."""
     occupied, most, change = I32(0), I32(0), abs(cells[_CELLS] - before[_CELLS])
     for k in range(_CELLS):
-        occupied += I32(cells[k] > 0)
+        occupied = I32(occupied + I32(cells[k] > 0))
         most = max(most, cells[k])
-        change += abs(cells[k] - before[k])
+        change = I32(change + abs(cells[k] - before[k]))
     return occupied, most, change
 
 
