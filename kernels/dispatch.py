@@ -19,6 +19,7 @@ from fractalvid.kernels.cpu.frames import (
     RenderTask,
 )
 from fractalvid.kernels.cpu.orbits import GrowthTask, OrbitTask
+from fractalvid.kernels.cpu.walkers import GROWTH_COLUMNS, ORBIT_COLUMNS, ROWS, columns_for
 from fractalvid.kernels.cuda import front, game
 from fractalvid.kernels.cuda.cupy_device import is_on_gpu
 from fractalvid.kernels.cuda.front import Backend, find_device
@@ -26,9 +27,6 @@ from fractalvid.kernels.jobs import Jobs
 
 Size = int | tuple[int, int]
 
-ROWS = 4
-ORBIT_COLUMNS = 128
-GROWTH_WALKERS = 64
 MAX_PIXELS = 2**28
 MAX_COLOUR_POINTS = (2**32 - 1) // 255
 """Points of a coloured job: their 8-bit indices must add up in 32 bits, were all in one pixel."""
@@ -49,11 +47,6 @@ class Accumulated:
     outside: NDArray[np.int64]
     discarded: NDArray[np.int64]
     colour: NDArray[np.uint32] | None = None
-
-
-def _columns(points: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Columns of walkers for a number of points; of nothing else, so that pixels depend on nothing else."""
-    return np.where(points < 200_000, 256, 512)
 
 
 def orbit(
@@ -109,8 +102,8 @@ def growth(
     if backend == "reference":
         reference.growth(jobs, steps, burn_in, out)
         return out
-    cost = np.full(len(jobs), GROWTH_WALKERS * (burn_in + steps))
-    task, columns = GrowthTask(steps, out), np.full(len(jobs), GROWTH_WALKERS)
+    cost = np.full(len(jobs), GROWTH_COLUMNS * (burn_in + steps))
+    task, columns = GrowthTask(steps, out), np.full(len(jobs), GROWTH_COLUMNS)
     schedule.run(task, jobs, rows=1, columns=columns, burn_in=burn_in, cost=cost, threads=threads, wanted=rows)
     return out
 
@@ -131,10 +124,10 @@ def accumulate(
     frame = (len(jobs), *_frame(size))
     amounts = _points(points, len(jobs))
     if jobs.colour is not None:
-        _few(amounts)
+        _check_colour_points(amounts)
     device = find_device(backend, jobs)
     if device is not None:
-        done = front.accumulate(device, jobs, frame[1:], amounts, burn_in)
+        done = front.accumulate(device, jobs, size=frame[1:], points=amounts, burn_in=burn_in)
         return Accumulated(done.counts, done.outside, done.discarded, done.colour)
     counts = np.empty(frame, np.uint32)
     colour = None if jobs.colour is None else np.empty(frame, np.uint32)
@@ -188,36 +181,43 @@ def render(
     paints = None if palette is None else _paints(jobs, palette, curve, amounts)
     device = find_device(backend, jobs)
     if device is not None:
-        groups = _groups(clip, len(jobs))
-        where = (height, width)
-        images: NDArray[np.uint8] = front.render(device, jobs, where, amounts, exposure, groups, paints, burn_in)
+        images: NDArray[np.uint8] = front.render(
+            device,
+            jobs,
+            size=(height, width),
+            points=amounts,
+            exposure=exposure,
+            groups=_groups(clip, len(jobs)),
+            paints=paints,
+            burn_in=burn_in,
+        )
         return images
-    mine = None if paints is None or jobs.colour is None else _Paints.of(jobs.colour, paints)
+    colours = None if paints is None or jobs.colour is None else _ColourArrays.of(jobs.colour, paints)
     if backend == "reference":
         done = accumulate(jobs, size=size, points=amounts, burn_in=burn_in, backend="reference")
         grey = reference.tone(jobs, done.counts, amounts, exposure, clip)
-        if mine is None or done.colour is None:
+        if colours is None or done.colour is None:
             return grey
-        return reference.paint(grey, done.counts, done.colour, mine.curve, mine.palette)
-    out = np.empty((len(jobs), height, width, *(() if mine is None else (3,))), np.uint8)
+        return reference.paint(grey, done.counts, done.colour, colours.curve, colours.palette)
+    out = np.empty((len(jobs), height, width, *(() if colours is None else (3,))), np.uint8)
     if isinstance(exposure, str):
-        _by_largest(jobs, amounts, _groups(clip, len(jobs)), mine, burn_in, threads, out)
+        _by_largest(jobs, amounts, _groups(clip, len(jobs)), colours, burn_in, threads, out)
         return out
     plan = tone.plan(jobs.projection, exposure, amounts)
-    if mine is None:
+    if colours is None:
         _play(RenderTask(amounts, plan, out), jobs, burn_in, threads)
     else:
-        _play(ColourRenderTask(amounts, mine.own, plan, mine.curve, mine.palette, out), jobs, burn_in, threads)
+        _play(ColourRenderTask(amounts, colours.own, plan, colours.curve, colours.palette, out), jobs, burn_in, threads)
     return out
 
 
 def _play(task: FrameTask, jobs: Jobs, burn_in: int, threads: int | None) -> None:
     """Do a task that counts points in frames."""
-    columns, cost = _columns(task.points), task.points
+    columns, cost = columns_for(task.points), task.points
     schedule.run(task, jobs, rows=ROWS, columns=columns, burn_in=burn_in, cost=cost, threads=threads)
 
 
-class _Paints(NamedTuple):
+class _ColourArrays(NamedTuple):
     """The jobs' colours (J, N), the curve (256,) and the palettes (J, 256, 3), as the compiled kernels want them."""
 
     own: NDArray[np.float32]
@@ -225,7 +225,7 @@ class _Paints(NamedTuple):
     palette: NDArray[np.uint8]
 
     @classmethod
-    def of(cls, own: NDArray[np.float32], paints: game.Paints) -> "_Paints":
+    def of(cls, own: NDArray[np.float32], paints: game.Paints) -> "_ColourArrays":
         """Checked ones, contiguous and writeable."""
         return cls(own, *(np.require(array, requirements=["C", "W"]) for array in paints))
 
@@ -234,7 +234,7 @@ def _by_largest(
     jobs: Jobs,
     points: NDArray[np.int64],
     groups: NDArray[np.int64],
-    paints: _Paints | None,
+    paints: _ColourArrays | None,
     burn_in: int,
     threads: int | None,
     out: NDArray[np.uint8],
@@ -260,15 +260,15 @@ def _paints(
     """What is given, checked and left where it lies: the backend that answers brings it to itself."""
     if jobs.colour is None:
         raise ValueError("a palette needs jobs with colours")
-    _few(points)
+    _check_colour_points(points)
     given = (np.arange(256, dtype=np.uint8) if curve is None else curve, palette)
-    table, colours = (array if is_on_gpu(array) else np.asarray(array) for array in given)
-    if table.shape != (256,) or colours.shape != (len(jobs), 256, 3) or not table.dtype == colours.dtype == np.uint8:
-        raise ValueError(f"curve must be uint8 (256,), palette uint8 (J, 256, 3); got {table.shape}, {colours.shape}")
-    return game.Paints(table, colours)
+    greys, colours = (array if is_on_gpu(array) else np.asarray(array) for array in given)
+    if greys.shape != (256,) or colours.shape != (len(jobs), 256, 3) or not greys.dtype == colours.dtype == np.uint8:
+        raise ValueError(f"curve must be uint8 (256,), palette uint8 (J, 256, 3); got {greys.shape}, {colours.shape}")
+    return game.Paints(greys, colours)
 
 
-def _few(points: NDArray[np.int64]) -> None:
+def _check_colour_points(points: NDArray[np.int64]) -> None:
     """Refuse points of coloured jobs whose indices might not add up in 32 bits."""
     if points.max() > MAX_COLOUR_POINTS:
         raise ValueError(f"points of coloured jobs must be at most {MAX_COLOUR_POINTS}, got {points.max()}")

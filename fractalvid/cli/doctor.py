@@ -82,7 +82,7 @@ def _cache_folder() -> Finding:
     """Where compiled kernels are kept: else every process compiles them anew."""
     from fractalvid.kernels.compiled import cache
 
-    chosen, (beside, of_user) = cache.chosen_folder(), cache.standing_folders()
+    chosen, (beside, of_user) = cache.users_folder(), cache.numba_folders()
     first = chosen or beside
     if cache.writable(first):
         return Finding("cache", "ok", f"compiled kernels are kept in {first}")
@@ -121,7 +121,7 @@ def _cuda() -> list[Finding]:
         if named
         else Finding("CuPy", "note", "not installed", advice)
     )
-    device = cupy_device.begun()
+    device = cupy_device.device_or_reason()
     if not isinstance(device, str):
         text = f"{device.name}, compute capability {device.capability[0]}.{device.capability[1]}"
         return [cupy, Finding("GPU", "ok", f"{text}, {device.multiprocessors} multiprocessors")]

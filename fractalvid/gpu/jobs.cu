@@ -117,7 +117,7 @@ extern "C" __global__ void instance_maps(const float* class_maps, const int64* c
                 if (c % 3 != 2) own[c] *= damped;
                 maps[(i * MAPS + m) * COEFFICIENTS + c] = own[c];
             }
-            size[m] = m < real ? size_of(own[0] * own[4] - own[1] * own[3]) : 0.0f;
+            size[m] = m < real ? absolute(own[0] * own[4] - own[1] * own[3]) : 0.0f;
             largest = larger(largest, size[m]);
         }
         const float least = WEIGHT_FLOOR * larger(largest, 1e-12f);

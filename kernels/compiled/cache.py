@@ -15,13 +15,13 @@ from numba import config
 from numba.misc.appdirs import AppDirs
 
 
-def chosen_folder() -> Path | None:
+def users_folder() -> Path | None:
     """The folder that NUMBA_CACHE_DIR names, if it does."""
     name = os.environ.get("NUMBA_CACHE_DIR")
     return Path(name) if name else None
 
 
-def standing_folders() -> list[Path]:
+def numba_folders() -> list[Path]:
     """Where Numba keeps compiled kernels unless told otherwise: beside the code or, failing that, in a user's cache."""
     folders: Any = AppDirs
     return [Path(__file__).parent / "__pycache__", Path(folders("numba", appauthor=False).user_cache_dir)]
@@ -58,10 +58,10 @@ def _user() -> str:
     return str(os.getuid()) if hasattr(os, "getuid") else getpass.getuser()
 
 
-def settle() -> bool:
+def choose_folder() -> bool:
     """Have Numba keep compiled kernels where it can; returns whether it can at all."""
-    chosen = chosen_folder()
-    if any(writable(folder) for folder in (*([chosen] if chosen else []), *standing_folders())):
+    chosen = users_folder()
+    if any(writable(folder) for folder in (*([chosen] if chosen else []), *numba_folders())):
         return True
     folder, settings = temporary_folder(), cast(Any, config)
     if folder is not None:
@@ -69,5 +69,5 @@ def settle() -> bool:
     return folder is not None
 
 
-KEPT = settle()
+CAN_KEEP = choose_folder()
 """Whether compiled kernels are kept; otherwise each process compiles those it uses."""

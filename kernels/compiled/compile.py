@@ -8,7 +8,7 @@ from typing import Any
 
 from numba import njit
 
-from fractalvid.kernels.compiled.cache import KEPT
+from fractalvid.kernels.compiled.cache import CAN_KEEP
 
 # Fused multiply-adds halve the polynomials; no other liberty is taken, so results depend neither on vector width nor on
 # load. NumPy's error model leaves out the checks for division by zero, which would stop vectorisation.
@@ -18,7 +18,7 @@ COMPILED: list[tuple[str, bool]] = []
 """Drivers made in this process so far, and whether each came from the disk cache."""
 
 _inlined = njit(inline="always", **FLAGS)
-_part = njit(inline="never", **FLAGS)
+_subroutine = njit(inline="never", **FLAGS)
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,15 +27,15 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     return jitted
 
 
-def part(function: Callable[..., Any]) -> Callable[..., Any]:
+def subroutine(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that is compiled for itself and called by drivers, which hold it in their own disk cache."""
-    jitted: Callable[..., Any] = _part(function)
+    jitted: Callable[..., Any] = _subroutine(function)
     return jitted
 
 
-def kept(function: Callable[..., Any]) -> Any:
+def disk_cached(function: Callable[..., Any]) -> Any:
     """A function that Python calls too, compiled for whatever it is called with and held in the disk cache."""
-    return njit(cache=KEPT, nogil=True)(function)
+    return njit(cache=CAN_KEEP, nogil=True)(function)
 
 
 @cache
@@ -51,6 +51,6 @@ def driver(signature: Any, function: Callable[..., Any]) -> Any:
     """Compile a top-level function for one signature, kept in the disk cache; returns Numba's compile result."""
     # Numba's cache notices changes of the function's own file only, not of what is compiled into it from others.
     function.__qualname__ = f"{function.__name__}_{_digest()}"
-    dispatcher = njit(signature, cache=KEPT, **FLAGS)(function)
+    dispatcher = njit(signature, cache=CAN_KEEP, **FLAGS)(function)
     COMPILED.append((function.__name__, sum(dispatcher.stats.cache_hits.values()) > 0))
     return dispatcher.get_compile_result(signature)

@@ -6,7 +6,7 @@ A number is a function of a 64-bit key and a 128-bit counter, so it does not mat
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fractalvid.kernels.compiled.compile import kept
+from fractalvid.kernels.compiled.compile import disk_cached
 
 U32 = np.uint32
 U64 = np.uint64
@@ -22,7 +22,7 @@ UNIT = np.float32(2.0**-24)
 """Step of the 24-bit uniforms in [0, 1)."""
 
 
-@kept
+@disk_cached
 def philox(key0, key1, counter0, counter1, counter2, counter3):
     """Four random uint32 words for a key of two and a counter of four uint32 words (ten rounds)."""
     for _ in range(10):
@@ -37,7 +37,7 @@ def philox(key0, key1, counter0, counter1, counter2, counter3):
     return counter0, counter1, counter2, counter3
 
 
-@kept
+@disk_cached
 def _fill(key, counter, out):
     for i in range(out.shape[0]):
         w = philox(key[i, 0], key[i, 1], counter[i, 0], counter[i, 1], counter[i, 2], counter[i, 3])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.kernels.compiled.compile import inlined, part
+from fractalvid.kernels.compiled.compile import inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32
 from fractalvid.kernels.compiled.random import U32, U64
 from fractalvid.kernels.cpu.batch import job_of
@@ -134,7 +134,7 @@ def _new_colours(shape):
     return np.empty((rows, columns), np.float32), np.empty(columns, np.uint32), np.empty(2 * columns, np.float32)
 
 
-@part
+@subroutine
 def _colour_columns(colours, owner):
     """Fill in the colour of each column's map."""
     c = owner.shape[0]
@@ -143,7 +143,7 @@ def _colour_columns(colours, owner):
     colours.of_column[c:] = colours.of_column[:c]
 
 
-@part
+@subroutine
 def _walk(loops, mode, passes, walkers, job, points, burn_in, frame, colours):
     """Walk one job and count its points, and add up their colours unless `colours` is None."""
     # Whatever the loop uses is taken from its tuple once, and no tuple is handed to an inlined function: each time, the
@@ -195,7 +195,7 @@ def _walk(loops, mode, passes, walkers, job, points, burn_in, frame, colours):
         step += 1
 
 
-@part
+@subroutine
 def _take_counts(frame, shift, out):
     """Copy a histogram without its border; returns how many points are in it, and how many were discarded.
 

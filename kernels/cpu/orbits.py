@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.kernels.compiled.compile import part
+from fractalvid.kernels.compiled.compile import subroutine
 from fractalvid.kernels.compiled.elementary import F32, I32, log
 from fractalvid.kernels.cpu.batch import job_of
 from fractalvid.kernels.cpu.sums import GATHERED, step_gathered
@@ -73,7 +73,7 @@ def _orbit(loops, mode, passes, order, batch, shape, burn_in, task):
             step += 1
 
 
-@part
+@subroutine
 def _record(x, y, out):
     """Write the first points of a row, infinite where they escaped; returns whether any of the row did."""
     escaped = I32(0)
@@ -119,7 +119,7 @@ def _growth(loops, mode, passes, order, batch, shape, burn_in, task):
         task.rates[j] = (total + _take_logs(ratio)) / F32(c * steps)
 
 
-@part
+@subroutine
 def _renormalise(x, y, ratio):
     """Multiply each walker's growth |p| / FAR into `ratio`, and put it back to radius FAR.
 
@@ -135,7 +135,7 @@ def _renormalise(x, y, ratio):
         ratio[k] = ratio[k] * (r / FAR)
 
 
-@part
+@subroutine
 def _take_logs(ratio):
     """The sum of the logarithms of all ratios, which are set to 1."""
     total = F32(0.0)

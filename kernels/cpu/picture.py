@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fractalvid.kernels.compiled.compile import part
+from fractalvid.kernels.compiled.compile import subroutine
 from fractalvid.kernels.compiled.elementary import F32, I32, log
 from fractalvid.kernels.compiled.random import U32, U64
 from fractalvid.kernels.cpu.walkers import ESCAPE
@@ -15,7 +15,7 @@ ONE_POINT = U64(1 << 32)
 """A point in a histogram of colours: the sum of at most 2³² / 255 indices stays below it."""
 
 
-@part
+@subroutine
 def locate(x, y, p, height, width, pixel):
     """Index of each point in a histogram with a border of one pixel, where everything outside lands.
 
@@ -57,14 +57,14 @@ def locate(x, y, p, height, width, pixel):
     return escaped != I32(0)
 
 
-@part
+@subroutine
 def count(pixel, n, histogram):
     """Count the first n pixels."""
     for k in range(n):
         histogram[pixel[k]] += U32(1)
 
 
-@part
+@subroutine
 def mix(shade, colours, index):
     """Move a row's colours half way to those of the maps just taken, and note them in 8 bits."""
     for k in range(shade.shape[0]):
@@ -72,14 +72,14 @@ def mix(shade, colours, index):
         index[k] = U32(shade[k] * F32(255.0) + F32(0.5))
 
 
-@part
+@subroutine
 def count_colours(pixel, index, n, histogram):
     """Count the first n pixels in the upper half of 64 bits, and add up their colour indices in the lower."""
     for k in range(n):
         histogram[pixel[k]] += ONE_POINT + U64(index[k])
 
 
-@part
+@subroutine
 def box3(histogram, height, width, box, row):
     """Sum of the 3 x 3 neighbourhood of every pixel; nothing lies outside the frame."""
     stride = width + 2
@@ -99,7 +99,7 @@ def box3(histogram, height, width, box, row):
             out[k] = left[k] + middle[k] + right[k]
 
 
-@part
+@subroutine
 def tone_map(box, gain, white, inverse, out):
     """Grey = min(1, log(1 + gain · box · s³) / log(1 + white)), with s of `kernels.tone.plan` at the pixel's centre."""
     height, width = box.shape
@@ -118,7 +118,7 @@ def tone_map(box, gain, white, inverse, out):
                 grey[k] = np.uint8(I32(min(value, F32(255.0)) + F32(0.5)))
 
 
-@part
+@subroutine
 def split(box, counts, index):
     """Part box sums of colours (H, W) into counts, and the mean index of each pixel, rounded to 8 bits."""
     height, width = box.shape
@@ -132,7 +132,7 @@ def split(box, counts, index):
             mean[k] = np.uint8(I32(total / F64(max(number[k], U32(1))) + F64(0.5)))
 
 
-@part
+@subroutine
 def paint(grey, index, curve, palette, out):
     """Colours (H, W, 3): `curve` (256,) of the grey times the palette (256, 3) at the index, over 255, rounded."""
     height, width = grey.shape

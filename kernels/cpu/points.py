@@ -10,7 +10,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from fractalvid.kernels.compiled.compile import driver, part
+from fractalvid.kernels.compiled.compile import driver, subroutine
 from fractalvid.kernels.compiled.elementary import F32, I32
 from fractalvid.kernels.compiled.threads import available_cores, run_all
 from fractalvid.kernels.compiled.types import FLOAT32_1D, FLOAT32_2D, FLOAT32_3D, FLOAT32_4D
@@ -24,7 +24,7 @@ _LANES = 128
 """Numbers, x and y in turn, whose extremes are looked for side by side."""
 
 
-@part
+@subroutine
 def _order_statistic(numbers, sign, axis, extremes, kept, smallest):
     """The last of as many smallest numbers of an axis, times `sign`, as `smallest` has room for.
 
@@ -87,7 +87,7 @@ def _share_within(points, radius, out):
         out[j] = F32(inside) / F32(points.shape[1])
 
 
-@part
+@subroutine
 def _locate(numbers, box, place):
     """The cell of each point; one more than there are for points outside."""
     left, top = box[0], box[1]
@@ -102,7 +102,7 @@ def _locate(numbers, box, place):
         place[i] = I32(row) * I32(GRID) + I32(column)
 
 
-@part
+@subroutine
 def _level(cells, most, enough):
     """The smallest number, at most `most`, such that cells with up to so many points hold `enough` together."""
     low = 0
@@ -118,7 +118,7 @@ def _level(cells, most, enough):
     return low
 
 
-@part
+@subroutine
 def _changes(cells, before):
     """How many cells are occupied, the most points in one, and the sum of changes, of points outside too."""
     occupied, most, change = I32(0), I32(0), abs(cells[_CELLS] - before[_CELLS])

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.kernels.compiled.compile import inlined, part
+from fractalvid.kernels.compiled.compile import inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32
 from fractalvid.kernels.compiled.random import U32
 from fractalvid.kernels.variations import AFFINE_ROWS, MAX_PARAMS
@@ -65,7 +65,7 @@ def new_gather_tables(c, variation, tabled):
     )
 
 
-@part
+@subroutine
 def fill_dense(variation, amount, params, tabled, owner, columns):
     """Fill `columns` from row AFFINE_ROWS on: each variation's amount, 0 where the map has none, and its parameters."""
     c = owner.shape[0]
@@ -83,7 +83,7 @@ def fill_dense(variation, amount, params, tabled, owner, columns):
             columns[row, c:] = columns[row, :c]
 
 
-@part
+@subroutine
 def fill_gathered(variation, amount, params, tabled, share, owner, columns, gathered):
     """Sort what the columns sum by variation. `share` (N,) says how many columns each map owns."""
     turn, begins, cursor, place = gathered.turn, gathered.begins, gathered.cursor, gathered.place
@@ -118,7 +118,7 @@ def fill_gathered(variation, amount, params, tabled, share, owner, columns, gath
                     table[AFFINE_ROWS + 1 + p, entry] = params[m, s, p]
 
 
-@part
+@subroutine
 def affine(x, y, u, v, columns, offset):
     """Apply each column's affine map: (u, v) from (x, y)."""
     n = x.shape[0]
@@ -145,7 +145,7 @@ def step_dense(loops, passes, x, y, u, v, columns, offset, draw_key):
         loops[q](x, y, u, v, columns, AFFINE_ROWS + q * PASS_ROWS, offset, draw_key)
 
 
-@part
+@subroutine
 def _gather(u, v, source, count, offset, moved):
     """The moved points of all entries, from the lanes that their columns are in."""
     mask = U32(u.shape[0] - 1)
@@ -159,7 +159,7 @@ def _gather(u, v, source, count, offset, moved):
     moved[2:, :count] = F32(0.0)
 
 
-@part
+@subroutine
 def _scatter(x, y, place, offset, moved):
     """Sum the results of each lane's entries."""
     mx, my = moved[2], moved[3]
@@ -173,7 +173,7 @@ def _scatter(x, y, place, offset, moved):
             y[i] += my[entries[i]]
 
 
-@part
+@subroutine
 def step_gathered(loops, passes, x, y, u, v, columns, offset, draw_key, gathered):
     """The same, every variation on the columns that use it only."""
     begins, place, source = gathered.begins, gathered.place, gathered.source

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.kernels.compiled.compile import inlined, part
+from fractalvid.kernels.compiled.compile import inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32
 from fractalvid.kernels.compiled.random import U32, U64, UNIT, philox
 from fractalvid.kernels.cpu.sums import (
@@ -31,9 +31,15 @@ STEPS_OF_A_TABLE = 16
 """Steps until columns are assigned to maps anew."""
 ESCAPE = F32(1e6)
 """A walker whose |x| + |y| is larger, or no number, has left for infinity."""
+ROWS = 4
+"""Rows of walkers that count points in frames; orbits and growth have one."""
 MAX_COLUMNS = 512
+ORBIT_COLUMNS = 128
+GROWTH_COLUMNS = 64
+FEW_POINTS = 200_000
+"""Points of a job from which on it has MAX_COLUMNS columns of walkers, and below which half as many."""
 
-# Third word of a counter: what the number is for. 6 is that of `kernels.cpu.row_loops`.
+# The use of a random number, the third word of its counter. 6 is that of `kernels.cpu.row_loops`.
 _START, _OFFSETS, _SHARES, _SCATTERING, _RESTART = U32(1), U32(2), U32(3), U32(4), U32(5)
 
 
@@ -107,6 +113,11 @@ def new_walkers(shape, batch):
     return Walkers(x, y, np.empty(c, np.float32), np.empty(c, np.float32), tables)
 
 
+def columns_for(points: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Columns of walkers by numbers of points; by nothing else, so that pixels depend on nothing else."""
+    return np.where(points < FEW_POINTS, MAX_COLUMNS // 2, MAX_COLUMNS)
+
+
 @inlined
 def draw(seed, a, b, use):
     """Four random words of a job's seed."""
@@ -119,8 +130,8 @@ def draw_offsets(seed, step, row):
     return draw(seed, step, row, _OFFSETS)
 
 
-@part
-def _shares(weights, columns, share, seed, step):
+@subroutine
+def _round_shares(weights, columns, share, seed, step):
     """Round weights · columns to integers of the same sum, by one uniform offset for all maps."""
     shift = F32(draw(seed, step, 0, _SHARES)[0] >> U32(8)) * UNIT
     total = F32(0.0)
@@ -137,13 +148,13 @@ def _shares(weights, columns, share, seed, step):
         last = edge
 
 
-@part
+@subroutine
 def assign_columns(job, mode, tables, step):
     """Draw who owns each column, and fill the tables accordingly."""
     maps, weights, seed = job.maps, job.weights, job.seed
     share, block, owner, columns = tables.share, tables.block, tables.owner, tables.columns
     c = owner.shape[0]
-    _shares(weights, c, share, seed, step)
+    _round_shares(weights, c, share, seed, step)
     position = 0
     for m in range(weights.shape[0]):
         for _ in range(share[m]):
@@ -166,7 +177,7 @@ def assign_columns(job, mode, tables, step):
         fill_dense(job.variation, job.amount, job.params, job.tabled, owner, columns)
 
 
-@part
+@subroutine
 def _uniform_point(seed, a, b, use):
     """A point of [-1, 1]²."""
     words = draw(seed, a, b, use)
@@ -175,7 +186,7 @@ def _uniform_point(seed, a, b, use):
     return u + u - F32(1.0), v + v - F32(1.0)
 
 
-@part
+@subroutine
 def begin(x, y, start, seed):
     """Put the walkers where they begin."""
     rows, c = x.shape
@@ -204,7 +215,7 @@ def offset_of(words, r, c):
     return np.int64((U64(words[r & 3]) * U64(c)) >> U64(32))
 
 
-@part
+@subroutine
 def restart(x, y, seed, step, row):
     """Put walkers that left for infinity back into [-1, 1]²."""
     n = x.shape[0]

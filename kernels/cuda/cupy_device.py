@@ -19,12 +19,12 @@ from fractalvid.kernels.cuda.source import Module
 
 INSTALL = "pip install 'fractalvid[cuda13]', or [cuda12] for older drivers"
 LEAST_CAPABILITY = (8, 0)
-_CAPABILITY = (75, 76)
+_CAPABILITY_ATTRIBUTES = (75, 76)
 """CUDA's numbers of the attributes ComputeCapabilityMajor and -Minor (cudaDeviceAttr)."""
 _DEFAULT_SHARED = 48 * 1024
-"""What a block may have of shared memory without asking for more."""
+"""Bytes of shared memory that a block may have unasked."""
 BLOCKS_EACH = 32
-"""The most blocks that a multiprocessor has at a time, on any GPU."""
+"""The most blocks that a multiprocessor of any GPU runs at a time."""
 
 
 class CupyDevice:
@@ -44,7 +44,7 @@ class CupyDevice:
         self.shared_bytes = int(attributes["MaxSharedMemoryPerBlockOptin"])
         self.blocks = BLOCKS_EACH * self.multiprocessors
         self._kernels: dict[tuple[Module, str], Any] = {}
-        self._room: dict[tuple[Module, str], int] = {}
+        self._shared: dict[tuple[Module, str], int] = {}
 
     def launch(
         self, module: Module, kernel: str, grid: tuple[int, int], block: int, shared: int, arguments: Sequence[Any]
@@ -57,27 +57,27 @@ class CupyDevice:
             if key not in self._kernels:
                 self._kernels[key] = self._compiled(module).get_function(kernel)
             function = self._kernels[key]
-            if shared > self._room.get(key, _DEFAULT_SHARED):
+            if shared > self._shared.get(key, _DEFAULT_SHARED):
                 function.max_dynamic_shared_size_bytes = shared
-                self._room[key] = shared
+                self._shared[key] = shared
             function(grid, (block,), tuple(arguments), shared_mem=shared)
 
     @contextmanager
     def stream(self) -> Iterator[Any]:
-        """Inside, this GPU and its current stream are CuPy's, which takes no stream of a GPU that is not current."""
+        """Make this GPU and its current stream CuPy's: CuPy takes no stream of a GPU that is not the current one."""
         with self.xp.cuda.Device(self.index), self._current() as stream:
             yield stream
 
     def _current(self) -> Any:
         """The current stream: PyTorch's where PyTorch has been imported, for CuPy's allocations and operations too."""
         torch = sys.modules.get("torch")
-        # Asked for every kernel, so it must be fast. Until PyTorch has begun with CUDA, its stream is the default one.
+        # This is asked for every kernel, so it must be fast. Until PyTorch initialises CUDA, its stream is the default.
         if torch is None or not torch.cuda.is_initialized():
             return self.xp.cuda.get_current_stream()
-        return self._known(torch.cuda.current_stream(self.index).cuda_stream)
+        return self._external_stream(torch.cuda.current_stream(self.index).cuda_stream)
 
     @cache  # noqa: B019 (PyTorch's streams live as long as the process, too)
-    def _known(self, address: int) -> Any:
+    def _external_stream(self, address: int) -> Any:
         """PyTorch's stream at that address as CuPy's, while this GPU is the current one."""
         streams = self.xp.cuda
         if hasattr(streams.Stream, "from_external"):  # CuPy 14 has it, and warns of the other
@@ -95,7 +95,7 @@ class CupyDevice:
 
 
 class _Address:
-    """A stream of somebody else's, by CUDA's protocol for streams of Python libraries."""
+    """A stream of another library, by CUDA's protocol `__cuda_stream__`."""
 
     def __init__(self, address: int) -> None:
         self.address = address
@@ -113,7 +113,7 @@ def missing(index: int = 0) -> str | None:
     except ImportError:
         return f"no GPU is used: CuPy is not installed ({INSTALL})"
     except Exception as error:
-        return f"no GPU is used: CuPy does not load ({_line(error)})"
+        return f"no GPU is used: CuPy does not load ({_first_line(error)})"
     try:
         runtime = cupy.cuda.runtime
         count = int(runtime.getDeviceCount())
@@ -121,9 +121,9 @@ def missing(index: int = 0) -> str | None:
             return "no GPU is used: CUDA sees none"
         if index >= count:
             return f"no GPU is used: CUDA sees {count}, numbered from 0, and none is number {index}"
-        major, minor = (int(runtime.deviceGetAttribute(attribute, index)) for attribute in _CAPABILITY)
+        major, minor = (int(runtime.deviceGetAttribute(attribute, index)) for attribute in _CAPABILITY_ATTRIBUTES)
     except Exception as error:
-        return f"no GPU is used: CUDA does not start ({_line(error)})"
+        return f"no GPU is used: CUDA does not start ({_first_line(error)})"
     if (major, minor) < LEAST_CAPABILITY:
         return f"no GPU is used: its compute capability is {major}.{minor}, and 8.0 is the least"
     return None
@@ -143,22 +143,22 @@ def _made(index: int) -> CupyDevice:
 
 def find(index: int = 0) -> CupyDevice | None:
     """The GPU of that number, or None after one line that says why there is none."""
-    found = begun(index)
+    found = device_or_reason(index)
     if isinstance(found, CupyDevice):
         return found
     warnings.warn(f"{found}; the CPU works instead", RuntimeWarning, stacklevel=2)
     return None
 
 
-def begun(index: int = 0) -> CupyDevice | str:
-    """The GPU of that number, or in one line why it can't be used: `missing`, or it does not start, as a full one."""
+def device_or_reason(index: int = 0) -> CupyDevice | str:
+    """The GPU of that number, or one line that says why it can't be used: `missing`, or it fails to start."""
     reason = missing(index)
     if reason is not None:
         return reason
     try:
         return device(index)
     except Exception as error:
-        return f"no GPU is used: number {index} does not start ({_line(error)})"
+        return f"no GPU is used: number {index} does not start ({_first_line(error)})"
 
 
 def is_on_gpu(array: Any) -> bool:
@@ -166,5 +166,5 @@ def is_on_gpu(array: Any) -> bool:
     return not isinstance(array, np.ndarray) and hasattr(array, "__cuda_array_interface__")
 
 
-def _line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -1,7 +1,7 @@
-"""A device that kernels run on, whoever it is, and how arrays get there.
+"""The interface of a device that kernels run on, and how arrays get there.
 
-Launchers are written against it, and know neither CuPy nor a GPU (`cupy_device` does): tests run them with the same
-sources compiled as C++. Nothing waits for the device: what arrays there hold is not looked at.
+Launchers use this interface and know neither CuPy nor a GPU (`cupy_device` does), so tests can run them on the same
+sources compiled as C++. The host never reads what arrays on the device hold, for it would have to wait; `to_host` does.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,11 @@ Array = Any
 """An array of the device's own library, CuPy as a rule."""
 
 THREADS = 256
-"""Threads of a block where nothing speaks for another number."""
+"""Threads of a block, unless a kernel needs another number."""
 MOST_BLOCKS = 2**16
+"""Blocks of a launch whose threads take any number of items."""
 WORD = 4
-"""Bytes of what shared memory is counted in."""
+"""Bytes of a word, the unit that shared memory is counted in."""
 
 
 class Device(Protocol):
@@ -32,7 +33,7 @@ class Device(Protocol):
     Attributes:
         xp: its array library, CuPy or one like it.
         shared_bytes: shared memory a block may have.
-        blocks: enough blocks to keep it busy. Kernels that pass over jobs have no more, which share the jobs.
+        blocks: enough blocks to keep it busy. A kernel that skips some of its jobs has no more, which share the jobs.
     """
 
     xp: ModuleType
@@ -89,7 +90,14 @@ def uploaded(xp: ModuleType, *arrays: NDArray[Any]) -> list[Array]:
 
 
 def blocks_where(device: Device, mask: Array | None, count: int, each: int = 1) -> tuple[int, tuple[Any, ...]]:
-    """Blocks for `count` jobs, `each` of which needs several, and the arguments WHERE of `cuda/portable.cuh`."""
+    """Blocks for `count` jobs of B clips, and the arguments WHERE of `portable.cuh`.
+
+    Args:
+        device: what the kernel runs on.
+        mask: bool (B,), the clips whose jobs are wanted, or None for all.
+        count: jobs, the same number for each clip.
+        each: blocks a job.
+    """
     if mask is None:
         return count, (pointer(None), np.int32(0), np.int32(count))
     return min(count, -(-device.blocks // each)), (mask, np.int32(count // len(mask)), np.int32(count))

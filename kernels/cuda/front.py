@@ -56,7 +56,7 @@ def growth(device: CupyDevice, jobs: Jobs, steps: int, burn_in: int) -> Any:
 
 
 def accumulate(
-    device: CupyDevice, jobs: Jobs, size: tuple[int, int], points: NDArray[np.int64], burn_in: int
+    device: CupyDevice, jobs: Jobs, *, size: tuple[int, int], points: NDArray[np.int64], burn_in: int
 ) -> game.Counted:
     """`kernels.accumulate` on the GPU."""
     work = partial(game.accumulate, device, size=size, points=points, burn_in=burn_in)
@@ -67,6 +67,7 @@ def accumulate(
 def render(
     device: CupyDevice,
     jobs: Jobs,
+    *,
     size: tuple[int, int],
     points: NDArray[np.int64],
     exposure: Any,

@@ -1,6 +1,6 @@
-"""The chaos game on the device: launchers of `cuda/orbit.cu`, `accumulate.cu`, `render.cu` and `boxes.cu`.
+"""The chaos game on the device: launchers of `orbit.cu`, `accumulate.cu`, `render.cu` and `boxes.cu`.
 
-Shapes, blocks, grids and shared memory, and which variations a module is compiled for.
+They decide shapes, blocks, grids and shared memory, and which variations a module is compiled for.
 """
 
 from dataclasses import dataclass, replace
@@ -10,23 +10,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.kernels.cpu.walkers import MAX_COLUMNS, STEPS_OF_A_TABLE
+from fractalvid.kernels.cpu.walkers import (
+    GROWTH_COLUMNS,
+    MAX_COLUMNS,
+    ORBIT_COLUMNS,
+    ROWS,
+    STEPS_OF_A_TABLE,
+    columns_for,
+)
 from fractalvid.kernels.cuda.device import THREADS, WORD, Array, Device, blocks_where, pointer, uploaded
 from fractalvid.kernels.cuda.source import Module
 from fractalvid.kernels.cuda.tone import plan
 from fractalvid.kernels.jobs import SUMMED, Jobs, fused_variation
 from fractalvid.kernels.variations import MAX_PARAMS
 
-ROWS = 4
-ORBIT_WALKERS = 128
-GROWTH_WALKERS = 64
 MAX_THREADS = 1024
-FEW_POINTS = 200_000
-"""Points below which a job has 256 columns of walkers, as on the CPU; from here on 512."""
 COEFFICIENTS = 6
 FIXED_WORDS = ROWS * STEPS_OF_A_TABLE + 5 + MAX_COLUMNS
 LEAST_WORDS = 512
-"""What must be left of shared memory for a tile, or for what else a block keeps there."""
+"""Words of shared memory that a block needs at least for a tile, or whatever else it keeps there."""
 
 
 class CompiledVariations(NamedTuple):
@@ -38,10 +40,10 @@ class CompiledVariations(NamedTuple):
 
 @dataclass(frozen=True)
 class Tuning:
-    """What does not change a result, only how fast it comes.
+    """Settings that change no result, only how fast it comes.
 
     Attributes:
-        walkers: walkers a thread has in registers: 1, 2 or 4. More mean smaller blocks.
+        walkers: walkers a thread has in registers, 1, 2 or 4; the more, the smaller the blocks.
         tile: (height, width) of the tiles of a frame; by default the largest that fit shared memory.
     """
 
@@ -73,10 +75,10 @@ def orbit(
     `where` (B,) is a mask of clips, J / B jobs each, and so below: the others keep what `out` has.
     """
     out = device.xp.empty((len(jobs), n, 2), np.float32) if out is None else out
-    module = Module("orbit", *variations, block=ORBIT_WALKERS)
+    module = Module("orbit", *variations, block=ORBIT_COLUMNS)
     grid, masked = blocks_where(device, where, len(jobs))
     arguments = (*_jobs(device, jobs), *masked, np.int32(burn_in), np.int32(n), out)
-    device.launch(module, "orbit", (grid, 1), ORBIT_WALKERS, WORD * _game_words(device, jobs), arguments)
+    device.launch(module, "orbit", (grid, 1), ORBIT_COLUMNS, WORD * _game_words(device, jobs), arguments)
     return out
 
 
@@ -92,11 +94,11 @@ def growth(
 ) -> Array:
     """Rates of growth at infinity: float32 (J,). See `kernels.growth`."""
     out = device.xp.empty(len(jobs), np.float32) if out is None else out
-    module = Module("orbit", *variations, block=ORBIT_WALKERS)
+    module = Module("orbit", *variations, block=ORBIT_COLUMNS)
     grid, masked = blocks_where(device, where, len(jobs))
     arguments = (*_jobs(device, replace(jobs, start=None)), *masked, np.int32(burn_in), np.int32(steps), out)
-    shared = WORD * (_game_words(device, jobs) + GROWTH_WALKERS)
-    device.launch(module, "growth", (grid, 1), GROWTH_WALKERS, shared, arguments)
+    shared = WORD * (_game_words(device, jobs) + GROWTH_COLUMNS)
+    device.launch(module, "growth", (grid, 1), GROWTH_COLUMNS, shared, arguments)
     return out
 
 
@@ -128,8 +130,8 @@ def accumulate(
         *(xp.empty(len(jobs), np.int64) for _ in range(2)),
     )
     tail = (done.counts, pointer(done.colour), done.outside, done.discarded)
-    shares = _shares(xp, points, len(jobs))
-    _tally(device, "accumulate", jobs, size, shares, burn_in, variations, tuning, coloured, tail)
+    budget = _budget(xp, points, len(jobs))
+    _Counting(jobs, size, budget, burn_in, variations, tuning, coloured).launch(device, "accumulate", tail)
     return done
 
 
@@ -154,9 +156,9 @@ def render(
 ) -> Array:
     """Images uint8 (J, H, W), or (J, H, W, 3) with `paints`, under a fixed white (J, 2). See `kernels.render`."""
     out = device.xp.empty((len(jobs), *size, *(() if paints is None else (3,))), np.uint8)
-    shares = _shares(device.xp, points, len(jobs))
-    tail = (plan(device, jobs.projection, exposure, shares.points), *_paint_pointers(paints), out)
-    _tally(device, "render", jobs, size, shares, burn_in, variations, tuning, paints is not None, tail)
+    budget = _budget(device.xp, points, len(jobs))
+    tail = (plan(device, jobs.projection, exposure, budget.points), *_paint_pointers(paints), out)
+    _Counting(jobs, size, budget, burn_in, variations, tuning, paints is not None).launch(device, "render", tail)
     return out
 
 
@@ -180,8 +182,8 @@ def render_by_largest(
     largest = xp.ones(len(groups), np.uint32)
     of_clip = xp.asarray(group.astype(np.int32))
     kept = (of_clip, counts, pointer(sums), largest)
-    shares = _shares(xp, points, len(jobs))
-    _tally(device, "boxes", jobs, size, shares, burn_in, variations, tuning, paints is not None, kept)
+    budget = _budget(xp, points, len(jobs))
+    _Counting(jobs, size, budget, burn_in, variations, tuning, paints is not None).launch(device, "boxes", kept)
     out = xp.empty((*frame, *(() if paints is None else (3,))), np.uint8)
     arguments = (*map(np.int32, size), *kept, *_paint_pointers(paints), out)
     module = Module("boxes", coloured=paints is not None)
@@ -190,49 +192,59 @@ def render_by_largest(
     return out
 
 
-class _Shares(NamedTuple):
-    """Points int64 (J,) of jobs, and which jobs, int32, have how many columns of walkers."""
+class _Budget(NamedTuple):
+    """Points int64 (J,) of jobs; and by a number of columns of walkers, which jobs, int32, have so many."""
 
     points: Array
     by_columns: tuple[tuple[int, Array], ...]
 
 
-def _shares(xp: ModuleType, points: int | NDArray[np.int64], count: int) -> _Shares:
+def _budget(xp: ModuleType, points: int | NDArray[np.int64], count: int) -> _Budget:
     if isinstance(points, int):
-        columns = 256 if points < FEW_POINTS else 512
-        return _Shares(xp.full(count, points, np.int64), ((columns, xp.arange(count, dtype=np.int32)),))
-    few = points < FEW_POINTS
-    orders = {256: np.flatnonzero(few), 512: np.flatnonzero(~few)}
-    there = {columns: order.astype(np.int32) for columns, order in orders.items() if len(order)}
-    amounts, *moved = uploaded(xp, points, *there.values())
-    return _Shares(amounts, tuple(zip(there, moved, strict=True)))
+        columns = int(columns_for(np.array(points)))
+        return _Budget(xp.full(count, points, np.int64), ((columns, xp.arange(count, dtype=np.int32)),))
+    of_job = columns_for(points)
+    orders = {columns: np.flatnonzero(of_job == columns).astype(np.int32) for columns in np.unique(of_job).tolist()}
+    amounts, *moved = uploaded(xp, points, *orders.values())
+    return _Budget(amounts, tuple(zip(orders, moved, strict=True)))
 
 
-def _tally(
-    device: Device,
-    kernel: str,
-    jobs: Jobs,
-    size: tuple[int, int],
-    shares: _Shares,
-    burn_in: int,
-    variations: CompiledVariations,
-    tuning: Tuning,
-    coloured: bool,
-    tail: tuple[Any, ...],
-) -> None:
-    """Launch a kernel that counts points in frames: for the jobs of 256 columns of walkers, and those of 512."""
-    planes, game = 2 if coloured else 1, _game_words(device, jobs)
-    tile = tile_size(size, (device.shared_bytes // WORD - game) // planes) if tuning.tile is None else tuning.tile
-    tiles = -(-size[0] // tile[0]) * -(-size[1] // tile[1])
-    shared = WORD * (game + planes * _region(size, tile))
-    for columns, order in shares.by_columns:
-        # A block has at most 1024 threads, so many walkers need two or more a thread.
-        walkers = max(tuning.walkers, ROWS * columns // MAX_THREADS)
-        block = ROWS * columns // walkers
-        numbers = map(np.int32, (burn_in, columns, *size, *tile))
-        arguments = (*_jobs(device, jobs), order, shares.points, *numbers, *tail)
-        module = Module(kernel, *variations, walkers=walkers, block=block, coloured=coloured)
-        device.launch(module, kernel, (len(order), tiles), block, shared, arguments)
+@dataclass(frozen=True)
+class _Counting:
+    """How kernels that count points in frames are launched: for each number of columns of walkers, once.
+
+    Attributes:
+        jobs: on the device.
+        size: height and width of a frame.
+        budget: points of each job.
+        burn_in: steps before the first point.
+        variations: what the module is compiled for.
+        tuning: what may be chosen.
+        coloured: whether colours are counted, too.
+    """
+
+    jobs: Jobs
+    size: tuple[int, int]
+    budget: _Budget
+    burn_in: int
+    variations: CompiledVariations
+    tuning: Tuning
+    coloured: bool
+
+    def launch(self, device: Device, kernel: str, tail: tuple[Any, ...]) -> None:
+        """Queue a kernel, whose arguments end with `tail`."""
+        planes, game = 2 if self.coloured else 1, _game_words(device, self.jobs)
+        tile = self.tuning.tile or tile_size(self.size, (device.shared_bytes // WORD - game) // planes)
+        tiles = -(-self.size[0] // tile[0]) * -(-self.size[1] // tile[1])
+        shared = WORD * (game + planes * _region(self.size, tile))
+        for columns, order in self.budget.by_columns:
+            # A block has at most MAX_THREADS threads, so many walkers need two or more a thread.
+            walkers = max(self.tuning.walkers, ROWS * columns // MAX_THREADS)
+            block = ROWS * columns // walkers
+            numbers = map(np.int32, (self.burn_in, columns, *self.size, *tile))
+            arguments = (*_jobs(device, self.jobs), order, self.budget.points, *numbers, *tail)
+            module = Module(kernel, *self.variations, walkers=walkers, block=block, coloured=self.coloured)
+            device.launch(module, kernel, (len(order), tiles), block, shared, arguments)
 
 
 def tile_size(size: tuple[int, int], words: int) -> tuple[int, int]:
@@ -269,8 +281,17 @@ def _jobs(device: Device, jobs: Jobs) -> tuple[Any, ...]:
     starts = 0 if jobs.start is None else jobs.start.shape[1]
     fused = fused_variation(jobs.variation, jobs.amount, jobs.weights) if jobs.fused is None else jobs.fused
     return (
-        *(fused, jobs.maps, jobs.weights, jobs.variation, jobs.amount, jobs.params, jobs.projection, jobs.seed),
-        *(pointer(jobs.start), pointer(jobs.colour), device.scattering()),
+        fused,
+        jobs.maps,
+        jobs.weights,
+        jobs.variation,
+        jobs.amount,
+        jobs.params,
+        jobs.projection,
+        jobs.seed,
+        pointer(jobs.start),
+        pointer(jobs.colour),
+        device.scattering(),
         *map(np.int32, (n, summed, starts)),
     )
 

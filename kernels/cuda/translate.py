@@ -28,9 +28,9 @@ _CASTS: dict[Any, str] = {np.float32: "float", np.int32: "int", np.uint32: "uint
 # Those of two numbers are what Python's are: of a number and NaN, the first.
 _CALLS: dict[Any, str] = {
     np.sqrt: "square_root", np.rint: "nearest", np.floor: "floor_of",
-    builtins.abs: "size_of", builtins.min: "smaller", builtins.max: "larger",
+    builtins.abs: "absolute", builtins.min: "smaller", builtins.max: "larger",
 }  # fmt: skip
-_TUPLES = {2: "Two", 3: "Three"}
+_TUPLES = {2: "Pair", 3: "Triple"}
 _FIELDS = ("first", "second", "third")
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fractalvid.kernels.compiled.compile import inlined, part
+from fractalvid.kernels.compiled.compile import inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32
 
 FAR = 8
@@ -29,7 +29,7 @@ def adjugate(m, out):
     return m[0, 0] * out[0, 0] + m[0, 1] * out[1, 0] + m[0, 2] * out[2, 0]
 
 
-@part
+@subroutine
 def bounds(m, height, width, box):
     """Rows and columns that the image of [-1, 1]² may touch: first row, end, first column, end."""
     left, right, top, bottom = 1e30, -1e30, 1e30, -1e30
@@ -60,7 +60,7 @@ def image(m, point):
     )
 
 
-@part
+@subroutine
 def edges(m, turn, corners, count, lines):
     """Lines (S, 3) of a polygon's image: l · (u, v, 1) is the distance in pixels, negative inside."""
     for s in range(count):
@@ -132,7 +132,7 @@ def covered_share(distance):
     return min(max(F32(0.5) - distance, F32(0.0)), F32(1.0))
 
 
-@part
+@subroutine
 def visible_window(projection, height, width, period, window, m):
     """The part of the plane that a frame shows: left, right, top, bottom; a few periods where it has a horizon."""
     turn = adjugate(projection, m)

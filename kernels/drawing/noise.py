@@ -12,7 +12,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from fractalvid.kernels.compiled.compile import driver, inlined, part
+from fractalvid.kernels.compiled.compile import driver, inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32, I32
 from fractalvid.kernels.compiled.random import U32
 from fractalvid.kernels.compiled.threads import run_all
@@ -104,17 +104,14 @@ class NoiseJobs:
 def render_noise(jobs: NoiseJobs, *, size: tuple[int, int], threads: int | None = None) -> NDArray[np.uint8]:
     """Grey images uint8 (J, H, W): 1 to 255 around a mean of one half, 0 only behind the camera."""
     out = np.empty((len(jobs.seed), *size), np.uint8)
-    arrays = (
-        *(jobs.inverse, jobs.frequency, jobs.place),
-        *(jobs.octaves, jobs.persistence, jobs.contrast, jobs.seed),
-    )
+    arrays = tuple(np.ascontiguousarray(getattr(jobs, name)) for name in NoiseJobs.__dataclass_fields__)
     compiled = _compiled()
     pieces = np.array_split(np.arange(len(out)), max(1, len(out) // 4))
-    run_all(lambda order: compiled(order, tuple(map(np.ascontiguousarray, arrays)), out), pieces, threads)
+    run_all(lambda order: compiled(order, arrays, out), pieces, threads)
     return out
 
 
-@part
+@subroutine
 def _plane_row(q, i, x, y):
     """Plane coordinates of the pixel centres of row i; NaN behind the camera."""
     v = F32(i) + F32(0.5)
@@ -126,14 +123,14 @@ def _plane_row(q, i, x, y):
         y[k] = (q[1, 0] * u + q[1, 1] * v + q[1, 2]) * s
 
 
-@part
+@subroutine
 def _octave_row(x, y, scale, place, z, seed, amplitude, out):
     """Add an octave at (x, y) times `scale`, plus `place`."""
     for k in range(x.shape[0]):
         out[k] += amplitude * gradient_noise(x[k] * scale[0] + place[0], y[k] * scale[1] + place[1], z, seed)
 
 
-@part
+@subroutine
 def _grey_row(value, gain, out):
     for k in range(value.shape[0]):
         grey = F32(127.5) + gain * value[k]

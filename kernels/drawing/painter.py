@@ -13,7 +13,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from fractalvid.kernels.compiled.compile import driver, inlined, part
+from fractalvid.kernels.compiled.compile import driver, inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32, I32
 from fractalvid.kernels.compiled.threads import run_all
 from fractalvid.kernels.compiled.types import (
@@ -218,9 +218,10 @@ def _copies(centre, reach, low, high, period):
     return max(first, middle - FAR), min(last, middle + FAR)
 
 
-@part
-def _paint_layer(layer, united, place, shift, corners, sides, projection, scratch, pixels):
+@subroutine
+def _paint_layer(layer, united, place, shift, shape, projection, scratch, pixels):
     """Paint one copy of a layer; returns how many pixels it closed."""
+    corners, sides = shape
     matrices, lines, box, rows = scratch
     m, n, own, inverse = matrices
     p, q, w, distance, second = rows
@@ -257,7 +258,7 @@ def _paint_layer(layer, united, place, shift, corners, sides, projection, scratc
     return closed
 
 
-@part
+@subroutine
 def _finish(open_, light, most, index, background, grey, indices):
     """What is still open shows the background; then to 8 bits. A pixel that shows anything is at least 1."""
     for i in range(grey.shape[0]):
@@ -279,11 +280,8 @@ def _paint(order, arrays, projections, grey, indices):
     matrices = (np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3), np.float32))
     lines, box = np.empty((MAX_CORNERS, 3), np.float32), np.empty(4, np.int64)
     window, shift = np.empty(4), np.empty(2)
-    rows = (
-        *(np.empty(width, np.float32), np.empty(width, np.float32)),
-        *(np.empty(width, np.float32), np.empty(width, np.float32)),
-        np.empty(width, np.float32),
-    )
+    p, q, w = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
+    rows = p, q, w, np.empty(width, np.float32), np.empty(width, np.float32)
     scratch = matrices, lines, box, rows
     open_, light = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
     most, index = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
@@ -310,9 +308,8 @@ def _paint(order, arrays, projections, grey, indices):
             for x in range(x0, x1 + 1):
                 for y in range(y0, y1 + 1):
                     shift[0], shift[1] = x * repeat, y * repeat
-                    left -= _paint_layer(
-                        *(layer, figure > 0, at, shift, still[i], sides[b, i], projection, scratch, pixels)
-                    )
+                    shape = still[i], sides[b, i]
+                    left -= _paint_layer(layer, figure > 0, at, shift, shape, projection, scratch, pixels)
         _finish(open_, light, most, index, background[b], grey[b, f], indices[b, f])
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fractalvid.kernels.compiled.compile import inlined, part
+from fractalvid.kernels.compiled.compile import inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32, I32, sin
 from fractalvid.kernels.compiled.random import U32
 from fractalvid.kernels.drawing.noise import gradient_noise, scramble
@@ -16,7 +16,7 @@ def _wave(x):
     return F32(0.5) + F32(0.5) * sin(x)
 
 
-@part
+@subroutine
 def _clouds(x, y, z, seed):
     """Two octaves of gradient noise, in [0, 1]."""
     coarse = gradient_noise(x, y, z, seed)
@@ -24,7 +24,7 @@ def _clouds(x, y, z, seed):
     return min(max(F32(0.5) + _NOISE_GAIN * (coarse + F32(0.5) * fine), F32(0.0)), F32(1.0))
 
 
-@part
+@subroutine
 def _mosaic(x, y, seed):
     """A random grey for each cell around scattered points, in [0, 1]: dead leaves that lie still."""
     cx, cy = np.floor(x), np.floor(y)
@@ -43,7 +43,7 @@ def _mosaic(x, y, seed):
     return grey
 
 
-@part
+@subroutine
 def texture_at(kind, p, q, cosine, sine, frequency, phase, seed):
     """Value of a texture of TEXTURES at the layer's own coordinates, in [0, 1]."""
     along = cosine * p + sine * q

@@ -47,7 +47,7 @@ struct Histogram {
     int count, sum;
     // Where the frame's first pixel would be counted, and how far apart its rows lie.
     DEVICE int first() const { return count + tile.place(0, 0); }
-    DEVICE int apart() const { return tile.x1 - tile.x0; }
+    DEVICE int stride() const { return tile.x1 - tile.x0; }
 };
 
 // Sees every walker after every step (`walk`): counts its point, and restarts it where it has escaped.
@@ -57,7 +57,7 @@ struct Tally {
     Projection projection;
     int height, width, burn_in;
     uint32 points;
-    int first, apart;  // of the histogram: kept, since they would be found again for every point
+    int first, stride;  // of the histogram: kept, since they would be computed again for every point
     uint32 outside, discarded;
     float shade[WALKERS];
 
@@ -72,10 +72,10 @@ struct Tally {
             x = p.first;
             y = p.second;
         } else if (counted) {
-            const Two<int, int> pixel = pixel_of(projection, x, y, height, width);
+            const Pair<int, int> pixel = pixel_of(projection, x, y, height, width);
             outside += pixel.first < 0;
             if (pixel.first >= 0 && histogram.tile.holds(pixel.second, pixel.first)) {
-                const int place = first + pixel.second * apart + pixel.first;
+                const int place = first + pixel.second * stride + pixel.first;
                 atomicAdd(&word_at(place), 1u);
                 if (COLOURED) atomicAdd(&word_at(place + histogram.sum - histogram.count), colour_index(shade[r]));
             }
@@ -96,7 +96,7 @@ DEVICE Histogram tally(const Jobs& jobs, int job, const int64* points, int burn_
     if (threadIdx.x == 0) word_at(OUTSIDE) = word_at(DISCARDED) = 0;
     __syncthreads();
     Tally visit{game, histogram, projection_of(jobs.projection + (int64)job * 9), frame.height, frame.width, burn_in,
-                (uint32)points[job], histogram.first(), histogram.apart(), 0, 0, {}};
+                (uint32)points[job], histogram.first(), histogram.stride(), 0, 0, {}};
     for (int r = 0; r < WALKERS; ++r) visit.shade[r] = 0.5f;
     float x[WALKERS], y[WALKERS];
     begin_walkers(jobs, job, game, x, y);

@@ -6,7 +6,7 @@
 constexpr float ESCAPE = 1e6f;
 constexpr float BEHIND = 1e-30f;
 
-DEVICE bool escaped(float x, float y) { return !(size_of(x) + size_of(y) <= ESCAPE); }
+DEVICE bool escaped(float x, float y) { return !(absolute(x) + absolute(y) <= ESCAPE); }
 
 // A homography from the plane to pixels; one without perspective is divided out beforehand.
 struct Projection {
@@ -28,7 +28,7 @@ DEVICE Projection projection_of(const float* p) {
 }
 
 // Column and row of a point, from 0, or -1 where that is beside the frame or behind the camera.
-DEVICE Two<int, int> pixel_of(const Projection& p, float x, float y, int height, int width) {
+DEVICE Pair<int, int> pixel_of(const Projection& p, float x, float y, int height, int width) {
     // Everything is shifted by one pixel, so that truncation is rounding down.
     float u = p.a * x + p.b * y + p.c, v = p.d * x + p.e * y + p.f;
     if (!p.flat) {
@@ -59,7 +59,7 @@ DEVICE Tone tone_of(const float* plan) {
 DEVICE uint8 grey_of(const Tone& tone, uint32 count, int column, int row) {
     float gain = tone.gain;
     if (!tone.flat) {
-        const float s = size_of(tone.a * ((float)column + 0.5f) + tone.b * ((float)row + 0.5f) + tone.c);
+        const float s = absolute(tone.a * ((float)column + 0.5f) + tone.b * ((float)row + 0.5f) + tone.c);
         gain = gain * s * s * s;
     }
     const float value = table::log(1.0f + gain * (float)count) * tone.scale;

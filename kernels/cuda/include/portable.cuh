@@ -20,18 +20,18 @@ using uint32 = unsigned int;
 using uint64 = unsigned long long;
 using int64 = long long;
 
-template <class A, class B> struct Two { A first; B second; };
-template <class A, class B, class C> struct Three { A first; B second; C third; };
-template <class A, class B> DEVICE Two<A, B> two_of(A a, B b) { return {a, b}; }
-template <class A, class B, class C> DEVICE Three<A, B, C> three_of(A a, B b, C c) { return {a, b, c}; }
+template <class A, class B> struct Pair { A first; B second; };
+template <class A, class B, class C> struct Triple { A first; B second; C third; };
+template <class A, class B> DEVICE Pair<A, B> pair_of(A a, B b) { return {a, b}; }
+template <class A, class B, class C> DEVICE Triple<A, B, C> triple_of(A a, B b, C c) { return {a, b, c}; }
 
-using Point = Two<float, float>;
-using Key = Two<uint32, uint32>;
+using Point = Pair<float, float>;
+using Key = Pair<uint32, uint32>;
 
 // Of a number and NaN, the first: as Python's min and max, and unlike fminf and fmaxf. A point that is lost stays lost.
 DEVICE float smaller(float a, float b) { return b < a ? b : a; }
 DEVICE float larger(float a, float b) { return b > a ? b : a; }
-DEVICE float size_of(float x) { return fabsf(x); }
+DEVICE float absolute(float x) { return fabsf(x); }
 DEVICE float square_root(float x) { return sqrtf(x); }
 DEVICE float nearest(float x) { return rintf(x); }
 DEVICE float floor_of(float x) { return floorf(x); }

@@ -155,12 +155,13 @@ DEVICE Point affine(const float* map, float x, float y) {
     return {map[0] * x + map[1] * y + map[2], map[3] * x + map[4] * y + map[5]};
 }
 
+// What the random numbers of a variation are drawn by.
 struct DrawKey { const uint64* seed; int step, row; };
 
 template <int NUMBER>
-DEVICE Point varied(Point p, const float* map, const float* params, const DrawKey& at, uint32 lane) {
+DEVICE Point varied(Point p, const float* map, const float* params, const DrawKey& draw_key, uint32 lane) {
     Key key{0, 0};
-    if (Traits<NUMBER>::DRAWS) key = variation_key(*at.seed, at.step, at.row, NUMBER);
+    if (Traits<NUMBER>::DRAWS) key = variation_key(*draw_key.seed, draw_key.step, draw_key.row, NUMBER);
     return Traits<NUMBER>::apply(p.first, p.second, map, params, key, lane);
 }
 
@@ -170,10 +171,10 @@ __device__ __noinline__
 #else
 static
 #endif
-Point varied_by(int number, Point p, const float* map, const float* params, DrawKey at, uint32 lane) {
+Point varied_by(int number, Point p, const float* map, const float* params, DrawKey draw_key, uint32 lane) {
     switch (number) {
 #define ONE(NUMBER) \
-    case NUMBER: return varied<NUMBER>(p, map, params, at, lane);
+    case NUMBER: return varied<NUMBER>(p, map, params, draw_key, lane);
         EACH_SUMMED(ONE)
 #undef ONE
     }
@@ -183,18 +184,18 @@ Point varied_by(int number, Point p, const float* map, const float* params, Draw
 constexpr int SUMMED = -1;  // in place of a number, as in kernels/jobs.py
 
 // One step of a walker in a lane, whose map is `m`. A fused variation is the first summand of every map, at amount 1.
-template <int NUMBER> DEVICE Point moved(const Game& game, int m, float x, float y, const DrawKey& at, uint32 lane) {
+template <int NUMBER> DEVICE Point moved(const Game& game, int m, float x, float y, const DrawKey& draw_key, uint32 lane) {
     const float* map = floats_at(MAP + m * COEFFICIENTS);
     const Point p = affine(map, x, y);
     const int first = m * game.num_summed;
     if constexpr (NUMBER != SUMMED) {
-        return varied<NUMBER>(p, map, floats_at(game.params + first * PARAMS), at, lane);
+        return varied<NUMBER>(p, map, floats_at(game.params + first * PARAMS), draw_key, lane);
     } else {
         Point sum{0.0f, 0.0f};
         for (int i = first; i < first + game.num_summed; ++i) {
             const float amount = float_at(game.amount + i);
             if (amount == 0.0f) continue;
-            const Point q = varied_by(int_at(game.variation + i), p, map, floats_at(game.params + i * PARAMS), at, lane);
+            const Point q = varied_by(int_at(game.variation + i), p, map, floats_at(game.params + i * PARAMS), draw_key, lane);
             sum.first += amount * q.first;
             sum.second += amount * q.second;
         }
@@ -213,7 +214,7 @@ DEVICE Point first_point(const Jobs& jobs, int job, uint64 seed, int walker) {
 template <int NUMBER, class Visit>
 DEVICE void walk(const Game& game, int steps, Offsets offsets, float (&x)[WALKERS], float (&y)[WALKERS], Visit& visit) {
     const int column = threadIdx.x & (game.columns - 1);
-    const int row = threadIdx.x / game.columns, apart = blockDim.x / game.columns;
+    const int row = threadIdx.x / game.columns, row_step = blockDim.x / game.columns;
     for (int begin = 0; begin < steps; begin += STEPS_OF_A_TABLE) {
         assign_columns(game, begin, offsets);
         const int end = begin + STEPS_OF_A_TABLE < steps ? begin + STEPS_OF_A_TABLE : steps;
@@ -225,7 +226,7 @@ DEVICE void walk(const Game& game, int steps, Offsets offsets, float (&x)[WALKER
 #pragma unroll
 #endif
             for (int r = 0; r < WALKERS; ++r) {
-                const int own = row + r * apart;
+                const int own = row + r * row_step;
                 const int offset = int_at(OFFSET + (step - begin) * ROWS + own);
                 const int m = int_at(OWNER + ((column + offset) & (game.columns - 1)));
                 const Point p = moved<NUMBER>(game, m, x[r], y[r], DrawKey{game.seed, step, own}, column);
@@ -254,9 +255,9 @@ DEVICE void play(const Game& game, int steps, Offsets offsets, float (&x)[WALKER
 
 DEVICE void begin_walkers(const Jobs& jobs, int job, const Game& game, float (&x)[WALKERS], float (&y)[WALKERS]) {
     const int column = threadIdx.x & (game.columns - 1);
-    const int row = threadIdx.x / game.columns, apart = blockDim.x / game.columns;
+    const int row = threadIdx.x / game.columns, row_step = blockDim.x / game.columns;
     for (int r = 0; r < WALKERS; ++r) {
-        const Point p = first_point(jobs, job, *game.seed, (row + r * apart) * game.columns + column);
+        const Point p = first_point(jobs, job, *game.seed, (row + r * row_step) * game.columns + column);
         x[r] = p.first;
         y[r] = p.second;
     }

@@ -210,7 +210,7 @@ def test_kernels_are_compiled_once_and_given_room(cupy: FakeCupy) -> None:
     assert len(cupy.compiled) == 1
     ((module, name),) = device._kernels
     assert name == module.name == "accumulate"
-    assert device._room[module, name] > 128 * 128 * 4
+    assert device._shared[module, name] > 128 * 128 * 4
     accumulate(jobs_of(4), size=16, points=100, backend="cuda")
     assert len(cupy.compiled) == 2
 
