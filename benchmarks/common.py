@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fractalvid.core.fingerprint import fingerprint
-from fractalvid.kernels.compiled.threads import available_cores
+from fractalvid.kernels.compiled import available_cores
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -13,7 +13,7 @@ from fractalvid.core.bank import Bank, Fit, KindName, Size, bank_kind, check_cli
 from fractalvid.core.colour import ColourConfig
 from fractalvid.core.constants import MAX_POINTS, PAPER_POINTS, PAPER_SIZE
 from fractalvid.fractals import ClassBank, ClassConfig, fit_fractals, render_fractals
-from fractalvid.kernels.dispatch import MAX_PIXELS
+from fractalvid.kernels import MAX_PIXELS
 from fractalvid.textures import (
     DeadLeavesBank,
     OctopusBank,

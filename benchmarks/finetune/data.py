@@ -21,7 +21,7 @@ from fractalvid.finetune.clips.config import ClipConfig, FrameConfig
 from fractalvid.finetune.clips.loader import TrainLoader
 from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.videos.index import ClipIndex, build_index
-from fractalvid.kernels.compiled.threads import available_cores
+from fractalvid.kernels.compiled import available_cores
 
 VIDEOS, SIDE, QUALITY = 10_000, 128, 90
 BATCH, BATCHES, RUNS, WARM_UP = 32, 10, 5, 12

@@ -19,7 +19,7 @@ from fractalvid.emulate.config import PRESETS, EmulationConfig
 from fractalvid.emulate.draw import pool_ids
 from fractalvid.emulate.renderer import CpuRenderer
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.kernels.compiled.threads import available_cores
+from fractalvid.kernels.compiled import available_cores
 from fractalvid.pretrain.engine.batches import Prefetcher
 from fractalvid.pretrain.engine.update import Update
 from fractalvid.pretrain.machine.precision import resolve_device, resolve_precision

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.common import command_line, spread, write
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.kernels.compiled.threads import available_cores
+from fractalvid.kernels.compiled import available_cores
 from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.torch_set import FractalSet
 from fractalvid.sets.verification import verify

@@ -13,7 +13,7 @@ from benchmarks.common import command_line, shown, spread, timed, write
 from fractalvid.core.bank import Bank
 from fractalvid.core.camera import camera_matrices
 from fractalvid.core.colour import ColourConfig
-from fractalvid.kernels.compiled.threads import available_cores
+from fractalvid.kernels.compiled import available_cores
 from fractalvid.kinds import KINDS, fit_clips, render_clip, render_fits, sample_bank
 from fractalvid.pages.gallery import Clip, contact_sheet
 from fractalvid.stream import FractalStream, StreamConfig

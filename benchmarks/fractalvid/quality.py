@@ -6,7 +6,7 @@
 import dataclasses
 
 from benchmarks.common import command_line, write
-from fractalvid.kernels.compiled.threads import available_cores
+from fractalvid.kernels.compiled import available_cores
 from fractalvid.kinds import KINDS, sample_bank
 from fractalvid.stats.config import StatsConfig
 from fractalvid.stats.measure import measure

@@ -14,7 +14,7 @@ from fractalvid.fractals import fit
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.fit import Fits, fit_fractals
 from fractalvid.fractals.render import render_fractals
-from fractalvid.kernels.compiled.threads import available_cores
+from fractalvid.kernels.compiled import available_cores
 from fractalvid.stream import FractalStream, StreamConfig
 from fractalvid.stream.render import render_samples
 from fractalvid.stream.samples import Samples

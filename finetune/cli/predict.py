@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from fractalvid.cli.parsing import parse
 from fractalvid.finetune.cli.options import check_views
+from fractalvid.kernels.compiled import available_cores
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place, write_text
 from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
@@ -92,7 +93,6 @@ def run(options: Predict) -> int:
     """Name what is in the videos; the exit code."""
     from fractalvid.finetune.clips.files import clips_at
     from fractalvid.finetune.run.predict import Prediction, Predictor
-    from fractalvid.kernels.compiled.threads import available_cores
 
     options.check()
     predictor = Predictor(options.weights, device=options.device, views=options.views, crops=options.crops)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from fractalvid.kernels.compiled import available_cores
 from fractalvid.utils.errors import UserError
 from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
 
@@ -50,8 +51,6 @@ class Machine:
 
     def decoders(self) -> int:
         """Number of decoding threads."""
-        from fractalvid.kernels.compiled.threads import available_cores
-
         return available_cores() if self.threads is None else self.threads
 
     def memory(self) -> int:

@@ -17,6 +17,7 @@ from fractalvid.cli.options import ColourOptions, FractalOptions
 from fractalvid.cli.parsing import parse
 from fractalvid.core.bank import Bank, KindName
 from fractalvid.core.colour import ColourConfig
+from fractalvid.kernels.compiled import available_cores
 from fractalvid.sets.config import SetConfig
 from fractalvid.utils.duration import parse_hours
 from fractalvid.utils.errors import UserError
@@ -95,7 +96,6 @@ def run(arguments: Sequence[str]) -> None:
         description="Render clips.",
     )
     config, hours = args.config(), args.hours()
-    from fractalvid.kernels.compiled.threads import available_cores
     from fractalvid.sets.generation import generate
 
     bank = _bank(args)

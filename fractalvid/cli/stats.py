@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from fractalvid.cli.parsing import parse
+from fractalvid.kernels.compiled import available_cores
 from fractalvid.stats.config import StatsConfig
 
 
@@ -35,8 +36,7 @@ def run(arguments: Sequence[str]) -> None:
         default=StatsArguments(),
         description="Quality figures.",
     )
-    from fractalvid.kernels.compiled.threads import available_cores  # not for --help: it brings Numba
-    from fractalvid.stats.report import stats  # and this matplotlib
+    from fractalvid.stats.report import stats  # not for --help: it brings Numba and matplotlib
     from fractalvid.stats.table import as_text
 
     workers = available_cores() if args.workers is None else args.workers

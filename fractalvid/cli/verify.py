@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from fractalvid.cli.parsing import parse
+from fractalvid.kernels.compiled import available_cores
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,7 @@ def run(arguments: Sequence[str]) -> int:
     args = parse(
         VerifyArguments, arguments, program="fractalvid verify", default=VerifyArguments(), description="Check a set."
     )
-    from fractalvid.kernels.compiled.threads import available_cores  # not for --help: it brings Numba
-    from fractalvid.sets.verification import repair, verify
+    from fractalvid.sets.verification import repair, verify  # not for --help: it brings Numba
 
     workers = available_cores() if args.workers is None else args.workers
     findings = verify(args.source, workers=workers)

@@ -120,7 +120,7 @@ def words_by_field(
     Returns:
         uint32 (B, count) for each field.
     """
-    from fractalvid.kernels.compiled.random import (  # brings Numba, which configurations don't need
+    from fractalvid.kernels.compiled import (  # brings Numba, which configurations don't need
         philox4x32,
         seed_words,
     )
@@ -155,7 +155,7 @@ def uniforms(
     seed: int, domain: Domain, field: Field, a: ArrayLike, b: ArrayLike, count: int, *, attempt: ArrayLike = 0
 ) -> NDArray[np.float32]:
     """Like `words`, as float32 in [0, 1)."""
-    from fractalvid.kernels.compiled.random import uniform
+    from fractalvid.kernels.compiled import uniform
 
     return uniform(words(seed, domain, field, a, b, count, attempt=attempt))
 

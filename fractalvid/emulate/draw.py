@@ -30,7 +30,7 @@ from fractalvid.emulate.config import (
 from fractalvid.emulate.parameters import Backgrounds, Bools, Displacement, Emulation, Figures, Floats, Ints
 from fractalvid.emulate.perspective import SCENE, smallest_depth
 from fractalvid.emulate.photometric.draw import draw_photometric
-from fractalvid.kernels.compiled.random import uniform
+from fractalvid.kernels.compiled import uniform
 from fractalvid.utils.arrays import within
 
 CANDIDATES = 4

@@ -18,7 +18,7 @@ from fractalvid.fractals.config import MAX_MAPS
 from fractalvid.fractals.instances import spline_table
 from fractalvid.gpu import jobs
 from fractalvid.gpu.jobs import GridTimes
-from fractalvid.kernels.compiled.random import seed_words, uniform
+from fractalvid.kernels.compiled import seed_words, uniform
 from fractalvid.kernels.cuda.device import Array, Device, uploaded
 from fractalvid.kernels.cuda.game import CompiledVariations
 from fractalvid.kernels.jobs import SUMMED, fused_variation

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import torch
 
-from fractalvid.kernels.compiled.threads import available_cores
+from fractalvid.kernels.compiled import available_cores
 
 MIN_SAMPLES = 4
 """For every so many samples, another thread is worth it. Four at a time cost a tenth more each than eight, and keep 8

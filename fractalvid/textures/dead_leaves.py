@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.core.bank import KindName
-from fractalvid.kernels.drawing.painter import Layers
-from fractalvid.kernels.drawing.textures import TEXTURES
+from fractalvid.kernels.drawing import TEXTURES, Layers
 from fractalvid.textures.bank import TextureConfig, either_way, evenly, evenly_in_logarithm
 from fractalvid.textures.instances import TextureInstances
 from fractalvid.textures.motion import TURN, heading, placed

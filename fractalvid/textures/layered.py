@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.kernels.drawing.painter import Layers, paint_layers
+from fractalvid.kernels.drawing import Layers, paint_layers
 from fractalvid.textures.bank import TextureBank
 
 

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from fractalvid.core.bank import KindName
 from fractalvid.core.constants import MAX_FRAMES
 from fractalvid.core.curves import hold_last, sample_curves, sample_grid, spline_matrix
-from fractalvid.kernels.drawing.painter import ABSENT, Layers
-from fractalvid.kernels.drawing.textures import TEXTURES
+from fractalvid.kernels.drawing import ABSENT, TEXTURES, Layers
 from fractalvid.textures.bank import TextureConfig, either_way, evenly, evenly_in_logarithm
 from fractalvid.textures.instances import TextureInstances, draw_texture_instances
 from fractalvid.textures.layered import LayeredBank

@@ -5,8 +5,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.kernels.drawing.painter import ABSENT, Layers
-from fractalvid.kernels.drawing.textures import TEXTURES
+from fractalvid.kernels.drawing import ABSENT, TEXTURES, Layers
 from fractalvid.textures.instances import TextureInstances, draw_texture_instances
 from fractalvid.textures.layered import LayeredBank
 from fractalvid.textures.motion import TURN

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.core.bank import KindName
-from fractalvid.kernels.drawing.noise import NoiseJobs, render_noise
+from fractalvid.kernels.drawing import NoiseJobs, render_noise
 from fractalvid.textures.bank import TextureBank, TextureConfig, evenly, evenly_in_logarithm
 from fractalvid.textures.instances import TextureInstances, draw_texture_instances
 from fractalvid.textures.motion import TURN

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from fractalvid.core.bank import Size
 from fractalvid.core.camera import per_frame
 from fractalvid.core.colour import ColourConfig, brightness_curve, clip_palettes
-from fractalvid.kernels.drawing.painter import colourise
+from fractalvid.kernels.drawing import colourise
 from fractalvid.textures.bank import TextureBank
 from fractalvid.utils.errors import UserError
 

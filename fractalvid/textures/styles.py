@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.kernels.drawing.textures import TEXTURES
+from fractalvid.kernels.drawing import TEXTURES
 from fractalvid.textures.bank import evenly, evenly_in_logarithm
 from fractalvid.textures.motion import TURN
 from fractalvid.utils.checks import Range

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fractalvid.core.bank import Bank
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.emulate.renderer import CpuRenderer
-from fractalvid.kernels.compiled.threads import available_cores
+from fractalvid.kernels.compiled import available_cores
 from fractalvid.kinds import load_bank
 from fractalvid.pretrain.clips.indexed import Indexed, Share, Shuffled
 from fractalvid.sets.reader import SetReader

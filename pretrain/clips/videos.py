@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from fractalvid.core.camera import draw_camera
 from fractalvid.core.seeds import Domain, Field, index_words, uniforms
-from fractalvid.kernels.compiled.threads import available_cores
+from fractalvid.kernels.compiled import available_cores
 from fractalvid.pretrain.clips.indexed import Indexed, Share, Shuffled
 from fractalvid.pretrain.clips.survey import list_videos, probe_all
 from fractalvid.pretrain.machine.distributed import from_main

@@ -10,7 +10,7 @@ import torch
 from fractalvid.core.bank import Bank, bank_difference
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.core.seeds import STREAM_VERSION
-from fractalvid.kernels.compiled.threads import available_cores
+from fractalvid.kernels.compiled import available_cores
 from fractalvid.kinds import load_bank, sample_bank
 from fractalvid.pretrain.clips.found import check_found
 from fractalvid.pretrain.engine.folder import check_can_make, check_free, discard_run, prepare_run, read_config

@@ -15,7 +15,7 @@ from fractalvid.core.seeds import Domain, Field, index_words, integers, words_by
 from fractalvid.emulate.photometric.config import MAX_STREAK, PhotometricConfig
 from fractalvid.emulate.photometric.light import WAVES
 from fractalvid.emulate.photometric.randaugment import draw_operations
-from fractalvid.kernels.compiled.random import uniform
+from fractalvid.kernels.compiled import uniform
 from fractalvid.utils.arrays import within
 from fractalvid.utils.checks import Range
 

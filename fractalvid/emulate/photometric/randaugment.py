@@ -14,7 +14,7 @@ from scipy.special import ndtri
 
 from fractalvid.core.seeds import Domain, Field, index_words, words_by_field
 from fractalvid.emulate.photometric.config import MAX_LEVEL, MAX_OPERATIONS, RandAugmentConfig
-from fractalvid.kernels.compiled.random import uniform
+from fractalvid.kernels.compiled import uniform
 
 
 class Operation(IntEnum):
