@@ -39,6 +39,8 @@ class Kind:
         fit: (bank, class_id, instance_id, threads=) -> fit.
         render: (bank, fit, times, size=, points=, exposure=, camera=, colour=, threads=) -> uint8 (B, F, H, W), or
             (B, F, H, W, 3) in colour, with a channel above 0 exactly where the grey is.
+        motion: the bank's arrays that say how its classes move; the others say what they look like.
+        endless: its pictures cover the plane: as a figure they end at their view, as their stored clips do.
     """
 
     name: KindName
@@ -47,6 +49,8 @@ class Kind:
     load: Callable[[str | Path], Bank]
     fit: Callable[..., Fit]
     render: Callable[..., NDArray[np.uint8]]
+    motion: tuple[str, ...]
+    endless: bool
 
 
 def _texture(bank: type[TextureBank]) -> Kind:
@@ -58,6 +62,8 @@ def _texture(bank: type[TextureBank]) -> Kind:
         load=bank.load,
         fit=fit_textures,
         render=render_textures,
+        motion=bank.motion,
+        endless=bank.endless,
     )
 
 
@@ -68,6 +74,8 @@ _FRACTALS = Kind(
     load=ClassBank.load,
     fit=fit_fractals,
     render=render_fractals,
+    motion=("curve", "curve_kind"),
+    endless=False,
 )
 _TEXTURES = (_texture(bank) for bank in (ShapesBank, PerlinBank, OctopusBank, DeadLeavesBank))
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (_FRACTALS, *_TEXTURES)}

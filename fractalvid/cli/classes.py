@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,12 +14,19 @@ from fractalvid.core.bank import Bank, KindName
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.fractals.importing import class_files, import_classes
 from fractalvid.kinds import KINDS, sample_bank
-from fractalvid.textures.dead_leaves import DeadLeavesConfig
-from fractalvid.textures.octopus import OctopusConfig
-from fractalvid.textures.perlin import PerlinConfig
-from fractalvid.textures.shapes import ShapesConfig
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place
+
+_OtherKinds: Any = make_dataclass(
+    "OtherKinds",
+    [
+        (name, Annotated[kind.config, tyro.conf.arg(help=f"With --kind {name}.")], field(default_factory=kind.config))
+        for name, kind in KINDS.items()
+        if name != "ifs"
+    ],
+    frozen=True,
+)
+"""The configurations of all kinds but fractals, whose options stand among the command's own."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +43,7 @@ class ClassesArguments:
     out: Path = Path(BANK_FILE)
     """The file to write; one that exists is not overwritten."""
     fractals: Annotated[FractalOptions, tyro.conf.arg(name="")] = field(default_factory=FractalOptions)
-    shapes: ShapesConfig = field(default_factory=ShapesConfig)
-    """With --kind shapes."""
-    perlin: PerlinConfig = field(default_factory=PerlinConfig)
-    """With --kind perlin."""
-    octopus: OctopusConfig = field(default_factory=OctopusConfig)
-    """With --kind octopus."""
-    dead_leaves: DeadLeavesConfig = field(default_factory=DeadLeavesConfig)
-    """With --kind dead_leaves."""
+    others: Annotated[Any, tyro.conf.arg(name="")] = field(default_factory=_OtherKinds)
 
     def config(self) -> Any:
         """The configuration that classes of `kind` are drawn from; None for the defaults.
@@ -53,7 +53,7 @@ class ClassesArguments:
         """
         chosen: Any = self.fractals.config_for(self.kind)
         for name in (name for name in KINDS if name != "ifs"):
-            config = getattr(self, name)
+            config = getattr(self.others, name)
             if name == self.kind:
                 chosen = config
             elif config != type(config)():

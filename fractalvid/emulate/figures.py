@@ -4,11 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.emulate.renderer import Array, Renderer, RenderOptions
+from fractalvid.kinds import KINDS
 
 Floats = NDArray[np.float64]
-
-ENDLESS = frozenset({"perlin", "dead_leaves"})
-"""Kinds whose pictures cover the plane: as a figure they end at their view, as their stored clips do."""
 
 
 def render_figures(
@@ -41,7 +39,7 @@ def render_figures(
         camera=matrices[clip, layer].astype(np.float32),
         options=options,
     )
-    if renderer.bank.kind in ENDLESS:
+    if KINDS[renderer.bank.kind].endless:
         inside = in_view(matrices[clip, layer], options.size)
         rendered *= xp.asarray(inside.reshape(*inside.shape, *channels))
     figures, end = rendered[: len(copies)], len(copies)

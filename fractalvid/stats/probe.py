@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fractalvid.core.bank import Bank, array_names
 from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.core.curves import SUBFRAMES
-from fractalvid.kinds import fit_clips, render_fits
+from fractalvid.kinds import KINDS, fit_clips, render_fits
 from fractalvid.stats.config import TEST_BATCH, ProbeConfig
 from fractalvid.utils.errors import UserError
 
@@ -28,13 +28,7 @@ Labels = NDArray[np.int64]
 VIEWS = ("video", "shuffled", "frame")
 """What a network sees of a clip: all of it, its frames in random order, or one of them."""
 
-MOTION = {
-    "ifs": ("curve", "curve_kind"),
-    "shapes": ("speed", "coherence", "acceleration", "swerve", "spin", "pulse", "shear", "beat"),
-    "perlin": ("time_frequency", "drift"),
-    "octopus": ("curve", "beat", "wander"),
-    "dead_leaves": ("speed", "coherence", "parallax", "spin", "sway", "beat"),
-}
+MOTION = {name: kind.motion for name, kind in KINDS.items()}
 """For each kind of bank the arrays that say how its classes move; the others say what they look like."""
 
 

@@ -64,6 +64,10 @@ class TextureBank(ABC):
     config_type: ClassVar[type[TextureConfig]]
     bounds: ClassVar[dict[str, Range]] = {}
     """Smallest and largest value of a file's arrays, for those with values that could not be drawn."""
+    motion: ClassVar[tuple[str, ...]]
+    """The arrays that say how its classes move; the others say what they look like."""
+    endless: ClassVar[bool] = False
+    """Its pictures cover the plane, without a figure that stands out."""
 
     seed: int
     config: Any

@@ -120,6 +120,8 @@ class DeadLeavesBank(OutlinedBank):
 
     kind: ClassVar[KindName] = "dead_leaves"
     config_type: ClassVar[type[TextureConfig]] = DeadLeavesConfig
+    motion: ClassVar[tuple[str, ...]] = ("speed", "coherence", "parallax", "spin", "sway", "beat")
+    endless: ClassVar[bool] = True
     bounds: ClassVar[dict[str, Range]] = OUTLINED_BOUNDS | {
         "sides": (0, 6),
         "count": (1, MAX_LEAVES),

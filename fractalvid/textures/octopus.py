@@ -146,6 +146,7 @@ class OctopusBank(LayeredBank):
 
     kind: ClassVar[KindName] = "octopus"
     config_type: ClassVar[type[TextureConfig]] = OctopusConfig
+    motion: ClassVar[tuple[str, ...]] = ("curve", "beat", "wander")
     bounds: ClassVar[dict[str, Range]] = {
         "limbs": (1, MAX_LIMBS),
         "texture": (0, len(TEXTURES) - 1),

@@ -74,6 +74,8 @@ class PerlinBank(TextureBank):
 
     kind: ClassVar[KindName] = "perlin"
     config_type: ClassVar[type[TextureConfig]] = PerlinConfig
+    motion: ClassVar[tuple[str, ...]] = ("time_frequency", "drift")
+    endless: ClassVar[bool] = True
     bounds: ClassVar[dict[str, Range]] = {
         "octaves": (1, MAX_OCTAVES),
         "frequency": (0.1, 100.0),

@@ -114,6 +114,16 @@ class ShapesBank(OutlinedBank):
 
     kind: ClassVar[KindName] = "shapes"
     config_type: ClassVar[type[TextureConfig]] = ShapesConfig
+    motion: ClassVar[tuple[str, ...]] = (
+        "speed",
+        "coherence",
+        "acceleration",
+        "swerve",
+        "spin",
+        "pulse",
+        "shear",
+        "beat",
+    )
     bounds: ClassVar[dict[str, Range]] = OUTLINED_BOUNDS | {
         "sides": (0, 4),
         "count": (1, MAX_SHAPES),

@@ -27,7 +27,6 @@ from fractalvid.emulate.config import (
     ZoomConfig,
 )
 from fractalvid.emulate.draw import draw_emulation
-from fractalvid.emulate.figures import ENDLESS
 from fractalvid.emulate.layers import emulate_samples
 from fractalvid.emulate.photometric.config import NoiseConfig, PhotometricConfig
 from fractalvid.emulate.renderer import CpuRenderer, RenderOptions
@@ -306,9 +305,9 @@ def test_figures_of_every_kind_stay_in_their_place(kind: str, colour: ColourConf
     across, down = ((place > low[:, axis, None]) & (place < high[:, axis, None]) for axis in (0, 1))
     outside = ~(down[:, :, None] & across[:, None])
     mask = batch.mask.numpy()
-    assert (mask & outside[:, None]).mean() < (1e-9 if kind in ENDLESS else 0.02)
+    assert (mask & outside[:, None]).mean() < (1e-9 if KINDS[kind].endless else 0.02)
     assert 0.002 < mask.mean() < 0.2
-    if kind in ENDLESS:
+    if KINDS[kind].endless:
         assert mask.mean() == pytest.approx(0.16, abs=0.015)
 
 
