@@ -57,7 +57,17 @@ def test_the_python_examples_run(mark: str, tmp_path: Path, request: pytest.Fixt
         where = request.getfixturevalue("dataset").parent
     if "import webdataset" in block:
         pytest.importorskip("webdataset", reason="this example needs the package webdataset, which dev brings")
-        shards = [*GENERATE, "--clips", "1", "--points", "2000", "--format", "webdataset", "--out", tmp_path / "set"]
+        shards = [
+            *GENERATE,
+            "--clips",
+            "1",
+            "--points",
+            "2000",
+            "--format",
+            "webdataset",
+            "--out",
+            str(tmp_path / "set"),
+        ]
         subprocess.run(shards, env=environment(), check=True, timeout=120)
         where = tmp_path / "set"
     if 'load_file("weights.safetensors")' in block:
