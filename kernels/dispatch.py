@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.kernels import reference, tone
+from fractalvid.kernels.checks import MAX_STEPS, check_threads, check_whole, float_array, whole_array
 from fractalvid.kernels.cpu import drivers, schedule
 from fractalvid.kernels.cpu.frames import (
     COUNT_BITS,
@@ -62,7 +63,9 @@ def orbit(
 
     Where only some jobs are wanted, `rows` (R,) says which: the CPU leaves the others out, whose points mean nothing.
     """
-    _check_positive(n=n)
+    check_whole("n", n, 1, MAX_STEPS)
+    _check_run(burn_in, threads)
+    rows = _rows(rows, len(jobs))
     device = find_device(backend, jobs)
     if device is not None:
         points: NDArray[np.float32] = front.orbit(device, jobs, n, burn_in)
@@ -93,7 +96,9 @@ def growth(
     Negative means that orbits stay bounded on average. For linear systems it is the top Lyapunov exponent.
     `rows` is that of `orbit`.
     """
-    _check_positive(steps=steps)
+    check_whole("steps", steps, 1, MAX_STEPS)
+    _check_run(burn_in, threads)
+    rows = _rows(rows, len(jobs))
     device = find_device(backend, jobs)
     if device is not None:
         rates: NDArray[np.float32] = front.growth(device, jobs, steps, burn_in)
@@ -122,6 +127,7 @@ def accumulate(
     Where the jobs have colours, the walkers' colour indices are added up too; points are then at most 16,843,009.
     """
     frame = (len(jobs), *_frame(size))
+    _check_run(burn_in, threads)
     amounts = _points(points, len(jobs))
     if jobs.colour is not None:
         _check_colour_points(amounts)
@@ -175,9 +181,9 @@ def render(
         threads: at most this many; a job stays on one.
     """
     height, width = _frame(size)
+    _check_run(burn_in, threads)
     amounts = _points(points, len(jobs))
-    if isinstance(exposure, str) and exposure != "max":
-        raise ValueError(f"exposure must be an array or 'max', got {exposure!r}")
+    exposure = _exposure(exposure, len(jobs))
     paints = None if palette is None else _paints(jobs, palette, curve, amounts)
     device = find_device(backend, jobs)
     if device is not None:
@@ -275,27 +281,49 @@ def _check_colour_points(points: NDArray[np.int64]) -> None:
 
 
 def _groups(clip: ArrayLike | None, count: int) -> NDArray[np.int64]:
-    groups = np.zeros(count, np.int64) if clip is None else np.asarray(clip, np.int64)
+    if clip is None:
+        return np.zeros(count, np.int64)
+    groups = whole_array("clip", clip, -(2**63), 2**63 - 1).astype(np.int64)
     if groups.shape != (count,):
         raise ValueError(f"clip must be ({count},), got {groups.shape}")
     return groups
 
 
+def _exposure(exposure: NDArray[np.float32] | Literal["max"], count: int) -> NDArray[np.float32] | Literal["max"]:
+    """Areas and white densities, whose shape `tone.plan` checks; those on a GPU as they are."""
+    if isinstance(exposure, str):
+        if exposure != "max":
+            raise ValueError(f"exposure must be an array or 'max', got {exposure!r}")
+        return exposure
+    if is_on_gpu(exposure):
+        return exposure
+    return float_array("exposure", exposure)
+
+
 def _frame(size: Size) -> tuple[int, int]:
-    height, width = (size, size) if isinstance(size, int) else size
-    if height < 1 or width < 1 or height * width > MAX_PIXELS:
+    both = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    if len(both) != 2:
+        raise ValueError(f"size must be H and W, got {size!r}")
+    for side in both:
+        check_whole("size", side, 1, MAX_PIXELS)
+    height, width = int(both[0]), int(both[1])
+    if height * width > MAX_PIXELS:
         raise ValueError(f"size must be at least 1 x 1 and at most {MAX_PIXELS} pixels, got {height} x {width}")
     return height, width
 
 
 def _points(points: int | ArrayLike, count: int) -> NDArray[np.int64]:
-    amounts = np.require(np.broadcast_to(np.asarray(points, np.int64), (count,)), requirements=["C", "W"])
-    if amounts.min() < 1 or amounts.max() >= 2**31:
-        raise ValueError("points must be at least 1 and below 2**31")
-    return amounts
+    amounts = whole_array("points", points, 1, MAX_STEPS).astype(np.int64)
+    if amounts.shape not in ((), (1,), (count,)):
+        raise ValueError(f"points must be a number or ({count},), got {amounts.shape}")
+    return np.require(np.broadcast_to(amounts, (count,)), requirements=["C", "W"])
 
 
-def _check_positive(**values: int) -> None:
-    for name, value in values.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
+def _rows(rows: NDArray[np.int64] | None, count: int) -> NDArray[np.int64] | None:
+    """The jobs that are wanted, each of them one that there is."""
+    return None if rows is None else whole_array("rows", rows, 0, count - 1).astype(np.int64)
+
+
+def _check_run(burn_in: int, threads: int | None) -> None:
+    check_whole("burn_in", burn_in, 0, MAX_STEPS)
+    check_threads(threads)

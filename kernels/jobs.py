@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fractalvid.kernels.checks import float_array, whole_array
 from fractalvid.kernels.variations import LINEAR, MAX_PARAMS, VARIATIONS
 
 Array = Any
@@ -48,7 +49,8 @@ class Jobs:
         projection: float32 (J, 3, 3), homography from the plane to pixels, (x, y, 1) -> (column, row, w);
             pixel i covers [i, i + 1).
         seed: uint64 (J,), the key of a job's random numbers.
-        start: float32 (J, S, 2) or None; walker l begins at start[l mod S], else uniformly in [-1, 1]².
+        start: float32 (J, S, 2) or None; walker l begins at start[l mod S], else uniformly in [-1, 1]². Points of
+            `orbit` that left for infinity may be among them: they restart.
         colour: float32 (J, N) or None, the colour index of each map, in [0, 1]; a walker's own moves half way to it.
         fused: int32 (J,) or None, their `fused_variation` where it is known already: what makes jobs on a device says
             it, since the host would have to wait for their arrays.
@@ -96,8 +98,9 @@ class Jobs:
         size 1, or without the leading axis where that is unambiguous, serve all jobs.
 
         Raises:
-            ValueError: shapes that do not fit, weights that are no distribution, colours outside [0, 1], an unknown
-                variation, fewer parameters than the variations have.
+            ValueError: shapes that do not fit, numbers that are not finite, weights that are no distribution, colours
+                outside [0, 1], an unknown variation, fewer parameters than the variations have, a seed that is not in
+                0..2⁶⁴-1.
         """
         m = _f32(maps, 3, "maps")
         j, n, six = m.shape
@@ -106,7 +109,7 @@ class Jobs:
         w = _f32(weights, 2, "weights")
         if not (np.all(w >= 0) and np.all(np.abs(w.sum(axis=1) - 1) <= 1e-4)):
             raise ValueError("weights must be >= 0 and sum to 1 for every job")
-        number = np.asarray(variation, np.int32)
+        number = whole_array("variation", variation, -(2**31), 2**31 - 1).astype(np.int32)
         number = number.reshape(-1, 1, 1) if number.ndim < 3 else number
         unknown = sorted(set(np.unique(number).tolist()) - set(VARIATIONS))
         if unknown:
@@ -116,24 +119,28 @@ class Jobs:
         _check_repeated(number, np.broadcast_to(factor, np.broadcast_shapes(factor.shape, number.shape)))
         return cls(
             maps=m,
-            weights=_full(w, (j, n)),
-            variation=_full(number, (j, n, v)),
-            amount=_full(factor, (j, n, v)),
-            params=_full(_parameters(params, number), (j, n, v, MAX_PARAMS)),
+            weights=_full("weights", w, (j, n)),
+            variation=_full("variation", number, (j, n, v)),
+            amount=_full("amount", factor, (j, n, v)),
+            params=_full("params", _parameters(params, number), (j, n, v, MAX_PARAMS)),
             projection=_projections(projection, j),
-            seed=_full(np.asarray(seed, np.uint64), (j,)),
+            seed=_full("seed", whole_array("seed", seed, 0, 2**64 - 1).astype(np.uint64), (j,)),
             start=_starts(start, j),
             colour=_colours(colour, (j, n)),
         )
 
 
-def _full(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+def _full(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Broadcast to `shape`, contiguous and writeable as the compiled kernels' types demand."""
-    return np.require(np.broadcast_to(values, shape), requirements=["C", "W"])
+    try:
+        wide = np.broadcast_to(values, shape)
+    except ValueError:
+        raise ValueError(f"{name} must be {shape}, or broadcast to it, got {values.shape}") from None
+    return np.require(wide, requirements=["C", "W"])
 
 
-def _f32(values: ArrayLike, ndim: int, name: str) -> NDArray[np.float32]:
-    array = np.require(values, np.float32, ["C", "W"])
+def _f32(values: ArrayLike, ndim: int, name: str, *, finite: bool = True) -> NDArray[np.float32]:
+    array = float_array(name, values, finite=finite)
     while array.ndim < ndim:
         array = array[None]
     if array.ndim != ndim:
@@ -148,8 +155,6 @@ def _parameters(params: ArrayLike | None, number: NDArray[np.int32]) -> NDArray[
     own = np.zeros((1, 1, 1, 0), np.float32) if params is None else _f32(params, 4, "params")
     if not len(needed.params) <= own.shape[3] <= MAX_PARAMS:
         raise ValueError(f"{needed.name} takes {len(needed.params)} parameters, got {own.shape[3]}; most: {MAX_PARAMS}")
-    if not np.all(np.isfinite(own)):
-        raise ValueError("params must be finite")
     return np.pad(own, ((0, 0), (0, 0), (0, 0), (0, MAX_PARAMS - own.shape[3])))
 
 
@@ -165,9 +170,9 @@ def _check_repeated(number: NDArray[np.int32], factor: NDArray[np.float32]) -> N
 
 def _projections(projection: ArrayLike | None, j: int) -> NDArray[np.float32]:
     matrices = _f32(np.eye(3) if projection is None else projection, 3, "projection")
-    if matrices.shape[1:] != (3, 3) or not np.all(np.isfinite(matrices)):
-        raise ValueError("projection must hold finite 3 x 3 matrices")
-    return _full(matrices, (j, 3, 3))
+    if matrices.shape[1:] != (3, 3):
+        raise ValueError(f"projection must hold 3 x 3 matrices, got {matrices.shape}")
+    return _full("projection", matrices, (j, 3, 3))
 
 
 def _colours(colour: ArrayLike | None, shape: tuple[int, int]) -> NDArray[np.float32] | None:
@@ -176,13 +181,15 @@ def _colours(colour: ArrayLike | None, shape: tuple[int, int]) -> NDArray[np.flo
     indices = _f32(colour, 2, "colour")
     if not np.all((indices >= 0) & (indices <= 1)):
         raise ValueError("colour must be in [0, 1]")
-    return _full(indices, shape)
+    return _full("colour", indices, shape)
 
 
 def _starts(start: ArrayLike | None, j: int) -> NDArray[np.float32] | None:
     if start is None:
         return None
-    points: NDArray[Any] = _f32(start, 3, "start")
+    points: NDArray[Any] = _f32(start, 3, "start", finite=False)
+    if np.any(np.isnan(points)):
+        raise ValueError("start must be numbers, got nan")
     if points.shape[1] < 1 or points.shape[2] != 2:
         raise ValueError(f"start must be (J, S, 2) with S >= 1, got {points.shape}")
-    return _full(points, (j, *points.shape[1:]))
+    return _full("start", points, (j, *points.shape[1:]))

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = {
-    "kernels": ("compiled", "tone", "variations", "jobs", "reference", "cpu", "drawing", "cuda", "dispatch"),
+    "kernels": ("checks", "compiled", "tone", "variations", "jobs", "reference", "cpu", "drawing", "cuda", "dispatch"),
     "fractalvid": (
         *("utils", "core", "fractals", "textures", "kinds", "video", "emulate", "gpu", "stream", "sets", "pages"),
         *("stats", "cli"),

@@ -25,6 +25,12 @@ FAR = F32(1e5)
 """The radius at which growth at infinity is measured."""
 _OVERFLOW = F32(1e15)
 """A radius whose square float32 still holds; what is farther out counts as this far."""
+_UNIT = F32(2.0**-20)
+"""Where a product of ratios begins. Four ratios of 1e-5 to 1e10 then fit float32, and scaling by a power of two changes
+no digit of theirs."""
+_HUGE = F32(1e30)
+"""A product of ratios that is above this may overflow once it is brought back from `_UNIT` to 1."""
+_LOG_OF_UNIT = F32(np.log(2.0**-20))
 
 
 class OrbitTask(NamedTuple):
@@ -93,7 +99,7 @@ def _growth(loops, mode, passes, order, batch, shape, burn_in, task):
     tables = walkers.tables
     columns, gathered = tables.columns, tables.gathered
     steps = task.steps
-    ratio = np.empty(c, np.float32)
+    ratio = np.full(c, _UNIT)
     for j in order:
         job = job_of(batch, j)
         seed = job.seed
@@ -104,7 +110,7 @@ def _growth(loops, mode, passes, order, batch, shape, burn_in, task):
         for step in range(burn_in + steps):
             if step % STEPS_OF_A_TABLE == 0:
                 assign_columns(job, mode, tables, step)
-            # The product of four ratios fits float32, that of five may not; logarithms cost most here.
+            # The product of four ratios fits float32 (see `_UNIT`), that of five may not; logarithms cost most here.
             if step & 3 == 0 or step == burn_in:
                 logs = _take_logs(ratio)
                 total += logs if step > burn_in else F32(0.0)
@@ -137,9 +143,10 @@ def _renormalise(x, y, ratio):
 
 @subroutine
 def _take_logs(ratio):
-    """The sum of the logarithms of all ratios, which are set to 1."""
+    """The sum of the logarithms of all products, less that of `_UNIT`, where they begin anew."""
     total = F32(0.0)
     for k in range(ratio.shape[0]):
-        total += log(max(ratio[k], F32(1e-37)))
-        ratio[k] = F32(1.0)
+        huge = ratio[k] > _HUGE
+        total += log(ratio[k] if huge else ratio[k] * (F32(1.0) / _UNIT)) - (_LOG_OF_UNIT if huge else F32(0.0))
+        ratio[k] = _UNIT
     return total

@@ -39,6 +39,10 @@ extern "C" __global__ void __launch_bounds__(BLOCK) orbit(JOBS, WHERE, int burn_
 }
 
 constexpr float FAR = 1e5f, OVERFLOWED = 1e15f;
+// Where a product of ratios begins: four ratios of 1e-5 to 1e10 then fit a float, and no digit of theirs changes.
+constexpr float UNIT = 1.0f / (1 << 20), LOG_OF_UNIT = -13.862943611f;
+// What is above this may overflow once it is brought back from UNIT to 1.
+constexpr float HUGE_RATIO = 1e30f;
 
 // Sees every walker after every step: multiplies up how its distance grew, and puts it back to radius FAR.
 struct Growth {
@@ -54,12 +58,13 @@ struct Growth {
         ratio = ratio * (r / FAR);
     }
     DEVICE float taken() {
-        const float value = table::log(larger(ratio, 1e-37f));
-        ratio = 1.0f;
+        const bool huge = ratio > HUGE_RATIO;
+        const float value = table::log(huge ? ratio : ratio * (1.0f / UNIT)) - (huge ? LOG_OF_UNIT : 0.0f);
+        ratio = UNIT;
         return value;
     }
     DEVICE void operator()(int, int, int, int step, int, float& x, float& y) {
-        // Four ratios fit a float, five might not; logarithms are the dear part.
+        // Four ratios fit a float (see UNIT), five might not; logarithms are the dear part.
         if ((step & 3) == 0 || step == burn_in) {
             const float value = taken();
             total += step > burn_in ? value : 0.0f;
@@ -78,7 +83,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) growth(JOBS, WHERE, int burn
         __syncthreads();
         float x[WALKERS], y[WALKERS];
         begin_walkers(jobs, job, game, x, y);
-        Growth visit{burn_in, 1.0f, 0.0f};
+        Growth visit{burn_in, UNIT, 0.0f};
         visit.renormalise(x[0], y[0]);
         play(game, burn_in + steps, Offsets::BY_STEP, x, y, visit);
         float_at(game.end + threadIdx.x) = visit.total + visit.taken();

@@ -163,6 +163,17 @@ def test_growth_of_a_single_map_is_its_logarithm() -> None:
     assert growth(jobs, backend="reference") == pytest.approx(np.log([0.5, 2.0]), abs=1e-3)
 
 
+def test_growth_of_maps_that_fling_points_away_is_that_of_the_farthest_that_counts() -> None:
+    """Four factors of 1e10 overflow float32. Beyond a radius of 1e15, from one of 1e5, nothing is told apart."""
+    scales = np.array([1e9, 1e10, 1e12])
+    maps = scales[:, None, None] * [[[1.0, 0, 0, 0, 1, 0], [0, 1, 0, -1, 0, 0]]]
+    jobs = Jobs.of(maps, [[0.5, 0.5]], seed=[1, 2, 3])
+    wanted = np.log(np.minimum(scales, 1e10))
+    for steps in (24, 9, 4):
+        assert growth(jobs, steps) == pytest.approx(wanted, rel=1e-5)
+    assert growth(jobs, backend="reference") == pytest.approx(wanted, rel=1e-5)
+
+
 def test_growth_agrees_with_the_reference() -> None:
     systems = [system(4, seed) for seed in range(6)]
     jobs = Jobs.of([m for m, _ in systems], [w for _, w in systems], seed=np.arange(6))

@@ -178,6 +178,14 @@ def test_orbits_and_growth_are_the_cpus() -> None:
     assert np.abs(rates).min() > 0.01
 
 
+def test_growth_of_maps_that_fling_points_away_is_the_cpus() -> None:
+    maps = np.array([1e10, 1e12])[:, None, None] * [[[1.0, 0, 0, 0, 1, 0], [0, 1, 0, -1, 0, 0]]]
+    jobs = Jobs.of(maps, [[0.5, 0.5]], seed=[1, 2])
+    rates = game.growth(HostDevice(), jobs, 24, burn_in=8, variations=LINEAR)
+    assert np.allclose(rates, np.log(1e10), rtol=1e-5)
+    assert np.allclose(rates, growth(jobs), rtol=1e-6)
+
+
 def test_statistics_of_points_are_the_cpus_to_the_bit() -> None:
     rng = np.random.default_rng(1)
     cloud = rng.normal(0, 1, (6, 4, 1000, 2)).astype(np.float32)
