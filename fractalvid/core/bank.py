@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.core.constants import MAX_CLASSES
 from fractalvid.core.seeds import STREAM_VERSION
+from fractalvid.utils.checks import is_whole
 from fractalvid.utils.documents import Seed, Table, convert_config, parse_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_with
@@ -71,15 +71,15 @@ def array_names(bank_type: Any) -> tuple[str, ...]:
 
 def check_draw(num_classes: int, seed: int) -> None:
     """Refuse numbers that no bank can be drawn with."""
-    if not 1 <= num_classes <= MAX_CLASSES:
-        raise UserError(f"the number of classes must be 1 to {MAX_CLASSES}, got {num_classes}")
+    if not (is_whole(num_classes) and 1 <= num_classes <= MAX_CLASSES):
+        raise UserError(f"the number of classes must be 1 to {MAX_CLASSES}, a whole number, got {num_classes!r}")
     check_seed(seed)
 
 
 def check_seed(seed: int) -> None:
     """Refuse what is no seed of 64 bits: generators would take its lowest 64 bits instead."""
-    if not (isinstance(seed, Integral) and 0 <= seed < 2**64):
-        raise UserError(f"seed must be in 0..2**64 - 1, got {seed}")
+    if not (is_whole(seed) and 0 <= seed < 2**64):
+        raise UserError(f"seed must be in 0..2**64 - 1, got {seed!r}")
 
 
 def check_clip_ids(bank: Bank, class_id: ArrayLike, instance_id: ArrayLike) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.core.seeds import Domain, Field, index_words, uniforms
-from fractalvid.utils.checks import check_p, check_range
+from fractalvid.utils.checks import check_fields, check_p, check_range
 
 SMALLEST = 1e-4
 """Smallest area and aspect of a crop, and smallest inverse of its aspect."""
@@ -29,6 +29,7 @@ class CameraConfig:
 
     def __post_init__(self) -> None:
         """Refuse shares outside 0..1, reversed ranges, and what is no number."""
+        check_fields(self)
         check_range("crop_scale", self.crop_scale, SMALLEST, 1)
         check_range("crop_ratio", self.crop_ratio, SMALLEST, 1 / SMALLEST)
         check_p("flip", self.flip)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.core.bank import Bank
 from fractalvid.core.seeds import Domain, Field, uniforms, words
-from fractalvid.utils.checks import check_number
+from fractalvid.utils.checks import check_fields, check_number
 from fractalvid.utils.errors import UserError
 
 Floats = NDArray[np.float64]
@@ -45,6 +45,7 @@ class ColourConfig:
 
     def __post_init__(self) -> None:
         """Refuse what gives no picture."""
+        check_fields(self)
         check_number("gamma", self.gamma, 0.1, 10)
         check_number("vibrancy", self.vibrancy, 0, 1)
         check_number("drift", self.drift, 0, 4)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from fractalvid.core.camera import CameraConfig
 from fractalvid.emulate.photometric.config import PhotometricConfig
-from fractalvid.utils.checks import Range, check_integer, check_number, check_p, check_range
+from fractalvid.utils.checks import Range, check_fields, check_integer, check_number, check_p, check_range
 from fractalvid.utils.errors import UserError
 
 MAX_COPIES = 7
@@ -47,6 +47,7 @@ class BackgroundConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability, range or number."""
+        check_fields(self, "background.")
         for name in ("p", "dynamic", "maximum", "window"):
             check_p(f"background.{name}", getattr(self, name))
         check_range("background.crop", self.crop, 0.01, 1)
@@ -65,6 +66,7 @@ class PlacementConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or range."""
+        check_fields(self, "placement.")
         check_p("placement.p", self.p)
         check_range("placement.scale", self.scale, 0.05, 1)
 
@@ -91,6 +93,7 @@ class GroupConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability, range or number."""
+        check_fields(self, "group.")
         for name in ("p", "mirror", "delay"):
             check_p(f"group.{name}", getattr(self, name))
         check_integer("group.copies", self.copies, 1, MAX_COPIES)
@@ -114,6 +117,7 @@ class DisplacementConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or range."""
+        check_fields(self, "displacement.")
         check_p("displacement.p", self.p)
         check_range("displacement.speed", self.speed, 0, 10)
         check_range("displacement.duration", self.duration, 0.01, 1)
@@ -128,6 +132,7 @@ class ZoomConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or range."""
+        check_fields(self, "zoom.")
         check_p("zoom.p", self.p)
         check_range("zoom.rate", self.rate, 0, 10)
 
@@ -154,6 +159,7 @@ class ShakeConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or range."""
+        check_fields(self, "shake.")
         check_p("shake.p", self.p)
         check_range("shake.deviation", self.deviation, 0, 1)
         check_range("shake.waves", self.waves, 1, MAX_WAVES)
@@ -173,6 +179,7 @@ class RollConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or range."""
+        check_fields(self, "roll.")
         check_p("roll.p", self.p)
         check_range("roll.tilt", self.tilt, 0, math.pi)
         check_range("roll.turn", self.turn, 0, 2 * math.pi)
@@ -195,6 +202,7 @@ class PerspectiveConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or number."""
+        check_fields(self, "perspective.")
         check_p("perspective.p", self.p)
         check_number("perspective.distortion", self.distortion, 0, MAX_DISTORTION)
         check_number("perspective.enlarge", self.enlarge, 1, 4)
@@ -216,6 +224,7 @@ class TimingConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability."""
+        check_fields(self, "timing.")
         for name in ("p", "repeat", "skip"):
             check_p(f"timing.{name}", getattr(self, name))
 
@@ -238,6 +247,7 @@ class CurriculumConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no share or number."""
+        check_fields(self, "curriculum.")
         check_integer("curriculum.samples", 0 if self.samples is None else self.samples, 0, 2**62)
         check_p("curriculum.share", self.share)
         check_p("curriculum.narrow", self.narrow)
@@ -266,6 +276,10 @@ class EmulationConfig:
     photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
     crop: CameraConfig | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no effect's configuration."""
+        check_fields(self, "emulate.")
 
 
 _PAPER = EmulationConfig(

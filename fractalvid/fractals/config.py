@@ -6,7 +6,7 @@ from typing import Literal
 
 from fractalvid.core.constants import MAX_FRAMES, MIN_FRAMES
 from fractalvid.fractals.mix import PAPER_LINEAR_SHARE, PAPER_VARIATIONS, Mix
-from fractalvid.utils.checks import check_choice, check_integer, check_number, check_p
+from fractalvid.utils.checks import check_fields, check_integer, check_number, check_p
 from fractalvid.utils.errors import UserError
 
 MAX_MAPS = 8
@@ -83,14 +83,13 @@ class ClassConfig:
 
     def __post_init__(self) -> None:
         """Refuse what no bank could be drawn from."""
+        check_fields(self)
         self._check_classes()
         self._check_instances()
         self._check_acceptance()
         self._check_view()
 
     def _check_classes(self) -> None:
-        check_choice("motion", self.motion, ("paper", "linear"))
-        check_choice("interpolation", self.interpolation, ("decomposed", "naive"))
         check_p("linear_share", self.linear_share)
         Mix(self.variations, self.max_summed, self.per_map)
         if not self.variations and self.linear_share < 1:
@@ -117,7 +116,6 @@ class ClassConfig:
         check_number("tail", self.tail, 0, 0.5, below_high=True)
         check_number("fence", self.fence, 0, MAX_SETTING)
         check_number("margin", self.margin, 0, MAX_SETTING)
-        check_choice("rows", self.rows, ("x", "y"))
 
     @cached_property
     def mix(self) -> Mix:

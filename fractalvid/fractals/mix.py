@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.kernels.variations import MAX_PARAMS, VARIATIONS, Param, Variation, by_name
-from fractalvid.utils.checks import check_integer
+from fractalvid.utils.checks import check_fields, check_integer
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import nearest
 
@@ -71,6 +71,7 @@ class Mix:
 
     def __post_init__(self) -> None:
         """Refuse what nothing could be drawn from."""
+        check_fields(self)
         for name in self.variations:
             check_name(name)
         check_integer("max_summed", self.max_summed, 1, MAX_SUMMED)

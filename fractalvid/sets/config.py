@@ -9,7 +9,7 @@ from fractalvid.sets.formats import FORMATS, Format, VideoOptions
 from fractalvid.sets.formats.encodings import MAX_CLIP_BYTES
 from fractalvid.sets.formats.mask import MAX_PIXELS
 from fractalvid.sets.manifest import MAX_CLIP_FRAMES
-from fractalvid.utils.checks import MAX_COUNT, check_integer
+from fractalvid.utils.checks import MAX_COUNT, check_fields, check_integer
 from fractalvid.utils.errors import UserError
 from fractalvid.video.codecs import DEFAULT_PRESET, encoder_options
 
@@ -53,6 +53,7 @@ class SetConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible numbers before any work starts."""
+        check_fields(self)
         limits = {"clips": (1, MAX_COUNT), "size": (2, 8192), "points": (1, MAX_POINTS), "fps": (1, 240)}
         for name, (low, high) in (limits | {"shard_size": (1, MAX_COUNT)}).items():
             check_integer(name, getattr(self, name), low, high)

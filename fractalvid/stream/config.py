@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Annotated, Literal
 
 import tyro
@@ -11,7 +10,7 @@ from fractalvid.core.camera import CameraConfig
 from fractalvid.core.colour import ColourConfig, check_points
 from fractalvid.core.constants import MAX_POINTS
 from fractalvid.emulate.config import EmulationConfig, resolve
-from fractalvid.utils.checks import check_integer
+from fractalvid.utils.checks import check_fields, check_integer, is_real
 from fractalvid.utils.errors import UserError
 
 
@@ -51,15 +50,14 @@ class StreamConfig:
         """Refuse values that no sample could have; look up a preset that is named."""
         if self.emulate is not None:
             object.__setattr__(self, "emulate", resolve(self.emulate))
+        if self.mean is not None and not (is_real(self.mean) and math.isfinite(self.mean)):
+            raise UserError(f"mean must be a number, the same for all channels, got {self.mean}")
+        if self.std is not None and not (is_real(self.std) and 0 < self.std < math.inf):
+            raise UserError(f"std must be a number above 0, the same for all channels, got {self.std}")
+        check_fields(self)
         limits = {"clip_len": 10_000, "frame_stride": 10_000, "size": 8192, "points": MAX_POINTS}
         for name, most in limits.items():
             check_integer(name, getattr(self, name), 1, most)
-        if self.channels not in (1, 3):
-            raise UserError(f"channels must be 1 or 3, got {self.channels}")
-        if self.mean is not None and not (isinstance(self.mean, Real) and math.isfinite(self.mean)):
-            raise UserError(f"mean must be a number, the same for all channels, got {self.mean}")
-        if self.std is not None and not (isinstance(self.std, Real) and 0 < self.std < math.inf):
-            raise UserError(f"std must be a number above 0, the same for all channels, got {self.std}")
         if self.colour is not None:
             check_points(self.points)
             if self.channels != 3:

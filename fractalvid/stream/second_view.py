@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fractalvid.core.camera import CameraConfig
 from fractalvid.core.seeds import Domain, Field, index_words, seeds64, uniforms, words
 from fractalvid.stream.config import StreamConfig
-from fractalvid.utils.checks import check_p
+from fractalvid.utils.checks import check_fields, check_p
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class SecondView:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or share."""
+        check_fields(self)
         check_p("reverse", self.reverse)
         check_p("strength", self.strength)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fractalvid.core.bank import KindName, array_names, check_draw, read_bank, reading, write_bank
 from fractalvid.core.constants import MAX_FRAMES, MIN_FRAMES
 from fractalvid.core.seeds import class_generator
-from fractalvid.utils.checks import Range, check_integer, check_range
+from fractalvid.utils.checks import Range, check_fields, check_integer, check_range
 from fractalvid.utils.errors import UserError
 
 FORMAT = "fractalvid-textures-1"
@@ -34,6 +34,7 @@ class TextureConfig:
 
     def __post_init__(self) -> None:
         """Refuse what no class could be drawn from."""
+        check_fields(self)
         check_integer("max_frames", self.max_frames, MIN_FRAMES, MAX_FRAMES)
         check_integer("min_frames", self.min_frames, MIN_FRAMES, self.max_frames)
         for name, (least, most) in self.limits.items():

@@ -1,8 +1,16 @@
 """Checks of settings and arguments. What they refuse becomes a `UserError` that names the setting and the value."""
 
+import dataclasses
 import math
-from collections.abc import Collection
+import types
+import typing
+from collections.abc import Collection, Mapping
+from functools import cache
 from numbers import Integral, Real
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
 
 from fractalvid.utils.errors import UserError
 
@@ -13,13 +21,98 @@ MAX_COUNT = 2**31 - 1
 """The largest number of clips, batches or processes that a setting may ask for."""
 
 
+def is_real(value: object) -> bool:
+    """Whether a value is a real number, Python's or NumPy's; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is an integer, Python's or NumPy's; True and False are none, and neither is 2.0."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_fields(config: object, where: str = "") -> None:
+    """Refuse a frozen dataclass whose fields do not hold what their annotations say. To be called first of all checks.
+
+    An int will do for a float, a list for a tuple, and NumPy's scalars for Python's, which take their place: what is
+    kept can be compared, hashed and written as JSON.
+
+    Args:
+        config: the dataclass, in its `__post_init__`.
+        where: what stands before the fields' names in messages, such as "background.".
+
+    Raises:
+        UserError: with the field's name, what it must be, and the value.
+    """
+    kind: Any = type(config)
+    for name, hint in _hints(kind).items():
+        value = getattr(config, name)
+        fitted = _fitted(value, hint)
+        if fitted is _MISFIT:
+            raise UserError(f"{where}{name} must be {_described(hint)}, got {value!r}")
+        if fitted is not value:
+            object.__setattr__(config, name, fitted)
+
+
+_MISFIT = object()
+"""In place of a value that is not what its annotation says."""
+
+
+@cache
+def _hints(config_type: Any) -> Mapping[str, Any]:
+    """The annotations of a dataclass's fields."""
+    hints = typing.get_type_hints(config_type)
+    return {field.name: hints[field.name] for field in dataclasses.fields(config_type)}
+
+
+def _fitted(value: Any, hint: Any) -> Any:
+    """A value as its annotation says, which is itself, or the same of another type; or `_MISFIT`."""
+    if isinstance(value, Mapping):  # for a dataclass; documents are read elsewhere
+        return _MISFIT
+    try:
+        return msgspec.convert(_plain(value), hint, strict=True)
+    except msgspec.ValidationError:
+        return _MISFIT
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars as Python's, in tuples and lists too."""
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+_NAMES = {bool: "True or False", int: "a whole number", float: "a number", str: "a word", type(None): "None"}
+_MANY = {int: "whole numbers", float: "numbers", str: "words"}
+
+
+def _described(hint: Any) -> str:
+    """What an annotation asks for, in words."""
+    origin, options = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_described(option) for option in options)
+    if origin is Literal:
+        return " or ".join(map(str, options))
+    if origin is tuple:
+        return _described_tuple(options)
+    return _NAMES.get(hint) or f"{'an' if hint.__name__[0] in 'AEIOU' else 'a'} {hint.__name__}"
+
+
+def _described_tuple(options: tuple[Any, ...]) -> str:
+    kind = _MANY.get(options[0], "values")
+    if options[-1] is not Ellipsis:
+        return f"a range (low, high) of {kind}" if len(options) == 2 else f"a tuple of {len(options)} {kind}"
+    words = typing.get_args(options[0])
+    return f"a tuple of some of {', '.join(map(str, words))}" if words else f"a tuple of {kind}"
+
+
 def check_p(name: str, value: float) -> None:
     """Refuse what is no number in 0..1.
 
     Raises:
         UserError: with the setting's name.
     """
-    if not (isinstance(value, Real) and 0 <= value <= 1):
+    if not (is_real(value) and 0 <= value <= 1):
         raise UserError(f"{name} must be a probability in 0..1, got {value!r}")
 
 
@@ -29,7 +122,7 @@ def check_range(name: str, values: Range, low: float, high: float) -> None:
     Raises:
         UserError: with the setting's name.
     """
-    pair = isinstance(values, tuple | list) and len(values) == 2 and all(isinstance(value, Real) for value in values)
+    pair = isinstance(values, tuple | list) and len(values) == 2 and all(map(is_real, values))
     if not (pair and low <= values[0] <= values[1] <= high) or math.isinf(values[1]):
         shown = f"{low:g}..{high:g}" if math.isfinite(high) else f"{low:g} and above"
         raise UserError(f"{name} must be a range (low, high) within {shown}, got {values!r}")
@@ -43,7 +136,7 @@ def check_number(
     Raises:
         UserError: with the setting's name.
     """
-    inside = isinstance(value, Real) and low <= value <= high
+    inside = is_real(value) and low <= value <= high
     if not inside or (above_low and value == low) or (below_high and value == high):
         ends = f"{'above ' if above_low else ''}{low:g} to {'below ' if below_high else ''}{high:g}"
         raise UserError(f"{name} must be a number, {ends}, got {value!r}")
@@ -65,7 +158,7 @@ def check_integer(name: str, value: int, low: int, high: int) -> None:
     Raises:
         UserError: with the setting's name.
     """
-    if not (isinstance(value, Integral) and low <= value <= high):
+    if not (is_whole(value) and low <= value <= high):
         raise UserError(f"{name} must be a whole number, {low} to {high}, got {value!r}")
 
 
@@ -75,7 +168,7 @@ def check_count(name: str, value: int | None) -> None:
     Raises:
         UserError: with the argument's name.
     """
-    if value is not None and not (isinstance(value, Integral) and value >= 1):
+    if value is not None and not (is_whole(value) and value >= 1):
         raise UserError(f"{name} must be at least 1, got {value!r}: give a whole number")
 
 

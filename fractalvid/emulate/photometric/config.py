@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from fractalvid.utils.checks import Range, check_integer, check_number, check_p, check_range
+from fractalvid.utils.checks import Range, check_fields, check_integer, check_number, check_p, check_range
 from fractalvid.utils.errors import UserError
 
 Preset = Literal["paper", "full", "light"]
@@ -40,6 +40,7 @@ class RandAugmentConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability, count or magnitude."""
+        check_fields(self, "randaugment.")
         check_p("randaugment.p", self.p)
         check_integer("randaugment.operations", self.operations, 0, MAX_OPERATIONS)
         for name in ("magnitude", "spread"):
@@ -55,6 +56,7 @@ class BlurConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or range."""
+        check_fields(self, "blur.")
         check_p("blur.p", self.p)
         check_range("blur.sigma", self.sigma, 0.01, math.inf)
 
@@ -76,6 +78,7 @@ class MotionBlurConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or range."""
+        check_fields(self, "motion_blur.")
         check_p("motion_blur.p", self.p)
         check_range("motion_blur.shutter", self.shutter, 0, 1)
         check_range("motion_blur.jerk", self.jerk, 0, MAX_STREAK)
@@ -90,6 +93,7 @@ class VignetteConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or range."""
+        check_fields(self, "vignette.")
         check_p("vignette.p", self.p)
         check_range("vignette.strength", self.strength, 0, 1)
 
@@ -103,6 +107,7 @@ class ExposureConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or range."""
+        check_fields(self, "exposure.")
         check_p("exposure.p", self.p)
         check_range("exposure.stops", self.stops, 0, 8)
 
@@ -119,6 +124,7 @@ class WhiteBalanceConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or range."""
+        check_fields(self, "white_balance.")
         check_p("white_balance.p", self.p)
         check_range("white_balance.stops", self.stops, 0, 8)
 
@@ -139,6 +145,7 @@ class NoiseConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or range."""
+        check_fields(self, "noise.")
         check_p("noise.p", self.p)
         check_range("noise.read", self.read, 0, 128)
         check_range("noise.shot", self.shot, 0, 128)
@@ -153,6 +160,7 @@ class CompressionConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or range."""
+        check_fields(self, "compression.")
         check_p("compression.p", self.p)
         check_range("compression.quality", self.quality, 1, 100)
         for quality in self.quality:
@@ -171,6 +179,10 @@ class PhotometricConfig:
     compression: CompressionConfig = field(default_factory=CompressionConfig)
     randaugment: RandAugmentConfig = field(default_factory=RandAugmentConfig)
     blur: BlurConfig = field(default_factory=BlurConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no effect's configuration."""
+        check_fields(self, "photometric.")
 
     @classmethod
     def preset(cls, name: Preset) -> "PhotometricConfig":
