@@ -1,14 +1,18 @@
 """A batch of clips, as a network takes it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
+from torch.utils.data._utils.collate import default_collate_fn_map
+
+from fractalvid.utils.errors import UserError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Batch:
-    """B clips on their way into a network.
+    """B clips on their way into a network; `video, target, *rest = batch` gives its attributes one by one.
 
     Attributes:
         video: float32 (B, C, T, H, W), in [0, 1], or normalised where mean and std are given.
@@ -32,6 +36,15 @@ class Batch:
     video2: torch.Tensor | None = None
     mask2: torch.Tensor | None = None
 
+    def __iter__(self) -> Iterator[Any]:
+        """The attributes in their order, video and target first."""
+        return iter(vars(self).values())
+
+    def __repr__(self) -> str:
+        """One line: the shapes of what there is."""
+        shapes = (f"{name}={tuple(v.shape)}" for name, v in vars(self).items() if isinstance(v, torch.Tensor))
+        return f"{type(self).__name__}({', '.join(shapes)}, next_index={self.next_index})"
+
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "Batch":
         """The same batch with its tensors on a device; PyTorch Lightning moves batches by this."""
         moved: dict[str, Any] = {
@@ -47,3 +60,11 @@ class Batch:
             name: value.pin_memory() for name, value in vars(self).items() if isinstance(value, torch.Tensor)
         }
         return replace(self, **pinned)
+
+
+def _refuse(batches: object, **_: object) -> NoReturn:
+    """Called by a DataLoader that would make batches of batches."""
+    raise UserError("clips come in whole batches: DataLoader(clips, batch_size=None, ...)")
+
+
+default_collate_fn_map[Batch] = _refuse

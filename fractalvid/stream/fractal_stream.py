@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
 from fractalvid.core.bank import Bank, check_seed
@@ -18,8 +18,9 @@ from fractalvid.stream.batch import Batch
 from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.device import Chunk, DeviceRenderer, available_device, device_renderer
 from fractalvid.stream.order import ClassOrder, InstanceOrder
+from fractalvid.stream.position import Position, index_of_state
 from fractalvid.stream.render import render_views
-from fractalvid.stream.samples import Samples, draw_samples
+from fractalvid.stream.samples import Samples, checked_index, draw_samples
 from fractalvid.stream.second_view import SecondView, draw_backwards, eased, second_seed
 from fractalvid.stream.validation import ValidationClips
 from fractalvid.utils.checks import check_count, check_share
@@ -34,8 +35,7 @@ class FractalStream(IterableDataset[Batch]):
     sequence for every k.
 
     Every new iterator begins at the same sample, also that of a loop's second epoch: train for one endless epoch, or
-    call `load_state_dict` with the last batch's `next_index` before each (and leave out the DataLoader's
-    persistent_workers, which keep streams of their own).
+    call `load_state_dict` with the last batch's `next_index` before each; workers that persist go on from there, too.
 
     Args:
         bank: the classes.
@@ -92,38 +92,54 @@ class FractalStream(IterableDataset[Batch]):
         self._cpu_renderer = None if emulated is None else CpuRenderer(bank, self._pool)
         self._classes = ClassOrder(seed, len(bank))
         self._cycles = None if instances is None else InstanceOrder(seed, instances, len(bank))
-        self._begin = 0
+        self._position = Position()
         self._next = 0
 
+    def __repr__(self) -> str:
+        """One line: what the stream shows, and how."""
+        frames, size = self.config.clip_len, self.config.size
+        shape = f"{self.batch_size} clips of {frames} x {size} x {size}"
+        more = f", rank {self.rank} of {self.world_size}" if self.world_size > 1 else ""
+        more += ", 2 views" if self.views == 2 else ""
+        return f"{type(self).__name__}({len(self.bank)} classes, batches of {shape}{more}, seed={self.seed})"
+
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on after the batch whose `next_index` this is, also on another world size with the same global batch."""
-        try:
-            index = int(state["next_index"])
-        except (KeyError, TypeError, ValueError):
-            raise UserError(f"a stream's state is {{'next_index': a number}}, not {state!r}") from None
-        if index < 0 or index % (self.batch_size * self.world_size):
-            raise UserError(f"the stream cannot go on at sample {index}: not a multiple of the global batch size")
-        self._begin = self._next = index
+        """Go on after the batch whose `next_index` this is, also on another world size with the same global batch.
+
+        Raises:
+            UserError: the state has no `next_index`, or one at which no batch begins.
+        """
+        index = index_of_state(state, self.batch_size * self.world_size)
+        self._next = index
+        self._position.set(index, in_worker=get_worker_info() is not None)
 
     def state_dict(self) -> dict[str, int]:
         """The position after the last batch that was yielded in this process, which a `StatefulDataLoader` asks."""
         return {"next_index": self._next}
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield batches for ever."""
+        """Yield batches for ever, from the position that is set now."""
         info = get_worker_info()
-        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
-        threads = self.threads if self.threads is not None or info is None else 1
-        total = self.batch_size * self.world_size
-        step = self._begin // total + worker
         if info is not None and self.device.type == "cuda":
             raise UserError("a stream on a GPU has no DataLoader workers: num_workers=0, or device='cpu'")
+        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
+        threads = self.threads if self.threads is not None or info is None else 1
+        begin = self._position.begin(in_worker=info is not None)
+        step = begin // (self.batch_size * self.world_size)
         if self._renderer is not None:
-            batches = self._renderer.batches_at_once(self.batch_size, self.views)
-            for batch in self._renderer.feed(self._chunks(step, batches)):
-                self._next = batch.next_index
-                yield batch
-            return
+            return self._from_device(self._renderer, step)
+        return self._from_cpu(step + worker, worker, workers, threads)
+
+    def _from_device(self, renderer: DeviceRenderer, step: int) -> Iterator[Batch]:
+        """Batches `step`, `step` + 1, ..., rendered on the GPU."""
+        batches = renderer.batches_at_once(self.batch_size, self.views)
+        for batch in renderer.feed(self._chunks(step, batches)):
+            self._next = batch.next_index
+            yield batch
+
+    def _from_cpu(self, step: int, worker: int, workers: int, threads: int | None) -> Iterator[Batch]:
+        """Batches `step`, `step` + `workers`, ..."""
+        total = self.batch_size * self.world_size
         while True:
             first = step * total + self.rank * self.batch_size
             batch = self.at(np.arange(first, first + self.batch_size), threads=threads)
@@ -132,9 +148,14 @@ class FractalStream(IterableDataset[Batch]):
             self._next = (step - worker) * total
             yield replace(batch, next_index=(step - workers + 1) * total)
 
-    def at(self, index: NDArray[np.int64], *, threads: int | None = None) -> Batch:
-        """The samples `index` (B,), wherever they lie in the stream."""
-        views = self._drawn(index)
+    def at(self, index: ArrayLike, *, threads: int | None = None) -> Batch:
+        """The samples `index` (B,), wherever they lie in the stream.
+
+        Raises:
+            UserError: an index that is no whole number of 0..2⁶²-1, none at all, or no number of threads.
+        """
+        check_count("threads", threads)
+        views = self._drawn(checked_index(index))
         after = views[0].next_index
         if self._renderer is not None:
             return self._renderer.batch(Chunk(views, (after,)))
@@ -163,8 +184,9 @@ class FractalStream(IterableDataset[Batch]):
         first = self.draw(index)
         return [first] if self.views == 1 else [first, self.draw_second(first)]
 
-    def draw(self, index: NDArray[np.int64]) -> Samples:
-        """What samples `index` (B,) show, in their first view."""
+    def draw(self, index: ArrayLike) -> Samples:
+        """What samples `index` (B,) show, in their first view; raises as `at` does."""
+        index = checked_index(index)
         rounds, place = np.divmod(index, len(self.bank))
         class_id = self._classes.at(rounds, place)
         # Without a fixed number of instances, round e shows instance e.

@@ -1,12 +1,12 @@
 """In which order a stream shows its classes, and, of a fixed number of them, their instances."""
 
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.core.seeds import Domain, Field, words
+from fractalvid.utils.checks import is_whole
 from fractalvid.utils.errors import UserError
 
 MAX_INSTANCES = 2**20
@@ -14,6 +14,8 @@ MAX_INSTANCES = 2**20
 a thousand classes would begin with minutes of that, for clips that no run comes to see twice."""
 KEPT = 2**22
 """Places of permutations kept at once, of all classes together: 16 MiB."""
+_WORD = 2**32 - 1
+"""Counters have 32 bits for the number of a round or a cycle: after so many, orders come again."""
 
 
 class ClassOrder:
@@ -41,7 +43,8 @@ class ClassOrder:
     def _in_round(self, number: int) -> NDArray[np.int64]:
         """The order (K,) of a round; the last one is kept."""
         if self._round != number:
-            key = words(self.seed, Domain.ORDER, Field.ORDER_KEY, number, np.arange(self.classes), 1)[:, 0]
+            counted = number & _WORD
+            key = words(self.seed, Domain.ORDER, Field.ORDER_KEY, counted, np.arange(self.classes), 1)[:, 0]
             self._round, self._order = number, np.argsort(key, kind="stable")
         return self._order
 
@@ -71,8 +74,7 @@ class InstanceOrder:
 
     def __init__(self, seed: int, instances: int, classes: int) -> None:
         """See the class."""
-        whole = isinstance(instances, Integral)
-        if not (whole and 1 <= instances <= MAX_INSTANCES):
+        if not (is_whole(instances) and 1 <= instances <= MAX_INSTANCES):
             raise UserError(
                 f"instances is {instances}; it must be 1 to {MAX_INSTANCES}, a whole number: without it, every round "
                 "shows new ones"
@@ -94,7 +96,7 @@ class InstanceOrder:
         if kept is not None and (kept.cycle, kept.number) == (cycle, number):
             return kept.instances
         first = number * self._length
-        drawn = words(self.seed, Domain.ORDER, Field.PERMUTATION_KEY, cycle, class_id, self.instances)[0]
+        drawn = words(self.seed, Domain.ORDER, Field.PERMUTATION_KEY, cycle & _WORD, class_id, self.instances)[0]
         instances = _ranked(drawn >> np.uint32(8), first, min(first + self._length, self.instances))
         self._rows[class_id] = _Row(cycle, number, instances)
         return instances

@@ -11,7 +11,9 @@ from fractalvid.core.seeds import Domain, Field, index_words, integers, uniforms
 from fractalvid.emulate.draw import draw_emulation
 from fractalvid.emulate.parameters import Emulation
 from fractalvid.stream.config import StreamConfig
+from fractalvid.stream.position import MAX_INDEX
 from fractalvid.utils.arrays import map_arrays
+from fractalvid.utils.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,18 @@ class Samples:
     def next_index(self) -> int:
         """The position in the stream after the last of them."""
         return int(self.index[-1]) + 1
+
+
+def checked_index(index: ArrayLike) -> NDArray[np.int64]:
+    """Positions in a stream as int64 (B,); one alone is a batch of 1.
+
+    Raises:
+        UserError: none at all, or one that is no whole number of 0..2⁶²-1.
+    """
+    at = np.asarray(index)
+    if at.ndim > 1 or at.size == 0 or at.dtype.kind not in "iu" or at.min() < 0 or at.max() >= MAX_INDEX:
+        raise UserError(f"index must be positions in the stream, whole numbers of 0..2**62 - 1, got {index!r}")
+    return np.atleast_1d(at).astype(np.int64, copy=False)
 
 
 def draw_samples(

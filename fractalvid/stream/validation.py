@@ -1,10 +1,11 @@
 """Held-out clips, in batches that are the same whenever they are asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import numpy as np
 import torch
+from torch.utils.data import IterableDataset, get_worker_info
 
 from fractalvid.core.bank import Bank
 from fractalvid.core.camera import identity_camera
@@ -14,11 +15,15 @@ from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.device import Chunk, DeviceRenderer, available_device, device_renderer
 from fractalvid.stream.render import render_samples
 from fractalvid.stream.samples import Samples, window_times
-from fractalvid.utils.checks import MAX_COUNT, check_count, check_integer
+from fractalvid.utils.checks import MAX_COUNT, check_count, check_integer, check_share
+from fractalvid.utils.errors import UserError
 
 
-class ValidationClips:
+class ValidationClips(IterableDataset[Batch]):
     """Held-out instances of the same classes: class j mod K, instance 2³¹ + j div K, central window, whole view.
+
+    Workers of a DataLoader share the batches, `DataLoader(clips, batch_size=None, num_workers=k)`, which come in the
+    same order for every k.
 
     Args:
         bank: the classes.
@@ -45,7 +50,7 @@ class ValidationClips:
     ) -> None:
         """See the class."""
         check_integer("num_clips", num_clips, 1, MAX_COUNT)
-        check_integer("batch_size", batch_size, 1, MAX_COUNT)
+        check_share(batch_size, rank, world_size)
         check_count("threads", threads)
         self.bank, self.num_clips, self.batch_size = bank, num_clips, batch_size
         self.config, self.threads = StreamConfig() if config is None else config, threads
@@ -56,15 +61,29 @@ class ValidationClips:
         """The number of batches."""
         return len(self._first)
 
+    def __repr__(self) -> str:
+        """One line: how many clips, and how."""
+        frames, size = self.config.clip_len, self.config.size
+        return (
+            f"{type(self).__name__}({self.num_clips} clips of {len(self.bank)} classes, batches of {self.batch_size} "
+            f"clips of {frames} x {size} x {size})"
+        )
+
     def __iter__(self) -> Iterator[Batch]:
-        """Yield every clip once."""
+        """Yield every clip once; in a worker, its share of the batches."""
+        info = get_worker_info()
+        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
+        if info is not None and self.device.type == "cuda":
+            raise UserError("clips on a GPU have no DataLoader workers: num_workers=0, or device='cpu'")
+        drawn = self._drawn(self._first[worker::workers])
         if not self._first:
             return
         if self._renderer is not None:
-            yield from self._renderer.feed(Chunk([samples], (samples.next_index,)) for samples in self._drawn())
+            yield from self._renderer.feed(Chunk([samples], (samples.next_index,)) for samples in drawn)
             return
-        for samples in self._drawn():
-            batch = render_samples(self.bank, samples, self.config, next_index=samples.next_index, threads=self.threads)
+        threads = self.threads if self.threads is not None or info is None else 1
+        for samples in drawn:
+            batch = render_samples(self.bank, samples, self.config, next_index=samples.next_index, threads=threads)
             yield batch if self.device.type == "cpu" else batch.to(self.device)
 
     @cached_property
@@ -72,9 +91,9 @@ class ValidationClips:
         """What renders on the GPU, made when first used; None where the CPU renders."""
         return device_renderer(self.bank, self.config, self.device)
 
-    def _drawn(self) -> Iterator[Samples]:
-        """What each batch shows."""
-        for first in self._first:
+    def _drawn(self, firsts: Iterable[int]) -> Iterator[Samples]:
+        """What the batches that begin with these clips show."""
+        for first in firsts:
             index = np.arange(first, min(first + self.batch_size, self.num_clips))
             class_id = index % len(self.bank)
             middle = np.full(len(index), 0.5, np.float32)

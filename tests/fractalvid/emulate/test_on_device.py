@@ -28,9 +28,11 @@ from fractalvid.emulate.photometric import compression, noise
 from fractalvid.emulate.photometric.config import PhotometricConfig
 from fractalvid.emulate.photometric.tables import _counted_by_column, histogram
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.stream import FractalStream, StreamConfig
+from fractalvid.stream import StreamConfig
 from fractalvid.stream import device as device_stream
+from fractalvid.stream.order import ClassOrder
 from fractalvid.stream.render import render_options, reverse_frames
+from fractalvid.stream.samples import draw_samples
 from fractalvid.utils.tensors import rows_of, upload
 
 CUDA = torch.device("cuda:0")
@@ -134,7 +136,9 @@ def fake(*shape: int) -> torch.Tensor:
 
 def emulated(bank: ClassBank, monkeypatch: pytest.MonkeyPatch, config: StreamConfig, count: int) -> layers.Emulated:
     """What `emulate_samples` does with pictures once they have been rendered."""
-    samples = FractalStream(bank, batch_size=count, config=config, seed=1).draw(np.arange(count))
+    index = np.arange(count)
+    rounds, place = np.divmod(index, len(bank))
+    samples = draw_samples(bank, index, ClassOrder(1, len(bank)).at(rounds, place), rounds, config, 1)
     drawn, colours = samples.emulation, () if config.colour is None else (3,)
     assert drawn is not None
     side = (config.size, config.size, *colours)

@@ -1,6 +1,8 @@
 """The stream: the same samples for every worker, batch size, rank and restart."""
 
+import copy
 import dataclasses
+import pickle
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +18,7 @@ from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import render_clip
 from fractalvid.stream import Batch, FractalStream, StreamConfig
+from fractalvid.stream.position import Position
 from fractalvid.stream.samples import window_times
 from fractalvid.utils.errors import UserError
 
@@ -70,6 +73,81 @@ def test_resuming_goes_on_exactly_also_on_another_world_size(bank: ClassBank) ->
     for state in states:
         with pytest.raises(UserError, match="state is"):
             again.load_state_dict(state)
+
+
+def in_epochs(loader: Any, stream: Any, epochs: int) -> list[int]:
+    """The next index of each batch of epochs of two batches, each of which goes on after the last."""
+    seen: list[int] = []
+    for _ in range(epochs):
+        seen += [batch.next_index for batch in take(loader, 2)]
+        stream.load_state_dict({"next_index": seen[-1]})
+    return seen
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda stream: pickle.loads(pickle.dumps(stream))])
+@pytest.mark.timeout(300)
+def test_workers_that_persist_go_on_where_the_state_says(bank: ClassBank, context: str, copied: Any) -> None:
+    stream = copied(FractalStream(bank, batch_size=2, config=dataclasses.replace(CONFIG, points=300), seed=1))
+    options: dict[str, Any] = {"batch_size": None, "num_workers": 2, "multiprocessing_context": context}
+    assert in_epochs(DataLoader(stream, persistent_workers=True, **options), stream, 3) == [2, 4, 6, 8, 10, 12]
+
+
+def test_workers_that_start_late_begin_where_the_state_said_when_they_were_made() -> None:
+    """The loader's process may be some batches further by then; a state of a worker's own is its next iterator's."""
+    worker = Position()
+    worker.set(8, in_worker=False)
+    late = copy.copy(worker)  # as a fork: the same shared memory
+    worker.set(16, in_worker=False)
+    assert [late.begin(in_worker=True), late.begin(in_worker=True), worker.begin(in_worker=False)] == [8, 16, 16]
+    late.set(4, in_worker=True)
+    assert [late.begin(in_worker=True), late.begin(in_worker=True), worker.begin(in_worker=False)] == [4, 16, 16]
+
+
+def test_copies_of_a_stream_do_not_share_its_position() -> None:
+    first = Position()
+    for other in (copy.deepcopy(first), pickle.loads(pickle.dumps(first))):
+        first.set(6, in_worker=False)
+        other.begin(in_worker=True)
+        assert other.begin(in_worker=True) == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+def test_validation_is_shared_by_workers(bank: ClassBank, workers: int) -> None:
+    clips = FractalStream.validation(bank, num_clips=9, batch_size=2, config=CONFIG)
+    loader = DataLoader(clips, batch_size=None, num_workers=workers, persistent_workers=True)
+    assert len(loader) == 5
+    for _ in range(2):
+        assert same(list(loader), list(clips))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_of_batches_are_refused(bank: ClassBank, workers: int) -> None:
+    stream = FractalStream(bank, batch_size=2, config=CONFIG, seed=1)
+    for clips in (stream, FractalStream.validation(bank, num_clips=4, batch_size=2, config=CONFIG)):
+        with pytest.raises(UserError, match="batch_size=None"):
+            next(iter(DataLoader(clips, num_workers=workers)))
+
+
+def test_a_batch_unpacks_into_video_target_and_the_rest(bank: ClassBank) -> None:
+    batch = take(FractalStream(bank, batch_size=2, config=CONFIG, seed=1), 1)[0]
+    video, target, clip_id, next_index, *rest = batch
+    assert video is batch.video and target is batch.target and clip_id is batch.clip_id and next_index == 2
+    assert rest == [None] * 4
+    video, target, *_ = next(
+        iter(DataLoader(FractalStream(bank, batch_size=2, config=CONFIG, seed=1), batch_size=None))
+    )
+    assert torch.equal(video, batch.video) and torch.equal(target, batch.target)
+
+
+def test_what_a_notebook_shows_is_a_line(bank: ClassBank) -> None:
+    stream = FractalStream(bank, batch_size=2, config=CONFIG, seed=1)
+    clips = FractalStream.validation(bank, num_clips=9, batch_size=2, config=CONFIG)
+    assert repr(stream) == "FractalStream(12 classes, batches of 2 clips of 4 x 32 x 32, seed=1)"
+    assert repr(clips) == "ValidationClips(9 clips of 12 classes, batches of 2 clips of 4 x 32 x 32)"
+    shapes = "video=(2, 3, 4, 32, 32), target=(2,), clip_id=(2, 2)"
+    assert repr(take(stream, 1)[0]) == f"Batch({shapes}, next_index=2)"
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
