@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from fractalvid.finetune.report.findings import Findings, summarise
 from fractalvid.finetune.report.statistics import Spread
 from fractalvid.finetune.results.read import ACCURACIES, MODES, RunResult, by_mode, read_history
 from fractalvid.finetune.results.scores import Floats, Integers
-from fractalvid.pages.charts import COLOURS, INK, LOOK, MUTED, plain, save, svg
+from fractalvid.pages.charts import COLOURS, INK, MUTED, look, new_figure, plain, save, svg
 from fractalvid.utils.files import write_with
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _READABLE = 60
 """Classes whose names still fit beside a matrix on a page."""
@@ -26,8 +26,7 @@ def draw_bars(path: Path, results: Sequence[RunResult], title: str) -> None:
     """Write a PNG: a bar per initialisation and mode (mean top-1, deviation as whiskers), the single runs as dots."""
     modes = by_mode(results)
     summary = [(mode, entry) for mode, runs in modes.items() for entry in summarise(runs)]
-    figure = Figure(figsize=(2.2 + 1.3 * len(summary), 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(2.2 + 1.3 * len(summary), 4.2)
     axes = figure.add_subplot()
     colours = {label: f"C{k}" for k, label in enumerate(dict.fromkeys(entry["label"] for _, entry in summary))}
     for x, (_, entry) in enumerate(summary):
@@ -48,8 +47,8 @@ def draw_bars(path: Path, results: Sequence[RunResult], title: str) -> None:
 def accuracy_bars(findings: Findings) -> str:
     """Horizontal bars of the headline accuracy, its interval as a line, the single runs as dots, chance dotted."""
     metric = findings.metric
-    with rc_context(LOOK):
-        figure = Figure(figsize=(5.2, 0.9 + 0.55 * len(findings.labels)), layout="constrained")
+    with look():
+        figure = new_figure(5.2, 0.9 + 0.55 * len(findings.labels))
         axes = figure.add_subplot()
         furthest = 0.0
         for row, entry in enumerate(findings.summary):
@@ -80,8 +79,8 @@ def class_bars(findings: Findings) -> str:
     change = last - first if changes else first
     order = [int(k) for k in np.argsort(-change, kind="stable") if np.isfinite(change[k])]
     named = len(order) <= _READABLE
-    with rc_context(LOOK):
-        figure = Figure(figsize=(10, 3.4), layout="constrained")
+    with look():
+        figure = new_figure(10, 3.4)
         axes = figure.add_subplot()
         colours = [COLOURS[2] if change[k] >= 0 else COLOURS[4] for k in order]
         axes.bar(range(len(order)), change[order], width=0.75, color=colours)
@@ -95,8 +94,8 @@ def class_bars(findings: Findings) -> str:
 def confusion_picture(matrix: Integers, names: Sequence[str]) -> str:
     """A confusion matrix, each row in percent of its class."""
     size = float(np.clip(3 + 0.13 * len(names), 4.5, 10))
-    with rc_context(LOOK):
-        figure = Figure(figsize=(size + 0.8, size), layout="constrained")
+    with look():
+        figure = new_figure(size + 0.8, size)
         axes = figure.add_subplot()
         picture = axes.imshow(_percent(matrix), vmin=0, vmax=100, cmap="magma", interpolation="nearest")
         axes.grid(visible=False)
@@ -114,8 +113,7 @@ def draw_confusion(path: Path, matrix: Integers, classes: Sequence[str], title: 
     """Write the confusion matrix as a PNG, each row in percent of its class's test videos."""
     named = len(classes) <= _MOST_NAMES
     side = 3 + 0.22 * min(len(classes), _MOST_NAMES)
-    figure = Figure(figsize=(side + 1, side), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(side + 1, side)
     axes = figure.add_subplot()
     picture = axes.imshow(_percent(matrix), vmin=0, vmax=100, cmap="viridis")
     names = [_printable(name) for name in classes] if named else []
@@ -143,8 +141,8 @@ def curves(findings: Findings) -> str:
         wanted.append(("val", "top1", "test top-1, one central view (%)"))
     if not any(row["kind"] == "train" for row in every):
         return ""
-    with rc_context(LOOK):
-        figure = Figure(figsize=(10, 3.2), layout="constrained")
+    with look():
+        figure = new_figure(10, 3.2)
         for axes, (kind, name, title) in zip(figure.subplots(1, len(wanted), squeeze=False)[0], wanted, strict=True):
             for number, runs in histories:
                 for k, rows in enumerate(runs):
@@ -157,7 +155,7 @@ def curves(findings: Findings) -> str:
         return svg(figure)
 
 
-def _line(axes: Axes, points: Sequence[tuple[float, float]], colour: str, label: str | None) -> None:
+def _line(axes: "Axes", points: Sequence[tuple[float, float]], colour: str, label: str | None) -> None:
     steps, values = zip(*points, strict=True) if points else ((), ())
     axes.plot(steps, values, color=colour, label=label, linewidth=1.3, alpha=0.85, marker="o" * (len(points) == 1))
 

@@ -4,14 +4,13 @@ import html
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from fractalvid.cli.demo_commands import Part
-from fractalvid.pages import COLOURS, INK, LOOK, MUTED, STYLE, Clip, clip_grid, page, plain, section, svg
+from fractalvid.pages import COLOURS, INK, MUTED, STYLE, Clip, clip_grid, look, new_figure, page, plain, section, svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -142,8 +141,8 @@ def _spread(value: Mapping[str, float | None]) -> str:
 def _bars(comparison: Mapping[str, Any]) -> str:
     """Horizontal bars of top-1 accuracy, the single runs as dots, chance as a dotted line."""
     entries = comparison["initialisations"]
-    with rc_context(LOOK):
-        figure = Figure(figsize=(5, 0.9 + 0.55 * len(entries)), layout="constrained")
+    with look():
+        figure = new_figure(5, 0.9 + 0.55 * len(entries))
         axes = figure.add_subplot()
         for row, entry in enumerate(entries):
             mean = entry["top1"]["mean"]
@@ -162,8 +161,8 @@ def _bars(comparison: Mapping[str, Any]) -> str:
 
 def _curves(result: DemoResult) -> str:
     """Loss and accuracy of the pre-training, and the test accuracy while fine-tuning."""
-    with rc_context(LOOK):
-        figure = Figure(figsize=(10, 3.1), layout="constrained")
+    with look():
+        figure = new_figure(10, 3.1)
         loss, held_out, test = figure.subplots(1, 3)
         _line(loss, result.pretraining, "train", "loss", color=COLOURS[1])
         loss.set(title="pre-training: loss", xlabel="step")
@@ -182,7 +181,7 @@ def _curves(result: DemoResult) -> str:
 
 
 def _line(
-    axes: Axes,
+    axes: "Axes",
     rows: Rows,
     kind: str,
     name: str,

@@ -82,11 +82,11 @@ def _cache_folder() -> Finding:
     """Where compiled kernels are kept: else every process compiles them anew."""
     from fractalvid.kernels.compiled import cache
 
-    chosen, (beside, of_user) = cache.users_folder(), cache.numba_folders()
-    first = chosen or beside
+    chosen, standing = cache.users_folder(), cache.numba_folders()
+    first = chosen or standing[0]
     if cache.writable(first):
         return Finding("cache", "ok", f"compiled kernels are kept in {first}")
-    folder = next(filter(cache.writable, (beside, of_user)), None)
+    folder = next(filter(cache.writable, standing), None)
     text = f"{first} cannot be written; compiled kernels are kept in {folder or cache.temporary_folder()}"
     if chosen and folder:
         return Finding("cache", "missing", text, "set NUMBA_CACHE_DIR to a folder that can be, or not at all")

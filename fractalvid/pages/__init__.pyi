@@ -1,8 +1,9 @@
 from .charts import COLOURS as COLOURS
 from .charts import INK as INK
-from .charts import LOOK as LOOK
 from .charts import MUTED as MUTED
 from .charts import STYLE as STYLE
+from .charts import look as look
+from .charts import new_figure as new_figure
 from .charts import plain as plain
 from .charts import save as save
 from .charts import section as section

@@ -1,11 +1,16 @@
 """The common look of reports: charts by matplotlib as SVG in a page, parts under headings."""
 
+import contextlib
 import html
 import io
+import os
+import sys
 import warnings
-from typing import IO, Any
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 INK, MUTED, LINE = "#e2e3e5", "#8e9299", "#2c2f35"
 COLOURS = ("#6f8fae", "#e0a458", "#7fa877", "#b07aa1", "#c96f5e", "#5fb0b0")
@@ -65,7 +70,47 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def save(figure: Figure, file: IO[Any], **options: Any) -> None:
+@contextlib.contextmanager
+def look(settings: Any = LOOK) -> Iterator[None]:
+    """Within, figures have matplotlib's defaults and `settings`, whatever the user's own file of settings says."""
+    _import_matplotlib()
+    from matplotlib import style
+
+    with style.context(["default", settings]):
+        yield
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty figure of a size in inches, for files only: no window, and no backend that the environment names."""
+    _import_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _import_matplotlib() -> None:
+    """Import matplotlib, whatever MPLBACKEND names.
+
+    A notebook hands the name of its own backend down to all that it starts. Where that is not installed, matplotlib
+    refuses to be imported.
+    """
+    if "matplotlib" in sys.modules:
+        return
+    named = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib
+    finally:
+        if named is not None:
+            os.environ["MPLBACKEND"] = named
+    if named:  # for whoever draws on a screen in this process
+        with contextlib.suppress(ValueError):
+            matplotlib.rcParams["backend"] = named
+
+
+def save(figure: "Figure", file: IO[Any], **options: Any) -> None:
     """`figure.savefig`, without a warning for each character that matplotlib's font lacks.
 
     A picture shows a box for it; the text of an SVG is drawn by the browser, whose fonts have it.
@@ -75,7 +120,7 @@ def save(figure: Figure, file: IO[Any], **options: Any) -> None:
         figure.savefig(file, **options)
 
 
-def svg(figure: Figure) -> str:
+def svg(figure: "Figure") -> str:
     """A chart as an SVG element."""
     file = io.StringIO()
     save(figure, file, format="svg", transparent=True, metadata={"Date": None})

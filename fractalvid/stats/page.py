@@ -2,19 +2,19 @@
 
 import html
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Chart
 
-from fractalvid.pages import COLOURS, INK, LOOK, MUTED, STYLE, Clip, clip_grid, page, plain, section, svg
+from fractalvid.pages import COLOURS, INK, MUTED, STYLE, Clip, clip_grid, look, new_figure, page, plain, section, svg
 from fractalvid.stats.config import StatsConfig
 from fractalvid.stats.measure import BY_VARIATION
 from fractalvid.stats.probe import VIEWS
 from fractalvid.stats.results import BINS, FIGURES, Figure, SourceStats
 from fractalvid.stats.table import NONE, percent, rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _SHOWN = ("occupancy", "brightness", "motion", "path", "exponent")
 _VIEWS = {"video": "clips", "shuffled": "frames shuffled", "frame": "a single frame"}
@@ -77,8 +77,8 @@ def _dot(number: int) -> str:
 
 def _histograms(sources: Sequence[SourceStats]) -> str:
     """How the figures are distributed over clips, and the distance of frames over classes."""
-    with rc_context(LOOK):
-        chart = Chart(figsize=(10.5, 5.2), layout="constrained")
+    with look():
+        chart = new_figure(10.5, 5.2)
         grid = chart.subplots(2, 3).ravel()
         for axes, figure in zip(grid, [f for f in FIGURES if f.name in _SHOWN], strict=False):
             _histogram(axes, sources, figure)
@@ -93,7 +93,7 @@ def _histograms(sources: Sequence[SourceStats]) -> str:
         return svg(chart)
 
 
-def _histogram(axes: Axes, sources: Sequence[SourceStats], figure: Figure) -> None:
+def _histogram(axes: "Axes", sources: Sequence[SourceStats], figure: Figure) -> None:
     scale = 100 if figure.percent else 1
     edges = np.linspace(*figure.span, BINS + 1) * scale
     for n, source in enumerate(sources):
@@ -121,8 +121,8 @@ def _about_spectrum(config: StatsConfig) -> str:
 
 def _spectra(sources: Sequence[SourceStats], config: StatsConfig) -> str:
     low, high = config.band.low, config.band.high
-    with rc_context(LOOK):
-        chart = Chart(figsize=(10.5, 4), layout="constrained")
+    with look():
+        chart = new_figure(10.5, 4)
         axes = chart.add_subplot()
         axes.axvspan(low, high, color=INK, alpha=0.06, linewidth=0)
         longest = max((len(source.spectrum) for source in sources), default=0)
@@ -143,11 +143,8 @@ def _told_apart(sources: Sequence[SourceStats]) -> str:
     """Bars of the classifier's accuracy, and of the probe's."""
     if not any(source.separability or source.probe for source in sources):
         return ""
-    with rc_context(LOOK):
-        chart = Chart(
-            figsize=(10.5, 1.5 + 0.36 * len(sources) * len(VIEWS) ** bool(any(s.probe for s in sources))),
-            layout="constrained",
-        )
+    with look():
+        chart = new_figure(10.5, 1.5 + 0.36 * len(sources) * len(VIEWS) ** bool(any(s.probe for s in sources)))
         left, right = chart.subplots(1, 2)
         _separability_bars(left, sources)
         _probe_bars(right, sources)
@@ -161,7 +158,7 @@ def _told_apart(sources: Sequence[SourceStats]) -> str:
     return section("Told apart", text, body)
 
 
-def _separability_bars(axes: Axes, sources: Sequence[SourceStats]) -> None:
+def _separability_bars(axes: "Axes", sources: Sequence[SourceStats]) -> None:
     for row, source in enumerate(sources):
         if source.separability is not None:
             value = 100 * source.separability.accuracy
@@ -173,7 +170,7 @@ def _separability_bars(axes: Axes, sources: Sequence[SourceStats]) -> None:
     _bars(axes, [plain(source.name) for source in sources], "held-out clips named right (%)")
 
 
-def _probe_bars(axes: Axes, sources: Sequence[SourceStats]) -> None:
+def _probe_bars(axes: "Axes", sources: Sequence[SourceStats]) -> None:
     labels: list[str] = []
     for n, source in enumerate(sources):
         for view, shade in zip(VIEWS, (1.0, 0.65, 0.4), strict=True):
@@ -190,7 +187,7 @@ def _probe_bars(axes: Axes, sources: Sequence[SourceStats]) -> None:
     _bars(axes, labels, "motion only: held-out clips named right (%)")
 
 
-def _bars(axes: Axes, labels: Sequence[str], title: str) -> None:
+def _bars(axes: "Axes", labels: Sequence[str], title: str) -> None:
     axes.set_yticks(range(len(labels)), labels)
     axes.set(xlim=(0, 105), ylim=(len(labels) - 0.4, -0.6), xlabel=title)
     axes.grid(visible=False, axis="y")

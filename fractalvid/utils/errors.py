@@ -30,7 +30,7 @@ def run_cli(program: str, main: Callable[[list[str]], int | None], argv: Sequenc
     except UserError as error:
         return _failed(program, str(error))
     except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
+        _print_error(f"{program}: interrupted")
         return _SIGINT_CODE
     except BrokenPipeError:
         _discard_output()
@@ -56,8 +56,16 @@ def _run(main: Callable[[list[str]], int | None], arguments: list[str]) -> int:
 
 
 def _failed(program: str, text: str) -> int:
-    print(f"{program}: error: {text}", file=sys.stderr)
+    _print_error(f"{program}: error: {text}")
     return 2
+
+
+def _print_error(line: str) -> None:
+    """Print a line on standard error; where that can't be written (a full disk), the exit code has to do."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        _discard(sys.stderr)
 
 
 def _open_null() -> TextIO:
@@ -76,7 +84,12 @@ def _discard_output() -> None:
     try:
         print(end="", flush=True)
     except OSError:
-        with contextlib.suppress(OSError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())
-            os.close(nowhere)
+        _discard(sys.stdout)
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what waits in a stream, and all that follows, go nowhere."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

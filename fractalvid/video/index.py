@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,8 +38,14 @@ _NOTHING = VideoFacts(0, 0, 0, 0.0, 0.0)
 
 
 def default_cache_dir() -> Path:
-    """The user's cache folder; on Linux `$XDG_CACHE_HOME/fractalvid`, else `~/.cache/fractalvid`."""
-    return user_cache_path("fractalvid", appauthor=False)
+    """The user's cache folder; on Linux `$XDG_CACHE_HOME/fractalvid`, else `~/.cache/fractalvid`.
+
+    Where no home is known (a container's user without a name), a folder among the temporary files.
+    """
+    folder = Path(os.path.expanduser(user_cache_path("fractalvid", appauthor=False)))
+    if folder.is_absolute():
+        return folder
+    return Path(tempfile.gettempdir()) / f"fractalvid-cache-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
 
 
 def root_key(root: Path) -> str:

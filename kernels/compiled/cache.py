@@ -4,7 +4,6 @@ Numba looks for one in three places, and raises an error where none of them can 
 under a user without a home. Then they are kept in a folder of the user's own among the temporary files.
 """
 
-import getpass
 import os
 import stat
 import tempfile
@@ -16,15 +15,19 @@ from numba.misc.appdirs import AppDirs
 
 
 def users_folder() -> Path | None:
-    """The folder that NUMBA_CACHE_DIR names, if it does."""
-    name = os.environ.get("NUMBA_CACHE_DIR")
-    return Path(name) if name else None
+    """The folder that NUMBA_CACHE_DIR names, if it does; in it, `~` is the user's home."""
+    name = os.path.expanduser(os.environ.get("NUMBA_CACHE_DIR", ""))
+    return Path(name) if name and not name.startswith("~") else None
 
 
 def numba_folders() -> list[Path]:
-    """Where Numba keeps compiled kernels unless told otherwise: beside the code or, failing that, in a user's cache."""
+    """Where Numba keeps compiled kernels unless told otherwise: beside the code or, failing that, in a user's cache.
+
+    The latter is absent where no home is known. Numba would make a folder named `~` in the current one.
+    """
     folders: Any = AppDirs
-    return [Path(__file__).parent / "__pycache__", Path(folders("numba", appauthor=False).user_cache_dir)]
+    of_user = Path(os.path.expanduser(folders("numba", appauthor=False).user_cache_dir))
+    return [Path(__file__).parent / "__pycache__", *([of_user] if of_user.is_absolute() else [])]
 
 
 def writable(folder: Path) -> bool:
@@ -55,16 +58,15 @@ def temporary_folder() -> Path | None:
 
 
 def _user() -> str:
-    return str(os.getuid()) if hasattr(os, "getuid") else getpass.getuser()
+    return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
 
 
 def choose_folder() -> bool:
     """Have Numba keep compiled kernels where it can; returns whether it can at all."""
-    chosen = users_folder()
-    if any(writable(folder) for folder in (*([chosen] if chosen else []), *numba_folders())):
-        return True
-    folder, settings = temporary_folder(), cast(Any, config)
-    if folder is not None:
+    settings, chosen, (beside, *of_user) = cast(Any, config), users_folder(), numba_folders()
+    settings.CACHE_DIR = str(chosen or "")
+    folder = next(filter(writable, (*([chosen] if chosen else []), beside, *of_user)), None) or temporary_folder()
+    if folder not in (None, beside):
         settings.CACHE_DIR = str(folder)
     return folder is not None
 

@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from threading import RLock
+from typing import Any, cast
 
-from numba import njit
+from numba import config, njit
 
 from fractalvid.kernels.compiled.cache import CAN_KEEP
 
@@ -17,25 +18,39 @@ FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"co
 COMPILED: list[tuple[str, bool]] = []
 """Drivers made in this process so far, and whether each came from the disk cache."""
 
-_inlined = njit(inline="always", **FLAGS)
-_subroutine = njit(inline="never", **FLAGS)
+_deciding = RLock()
+"""Held while Numba's setting is changed, which is the process's."""
+
+
+def _jitted(function: Callable[..., Any], *signature: Any, **options: Any) -> Any:
+    """The dispatcher of a function, also where NUMBA_DISABLE_JIT is set: that is for people's own functions.
+
+    Kernels are written for compiled types, such as pointers, and do not run as Python.
+    """
+    settings = cast(Any, config)
+    with _deciding:
+        disabled, settings.DISABLE_JIT = settings.DISABLE_JIT, 0
+        try:
+            return njit(*signature, **options)(function)
+        finally:
+            settings.DISABLE_JIT = disabled
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """A small function that becomes part of its callers."""
-    jitted: Callable[..., Any] = _inlined(function)
+    jitted: Callable[..., Any] = _jitted(function, inline="always", **FLAGS)
     return jitted
 
 
 def subroutine(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that is compiled for itself and called by drivers, which hold it in their own disk cache."""
-    jitted: Callable[..., Any] = _subroutine(function)
+    jitted: Callable[..., Any] = _jitted(function, inline="never", **FLAGS)
     return jitted
 
 
 def disk_cached(function: Callable[..., Any]) -> Any:
     """A function that Python calls too, compiled for whatever it is called with and held in the disk cache."""
-    return njit(cache=CAN_KEEP, nogil=True)(function)
+    return _jitted(function, cache=CAN_KEEP, nogil=True)
 
 
 @cache
@@ -51,6 +66,6 @@ def driver(signature: Any, function: Callable[..., Any]) -> Any:
     """Compile a top-level function for one signature, kept in the disk cache; returns Numba's compile result."""
     # Numba's cache notices changes of the function's own file only, not of what is compiled into it from others.
     function.__qualname__ = f"{function.__name__}_{_digest()}"
-    dispatcher = njit(signature, cache=CAN_KEEP, **FLAGS)(function)
+    dispatcher = _jitted(function, signature, cache=CAN_KEEP, **FLAGS)
     COMPILED.append((function.__name__, sum(dispatcher.stats.cache_hits.values()) > 0))
     return dispatcher.get_compile_result(signature)

@@ -4,10 +4,9 @@ import io
 import warnings
 
 import pytest
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from fractalvid.pages.charts import LOOK, save, svg
+from fractalvid.pages.charts import look, save, svg
 
 
 def chart(title: str) -> Figure:
@@ -17,7 +16,7 @@ def chart(title: str) -> Figure:
 
 
 def test_text_of_any_script_stays_text_without_a_warning() -> None:
-    with warnings.catch_warnings(), rc_context(LOOK):
+    with warnings.catch_warnings(), look():
         warnings.simplefilter("error")
         assert "跳舞" in svg(chart("跳舞"))
         save(chart("打招呼"), io.BytesIO(), format="png")
