@@ -26,22 +26,23 @@ def draw_bars(path: Path, results: Sequence[RunResult], title: str) -> None:
     """Write a PNG: a bar per initialisation and mode (mean top-1, deviation as whiskers), the single runs as dots."""
     modes = by_mode(results)
     summary = [(mode, entry) for mode, runs in modes.items() for entry in summarise(runs)]
-    figure = new_figure(2.2 + 1.3 * len(summary), 4.2)
-    axes = figure.add_subplot()
-    colours = {label: f"C{k}" for k, label in enumerate(dict.fromkeys(entry["label"] for _, entry in summary))}
-    for x, (_, entry) in enumerate(summary):
-        top1: Spread = entry["top1"]
-        axes.bar(x, top1.mean, width=0.6, color=colours[entry["label"]], alpha=0.8, yerr=top1.deviation, capsize=5)
-        values = [run.metrics["top1"] for run in entry["runs"]]
-        axes.plot([x] * len(values), values, "o", color="black", markersize=3, alpha=0.6)
-        axes.annotate(f"{top1.mean:.1f}", (x, 0), (0, 4), textcoords="offset points", ha="center", color="white")
-    axes.axhline(100 / results[0].metrics["classes"], color="grey", linestyle=":", linewidth=1, label="chance")
-    axes.legend(loc="upper left", frameon=False, fontsize=8)
-    named = [entry["label"] + (f"\n{MODES.get(mode, mode)}" if len(modes) > 1 else "") for mode, entry in summary]
-    axes.set_xticks(range(len(summary)), [plain(name) for name in named])
-    axes.set(ylabel="top-1 accuracy (%)", title=title)
-    axes.spines[["top", "right"]].set_visible(False)
-    write_with(path, lambda file: save(figure, file, format="png", dpi=140))
+    with look({}):
+        figure = new_figure(2.2 + 1.3 * len(summary), 4.2)
+        axes = figure.add_subplot()
+        colours = {label: f"C{k}" for k, label in enumerate(dict.fromkeys(entry["label"] for _, entry in summary))}
+        for x, (_, entry) in enumerate(summary):
+            top1: Spread = entry["top1"]
+            axes.bar(x, top1.mean, width=0.6, color=colours[entry["label"]], alpha=0.8, yerr=top1.deviation, capsize=5)
+            values = [run.metrics["top1"] for run in entry["runs"]]
+            axes.plot([x] * len(values), values, "o", color="black", markersize=3, alpha=0.6)
+            axes.annotate(f"{top1.mean:.1f}", (x, 0), (0, 4), textcoords="offset points", ha="center", color="white")
+        axes.axhline(100 / results[0].metrics["classes"], color="grey", linestyle=":", linewidth=1, label="chance")
+        axes.legend(loc="upper left", frameon=False, fontsize=8)
+        named = [entry["label"] + (f"\n{MODES.get(mode, mode)}" if len(modes) > 1 else "") for mode, entry in summary]
+        axes.set_xticks(range(len(summary)), [plain(name) for name in named])
+        axes.set(ylabel="top-1 accuracy (%)", title=title)
+        axes.spines[["top", "right"]].set_visible(False)
+        write_with(path, lambda file: save(figure, file, format="png", dpi=140))
 
 
 def accuracy_bars(findings: Findings) -> str:
@@ -113,15 +114,16 @@ def draw_confusion(path: Path, matrix: Integers, classes: Sequence[str], title: 
     """Write the confusion matrix as a PNG, each row in percent of its class's test videos."""
     named = len(classes) <= _MOST_NAMES
     side = 3 + 0.22 * min(len(classes), _MOST_NAMES)
-    figure = new_figure(side + 1, side)
-    axes = figure.add_subplot()
-    picture = axes.imshow(_percent(matrix), vmin=0, vmax=100, cmap="viridis")
-    names = [_printable(name) for name in classes] if named else []
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
-    axes.set_yticks(range(len(names)), names, fontsize=8)
-    axes.set(xlabel="predicted", ylabel="true", title=title)
-    figure.colorbar(picture, label="% of the class", shrink=0.8)
-    write_with(path, lambda file: save(figure, file, format="png", dpi=120))
+    with look({}):
+        figure = new_figure(side + 1, side)
+        axes = figure.add_subplot()
+        picture = axes.imshow(_percent(matrix), vmin=0, vmax=100, cmap="viridis")
+        names = [_printable(name) for name in classes] if named else []
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+        axes.set_yticks(range(len(names)), names, fontsize=8)
+        axes.set(xlabel="predicted", ylabel="true", title=title)
+        figure.colorbar(picture, label="% of the class", shrink=0.8)
+        write_with(path, lambda file: save(figure, file, format="png", dpi=120))
 
 
 def _percent(matrix: Integers) -> Floats:

@@ -42,7 +42,11 @@ def default_cache_dir() -> Path:
 
     Where no home is known (a container's user without a name), a folder among the temporary files.
     """
-    folder = Path(os.path.expanduser(user_cache_path("fractalvid", appauthor=False)))
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    # platformdirs leaves `~` as it is, or passes over such a value: it depends on its version.
+    as_named = named.startswith("~") and sys.platform not in ("win32", "darwin")
+    folder = Path(named, "fractalvid") if as_named else user_cache_path("fractalvid", appauthor=False)
+    folder = Path(os.path.expanduser(folder))
     if folder.is_absolute():
         return folder
     return Path(tempfile.gettempdir()) / f"fractalvid-cache-{os.getuid() if hasattr(os, 'getuid') else 'user'}"

@@ -99,11 +99,12 @@ def test_kernels_run_though_jit_is_disabled(tmp_path: Path) -> None:
     code = """
 import sys
 from fractalvid.kernels.compiled.random import philox4x32
+from fractalvid.kernels.compiled.threads import run_all
 from fractalvid.kernels.cpu.points import share_within
 import numpy as np
 assert share_within(np.zeros((1, 4, 2), np.float32), 1.0) == 1
 import numba
-print(numba.njit(len) is len, philox4x32([1, 2], [3, 4, 5, 6]).tolist())
+print(numba.njit(run_all) is run_all, philox4x32([1, 2], [3, 4, 5, 6]).tolist())
 """
     plain, disabled = (
         run(code, folder=tmp_path, environment=environment) for environment in ({}, {"NUMBA_DISABLE_JIT": "1"})
@@ -154,5 +155,5 @@ def test_a_full_disk_behind_a_stream(stream: str, arguments: list[str]) -> None:
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams(closed: str) -> None:
     command = f"{sys.executable} -m fractalvid verify --help {closed}"
-    done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, cwd=ROOT, text=True)
     assert (done.returncode, done.stderr) == (0, "")
