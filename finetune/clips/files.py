@@ -9,9 +9,11 @@ from PIL import Image
 
 from fractalvid.finetune.cache.frames import Bytes, Frames, Numbers, ReadFrames
 from fractalvid.finetune.clips.pictures import PICTURE_SUFFIXES, read_picture
-from fractalvid.finetune.targets.base import video_names
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.notes import note
+from fractalvid.utils.phrases import counted
 from fractalvid.video.errors import MAX_PIXELS, check_frame
+from fractalvid.video.folders import find_videos, is_ignored_name
 from fractalvid.video.reader import probe_video, read_frames, scaled_size
 
 
@@ -34,13 +36,31 @@ def open_clip(path: Path, *, short_side: int, max_pixels: int = MAX_PIXELS) -> F
 
 
 def clips_at(path: Path) -> list[Path]:
-    """The clips that a path means: itself, or the videos in a folder that holds videos and no pictures."""
-    videos = video_names(path) if path.is_dir() and not _files(path) else []
-    return [path / name for name in videos] or [path]
+    """The clips that a path means: itself, or the videos below a folder that holds no pictures.
+
+    What else lies there is noted.
+
+    Raises:
+        UserError: a folder holds nothing but what is left aside.
+    """
+    if not path.is_dir():
+        return [path]
+    pictures, found = _files(path), find_videos(path)
+    if pictures and found.videos:
+        videos = counted(len(found.videos), "video")
+        note(f"{path} is read as the {len(pictures)} pictures of one clip; {videos} in it left aside")
+    if pictures:
+        return [path]
+    if found.left and not found.videos:
+        raise UserError(f"{path}: the folder holds neither videos nor pictures; left aside: {found.left}")
+    if found.left:
+        note(f"left aside in {path}: {found.left}")
+    return [path / name for name in found.videos] or [path]
 
 
 def _files(folder: Path) -> list[Path]:
-    named = (path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and path.name[0] != ".")
+    there = (path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+    named = (path for path in there if is_ignored_name(path.name) is None)
     return sorted(named, key=natural)
 
 

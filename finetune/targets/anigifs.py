@@ -8,11 +8,13 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fractalvid.finetune.targets.base import TargetProtocol, Video, contents, require_folder, subfolders, video_names
+from fractalvid.finetune.targets.base import TargetProtocol, Video, contents, require_folder
+from fractalvid.finetune.targets.files import note_left_aside
 from fractalvid.finetune.targets.folder import Folder
 from fractalvid.finetune.targets.lists import class_key
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import first_few
+from fractalvid.video.folders import find_videos
 
 _ARTICLE = "https://doi.org/10.3389/fcomp.2022.876846"
 _OBTAIN = {
@@ -92,8 +94,10 @@ class Gifs:
 
 
 def _from_folders(root: Path) -> tuple[tuple[str, ...], list[Video]]:
-    names = subfolders(root)
-    videos = {name: video_names(root / name) for name in names}
+    found = find_videos(root, depth=2)
+    names = [folder for folder in found.folders if "/" not in folder]
+    videos = {name: [path for path in found.videos if path.startswith(f"{name}/")] for name in names}
+    note_left_aside(root, found.left)
     if not any(videos.values()):
         raise UserError(f"{root} holds no GIFs in class folders: expected {_LAYOUT}, found {contents(root)}")
     empty = [name for name in names if not videos[name]]
@@ -104,6 +108,4 @@ def _from_folders(root: Path) -> tuple[tuple[str, ...], list[Video]]:
         other = known.setdefault(class_key(name), name)
         if other != name:
             raise UserError(f"the class folders {other!r} and {name!r} in {root} are one class; put them together")
-    return tuple(names), [
-        Video(f"{name}/{gif}", label, "test") for label, name in enumerate(names) for gif in videos[name]
-    ]
+    return tuple(names), [Video(gif, label, "test") for label, name in enumerate(names) for gif in videos[name]]

@@ -108,23 +108,6 @@ class Target(Protocol):
         ...
 
 
-def is_video_name(name: str) -> bool:
-    """Whether a file is named like a video; hidden files (as macOS leaves beside real ones) are not."""
-    from fractalvid.video.reader import VIDEO_SUFFIXES  # brings a decoder, which reading a command line does not need
-
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
-
-
-def video_names(folder: Path) -> list[str]:
-    """Names of the files in a folder that are named like videos, sorted."""
-    return sorted(entry.name for entry in os.scandir(folder) if is_video_name(entry.name) and entry.is_file())
-
-
-def subfolders(folder: Path) -> list[str]:
-    """Names of the folders in a folder that are not hidden, sorted."""
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
-
-
 def require_folder(root: Path, expected: str) -> None:
     """Raise `UserError` unless `root` is a folder; `expected` says what should be in it."""
     if not root.exists():

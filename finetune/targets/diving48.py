@@ -5,13 +5,14 @@ and the files that are distributed are those clips: nothing is cut again here, s
 serve, too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
-from fractalvid.finetune.targets.base import Side, TargetProtocol, Video, contents, require_folder, video_names
+from fractalvid.finetune.targets.base import Side, TargetProtocol, Video, contents, require_folder
+from fractalvid.finetune.targets.files import benchmark_videos, match_files, note_matches
 from fractalvid.finetune.targets.lists import find_list, first_folder, list_folders
 from fractalvid.utils.documents import DocumentError, convert, read_json
 from fractalvid.utils.errors import UserError
@@ -90,14 +91,20 @@ class Diving48:
         """The clips of a version's two lists."""
         require_folder(root, _LAYOUT)
         base = first_folder(root, "rgb", "videos")
-        files = {Path(name).stem: name for name in video_names(base)}
+        files = [Path(path).name for path in benchmark_videos(root, base, depth=1)]
         if not files:
             raise UserError(f"{base} holds no video: expected {_LAYOUT}, found {contents(base)}")
         sides: tuple[Side, Side] = ("train", "test")
-        return [
-            Video((base / files.get(name, f"{name}.mp4")).relative_to(root).as_posix(), label, side)
+        listed = [
+            Video(f"{name}.mp4", label, side)
             for side in sides
             for name, label in read_list(self._list(root, _FILES[split].format(side=side)))
+        ]
+        matched = match_files((video.path for video in listed), files)
+        note_matches(self.name, matched, files)
+        return [
+            replace(video, path=(base / matched.get(video.path, video.path)).relative_to(root).as_posix())
+            for video in listed
         ]
 
     def group(self, path: str) -> str:

@@ -1,10 +1,13 @@
 """Anybody's own videos: `train/<class>/*` and `test/<class>/*`, or a table of paths and labels."""
 
+import os
 import posixpath
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
+from typing import NamedTuple
 
 from fractalvid.finetune.targets.base import (
     SIDES,
@@ -14,15 +17,30 @@ from fractalvid.finetune.targets.base import (
     check_same_case,
     contents,
     require_folder,
-    subfolders,
-    video_names,
+)
+from fractalvid.finetune.targets.files import composed, find_listed, note_left_aside
+from fractalvid.finetune.targets.layouts import (
+    ClassFolder,
+    Part,
+    class_folders,
+    class_names,
+    equal_but_for_ending,
+    part_folders,
+    part_named,
+    side_of_parts,
 )
 from fractalvid.finetune.targets.lists import did_you_mean, read_csv
+from fractalvid.finetune.targets.shares import draw_test_share, own_source, source_of
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import ALIKE, nearest
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.notes import note
+from fractalvid.utils.phrases import counted, first_few
+from fractalvid.video.folders import LeftAside, find_videos, subfolders
 
-_EXPECTED = "train/<class>/<video> and test/<class>/<video> (or name a table with --csv)"
+_EXPECTED = (
+    "train/<class>/<video> and test/<class>/<video>, or val/<class>/<video> "
+    "(or <class>/<video> alone with --val-share, or name a table with --csv)"
+)
 _EXPECTED_TEST = "test/<class>/<video> (or name a table with --csv)"
 _PROTOCOL = TargetProtocol()
 _OBTAIN = (
@@ -41,15 +59,25 @@ class Entry:
     side: Side
 
 
+class _Row(NamedTuple):
+    path: str
+    label: str
+    part: Part
+
+
 @dataclass(frozen=True)
 class Folder:
     """Videos in folders, or listed in a CSV file.
 
-    The table has the columns `path` (relative to the data root), `label_column`, and either `split_column`
-    with `train` or `test`, or, where `fold_column` is given, a fold: the videos whose fold is the split's
-    name are the test set, all others train. A line whose split or fold is empty is not used. `group_column`
-    names the source of each video (a film, a person): clips of one are not independent. `test_only` asks for no
-    training videos.
+    Folders are those of `layouts`: train/ and test/ (or val/, where there is no test/) with a folder for each class, or
+    folders of classes alone, of which `val_share` is drawn for testing with `val_seed`, by "group" (`shares.source_of`)
+    or by "file".
+
+    The table has the columns `path_column` (relative to the data root), `label_column`, and either `split_column`
+    with `train` and `test` (or `val`, where no line says test), or, where `fold_column` is given, a fold: the videos
+    whose fold is the split's name are the test set, all others train. A line whose split or fold is empty is not used.
+    `group_column` names the source of each video (a film, a person): clips of one are not independent. `test_only` asks
+    for no training videos.
     """
 
     table: Path | None = None
@@ -62,6 +90,10 @@ class Folder:
     layout: str = _EXPECTED
     group_column: str | None = None
     test_only: bool = False
+    path_column: str = "path"
+    val_share: float | None = None
+    val_by: str = "group"
+    val_seed: int = 0
 
     @property
     def _sides(self) -> tuple[Side, ...]:
@@ -77,9 +109,8 @@ class Folder:
         Where only the test set is asked for, those of its folders.
         """
         if self.table is None:
-            side = self._sides[0]
-            require_folder(root / side, f"the {side} videos, one folder a class")
-            return tuple(subfolders(root / side))
+            folders = self._class_folders(root)
+            return class_names(folder for folder in folders if folder.side in (self._sides[0], None))
         labels = {entry.label for entry in self.entries(root, split)}
         if all(label.isdecimal() for label in labels):
             return tuple(sorted(labels, key=int))
@@ -91,87 +122,171 @@ class Folder:
         if self.table is None:
             return self._from_folders(root)
         label = {name: number for number, name in enumerate(self.classes(root, split))}
-        return [Video(entry.path, label[entry.label], entry.side) for entry in self.entries(root, split)]
+        entries = self.entries(root, split)
+        found = find_listed(str(self.table), root, [entry.path for entry in entries])
+        self._listed_as.update({file: self._listed_as.get(path, path) for path, file in found.items()})
+        return [Video(found.get(entry.path, entry.path), label[entry.label], entry.side) for entry in entries]
+
+    def _class_folders(self, root: Path) -> list[ClassFolder]:
+        """The folders of the classes; whatever is not laid out as expected is a `UserError`."""
+        parts = part_folders(root)
+        if self.val_share is not None:  # a class may be called train, too
+            parts = {part: name for part, name in parts.items() if subfolders(root / name)}
+        sides = {name: side for part, side in side_of_parts(parts).items() if (name := parts.get(part)) is not None}
+        if set(self._sides) <= set(sides.values()):
+            if self.val_share is not None:
+                raise UserError(f"--val-share: {root} has its sides already, {' and '.join(f'{n}/' for n in sides)}")
+            return [
+                folder
+                for name, side in sides.items()
+                if side in self._sides
+                for folder in class_folders(root, name, side)
+            ]
+        if self.val_share is not None and set(parts) <= {"train"}:
+            return class_folders(root, parts.get("train", ""), None)
+        flat = class_folders(root, "", "test") if self.test_only and not parts else []
+        if flat:
+            return flat
+        share = "; --val-share 0.2 takes a fifth of each class for testing" if "test" not in sides.values() else ""
+        raise UserError(
+            f"{root} is no folder data set: expected {self._expected}, found {contents(root)}"
+            f"{share if subfolders(root) and not self.test_only else ''}"
+        )
 
     def _from_folders(self, root: Path) -> list[Video]:
-        if not all((root / side).is_dir() for side in self._sides):
-            raise UserError(f"{root} is no folder data set: expected {self._expected}, found {contents(root)}")
+        folders = self._class_folders(root)
         classes = self.classes(root, "")
         if not classes:
-            raise UserError(f"{root / self._sides[0]} holds no class folders: expected {self._expected}")
-        tested = subfolders(root / "test")
-        check_same_case(tested, classes, root / self._sides[0])
-        for name in tested:
-            if name not in classes:
-                hint = did_you_mean(name, classes)
-                raise UserError(f"test class {name!r} in {root / 'test'} has no folder in {root / 'train'}{hint}")
-        for name in classes:
-            folder = root / self._sides[0] / name
-            if not video_names(folder):
-                raise UserError(f"class folder {folder} holds no video: fill or remove it")
-        return [
-            Video(f"{side}/{name}/{video}", label, side)
-            for side in self._sides
-            for label, name in enumerate(classes)
-            if (root / side / name).is_dir()
-            for video in video_names(root / side / name)
+            raise UserError(f"{root} holds no class folders: expected {self._expected}")
+        _check_tested(root, folders, classes)
+        found = {folder: find_videos(root / folder.path) for folder in folders}
+        for folder, (videos, _, left) in found.items():
+            if not videos and folder.side in (self._sides[0], None):
+                held = f" ({left})" if left else ""
+                raise UserError(f"class folder {root / folder.path} holds no video{held}: fill or remove it")
+        self._note_folders(root, {folder: left for folder, (_, _, left) in found.items()})
+        listed = [
+            Video(f"{folder.path}/{video}", classes.index(folder.name), folder.side or "train")
+            for folder, (videos, _, _) in found.items()
+            for video in videos
         ]
+        twins = equal_but_for_ending(video.path for video in listed)
+        if twins:
+            example = " and ".join(twins[0][:2])
+            note(f"{root}: {counted(len(twins), 'video')} lie there with several endings, all are taken: {example}")
+        if self.val_share is None:
+            return listed
+        return draw_test_share(listed, self.val_share, self.val_seed, self._source, classes)
+
+    @property
+    def _source(self) -> Callable[[str], str]:
+        return source_of if self.val_by == "group" else own_source
+
+    def _note_folders(self, root: Path, of_classes: Mapping[ClassFolder, LeftAside]) -> None:
+        """Tell which sides are taken, and what is left aside in the folders of the classes and above them."""
+        parts, left = part_folders(root), LeftAside()
+        used = {folder.path.split("/")[0] for folder in of_classes}
+        for below in ["", *sorted({folder.path.split("/")[0] for folder in of_classes if "/" in folder.path})]:
+            around = find_videos(root / below, depth=1)
+            start = f"{below}/" if below else ""
+            left.extend(around.left, start)
+            for video in around.videos:
+                left.add("in no folder of a class", start + video)
+            if not below:
+                for name in around.folders:
+                    if name not in used and part_named(name) is None:
+                        left.add("folders beside train and test", name)
+        for folder, more in of_classes.items():
+            left.extend(more, f"{folder.path}/")
+        note_left_aside(root, left)
+        if "test" in parts and "val" in parts:
+            note(f"{root / parts['val']} is left aside: {parts['test']}/ is what is tested")
+        elif "val" in parts:
+            note(f"{root} has no test/: {parts['val']}/ is what is tested")
 
     def group(self, path: str) -> str | None:
-        """What the table's `group_column` says of a video; None without one, or where it says nothing."""
-        return self._groups.get(path) if self.group_column is not None else None
+        """The source of a video: what the table's `group_column` says, or its name where `val_by` goes by that."""
+        if self.group_column is not None:
+            return self._groups.get(self._listed_as.get(path, path))
+        return source_of(path) if self.val_share is not None and self.val_by == "group" else None
+
+    @cached_property
+    def _listed_as(self) -> dict[str, str]:
+        """Path of a file -> how the table writes it, where that is not the same; known once `index` has looked."""
+        return {}
 
     @cached_property
     def _groups(self) -> dict[str, str]:
         """Path -> source, of the videos whose source is said."""
         column = self.group_column or ""
-        return {_normal(line["path"]): line[column] for _, line in self._lines() if line[column]}
+        return {_normal(line[self.path_column]): line[column] for _, line in self._lines() if line[column]}
 
     def entries(self, root: Path, split: str) -> list[Entry]:
         """The used lines of the table. Raises `UserError` for missing columns and impossible values."""
         assert self.table is not None
-        entries, seen = [], dict[str, tuple[int, Side | None]]()
+        rows, seen = list[_Row](), dict[str, tuple[int, Part | None]]()
         for number, line in self._lines():
             where = f"{self.table}, line {number}"
-            if not line["path"] or not line[self.label_column]:
-                raise UserError(f"{where}: the path or the {self.label_column} is empty")
-            if self.group_column is not None and PurePath(line["path"]).is_absolute():
+            raw, label = line[self.path_column], composed(line[self.label_column])
+            if not raw or not label:
+                raise UserError(f"{where}: the {self.path_column} or the {self.label_column} is empty")
+            if self.group_column is not None and PurePath(raw).is_absolute():
                 raise UserError(f"{where}: with --group-column, paths must be relative to the data folder")
-            path, label = _relative(line["path"], root), line[self.label_column]
-            side = self._side(line[self.fold_column or self.split_column], split, where)
+            path = _relative(_slashed(raw, root), root)
+            self._listed_as[path] = _normal(raw)
+            part = self._part(line[self.fold_column or self.split_column], split, where)
             if path in seen:
                 first, other = seen[path]
-                leak = f" ({other}, here {side}: a result would say nothing)" if {side, other} == set(SIDES) else ""
+                both = None not in (part, other) and part != other
+                leak = f" ({other}, here {part}: a result would say nothing)" if both else ""
                 raise UserError(f"{where}: {path} is already listed in line {first}{leak}")
-            seen[path] = number, side
-            if side is not None:
-                entries.append(Entry(path, label, side))
+            seen[path] = number, part
+            if part is not None:
+                rows.append(_Row(path, label, part))
+        entries = self._used(rows)
         self._check_sides(entries, split)
         _check_labels(entries, self.table, trained=not self.test_only)
         return entries
+
+    def _used(self, rows: Sequence[_Row]) -> list[Entry]:
+        """The rows of training and of testing; where none is called test, those called val are tested."""
+        parts = Counter(row.part for row in rows)
+        if parts["val"] and parts["test"]:
+            note(f"{self.table}: {counted(parts['val'], 'video')} of val left aside: those of test are what is tested")
+        elif parts["val"]:
+            held_out = counted(parts["val"], "video")
+            note(f"{self.table}: no {self.split_column} is test: the {held_out} of val are what is tested")
+        sides = side_of_parts(parts)
+        return [Entry(row.path, row.label, sides[row.part]) for row in rows if row.part in sides]
 
     def _lines(self) -> Iterator[tuple[int, dict[str, str]]]:
         """The table's lines as (line number, column -> value)."""
         assert self.table is not None
         columns, lines = read_csv(self.table, "the table ")
         groups = () if self.group_column is None else (self.group_column,)
-        for needed in ("path", self.label_column, self.fold_column or self.split_column, *groups):
+        for needed in (self.path_column, self.label_column, self.fold_column or self.split_column, *groups):
             if needed not in columns:
                 near = nearest(needed, columns, at_least=ALIKE)
                 hint = f"; did you mean {near!r}?" if near else ""
                 has = f"its columns are {first_few(columns, 12)}" if columns else "its first line is empty"
-                raise UserError(f"{self.table} has no column {needed!r}: {has}{hint}")
+                other = self._column_option(needed) if columns else ""
+                raise UserError(f"{self.table} has no column {needed!r}: {has}{hint}{other}")
         return lines
 
-    def _side(self, value: str, split: str, where: str) -> Side | None:
+    def _column_option(self, needed: str) -> str:
+        """Which option names another column, where one of the usual names is missing."""
+        usual = {"path": "--path-column", "label": "--label-column", "split": "--split-column"}
+        return f"; {usual[needed]} names another" if needed in usual else ""
+
+    def _part(self, value: str, split: str, where: str) -> Part | None:
         if not value:
             return None
         if self.fold_column is not None:
             return "test" if value == split else "train"
-        for side in SIDES:
-            if value.casefold() == side:
-                return side
-        raise UserError(f"{where}: {self.split_column} is {value!r}; expected train, test or nothing")
+        part = part_named(value)
+        if part is None:
+            raise UserError(f"{where}: {self.split_column} is {value!r}; expected train, test, val or nothing")
+        return part
 
     def _check_sides(self, entries: list[Entry], split: str) -> None:
         sides = {entry.side for entry in entries}
@@ -182,6 +297,23 @@ class Folder:
         for side in self._sides:
             if side not in sides:
                 raise UserError(f"{self.table} lists no {side} video")
+
+
+def _check_tested(root: Path, folders: Sequence[ClassFolder], classes: Sequence[str]) -> None:
+    """Raise `UserError` for test classes without a training folder."""
+    tested = {folder.name: folder.path for folder in folders if folder.side == "test"}
+    trained = [folder.path for folder in folders if folder.side == "train"]
+    train = root / (trained[0] if trained else "").partition("/")[0]
+    check_same_case(list(tested), classes, train)
+    for name, path in tested.items():
+        if name not in classes:
+            hint = did_you_mean(name, classes)
+            raise UserError(f"test class {name!r} in {(root / path).parent} has no folder in {train}{hint}")
+
+
+def _slashed(path: str, root: Path) -> str:
+    """A path of the table with `/` where it has backslashes, as Windows writes them; a name may have those, too."""
+    return path.replace("\\", "/") if "\\" in path and not os.path.exists(root / path) else path
 
 
 def _relative(path: str, root: Path) -> str:

@@ -1,7 +1,6 @@
 """HMDB51 (Kuehne et al., "HMDB: a large video database for human motion recognition", ICCV 2011)."""
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ from fractalvid.finetune.targets.base import (
     check_same_case,
     contents,
     require_folder,
-    subfolders,
-    video_names,
 )
+from fractalvid.finetune.targets.files import benchmark_videos, composed, match_files, note_matches
 from fractalvid.finetune.targets.lists import did_you_mean, list_folders, read_lines
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import first_few
+from fractalvid.video.folders import subfolders
 
 _PROTOCOL = TargetProtocol(splits=("1", "2", "3"), num_classes=51, average_splits=True)
 _LISTS = "testTrainMulti_7030_splits"
@@ -40,32 +39,12 @@ _FOLD = str.maketrans("#&", "@@")
 
 def folded(name: str) -> str:
     """A file name without what lists and archives disagree on: `#`, `&`, `@` and Unicode composition."""
-    return unicodedata.normalize("NFC", name).translate(_FOLD)
+    return composed(name).translate(_FOLD)
 
 
 def match_names(listed: Iterable[str], files: Iterable[str]) -> dict[str, str]:
-    """Find the file of each listed name.
-
-    A name that is there exactly is its own file. Any other takes the file that differs from it only by `#`,
-    `&` and `@` (or Unicode composition), if exactly one listed name and one file without an exact entry share
-    that form.
-
-    Returns:
-        listed name -> file name, without the names that have no file.
-    """
-    names, there = list(listed), set(files)
-    matched = {name: name for name in names if name in there}
-    wanted: defaultdict[str, list[str]] = defaultdict(list)
-    spare: defaultdict[str, list[str]] = defaultdict(list)
-    for name in names:
-        if name not in there:
-            wanted[folded(name)].append(name)
-    for file in there.difference(matched):
-        spare[folded(file)].append(file)
-    for form, candidates in wanted.items():
-        if len(candidates) == 1 and len(spare.get(form, ())) == 1:
-            matched[candidates[0]] = spare[form][0]
-    return matched
+    """Listed name -> file name, as `targets.files.match_files` finds it; `#`, `&` and `@` are one sign."""
+    return match_files(listed, files, folded)
 
 
 def read_list(path: Path) -> dict[str, Side | None]:
@@ -118,17 +97,23 @@ class Hmdb51:
         check_same_case(list(lists), folders, root)
         if not set(lists).intersection(folders):
             raise UserError(f"{root} is not HMDB51: expected {_LAYOUT}, found {contents(root)}")
-        unlisted = [name for name in folders if name not in lists and video_names(root / name)]
+        files = defaultdict[str, list[str]](list)
+        for path in benchmark_videos(root):
+            folder, _, video = path.rpartition("/")
+            files[folder].append(video)
+        unlisted = [name for name in folders if name not in lists and files[name]]
         if unlisted:
             hint = did_you_mean(unlisted[0], lists)
             raise UserError(
                 f"no split file *_test_split{split}.txt for the class folder(s) {first_few(unlisted)}{hint} in {root}"
             )
-        videos = []
+        videos, matched = list[Video](), dict[str, str]()
         for label, (name, file) in enumerate(lists.items()):
             sides = read_list(file)
-            files = match_names(sides, video_names(root / name) if name in folders else ())
-            videos += [Video(f"{name}/{files.get(video, video)}", label, side) for video, side in sides.items() if side]
+            found = match_names(sides, files[name])
+            matched |= {f"{name}/{video}": f"{name}/{there}" for video, there in found.items()}
+            videos += [Video(f"{name}/{found.get(video, video)}", label, side) for video, side in sides.items() if side]
+        note_matches(self.name, matched, (f"{folder}/{video}" for folder in lists for video in files[folder]))
         return videos
 
     def group(self, path: str) -> str:

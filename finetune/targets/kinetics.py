@@ -10,18 +10,17 @@ from fractalvid.finetune.targets.base import (
     Video,
     contents,
     require_folder,
-    subfolders,
-    video_names,
 )
+from fractalvid.finetune.targets.files import benchmark_videos, note_matches
 from fractalvid.finetune.targets.lists import (
     class_key,
     did_you_mean,
     first_folder,
     list_folders,
     read_csv,
-    videos_below,
 )
 from fractalvid.utils.errors import UserError
+from fractalvid.video.folders import subfolders
 
 # The official archives call validation "validate", the usual copies of them "val".
 _WORDS = {"train": ("train",), "val": ("val", "validate", "validation"), "test": ("test",)}
@@ -195,18 +194,22 @@ def _from_folders(root: Path, base: Path, classes: tuple[str, ...], side: Side, 
     for name in subfolders(base):
         if class_key(name) not in labels:
             raise UserError(f"class folder {name!r} in {base} has no training videos{did_you_mean(name, classes)}")
-        label, folder = labels[class_key(name)], (base / name).relative_to(root).as_posix()
-        videos += [Video(f"{folder}/{video}", label, side) for video in video_names(base / name)]
+    for path in benchmark_videos(root, base):
+        name = PurePosixPath(path).parent.name
+        if class_key(name) in labels:
+            videos.append(Video(path, labels[class_key(name)], side))
     return videos
 
 
 def _from_table(root: Path, base: Path, classes: tuple[str, ...], side: Side, table: Path, part: str) -> list[Video]:
     labels = _labels(classes)
     folders = [] if base == root else subfolders(base)
+    there = benchmark_videos(root, base)
+    full = {PurePosixPath(path).parent.name for path in there}
     for name in folders:
-        if class_key(name) not in labels and video_names(base / name):
+        if class_key(name) not in labels and name in full:
             raise UserError(f"class folder {name!r} in {base} is no label of {table}{did_you_mean(name, classes)}")
-    files = {PurePosixPath(path).stem: path for path in videos_below(root, base)}
+    files = {PurePosixPath(path).stem: path for path in reversed(there)}
     videos = dict[Video, None]()  # some tables list a clip twice
     for clip in read_table(table, part):
         label = labels.get(class_key(clip.label))
@@ -216,4 +219,6 @@ def _from_table(root: Path, base: Path, classes: tuple[str, ...], side: Side, ta
         name = f"{clip.label}/{official}.mp4" if folders else f"{official}.mp4"
         path = files.get(official) or files.get(short) or (base / name).relative_to(root).as_posix()
         videos[Video(path, label, side)] = None
+    taken = {path: path for path in dict.fromkeys(video.path for video in videos)}
+    note_matches(f"{root} ({part})", taken, there)
     return list(videos)

@@ -1,11 +1,13 @@
 """What the targets have in common: where list files lie, how tables are read, and which name was meant."""
 
+import codecs
 import csv
 import io
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from fractalvid.finetune.targets.base import subfolders, video_names
 from fractalvid.utils.documents import MAX_LOG_BYTES, read_bytes
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import ALIKE, nearest
@@ -73,54 +75,80 @@ def read_lines(path: Path, expected: str) -> list[tuple[int, str]]:
 def read_csv(path: Path, what: str = "") -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
     """Read a CSV file with a header: its columns, and its lines as (line number, column -> value without blanks).
 
-    `what` names it in errors, as "the table ".
+    Columns are separated by commas, semicolons or tabs, whichever the header has; lines without any value are passed
+    over. `what` names the file in errors, as "the table ".
 
     Raises:
-        UserError: it cannot be read, or is no CSV with commas; of a line only when that is reached.
+        UserError: it cannot be read, or is no such file; of a line only when that is reached.
     """
     called = f"{what}{path}"
-    data = read_bytes(path, what=what.strip() or "the table", most=MAX_LOG_BYTES)
+    text = _text(path, what)
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line_number = data.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{called} is not UTF-8 text in line {line_number}: {error.reason}") from error
-    if "\0" in text:
-        raise UserError(f"{called}, line {text.count(chr(10), 0, text.index(chr(0))) + 1} holds a zero byte")
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    try:
-        columns = list(reader.fieldnames or ())
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text))
+        columns = [column.strip() for column in next(reader, [])]
     except csv.Error as error:
         raise UserError(f"{called}, line 1: {error}") from error
-
-    separator = next((mark for mark in ";\t" if len(columns) == 1 and mark in columns[0]), None)
-    if separator is not None:
-        name = "tabs" if separator == "\t" else repr(separator)
-        raise UserError(f"{what}{path} has its columns separated by {name}: save it with commas between them")
+    twice = [column for column, count in Counter(columns).items() if column and count > 1]
+    if twice:
+        raise UserError(f"{called} has two columns {twice[0]!r}; name each differently")
 
     def lines() -> Iterator[tuple[int, dict[str, str]]]:
         try:
-            for line in reader:
-                values = {str(key): str(value or "").strip() for key, value in line.items() if key}
-                longest = max(map(len, values.values()), default=0)
-                if longest > _MOST_CHARACTERS:
-                    raise UserError(f"{called}, line {reader.line_num}: a cell of {longest} characters")
-                yield reader.line_num, values
+            for values in reader:
+                filled = [value.strip() for value in values]
+                _check_cells(filled, len(columns), f"{called}, line {reader.line_num}")
+                if any(filled):
+                    filled += [""] * (len(columns) - len(filled))
+                    yield reader.line_num, {key: value for key, value in zip(columns, filled, strict=False) if key}
         except csv.Error as error:
-            raise UserError(f"{called}, line {reader.line_num + 1}: {error}") from error
+            raise UserError(f"{called}, line {reader.line_num}: {error}") from error
 
     return columns, lines()
 
 
+def _check_cells(values: Sequence[str], columns: int, where: str) -> None:
+    longest = max(map(len, values), default=0)
+    if longest > _MOST_CHARACTERS:
+        raise UserError(f"{where}: a cell of {longest} characters")
+    if any(values[columns:]):
+        quote = 'put values that hold the separator in quotes "'
+        raise UserError(f"{where}: {len(values)} values, but the header names {columns} columns; {quote}")
+
+
+def _text(path: Path, what: str) -> str:
+    """The text of a table in UTF-8 or, as spreadsheets save it, UTF-16, without its byte order mark."""
+    called, data = f"{what}{path}", read_bytes(path, what=what.strip() or "the table", most=MAX_LOG_BYTES)
+    try:
+        encoding = _encoding(data)
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        name = "UTF-8" if encoding == "utf-8-sig" else "UTF-16"
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{called} is not {name} text in line {line}: {error.reason}; save it in UTF-8") from error
+    if "\0" in text:
+        raise UserError(f"{called}, line {text.count(chr(10), 0, text.index(chr(0))) + 1} holds a zero byte")
+    return text
+
+
+def _encoding(data: bytes) -> str:
+    """UTF-16 where a byte order mark says so, or every other byte is zero, as of Latin letters; else UTF-8."""
+    if len(data) > 2 and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    head = data[:64]
+    if head and 3 * head.count(0) >= len(head):
+        return "utf-16-be" if head[0] == 0 else "utf-16-le"
+    return "utf-8-sig"
+
+
+def _separator(text: str) -> str:
+    """What stands between the columns of the header: a comma, or where it has none, a semicolon or a tab."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    return next((mark for mark in ",;\t" if mark in header), ",")
+
+
 def class_key(name: str) -> str:
-    """A class name without what copies of a data set disagree on: case, and spaces or underscores between words."""
-    return " ".join(name.casefold().replace("_", " ").split())
-
-
-def videos_below(root: Path, base: Path) -> list[str]:
-    """Videos in `base` and in the folders in it, relative to `root`, with `/`."""
-    folders = [base, *(base / name for name in subfolders(base))]
-    return [(folder / name).relative_to(root).as_posix() for folder in folders for name in video_names(folder)]
+    """A class name without what copies of a data set disagree on: case, Unicode composition, spaces or underscores."""
+    return " ".join(unicodedata.normalize("NFC", name).casefold().replace("_", " ").split())
 
 
 def first_folder(root: Path, *names: str) -> Path:

@@ -6,7 +6,7 @@ A new benchmark is a file in this folder and a row of `TARGETS`.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -22,7 +22,8 @@ from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import ALIKE, nearest
 from fractalvid.utils.phrases import first_few
 
-_TABLE = ("csv", "label_column", "split_column", "fold_column", "group_column")
+_TABLE = ("csv", "path_column", "label_column", "split_column", "fold_column", "group_column")
+_SHARES = ("val_share", "val_by", "val_seed")
 _GIFS = (*_TABLE, "most_frequent")
 _LISTS = ("annotations",)
 
@@ -48,7 +49,7 @@ TARGETS: dict[str, TargetRow] = {
     "kinetics600": TargetRow(lambda options, test_only: Kinetics(600, options.annotations, test_only), _LISTS),
     "anigifs": TargetRow(lambda options, test_only: _gifs(options, test_only), _GIFS),
     "kinetics-gifs": TargetRow(lambda options, test_only: _gifs(options, test_only), _GIFS),
-    "folder": TargetRow(lambda options, test_only: _folder(options, test_only), _TABLE),
+    "folder": TargetRow(lambda options, test_only: _folder(options, test_only), (*_TABLE, *_SHARES)),
     "demo": TargetRow(lambda *_: demo_target(), needs_data=False),
 }
 WITH_SPLITS = tuple(name for name, row in TARGETS.items() if "annotations" in row.options)
@@ -72,16 +73,24 @@ class TargetOptions:
     ] = None
     csv: Path | None = None
     """folder, GIFs: table with the columns path, label and split (train or test) or a fold column."""
+    path_column: str = "path"
+    """folder, GIFs: the column of the table that names the file."""
     label_column: str = "label"
     """folder, GIFs: the column of the table that names the class."""
     split_column: str = "split"
-    """folder, GIFs: the column of the table that says train or test."""
+    """folder, GIFs: the column of the table that says train or test, or val, which is tested where nothing is test."""
     fold_column: str | None = None
     """folder, GIFs: the column of the table that says the fold; --fold is the test set, all others are for training."""
     group_column: str | None = None
     """folder, GIFs: the column of the table that says the source of a video; intervals draw sources, not videos."""
     most_frequent: int | None = None
     """anigifs, kinetics-gifs: only the classes with the most GIFs, so many (40 in the article's subset)."""
+    val_share: float | None = None
+    """folder, class folders without train/ and test/: the share of each class's videos that is taken for testing."""
+    val_by: Literal["group", "file"] = "group"
+    """folder with --val-share: group takes whole sources (names without the numbers at the end), file single files."""
+    val_seed: int = 0
+    """folder with --val-share: another number draws other test videos."""
 
 
 def make_target(options: TargetOptions, *, test_only: bool = False) -> Target:
@@ -102,18 +111,24 @@ def make_target(options: TargetOptions, *, test_only: bool = False) -> Target:
         raise UserError(f"--target {name} needs --data: the folder with its videos")
     if options.most_frequent is not None and options.most_frequent < 2:
         raise UserError(f"--most-frequent is {options.most_frequent}: telling classes apart takes two")
+    if options.val_share is not None and not 0 < options.val_share < 1:
+        raise UserError(f"--val-share is {options.val_share:g}: a share between 0 and 1, as 0.2")
     return TARGETS[name].make(options, test_only)
 
 
 def _refuse_others(options: TargetOptions) -> None:
     """Raise `UserError` for options that mean nothing to the target: a silent flag would mislead."""
     allowed, default = TARGETS[options.target].options, TargetOptions(options.target)
-    given = [field for field in (*_LISTS, *_GIFS) if getattr(options, field) != getattr(default, field)]
+    given = [field for field in (*_LISTS, *_GIFS, *_SHARES) if getattr(options, field) != getattr(default, field)]
     for field in given:
         if field not in allowed:
             raise UserError(f"--{field.replace('_', '-')} does not go with --target {options.target}")
         if field in _TABLE and options.csv is None:
             raise UserError(f"--{field.replace('_', '-')} does not go without --csv, the table that has it")
+        if field in _SHARES and options.csv is not None:
+            raise UserError(f"--{field.replace('_', '-')} does not go with --csv, whose --split-column says the sides")
+        if field in _SHARES and options.val_share is None:
+            raise UserError(f"--{field.replace('_', '-')} does not go without --val-share, the share that is tested")
 
 
 def _folder(options: TargetOptions, test_only: bool) -> Folder:
@@ -124,6 +139,10 @@ def _folder(options: TargetOptions, test_only: bool) -> Folder:
         fold_column=options.fold_column,
         group_column=options.group_column,
         test_only=test_only,
+        path_column=options.path_column,
+        val_share=options.val_share,
+        val_by=options.val_by,
+        val_seed=options.val_seed,
     )
     return folder if options.csv is None else replace(folder, layout=f"the videos that {options.csv} lists")
 

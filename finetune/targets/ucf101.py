@@ -1,17 +1,17 @@
 """UCF101 (Soomro, Zamir and Shah, "UCF101: A Dataset of 101 Human Actions Classes From Videos in The Wild", 2012)."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from fractalvid.finetune.targets.base import Download, Side, TargetProtocol, Video, contents, require_folder
+from fractalvid.finetune.targets.files import benchmark_videos, match_files, note_matches
 from fractalvid.finetune.targets.lists import (
     did_you_mean,
     find_list,
     first_folder,
     list_folders,
     read_lines,
-    videos_below,
 )
 from fractalvid.utils.errors import UserError
 
@@ -109,22 +109,24 @@ class Ucf101:
         require_folder(root, _LAYOUT)
         classes = self.classes(root, split)
         base = first_folder(root, "UCF-101")
-        files = {PurePosixPath(path).name: path for path in videos_below(root, base)}
-        loose = {name.casefold(): path for name, path in files.items()}
+        files = {PurePosixPath(path).name: path for path in benchmark_videos(root, base)}
         if not any(_VIDEO.match(name) for name in files):
             raise UserError(f"{root} is not UCF101: expected {_LAYOUT}, found {contents(root)}")
 
-        def place(video: str) -> str:
-            name = PurePosixPath(video).name
-            beside = (base / video).relative_to(root).as_posix()
-            return files.get(name) or loose.get(name.casefold(), beside)
-
         sides: tuple[Side, Side] = ("train", "test")
-        return [
-            Video(place(video), label, side)
+        listed = [
+            Video(video, label, side)
             for side in sides
             for video, label in read_list(self._list(root, f"{side}list0{split}.txt"), classes)
         ]
+        matched = match_files((PurePosixPath(video.path).name for video in listed), files)
+        note_matches(self.name, matched, files)
+
+        def place(video: str) -> str:
+            name = matched.get(PurePosixPath(video).name)
+            return (base / video).relative_to(root).as_posix() if name is None else files[name]
+
+        return [replace(video, path=place(video.path)) for video in listed]
 
     def group(self, path: str) -> str | None:
         """The class and the group gNN: clips of one group share actor and place, and stay on one side of a split."""

@@ -1,7 +1,6 @@
 """Which of the videos that a target lists are really there: what is missing, what does not decode."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from fractalvid.finetune.videos.index import ClipIndex, damaged_videos
 from fractalvid.finetune.videos.leakage import check_files, check_lists
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import counted, first_few
+from fractalvid.video.folders import NOT_THERE, LeftAside, absent
 
 _WORDS: dict[Side, str] = {"train": "training", "test": "test"}
 
@@ -54,15 +54,17 @@ def list_videos(
     check_labels(target, videos, classes, sides)
     check_lists(target, videos)
     videos = [video for video in videos if video.side in sides]
-    there = [video for video in videos if os.path.isfile(root / video.path)]  # a name that is too long is none, either
+    lost = why_absent(root, (video.path for video in videos))
+    there = [video for video in videos if video.path not in lost]
     if not there:
-        raise UserError(f"none of the {len(videos)} listed videos is in {root}: expected e.g. {videos[0].path}")
-    present = {video.path for video in there}
-    missing = tuple(video.path for video in videos if video.path not in present)
+        raise UserError(
+            f"none of the {len(videos)} listed videos is in {root}{links_among(lost)}: expected e.g. {videos[0].path}"
+        )
+    missing = tuple(video.path for video in videos if video.path in lost)
     if missing and not allow_missing:
         raise UserError(
-            f"{len(missing)} of {len(videos)} listed videos are not in {root}: {first_few(missing, 3)}; "
-            "--allow-missing goes on without them and counts them in the result"
+            f"{len(missing)} of {len(videos)} listed videos are not in {root}: {first_few(missing, 3)}"
+            f"{links_among(lost)}; --allow-missing goes on without them and counts them in the result"
         )
     listing = Listing(classes, tuple(there), missing, sides=sides)
     _require_training(listing, videos, root)
@@ -70,6 +72,21 @@ def list_videos(
     require_sides(listing, root)
     check_files(root, listing.videos, official=bool(splits))
     return listing
+
+
+def why_absent(root: Path, paths: Iterable[str]) -> dict[str, str]:
+    """Of paths below `root`, those without a content, and why (`fractalvid.video.folders.absent`)."""
+    reasons = {path: absent(root / path) for path in dict.fromkeys(paths)}
+    return {path: reason for path, reason in reasons.items() if reason is not None}
+
+
+def links_among(lost: Mapping[str, str]) -> str:
+    """What of absent videos is there without its content, as " (dangling links: 8 such as a.mp4)"; else nothing."""
+    left = LeftAside()
+    for path, reason in lost.items():
+        if reason != NOT_THERE:
+            left.add(reason, path)
+    return f" ({left})" if left else ""
 
 
 def check_labels(

@@ -1,6 +1,5 @@
 """What of a benchmark is there: which of its listed videos, of which classes, and what decodes of them."""
 
-import os
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.videos.data import Data
 from fractalvid.finetune.videos.index import ClipIndex, damaged_videos
-from fractalvid.finetune.videos.listing import list_videos
+from fractalvid.finetune.videos.listing import links_among, list_videos, why_absent
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import counted, first_few
 from fractalvid.video.reader import VideoFacts
@@ -53,10 +52,9 @@ def survey_splits(data: Data, splits: Sequence[str], *, allow_missing: bool) -> 
     except UserError as error:
         raise UserError(f"{error}. {target.obtain}") from error
     labels = {video.path: video.label for video in videos.values()}
-    there = {
-        path for path in labels if os.path.isfile(root / path)
-    }  # false of names that are too long for the system, too
-    missing = tuple(sorted(set(labels) - there))
+    lost = why_absent(root, labels)
+    there = set(labels) - set(lost)
+    missing = tuple(sorted(lost))
     listed_labels, full = set(labels.values()), {labels[path] for path in there}
     empty = tuple(name for label, name in enumerate(classes) if label in listed_labels - full)
     if not there or (missing and not allow_missing):
@@ -64,7 +62,7 @@ def survey_splits(data: Data, splits: Sequence[str], *, allow_missing: bool) -> 
         go_on = "; --allow-missing goes on without them" if there else ""
         raise UserError(
             f"{len(missing)} of {len(labels)} listed videos are not in {root}: {first_few(missing, 3)}"
-            f"{without}{go_on}. Expected: {target.layout}. {target.obtain}"
+            f"{links_among(lost)}{without}{go_on}. Expected: {target.layout}. {target.obtain}"
         )
     if len(sides) == 2:  # a set that is only there to be tested on has nothing to leak
         for split in splits:

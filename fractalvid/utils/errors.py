@@ -7,6 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
+from fractalvid.utils.notes import forget_notes
+from fractalvid.utils.phrases import one_line
+
 _SIGINT_CODE, _SIGPIPE_CODE = 130, 141  # what a shell reports of programs that end by these signals
 
 
@@ -25,6 +28,7 @@ def run_cli(program: str, main: Callable[[list[str]], int | None], argv: Sequenc
     sys.stdout, sys.stderr = (stream or _open_null() for stream in (sys.stdout, sys.stderr))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
+    forget_notes()
     try:
         return _run(main, list(sys.argv[1:] if argv is None else argv))
     except UserError as error:
@@ -56,7 +60,7 @@ def _run(main: Callable[[list[str]], int | None], arguments: list[str]) -> int:
 
 
 def _failed(program: str, text: str) -> int:
-    _print_error(f"{program}: error: {text}")
+    _print_error(f"{program}: error: {one_line(text)}")
     return 2
 
 

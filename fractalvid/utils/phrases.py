@@ -3,9 +3,14 @@
 from collections.abc import Iterable
 
 
+def one_line(text: str) -> str:
+    """A text on one line: what would break or hide it, as line feeds in file names do, is written as in Python."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def first_few(names: Iterable[str], limit: int = 5) -> str:
     """The first few of many names, for an error message: "a, b, c and 12 more"."""
-    listed = list(names)
+    listed = [one_line(name) for name in names]
     if not listed:
         return "nothing"
     text = ", ".join(listed[:limit])

@@ -13,7 +13,6 @@ from fractalvid.video.upright import Orientation, orientation_of, square_size
 
 __all__ = [
     "MAX_PIXELS",
-    "VIDEO_SUFFIXES",
     "ReadError",
     "TooLargeError",
     "VideoError",
@@ -24,10 +23,6 @@ __all__ = [
     "read_video",
     "scaled_size",
 ]
-
-_SUFFIXES = "avi mp4 m4v mov mkv webm gif mpg mpeg wmv flv 3gp ogv ts"
-VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
-"""What files of videos are called, in lower case."""
 
 
 def read_video(

@@ -1,6 +1,7 @@
 """Which videos a folder holds, of which classes, and what decodes of them."""
 
 import sys
+import unicodedata
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -10,10 +11,12 @@ from tqdm import tqdm
 
 from fractalvid.pretrain.machine.distributed import all_of, from_main, rank, world_size
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.notes import note
 from fractalvid.utils.phrases import counted, first_few
 from fractalvid.video.errors import MAX_PIXELS
+from fractalvid.video.folders import find_videos
 from fractalvid.video.index import ProbeResult, default_cache_dir, probe_videos
-from fractalvid.video.reader import VIDEO_SUFFIXES, VideoFacts
+from fractalvid.video.reader import VideoFacts
 
 MAX_BROKEN = 0.05
 """Share of the videos that may not decode."""
@@ -39,20 +42,25 @@ def list_videos(root: Path) -> tuple[list[Listed], tuple[str, ...]]:
     """
     if not root.is_dir():
         raise UserError(f"{root} is no folder of videos")
-    found = sorted(
-        path for path in root.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
-    )
-    if not found:
-        raise UserError(f"{root} holds no videos ({', '.join(sorted(VIDEO_SUFFIXES))})")
-    folders = [path.relative_to(root).parts[:-1] for path in found]
+    found = find_videos(root)
+    if not found.videos:
+        raise UserError(f"{root} holds no videos" + (f"; left aside: {found.left}" if found.left else ""))
+    if found.left:
+        note(f"left aside in {root}: {found.left}")
+    paths = [root / name for name in found.videos]
+    folders = [unicodedata.normalize("NFC", name.partition("/")[0]) if "/" in name else None for name in found.videos]
     if not any(folders):
-        return [(path, None) for path in found], ()
-    if not all(folders):
-        bare = found[folders.index(())]
-        raise UserError(f"{bare} lies beside folders of classes: put every video into the folder of its class, or none")
-    classes = tuple(sorted({parts[0] for parts in folders}))
+        return [(path, None) for path in paths], ()
+    classes = tuple(sorted({name for name in folders if name is not None}))
     numbers = {name: number for number, name in enumerate(classes)}
-    return [(path, numbers[parts[0]]) for path, parts in zip(found, folders, strict=True)], classes
+    listed: list[Listed] = []
+    for path, folder in zip(paths, folders, strict=True):
+        if folder is None:
+            raise UserError(
+                f"{path} lies beside folders of classes: put every video into the folder of its class, or none"
+            )
+        listed.append((path, numbers[folder]))
+    return listed, classes
 
 
 def probe_all(

@@ -8,11 +8,11 @@ import av
 import pytest
 
 from fractalvid.finetune.cache.store import ClipStore, Memory
-from fractalvid.finetune.targets.base import video_names
 from fractalvid.finetune.targets.folder import Folder
 from fractalvid.finetune.targets.hmdb51 import Hmdb51, read_list
 from fractalvid.finetune.videos.index import build_index
 from fractalvid.finetune.videos.listing import list_videos
+from fractalvid.video.folders import video_names
 
 ROOT = Path(os.environ.get("FRACTALVID_TEST_DATA", "/nonexistent"))
 pytestmark = pytest.mark.skipif(not ROOT.is_dir(), reason="FRACTALVID_TEST_DATA names no folder of real clips")

@@ -109,7 +109,7 @@ def test_absolute_paths_below_the_root_are_the_same_videos(tmp_path: Path) -> No
     [
         ("path,labels,split\n", "has no column 'label'.*did you mean 'labels'"),
         ("path,label\n", "has no column 'split'"),
-        ("path,label,split\na,x,validation\n", "line 2: split is 'validation'; expected train, test"),
+        ("path,label,split\na,x,holdout\n", "line 2: split is 'holdout'; expected train, test"),
         ("path,label,split\na,x,train\na,x,test\n", "line 3: a is already listed in line 2"),
         ("path,label,split\n,x,train\n", "line 2: the path or the label is empty"),
         ("path,label,split\na,x,train\n", "lists no test video"),
@@ -123,8 +123,8 @@ def test_absolute_paths_below_the_root_are_the_same_videos(tmp_path: Path) -> No
             "path,label,split\na,01,train\nb,1,test\n",
             "the labels '01' and '1' are the same number; write it in one way",
         ),
-        ("path;label;split\na;x;train\n", "t.csv has its columns separated by ';': save it with commas"),
-        ("path\tlabel\tsplit\na\tx\ttrain\n", "t.csv has its columns separated by tabs"),
+        ("path,label,split\na,b.mp4,x,train\n", "line 2: 4 values, but the header names 3 columns; put"),
+        ("path,label,split,label\na,x,train,y\n", "has two columns 'label'"),
     ],
 )
 def test_bad_tables_are_explained(tmp_path: Path, text: str, message: str) -> None:

@@ -1,0 +1,75 @@
+"""A share of one's own videos taken for testing, so that cuts of one recording stay on one side."""
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from fractalvid.finetune.targets.base import Video
+from fractalvid.finetune.targets.files import composed
+from fractalvid.utils.errors import UserError
+
+_NUMBERS = re.compile(r"[\W\d_]+$")
+# What cameras and phones call each of their recordings: before a number, these name no source.
+_WORDS = "c clip dji dsc dscn gh gopr gp gx img mah mov movie mvi p pic pxl rec sam screenrecording v vid video wp"
+_CAMERAS = frozenset(_WORDS.split(" "))
+
+
+def source_of(path: str) -> str:
+    """What a video's name says of its source: the name without its ending and the numbers at its end.
+
+    Cuts `film_01.mp4` and `film_02.mp4` are of one source. Names that are numbers, with or without a camera's prefix
+    (`IMG_0001.mov`), are a source each.
+    """
+    stem = composed(PurePosixPath(path).stem).casefold()
+    source = _NUMBERS.sub("", stem)
+    return stem if not source or source in _CAMERAS else source
+
+
+def own_source(path: str) -> str:
+    """Each video is a source of its own."""
+    return path
+
+
+def draw_test_share(
+    videos: Sequence[Video], share: float, seed: int, source: Callable[[str], str], classes: Sequence[str]
+) -> list[Video]:
+    """Put about `share` of the videos of each class on the test side, whole sources at a time, by a seed.
+
+    Which sources is a matter of the seed and their names alone, as far as the shares allow: more videos change little.
+
+    Raises:
+        UserError: all videos of a class are of one source, so that it would have no training or no test videos.
+    """
+    labels = defaultdict[str, Counter[int]](Counter)
+    for video in videos:
+        labels[source(video.path)][video.label] += 1
+    order = sorted(labels, key=lambda name: _rank(name, seed))
+    training = Counter(video.label for video in videos)
+    wanted = {label: max(1, round(share * count)) for label, count in training.items()}
+    tested, chosen = Counter[int](), set[str]()
+    for label in sorted(training):
+        for name in order:
+            count = labels[name][label]
+            over = tested[label] + count - wanted[label]
+            empties = any(training[other] <= held for other, held in labels[name].items())
+            # The last source is taken where that comes nearer to the share than going without.
+            if not count or name in chosen or empties or (tested[label] and over > wanted[label] - tested[label]):
+                continue
+            if tested[label] >= wanted[label]:
+                break
+            chosen.add(name)
+            tested.update(labels[name])
+            training.subtract(labels[name])
+        if not tested[label]:
+            raise UserError(
+                f"--val-share: the videos of class {classes[label]!r} are of one source by their names, which cannot "
+                "be on both sides; --val-by file takes single files, or sort them into train/ and test/"
+            )
+    return [replace(video, side="test" if source(video.path) in chosen else "train") for video in videos]
+
+
+def _rank(name: str, seed: int) -> bytes:
+    return hashlib.blake2b(f"{seed}\n{name}".encode(errors="surrogateescape"), digest_size=8).digest()
