@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fractalvid.cli.demo_commands import Commands, Part
+from fractalvid.cli.demo_verdict import headline
 from fractalvid.cli.parsing import parse
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.utils.documents import MAX_LOG_BYTES, Table, parse_json, read_bytes, read_json
@@ -70,7 +71,7 @@ def run_demo(config: DemoConfig) -> Path:
     _invent_and_render(commands, config)
     _pretrain(commands, config)
     _finetune(commands, config)
-    from fractalvid.cli.demo_report import headline, render_report  # not for --help: its charts need matplotlib
+    from fractalvid.cli.demo_report import render_report  # not for --help: its charts need matplotlib
 
     result = collect(config.out, commands.parts)
     report = config.out / REPORT

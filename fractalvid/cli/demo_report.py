@@ -7,12 +7,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fractalvid.cli.demo_commands import Part
-from fractalvid.pages import COLOURS, INK, MUTED, STYLE, Clip, clip_grid, look, new_figure, page, plain, section, svg
+from fractalvid.cli.demo_verdict import Rows, slow_start, verdict
+from fractalvid.pages import (
+    COLOURS,
+    INK,
+    MUTED,
+    STYLE,
+    Clip,
+    captioned,
+    chart_row,
+    clip_grid,
+    look,
+    new_figure,
+    page,
+    plain,
+    scrolled,
+    section,
+    svg,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Rows = Sequence[Mapping[str, Any]]
 
 _TIMES = ("#4f5b66", "#66788a", "#8597a6", "#e0a458", "#6f8fae", "#7fa877")
 
@@ -41,28 +56,6 @@ class DemoResult:
     """`comparison.json` of `finetune compare`; the first initialisation is the one to compare with."""
 
 
-def headline(comparison: Mapping[str, Any]) -> str:
-    """What came out, in one sentence, whichever way it went."""
-    base, *others = comparison["initialisations"]
-    text = f"{base['label']} {base['top1']['mean']:.1f} %"
-    for entry in others:
-        text += f", {entry['label']} {entry['top1']['mean']:.1f} % ({_points(entry['top1'], base['top1'])})"
-    return f"{text} top-1 accuracy{_caution(comparison)}"
-
-
-def _caution(comparison: Mapping[str, Any]) -> str:
-    """A clause that says so where nobody is better than chance by twice its standard error."""
-    metrics, tops = comparison["runs"][0]["metrics"], [entry["top1"] for entry in comparison["initialisations"]]
-    chance, tests = 1 / metrics["classes"], metrics["videos"]["test"] * tops[0]["n"]
-    if max(top["mean"] for top in tops) / 100 > chance + 2 * (chance * (1 - chance) / tests) ** 0.5:
-        return ""
-    return f", near chance ({100 * chance:.1f} %): too little time to compare anything; give it more with --minutes"
-
-
-def _points(value: Mapping[str, float], base: Mapping[str, float]) -> str:
-    return f"{value['mean'] - base['mean']:+.1f} points"
-
-
 def render_report(result: DemoResult) -> str:
     """The page as HTML: one file, nothing loaded from anywhere."""
     total = sum(part.seconds for part in result.parts)
@@ -80,7 +73,7 @@ def render_report(result: DemoResult) -> str:
             "backgrounds, drawn by the program, so that the demo needs no download.",
             clip_grid(result.actions, size=144, columns=6, limit=3_000_000),
         ),
-        section("Learning curves", "", _curves(result)),
+        section("Learning curves", slow_start(result.fine_tuning), _curves(result)),
         section("Where the time went", "", _times(result.parts, total)),
         section(
             "The commands",
@@ -98,8 +91,7 @@ def render_report(result: DemoResult) -> str:
 def _top(comparison: Mapping[str, Any], seconds: float) -> str:
     base, *others = comparison["initialisations"]
     text = "".join(f"<b>{entry['top1']['mean']:.1f} %</b> after pre-training on fractals, " for entry in others[:1])
-    text += f"{base['top1']['mean']:.1f} % from scratch"
-    text += "".join(f": {_points(entry['top1'], base['top1'])}" for entry in others[:1])
+    text += f"{base['top1']['mean']:.1f} % from scratch: {html.escape(verdict(comparison))}"
     return (
         f'<h1>fractalvid demo</h1>\n<p class="lead">Invent classes, render clips, pre-train, fine-tune, '
         f'compare: the whole chain in {_duration(seconds)}.</p>\n<p class="headline">{text}.</p>'
@@ -130,7 +122,8 @@ def _comparison(comparison: Mapping[str, Any]) -> str:
         + "</tr>"
         for entry in comparison["initialisations"]
     )
-    return f'<div class="columns"><table>{head}{body}</table>{_bars(comparison)}</div>'
+    table = scrolled(f"<table>{head}{body}</table>")
+    return f'<div class="columns">{table}{_bars(comparison)}</div>'
 
 
 def _spread(value: Mapping[str, float | None]) -> str:
@@ -161,22 +154,52 @@ def _bars(comparison: Mapping[str, Any]) -> str:
 
 def _curves(result: DemoResult) -> str:
     """Loss and accuracy of the pre-training, and the test accuracy while fine-tuning."""
+    return chart_row(
+        captioned(_loss(result.pretraining), "Pre-training: loss on clips of the step. It should fall."),
+        captioned(
+            _new_clips(result.pretraining),
+            "Pre-training: classes named right on new clips. It should rise; the more classes, the more slowly.",
+        ),
+        captioned(
+            _tests(result.fine_tuning),
+            "Fine-tuning: actions named right on test clips, a line a run. What is compared is the end of each.",
+        ),
+    )
+
+
+_CHART = (4.2, 2.9)
+"""Width and height of a curve's chart in inches: a third of the page, or all of a phone."""
+
+
+def _loss(rows: Rows) -> str:
     with look():
-        figure = new_figure(10, 3.1)
-        loss, held_out, test = figure.subplots(1, 3)
-        _line(loss, result.pretraining, "train", "loss", color=COLOURS[1])
-        loss.set(title="pre-training: loss", xlabel="step")
-        _line(held_out, result.pretraining, "val", "top1", color=COLOURS[1], scale=100, marker="o")
-        held_out.set(title="pre-training: new clips (%)", xlabel="step", ylim=(0, None))
-        for number, (label, runs) in enumerate(result.fine_tuning.items()):
+        figure = new_figure(*_CHART)
+        axes = figure.add_subplot()
+        _line(axes, rows, "train", "loss", color=COLOURS[1])
+        axes.set(xlabel="step", ylabel="cross-entropy (nats)")
+        return svg(figure)
+
+
+def _new_clips(rows: Rows) -> str:
+    with look():
+        figure = new_figure(*_CHART)
+        axes = figure.add_subplot()
+        _line(axes, rows, "val", "top1", color=COLOURS[1], scale=100, marker="o")
+        axes.set(xlabel="step", ylabel="top-1 accuracy (%)", ylim=(0, None))
+        return svg(figure)
+
+
+def _tests(curves: Mapping[str, Sequence[Rows]]) -> str:
+    with look():
+        figure = new_figure(*_CHART)
+        axes = figure.add_subplot()
+        for number, (label, runs) in enumerate(curves.items()):
             colour = COLOURS[number % len(COLOURS)]
             for run, rows in enumerate(runs):
-                _line(test, rows, "val", "top1", color=colour, marker="o", label=None if run else plain(label))
-        test.set(title="fine-tuning: test accuracy (%)", xlabel="step", ylim=(0, 100))
-        if result.fine_tuning:
-            test.legend()
-        for axes in (loss, held_out, test):
-            axes.title.set_fontsize(10)
+                _line(axes, rows, "val", "top1", color=colour, marker="o", label=None if run else plain(label))
+        axes.set(xlabel="step", ylabel="top-1 accuracy (%)", ylim=(0, 100))
+        if curves:
+            axes.legend()
         return svg(figure)
 
 
@@ -210,7 +233,7 @@ def _times(parts: Sequence[Part], total: float) -> str:
         for part, colour in zip(parts, colours, strict=True)
     )
     end = f"<tr><td>all</td><td>{_duration(total)}</td><td></td></tr>"
-    return f'<div class="time">{bar}</div><table>{rows}{end}</table>'
+    return f'<div class="time">{bar}</div>' + scrolled(f"<table>{rows}{end}</table>")
 
 
 def _duration(seconds: float) -> str:

@@ -2,10 +2,13 @@ from .charts import COLOURS as COLOURS
 from .charts import INK as INK
 from .charts import MUTED as MUTED
 from .charts import STYLE as STYLE
+from .charts import captioned as captioned
+from .charts import chart_row as chart_row
 from .charts import look as look
 from .charts import new_figure as new_figure
 from .charts import plain as plain
 from .charts import save as save
+from .charts import scrolled as scrolled
 from .charts import section as section
 from .charts import svg as svg
 from .gallery import Clip as Clip

@@ -40,7 +40,10 @@ section > p { max-width: 52rem; color: var(--muted); margin: 0 0 1.1rem; }
 .headline b { color: var(--accent); font-weight: 650; }
 .columns { display: grid; grid-template-columns: 1fr 1fr; gap: 2rem; align-items: center; }
 .columns > * { min-width: 0; }
-@media (max-width: 44rem) { .columns { grid-template-columns: 1fr; } }
+.charts { display: grid; gap: 1.5rem 1.75rem; grid-template-columns: repeat(auto-fit, minmax(min(17rem, 100%), 1fr)); }
+.charts figure { margin: 0; min-width: 0; }
+.charts figcaption { color: var(--muted); font-size: .85rem; margin-top: .4rem; }
+.wide { overflow-x: auto; }
 svg { display: block; width: 100%; height: auto; }
 svg text { font-family: inherit !important; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .92rem; }
@@ -55,7 +58,10 @@ pre .note { color: var(--muted); }
 .time span { min-width: 2px; }
 .dot { display: inline-block; width: .65rem; height: .65rem; border-radius: 2px; margin-right: .6rem; }
 footer { margin-top: 3.5rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--muted);
-  font-size: .82rem; }
+  font-size: .82rem; overflow-wrap: anywhere; }
+@media (max-width: 44rem) { .columns { grid-template-columns: 1fr; }
+  table { font-size: .82rem; } th, td { padding: .4rem .5rem .4rem 0; }
+  .wide th { white-space: normal; } }
 """
 
 
@@ -63,6 +69,21 @@ def section(title: str, text: str, body: str) -> str:
     """A part of a page: a heading, a paragraph, and HTML."""
     lead = f"<p>{html.escape(text)}</p>\n" if text else ""
     return f"<section>\n<h2>{html.escape(title)}</h2>\n{lead}{body}\n</section>"
+
+
+def captioned(chart: str, text: str) -> str:
+    """A chart (`svg`) with what it shows under it, as HTML."""
+    return f"<figure>{chart}<figcaption>{html.escape(text)}</figcaption></figure>"
+
+
+def chart_row(*captioned_charts: str) -> str:
+    """Charts beside each other on a wide screen, and under each other, as large as they can be, on a phone."""
+    return f'<div class="charts">{"".join(captioned_charts)}</div>'
+
+
+def scrolled(table: str) -> str:
+    """A table that scrolls by itself where the screen is narrower, so that the page does not."""
+    return f'<div class="wide">{table}</div>'
 
 
 def plain(text: str) -> str:

@@ -25,7 +25,8 @@ body { margin: 0 auto; max-width: 76rem; padding: 3rem 2rem 4rem; background: va
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif; }
 h1 { font-size: 1.9rem; font-weight: 650; letter-spacing: -.015em; margin: 0 0 .3rem; }
 p { max-width: 46rem; }
-.lead { color: var(--muted); margin: 0 0 2rem; }
+.lead { color: var(--muted); margin: 0 0 2rem; overflow-wrap: anywhere; }
+@media (max-width: 44rem) { body { padding: 1.5rem 1rem 3rem; } h1 { font-size: 1.5rem; } }
 .clips { display: grid; gap: .75rem;
   grid-template-columns: repeat(auto-fill, minmax(var(--tile, 8rem), 1fr)); }
 @media (min-width: 44rem) { .clips.fixed { grid-template-columns: repeat(var(--columns), 1fr); } }

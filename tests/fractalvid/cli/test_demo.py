@@ -11,7 +11,8 @@ import pytest
 
 from fractalvid.cli.demo import DemoConfig, epochs_in, run_demo
 from fractalvid.cli.demo_commands import Part, as_options, last_line, run_logged
-from fractalvid.cli.demo_report import DemoResult, headline, render_report, wrapped
+from fractalvid.cli.demo_report import DemoResult, render_report, wrapped
+from fractalvid.cli.demo_verdict import headline, slow_start
 from fractalvid.pages.gallery import Clip
 from fractalvid.utils.errors import UserError
 
@@ -20,13 +21,24 @@ def spread(mean: float, n: int = 1) -> dict[str, Any]:
     return {"mean": mean, "deviation": 1.5 if n > 1 else None, "n": n}
 
 
-def comparison(scratch: float, fractal: float, n: int = 1) -> dict[str, Any]:
+def comparison(scratch: float, fractal: float, n: int = 1, *, uncertain: float | None = 5.0) -> dict[str, Any]:
+    """What `finetune compare` writes; the interval of the difference reaches `uncertain` points to either side."""
     metrics = {"classes": 12, "model": "r3d_10", "epochs": 3, "videos": {"train": 24, "test": 12}}
     tops = {"scratch": scratch, "fractal": fractal}
     return {
         "initialisations": [
             {"label": label, "top1": spread(top, n), "top5": spread(90.0, n), "mean_class": spread(top, n)}
             for label, top in tops.items()
+        ],
+        "comparisons": [
+            {
+                "first": "scratch",
+                "second": "fractal",
+                "difference": spread(fractal - scratch, n),
+                "interval": None
+                if uncertain is None
+                else {"low": fractal - scratch - uncertain, "high": fractal - scratch + uncertain},
+            }
         ],
         "runs": [{"label": label, "metrics": metrics | {"top1": top}} for label, top in tops.items()],
     }
@@ -49,7 +61,7 @@ def tiny_result(scratch: float = 40.0, fractal: float = 52.5) -> DemoResult:
 def test_the_report_is_one_file_that_says_everything() -> None:
     page = render_report(tiny_result())
     assert page.count("<img ") == 3
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 4
     for text in ("52.5 %", "40.0 %", "+12.5 points", "1 min 01 s", "&#x27;a b.npz&#x27;", "--target hmdb51"):
         assert text in page
     assert "&lt;b&gt;" in page
@@ -58,14 +70,45 @@ def test_the_report_is_one_file_that_says_everything() -> None:
 
 
 def test_the_report_hides_no_loss() -> None:
-    result = tiny_result(scratch=50.0, fractal=45.0)
-    assert "-5.0 points" in render_report(result)
-    assert headline(result.comparison) == "scratch 50.0 %, fractal 45.0 % (-5.0 points) top-1 accuracy"
+    result = tiny_result(scratch=50.0, fractal=44.0)
+    assert "-6.0 points" in render_report(result)
+    told = "fractal is worse than scratch (-6.0 points, 95 % interval -11.0 to -1.0)"
+    assert headline(result.comparison) == f"scratch 50.0 %, fractal 44.0 % top-1 accuracy: {told}"
+
+
+@pytest.mark.parametrize("fractal", [54.2, 45.8])
+def test_a_difference_that_may_be_none_is_not_told_as_one(fractal: float) -> None:
+    result = tiny_result(scratch=50.0, fractal=fractal)
+    for text in (headline(result.comparison), render_report(result)):
+        assert "no difference between fractal and scratch can be told" in text
+        assert f"{fractal - 50:+.1f} points, 95 % interval" in text
+        assert "is better than" not in text and "is worse than" not in text
+
+
+def test_without_an_interval_nothing_is_claimed() -> None:
+    for unknown in (comparison(40.0, 60.0, uncertain=None), comparison(40.0, 60.0) | {"comparisons": []}):
+        assert "can be told (+20.0 points, no interval known)" in headline(unknown)
+
+
+def test_a_difference_beyond_doubt_is_told() -> None:
+    assert "fractal is better than scratch (+12.5 points, 95 % interval +7.5 to +17.5)" in headline(
+        comparison(40.0, 52.5)
+    )
 
 
 def test_the_headline_says_when_it_means_nothing() -> None:
-    assert "near chance (8.3 %): too little time" in headline(comparison(13.3, 10.4))
+    assert "near chance (8.3 %), too little time" in headline(comparison(13.3, 10.4))
     assert "near chance" not in headline(comparison(13.3, 40.0))
+
+
+def test_a_slow_start_of_pre_trained_runs_is_explained_where_there_is_one() -> None:
+    def run(*tops: float) -> list[dict[str, Any]]:
+        return [{"kind": "train", "step": 1, "loss": 2.0}, *({"kind": "val", "step": 9, "top1": top} for top in tops)]
+
+    behind = {"scratch": [run(20, 40), run(30, 40)], "fractal": [run(10, 60), run(12, 60)]}
+    assert "fractal is behind scratch (11.0 % against 25.0 %)" in slow_start(behind)
+    assert slow_start({"scratch": [run(10)], "fractal": [run(20)]}) == ""
+    assert slow_start({"scratch": [run(10)], "fractal": [[]]}) == slow_start({}) == ""
 
 
 def test_a_report_without_curves_or_clips() -> None:
