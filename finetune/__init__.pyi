@@ -21,5 +21,3 @@ from .targets import make_target as make_target
 from .videos import Data as Data
 from .videos import Machine as Machine
 from .videos import open_data as open_data
-from .weights import Initial as Initial
-from .weights import parse_initial as parse_initial

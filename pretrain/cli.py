@@ -12,15 +12,12 @@ from typing import Annotated, Any
 import tyro
 
 from fractalvid.cli.parsing import parse
-from fractalvid.pretrain.dryrun import dry_run
-from fractalvid.pretrain.engine.folder import read_config
-from fractalvid.pretrain.export import export_main
-from fractalvid.pretrain.machine.distributed import from_main, is_main, process_name, run_together
+from fractalvid.pretrain.machine.processes import from_main, is_main, process_name, run_together
 from fractalvid.pretrain.models import ARCHITECTURES
-from fractalvid.pretrain.objectives.table import ABOUT as OBJECTIVES
+from fractalvid.pretrain.objectives.config import OBJECTIVES
 from fractalvid.pretrain.recipes.load import headline, load_recipe, recipe_names
-from fractalvid.pretrain.run.config import kept_config
-from fractalvid.pretrain.run.run import PROGRAM, PretrainConfig, pretrain
+from fractalvid.pretrain.run.config import PretrainConfig, kept_config
+from fractalvid.pretrain.run.folder import PROGRAM
 from fractalvid.pretrain.run.unused import without_unused
 from fractalvid.utils.errors import UserError, run_cli
 
@@ -57,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(argv: list[str]) -> None:
     if argv[:1] == ["export"]:
+        from fractalvid.pretrain.export import export_main
+
         export_main(argv[1:])
         return
     base = from_main(partial(_before_options, argv))
@@ -70,11 +69,17 @@ def _main(argv: list[str]) -> None:
         raise UserError("--resume needs --out, the folder of the run to go on with: pretrain --resume --out RUN")
     if not given.resume:
         config = without_unused(config, base)
+    # What follows imports torch, which takes seconds: help and most mistakes have been told before.
     if given.dry_run:
+        from fractalvid.pretrain.dryrun import dry_run
+
         told = dry_run(config, None if given.resume else given.out)
         if is_main():
             print(told)
         return
+
+    from fractalvid.pretrain.run.pretraining import pretrain
+
     out = given.out or _default_out(given.recipe, config)
     weights = pretrain(config, out, resume=given.resume, progress=given.progress)
     if is_main():
@@ -95,7 +100,7 @@ def _before_options(argv: list[str]) -> PretrainConfig:
     if known.recipe is not None:
         return load_recipe(known.recipe, PretrainConfig())
     if known.resume and known.out:
-        return kept_config(read_config(Path(known.out), PROGRAM), where=f"{known.out}/config.json")
+        return kept_config(Path(known.out))
     return PretrainConfig()
 
 
@@ -122,5 +127,5 @@ def _default_out(recipe: str | None, config: PretrainConfig) -> Path:
 def _listing() -> str:
     rows = [("recipes", "")] + [(f"  {name}", headline(name)) for name in recipe_names()]
     rows += [("architectures", "")] + [(f"  {name}", row.about) for name, row in ARCHITECTURES.items()]
-    rows += [("objectives", "")] + [(f"  {name}", about) for name, about in OBJECTIVES.items()]
+    rows += [("objectives", "")] + [(f"  {name}", row.about) for name, row in OBJECTIVES.items()]
     return "\n".join(f"{left:<22}{right}".rstrip() for left, right in rows)

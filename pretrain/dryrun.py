@@ -1,29 +1,30 @@
 """`pretrain --dry-run`: what a run would be, and how long it would take, from a few steps that are thrown away."""
 
 import dataclasses
-import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from fractalvid.pretrain.engine.folder import check_can_make, check_free
+from fractalvid.pretrain.engine.config import TrainConfig
+from fractalvid.pretrain.engine.loop import TrainResult
 from fractalvid.pretrain.engine.objective import Objective
-from fractalvid.pretrain.engine.train import TrainResult, train
-from fractalvid.pretrain.machine.distributed import from_main
+from fractalvid.pretrain.engine.training import train
+from fractalvid.pretrain.machine.processes import from_main
 from fractalvid.pretrain.models import architecture
 from fractalvid.pretrain.models.cost import cost
-from fractalvid.pretrain.recipes.fields import to_json
-from fractalvid.pretrain.run.clips import count_classes, open_clips
+from fractalvid.pretrain.recipes.fields import to_json, to_toml
+from fractalvid.pretrain.run.classes import find_bank, resolved
+from fractalvid.pretrain.run.clips import count_classes, open_clips, render_threads
 from fractalvid.pretrain.run.config import PretrainConfig
-from fractalvid.pretrain.run.run import find_bank, make_objective, render_threads, resolved
+from fractalvid.pretrain.run.folder import check_free
+from fractalvid.pretrain.run.pretraining import make_objective
 from fractalvid.pretrain.run.unused import check_run
+from fractalvid.utils.files import check_can_make
 
 STEPS, SETTLING = 12, 4
 """Steps of the probe, and the first of them, which are slower."""
@@ -48,30 +49,25 @@ def dry_run(config: PretrainConfig, out: Path | None = None) -> str:
     classes = from_main(partial(count_classes, config, bank))
     objective = make_objective(bank, config, classes)
     clips = open_clips(_at_full_strength(config), bank, threads=render_threads(config), progress=False)
-    lines = [as_toml(to_json(config)), "", *_network(config, objective, classes)]
+    lines = [to_toml(to_json(config)), "", *_network(config, objective, classes)]
     with tempfile.TemporaryDirectory() as folder:
-        probe = dataclasses.replace(
-            *(config.engine,),
-            steps=STEPS,
-            epochs=None,
-            hours=None,
-            log_every=1,
-            val_every=0,
-            checkpoint_every=STEPS,
-            tensorboard=False,
-        )
-        result = train(
-            objective,
-            clips.source,
-            config=probe,
-            optim=config.optim,
-            batch_size=config.batch_size,
-            seed=config.seed,
-            out=Path(folder),
-            lasting=False,
-            progress=False,
-        )
+        result = train(objective, clips.source, _probe(config), Path(folder), lasting=False, progress=False)
     return "\n".join([*lines, *_memory(objective), *_time(config, result)])
+
+
+def _probe(config: PretrainConfig) -> TrainConfig:
+    """The run's training, but of a few steps, each of which is logged."""
+    loop = dataclasses.replace(
+        config.engine,
+        steps=STEPS,
+        epochs=None,
+        hours=None,
+        log_every=1,
+        val_every=0,
+        checkpoint_every=STEPS,
+        tensorboard=False,
+    )
+    return dataclasses.replace(config.training(), loop=loop)
 
 
 def _at_full_strength(config: PretrainConfig) -> PretrainConfig:
@@ -129,14 +125,3 @@ def _time(config: PretrainConfig, result: TrainResult) -> list[str]:
     else:
         told = f"{total} steps are about {total * step / 3600:.2f} hours"
     return [f"# time: {rate:.1f} clips a second, {waited:.0%} of it waiting for them; {told} without validation"]
-
-
-def as_toml(config: Mapping[str, Any], table: str = "") -> str:
-    """A configuration, as JSON has it, in TOML; what is absent (None) is left out."""
-    plain = {key: value for key, value in config.items() if value is not None and not isinstance(value, Mapping)}
-    lines = [f"[{table}]"] if table and plain else []
-    lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items()]
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            lines.append(as_toml(value, f"{table}.{key}" if table else key))
-    return "\n".join(line for line in lines if line)

@@ -8,27 +8,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from torch import Tensor, nn
+from torch import Tensor
 
 from fractalvid.cli.parsing import parse
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import load_bank
-from fractalvid.pretrain.engine.folder import is_empty, read_config
-from fractalvid.pretrain.engine.train import CHECKPOINT
-from fractalvid.pretrain.models import architecture, backbone, build_model
+from fractalvid.pretrain.engine.checkpoint import CHECKPOINT, load_checkpoint
+from fractalvid.pretrain.models import architecture
 from fractalvid.pretrain.run.config import kept_config
-from fractalvid.pretrain.run.run import PROGRAM, make_card
-from fractalvid.pretrain.weights.checkpoint import (
-    Card,
-    card_path,
-    head_classes,
-    load_checkpoint,
-    load_described,
-    save_weights,
-)
+from fractalvid.pretrain.run.folder import WEIGHTS
+from fractalvid.pretrain.run.pretraining import make_card
+from fractalvid.pretrain.weights.cards import Card, card_path, head_classes, load_described, save_weights
+from fractalvid.pretrain.weights.loading import empty_network
 from fractalvid.utils.documents import convert
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import make_folder, write_text
+from fractalvid.utils.files import is_empty, make_folder, write_text
 
 TORCHVISION = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d")
 """Architectures that torchvision has whole, under these names in `torchvision.models.video`."""
@@ -44,7 +38,7 @@ class ExportArguments:
     """Folder for the weights, their card and README.md; new or empty."""
 
 
-def export(source: Path, out: Path) -> Path:
+def export_weights(source: Path, out: Path) -> Path:
     """Write weights.safetensors, weights.json and README.md to the folder `out`; returns the weights' path.
 
     Args:
@@ -58,14 +52,14 @@ def export(source: Path, out: Path) -> Path:
     if out.exists() and not (out.is_dir() and is_empty(out)):
         raise UserError(f"{out} exists already: choose another --out, or empty it")
     tensors, card = _read(source)
-    network = _network(card)
+    network = empty_network(card.architecture, card.num_classes)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
         first = str(error).splitlines()[-1].strip()
         raise UserError(f"the weights of {source} do not fit their card's {card.architecture}: {first}") from error
     make_folder(out)
-    weights = out / "weights.safetensors"
+    weights = out / WEIGHTS
     save_weights(weights, network, card)
     write_text(out / "README.md", readme(card))
     return weights
@@ -73,37 +67,30 @@ def export(source: Path, out: Path) -> Path:
 
 def _read(source: Path) -> tuple[dict[str, Tensor], Card]:
     """The tensors of a network, and what they are."""
-    unfinished = source.is_dir() and not (source / "weights.safetensors").exists() and (source / CHECKPOINT).exists()
+    unfinished = source.is_dir() and not (source / WEIGHTS).exists() and (source / CHECKPOINT).exists()
     if unfinished or source.name == CHECKPOINT:
         return _read_checkpoint(source / CHECKPOINT if unfinished else source)
     return load_described(source)
 
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Card]:
+    """The tensors of a run's last checkpoint, and what they are."""
     state, run = load_checkpoint(path), path.parent
-    config = kept_config(read_config(run, PROGRAM), where=f"{run}/config.json")
+    config = kept_config(run)
     try:
-        averaged = state.get("ema")
+        averaged = state["ema"]
         tensors = state["model"] or _below("main.backbone.", state["objective"])  # the latter beside auxiliary heads
         if averaged is not None:
             tensors = _below("module.", averaged)
         steps = int(state["step"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"the checkpoint {path} lacks what it should hold ({error})") from error
-    classes, precision = head_classes(tensors, config.arch), state.get("precision")
-    return tensors, make_card(
-        config, load_bank(run / BANK_FILE), {"steps": steps}, classes=classes, precision=precision
-    )
+    bank, classes = load_bank(run / BANK_FILE), head_classes(tensors, config.arch)
+    return tensors, make_card(config, bank, {"steps": steps}, classes=classes, precision=state["precision"])
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _network(card: Card) -> nn.Module:
-    if card.num_classes:
-        return build_model(card.architecture, card.num_classes, seed=0)
-    return backbone(card.architecture, seed=0)
 
 
 def readme(card: Card) -> str:
@@ -199,5 +186,5 @@ def export_main(argv: Sequence[str]) -> None:
     wanted = ExportArguments(source=tyro.MISSING, out=tyro.MISSING)
     text = "Weights, their card and a README, ready to be given to others."
     given = parse(ExportArguments, argv, program="pretrain export", default=wanted, description=text)
-    weights = export(given.source, given.out)
+    weights = export_weights(given.source, given.out)
     print(f"{weights}, {card_path(weights).name} and README.md: give the folder {given.out} to others")

@@ -19,12 +19,11 @@ from fractalvid.finetune.results.read import RunResult, read_history, read_run
 from fractalvid.finetune.targets import diving48
 from fractalvid.finetune.weights.trained import open_trained
 from fractalvid.kinds import load_bank, sample_bank
-from fractalvid.pretrain.engine.folder import read_config
 from fractalvid.pretrain.export import readme
 from fractalvid.pretrain.recipes.fields import to_json
 from fractalvid.pretrain.recipes.load import load_recipe
 from fractalvid.pretrain.run.config import PretrainConfig, kept_config
-from fractalvid.pretrain.weights.checkpoint import Card, load_card, load_tensors
+from fractalvid.pretrain.weights.cards import Card, load_card, load_tensors
 from fractalvid.sets.card import card_of, read_card
 from fractalvid.sets.config import SetConfig
 from fractalvid.sets.manifest import HEADER, read_manifest
@@ -123,7 +122,7 @@ KINDS = {
     "pretrain config": Kind(
         {"program": "pretrain", "config": to_json(PretrainConfig())},
         "config.json",
-        lambda path: kept_config(read_config(path.parent, "pretrain"), where=str(path)),
+        lambda path: kept_config(path.parent),
     ),
     "set": Kind(card_of(BANK, SetConfig()), "dataset.json", lambda path: read_card(path.parent)),
     "metrics": Kind(METRICS, "metrics.json", lambda path: read_run(path.parent)),

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fractalvid.pretrain.export import export
+from fractalvid.pretrain.export import export_weights
 from fractalvid.pretrain.models import build_model
-from fractalvid.pretrain.weights.checkpoint import Card, save_weights
+from fractalvid.pretrain.weights.cards import Card, save_weights
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -73,7 +73,7 @@ def test_the_python_examples_run(mark: str, tmp_path: Path, request: pytest.Fixt
     if 'load_file("weights.safetensors")' in block:
         card = Card("r3d_18", 1000, 8, 112, 2.0, None, None, 0, 1, {"arch": "r3d_18"}, {})
         save_weights(tmp_path / "run.safetensors", build_model("r3d_18", 1000, seed=0), card)
-        export(tmp_path / "run.safetensors", tmp_path / "exported")
+        export_weights(tmp_path / "run.safetensors", tmp_path / "exported")
         where = tmp_path / "exported"
     done = subprocess.run(
         [sys.executable, "-c", block], capture_output=True, text=True, timeout=250, cwd=where, env=environment()

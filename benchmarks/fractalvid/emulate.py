@@ -21,11 +21,14 @@ from fractalvid.emulate.renderer import CpuRenderer
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kernels.compiled import available_cores
 from fractalvid.pretrain.engine.batches import Prefetcher
+from fractalvid.pretrain.engine.config import LoopConfig
 from fractalvid.pretrain.engine.update import Update
-from fractalvid.pretrain.machine.precision import resolve_device, resolve_precision
+from fractalvid.pretrain.machine.devices import resolve_device
+from fractalvid.pretrain.machine.precision import resolve_precision
 from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.objectives.supervised import Supervised
-from fractalvid.pretrain.optim.optimizer import OptimConfig, build_optimizer
+from fractalvid.pretrain.optim.config import OptimConfig
+from fractalvid.pretrain.optim.optimizer import build_optimizer
 from fractalvid.stream import Batch, FractalStream, StreamConfig
 from fractalvid.stream.render import render_samples
 
@@ -133,15 +136,7 @@ def _training(bank: ClassBank, threads: int, settings: Settings) -> dict[str, li
         model = build_model("r3d_10", len(bank), seed=SEED).train()
         parameters = list(model.parameters())
         optimizer = build_optimizer(OptimConfig(), model, parameters)
-        update = Update(
-            Supervised(model),
-            parameters,
-            optimizer,
-            precision,
-            grad_clip=5.0,
-            channels_last=True,
-            compiled=False,
-        )
+        update = Update(Supervised(model), parameters, optimizer, precision, LoopConfig(channels_last=True))
         stream = FractalStream(
             bank, batch_size=settings.batch_size, seed=SEED, config=config, threads=max(1, available_cores() - 1)
         )

@@ -12,7 +12,8 @@ from fractalvid.kinds import sample_bank
 from fractalvid.pretrain.clips.indexed import Share
 from fractalvid.pretrain.clips.recolour import Recoloured
 from fractalvid.pretrain.models import backbone
-from fractalvid.pretrain.monitors.monitors import MonitorConfig, Monitors
+from fractalvid.pretrain.monitors.config import MonitorConfig
+from fractalvid.pretrain.monitors.monitors import build_monitors
 from fractalvid.stream import FractalStream, SecondView, StreamConfig
 
 CLIPS = 128
@@ -66,7 +67,7 @@ class Pixels(nn.Module):
 def references(config: MonitorConfig, stream: StreamConfig, classes: int) -> dict[str, dict[str, float]]:
     """What the monitors find of the network before any training, and of pixels."""
     bank = sample_bank(classes, seed=0)
-    monitors = Monitors(config, bank, stream, head="fc", batch_size=32, threads=1)
+    monitors = build_monitors(config, bank, stream, head="fc", batch_size=32, threads=1)
     return {
         "before any training": monitors(backbone("r3d_10", seed=0).eval()),
         "pixels": monitors(Pixels().eval()),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from fractalvid.finetune.cli import compare, finetune, predict, prepare, test
-from fractalvid.pretrain.machine.distributed import process_name, run_together, several
+from fractalvid.pretrain.machine.processes import process_name, run_together, started_together
 from fractalvid.utils.errors import UserError, run_cli
 
 COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
@@ -19,7 +19,7 @@ def run_command(args: list[str]) -> int | None:
     """Run `finetune` with these arguments; the exit code, None for 0."""
     if not args or args[0] not in COMMANDS:
         return run_together(finetune.command, args)
-    if several():
+    if started_together():
         raise UserError(f"finetune {args[0]} runs on one process: start it without torchrun")
     return COMMANDS[args[0]](args[1:])
 

@@ -62,8 +62,8 @@ def run(options: Finetune) -> None:
     from fractalvid.finetune.run.outcome import result_line
     from fractalvid.finetune.run.pipeline import transfer
     from fractalvid.finetune.videos.data import open_data
-    from fractalvid.finetune.weights.initial import parse_initial
-    from fractalvid.pretrain.machine.distributed import is_main
+    from fractalvid.pretrain.machine.processes import is_main
+    from fractalvid.pretrain.weights.initial import parse_initial
 
     options.recipe.check()
     options.machine.check()

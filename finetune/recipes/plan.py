@@ -9,9 +9,9 @@ from fractalvid.finetune.clips.config import ClipConfig, FrameConfig, Triple, Vi
 from fractalvid.finetune.recipes.recipe import KINETICS_MEAN, KINETICS_STD, LR, NORMALISATION, Recipe
 from fractalvid.finetune.targets.base import TargetProtocol
 from fractalvid.finetune.videos.data import Data, split_name
-from fractalvid.finetune.weights.initial import Initial
-from fractalvid.pretrain.engine.config import EngineConfig, check_norms
+from fractalvid.pretrain.engine.config import LoopConfig, check_norms
 from fractalvid.pretrain.models import check_clip
+from fractalvid.pretrain.weights.initial import Initial
 from fractalvid.utils.errors import UserError
 
 DEFAULT_MODEL = "r3d_18"
@@ -154,7 +154,7 @@ def plan_run(
     if not 0 <= seed < 2**63:
         raise UserError(f"--seed is {seed}: it must be 0 to 2^63 - 1")
     if recipe.mode == "full":  # the BatchNorm of frozen features needs no clips to normalise by
-        check_norms(recipe.batch_size, EngineConfig().part(recipe.batch_size))
+        check_norms(recipe.batch_size, LoopConfig().part(recipe.batch_size))
     options, target = data.options, data.target
     columns = Columns(options.label_column, options.split_column, options.fold_column, options.group_column)
     return Plan(

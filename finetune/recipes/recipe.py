@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from fractalvid.finetune.clips.config import AugmentConfig, Sampling, Triple, Voting
-from fractalvid.pretrain.machine.precision import PrecisionName
+from fractalvid.pretrain.machine.devices import PrecisionName
 from fractalvid.pretrain.recipes import load
 from fractalvid.utils.errors import UserError
 
@@ -101,7 +101,7 @@ class Recipe:
         """Raise `UserError` for values that no run can use."""
         # They bring torch, which reading a command line should not wait for.
         from fractalvid.pretrain.models import architecture
-        from fractalvid.pretrain.objectives.mixing import check_alpha
+        from fractalvid.pretrain.objectives.config import check_alpha
 
         if self.mode not in LR:
             raise UserError(f"--mode is {self.mode!r}: it can be full or linear")

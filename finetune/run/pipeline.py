@@ -21,11 +21,11 @@ from fractalvid.finetune.videos.data import Data, read_videos
 from fractalvid.finetune.videos.few_shot import draw_few_shot
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
-from fractalvid.finetune.weights.initial import build
-from fractalvid.pretrain.engine.train import TrainResult
-from fractalvid.pretrain.machine.distributed import from_main, is_main
-from fractalvid.pretrain.machine.precision import resolve_device
-from fractalvid.pretrain.weights.checkpoint import Card, save_weights
+from fractalvid.pretrain.engine.loop import TrainResult
+from fractalvid.pretrain.machine.devices import resolve_device
+from fractalvid.pretrain.machine.processes import from_main, is_main
+from fractalvid.pretrain.weights.cards import Card, save_weights
+from fractalvid.pretrain.weights.initial import build_initial
 
 
 def transfer(
@@ -69,7 +69,7 @@ def transfer(
     from_main(partial(check_folder, out, plan, resume=resume))
     if recipe.shots is not None:
         listing = draw_few_shot(listing, recipe.shots, plan.seed)
-    network, loaded = build(plan.init, recipe.model, len(listing.classes), seed=plan.seed)
+    network, loaded = build_initial(recipe.model, len(listing.classes), plan.init, seed=plan.seed)
     from_main(partial(claim_folder, out, plan))
     if machine.progress and is_main():
         tqdm.write(f"{recipe.model}, {plan.init.label}: {loaded}")

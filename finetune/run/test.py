@@ -18,13 +18,12 @@ from fractalvid.finetune.videos.leakage import check_untrained
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.finetune.weights.classes import ClassMap, map_classes
-from fractalvid.finetune.weights.initial import Initial
 from fractalvid.finetune.weights.trained import Trained, trained_on
-from fractalvid.pretrain.engine.folder import check_can_make, is_empty
-from fractalvid.pretrain.machine.precision import resolve_device
+from fractalvid.pretrain.machine.devices import resolve_device
+from fractalvid.pretrain.weights.initial import Initial
 from fractalvid.utils.documents import Table, read_json
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import remove_temporaries
+from fractalvid.utils.files import check_can_make, is_empty, remove_temporaries
 
 _MODE = "test"
 

@@ -20,12 +20,15 @@ from fractalvid.finetune.results.scores import labels_of, scores
 from fractalvid.finetune.targets.base import Target
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
-from fractalvid.pretrain.engine.train import EngineConfig, TrainResult, train
-from fractalvid.pretrain.machine.distributed import is_main, local_world_size, rank, world_size
-from fractalvid.pretrain.machine.precision import resolve_device
+from fractalvid.pretrain.engine.config import LoopConfig, TrainConfig
+from fractalvid.pretrain.engine.loop import TrainResult
+from fractalvid.pretrain.engine.training import train
+from fractalvid.pretrain.machine.devices import resolve_device
+from fractalvid.pretrain.machine.processes import is_main, local_world_size, rank, world_size
 from fractalvid.pretrain.models import head_name
-from fractalvid.pretrain.objectives.supervised import Supervised, SupervisedConfig
-from fractalvid.pretrain.optim.optimizer import OptimConfig
+from fractalvid.pretrain.objectives.config import SupervisedConfig
+from fractalvid.pretrain.objectives.supervised import Supervised
+from fractalvid.pretrain.optim.config import OptimConfig
 from fractalvid.utils.phrases import counted
 
 CHECKPOINT_STEPS = 200
@@ -77,11 +80,8 @@ def train_network(network: nn.Module, run: ListedRun, *, resume: bool) -> TrainR
     return train(
         Supervised(network, labels, seed=plan.seed),
         loader,
-        config=engine,
-        optim=_optim_config(plan),
-        batch_size=recipe.batch_size,
-        seed=plan.seed,
-        out=run.out,
+        TrainConfig(loop=engine, optim=_optim_config(plan), batch_size=recipe.batch_size, seed=plan.seed),
+        run.out,
         validate=_curve(run) if recipe.eval_every else None,
         trainable=list(head.parameters()) if recipe.mode == "linear" else None,
         resume=resume,
@@ -95,10 +95,10 @@ def _note_few_steps(plan: Plan, videos: int, steps: int) -> None:
     tqdm.write(f"note: {made}; a smaller --batch-size than {recipe.batch_size} makes more of them", file=sys.stderr)
 
 
-def _engine_config(plan: Plan, steps: int, machine: Machine) -> EngineConfig:
+def _engine_config(plan: Plan, steps: int, machine: Machine) -> LoopConfig:
     recipe = plan.recipe
     steps_an_epoch = max(1, round(steps / recipe.epochs))
-    return EngineConfig(
+    return LoopConfig(
         steps=steps,
         precision=recipe.precision,
         device=machine.device,

@@ -32,7 +32,7 @@ class Machine:
 
     def check(self) -> None:
         """Raise `UserError` for values that nothing can be done with."""
-        from fractalvid.pretrain.machine.precision import resolve_device
+        from fractalvid.pretrain.machine.devices import resolve_device
 
         resolve_device(self.device)
         if self.threads is not None and not 1 <= self.threads <= 1024:

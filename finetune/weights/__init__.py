@@ -1,4 +1,4 @@
-"""Weights to start from, and fine-tuned weights in use again."""
+"""Fine-tuned weights in use again, and what their classes are called elsewhere."""
 
 import lazy_loader
 

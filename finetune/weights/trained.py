@@ -14,9 +14,9 @@ from torch import nn
 from fractalvid.finetune.clips.config import FrameConfig, Sampling, Triple, ViewConfig, Voting
 from fractalvid.finetune.targets.registry import TARGETS, WITH_SPLITS, TargetOptions, make_target
 from fractalvid.finetune.videos.data import Data
-from fractalvid.finetune.weights.initial import Initial, parse_initial
-from fractalvid.pretrain.models import build_model
-from fractalvid.pretrain.weights.checkpoint import Card, find_weights, load_card, load_described
+from fractalvid.pretrain.weights.cards import Card, load_card
+from fractalvid.pretrain.weights.initial import Initial, parse_initial
+from fractalvid.pretrain.weights.loading import load_network
 from fractalvid.utils.documents import convert
 from fractalvid.utils.errors import UserError
 
@@ -69,16 +69,8 @@ class Trained:
     views: ViewConfig
 
     def network(self) -> nn.Module:
-        """The network with these weights. Raises `UserError` where they are not of the network on their card."""
-        tensors, _ = load_described(self.weights)
-        network = build_model(self.card.architecture, self.card.num_classes, seed=0)
-        try:
-            network.load_state_dict(tensors)
-        except RuntimeError as error:
-            reason = str(error).splitlines()[-1].strip()
-            file, named = find_weights(self.weights), self.card.architecture
-            raise UserError(f"the weights {file} are not of the {named} on their card: {reason}") from error
-        return network
+        """The network with these weights; raises as `load_network` does."""
+        return load_network(self.weights)
 
 
 def open_trained(

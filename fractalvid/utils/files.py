@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -160,6 +161,31 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"can't make the folder {folder}: {error.strerror}; choose another --out") from error
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether a folder holds nothing but what writes that were killed left: hidden files, `.<name>.tmp`."""
+    return all(path.name.startswith(".") and path.suffix == ".tmp" for path in folder.iterdir())
+
+
+def check_can_make(out: Path) -> None:
+    """Find out, before long work, whether the folder `out` is there to write to, or can be made; changes nothing.
+
+    Raises:
+        UserError: a file is in the way, or nothing can be written there.
+    """
+    there = out
+    try:
+        there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+        if not there.is_dir():
+            raise UserError(f"can't make the folder {out}: {there} is a file; choose another with --out")
+        # Permission bits alone say nothing to root, nor on file systems like /proc.
+        with tempfile.NamedTemporaryFile(dir=there, prefix=".", suffix=".tmp"):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"can't make the folder {out}: can't write to {there} ({error.strerror}); choose another with --out"
+        ) from error
 
 
 def check_place(path: Path) -> None:

@@ -1,7 +1,5 @@
 """What a network is pre-trained on, besides the stream: generated sets on disk, one's own videos, and mixtures."""
 
-from fractalvid.pretrain.clips.mixture import Mixed
-from fractalvid.pretrain.clips.stored import StoredClips
-from fractalvid.pretrain.clips.videos import OwnVideos
+import lazy_loader
 
-__all__ = ["Mixed", "OwnVideos", "StoredClips"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

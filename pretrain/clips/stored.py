@@ -3,7 +3,6 @@
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -121,12 +120,6 @@ class StoredClips(Indexed):
             for rows in groups
         ]
         return joined(parts, groups)
-
-
-@cache
-def stored_clips(path: Path) -> int:
-    """How many clips the set in the folder `path` has."""
-    return len(SetReader(path).rows)
 
 
 def joined(parts: list[Batch], places: list[NDArray[np.int64]]) -> Batch:

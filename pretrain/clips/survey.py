@@ -1,7 +1,6 @@
-"""Which videos a folder holds, of which classes, and what decodes of them."""
+"""What decodes of the videos in a folder."""
 
 import sys
-import unicodedata
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -9,20 +8,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fractalvid.pretrain.machine.distributed import all_of, from_main, rank, world_size
+from fractalvid.pretrain.clips.listing import ListedVideo
+from fractalvid.pretrain.machine.collectives import all_of
+from fractalvid.pretrain.machine.processes import from_main, rank, world_size
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.notes import note
 from fractalvid.utils.phrases import counted, first_few
 from fractalvid.video.errors import MAX_PIXELS
-from fractalvid.video.folders import find_videos
 from fractalvid.video.index import ProbeResult, default_cache_dir, probe_videos
 from fractalvid.video.reader import VideoFacts
 
 MAX_BROKEN = 0.05
 """Share of the videos that may not decode."""
-
-Listed = tuple[Path, int | None]
-"""A file and its class, None without labels."""
 
 
 @dataclass(frozen=True)
@@ -34,37 +30,8 @@ class Video:
     label: int | None
 
 
-def list_videos(root: Path) -> tuple[list[Listed], tuple[str, ...]]:
-    """The videos of a folder with their labels, and the classes: a folder each, or none where they lie side by side.
-
-    Raises:
-        UserError: no folder, no videos, or some with a class and some without.
-    """
-    if not root.is_dir():
-        raise UserError(f"{root} is no folder of videos")
-    found = find_videos(root)
-    if not found.videos:
-        raise UserError(f"{root} holds no videos" + (f"; left aside: {found.left}" if found.left else ""))
-    if found.left:
-        note(f"left aside in {root}: {found.left}")
-    paths = [root / name for name in found.videos]
-    folders = [unicodedata.normalize("NFC", name.partition("/")[0]) if "/" in name else None for name in found.videos]
-    if not any(folders):
-        return [(path, None) for path in paths], ()
-    classes = tuple(sorted({name for name in folders if name is not None}))
-    numbers = {name: number for number, name in enumerate(classes)}
-    listed: list[Listed] = []
-    for path, folder in zip(paths, folders, strict=True):
-        if folder is None:
-            raise UserError(
-                f"{path} lies beside folders of classes: put every video into the folder of its class, or none"
-            )
-        listed.append((path, numbers[folder]))
-    return listed, classes
-
-
 def probe_all(
-    root: Path, listed: list[Listed], *, threads: int, progress: bool, max_pixels: int = MAX_PIXELS
+    root: Path, listed: list[ListedVideo], *, threads: int, progress: bool, max_pixels: int = MAX_PIXELS
 ) -> list[Video]:
     """What decodes of every video; those of which nothing does are named and left out.
 
@@ -98,7 +65,7 @@ def probe_all(
     return from_main(partial(_whole, listed, [found[name] for name in names]))
 
 
-def _whole(listed: list[Listed], found: list[ProbeResult]) -> list[Video]:
+def _whole(listed: list[ListedVideo], found: list[ProbeResult]) -> list[Video]:
     """The videos that decode; a `UserError` where too few do."""
     broken = [reason for reason in found if isinstance(reason, str)]
     for reason in broken:

@@ -16,8 +16,9 @@ from fractalvid.core.camera import draw_camera
 from fractalvid.core.seeds import Domain, Field, index_words, uniforms
 from fractalvid.kernels.compiled import available_cores
 from fractalvid.pretrain.clips.indexed import Indexed, Share, Shuffled
-from fractalvid.pretrain.clips.survey import list_videos, probe_all
-from fractalvid.pretrain.machine.distributed import from_main
+from fractalvid.pretrain.clips.listing import list_videos
+from fractalvid.pretrain.clips.survey import probe_all
+from fractalvid.pretrain.machine.processes import from_main
 from fractalvid.stream import Batch, SecondView, StreamConfig
 from fractalvid.stream.render import to_float
 from fractalvid.stream.second_view import draw_backwards, eased, second_seed
@@ -25,8 +26,8 @@ from fractalvid.video.errors import MAX_PIXELS
 from fractalvid.video.reader import read_frames, read_video, scaled_size
 from fractalvid.video.windows import window
 
-ROOM = 2**31
-"""Bytes of decoded videos that are kept."""
+KEPT_BYTES = 2**31
+"""Of decoded videos that are kept in memory."""
 UNLABELLED = -2
 """The class of the first video without a label; each has one of its own, below it."""
 
@@ -48,9 +49,6 @@ class OwnVideos(Indexed):
         progress: show a progress bar while the videos are read for the first time.
         max_pixels: what a frame of a video may have.
 
-    Attributes:
-        classes: names of the classes, none without labels.
-
     Raises:
         UserError: what is no folder of videos, or more than 5 % of them do not decode.
     """
@@ -71,15 +69,15 @@ class OwnVideos(Indexed):
         """See the class."""
         super().__init__(share)
         self._root, self._max_pixels = root, max_pixels
-        listed, self.classes = from_main(partial(list_videos, root))
+        listed = from_main(partial(list_videos, root)).videos
         self._threads = available_cores() if threads is None else threads
         self._videos = probe_all(root, listed, threads=self._threads, progress=progress, max_pixels=max_pixels)
         self._config, self._seed, self._first, self._second = config, seed, first_label, second
         self._order = Shuffled(seed, len(self._videos))
         self._side = round(config.size * 8 / 7)
         self._kept: dict[int, NDArray[np.uint8]] = {}
-        self._taken: set[int] = set()
-        self._room, self._lock = ROOM, threading.Lock()
+        self._reserved: set[int] = set()
+        self._free_bytes, self._lock = KEPT_BYTES, threading.Lock()
 
     def __len__(self) -> int:
         """How many videos there are."""
@@ -143,19 +141,19 @@ class OwnVideos(Indexed):
             return kept[numbers]
         path, facts = self._videos[item].path, self._videos[item].facts
         width, height = scaled_size(facts.width, facts.height, self._side)
-        if not self._take(item, 3 * facts.frames * width * height):
+        if not self._reserve(item, 3 * facts.frames * width * height):
             return read_frames(path, numbers, short_side=self._side, max_pixels=self._max_pixels)
         self._kept[item] = read_video(path, short_side=self._side, max_pixels=self._max_pixels)
         return self._kept[item][numbers]
 
-    def _take(self, item: int, count: int) -> bool:
-        """Reserve so many bytes for a video, once."""
+    def _reserve(self, item: int, count: int) -> bool:
+        """Reserve so many bytes for a video; False where there is no room, or this was done for it before."""
         with self._lock:
-            taken = item not in self._taken and count <= self._room
-            if taken:
-                self._taken.add(item)
-                self._room -= count
-            return taken
+            if item in self._reserved or count > self._free_bytes:
+                return False
+            self._reserved.add(item)
+            self._free_bytes -= count
+            return True
 
 
 def crop(

@@ -1,15 +1,16 @@
-"""How the training loop runs, as a frozen dataclass."""
+"""A training as frozen dataclasses: how the loop runs, and all that a result depends on beside objective and clips."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from fractalvid.pretrain.machine.distributed import world_size
-from fractalvid.pretrain.machine.precision import PrecisionName, resolve_device, resolve_precision
+from fractalvid.pretrain.machine.devices import PrecisionName, resolve_device
+from fractalvid.pretrain.machine.processes import world_size
 from fractalvid.pretrain.optim.budget import Budget, Hours, check_budget, epoch_steps
+from fractalvid.pretrain.optim.config import OptimConfig
 from fractalvid.utils.errors import UserError
 
 
 @dataclass(frozen=True)
-class EngineConfig:
+class LoopConfig:
     """How the loop runs. Give one budget: `steps`, `epochs` or `hours`."""
 
     steps: int | None = None
@@ -66,6 +67,11 @@ class EngineConfig:
             raise UserError(f"ema is {self.ema}; it must be at least 0 (off) and below 1, such as 0.999")
         if not 0 <= self.max_bad_share <= 1:
             raise UserError(f"max-bad-share is {self.max_bad_share}; it must lie between 0 and 1")
+
+    def check_machine(self) -> None:
+        """Raise a `UserError` for what this machine can't do."""
+        from fractalvid.pretrain.machine.precision import resolve_precision  # it imports torch
+
         device = resolve_device(self.device)
         if self.sync_bn and device.type != "cuda":
             raise UserError(f"sync-bn needs CUDA GPUs, not {device}; leave it out")
@@ -99,6 +105,38 @@ class EngineConfig:
             told = " x ".join(f"{number} {what}" for number, what in shared if number > 1)
             raise UserError(f"batch-size is {batch_size}; it must be a multiple of {parts}, for {told}")
         return batch_size // parts
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """All that a training depends on, beside its objective and its clips.
+
+    Attributes:
+        loop: how the loop runs.
+        optim: how parameters are updated.
+        batch_size: clips a step, of all processes and parts together.
+        seed: of the noise in training, such as dropout.
+        epoch_clips: clips an epoch, for a budget in epochs.
+    """
+
+    loop: LoopConfig
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    batch_size: int = 32
+    seed: int = 0
+    epoch_clips: int | None = None
+
+    def check(self) -> None:
+        """Raise a `UserError` for values no run can use, or this machine can't."""
+        self.loop.check()
+        self.loop.check_machine()
+        self.optim.check()
+        if self.batch_size < 1:
+            raise UserError(f"batch-size is {self.batch_size}; it must be at least 1")
+        self.loop.part(self.batch_size)
+
+    def budget(self) -> Budget:
+        """How many steps, or how much time; raises as `LoopConfig.budget` does."""
+        return self.loop.budget(self.batch_size, self.epoch_clips)
 
 
 def check_norms(batch_size: int, part: int) -> None:

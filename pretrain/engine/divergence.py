@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from fractalvid.pretrain.engine.state import RunState
-from fractalvid.pretrain.machine.distributed import ToldByMain, any_of, is_main
+from fractalvid.pretrain.machine.collectives import any_of
+from fractalvid.pretrain.machine.processes import ToldByMain, is_main
 from fractalvid.utils.errors import UserError
 
 FEW_STEPS = 100
@@ -40,9 +41,9 @@ def check_weights(state: RunState, checkpoint: Path) -> None:
         _end(f"after step {state.step} the weights are not finite, and were not saved", state, checkpoint)
 
 
-def _end(told: str, state: RunState, checkpoint: Path) -> None:
-    """Raise a `UserError`, by which the main process tells what may help."""
+def _end(reason: str, state: RunState, checkpoint: Path) -> None:
+    """Raise a `UserError` that gives a reason and says what may help; the main process alone tells it."""
     precision = "" if state.update.precision.name == "fp32" else ", or with --precision fp32"
     resume = f"; {checkpoint} is of before, and --resume goes on from there" if checkpoint.exists() else ""
-    text = f"{told}: training has diverged; begin anew with a lower --lr{precision}{resume}"
+    text = f"{reason}: training has diverged; begin anew with a lower --lr{precision}{resume}"
     raise UserError(text) if is_main() else ToldByMain(text)

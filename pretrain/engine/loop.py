@@ -1,28 +1,47 @@
 """The loop around the steps: what happens after which, until the budget is spent or somebody stops it."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from fractalvid.pretrain.engine import trainable as freezing
 from fractalvid.pretrain.engine.batches import Prefetcher, Source
-from fractalvid.pretrain.engine.config import EngineConfig
+from fractalvid.pretrain.engine.checkpoint import CHECKPOINT, save_checkpoint
+from fractalvid.pretrain.engine.config import TrainConfig
 from fractalvid.pretrain.engine.divergence import check_skipped, check_weights
-from fractalvid.pretrain.engine.folder import CHECKPOINT
-from fractalvid.pretrain.engine.progress import Report
-from fractalvid.pretrain.engine.runlog import Row
+from fractalvid.pretrain.engine.freezing import set_train_mode
+from fractalvid.pretrain.engine.log import Row
+from fractalvid.pretrain.engine.progress import Reporter
 from fractalvid.pretrain.engine.state import RunState
-from fractalvid.pretrain.engine.validation import Shared, Validate
-from fractalvid.pretrain.machine.distributed import from_main, is_main, mean, share_buffers, world_size
+from fractalvid.pretrain.machine.collectives import mean, share_buffers
+from fractalvid.pretrain.machine.devices import PrecisionName
 from fractalvid.pretrain.machine.interrupt import StopRequest
-from fractalvid.pretrain.machine.precision import PrecisionName
-from fractalvid.pretrain.optim.optimizer import OptimConfig, lr_at, scaled, warmup_steps
-from fractalvid.pretrain.weights.checkpoint import save_checkpoint
+from fractalvid.pretrain.machine.processes import from_main, is_main, world_size
+from fractalvid.pretrain.optim.schedule import lr_at, scaled, warmup_steps
 from fractalvid.utils.errors import UserError
+
+Validate = Callable[[nn.Module], dict[str, float]]
+"""The network, in evaluation mode -> named numbers."""
+
+
+@dataclass(frozen=True)
+class SharedValidation:
+    """A validation that all processes take part in, each with its share of the clips, and that gives all the same.
+
+    The loop calls it on every process, and any other validation on the main one alone.
+    """
+
+    measure: Validate
+
+    def __call__(self, network: nn.Module) -> dict[str, float]:
+        """Measure this process's share; what all have found together."""
+        return self.measure(network)
+
 
 PROVISIONAL_WARMUP = 500
 """While a budget in time isn't steps yet, the learning rate rises as in a warm-up of this many steps."""
@@ -54,8 +73,7 @@ class Loop:
 
     Args:
         state: what it goes on from.
-        config: how the loop runs.
-        optim: the schedule of the learning rate.
+        config: of the training.
         out: folder of the run; it exists.
         validate: what is measured now and then.
         lasting: whether an interrupted run can be gone on with: its folder stays.
@@ -64,48 +82,51 @@ class Loop:
     def __init__(
         self,
         state: RunState,
-        config: EngineConfig,
-        optim: OptimConfig,
+        config: TrainConfig,
         out: Path,
-        validate: Validate | None,
         *,
+        validate: Validate | None,
         lasting: bool,
     ) -> None:
         """See the class."""
-        self.lasting = lasting
-        self.state, self.config, self.optim, self.out, self.validate = state, config, optim, out, validate
+        self.state, self.config, self.out, self.validate, self.lasting = state, config, out, validate, lasting
         self.update, self.budget = state.update, state.budget
 
     def go(self, source: Source, *, show: bool) -> TrainResult:
         """Take the steps that are left, on batches of `source`, with a progress bar if it is to be shown."""
         state = self.state
-        self.report = Report(state, self.out, tensorboard=self.config.tensorboard, show=show)
+        self.reporter = Reporter(state, self.out, tensorboard=self.config.loop.tensorboard, show=show)
         try:
             if state.step != self.budget.total:
-                with StopRequest() as stop, Prefetcher(source, self.config.prefetch) as batches:
+                with StopRequest() as stop, Prefetcher(source, self.config.loop.prefetch) as batches:
                     self._loop(batches, stop)
         finally:
-            self.report.close()
-        history, metrics = self.report.log.rows, self.report.last_validation()
-        name = self.update.precision.name
-        return TrainResult(state.step, history, metrics, self.budget.seconds, state.skipped, name)
+            self.reporter.close()
+        return TrainResult(
+            steps=state.step,
+            history=self.reporter.log.rows,
+            metrics=self.reporter.last_validation(),
+            seconds=self.budget.seconds,
+            skipped=state.skipped,
+            precision=self.update.precision.name,
+        )
 
     def _loop(self, batches: Prefetcher, stop: StopRequest) -> None:
         self._set_train_mode()
-        state, config = self.state, self.config
+        state, config = self.state, self.config.loop
         while state.step != self.budget.total:
             self._one_step(batches)
             last, stopping = state.step == self.budget.total, stop.agreed()
             measures = last or (config.val_every > 0 and state.step % config.val_every == 0)
             saves = last or (stopping and self.lasting) or state.step % config.checkpoint_every == 0
             if last or state.step % config.log_every == 0:
-                self.report.row()
+                self.reporter.row()
             if saves or measures:
                 check_weights(state, self.out / CHECKPOINT)
             if self.validate and measures:
-                with self.report.bar.during("validating"):
-                    found = self._measure(self.validate)
-                self.report.validation(found)
+                with self.reporter.bar.during("validating"):
+                    metrics = self._measure(self.validate)
+                self.reporter.validation(metrics)
             if saves:
                 self._save()
             if stopping and not last:
@@ -115,13 +136,13 @@ class Loop:
     def _say_how_to_go_on(self) -> None:
         if self.lasting:
             total = self.budget.total or "an unknown number"
-            self.report.bar.say(
+            self.reporter.bar.say(
                 f"stopped after step {self.state.step} of {total}, saved in {self.out}; "
                 "the same command with --resume goes on from there"
             )
 
     def _one_step(self, batches: Prefetcher) -> None:
-        state, parts = self.state, self.config.accumulate
+        state, parts = self.state, self.config.loop.accumulate
         started, waited = time.perf_counter(), batches.waited
         for _ in range(parts - 1):
             self.update.add(self._next(batches))
@@ -138,10 +159,10 @@ class Loop:
         seconds = time.perf_counter() - started
         self._spend(seconds)
         times = {"seconds": seconds, "waited": batches.waited - waited, **self.update.watch.take()}
-        self.report.step(batch.target.shape[0] * parts * world_size(), values, times)
+        self.reporter.step(batch.target.shape[0] * parts * world_size(), values, times)
         if values is None:
             check_weights(state, self.out / CHECKPOINT)
-        check_skipped(state, self.out / CHECKPOINT, max_share=self.config.max_bad_share)
+        check_skipped(state, self.out / CHECKPOINT, max_share=self.config.loop.max_bad_share)
 
     def _next(self, batches: Prefetcher) -> Any:
         try:
@@ -153,11 +174,12 @@ class Loop:
             ) from None
 
     def _lr(self) -> float:
-        step, batch_size = self.state.step, self.state.batch_size
-        base, total = scaled(self.optim.lr, batch_size), self.budget.total
+        step, optim, batch_size, total = self.state.step, self.config.optim, self.config.batch_size, self.budget.total
+        base = scaled(optim.lr, batch_size)
         if total is None:
             return base * min(1.0, (step + 1) / PROVISIONAL_WARMUP)
-        return lr_at(step, total, warmup_steps(self.optim, total), base, scaled(self.optim.last_lr, batch_size))
+        final = scaled(optim.last_lr, batch_size)
+        return lr_at(step, total, warmup=warmup_steps(optim, total), base=base, final=final)
 
     def _follow(self) -> None:
         """What goes along with the weights after a step."""
@@ -172,13 +194,13 @@ class Loop:
         # All ranks have to come to the same number of steps.
         self.budget.record(self.state.step, float(mean(torch.tensor(seconds))) if timing else seconds)
         if timing and self.budget.total is not None:
-            self.report.bar.say(
+            self.reporter.bar.say(
                 f"step {self.state.step}: from the time so far, the budget is {self.budget.total} steps"
             )
 
     def _measure(self, validate: Validate) -> dict[str, float]:
-        """What a validation finds: by the main process, or by all together where it is `Shared`."""
-        if not isinstance(validate, Shared):
+        """What a validation finds: by the main process, or by all together where it is a `SharedValidation`."""
+        if not isinstance(validate, SharedValidation):
             return from_main(partial(self._measure_here, validate))
         # Each process has running statistics of its own clips; those of the main one are kept.
         share_buffers(self.state.network)
@@ -194,7 +216,7 @@ class Loop:
     def _set_train_mode(self) -> None:
         self.update.objective.train()
         # Momentum networks, which are frozen as well, stay in training mode.
-        freezing.set_train_mode(self.update.objective.backbone)
+        set_train_mode(self.update.objective.backbone)
 
     def _save(self) -> None:
         state = self.state.state_dict()

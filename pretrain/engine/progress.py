@@ -1,16 +1,64 @@
-"""What a run tells of its steps: gathered from the state it is in, told to the log and the progress bar."""
+"""What a user sees of a run: the progress bar, and what is said of steps and validations."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from fractalvid.pretrain.engine.runlog import MetricLog, Progress, Row
+from tqdm import tqdm
+
+from fractalvid.pretrain.engine.log import MetricLog, Row
 from fractalvid.pretrain.engine.state import RunState
+from fractalvid.pretrain.machine.processes import is_main
 
 SHARES = {"waited": "data_wait", "forward": "forward", "backward": "backward"}
-"""Times that rows tell as shares of a step's, and their names there; the optimiser's is in the last."""
+"""Times that rows give as shares of a step's, and their columns there; the optimiser's time is in the last."""
 
 
-class Report:
-    """The log and the bar of a run.
+class ProgressBar:
+    """A bar counting clips: loss, accuracy, share of time waited for data, clips/s and time left; on rank 0 only."""
+
+    def __init__(self, *, done: int, total: int | None, show: bool) -> None:
+        """A bar of `total` clips (None: not known yet) of which `done` are done."""
+        # A log file gets a line every half minute instead of several a second.
+        interval = 0.2 if sys.stderr.isatty() else 30.0
+        self._bar: tqdm[Any] = tqdm(
+            initial=done,
+            total=total,
+            unit="clip",
+            disable=not (show and is_main()),
+            mininterval=interval,
+            dynamic_ncols=True,
+        )
+
+    def update(self, clips: int, total: int | None, **values: float | str) -> None:
+        """`clips` more are done of `total`; `values` stand beside the bar."""
+        self._bar.total = total
+        self._bar.set_postfix({k: v if isinstance(v, str) else f"{v:.3g}" for k, v in values.items()}, refresh=False)
+        self._bar.update(clips)
+
+    @contextmanager
+    def during(self, what: str) -> Iterator[None]:
+        """The bar stands still inside, and names what is done meanwhile."""
+        self._bar.set_description(what)
+        try:
+            yield
+        finally:
+            self._bar.set_description(None)
+
+    def say(self, text: str) -> None:
+        """A line above the bar, on stderr; said even where no bar is shown."""
+        if is_main():
+            tqdm.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.close()
+
+
+class Reporter:
+    """Tells how a run goes: writes its log and moves its bar, from the state that it is in.
 
     Attributes:
         log: `metrics.jsonl` and TensorBoard.
@@ -21,7 +69,7 @@ class Report:
         """Open both; raises as `MetricLog` does."""
         self._state = state
         self.log = MetricLog(out, step=state.step, tensorboard=tensorboard)
-        self.bar = Progress(done=state.step * state.batch_size, total=self._clips(), show=show)
+        self.bar = ProgressBar(done=state.step * state.batch_size, total=self._clips(), show=show)
 
     def step(self, clips: int, values: dict[str, float] | None, times: dict[str, float]) -> None:
         """A step is done.
@@ -44,13 +92,13 @@ class Report:
     def row(self) -> None:
         """Write what was measured since the last row."""
         state = self._state
-        shares = {told: state.meter.share(name, "seconds") for name, told in SHARES.items()}
+        shares = {column: state.meter.share(name, "seconds") for name, column in SHARES.items()}
         means = state.meter.take()
         clips, seconds = means.pop("clips"), means.pop("seconds")
         measured = {name: value for name, value in means.items() if name not in SHARES}
         rates = {"lr": state.update.optimizer.param_groups[0]["lr"], "clips_per_s": clips / seconds}
-        told = {"skipped": state.skipped, "seconds": state.budget.seconds}
-        self.log.write("train", state.step, {**measured, **rates, **shares, **told})
+        so_far = {"skipped": state.skipped, "seconds": state.budget.seconds}
+        self.log.write("train", state.step, {**measured, **rates, **shares, **so_far})
 
     def validation(self, metrics: dict[str, float]) -> None:
         """Write what a validation has found."""

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from fractalvid.pretrain.engine.runlog import Meter
+from fractalvid.pretrain.engine.log import Meter
 from fractalvid.pretrain.engine.update import Update
-from fractalvid.pretrain.machine.noise import noise_state, restore_noise
+from fractalvid.pretrain.machine.rng import restore_rng, rng_state
 from fractalvid.pretrain.optim.budget import Budget
 from fractalvid.pretrain.optim.ema import Ema
 from fractalvid.utils.errors import UserError
@@ -68,7 +68,7 @@ class RunState:
             "optimizer": self.update.optimizer.state_dict(),
             "optimizer_kind": type(self.update.optimizer).__name__,
             "scaler": self.update.scaler.state_dict(),
-            **noise_state(self.update.precision.device),
+            **rng_state(self.update.precision.device),
         }
 
     def load_state_dict(self, state: dict[str, Any], path: object) -> None:
@@ -77,10 +77,9 @@ class RunState:
         Raises:
             UserError: what was kept, at `path`, is of another run, or not finite.
         """
-        kept = state.get("batch_size", self.batch_size)
-        if kept != self.batch_size:
+        if state["batch_size"] != self.batch_size:
             raise UserError(
-                f"the checkpoint {path} is of a run with {kept} clips a step, not {self.batch_size}; "
+                f"the checkpoint {path} is of a run with {state['batch_size']} clips a step, not {self.batch_size}; "
                 "a run goes on with its own batch size, on however many processes"
             )
         try:
@@ -95,16 +94,15 @@ class RunState:
                 f"the weights in the checkpoint {path} are not finite: its training had diverged; begin anew with a "
                 "lower --lr, in another folder (--out)"
             )
-        restore_noise(state, self.update.precision.device, seed=self.seed, step=self.step)
+        restore_rng(state, self.update.precision.device, seed=self.seed, step=self.step)
 
     def _load(self, state: dict[str, Any]) -> None:
         kind = type(self.update.optimizer).__name__
-        # Checkpoints of before there were other objectives lack some of the names.
-        if state.get("optimizer_kind", kind) != kind:
+        if state["optimizer_kind"] != kind:
             raise ValueError(f"its optimiser is {state['optimizer_kind']}, not {kind}")
-        if (state.get("ema") is None) != (self.ema is None):
+        if (state["ema"] is None) != (self.ema is None):
             raise ValueError("with an average of the weights (--ema), or without")
-        weights = {_BACKBONE + k: v for k, v in state["model"].items()} | state.get("objective", {})
+        weights = {_BACKBONE + k: v for k, v in state["model"].items()} | state["objective"]
         self.update.objective.load_state_dict(weights)
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
@@ -113,8 +111,7 @@ class RunState:
         self.budget.load_state_dict(state["budget"])
         self.meter.load_state_dict(state["meter"])
         self.step, self.next_index = int(state["step"]), int(state["next_index"])
-        # Checkpoints of before it was counted lack it.
-        self.skipped, self.skipped_in_a_row = int(state["skipped"]), int(state.get("skipped_in_a_row", 0))
+        self.skipped, self.skipped_in_a_row = int(state["skipped"]), int(state["skipped_in_a_row"])
 
 
 def _reason(error: Exception) -> str:

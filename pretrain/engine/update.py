@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from fractalvid.pretrain.engine.batches import to_device
+from fractalvid.pretrain.engine.config import LoopConfig
+from fractalvid.pretrain.engine.freezing import BufferGuard
 from fractalvid.pretrain.engine.objective import Objective, Outcome
-from fractalvid.pretrain.engine.trainable import BufferGuard
-from fractalvid.pretrain.machine.distributed import mean, world_size
+from fractalvid.pretrain.machine.collectives import mean
 from fractalvid.pretrain.machine.precision import Precision
+from fractalvid.pretrain.machine.processes import world_size
 from fractalvid.pretrain.machine.stopwatch import Stopwatch
 from fractalvid.pretrain.optim.optimizer import set_lr
 
@@ -26,11 +28,7 @@ class Update:
         parameters: list[nn.Parameter],
         optimizer: torch.optim.Optimizer,
         precision: Precision,
-        *,
-        grad_clip: float,
-        channels_last: bool,
-        compiled: bool,
-        accumulate: int = 1,
+        config: LoopConfig,
     ) -> None:
         """Put together what a step needs.
 
@@ -39,22 +37,20 @@ class Update:
             parameters: those `optimizer` updates.
             optimizer: its learning rate is given with each step.
             precision: device and arithmetic.
-            grad_clip: largest norm of all gradients together; 0 doesn't clip.
-            channels_last: keep weights in channels-last order; what is computed with them follows.
-            compiled: compile the network.
-            accumulate: parts of a step's clips, equally large: all but the last are given to `add`.
+            config: says how gradients are clipped, whether the network is compiled and laid out channels-last, and in
+                how many parts, equally large, a step takes its clips: all but the last are given to `add`.
         """
-        if channels_last:
+        if config.channels_last:
             _lay_out(objective)
-        if compiled:
+        if config.compile:
             objective.backbone.compile()
         self.objective = objective
         self.forward = _distributed(objective)
         self.parameters = parameters
         self.optimizer = optimizer
-        self.clip = grad_clip or float("inf")
+        self.grad_clip = config.grad_clip or float("inf")
         self.precision = precision
-        self.accumulate = accumulate
+        self.accumulate = config.accumulate
         self.scaler = precision.scaler()
         self.guard = BufferGuard(objective)
         self.watch = Stopwatch(precision.device)
@@ -78,7 +74,7 @@ class Update:
         set_lr(self.optimizer, lr)
         with self.watch.time("backward"):
             self.scaler.unscale_(self.optimizer)
-            norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)
+            norm = nn.utils.clip_grad_norm_(self.parameters, self.grad_clip)
         values = self._values(norm)
         finite = abs(values["loss"]) < float("inf") and values["grad_norm"] < float("inf")  # False for NaN
         with self.watch.time("backward"):

@@ -7,7 +7,8 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from fractalvid.pretrain.machine.distributed import any_of, is_main
+from fractalvid.pretrain.machine.collectives import any_of
+from fractalvid.pretrain.machine.processes import is_main
 
 
 class StopRequest:

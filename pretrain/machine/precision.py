@@ -1,60 +1,18 @@
-"""Devices and mixed precision: what is sound where."""
+"""Mixed precision: which arithmetic is sound on which device."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from fractalvid.pretrain.machine.distributed import local_rank, world_size
+from fractalvid.pretrain.machine.devices import PrecisionName
 from fractalvid.utils.errors import UserError
 
-PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
-
 _DTYPES: dict[PrecisionName, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device called `name`; `auto` is the GPU where there is one, else the CPU.
-
-    Where several processes train together, `auto` and `cuda` are a GPU for each of a machine's.
-
-    Raises:
-        UserError: no such device here, or one for several processes.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if world_size() > 1 and name.startswith("cuda"):
-        return _own_gpu(name)
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UserError(f"device {name!r} is unknown; it can be auto, cpu, cuda or cuda:N") from error
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise UserError(f"device {name!r} is not supported; it can be auto, cpu, cuda or cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"device {name!r} is not there: torch sees {torch.cuda.device_count()} CUDA GPUs")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UserError("device 'mps' is not there")
-    return device
-
-
-def _own_gpu(name: str) -> torch.device:
-    """The GPU of this process among several."""
-    there = torch.cuda.device_count()
-    if name != "cuda":
-        raise UserError(
-            f"device {name!r} is one for all {world_size()} processes; leave out --device, or give cuda or cpu"
-        )
-    if local_rank() >= there:
-        raise UserError(
-            f"process {local_rank()} of this machine has no GPU: torch sees {there}; "
-            "start no more processes than that (--nproc-per-node), or give --device cpu"
-        )
-    return torch.device("cuda", local_rank())
 
 
 @dataclass(frozen=True)
@@ -101,11 +59,12 @@ def _sound_bf16() -> Iterator[None]:
 
 
 class _Float32WhereWrong(TorchFunctionMode):
-    """Convolutions of few frames or pixels in float32, since a CPU's bfloat16 gradient of their weights is wrong.
+    """Computes convolutions of few frames or pixels in float32.
 
-    Not inexact but made of unwritten memory, and now and then written out of bounds: seen with oneDNN in torch 2.15
-    where a kernel covers more frames than there are (but for a single one), or more rows or columns. Such pictures are
-    small, so float32 costs little. Everything else agreed with float32 (tests compare every network).
+    A CPU's bfloat16 gradients of their weights are wrong: not inexact but made of memory that was never written, and
+    sometimes written out of bounds. This was seen with oneDNN in torch 2.15 where a kernel covers more frames than
+    there are (but for a single one), or more rows or columns. Such pictures are small, so float32 costs little. All
+    other layers agree with float32; a test compares every network.
     """
 
     def __torch_function__(
@@ -150,16 +109,19 @@ def resolve_precision(name: PrecisionName, device: torch.device) -> Precision:
     return Precision(device, _DTYPES[name])
 
 
-def resumed_precision(name: PrecisionName, device: torch.device, state: Mapping[str, Any]) -> Precision:
+def resumed_precision(name: PrecisionName, device: torch.device, kept: PrecisionName) -> Precision:
     """What `name` means to a run that goes on from a checkpoint: `auto` is what it began in.
 
-    That is what the checkpoint says; one of before it said so began in float32 on a CPU. float16 goes on as where it
-    begins, if its new device can't do it.
+    A run that began in float16 takes what `auto` means on a device that can't do it.
+
+    Args:
+        name: what is asked for.
+        device: where the run goes on.
+        kept: what the checkpoint says.
 
     Raises:
         UserError: the device can't do it.
     """
-    kept = state.get("precision", "fp32" if device.type == "cpu" else "auto")
     if name != "auto" or (kept == "fp16" and device.type != "cuda"):
         return resolve_precision(name, device)
     return resolve_precision(kept, device)

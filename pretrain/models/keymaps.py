@@ -5,13 +5,15 @@ tensors of the published names and shapes, but not on the published files themse
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Convert = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 Triple = tuple[float, float, float]
+"""A value for each colour channel."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Checkpoint:
     mean: Triple
     std: Triple
 
-    def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def rename(self, state: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
         """The tensors under our names; a name that no rule knows stays as it is, and will not be found."""
         return {self._our_name(name): tensor for name, tensor in state.items()}
 
@@ -43,34 +45,38 @@ class Checkpoint:
 
 
 _TSM_PAGE = "https://github.com/mit-han-lab/temporal-shift-module#pretrained-models"
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 TSN_R50 = Checkpoint(
-    f"{_TSM_PAGE}, TSM_kinetics_RGB_resnet50_avg_segment5_e50.pth",
-    "state_dict",
-    (
+    where=f"{_TSM_PAGE}, TSM_kinetics_RGB_resnet50_avg_segment5_e50.pth",
+    entry="state_dict",
+    rules=(
         (r"^module\.base_model\.", ""),
         (r"^module\.new_fc\.", "fc."),
     ),
-    *_IMAGENET,
+    mean=_IMAGENET_MEAN,
+    std=_IMAGENET_STD,
 )
 TSM_R50 = Checkpoint(
-    f"{_TSM_PAGE}, TSM_kinetics_RGB_resnet50_shift8_blockres_avg_segment8_e50.pth and its like",
-    "state_dict",
-    (
+    where=f"{_TSM_PAGE}, TSM_kinetics_RGB_resnet50_shift8_blockres_avg_segment8_e50.pth and its like",
+    entry="state_dict",
+    rules=(
         (r"^module\.base_model\.(layer\d\.\d\.conv1)\.net\.", r"\1."),
         # A network without shifts has plain conv1: those keep their names, so that it is refused.
         (r"^module\.base_model\.(?!layer\d\.\d\.conv1\.)", ""),
         (r"^module\.new_fc\.", "fc."),
     ),
-    *_IMAGENET,
+    mean=_IMAGENET_MEAN,
+    std=_IMAGENET_STD,
 )
+_SHIFTED = r"features\.(?:3|5|6|8|9|10|12|13|15|16)\.conv\.0"
+"""Convolutions of MobileNetV2 that see shifted channels: the expansions of blocks with a shortcut."""
 TSM_MOBILENET_V2 = Checkpoint(
-    f"{_TSM_PAGE}, TSM_kinetics_RGB_mobilenetv2_shift8_blockres_avg_segment8_e100_dense.pth",
-    "state_dict",
-    (
-        (r"^module\.base_model\.(features\.(?:3|5|6|8|9|10|12|13|15|16)\.conv\.0)\.net\.", r"\1."),
-        (r"^module\.base_model\.(?!features\.(?:3|5|6|8|9|10|12|13|15|16)\.conv\.0\.)", ""),
+    where=f"{_TSM_PAGE}, TSM_kinetics_RGB_mobilenetv2_shift8_blockres_avg_segment8_e100_dense.pth",
+    entry="state_dict",
+    rules=(
+        (rf"^module\.base_model\.({_SHIFTED})\.net\.", r"\1."),
+        (rf"^module\.base_model\.(?!{_SHIFTED}\.)", ""),
         # Theirs is a flat list of layers; torchvision groups a convolution with its norm. In this order, no name is
         # translated twice.
         (r"^(features\.\d+\.conv)\.0\.", r"\1.0.0."),
@@ -83,12 +89,13 @@ TSM_MOBILENET_V2 = Checkpoint(
         (r"^(features\.\d+\.conv)\.7\.", r"\1.3."),
         (r"^(?:module\.new_fc|classifier)\.", "classifier.1."),
     ),
-    *_IMAGENET,
+    mean=_IMAGENET_MEAN,
+    std=_IMAGENET_STD,
 )
 SLOWFAST_X3D = Checkpoint(
-    "https://github.com/facebookresearch/SlowFast/blob/main/MODEL_ZOO.md, x3d_s.pyth and x3d_m.pyth",
-    "model_state",
-    (
+    where="https://github.com/facebookresearch/SlowFast/blob/main/MODEL_ZOO.md, x3d_s.pyth and x3d_m.pyth",
+    entry="model_state",
+    rules=(
         (r"^s1\.pathway0_stem\.conv_xy\.", "stem.0."),
         (r"^s1\.pathway0_stem\.conv\.", "stem.1."),
         (r"^s1\.pathway0_stem\.bn\.", "stem.2."),
@@ -110,6 +117,6 @@ SLOWFAST_X3D = Checkpoint(
         (r"^head\.lin_5\.", "lin5."),
         (r"^head\.projection\.", "fc."),
     ),
-    (0.45, 0.45, 0.45),
-    (0.225, 0.225, 0.225),
+    mean=(0.45, 0.45, 0.45),
+    std=(0.225, 0.225, 0.225),
 )

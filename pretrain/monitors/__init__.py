@@ -1,1 +1,1 @@
-"""What is measured of a network's features while it trains."""
+"""What is measured of a network on held-out clips while it trains: accuracy, and what its features tell."""

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from fractalvid.core.bank import Bank, array_names
 from fractalvid.pretrain.engine.batches import Batch
-from fractalvid.pretrain.engine.validation import features_of
+from fractalvid.pretrain.monitors.features import features_of
 
 CLIPS_A_CLASS = 4
 """Held-out clips of each class that are compared, where there are so many."""
@@ -23,8 +23,8 @@ def neighbour_metrics(backbone: nn.Module, batches: Iterable[Batch]) -> dict[str
         batches: a finite sequence, with several processes this one's turns; where no class has two clips, there are no
             numbers.
     """
-    found = features_of(backbone, batches)
-    return {} if found is None else nearest_share(*found)
+    features = features_of(backbone, batches)
+    return {} if features is None else nearest_share(features.values, features.target)
 
 
 def nearest_share(features: Tensor, target: Tensor) -> dict[str, float]:

@@ -12,10 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fractalvid.core.seeds import uniform64, words64
-from fractalvid.utils.errors import UserError
 
-LARGEST_ALPHA = 1000.0
-"""Beyond it, all weights are a half, to 1 %."""
 _DOMAIN = 0x6D6978  # keeps these words apart from others that are drawn from the same seed
 
 
@@ -56,12 +53,6 @@ class Mixture:
         """Probabilities of the classes, float32 (B, K), from class numbers (B,)."""
         hot = F.one_hot(target, classes).float()
         return hot * self.weight + hot.roll(self.shift, 0) * (1 - self.weight)
-
-
-def check_alpha(name: str, alpha: float) -> None:
-    """Raise a `UserError`, which calls it `name`, for an `alpha` that no mixing has."""
-    if not 0 <= alpha <= LARGEST_ALPHA:
-        raise UserError(f"{name} is {alpha:g}; it must lie between 0 (off) and {LARGEST_ALPHA:g}")
 
 
 def draw_mixture(

@@ -8,13 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from fractalvid.utils.errors import UserError
-
-
-def check_momentum(name: str, momentum: float) -> None:
-    """Raise a `UserError`, which calls it `name`, for what no average has."""
-    if not 0 <= momentum <= 1:
-        raise UserError(f"{name} is {momentum}; it must lie between 0 (follows at once) and 1 (never follows)")
+from fractalvid.pretrain.objectives.two_views import TwoViews
 
 
 def momentum_at(step: int, total: int | None, base: float, *, cosine: bool) -> float:
@@ -57,3 +51,29 @@ class Follower(nn.Module):
         theirs = [parameter for leader in leaders for parameter in leader.parameters()]
         average = get_ema_multi_avg_fn(momentum)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         average(list(self.network.parameters()), theirs, None)
+
+
+class Followed(TwoViews):
+    """A network and a projector that another pair follows slowly, which gives the targets.
+
+    Attributes:
+        follower: the slow pair, video (B, C, T, H, W) -> embeddings (B, D).
+    """
+
+    def __init__(self, backbone: nn.Module, projector: nn.Module, *, momentum: float, cosine: bool) -> None:
+        """Put them together; the follower begins as they are.
+
+        Args:
+            backbone: video (B, C, T, H, W) -> features (B, F).
+            projector: features (B, F) -> embeddings (B, D).
+            momentum: what the follower keeps of itself at each step.
+            cosine: whether that rises to 1 in half a cosine.
+        """
+        super().__init__(backbone, projector)
+        self.follower = Follower(self.backbone, self.projector)
+        self._momentum, self._cosine = momentum, cosine
+
+    def after_step(self, step: int, total: int | None) -> None:
+        """Let the follower follow."""
+        momentum = momentum_at(step, total, self._momentum, cosine=self._cosine)
+        self.follower.follow((self.backbone, self.projector), momentum)

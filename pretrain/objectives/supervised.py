@@ -1,34 +1,14 @@
 """Telling classes apart."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 from torch.nn import functional as F
 
 from fractalvid.pretrain.engine.objective import Objective, Outcome
-from fractalvid.pretrain.machine.distributed import rank
-from fractalvid.pretrain.objectives.mixing import check_alpha, draw_mixture
-from fractalvid.utils.errors import UserError
-
-
-@dataclass(frozen=True)
-class SupervisedConfig:
-    """What the loss does with labels."""
-
-    label_smoothing: float = 0.1
-    """Probability spread over all classes by the supervised loss."""
-    mixup: float = 0.0
-    """Blend clips and labels in pairs: alpha of mixup's Beta distribution, such as 0.2; 0 is off."""
-    cutmix: float = 0.0
-    """Paste boxes of other clips: alpha of CutMix's Beta distribution, such as 1; 0 is off; with --mixup, either."""
-
-    def check(self) -> None:
-        """Raise a `UserError` for values no run can use."""
-        if not 0 <= self.label_smoothing < 1:
-            raise UserError(f"label-smoothing is {self.label_smoothing}; it must be at least 0 and below 1")
-        check_alpha("mixup", self.mixup)
-        check_alpha("cutmix", self.cutmix)
+from fractalvid.pretrain.machine.processes import rank
+from fractalvid.pretrain.objectives.config import SupervisedConfig
+from fractalvid.pretrain.objectives.mixing import draw_mixture
 
 
 class Supervised(Objective):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import tomli_w
 from tyro.constructors import PrimitiveConstructorSpec
 
 from fractalvid.cli.parsing import TEXT_FORMS
@@ -136,6 +137,16 @@ def to_json(config: Any) -> dict[str, Any]:
     return plain
 
 
+def to_toml(values: Mapping[str, Any]) -> str:
+    """A configuration, as JSON has it, as a recipe in TOML; what is absent (None) is left out."""
+    return tomli_w.dumps(_present(values)).strip()
+
+
+def _present(value: Any) -> Any:
+    """`value` without what is None in it."""
+    return {k: _present(v) for k, v in value.items() if v is not None} if isinstance(value, Mapping) else value
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(v) for key, v in value.items()}
@@ -145,15 +156,12 @@ def _plain(value: Any) -> Any:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Dotted names of the fields in which two configurations, as JSON, differ.
-
-    A field that `old` doesn't have is of a later version: there, what is off (0, None, False) is as before.
-    """
-    found: list[str] = []
+    """Dotted names of the fields in which two configurations, as JSON, differ."""
+    names: list[str] = []
     for key in dict.fromkeys([*old, *new]):
         a, b = old.get(key), new.get(key)
         if isinstance(a, Mapping) and isinstance(b, Mapping):
-            found += differences(a, b, f"{prefix}{key}.")
-        elif b if key not in old else a != b or key not in new:
-            found.append(prefix + key)
-    return found
+            names += differences(a, b, f"{prefix}{key}.")
+        elif a != b or key not in old or key not in new:
+            names.append(prefix + key)
+    return names

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 import torch
 
 from fractalvid.core.bank import Bank
-from fractalvid.pretrain.clips.indexed import At, Share
+from fractalvid.kernels.compiled import available_cores
+from fractalvid.pretrain.clips.indexed import Share
+from fractalvid.pretrain.clips.listing import list_videos
 from fractalvid.pretrain.clips.mixture import Mixed
 from fractalvid.pretrain.clips.recolour import Recoloured
 from fractalvid.pretrain.clips.stored import StoredClips
-from fractalvid.pretrain.clips.survey import list_videos
 from fractalvid.pretrain.clips.videos import OwnVideos
 from fractalvid.pretrain.engine.batches import Source
-from fractalvid.pretrain.machine.distributed import rank, world_size
-from fractalvid.pretrain.machine.precision import resolve_device
+from fractalvid.pretrain.machine.devices import resolve_device
+from fractalvid.pretrain.machine.processes import local_world_size, rank, world_size
 from fractalvid.pretrain.run.config import PretrainConfig
 from fractalvid.stream import FractalStream
 from fractalvid.utils.errors import UserError
@@ -26,11 +27,11 @@ class Clips:
 
     Attributes:
         source: of batches.
-        found: digest of what lies on disk, None where nothing does.
+        digest: of what lies on disk, None where nothing does.
     """
 
     source: Source
-    found: str | None = None
+    digest: str | None = None
 
 
 def count_classes(config: PretrainConfig, bank: Bank) -> int:
@@ -41,7 +42,7 @@ def count_classes(config: PretrainConfig, bank: Bank) -> int:
     """
     if config.videos is None:
         return len(bank)
-    classes = list_videos(config.videos)[1]
+    classes = list_videos(config.videos).classes
     if config.objective.name == "supervised" and not classes:
         raise UserError(
             f"{config.videos} has no labels (a folder a class), which --objective supervised needs: "
@@ -64,9 +65,9 @@ def open_clips(config: PretrainConfig, bank: Bank, *, threads: int | None, progr
     """
     share = Share(config.part(), rank(), world_size())
     drawn = _stored(config, share, threads) if config.data is not None else _stream(config, bank, threads)
-    stored = [drawn.digest()] if isinstance(drawn, StoredClips) else []
+    stored = drawn.digest() if isinstance(drawn, StoredClips) else None
     if config.videos is None:
-        return Clips(_recoloured(drawn, config, share), *stored)
+        return Clips(_recoloured(drawn, config, share), stored)
     videos = OwnVideos(
         config.videos,
         config=config.streamed(),
@@ -78,9 +79,9 @@ def open_clips(config: PretrainConfig, bank: Bank, *, threads: int | None, progr
         progress=progress,
         max_pixels=config.max_pixels,
     )
-    source: Source = videos if config.mix is None else Mixed(_at(drawn), videos.at, part=config.mix, share=share)
-    found = " ".join([*stored, videos.digest()])
-    return Clips(_recoloured(source, config, share), found)
+    source: Source = videos if config.mix is None else Mixed(drawn.at, videos.at, part=config.mix, share=share)
+    digest = videos.digest() if stored is None else f"{stored} {videos.digest()}"
+    return Clips(_recoloured(source, config, share), digest)
 
 
 def _recoloured(source: Source, config: PretrainConfig, share: Share) -> Source:
@@ -106,6 +107,13 @@ def _stream(config: PretrainConfig, bank: Bank, threads: int | None) -> FractalS
     )
 
 
+def render_threads(config: PretrainConfig) -> int | None:
+    """Threads for rendering on this process: several on one machine share its cores."""
+    if config.threads is not None or local_world_size() == 1:
+        return config.threads
+    return max(1, available_cores() // local_world_size())
+
+
 def render_device(config: PretrainConfig) -> torch.device | str:
     """Where the stream's clips are drawn; a GPU that is asked for and not there is left to the stream to say."""
     if config.render_on == "cpu":
@@ -123,7 +131,3 @@ def _stored(config: PretrainConfig, share: Share, threads: int | None) -> Stored
         threads=threads,
         second=config.objective.second,
     )
-
-
-def _at(source: FractalStream | StoredClips) -> At:
-    return source.at

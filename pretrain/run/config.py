@@ -1,34 +1,25 @@
 """A pre-training run as a frozen dataclass: every option, and what follows from them together."""
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from fractalvid.core.bank import KindName
-from fractalvid.pretrain.clips.stored import stored_clips
-from fractalvid.pretrain.clips.survey import list_videos
-from fractalvid.pretrain.engine.config import EngineConfig, check_norms
+from fractalvid.pretrain.clips.listing import list_videos, stored_clips
+from fractalvid.pretrain.engine.config import LoopConfig, TrainConfig, check_norms
 from fractalvid.pretrain.models import check_clip
-from fractalvid.pretrain.monitors.monitors import MonitorConfig
-from fractalvid.pretrain.objectives.supervised import SupervisedConfig
-from fractalvid.pretrain.objectives.table import ObjectiveConfig
-from fractalvid.pretrain.optim.optimizer import OptimConfig
+from fractalvid.pretrain.monitors.config import MonitorConfig
+from fractalvid.pretrain.objectives.config import ObjectiveConfig, SupervisedConfig
+from fractalvid.pretrain.optim.config import OptimConfig
 from fractalvid.pretrain.recipes.fields import DEFAULT_CLASSES, override
+from fractalvid.pretrain.run.folder import CONFIG, read_config
 from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
 from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
 
-_ADDED: dict[str, dict[str, Any]] = {
-    "supervised": {},
-    "moco": {"recolour": 0.0, "moco": {"bn_groups": 1}},
-    "simclr": {"recolour": 0.0},
-    "byol": {"recolour": 0.0},
-}
-"""What earlier versions did without saying so in `config.json`, by objective."""
 CURRICULUM = 0.6
 """Share of a run over which emulation comes in: strong from the first step, it costs accuracy in short runs."""
 FREE = frozenset(
@@ -51,13 +42,13 @@ FREE = frozenset(
 
 
 @dataclass(frozen=True)
-class TrainingConfig(SupervisedConfig, EngineConfig):
-    """How the loop runs, and what a loss does with labels."""
+class EngineConfig(SupervisedConfig, LoopConfig):
+    """How the loop runs, and what the supervised loss does with labels: the table [engine] of recipes."""
 
     def check(self) -> None:
         """Raise a `UserError` for values no run can use."""
         SupervisedConfig.check(self)
-        EngineConfig.check(self)
+        LoopConfig.check(self)
 
 
 @dataclass(frozen=True)
@@ -110,7 +101,7 @@ class PretrainConfig:
     """The clips."""
     optim: tyro.conf.OmitArgPrefixes[OptimConfig] = field(default_factory=OptimConfig)
     """The optimiser."""
-    engine: tyro.conf.OmitArgPrefixes[TrainingConfig] = field(default_factory=TrainingConfig)
+    engine: tyro.conf.OmitArgPrefixes[EngineConfig] = field(default_factory=EngineConfig)
     """The loop."""
 
     def check(self) -> None:
@@ -141,6 +132,7 @@ class PretrainConfig:
         self.engine.check()
         self._check_norms()
         self.streamed()
+        self.engine.check_machine()
 
     def _check_source(self) -> None:
         """Raise a `UserError` for clips that exclude each other, or have not what the objective asks for."""
@@ -184,6 +176,16 @@ class PretrainConfig:
                 "together: leave it out"
             )
 
+    def training(self) -> TrainConfig:
+        """What the engine takes of it."""
+        return TrainConfig(
+            loop=self.engine,
+            optim=self.optim,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            epoch_clips=self.an_epoch(),
+        )
+
     def part(self) -> int:
         """Clips that one process takes at a time."""
         return self.engine.part(self.batch_size)
@@ -196,7 +198,7 @@ class PretrainConfig:
         if self.epoch_clips:
             return self.epoch_clips
         if self.videos is not None and self.mix is None:
-            return len(list_videos(self.videos)[0])
+            return len(list_videos(self.videos).videos)
         each = (self.classes or DEFAULT_CLASSES) * (self.instances or 1)
         return round((each if self.data is None else stored_clips(self.data)) / self._drawn())
 
@@ -236,13 +238,10 @@ class PretrainConfig:
         return dataclasses.replace(self.stream, emulate=dataclasses.replace(emulate, curriculum=curriculum))
 
 
-def earlier_defaults(objective: str) -> PretrainConfig:
-    """What settings mean that the `config.json` of an earlier version does not have, in a run by this objective."""
-    return override(PretrainConfig(), {"objective": _ADDED.get(objective, {})}, where="earlier versions")
+def kept_config(out: Path) -> PretrainConfig:
+    """The configuration that the run in `out` began with.
 
-
-def kept_config(kept: Mapping[str, Any], *, where: str) -> PretrainConfig:
-    """The configuration of a run, given what `config.json` has of it; raises as `recipes.fields.override` does."""
-    objective = kept.get("objective")
-    name = objective.get("name") if isinstance(objective, Mapping) else None
-    return override(earlier_defaults(str(name)), kept, where=where)
+    Raises:
+        UserError: there is no run, or its `config.json` is damaged.
+    """
+    return override(PretrainConfig(), read_config(out), where=f"{out}/{CONFIG}")

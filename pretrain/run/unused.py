@@ -1,48 +1,30 @@
-"""Options that would do nothing where they are given: whoever sets one is told so instead."""
+"""Settings of a run that have no effect beside others."""
 
-import dataclasses
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import reduce
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from fractalvid.core.bank import bank_kind
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.pretrain.recipes.fields import DEFAULT_CLASSES
 from fractalvid.pretrain.run.config import PretrainConfig
-from fractalvid.sets.reader import SetReader
-from fractalvid.utils.errors import UserError
+from fractalvid.sets import SetReader
+from fractalvid.utils import unused as settings
+from fractalvid.utils.unused import Rule
 
-_OF_CLASSES = {"knn", "linear", "crops"}
+_ON_CLASSES = {"knn", "linear", "crops"}
 """Monitors on classes that are not trained on; that of motion has classes of its own."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """When some settings have an effect, and what to say to who sets them where they have none.
-
-    Attributes:
-        names: dotted names of fields.
-        used: whether they have an effect.
-        reason: why they have none.
-    """
-
-    names: tuple[str, ...]
-    used: Callable[[PretrainConfig], bool]
-    reason: str
 
 
 def _validates(config: PretrainConfig) -> bool:
     return config.val_clips > 0 or bool(config.monitor.monitors)
 
 
-def _draws(config: PretrainConfig) -> bool:
+def _uses_classes(config: PretrainConfig) -> bool:
     """Whether there are clips of the bank, to be trained on or to be validated on."""
     return config.videos is None or config.mix is not None or _validates(config)
 
 
-def _plays(config: PretrainConfig) -> bool:
+def _draws(config: PretrainConfig) -> bool:
     """Whether clips are drawn, rather than read from a set on disk or from videos."""
     streams = config.data is None and (config.videos is None or config.mix is not None)
     return streams or _validates(config)
@@ -66,8 +48,7 @@ def _is_coloured(data: Path) -> bool:
     return SetReader(data).config.colour is not None
 
 
-RULES = (
-    Rule(("max_pixels",), lambda c: c.videos is not None, "there are no --videos"),
+RULES: tuple[Rule[PretrainConfig], ...] = (
     Rule(("curriculum",), lambda c: c.stream.emulate is not None, "emulation is off"),
     Rule(
         ("curriculum",),
@@ -89,8 +70,8 @@ RULES = (
     Rule(("engine.val_every",), _validates, "nothing is validated: --val-clips is 0, and no --monitors are asked for"),
     Rule(
         ("monitor.monitor_classes",),
-        lambda c: bool(_OF_CLASSES & set(c.monitor.monitors)),
-        f"such classes belong to --monitors {', '.join(sorted(_OF_CLASSES))}, and none of these is asked for",
+        lambda c: bool(_ON_CLASSES & set(c.monitor.monitors)),
+        f"such classes belong to --monitors {', '.join(sorted(_ON_CLASSES))}, and none of these is asked for",
     ),
     Rule(
         ("monitor.monitor_clips",),
@@ -100,63 +81,37 @@ RULES = (
     Rule(("stream.masks",), lambda c: c.objective.masks, "masks are for --aux-mask alone"),
     Rule(
         ("classes", "kind", "bank"),
-        _draws,
+        _uses_classes,
         "no clips of such classes are shown: --videos are all there is, and nothing is validated",
     ),
-    Rule(("stream.points",), _plays, "no clips are drawn: all are read from disk, and nothing is validated"),
+    Rule(("stream.points",), _draws, "no clips are drawn: all are read from disk, and nothing is validated"),
     Rule(
         ("stream.points",),
         lambda c: _kind(c) == "ifs",
         "points belong to the chaos game, and the classes are of another kind",
     ),
+    Rule(("max_pixels",), lambda c: c.videos is not None, "there are no --videos"),
     Rule(("objective.recolour",), _recolours, "the clips are grey, without --colour"),
 )
 
-
-RESOLVED = {"classes": DEFAULT_CLASSES, "kind": "ifs", "objective.recolour": 0.0}
+ALSO_UNSET = {"classes": DEFAULT_CLASSES, "kind": "ifs", "objective.recolour": 0.0}
 """What a run that began without the first two keeps of them; and off, which is always accepted."""
 
 
 def check_run(config: PretrainConfig) -> None:
     """Raise a `UserError` for values no run can use, and for settings that have no effect."""
     config.check()
-    check_unused(config)
-
-
-def check_unused(config: PretrainConfig) -> None:
-    """Raise a `UserError` for the first setting that has no effect and is not as it is where nobody sets it."""
-    for name, reason in unused(config):
-        option, default = name.rpartition(".")[2].replace("_", "-"), _value(type(config)(), name)
-        told = str(default).lower() if isinstance(default, bool) else default
-        instead = "" if default is None else f", or set it to {told}"
-        raise UserError(f"{option} is set, but {reason}: leave it out{instead}")
-
-
-def without_unused(config: PretrainConfig, recipe: PretrainConfig) -> PretrainConfig:
-    """A configuration, in which what the recipe alone has set, and has no effect, is as if nobody had set it.
-
-    The points of the chaos game are an example, in a recipe that is used with classes of another kind.
-    """
-    for name, _ in list(unused(config)):
-        if _value(config, name) == _value(recipe, name):
-            config = _replaced(config, name.split("."), _value(type(config)(), name))
-    return config
+    settings.check_unused(config, RULES, ALSO_UNSET)
 
 
 def unused(config: PretrainConfig) -> Iterator[tuple[str, str]]:
     """Dotted names of settings that have no effect, and why."""
-    default = type(config)()
-    for rule in RULES:
-        for name in rule.names:
-            unset = (_value(default, name), RESOLVED.get(name))
-            if _value(config, name) not in unset and not rule.used(config):
-                yield name, rule.reason
+    return settings.unused(config, RULES, ALSO_UNSET)
 
 
-def _value(config: Any, name: str) -> Any:
-    return reduce(getattr, name.split("."), config)
+def without_unused(config: PretrainConfig, recipe: PretrainConfig) -> PretrainConfig:
+    """A configuration in which what the recipe alone has set, and has no effect, is as if nobody had set it.
 
-
-def _replaced(config: Any, path: list[str], value: Any) -> Any:
-    inner = value if len(path) == 1 else _replaced(getattr(config, path[0]), path[1:], value)
-    return dataclasses.replace(config, **{path[0]: inner})
+    The points of the chaos game are an example, in a recipe that is used with classes of another kind.
+    """
+    return settings.without_unused(config, recipe, RULES, ALSO_UNSET)

@@ -9,6 +9,7 @@ Three kinds of source, called by these names wherever a source is asked for:
 
 from collections.abc import Mapping
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 from urllib.error import URLError
 
@@ -18,7 +19,7 @@ from torchvision.models import WeightsEnum
 
 from fractalvid.pretrain.models.keymaps import Checkpoint, Triple
 from fractalvid.pretrain.models.table import ARCHITECTURES, Architecture, architecture
-from fractalvid.pretrain.weights.checkpoint import LoadReport, load_backbone, load_backbone_state
+from fractalvid.pretrain.weights.loading import LoadReport, load_backbone_state
 from fractalvid.utils.errors import UserError
 
 KINETICS, IMAGENET = "kinetics", "imagenet"
@@ -68,8 +69,10 @@ def published_state(name: str, source: str) -> Mapping[str, Tensor]:
         checkpoint = _checkpoint(name, row)
         return checkpoint.rename(_read(Path(source), checkpoint))
     state = _download(_entry(name, row, source), source)
-    convert = row.convert if source == IMAGENET else None
-    return state if convert is None else convert(state)
+    if source == KINETICS or row.convert is None:
+        return state
+    converted: dict[str, Tensor] = resolve_name(row.convert)(state)
+    return converted
 
 
 def load_published(network: nn.Module, name: str, source: str) -> LoadReport:
@@ -83,27 +86,12 @@ def load_published(network: nn.Module, name: str, source: str) -> LoadReport:
     return load_backbone_state(network, state, head=architecture(name).head, source=called)
 
 
-def load_initial(network: nn.Module, name: str, init: str) -> LoadReport:
-    """Load everything but the head of `network` from what `--init` of the command `pretrain` names.
-
-    Args:
-        network: a `build_model(name, ...)`; changed in place, and only if everything fits.
-        name: its architecture.
-        init: `kinetics`, `imagenet`, a checkpoint of others, or weights of our own (a file or the folder of a run).
-
-    Raises:
-        UserError: there are no such weights, or they do not cover the whole backbone exactly.
-    """
-    if init in (KINETICS, IMAGENET) or Path(init).suffix in CHECKPOINT_SUFFIXES:
-        return load_published(network, name, init)
-    return load_backbone(network, Path(init), head=architecture(name).head)
-
-
 def _entry(name: str, row: Architecture, source: str) -> WeightsEnum:
-    entry = row.kinetics if source == KINETICS else row.imagenet
-    if entry is None:
+    where = row.kinetics if source == KINETICS else row.imagenet
+    if where is None:
         there = with_kinetics() if source == KINETICS else with_imagenet()
         raise UserError(f"torchvision has no {source} weights for {name}; it has them for {', '.join(there)}")
+    entry: WeightsEnum = resolve_name(where)
     return entry
 
 

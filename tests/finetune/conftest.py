@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fractalvid.pretrain.models import build_model
-from fractalvid.pretrain.weights.checkpoint import Card, save_weights
+from fractalvid.pretrain.weights.cards import Card, save_weights
 from tests.finetune.helpers import folder_set
 
 

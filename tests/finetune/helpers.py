@@ -18,7 +18,7 @@ from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.finetune.videos.data import open_data
 from fractalvid.finetune.videos.machine import Machine
-from fractalvid.finetune.weights.initial import Initial
+from fractalvid.pretrain.weights.initial import Initial
 from fractalvid.video.writer import write_video
 
 Bytes = NDArray[np.uint8]

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from fractalvid.pretrain.cli import main
+from fractalvid.pretrain.engine.config import LoopConfig, TrainConfig
+from fractalvid.pretrain.engine.loop import TrainResult
 from fractalvid.pretrain.engine.objective import Objective
-from fractalvid.pretrain.engine.train import EngineConfig, TrainResult, train
-from fractalvid.pretrain.models import build_model
-from fractalvid.pretrain.objectives.supervised import Supervised, SupervisedConfig
-from fractalvid.pretrain.optim.optimizer import OptimConfig
-from fractalvid.pretrain.weights.checkpoint import load_card, load_tensors
+from fractalvid.pretrain.engine.training import train
+from fractalvid.pretrain.objectives.config import SupervisedConfig
+from fractalvid.pretrain.objectives.supervised import Supervised
+from fractalvid.pretrain.optim.config import OptimConfig
+from fractalvid.pretrain.weights.loading import load_network
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ class Shares:
 
 def fit(out: Path, model: nn.Module | None = None, source: Any = None, **options: Any) -> TrainResult:
     """`train` a network or an objective with small settings; fields of the engine and supervised configs by name."""
-    names = EngineConfig.__dataclass_fields__
+    names = LoopConfig.__dataclass_fields__
     config: dict[str, Any] = {
         "steps": 12,
         "log_every": 4,
@@ -145,17 +147,13 @@ def fit(out: Path, model: nn.Module | None = None, source: Any = None, **options
     objective, seed = model, options.pop("seed", 0)
     if not isinstance(objective, Objective):
         objective = Supervised(tiny() if objective is None else objective, labels, seed=seed)
-    return train(
-        objective,
-        Coloured() if source is None else source,
-        config=EngineConfig(**config),
+    training = TrainConfig(
+        loop=LoopConfig(**config),
         optim=options.pop("optim", OptimConfig(lr=0.1)),
         batch_size=options.pop("batch_size", 6),
         seed=seed,
-        out=out,
-        progress=False,
-        **options,
     )
+    return train(objective, Coloured() if source is None else source, training, out, progress=False, **options)
 
 
 class Dawdling(Coloured):
@@ -178,10 +176,7 @@ def equal_state(a: nn.Module, b: nn.Module) -> bool:
 
 def saved_model(path: Path) -> nn.Module:
     """The whole network, head included, of the weights at `path`."""
-    card = load_card(path)
-    model = build_model(card.architecture, card.num_classes, seed=0)
-    model.load_state_dict(load_tensors(path))
-    return model
+    return load_network(path)
 
 
 SMALL = [

@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from fractalvid.pretrain.machine import distributed
-from fractalvid.pretrain.machine.distributed import TIMEOUT, process_name, run_together
+from fractalvid.pretrain.machine import processes as distributed
+from fractalvid.pretrain.machine.processes import TIMEOUT, process_name, run_together
 from fractalvid.utils.errors import run_cli
 
 LONGEST = 200.0

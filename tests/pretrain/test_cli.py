@@ -14,9 +14,9 @@ from fractalvid.pretrain.cli import last_budget_wins, main
 from fractalvid.pretrain.models import ARCHITECTURES
 from fractalvid.pretrain.recipes.fields import override
 from fractalvid.pretrain.recipes.load import load_recipe, recipe_names
-from fractalvid.pretrain.run.config import PretrainConfig, TrainingConfig
-from fractalvid.pretrain.run.run import shortest_stride
-from fractalvid.pretrain.weights.checkpoint import load_card
+from fractalvid.pretrain.run.config import EngineConfig, PretrainConfig
+from fractalvid.pretrain.run.pretraining import shortest_stride
+from fractalvid.pretrain.weights.cards import load_card
 from fractalvid.stream import StreamConfig
 from tests.pretrain.helpers import equal_state, run, saved_model
 
@@ -73,7 +73,7 @@ def test_the_budget_given_last_wins() -> None:
     assert last_budget_wins(base, given).engine.steps is None
     assert last_budget_wins(base, base) == base
     third = override(base, {"engine": {"epochs": 2.0}}, where="test")
-    assert last_budget_wins(base, third).engine == TrainingConfig(epochs=2.0)
+    assert last_budget_wins(base, third).engine == EngineConfig(epochs=2.0)
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -1,6 +1,5 @@
-"""Runs of `pretrain` that go on: as uninterrupted ones, with what they began with, and from older versions."""
+"""Runs of `pretrain` that go on: as uninterrupted ones, and with what they began with."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from fractalvid.fractals.bank import ClassBank
 from fractalvid.pretrain.cli import main
 from fractalvid.pretrain.engine.update import Update
 from fractalvid.pretrain.objectives.supervised import Supervised
-from fractalvid.pretrain.weights.checkpoint import load_card, load_tensors
+from fractalvid.pretrain.weights.cards import load_card
 from fractalvid.utils.errors import UserError
 from tests.pretrain.helpers import equal_state, run, saved_model
 
@@ -118,49 +117,6 @@ def test_a_broken_checkpoint_is_one_line_and_stays(
     assert error.startswith("pretrain: error: the checkpoint")
     assert "can't be read: truncated, or not written by this program; delete it" in error
     assert checkpoint.read_bytes() == data
-
-
-def test_a_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    assert run(out, "--steps", "2", "--val-clips", "0") == 0
-    weights = saved_model(out)
-    content = json.loads((out / "config.json").read_text())
-    del content["config"]["objective"], content["config"]["epoch_clips"]
-    for name in ("epochs", "accumulate", "ema", "sync_bn"):
-        del content["config"]["engine"][name]
-    (out / "config.json").write_text(json.dumps(content))
-    state = torch.load(out / "checkpoint.pt", weights_only=True)
-    for name in ("objective", "ema", "batch_size", "optimizer_kind", "precision"):
-        del state[name]
-    torch.save(state, out / "checkpoint.pt")
-    (out / "weights.safetensors").unlink()
-    assert run(out, "--steps", "2", "--val-clips", "0", "--resume") == 0
-    assert equal_state(saved_model(out), weights)
-
-
-@pytest.mark.parametrize("name", ["moco", "simclr"])
-def test_an_older_run_without_labels_goes_on_as_it_began(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out, begun = tmp_path / "run", ["--objective", name, "--recolour", "0", "--steps", "2", "--val-clips", "0"]
-    begun += ["--colour", "structural", "--checkpoint-every", "1"]
-    begun += ["--moco.bn-groups", "1"] if name == "moco" else []
-    assert run(out, *begun) == 0
-    weights = load_tensors(out)
-    content = json.loads((out / "config.json").read_text())
-    del content["config"]["objective"]["recolour"], content["config"]["objective"]["moco"]["bn_groups"]
-    (out / "config.json").write_text(json.dumps(content))
-    for file in ("weights.safetensors", "checkpoint.pt"):
-        (out / file).unlink()
-    capsys.readouterr()
-    resume = ["--resume", "--no-progress", "--out", str(out)]
-    assert main([*resume, "--recolour", "0.8"]) == 2
-    assert "objective.recolour differ" in capsys.readouterr().err
-    assert main(resume) == 0
-    again = load_tensors(out)
-    assert all(torch.equal(weights[key], again[key]) for key in weights)
-    kept = load_card(out).config["objective"]
-    assert (kept["recolour"], kept["moco"]["bn_groups"]) == (0.0, 1 if name == "moco" else None)
 
 
 @pytest.mark.parametrize(("known", "name"), [({}, "fp32"), ({"amx_bf16": True}, "bf16")])

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from fractalvid.pretrain.cli import main
-from fractalvid.pretrain.dryrun import as_toml, dry_run
-from fractalvid.pretrain.engine import train as engine
+from fractalvid.pretrain.dryrun import dry_run
+from fractalvid.pretrain.engine import training as engine
 from fractalvid.pretrain.engine.update import Update
-from fractalvid.pretrain.recipes.fields import override, to_json
+from fractalvid.pretrain.recipes.fields import override, to_json, to_toml
 from fractalvid.pretrain.recipes.load import load_recipe, recipe_names
-from fractalvid.pretrain.run.config import PretrainConfig, TrainingConfig
+from fractalvid.pretrain.run.config import EngineConfig, PretrainConfig
 from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
 
@@ -26,14 +26,14 @@ SMALL = PretrainConfig(
     batch_size=4,
     val_clips=0,
     stream=StreamConfig(clip_len=4, size=32, points=2000),
-    engine=TrainingConfig(epochs=500, torch_threads=1),
+    engine=EngineConfig(epochs=500, torch_threads=1),
 )
 
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_what_is_printed_is_the_recipe(name: str) -> None:
     config = load_recipe(name, PretrainConfig())
-    again = override(PretrainConfig(), tomllib.loads(as_toml(to_json(config))), where="here")
+    again = override(PretrainConfig(), tomllib.loads(to_toml(to_json(config))), where="here")
     assert to_json(again) == to_json(config)
 
 
@@ -49,7 +49,7 @@ def test_numbers_are_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_budget_in_time_becomes_steps() -> None:
-    engine = TrainingConfig(hours=2.0, torch_threads=1)
+    engine = EngineConfig(hours=2.0, torch_threads=1)
     assert "2.00 hours are about" in dry_run(dataclasses.replace(SMALL, engine=engine))
 
 
@@ -94,5 +94,5 @@ def test_an_interrupted_one_does_not_speak_of_going_on(
 
 def test_absent_values_are_left_out() -> None:
     config = {"a": None, "b": {"c": [1, 2.5], "d": None, "e": {"f": "x"}}, "g": True}
-    assert tomllib.loads(as_toml(config)) == {"b": {"c": [1, 2.5], "e": {"f": "x"}}, "g": True}
-    assert json.dumps(1e-5) in as_toml({"lr": 1e-5})
+    assert tomllib.loads(to_toml(config)) == {"b": {"c": [1, 2.5], "e": {"f": "x"}}, "g": True}
+    assert json.dumps(1e-5) in to_toml({"lr": 1e-5})

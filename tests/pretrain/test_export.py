@@ -11,9 +11,9 @@ import torch
 
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.pretrain.cli import main
-from fractalvid.pretrain.export import TORCHVISION, export, readme
+from fractalvid.pretrain.export import TORCHVISION, export_weights, readme
 from fractalvid.pretrain.models import backbone, build_model
-from fractalvid.pretrain.weights.checkpoint import Card, load_card, load_tensors, save_weights
+from fractalvid.pretrain.weights.cards import Card, load_card, load_tensors, save_weights
 from fractalvid.utils.errors import UserError
 
 _OPTIONS = "--arch r3d_10 --classes 3 --batch-size 4 --clip-len 2 --size 32 --points 1000 --val-clips 0 --no-progress"
@@ -41,7 +41,7 @@ def snippet(text: str) -> str:
 def test_torchvisions_networks_load_without_this_project(tmp_path: Path) -> None:
     network = build_model("r3d_18", 5, seed=3).eval()
     save_weights(tmp_path / "w.safetensors", network, card("r3d_18", 5, 4, 32))
-    export(tmp_path / "w.safetensors", tmp_path / "out")
+    export_weights(tmp_path / "w.safetensors", tmp_path / "out")
     code = snippet((tmp_path / "out" / "README.md").read_text())
     assert len(code.splitlines()) == 4  # two imports, the network, its weights
     script = ALONE.format(code="import torch\n" + code, frames=4, size=32)
@@ -57,7 +57,7 @@ def test_torchvisions_networks_load_without_this_project(tmp_path: Path) -> None
 def test_every_snippet_runs(name: str, classes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = build_model(name, classes, seed=1) if classes else backbone(name, seed=1)
     save_weights(tmp_path / "w.safetensors", network, card(name, classes))
-    export(tmp_path / "w.safetensors", tmp_path / "out")
+    export_weights(tmp_path / "w.safetensors", tmp_path / "out")
     monkeypatch.chdir(tmp_path / "out")
     scope: dict[str, torch.nn.Module] = {}
     exec(snippet(readme(load_card(tmp_path / "out"))), scope)
@@ -118,6 +118,6 @@ def test_a_checkpoint_that_lacks_its_bank_is_named(tmp_path: Path, monkeypatch: 
     assert main([*OPTIONS, "--steps", "1", "--out", "run"]) == 0
     (tmp_path / "run" / "classes.npz").unlink()
     with pytest.raises(UserError, match=r"classes\.npz"):
-        export(Path("run/checkpoint.pt"), tmp_path / "out")
+        export_weights(Path("run/checkpoint.pt"), tmp_path / "out")
     ClassBank.sample(3, seed=0).save(tmp_path / "run" / "classes.npz")
-    assert export(Path("run/checkpoint.pt"), tmp_path / "out").exists()
+    assert export_weights(Path("run/checkpoint.pt"), tmp_path / "out").exists()

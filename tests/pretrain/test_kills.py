@@ -14,10 +14,9 @@ import pytest
 import torch
 
 from fractalvid.pretrain.cli import main
-from fractalvid.pretrain.engine.train import CHECKPOINT
-from fractalvid.pretrain.weights.checkpoint import load_checkpoint
+from fractalvid.pretrain.engine.checkpoint import CHECKPOINT, load_checkpoint
 from fractalvid.utils.errors import UserError
-from tests.pretrain.engine.test_train import untimed
+from tests.pretrain.engine.test_training import untimed
 from tests.pretrain.helpers import dawdle, equal_state, fit, tiny
 from tests.pretrain.ranks import ends, start
 

@@ -8,7 +8,7 @@ import pytest
 
 from fractalvid.finetune.cli import main
 from fractalvid.pretrain.models import build_model
-from fractalvid.pretrain.weights.checkpoint import Card, save_weights
+from fractalvid.pretrain.weights.cards import Card, save_weights
 from tests.finetune.helpers import command, metrics
 
 

@@ -22,7 +22,7 @@ from fractalvid.finetune.targets.demo.stick_figures import ACTIONS
 from fractalvid.finetune.targets.demo.target import DemoSet
 from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.optim.optimizer import build_optimizer
-from fractalvid.pretrain.weights.checkpoint import load_card
+from fractalvid.pretrain.weights.cards import load_card
 from tests.finetune.helpers import SMALL, command, hmdb_set, metrics, show_help
 from tests.finetune.targets.test_hmdb51 import FILES, LISTS
 
@@ -261,7 +261,7 @@ def test_momentum_reaches_the_optimiser(
         used.append(build_optimizer(*args))
         return used[-1]
 
-    monkeypatch.setattr("fractalvid.pretrain.engine.train.build_optimizer", built)
+    monkeypatch.setattr("fractalvid.pretrain.engine.training.build_optimizer", built)
     args = ["--target", "folder", "--data", data, "--out", tmp_path / "o", "--mode", "linear", "--optimizer", "sgd"]
     assert command(*args, *(["--classic-momentum"] if classic else []), cache=tmp_path / "c") == 0
     (optimiser,) = used

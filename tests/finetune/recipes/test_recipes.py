@@ -9,9 +9,9 @@ from fractalvid.finetune.clips.config import AugmentConfig
 from fractalvid.finetune.recipes.plan import ResolvedRecipe, resolve
 from fractalvid.finetune.recipes.recipe import KINETICS_MEAN, NORMALISATION, RECIPES, Recipe
 from fractalvid.finetune.targets.base import TargetProtocol
-from fractalvid.finetune.weights.initial import Initial
-from fractalvid.pretrain.optim.optimizer import scaled
+from fractalvid.pretrain.optim.schedule import scaled
 from fractalvid.pretrain.recipes.load import headline, load_recipe, recipe_names
+from fractalvid.pretrain.weights.initial import Initial
 from fractalvid.utils.errors import UserError
 from tests.finetune.helpers import SCRATCH
 

@@ -12,7 +12,7 @@ from fractalvid.finetune.recipes.plan import Columns, Plan
 from fractalvid.finetune.recipes.recipe import NORMALISATION, Recipe
 from fractalvid.finetune.results.comparable import check_comparable
 from fractalvid.finetune.results.read import RunResult, read_run
-from fractalvid.finetune.weights.initial import Initial
+from fractalvid.pretrain.weights.initial import Initial
 from fractalvid.utils.errors import UserError
 from tests.finetune.helpers import SCRATCH, changed, plan_of
 from tests.finetune.report.helpers import run_of, write_run_folder

@@ -10,10 +10,9 @@ from fractalvid.finetune.run.compare import Job, plan_jobs, recipes_for_modes, s
 from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.finetune.videos.data import open_data
 from fractalvid.finetune.videos.machine import Machine
-from fractalvid.finetune.weights.initial import Initial
-from fractalvid.pretrain.engine.train import CHECKPOINT
-from fractalvid.pretrain.machine.precision import PrecisionName
-from fractalvid.pretrain.weights.checkpoint import save_checkpoint
+from fractalvid.pretrain.engine.checkpoint import CHECKPOINT, save_checkpoint
+from fractalvid.pretrain.machine.devices import PrecisionName
+from fractalvid.pretrain.weights.initial import Initial
 from fractalvid.utils.errors import UserError
 from tests.finetune.helpers import command, folder_set, metrics
 

@@ -14,7 +14,7 @@ from fractalvid.finetune.report.published import published_numbers
 from fractalvid.finetune.run.test import default_folder
 from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.pretrain.models import build_model
-from fractalvid.pretrain.weights.checkpoint import Card, save_weights
+from fractalvid.pretrain.weights.cards import Card, save_weights
 from tests.finetune.helpers import command, folder_set, put
 from tests.finetune.targets.test_anigifs import gif_set
 

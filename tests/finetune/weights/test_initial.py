@@ -9,9 +9,9 @@ from fractalvid.finetune.recipes.plan import ResolvedRecipe, resolve
 from fractalvid.finetune.recipes.recipe import KINETICS_MEAN, Recipe
 from fractalvid.finetune.run.compare import parse_initials, same_shape
 from fractalvid.finetune.targets.base import TargetProtocol
-from fractalvid.finetune.weights.initial import Initial, build, parse_initial
 from fractalvid.pretrain.models import build_model
-from fractalvid.pretrain.weights.checkpoint import Card, save_weights
+from fractalvid.pretrain.weights.cards import Card, save_weights
+from fractalvid.pretrain.weights.initial import Initial, build_initial, parse_initial
 from fractalvid.utils.errors import UserError
 from tests.pretrain.weights.published_networks import SlowFastX3D
 
@@ -58,7 +58,7 @@ def test_weights_without_a_card_are_refused(tmp_path: Path) -> None:
 
 def test_the_backbone_is_the_weights_and_the_head_is_new(tmp_path: Path) -> None:
     init = parse_initial(str(weights(tmp_path / "w")))
-    network, loaded = build(init, "r3d_10", 3, seed=9)
+    network, loaded = build_initial("r3d_10", 3, init, seed=9)
     old = build_model("r3d_10", 5, seed=1).state_dict()
     for name, value in network.state_dict().items():
         if name.startswith("fc."):
@@ -66,14 +66,14 @@ def test_the_backbone_is_the_weights_and_the_head_is_new(tmp_path: Path) -> None
         else:
             assert torch.equal(value, old[name])
     assert "fc.weight" in loaded
-    other, _ = build(init, "r3d_10", 3, seed=10)
+    other, _ = build_initial("r3d_10", 3, init, seed=10)
     assert not torch.equal(network.state_dict()["fc.weight"], other.state_dict()["fc.weight"])
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     init = parse_initial(str(weights(tmp_path / "w")))
     with pytest.raises(UserError, match="do not fit"):
-        build(init, "r3d_18", 3, seed=0)
+        build_initial("r3d_18", 3, init, seed=0)
     with pytest.raises(UserError, match="--model r3d_18: the weights 'w' are of a r3d_10"):
         resolve(Recipe(model="r3d_18"), TargetProtocol(), init)
 
@@ -103,7 +103,7 @@ def test_kinetics_weights_go_through_torch_hub(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", hub)
     init = parse_initial("kinetics")
     assert (init.model, init.clip_len, init.size, init.mean) == ("r3d_18", 16, 112, KINETICS_MEAN)
-    network, _ = build(init, "r3d_18", 7, seed=0)
+    network, _ = build_initial("r3d_18", 7, init, seed=0)
     assert asked == [R3D_18_Weights.KINETICS400_V1.url]
     assert torch.equal(network.state_dict()["layer4.1.conv2.0.weight"], state["layer4.1.conv2.0.weight"])
     assert network.state_dict()["fc.weight"].shape == (7, 512)
@@ -153,12 +153,12 @@ def test_a_checkpoint_of_others_has_to_name_its_network(tmp_path: Path) -> None:
 def test_networks_start_from_weights_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = build_model("tsm_mobilenet_v2", 1000, seed=1).state_dict()
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", lambda *_args, **_options: dict(theirs))
-    network, told = build(parse_initial("imagenet:tsm_mobilenet_v2"), "tsm_mobilenet_v2", 4, seed=0)
+    network, told = build_initial("tsm_mobilenet_v2", 4, parse_initial("imagenet:tsm_mobilenet_v2"), seed=0)
     assert "newly initialised: classifier.1.weight, classifier.1.bias" in told
     assert torch.equal(network.state_dict()["features.18.0.weight"], theirs["features.18.0.weight"])
     file = tmp_path / "x3d_s.pyth"
     torch.save({"model_state": SlowFastX3D(400).state_dict()}, file)
-    network, told = build(parse_initial(f"{file}:x3d_s"), "x3d_s", 4, seed=0)
+    network, told = build_initial("x3d_s", 4, parse_initial(f"{file}:x3d_s"), seed=0)
     assert told.endswith("newly initialised: fc.weight, fc.bias; not used: fc.weight, fc.bias")
 
 
@@ -168,7 +168,7 @@ def test_kinetics_weights_that_cannot_be_had_say_where_to_put_them(monkeypatch: 
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", hub)
     with pytest.raises(UserError, match=r"r3d_18-b3b3357e\.pth into .*checkpoints yourself"):
-        build(parse_initial("kinetics"), "r3d_18", 7, seed=0)
+        build_initial("r3d_18", 7, parse_initial("kinetics"), seed=0)
 
 
 def test_labels_of_a_comparison_must_differ_and_name_folders(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ import pytest
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import (
     DurableFolder,
+    check_can_make,
     check_place,
+    is_empty,
     make_folder,
     move_durably,
     remove_temporaries,
@@ -111,3 +113,19 @@ def test_only_what_killed_writes_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".folder.tmp").mkdir()
     remove_temporaries(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"notes.tmp", ".hidden", "config.json", ".folder.tmp"}
+
+
+@pytest.mark.parametrize("name", ["tmp", "a.tmp", ".git"])
+def test_other_files_do_fill_a_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    assert not is_empty(tmp_path)
+
+
+def test_a_folder_can_be_made_or_not(tmp_path: Path) -> None:
+    check_can_make(tmp_path / "a" / "b")
+    check_can_make(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "a", Path("/proc/fractalvid"), tmp_path / ("x" * 300)):
+        with pytest.raises(UserError, match="can't make the folder"):
+            check_can_make(out)

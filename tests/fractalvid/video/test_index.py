@@ -14,8 +14,9 @@ import torch
 from fractalvid.finetune.videos.index import build_index
 from fractalvid.pretrain.clips import OwnVideos
 from fractalvid.pretrain.clips.indexed import Share
-from fractalvid.pretrain.clips.survey import Video, list_videos, probe_all
-from fractalvid.pretrain.machine.distributed import rank
+from fractalvid.pretrain.clips.listing import list_videos
+from fractalvid.pretrain.clips.survey import Video, probe_all
+from fractalvid.pretrain.machine.processes import rank
 from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
 from fractalvid.video.index import Stamp, VideoIndex, default_cache_dir, index_file, probe_videos

@@ -16,7 +16,7 @@ from fractalvid.core.seeds import Domain, Field, uniforms
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.pretrain.clips import Mixed, OwnVideos, StoredClips, videos
 from fractalvid.pretrain.clips.indexed import Indexed, Share, Shuffled
-from fractalvid.pretrain.clips.survey import list_videos
+from fractalvid.pretrain.clips.listing import list_videos
 from fractalvid.pretrain.clips.videos import UNLABELLED, crop
 from fractalvid.sets import SetConfig, generate
 from fractalvid.stream import Batch, FractalStream, SecondView, StreamConfig
@@ -137,7 +137,7 @@ def test_a_damaged_clip_is_named(stored: Path, tmp_path: Path) -> None:
 def test_own_videos_are_gone_through(own: Path) -> None:
     check_indexed(lambda share: OwnVideos(own, config=CONFIG, seed=0, share=share))
     source = OwnVideos(own, config=CONFIG, seed=0, share=Share(5), first_label=10)
-    assert source.classes == ("jump", "run")
+    assert list_videos(own).classes == ("jump", "run")
     batch = source.at(np.arange(5))
     assert batch.video.shape == (5, 3, 4, 32, 32)
     assert sorted(batch.target.tolist()) == [10, 10, 11, 11, 11]
@@ -186,7 +186,7 @@ def test_what_is_no_folder_of_videos_is_refused(own: Path, tmp_path: Path) -> No
 
 def test_memory_holds_what_fits(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def batch(room: int) -> torch.Tensor:
-        monkeypatch.setattr(videos, "ROOM", room)
+        monkeypatch.setattr(videos, "KEPT_BYTES", room)
         source = OwnVideos(own, config=CONFIG, seed=0, share=SHARE)
         first = source.at(np.arange(5)).video
         assert torch.equal(source.at(np.arange(5)).video, first)

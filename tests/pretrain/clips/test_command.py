@@ -12,8 +12,8 @@ import torch
 from fractalvid.core.colour import ColourConfig
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.pretrain.cli import main
-from fractalvid.pretrain.run.config import PretrainConfig, TrainingConfig
-from fractalvid.pretrain.weights.checkpoint import load_card, load_tensors
+from fractalvid.pretrain.run.config import EngineConfig, PretrainConfig
+from fractalvid.pretrain.weights.cards import load_card, load_tensors
 from fractalvid.sets import SetConfig, generate
 from fractalvid.stream import StreamConfig
 
@@ -142,7 +142,7 @@ def test_what_is_not_to_be_trained_on(
 
 
 def test_in_mixtures_epochs_and_curricula_count_the_drawn_clips(stored: Path) -> None:
-    engine = TrainingConfig(epochs=2)
+    engine = EngineConfig(epochs=2)
     stream = StreamConfig(emulate="paper")  # type: ignore[arg-type]
     alone = PretrainConfig(classes=50, batch_size=10, engine=engine, stream=stream, curriculum=0.5)
     mixed = replace(alone, videos=stored / "own", mix=0.75)

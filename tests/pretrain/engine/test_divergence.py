@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from fractalvid.pretrain.cli import main
+from fractalvid.pretrain.engine.checkpoint import CHECKPOINT, load_checkpoint
 from fractalvid.pretrain.engine.divergence import IN_A_ROW
-from fractalvid.pretrain.engine.train import CHECKPOINT
 from fractalvid.pretrain.engine.update import Update
-from fractalvid.pretrain.machine.distributed import rank
+from fractalvid.pretrain.machine.processes import rank
 from fractalvid.pretrain.objectives.supervised import Supervised
-from fractalvid.pretrain.weights.checkpoint import load_checkpoint
 from fractalvid.utils.errors import UserError
 from tests.pretrain.helpers import Coloured, equal_state, fit, run, saved_model, tiny
 from tests.pretrain.ranks import on_ranks

@@ -10,9 +10,10 @@ from torch import nn
 
 from fractalvid.cli.parsing import parse
 from fractalvid.pretrain.engine.batches import Prefetcher, to_device
-from fractalvid.pretrain.engine.train import EngineConfig
-from fractalvid.pretrain.engine.validation import classification_metrics
-from fractalvid.pretrain.machine.precision import resolve_device, resolve_precision, resumed_precision
+from fractalvid.pretrain.engine.config import LoopConfig
+from fractalvid.pretrain.machine.devices import PrecisionName, resolve_device
+from fractalvid.pretrain.machine.precision import resolve_precision, resumed_precision
+from fractalvid.pretrain.monitors.classification import classification_metrics
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text, write_with
 from tests.pretrain.helpers import Clips, Coloured
@@ -120,27 +121,27 @@ def test_precision_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_auto_goes_on_in_what_a_run_began_in(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
+    kinds: tuple[PrecisionName, ...] = ("fp32", "bf16")
     for known, auto in (({}, "fp32"), ({"avx512_bf16": True}, "bf16")):
         monkeypatch.setattr("torch.cpu.get_capabilities", lambda known=known: known, raising=False)
         assert resolve_precision("auto", cpu).name == auto
-        for kept in ("fp32", "bf16"):
-            assert resumed_precision("auto", cpu, {"precision": kept}).name == kept
-        assert resumed_precision("auto", cpu, {}).name == "fp32"  # as runs did that did not say so
-        assert resumed_precision("auto", cpu, {"precision": "fp16"}).name == auto  # of a GPU
-        assert resumed_precision("bf16", cpu, {"precision": "fp32"}).name == "bf16"
-    assert resumed_precision("auto", torch.device("cuda", 0), {"precision": "fp16"}).name == "fp16"
+        for kept in kinds:
+            assert resumed_precision("auto", cpu, kept).name == kept
+        assert resumed_precision("auto", cpu, "fp16").name == auto  # of a GPU
+        assert resumed_precision("bf16", cpu, "fp32").name == "bf16"
+    assert resumed_precision("auto", torch.device("cuda", 0), "fp16").name == "fp16"
 
 
 def test_each_of_several_processes_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fractalvid.pretrain.machine.precision.world_size", lambda: 4)
-    monkeypatch.setattr("fractalvid.pretrain.machine.precision.local_rank", lambda: 1)
+    monkeypatch.setattr("fractalvid.pretrain.machine.devices.world_size", lambda: 4)
+    monkeypatch.setattr("fractalvid.pretrain.machine.devices.local_rank", lambda: 1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert resolve_device("auto") == resolve_device("cuda") == torch.device("cuda", 1)
     assert resolve_device("cpu") == torch.device("cpu")
     with pytest.raises(UserError, match="'cuda:0' is one for all 4 processes"):
         resolve_device("cuda:0")
-    monkeypatch.setattr("fractalvid.pretrain.machine.precision.local_rank", lambda: 2)
+    monkeypatch.setattr("fractalvid.pretrain.machine.devices.local_rank", lambda: 2)
     with pytest.raises(UserError, match="process 2 of this machine has no GPU: torch sees 2"):
         resolve_device("auto")
 
@@ -158,7 +159,7 @@ def test_each_of_several_processes_has_a_gpu_of_its_own(monkeypatch: pytest.Monk
 )
 def test_wrong_arguments_are_one_line(args: list[str], told: str) -> None:
     with pytest.raises(UserError) as caught:
-        parse(EngineConfig, args, program="train", default=EngineConfig(), description="Train.")
+        parse(LoopConfig, args, program="train", default=LoopConfig(), description="Train.")
     text = str(caught.value)
     assert told in text
     assert "\n" not in text
@@ -166,5 +167,5 @@ def test_wrong_arguments_are_one_line(args: list[str], told: str) -> None:
 
 
 def test_right_arguments_are_taken() -> None:
-    config = parse(EngineConfig, ["--hours", "20m"], program="x", default=EngineConfig(), description="")
+    config = parse(LoopConfig, ["--hours", "20m"], program="x", default=LoopConfig(), description="")
     assert config.hours == pytest.approx(1 / 3)

@@ -7,11 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fractalvid.pretrain.engine.checkpoint import CHECKPOINT, load_checkpoint
 from fractalvid.pretrain.engine.objective import Outcome
-from fractalvid.pretrain.engine.train import CHECKPOINT
 from fractalvid.pretrain.objectives.supervised import Supervised
-from fractalvid.pretrain.optim.optimizer import OptimConfig
-from fractalvid.pretrain.weights.checkpoint import load_checkpoint
+from fractalvid.pretrain.optim.config import OptimConfig
 from fractalvid.utils.errors import UserError
 from tests.pretrain.helpers import Shares, fit, plain
 

@@ -4,7 +4,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from fractalvid.pretrain.machine import distributed
+from fractalvid.pretrain.machine.processes import from_main, rank
 from tests.pretrain.ranks import on_ranks
 
 SHORT = 6.0
@@ -13,11 +13,11 @@ SHORT = 6.0
 
 def take_long() -> str:
     time.sleep(1.5 * SHORT)
-    return f"tested by {distributed.rank()}"
+    return f"tested by {rank()}"
 
 
 def wait_for_main(out: Path) -> None:
-    (out / f"{distributed.rank()}.txt").write_text(distributed.from_main(take_long))
+    (out / f"{rank()}.txt").write_text(from_main(take_long))
 
 
 def test_a_long_test_of_the_main_process_can_end(tmp_path: Path) -> None:

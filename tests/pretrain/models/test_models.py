@@ -5,7 +5,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.models.video import r3d_18
 
 from fractalvid.pretrain.models import ARCHITECTURES, backbone, build_model, check_clip, feature_dim, head_name
-from fractalvid.pretrain.weights.checkpoint import load_backbone_state
+from fractalvid.pretrain.weights.loading import load_backbone_state
 from fractalvid.utils.errors import UserError
 
 SMALL = [name for name, row in ARCHITECTURES.items() if row.least_size <= 16]

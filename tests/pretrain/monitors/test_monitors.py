@@ -9,14 +9,10 @@ from torch import nn
 from fractalvid.core.camera import CameraConfig
 from fractalvid.kinds import sample_bank
 from fractalvid.pretrain.models import backbone, build_model
-from fractalvid.pretrain.monitors.monitors import (
-    MonitorConfig,
-    Monitors,
-    headless,
-    linear_share,
-    neighbour_share,
-    together,
-)
+from fractalvid.pretrain.monitors.config import MonitorConfig
+from fractalvid.pretrain.monitors.features import headless
+from fractalvid.pretrain.monitors.monitors import build_monitors, together
+from fractalvid.pretrain.monitors.probes import linear_share, neighbour_share
 from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
 
@@ -61,7 +57,7 @@ def test_more_features_than_clips() -> None:
 def test_networks_are_measured_and_left_as_they_were() -> None:
     bank = sample_bank(6, seed=0)
     config = MonitorConfig(("knn", "linear", "motion"), monitor_classes=4, monitor_clips=6)
-    monitors = Monitors(config, bank, STREAM, head="fc", batch_size=8, threads=1)
+    monitors = build_monitors(config, bank, STREAM, head="fc", batch_size=8, threads=1)
     network = build_model("r3d_10", 6, seed=0).eval()
     with torch.no_grad():
         found = monitors(network)
@@ -78,7 +74,7 @@ def test_networks_are_measured_and_left_as_they_were() -> None:
 
 def test_clips_are_made_ready_once(monkeypatch: pytest.MonkeyPatch) -> None:
     config = MonitorConfig(("knn", "crops", "motion"), monitor_classes=2, monitor_clips=2)
-    monitors = Monitors(config, sample_bank(3, seed=0), STREAM, head="fc", batch_size=8, threads=1)
+    monitors = build_monitors(config, sample_bank(3, seed=0), STREAM, head="fc", batch_size=8, threads=1)
     monkeypatch.setattr("fractalvid.pretrain.monitors.monitors.FractalStream", None)
     with torch.no_grad():
         found = monitors(Corner().eval())
@@ -87,7 +83,9 @@ def test_clips_are_made_ready_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_only_what_is_asked_for_is_measured() -> None:
     bank = sample_bank(6, kind="shapes", seed=0)
-    monitors = Monitors(MonitorConfig(("motion",), monitor_clips=4), bank, STREAM, head="fc", batch_size=8, threads=1)
+    monitors = build_monitors(
+        MonitorConfig(("motion",), monitor_clips=4), bank, STREAM, head="fc", batch_size=8, threads=1
+    )
     with torch.no_grad():
         assert list(monitors(build_model("r3d_10", 6, seed=0).eval())) == ["motion_linear"]
 
@@ -97,7 +95,7 @@ def test_cropped_clips_are_those_of_training() -> None:
     config = MonitorConfig(("crops",), monitor_classes=4, monitor_clips=6)
 
     def found(stream: StreamConfig) -> dict[str, float]:
-        monitors = Monitors(config, bank, stream, head="fc", batch_size=8, threads=1)
+        monitors = build_monitors(config, bank, stream, head="fc", batch_size=8, threads=1)
         with torch.no_grad():
             return monitors(Corner().eval())
 

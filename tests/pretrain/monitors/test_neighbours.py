@@ -10,7 +10,7 @@ from torch import nn
 
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import sample_bank
-from fractalvid.pretrain.engine.validation import classification_metrics
+from fractalvid.pretrain.monitors.classification import classification_metrics
 from fractalvid.pretrain.monitors.neighbours import first_classes, nearest_share, neighbour_metrics
 from fractalvid.stream import FractalStream, StreamConfig
 

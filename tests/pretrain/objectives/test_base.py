@@ -7,12 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from fractalvid.pretrain.engine.checkpoint import CHECKPOINT, load_checkpoint
 from fractalvid.pretrain.engine.objective import Objective, Outcome
-from fractalvid.pretrain.engine.train import CHECKPOINT
-from fractalvid.pretrain.optim.optimizer import OptimConfig
-from fractalvid.pretrain.weights.checkpoint import load_checkpoint
+from fractalvid.pretrain.optim.config import OptimConfig
 from fractalvid.utils.errors import UserError
-from tests.pretrain.engine.test_train import StopsAfter, untimed
+from tests.pretrain.engine.test_training import StopsAfter, untimed
 from tests.pretrain.helpers import Coloured, equal_state, fit, plain, tiny
 
 

@@ -10,7 +10,8 @@ import torch
 from fractalvid.pretrain.cli import main
 from fractalvid.pretrain.engine.update import Update
 from fractalvid.pretrain.models import build_model
-from fractalvid.pretrain.weights.checkpoint import load_backbone, load_card, load_tensors
+from fractalvid.pretrain.weights.cards import load_card, load_tensors
+from fractalvid.pretrain.weights.loading import load_backbone
 from fractalvid.utils.errors import UserError
 
 SMALL = [

@@ -11,15 +11,17 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fractalvid.pretrain.engine.config import LoopConfig
 from fractalvid.pretrain.engine.objective import Outcome
 from fractalvid.pretrain.engine.update import Update
 from fractalvid.pretrain.machine.precision import resolve_precision
 from fractalvid.pretrain.objectives import supervised
-from fractalvid.pretrain.objectives.mixing import Mixture, check_alpha, draw_mixture
+from fractalvid.pretrain.objectives.config import check_alpha
+from fractalvid.pretrain.objectives.mixing import Mixture, draw_mixture
 from fractalvid.pretrain.objectives.supervised import Supervised
-from fractalvid.pretrain.optim.optimizer import OptimConfig
+from fractalvid.pretrain.optim.config import OptimConfig
 from fractalvid.utils.errors import UserError
-from tests.pretrain.engine.test_train import StopsAfter, untimed
+from tests.pretrain.engine.test_training import StopsAfter, untimed
 from tests.pretrain.helpers import Clips, Coloured, equal_state, fit, tiny
 
 SHAPE = (6, 3, 2, 8, 10)
@@ -159,9 +161,8 @@ def test_extreme_alphas_give_weights(alpha: float) -> None:
 def updating(model: nn.Module, precision: Any = "fp32", **options: Any) -> Update:
     parameters = list(model.parameters())
     optimizer = torch.optim.SGD(parameters, lr=0.1)
-    settings = {"grad_clip": 0.0, "channels_last": False, "compiled": False, **options}
-    objective = Supervised(model)
-    return Update(objective, parameters, optimizer, resolve_precision(precision, torch.device("cpu")), **settings)
+    config = LoopConfig(grad_clip=0.0, **options)
+    return Update(Supervised(model), parameters, optimizer, resolve_precision(precision, torch.device("cpu")), config)
 
 
 @pytest.fixture

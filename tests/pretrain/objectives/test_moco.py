@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fractalvid.pretrain.objectives.moco import EMPTY, MoCo, MoCoConfig, Related, enqueue, usable
+from fractalvid.pretrain.objectives.config import MoCoConfig, Related
+from fractalvid.pretrain.objectives.moco import EMPTY, MoCo, enqueue, usable
 from fractalvid.pretrain.objectives.momentum import momentum_at
 from fractalvid.utils.errors import UserError
 from tests.pretrain.helpers import fit

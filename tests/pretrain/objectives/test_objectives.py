@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from fractalvid.pretrain.engine.checkpoint import CHECKPOINT
 from fractalvid.pretrain.engine.objective import Objective
-from fractalvid.pretrain.engine.train import CHECKPOINT
-from fractalvid.pretrain.objectives.byol import BYOL, BYOLConfig
+from fractalvid.pretrain.objectives.byol import BYOL
+from fractalvid.pretrain.objectives.config import BYOLConfig, MoCoConfig, SimCLRConfig
 from fractalvid.pretrain.objectives.losses import nt_xent
-from fractalvid.pretrain.objectives.moco import MoCo, MoCoConfig
-from fractalvid.pretrain.objectives.simclr import SimCLR, SimCLRConfig
+from fractalvid.pretrain.objectives.moco import MoCo
+from fractalvid.pretrain.objectives.simclr import SimCLR
 from tests.pretrain.helpers import equal_state, fit
 from tests.pretrain.objectives.helpers import FEATURES, Endless, Pairs, learn, pairs, separation, toy
 

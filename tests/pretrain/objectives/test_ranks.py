@@ -6,9 +6,11 @@ import torch
 from torch import nn
 
 from fractalvid.pretrain.engine.objective import Objective
-from fractalvid.pretrain.machine.distributed import mean, rank
-from fractalvid.pretrain.objectives.moco import MoCo, MoCoConfig
-from fractalvid.pretrain.objectives.simclr import SimCLR, SimCLRConfig
+from fractalvid.pretrain.machine.collectives import mean
+from fractalvid.pretrain.machine.processes import rank
+from fractalvid.pretrain.objectives.config import MoCoConfig, SimCLRConfig
+from fractalvid.pretrain.objectives.moco import MoCo
+from fractalvid.pretrain.objectives.simclr import SimCLR
 from tests.pretrain.objectives.helpers import Pairs, pairs
 from tests.pretrain.ranks import on_ranks
 

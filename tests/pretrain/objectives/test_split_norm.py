@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fractalvid.pretrain.machine.distributed import mean, rank
+from fractalvid.pretrain.machine.collectives import mean
+from fractalvid.pretrain.machine.processes import rank
 from fractalvid.pretrain.models import backbone
-from fractalvid.pretrain.objectives.moco import MoCo, MoCoConfig
+from fractalvid.pretrain.objectives.config import MoCoConfig
+from fractalvid.pretrain.objectives.moco import MoCo
 from fractalvid.pretrain.objectives.split_norm import (
     SplitBatchNorm,
     groups_for,

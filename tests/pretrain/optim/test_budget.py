@@ -1,6 +1,6 @@
 import pytest
 
-from fractalvid.pretrain.engine.config import EngineConfig
+from fractalvid.pretrain.engine.config import LoopConfig
 from fractalvid.pretrain.optim.budget import TIMED_STEPS, Budget, check_budget, epoch_steps
 from fractalvid.utils.duration import parse_hours
 from fractalvid.utils.errors import UserError
@@ -93,14 +93,14 @@ def test_impossible_budgets_are_refused(steps: int | None, hours: float | None) 
 )
 def test_epochs_become_steps(epochs: float, clips: int, batch_size: int, steps: int) -> None:
     assert epoch_steps(epochs, clips, batch_size) == steps
-    budget = EngineConfig(epochs=epochs).budget(batch_size, clips)
+    budget = LoopConfig(epochs=epochs).budget(batch_size, clips)
     assert budget.total == steps
 
 
 def test_epochs_of_a_source_without_any_are_refused() -> None:
     with pytest.raises(UserError, match="no epochs: give --steps or --hours"):
-        EngineConfig(epochs=2).budget(10, None)
-    assert EngineConfig(steps=7).budget(10, None).total == 7
+        LoopConfig(epochs=2).budget(10, None)
+    assert LoopConfig(steps=7).budget(10, None).total == 7
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from fractalvid.pretrain.engine.train import CHECKPOINT
+from fractalvid.pretrain.engine.checkpoint import CHECKPOINT, load_checkpoint
 from fractalvid.pretrain.optim.ema import Ema
-from fractalvid.pretrain.weights.checkpoint import load_checkpoint
 from fractalvid.utils.errors import UserError
-from tests.pretrain.engine.test_train import StopsAfter, untimed
+from tests.pretrain.engine.test_training import StopsAfter, untimed
 from tests.pretrain.helpers import Coloured, equal_state, fit, tiny
 
 

@@ -4,25 +4,19 @@ import pytest
 import torch
 from torch import nn
 
-from fractalvid.pretrain.optim.optimizer import (
-    OptimConfig,
-    build_optimizer,
-    lr_at,
-    param_groups,
-    scaled,
-    set_lr,
-    warmup_steps,
-)
+from fractalvid.pretrain.optim.config import OptimConfig
+from fractalvid.pretrain.optim.optimizer import build_optimizer, param_groups, set_lr
+from fractalvid.pretrain.optim.schedule import lr_at, scaled, warmup_steps
 from fractalvid.utils.errors import UserError
 
 
 def test_warmup_is_linear_and_reaches_the_peak() -> None:
-    rates = [lr_at(step, 100, 10, 1.0, 0.1) for step in range(10)]
+    rates = [lr_at(step, 100, warmup=10, base=1.0, final=0.1) for step in range(10)]
     assert rates == pytest.approx([0.1 * (k + 1) for k in range(10)])
 
 
 def test_cosine_falls_from_the_peak_to_the_final_rate() -> None:
-    rates = [lr_at(step, 100, 10, 1.0, 0.1) for step in range(9, 100)]
+    rates = [lr_at(step, 100, warmup=10, base=1.0, final=0.1) for step in range(9, 100)]
     assert rates == sorted(rates, reverse=True)
     assert rates[0] == 1.0
     assert rates[45] == pytest.approx(0.55)  # half way down the cosine
@@ -31,7 +25,7 @@ def test_cosine_falls_from_the_peak_to_the_final_rate() -> None:
 
 @pytest.mark.parametrize(("total", "warmup"), [(1, 0), (1, 1), (2, 0), (3, 3)])
 def test_short_runs_have_usable_rates(total: int, warmup: int) -> None:
-    rates = [lr_at(step, total, warmup, 1.0, 0.1) for step in range(total)]
+    rates = [lr_at(step, total, warmup=warmup, base=1.0, final=0.1) for step in range(total)]
     assert all(0.1 <= rate <= 1.0 and math.isfinite(rate) for rate in rates)
 
 

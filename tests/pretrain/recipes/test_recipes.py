@@ -144,12 +144,6 @@ def test_differences_are_named() -> None:
     assert differences({"a": None}, {}) == ["a"]
 
 
-def test_a_run_of_an_earlier_version_goes_on_unless_a_new_setting_is_on() -> None:
-    old: dict[str, Any] = {"engine": {"steps": 5}}
-    assert differences(old, {"engine": {"steps": 5, "mixup": 0.0, "note": None}}) == []
-    assert differences(old, {"engine": {"steps": 5, "mixup": 0.2}}) == ["engine.mixup"]
-
-
 @pytest.mark.parametrize(("value", "hint"), [(1, str), ("x", int), (None, int), ([1, "x"], tuple[int, ...])])
 def test_values_of_the_wrong_kind(value: Any, hint: Any) -> None:
     with pytest.raises(ValueError):

@@ -12,7 +12,7 @@ from fractalvid.pretrain.cli import main
 from fractalvid.pretrain.engine.update import Update
 from fractalvid.pretrain.recipes.fields import override, to_json
 from fractalvid.pretrain.recipes.load import load_recipe
-from fractalvid.pretrain.run.config import PretrainConfig, TrainingConfig
+from fractalvid.pretrain.run.config import EngineConfig, PretrainConfig
 from fractalvid.pretrain.run.unused import check_run
 from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
@@ -24,7 +24,7 @@ SMALL = [
     *("--no-tensorboard", "--no-progress"),
 ]
 PAPER = StreamConfig(emulate=PRESETS["paper"])
-STEPS = TrainingConfig(steps=1000)
+STEPS = EngineConfig(steps=1000)
 
 
 def samples(config: PretrainConfig) -> int | None:
@@ -62,7 +62,7 @@ def test_the_same_steps_of_more_clips_have_a_longer_curriculum() -> None:
 
 
 def test_a_budget_in_time_needs_a_number_of_clips() -> None:
-    timed = TrainingConfig(hours=1.0)
+    timed = EngineConfig(hours=1.0)
     with pytest.raises(UserError, match="paper,samples=60000"):
         PretrainConfig(stream=PAPER, engine=timed).check()
     assert samples(PretrainConfig(stream=PAPER, engine=timed, curriculum=0.0)) == 0

@@ -7,7 +7,7 @@ import pytest
 
 from fractalvid.kinds import load_bank, sample_bank
 from fractalvid.pretrain.cli import main
-from fractalvid.pretrain.weights.checkpoint import load_card
+from fractalvid.pretrain.weights.cards import load_card
 
 SMALL = [
     *("--arch", "r3d_10", "--batch-size", "4", "--clip-len", "4", "--size", "32", "--val-clips", "3", "--steps", "2"),

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.pretrain.monitors.monitors import MonitorConfig
-from fractalvid.pretrain.run import run as job
+from fractalvid.pretrain.monitors.config import MonitorConfig
 from fractalvid.pretrain.run.config import PretrainConfig
+from fractalvid.pretrain.run.validation import build_validation
 from fractalvid.stream import FractalStream, StreamConfig
 
 
@@ -35,5 +35,5 @@ def test_held_out_clips_are_rendered_where_the_stream_is(
         stream=StreamConfig(clip_len=2, size=16),
         monitor=MonitorConfig(("knn",)),
     )
-    assert job._validation(bank, config) is not None
+    assert build_validation(bank, config) is not None
     assert seen == [used, used]

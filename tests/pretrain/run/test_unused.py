@@ -11,9 +11,10 @@ from fractalvid.pretrain.cli import main
 from fractalvid.pretrain.recipes.fields import field_names, override
 from fractalvid.pretrain.recipes.load import load_recipe, recipe_names
 from fractalvid.pretrain.run.config import PretrainConfig
-from fractalvid.pretrain.run.unused import RULES, check_unused, unused, without_unused
+from fractalvid.pretrain.run.unused import ALSO_UNSET, RULES, unused, without_unused
 from fractalvid.sets import SetConfig, generate
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.unused import check_unused
 
 BASE = ["--arch", "r3d_10", "--steps", "2", "--size", "32", "--clip-len", "4", "--device", "cpu"]
 MOCO = ["--objective", "moco"]
@@ -86,7 +87,7 @@ def test_it_is_accepted_where_it_does_something() -> None:
         {"videos": "own", "mix": 0.5, "val_clips": 0, "stream": {"points": 7000}},
         {"videos": "own", "val_clips": 0, "classes": 1000, "kind": "ifs"},  # as a run keeps them that was not told
     ):
-        check_unused(config(**values))
+        check_unused(config(**values), RULES, ALSO_UNSET)
 
 
 @pytest.mark.parametrize("colour", [None, ColourConfig()])
@@ -113,7 +114,7 @@ def test_points_belong_to_the_kind_that_a_bank_or_a_set_has(tmp_path: Path) -> N
 
 def test_masks_of_a_recipe_have_to_be_for_something() -> None:
     with pytest.raises(UserError, match="masks is set, but masks are for --aux-mask alone"):
-        check_unused(config(stream={"masks": True}))
+        check_unused(config(stream={"masks": True}), RULES, ALSO_UNSET)
 
 
 def test_rules_are_about_settings_that_there_are() -> None:

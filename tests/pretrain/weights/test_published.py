@@ -1,4 +1,4 @@
-"""Published costs and published weights. No published file is at hand: state dicts of the same names stand for them."""
+"""Published weights. No published file is at hand: state dicts of the same names stand for them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,12 +12,12 @@ from torchvision.models import MobileNet_V2_Weights, ResNet18_Weights, ResNet50_
 from torchvision.models.video import S3D_Weights, mc3_18
 
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.pretrain.models import ARCHITECTURES, build_model, head_name
-from fractalvid.pretrain.models.cost import cost
-from fractalvid.pretrain.objectives.table import ObjectiveConfig, ObjectiveName, build_objective
-from fractalvid.pretrain.weights.checkpoint import Card, save_weights
+from fractalvid.pretrain.models import build_model, head_name
+from fractalvid.pretrain.objectives.build import build_objective
+from fractalvid.pretrain.objectives.config import ObjectiveConfig, ObjectiveName
+from fractalvid.pretrain.weights.cards import Card, save_weights
+from fractalvid.pretrain.weights.initial import load_initial, parse_initial
 from fractalvid.pretrain.weights.published import (
-    load_initial,
     load_published,
     normalisation,
     published_state,
@@ -31,27 +31,6 @@ from tests.pretrain.weights.published_networks import FlatBlock, FlatMobileNetV2
 
 VIDEO = torch.rand(3, 3, 4, 32, 32, generator=torch.Generator().manual_seed(0))
 FRAMES = VIDEO.transpose(1, 2).flatten(0, 1)
-
-
-@pytest.mark.parametrize("name", [name for name, row in ARCHITECTURES.items() if row.cost])
-def test_costs_are_the_published_ones(name: str) -> None:
-    told = ARCHITECTURES[name].cost
-    assert told is not None
-    ours = cost(name, told.num_classes, clip_len=told.clip_len, size=told.size)
-    # Papers round; the zoo of I3D counts norms and pooling, too.
-    of_torchvision = told.source.startswith("torchvision")
-    assert ours.params / 1e6 == pytest.approx(told.params, rel=1e-9 if of_torchvision else 0.01)
-    assert ours.macs / 1e9 == pytest.approx(told.gmacs, rel=1e-3 if of_torchvision else 0.015)
-
-
-def test_cost_of_a_network_without_published_ones() -> None:
-    ours = cost("r3d_10", 5, clip_len=8, size=64)
-    assert ours.params == sum(p.numel() for p in build_model("r3d_10", 5, seed=0).parameters())
-    # Multiply-adds by hand: output positions, kernel, channels in and out.
-    stem = 8 * 32**2 * 3 * 7 * 7 * 3 * 32
-    layer1 = 2 * 8 * 16**2 * 27 * 32 * 32
-    later = sum((8 // 2**n) * (16 // 2**n) ** 2 * 32 * 2 ** (n - 1) * 32 * 2**n * (27 + 2 * 27 + 1) for n in (1, 2, 3))
-    assert ours.macs == stem + layer1 + later + 256 * 5
 
 
 class Hub:
@@ -197,16 +176,25 @@ def test_files_that_are_something_else_are_refused(tmp_path: Path) -> None:
 
 def test_initial_weights_of_pretraining(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Hub(monkeypatch, mc3_18(num_classes=400).state_dict())
+
+    def missing(network: nn.Module, init: str) -> set[str]:
+        report = load_initial(network, "mc3_18", parse_initial(init, "mc3_18"))
+        return set() if report is None else set(report.missing)
+
     model = build_model("mc3_18", 3, seed=0)
-    assert set(load_initial(model, "mc3_18", "kinetics").missing) == {"fc.weight", "fc.bias"}
+    for init in ("kinetics", "kinetics:mc3_18", "real=kinetics"):
+        assert missing(model, init) == {"fc.weight", "fc.bias"}
     save_weights(tmp_path / "w.safetensors", model, Card("mc3_18", 3, 8, 32, 1, None, None, 0, 1))
     other = build_model("mc3_18", 9, seed=1)
-    assert set(load_initial(other, "mc3_18", str(tmp_path / "w.safetensors")).missing) == {"fc.weight", "fc.bias"}
+    assert missing(other, str(tmp_path / "w.safetensors")) == {"fc.weight", "fc.bias"}
     assert torch.equal(other.state_dict()["stem.0.weight"], model.state_dict()["stem.0.weight"])
+    assert missing(other, "scratch") == set()
     with pytest.raises(UserError, match="mc3_18 reads nobody's checkpoint files"):
-        load_initial(other, "mc3_18", "tsm.pth")
+        missing(other, "tsm.pth")
     with pytest.raises(UserError, match="no weights at"):
-        load_initial(other, "mc3_18", str(tmp_path / "absent"))
+        missing(other, str(tmp_path / "absent"))
+    with pytest.raises(UserError, match="the weights of 's3d' are not for mc3_18"):
+        missing(other, "kinetics:s3d")
 
 
 def test_objectives_begin_with_initial_weights(tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""Which monitors measure a network's features, as a frozen dataclass."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from fractalvid.utils.errors import UserError
+
+Monitor = Literal["knn", "linear", "motion", "crops"]
+
+
+@dataclass(frozen=True)
+class MonitorConfig:
+    """What is measured of the features at every validation."""
+
+    monitors: tuple[Monitor, ...] = ()
+    """Of clips of classes that are not trained on: knn (the nearest clip is of the same class), linear (a linear probe
+    names the class); crops, both of these on clips that are cut, cropped and mirrored as in training; and motion, a
+    linear probe of 8 classes that share their shapes and differ in motion only."""
+    monitor_classes: int = 20
+    """Such classes."""
+    monitor_clips: int = 16
+    """Clips of each: half to learn from, half to name."""
+
+    def check(self) -> None:
+        """Raise a `UserError` for what can't be measured."""
+        for name in self.monitors:
+            if name not in get_args(Monitor):
+                raise UserError(f"monitors are {', '.join(get_args(Monitor))}, not {name!r}")
+        if self.monitor_classes < 2 or self.monitor_clips < 2:
+            raise UserError(
+                f"monitor-classes ({self.monitor_classes}) and monitor-clips ({self.monitor_clips}) must be at least 2"
+            )

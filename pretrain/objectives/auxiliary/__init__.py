@@ -1,0 +1,1 @@
+"""What the generator knows besides the class, learned along with any objective: masks and curves."""

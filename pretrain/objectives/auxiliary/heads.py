@@ -1,0 +1,128 @@
+"""What the generator knows besides the class, learned along with any objective: masks and curves.
+
+Heads look at the maps of the network's last stage while it works for the main objective, at those of first views only:
+second views may run backwards in time. They cost no second pass.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fractalvid.pretrain.engine.objective import Objective, Outcome
+from fractalvid.pretrain.objectives.auxiliary.maps import Tap, as_clips
+from fractalvid.pretrain.objectives.losses import curve_regression, dice, mask_bce
+from fractalvid.pretrain.objectives.two_views import mlp
+
+WIDTHS = (64, 32, 32, 16)
+"""Channels of the mask decoder: of the maps it begins with, and after each doubling of their sides."""
+STRIDE = 4
+"""Pixels from one place of the finest maps to the next; masks are learned as shares of so large squares."""
+
+
+class MaskHead(nn.Module):
+    """A light decoder from maps to where the foreground is."""
+
+    def __init__(self, channels: int, weight: float) -> None:
+        """For maps of `channels` channels; `weight` is that of its loss."""
+        super().__init__()
+        self.weight = weight
+        self.reduce = nn.Conv3d(channels, WIDTHS[0], kernel_size=1)
+        self.convs = nn.ModuleList(nn.Conv3d(a, b, kernel_size=3, padding=1) for a, b in pairwise(WIDTHS))
+        self.predict = nn.Conv3d(WIDTHS[-1], 1, kernel_size=1)
+
+    def forward(self, maps: Tensor, frames: int, size: tuple[int, int]) -> Tensor:
+        """Logits (B, T', H', W') of the foreground; T' is at most `frames`, H' and W' are at most `size` / `STRIDE`.
+
+        Args:
+            maps: (B, C, t, h, w).
+            frames: T of the clips.
+            size: H and W of the clips.
+        """
+        most = (frames, *(max(side // STRIDE, now) for side, now in zip(size, maps.shape[3:], strict=True)))
+        x = F.relu(self.reduce(maps))
+        for conv in self.convs:
+            doubled = [min(2 * now, end) for now, end in zip(x.shape[2:], most, strict=True)]
+            x = F.relu(conv(F.interpolate(x, size=doubled, mode="trilinear")))
+        logits: Tensor = self.predict(x)[:, 0]
+        return logits
+
+    def loss(self, maps: Tensor, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross-entropy and Dice loss of the batch's masks, and what the log says.
+
+        Raises:
+            ValueError: the batch has no masks.
+        """
+        if batch.mask is None:
+            raise ValueError("the mask head needs batches with masks: StreamConfig(masks=True)")
+        frames, *size = batch.mask.shape[1:]
+        logits = self(maps, frames, (size[0], size[1]))
+        target = F.adaptive_avg_pool3d(batch.mask[:, None].float(), logits.shape[1:])[:, 0]
+        loss = mask_bce(logits, target) + dice(logits, target)
+        return loss, {"mask_loss": loss.detach(), "mask_iou": overlap(logits, target)}
+
+
+class CurveHead(nn.Module):
+    """Regresses how the class moves from one keyframe to the other (`curves.curve_targets`)."""
+
+    targets: Tensor
+
+    def __init__(self, channels: int, weight: float, targets: Tensor) -> None:
+        """For maps of `channels` channels; `targets` is float32 (K, P), `weight` that of its loss."""
+        super().__init__()
+        self.weight = weight
+        self.regress = mlp(channels, channels, targets.shape[1], norm=False)
+        self.register_buffer("targets", targets)
+
+    def loss(self, maps: Tensor, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean squared error of the batch's curves: 1 is what their mean over the classes gets."""
+        loss = curve_regression(self.regress(maps.mean((2, 3, 4))), self.targets[batch.target])
+        return loss, {"curve_loss": loss.detach()}
+
+
+class WithAuxiliary(Objective):
+    """Another objective and the weighted losses of some heads."""
+
+    def __init__(self, main: Objective, stage: nn.Module, heads: Mapping[str, MaskHead | CurveHead]) -> None:
+        """Put them together.
+
+        Args:
+            main: whose network is trained; the first clips that pass through it in `forward` are the first views.
+            stage: the part of that network whose maps the heads see.
+            heads: by name.
+        """
+        super().__init__()
+        self.main = main
+        self.heads = nn.ModuleDict(heads)
+        self._tap = Tap()
+        stage.register_forward_hook(self._tap)
+        # Not a second time among the submodules: the parameters would be saved twice.
+        object.__setattr__(self, "backbone", main.backbone)
+
+    def forward(self, batch: Any) -> Outcome:
+        """The weighted sum of all losses of a batch."""
+        self._tap.open()
+        outcome = self.main(batch)
+        maps = as_clips(self._tap.close()[0], batch.video.shape[2])[: len(batch.target)]
+        loss, parts = outcome.loss, {"main_loss": outcome.loss.detach(), **outcome.parts}
+        for head in self.heads.values():
+            assert isinstance(head, MaskHead | CurveHead)
+            own, told = head.loss(maps, batch)
+            loss = loss + head.weight * own
+            parts |= told
+        return Outcome(loss, outcome.logits, outcome.target, parts)
+
+    def after_step(self, step: int, total: int | None) -> None:
+        """What the main objective does."""
+        self.main.after_step(step, total)
+
+
+@torch.no_grad()
+def overlap(logits: Tensor, target: Tensor) -> Tensor:
+    """Mean intersection over union of predicted and true foregrounds (B, ...), both where above a half; 1 if empty."""
+    p, t = (logits > 0).flatten(1), (target > 0.5).flatten(1)
+    both, either = (p & t).sum(1), (p | t).sum(1)
+    return torch.where(either > 0, both / either.clamp(min=1), 1.0).mean()

@@ -1,0 +1,70 @@
+"""Objectives as a configuration asks for them, with a freshly initialised network."""
+
+from pkgutil import resolve_name
+
+import torch
+
+from fractalvid.core.bank import Bank
+from fractalvid.pretrain.engine.objective import Objective
+from fractalvid.pretrain.models import backbone, build_model, feature_dim
+from fractalvid.pretrain.objectives.auxiliary.curves import curve_targets
+from fractalvid.pretrain.objectives.auxiliary.heads import CurveHead, MaskHead, WithAuxiliary
+from fractalvid.pretrain.objectives.auxiliary.maps import last_stage, stage_shape
+from fractalvid.pretrain.objectives.config import OBJECTIVES, ObjectiveConfig, SupervisedConfig
+from fractalvid.pretrain.objectives.supervised import Supervised
+from fractalvid.pretrain.weights.initial import load_initial, parse_initial
+
+
+def build_objective(
+    config: ObjectiveConfig,
+    arch: str,
+    bank: Bank,
+    *,
+    seed: int,
+    num_classes: int | None = None,
+    supervised: SupervisedConfig | None = None,
+    init: str | None = None,
+) -> Objective:
+    """A freshly initialised network and what it is trained for.
+
+    Args:
+        config: was checked.
+        arch: a row of `fractalvid.pretrain.models.ARCHITECTURES`.
+        bank: the classes.
+        seed: determines all initial parameters; torch's global generator is left as it was.
+        num_classes: how many are told apart, where there are others beside those of the bank.
+        supervised: settings of the supervised objective; the defaults if None.
+        init: weights that all but the head starts from, as `fractalvid.pretrain.weights.initial` reads them.
+
+    Raises:
+        UserError: an architecture that the auxiliary heads can't use, a bank without curves, or weights that are not
+            there or don't fit.
+    """
+    # The network draws by itself, then projectors, then heads: with a head more, the rest begins as it did.
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        with_labels = OBJECTIVES[config.name].views == 1
+        network = build_model(arch, num_classes or len(bank), seed=seed) if with_labels else backbone(arch, seed=seed)
+        if init is not None:
+            load_initial(network, arch, parse_initial(init, arch))
+        main: Objective
+        if with_labels:
+            main = Supervised(network, supervised, seed=seed)
+        else:
+            builder = resolve_name(OBJECTIVES[config.name].builder)
+            main = builder(network, feature_dim(arch), getattr(config, config.name))
+        heads = _heads(config, arch, bank)
+    return WithAuxiliary(main, last_stage(main.backbone, arch), heads) if heads else main
+
+
+def _heads(config: ObjectiveConfig, arch: str, bank: Bank) -> dict[str, MaskHead | CurveHead]:
+    """The auxiliary heads by name; none where none is asked for."""
+    if not (config.aux_mask or config.aux_curve):
+        return {}
+    channels = stage_shape(arch)[0]
+    heads: dict[str, MaskHead | CurveHead] = {}
+    if config.aux_mask:
+        heads["mask"] = MaskHead(channels, config.aux_mask)
+    if config.aux_curve:
+        heads["curve"] = CurveHead(channels, config.aux_curve, curve_targets(bank))
+    return heads

@@ -1,0 +1,110 @@
+"""Weights put into networks: whole, or everything but the head; never silently a part of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from fractalvid.pretrain.models import backbone, build_model
+from fractalvid.pretrain.weights.cards import find_weights, in_head, load_card, load_described, load_tensors
+from fractalvid.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What came of loading weights.
+
+    Attributes:
+        matched: tensors that were loaded.
+        missing: tensors of the network that were not (the new head's).
+        unexpected: tensors of the file that were not used (the old head's).
+    """
+
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """One line for a user."""
+        new = ", ".join(self.missing) or "nothing"
+        unused = ", ".join(self.unexpected) or "nothing"
+        return f"{len(self.matched)} tensors loaded; newly initialised: {new}; not used: {unused}"
+
+
+def load_network(path: Path) -> nn.Module:
+    """The network that the card of the weights at `path` describes, with these weights.
+
+    Args:
+        path: the weights file or the folder of a finished run.
+
+    Returns:
+        Video float32 (B, 3, T, H, W) to logits (B, K), or to features where the card says K = 0. In training mode, on
+        the CPU.
+
+    Raises:
+        UserError: unreadable weights, or weights that are not of the architecture on their card.
+    """
+    tensors, card = load_described(path)
+    network = empty_network(card.architecture, card.num_classes)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        file = find_weights(path)
+        raise UserError(f"the weights {file} are not of the {card.architecture} on their card: {reason}") from error
+    return network
+
+
+def empty_network(architecture: str, num_classes: int) -> nn.Module:
+    """A network to be filled with weights, with a head of `num_classes`, or without one for 0."""
+    return build_model(architecture, num_classes, seed=0) if num_classes else backbone(architecture, seed=0)
+
+
+def load_backbone(model: nn.Module, path: Path, *, head: str = "fc") -> LoadReport:
+    """Load everything but the head from weights that `save_weights` wrote.
+
+    Args:
+        model: a network of the same architecture; changed in place, and only if everything fits.
+        path: the weights file or the folder of a finished run.
+        head: the attribute that stays as it is.
+
+    Raises:
+        UserError: unreadable weights, or weights that do not cover the whole backbone exactly.
+    """
+    card = load_card(path)
+    source = f"the weights {find_weights(path)} ({card.architecture})"
+    return load_backbone_state(model, load_tensors(path), head=head, source=source)
+
+
+def load_backbone_state(model: nn.Module, state: Mapping[str, Tensor], *, head: str = "fc", source: str) -> LoadReport:
+    """Load everything but the head from a state dict (torchvision's Kinetics weights, for example).
+
+    Args:
+        model: changed in place, and only if everything fits.
+        state: tensors by torchvision's names.
+        head: the attribute that stays as it is.
+        source: what to call `state` in an error.
+
+    Raises:
+        UserError: a backbone tensor is missing, left over or of another shape.
+    """
+    own = model.state_dict()
+    wanted = {k for k in own if not in_head(k, head)}
+    offered = {k for k in state if not in_head(k, head)}
+    # Older weights lack BatchNorm's step counter, which nothing here reads.
+    missing = sorted(k for k in wanted - offered if not k.endswith("num_batches_tracked"))
+    reshaped = sorted(k for k in wanted & offered if own[k].shape != state[k].shape)
+    _refuse_partial(source, missing, sorted(offered - wanted), reshaped)
+    matched = [k for k in own if k in offered]
+    model.load_state_dict({**own, **{k: state[k] for k in matched}})
+    return LoadReport(
+        tuple(matched), tuple(k for k in own if k not in offered), tuple(k for k in state if k not in offered)
+    )
+
+
+def _refuse_partial(source: str, missing: list[str], left_over: list[str], reshaped: list[str]) -> None:
+    faults = [("missing", missing), ("left over", left_over), ("of another shape", reshaped)]
+    told = [f"{len(names)} {what} (first: {names[0]})" for what, names in faults if names]
+    if told:
+        raise UserError(f"{source} do not fit this network: {', '.join(told)}; use the same architecture")
