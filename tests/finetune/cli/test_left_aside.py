@@ -6,7 +6,7 @@ import pytest
 
 from fractalvid.finetune.cli import main
 from fractalvid.finetune.clips.files import clips_at
-from fractalvid.pretrain.clips.survey import list_videos
+from fractalvid.pretrain.clips.listing import list_videos
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.notes import forget_notes
 from tests.finetune.helpers import folder_set, put
