@@ -39,8 +39,7 @@ from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate import layers, warp
 from fractalvid.emulate.geometry import Homographies
 from fractalvid.emulate.parameters import Emulation
-from fractalvid.emulate.photometric import apply as photometric
-from fractalvid.emulate.photometric import compression, noise
+from fractalvid.emulate.photometric import compression, light, noise
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.gpu import layers as device_layers
 from fractalvid.kernels.cpu import walkers
@@ -64,7 +63,7 @@ HOST: tuple[tuple[Any, str], ...] = (
     *((layers, name) for name in ("homographies", "in_pixels", "sample_times", "picture_motion", "follow_camera")),
     *((module, "camera_matrices") for module in (device_stream, render)),
     (device_stream, "_behind"),
-    *((photometric, "drift"), (warp, "_inverse"), (compression, "quantisation_steps"), (device_layers, "_keys")),
+    *((light, "drift"), (warp, "_inverse"), (compression, "quantisation_steps"), (device_layers, "_keys")),
 )
 """Where work on drawn numbers begins; none of these knows the device."""
 

@@ -29,7 +29,7 @@ from fractalvid.emulate.config import (
 )
 from fractalvid.emulate.parameters import Backgrounds, Bools, Displacement, Emulation, Figures, Floats, Ints
 from fractalvid.emulate.perspective import SCENE, smallest_depth
-from fractalvid.emulate.photometric.draw import draw_photometric
+from fractalvid.emulate.photometric.pipeline import draw_photometric
 from fractalvid.kernels.compiled import uniform
 from fractalvid.utils.arrays import within
 

@@ -18,8 +18,8 @@ from fractalvid.emulate.blend import blend
 from fractalvid.emulate.figures import render_figures
 from fractalvid.emulate.geometry import Homographies, homographies, in_pixels, picture_motion, sample_times
 from fractalvid.emulate.parameters import Backgrounds, Emulation
-from fractalvid.emulate.photometric.apply import apply_photometric
-from fractalvid.emulate.photometric.draw import follow_camera
+from fractalvid.emulate.photometric.blur import follow_camera
+from fractalvid.emulate.photometric.pipeline import apply_photometric
 from fractalvid.emulate.renderer import Array, Renderer, RenderOptions
 from fractalvid.emulate.warp import warp
 from fractalvid.utils.arrays import map_arrays

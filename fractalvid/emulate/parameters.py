@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.emulate.photometric.draw import Photometric
+from fractalvid.emulate.photometric.pipeline import Photometric
 from fractalvid.utils.arrays import map_arrays
 
 Floats = NDArray[np.float64]

@@ -6,6 +6,7 @@ pixels in any batch. What is multiplied has 11 bits and a sign at most, which TF
 that for its products of matrices.
 """
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -13,8 +14,35 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fractalvid.core.seeds import Field, integers
+from fractalvid.emulate.photometric.config import PhotometricConfig
+from fractalvid.emulate.photometric.effect import Effect, RandomNumbers
 from fractalvid.emulate.photometric.filters import continued
-from fractalvid.utils.tensors import upload
+from fractalvid.utils.tensors import on_active, upload
+
+
+@dataclass(frozen=True)
+class Compression:
+    """Compression of B clips.
+
+    Attributes:
+        quality: int64 (B,), 1..100, or 0 where there is none.
+    """
+
+    quality: NDArray[np.int64]
+
+
+def _draw_compression(config: PhotometricConfig, numbers: RandomNumbers) -> Compression:
+    coded, u = numbers.occurrence(Field.COMPRESSION, config.compression.p)
+    first, last = config.compression.quality
+    return Compression(np.where(coded, integers(u[0].astype(np.float32), int(first), int(last)), 0))
+
+
+def _apply_compression(video: Tensor, drawn: Compression) -> Tensor:
+    return on_active(video, drawn.quality > 0, lambda clips, rows: compress(clips, drawn.quality[rows]))
+
+
+COMPRESSION = Effect(counts={Field.COMPRESSION: 2}, draw=_draw_compression, apply=_apply_compression)
 
 _LUMINANCE = """
 16 11 10 16  24  40  51  61   12 12 14 19  26  58  60  55   14 13 16 24  40  57  69  56   14 17 22 29  51  87  80  62

@@ -2,6 +2,8 @@
 
 Every effect has a probability `p` among the samples that are emulated at all, whose share the curriculum decides, and
 ranges from which its strength is drawn evenly. Whatever is drawn is held over the frames of a clip.
+
+Settings stand apart from the files that draw and apply the effects, since commands read them without PyTorch.
 """
 
 import math
@@ -68,7 +70,7 @@ class MotionBlurConfig:
     Attributes:
         p: probability.
         shutter: share of the time between two frames of the sample during which the shutter is open; the picture's
-            movement in that time is blurred (see `draw.follow_camera`).
+            movement in that time is blurred (see `blur.follow_camera`).
         jerk: length of the hand's own movement in that time, in any direction, as a share of the frame.
     """
 

@@ -5,20 +5,9 @@ and so none on the batch, the number of threads or the library's choice of algor
 TF32 keeps 11.
 """
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-
-from fractalvid.utils.tensors import upload
-
-Floats = NDArray[np.float64]
-
-ONE = 4096
-"""What the weights of a blur add up to."""
-_LINE_SAMPLES = 32
-CPU = torch.device("cpu")
 
 
 def continued(frames: Tensor, left: int, right: int, top: int, bottom: int) -> Tensor:
@@ -73,37 +62,3 @@ def _each_by_its_own(planes: Tensor, weights: Tensor) -> Tensor:
         allow_tf32=False,
     )
     return sums[:, :count]
-
-
-def blur(video: Tensor, kernels: Tensor) -> Tensor:
-    """Weighted means, rounded: uint8 (B, C, T, H, W), by kernels (B, T or 1, k, k) whose weights add up to `ONE`."""
-    sums = convolve(video, kernels)
-    return sums.mul_(1 / ONE).add_(0.5).to(torch.uint8)
-
-
-def gaussian_kernels(sigma: NDArray[np.float32], device: torch.device = CPU) -> Tensor:
-    """Gaussians of standard deviation sigma (B,) in pixels over 3 × 3 pixels: int64 (B, 1, 3, 3)."""
-    side = np.exp(-0.5 / sigma.astype(np.float64) ** 2)
-    row = np.stack([side, np.ones_like(side), side], axis=1) / (1 + 2 * side)[:, None]
-    return _whole(upload(row[:, None, :, None] * row[:, None, None, :], device))
-
-
-def line_kernels(line: Floats, device: torch.device = CPU) -> Tensor:
-    """Even lines through the middle, by vectors (B, T or 1, 2) in pixels from end to end: int64 (B, T or 1, k, k).
-
-    k is what the longest needs; zeros around a shorter one change nothing.
-    """
-    radius = int(np.ceil(np.abs(line).max(initial=0) / 2))
-    share = (np.arange(_LINE_SAMPLES) + 0.5) / _LINE_SAMPLES - 0.5
-    place = upload(line[..., None, :] * share[:, None], device)
-    # Each sample falls on the four pixels around it, as in bilinear interpolation.
-    near = (1 - (place[..., None] - torch.arange(-radius, radius + 1, device=device)).abs_()).clamp_(min=0)
-    return _whole((near[..., 1, :, None] * near[..., 0, None, :]).mean(dim=2))
-
-
-def _whole(weights: Tensor) -> Tensor:
-    """Weights (..., k, k) in parts of `ONE`; the middle takes what rounding leaves, so that they add up to it."""
-    whole = (ONE * weights).round_().long()
-    middle = weights.shape[-1] // 2
-    whole[..., middle, middle] += ONE - whole.sum(dim=(-2, -1))
-    return whole

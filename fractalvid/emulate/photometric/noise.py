@@ -1,5 +1,6 @@
 """Noise of a sensor, from a hash of a key and a counter: a function of the clip's key, on every device."""
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -7,7 +8,47 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fractalvid.utils.tensors import upload
+from fractalvid.core.seeds import Field
+from fractalvid.emulate.photometric.config import PhotometricConfig
+from fractalvid.emulate.photometric.effect import Effect, Floats, RandomNumbers, where_occurring
+from fractalvid.utils.arrays import within
+from fractalvid.utils.tensors import on_active, upload
+
+
+@dataclass(frozen=True)
+class SensorNoise:
+    """Noise of B clips.
+
+    Attributes:
+        read: float32 (B,), noise of every pixel, in grey levels.
+        shot: float32 (B,), noise that light adds in white, in grey levels.
+        noise_key: uint32 (B, 2), what every pixel's noise is made from.
+    """
+
+    read: Floats
+    shot: Floats
+    noise_key: NDArray[np.uint32]
+
+
+def _draw_noise(config: PhotometricConfig, numbers: RandomNumbers) -> SensorNoise:
+    noisy, u = numbers.occurrence(Field.SENSOR_NOISE, config.noise.p)
+    # The key's words come after those of the three uniforms and of what fills their block.
+    key = numbers.words[Field.SENSOR_NOISE][:, 4:]
+    return SensorNoise(
+        read=where_occurring(noisy, within(u[0], config.noise.read)),
+        shot=where_occurring(noisy, within(u[1], config.noise.shot)),
+        noise_key=np.where(noisy[:, None], key, np.uint32(0)),
+    )
+
+
+def _apply_noise(video: Tensor, drawn: SensorNoise) -> Tensor:
+    def add_noise(clips: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        return sensor_noise(clips, drawn.read[rows], drawn.shot[rows], drawn.noise_key[rows])
+
+    return on_active(video, (drawn.read > 0) | (drawn.shot > 0), add_noise)
+
+
+SENSOR_NOISE = Effect(counts={Field.SENSOR_NOISE: 6}, draw=_draw_noise, apply=_apply_noise)
 
 _GOLDEN, _FIRST, _SECOND = -1640531527, 0x7FEB352D, -2073254261
 """2^32 / the golden ratio, and the multipliers of Wellons' hash `lowbias32`, as signed words."""

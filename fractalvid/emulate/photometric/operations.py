@@ -14,10 +14,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fractalvid.emulate.photometric.effect import Effect, any_nonzero
 from fractalvid.emulate.photometric.filters import convolve
-from fractalvid.emulate.photometric.randaugment import Operation
+from fractalvid.emulate.photometric.randaugment import (
+    GEOMETRIC,
+    RANDAUGMENT_COUNTS,
+    Operation,
+    RandAugment,
+    draw_randaugment,
+)
 from fractalvid.emulate.photometric.tables import compose, histogram, identity_tables, look_up, moved
 from fractalvid.utils.tensors import at_rows, on_active, rows_of, upload
+
+
+def _apply_randaugment(video: Tensor, drawn: RandAugment) -> Tensor:
+    """All but the geometric operations, which are part of the clips' homographies."""
+    changed = any_nonzero(~np.isin(drawn.operation, (Operation.IDENTITY, *GEOMETRIC)))
+    return on_active(
+        video, changed, lambda clips, rows: apply_operations(clips, drawn.operation[rows], drawn.argument[rows])
+    )
+
+
+RANDAUGMENT = Effect(counts=RANDAUGMENT_COUNTS, draw=draw_randaugment, apply=_apply_randaugment)
 
 
 def apply_operations(video: Tensor, operation: NDArray[np.int64], argument: NDArray[np.float32]) -> Tensor:

@@ -6,15 +6,16 @@ be composed with all else that does. `operations` applies the others. Fine-tunin
 (`fractalvid.finetune.clips.randaugment`), whose operations, scale and way of drawing are others.
 """
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from fractalvid.core.seeds import Domain, Field, index_words, words_by_field
-from fractalvid.emulate.photometric.config import MAX_LEVEL, MAX_OPERATIONS, RandAugmentConfig
-from fractalvid.kernels.compiled import uniform
+from fractalvid.core.seeds import Field
+from fractalvid.emulate.photometric.config import MAX_LEVEL, MAX_OPERATIONS, PhotometricConfig
+from fractalvid.emulate.photometric.effect import RandomNumbers
 
 
 class Operation(IntEnum):
@@ -51,23 +52,39 @@ _AT_ZERO[Operation.SOLARIZE], _SPAN[Operation.SOLARIZE] = 1, -1
 _SPAN[list(SHEARS)] = 0.3
 _SPAN[list(TRANSLATIONS)] = 0.45
 
+RANDAUGMENT_COUNTS = {Field.RANDAUGMENT_CHOICE: MAX_OPERATIONS, Field.RANDAUGMENT_STRENGTH: 3 * MAX_OPERATIONS}
+"""Random words a clip: one orders each operation, and three say whether, which way and how strongly it is applied."""
 
-def draw_operations(
-    config: RandAugmentConfig, seed: int, index: ArrayLike, progress: ArrayLike
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Operations (B, n) in the order in which they are applied, and their arguments (B, n), 0 where there is none."""
-    count = config.operations
-    counts = {Field.RANDAUGMENT_CHOICE: MAX_OPERATIONS, Field.RANDAUGMENT_STRENGTH: 3 * MAX_OPERATIONS}
-    order, u = map(uniform, words_by_field(seed, Domain.EMULATE, counts, *index_words(index)).values())
-    drawn = 1 + np.argsort(order, axis=1, kind="stable")[:, :count]
-    apply, sign, normal = u.reshape(-1, MAX_OPERATIONS, 3)[:, :count].astype(np.float64).transpose(2, 0, 1)
+
+@dataclass(frozen=True)
+class RandAugment:
+    """RandAugment of B clips.
+
+    Attributes:
+        operation: int64 (B, n), `Operation`s in the order in which they are applied.
+        argument: float32 (B, n), theirs, 0 where there is none.
+    """
+
+    operation: NDArray[np.int64]
+    argument: NDArray[np.float32]
+
+
+def draw_randaugment(config: PhotometricConfig, numbers: RandomNumbers) -> RandAugment:
+    """Draw the operations of clips."""
+    of = config.randaugment
+    order, u = numbers.uniforms(Field.RANDAUGMENT_CHOICE), numbers.uniforms(Field.RANDAUGMENT_STRENGTH)
+    drawn = 1 + np.argsort(order, axis=1, kind="stable")[:, : of.operations]
+    apply, sign, normal = u.reshape(-1, MAX_OPERATIONS, 3)[:, : of.operations].astype(np.float64).transpose(2, 0, 1)
     # Uniforms are whole parts of 2^-24, 0 included: half a part more lies within (0, 1).
-    level = np.clip(config.magnitude + config.spread * ndtri(normal + 2.0**-25), 0, MAX_LEVEL) / MAX_LEVEL
+    level = np.clip(of.magnitude + of.spread * ndtri(normal + 2.0**-25), 0, MAX_LEVEL) / MAX_LEVEL
     signed = ~np.isin(drawn, (Operation.POSTERIZE, Operation.SOLARIZE))
     argument = _AT_ZERO[drawn] + np.where(signed & (sign < 0.5), -level, level) * _SPAN[drawn]
     argument = np.where(drawn == Operation.POSTERIZE, np.maximum(np.ceil(argument), 1), argument)
-    applied = apply < config.p * np.asarray(progress, np.float64).reshape(-1, 1)
-    return np.where(applied, drawn, Operation.IDENTITY), np.where(applied, argument, 0).astype(np.float32)
+    applied = apply < of.p * numbers.progress[:, None]
+    return RandAugment(
+        operation=np.where(applied, drawn, Operation.IDENTITY),
+        argument=np.where(applied, argument, 0).astype(np.float32),
+    )
 
 
 def geometric_matrix(operation: NDArray[np.int64], argument: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,7 +8,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.transforms.v2 import functional as reference
 
-from fractalvid.emulate.photometric.filters import ONE, blur, convolve, gaussian_kernels, line_kernels
+from fractalvid.emulate.photometric.blur import ONE, blur, gaussian_kernels, line_kernels
+from fractalvid.emulate.photometric.filters import convolve
 
 SHAPES = [(2, 1, 3, 17, 24), (2, 3, 2, 16, 9), (2, 1, 1, 2, 2)]
 

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional as reference
 
-from fractalvid.emulate.photometric.config import RandAugmentConfig
+from fractalvid.emulate.photometric.config import PhotometricConfig, RandAugmentConfig
 from fractalvid.emulate.photometric.operations import apply_operations
-from fractalvid.emulate.photometric.randaugment import FACTORS, GEOMETRIC, Operation, draw_operations, geometric_matrix
+from fractalvid.emulate.photometric.pipeline import draw_photometric
+from fractalvid.emulate.photometric.randaugment import FACTORS, GEOMETRIC, Operation, geometric_matrix
 
 SHAPES = [(1, 3, 17, 24), (3, 2, 16, 9), (1, 1, 3, 3), (3, 1, 1, 1), (1, 4, 1, 5)]
 
@@ -107,7 +108,8 @@ def test_operations_differ_from_clip_to_clip() -> None:
 
 
 def draw(config: RandAugmentConfig, count: int = 20_000) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    return draw_operations(config, 5, np.arange(count), np.ones(count))
+    drawn = draw_photometric(PhotometricConfig(randaugment=config), 5, np.arange(count), np.ones(count))
+    return drawn.operation, drawn.argument
 
 
 def test_operations_are_different_and_equally_likely() -> None:

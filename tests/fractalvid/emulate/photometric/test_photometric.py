@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fractalvid.emulate.photometric.apply import apply_photometric
+from fractalvid.emulate.photometric.blur import follow_camera
 from fractalvid.emulate.photometric.config import (
     MAX_STREAK,
     BlurConfig,
@@ -21,17 +21,13 @@ from fractalvid.emulate.photometric.config import (
     VignetteConfig,
     WhiteBalanceConfig,
 )
-from fractalvid.emulate.photometric.draw import (
-    Photometric,
-    draw_photometric,
-    follow_camera,
-)
+from fractalvid.emulate.photometric.pipeline import EFFECTS, Photometric, apply_photometric, draw_photometric
 from fractalvid.emulate.photometric.randaugment import geometric_matrix
 from fractalvid.utils.errors import UserError
 
 FULL = PhotometricConfig.preset("full")
-EFFECTS = [field.name for field in dataclasses.fields(PhotometricConfig)]
-ALWAYS = PhotometricConfig(**{name: dataclasses.replace(getattr(FULL, name), p=1.0) for name in EFFECTS})
+SETTINGS = [field.name for field in dataclasses.fields(PhotometricConfig)]
+ALWAYS = PhotometricConfig(**{name: dataclasses.replace(getattr(FULL, name), p=1.0) for name in SETTINGS})
 
 
 def draw(config: PhotometricConfig, index: Any, *, seed: int = 3, progress: Any = 1.0) -> Photometric:
@@ -104,7 +100,14 @@ def test_a_draw_is_a_function_of_seed_and_index() -> None:
     assert not same(draw(ALWAYS, 5), draw(ALWAYS, 5 + 2**32))
 
 
-@pytest.mark.parametrize("name", EFFECTS)
+def test_no_two_effects_draw_by_the_same_name_or_from_the_same_words() -> None:
+    names = [field.name for part in Photometric.__bases__ for field in dataclasses.fields(part)]
+    fields = [field for effect in EFFECTS for field in effect.counts]
+    assert len(set(names)) == len(names) and len(set(fields)) == len(fields)
+    assert len(EFFECTS) == len(Photometric.__bases__)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
 def test_one_effect_draws_nothing_for_another(name: str) -> None:
     alone = draw(PhotometricConfig(**{name: getattr(ALWAYS, name)}), range(20))
     both = draw(ALWAYS, range(20))
@@ -115,7 +118,7 @@ def test_one_effect_draws_nothing_for_another(name: str) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", EFFECTS)
+@pytest.mark.parametrize("name", SETTINGS)
 def test_every_effect_changes_clips_and_leaves_its_input(name: str, channels: int) -> None:
     clips = video(8, channels)
     before = clips.clone()
@@ -219,8 +222,8 @@ def test_the_reference_methods_preset() -> None:
     paper = PhotometricConfig.preset("paper")
     assert paper.randaugment == RandAugmentConfig(p=0.5, operations=2, magnitude=7.0, spread=0.5)
     assert paper.blur == BlurConfig(p=0.5, sigma=(0.1, 2.0))
-    assert all(getattr(paper, name).p == 0 for name in EFFECTS if name not in ("randaugment", "blur"))
-    assert all(getattr(FULL, name).p > 0 for name in EFFECTS)
+    assert all(getattr(paper, name).p == 0 for name in SETTINGS if name not in ("randaugment", "blur"))
+    assert all(getattr(FULL, name).p > 0 for name in SETTINGS)
 
 
 @pytest.mark.parametrize(
