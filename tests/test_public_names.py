@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PACKAGES = ("fractalvid",)
+PACKAGES = ("fractalvid", "fractalvid.kernels", "fractalvid.pretrain", "fractalvid.finetune")
 PROMISED = {
     *("Batch", "ClassBank", "ClassConfig", "ColourConfig", "CameraConfig", "EmulationConfig", "FractalSet"),
     *("FractalStream", "SetConfig", "StreamConfig", "UserError", "generate", "load_bank", "render_clip", "sample_bank"),
