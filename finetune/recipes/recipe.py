@@ -9,6 +9,8 @@ import tyro
 
 from fractalvid.finetune.clips.config import AugmentConfig, Sampling, Triple, Voting
 from fractalvid.pretrain.machine.devices import PrecisionName
+from fractalvid.pretrain.models import architecture
+from fractalvid.pretrain.objectives.config import check_alpha
 from fractalvid.pretrain.recipes import load
 from fractalvid.utils.errors import UserError
 
@@ -99,10 +101,6 @@ class Recipe:
 
     def check(self) -> None:
         """Raise `UserError` for values that no run can use."""
-        # They bring torch, which reading a command line should not wait for.
-        from fractalvid.pretrain.models import architecture
-        from fractalvid.pretrain.objectives.config import check_alpha
-
         if self.mode not in LR:
             raise UserError(f"--mode is {self.mode!r}: it can be full or linear")
         if self.model is not None:

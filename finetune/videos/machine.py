@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fractalvid.kernels.compiled import available_cores
+from fractalvid.pretrain.machine.devices import resolve_device
 from fractalvid.utils.errors import UserError
 from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
 
@@ -28,12 +29,8 @@ class Machine:
     progress: bool = True
     """Show progress bars."""
 
-    # What the methods import is what reading a command line should not wait for.
-
     def check(self) -> None:
         """Raise `UserError` for values that nothing can be done with."""
-        from fractalvid.pretrain.machine.devices import resolve_device
-
         resolve_device(self.device)
         if self.threads is not None and not 1 <= self.threads <= 1024:
             raise UserError(f"--threads is {self.threads}: it must be 1 to 1024")
@@ -45,7 +42,7 @@ class Machine:
 
     def cache(self) -> Path:
         """The cache folder."""
-        from fractalvid.video.index import default_cache_dir
+        from fractalvid.video.index import default_cache_dir  # brings a decoder
 
         return default_cache_dir() if self.cache_dir is None else self.cache_dir
 
