@@ -1,5 +1,6 @@
 """`fractalvid preview`: clips of a bank or a set, chosen, rendered or read, and shown."""
 
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ from fractalvid.utils.files import check_place, write_bytes, write_text, write_w
 
 T = TypeVar("T")
 
+LOG = logging.getLogger("fractalvid.preview")
 MAX_PIXELS = 2**28
 """Of all that is shown: about a gigabyte while a sheet is drawn, or while clips wait in colour."""
 MOST_SKIPPED = 0.05
@@ -216,6 +218,8 @@ def preview(source: Path, out: Path, config: PreviewConfig = PreviewConfig()) ->
     load = _loader(source, config)
     for path in (sheet, gallery):
         check_place(path)
+    if config.emulate is not None or not source.is_dir():  # files are read in no time
+        LOG.info("rendering %d clips of %s", config.clips, source)
     clips = load()
     drawn = contact_sheet(clips, columns=config.columns, size=config.size)
     write_with(sheet, lambda file: drawn.save(file, "PNG"))

@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import groupby
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ from fractalvid.stats.figures import (
     radial_power,
     thumbnails,
 )
-from fractalvid.stats.probe import MOTION, ProbeResult, motion_probe
+from fractalvid.stats.probe import MOTION, motion_probe
 from fractalvid.stats.results import FIGURES, Acceptance, Diversity, Extreme, SourceStats, Summary
 from fractalvid.stats.separability import Separability, clip_features, separability
 from fractalvid.stats.source import ClipBatch, DrawOutcomes, Request, Source, check_band, variations_taken
@@ -59,7 +59,12 @@ class _Part:
 
 
 def measure(source: Source, config: StatsConfig, *, workers: int, progress: bool = True) -> SourceStats:
-    """Measure a bank or a set.
+    """Measure a bank or a set: `measure_clips`, then `add_probe`."""
+    return add_probe(measure_clips(source, config, workers=workers, progress=progress), source, config, workers=workers)
+
+
+def measure_clips(source: Source, config: StatsConfig, *, workers: int, progress: bool = True) -> SourceStats:
+    """Measure a bank or a set, but for the motion-only probe, which takes longer than all else.
 
     Args:
         source: of `fractalvid.stats.source.open_source`.
@@ -93,7 +98,6 @@ def measure(source: Source, config: StatsConfig, *, workers: int, progress: bool
         raise UserError(f"{skipped} of {asked} clips of {source.name} can't be read; fractalvid verify names them")
     notes: list[str] = []
     apart = _separability(parts, notes)
-    probe = _probe(source, config, notes, workers)
     class_id, figures = _gathered(parts)
     return SourceStats(
         name=source.name,
@@ -114,10 +118,36 @@ def measure(source: Source, config: StatsConfig, *, workers: int, progress: bool
         by_class=_by_class(class_id, figures, distances),
         extremes=_extremes(class_id, np.concatenate([part.instance_id for part in parts]), figures),
         separability=apart,
-        probe=probe,
+        probe=None,
         notes=tuple(notes),
         seconds=time.monotonic() - begin,
     )
+
+
+def add_probe(
+    measured: SourceStats, source: Source, config: StatsConfig, *, workers: int, progress: bool = False
+) -> SourceStats:
+    """What was measured, with the motion-only probe of the source's bank, where it can be made; a note says why not."""
+    if not config.motion_probe:
+        return measured
+    why = None
+    if source.bank is None:
+        why = f"the set has no {BANK_FILE}"
+    elif source.kind not in MOTION:
+        why = f"for classes of kind {source.kind} motion is not drawn apart from looks"
+    elif len(source.bank) < config.probe.motions:
+        why = f"it takes {config.probe.motions} classes"
+    if source.bank is None or why is not None:
+        return replace(measured, notes=(*measured.notes, f"no motion-only probe: {why}"))
+    begin = time.monotonic()
+    with tqdm(desc=f"{source.name}: motion-only probe", unit="step", disable=not progress) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        probe = motion_probe(source.bank, config.probe, threads=workers, on_step=show)
+    return replace(measured, probe=probe, seconds=measured.seconds + time.monotonic() - begin)
 
 
 def _in_order(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[tuple[T, R]]:
@@ -188,23 +218,6 @@ def _separability(parts: list[_Part], notes: list[str]) -> Separability | None:
         notes.append("no class separability: it takes two classes with clips to learn from, and held-out ones")
         return None
     return separability(features[~held_out], class_id[~held_out], features[held_out], class_id[held_out])
-
-
-def _probe(source: Source, config: StatsConfig, notes: list[str], threads: int) -> ProbeResult | None:
-    """The motion-only probe of a source's bank, where it can be made; a note says why not."""
-    if not config.motion_probe:
-        return None
-    why = None
-    if source.bank is None:
-        why = f"the set has no {BANK_FILE}"
-    elif source.kind not in MOTION:
-        why = f"for classes of kind {source.kind} motion is not drawn apart from looks"
-    elif len(source.bank) < config.probe.motions:
-        why = f"it takes {config.probe.motions} classes"
-    if source.bank is None or why is not None:
-        notes.append(f"no motion-only probe: {why}")
-        return None
-    return motion_probe(source.bank, config.probe, threads=threads)
 
 
 def _spectrum(parts: list[_Part]) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ single frames, and beyond the second is in their order.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -49,8 +50,20 @@ class ProbeResult:
     tested: int
 
 
-def motion_probe(bank: Bank, config: ProbeConfig, *, threads: int | None = None) -> ProbeResult:
+def motion_probe(
+    bank: Bank,
+    config: ProbeConfig,
+    *,
+    threads: int | None = None,
+    on_step: Callable[[int, int], object] = lambda done, total: None,
+) -> ProbeResult:
     """Probe the motion of a bank's classes (see the module).
+
+    Args:
+        bank: the classes.
+        config: how.
+        threads: that render, by default one a core.
+        on_step: called with the steps of training that are done, and how many there are in all.
 
     Raises:
         UserError: of a kind whose motion can't be told from its looks, or with too few classes.
@@ -62,12 +75,18 @@ def motion_probe(bank: Bank, config: ProbeConfig, *, threads: int | None = None)
     donors = np.linspace(0, len(bank) - 1, config.motions).round().astype(int)
     shapes = np.linspace(0, len(bank) - 1, min(config.shapes, len(bank)) + 2).round().astype(int)[1:-1]
     single: dict[str, list[float]] = {view: [] for view in VIEWS}
+    done = itertools.count()
+    total = len(shapes) * len(VIEWS) * config.steps
+
+    def step() -> None:
+        on_step(next(done), total)
+
+    step()
     for number, shape in enumerate(shapes.tolist()):
         task = _task(share_shapes(bank, shape, donors.tolist()), config, threads)
         for view in VIEWS:
-            single[view].append(
-                tell_apart(*task, view=view, config=dataclasses.replace(config, seed=(config.seed + number) % 2**64))
-            )
+            seeded = dataclasses.replace(config, seed=(config.seed + number) % 2**64)
+            single[view].append(tell_apart(*task, view=view, config=seeded, on_step=step))
     accuracy = {view: float(np.mean(values)) for view, values in single.items()}
     return ProbeResult(accuracy, single, 1 / config.motions, config.motions * config.test)
 
@@ -122,7 +141,14 @@ def _task(bank: Bank, config: ProbeConfig, threads: int | None) -> tuple[Clips, 
 
 
 def tell_apart(
-    train: Clips, train_class: Labels, test: Clips, test_class: Labels, *, view: str, config: ProbeConfig
+    train: Clips,
+    train_class: Labels,
+    test: Clips,
+    test_class: Labels,
+    *,
+    view: str,
+    config: ProbeConfig,
+    on_step: Callable[[], object] = lambda: None,
 ) -> float:
     """Train a small 3D network to name the classes of clips; returns its accuracy on others.
 
@@ -133,6 +159,7 @@ def tell_apart(
         test_class: their classes (m,).
         view: what it sees of a clip, one of `VIEWS`.
         config: steps, batch, learning rate and seed.
+        on_step: called after each step.
     """
     import torch  # takes seconds to import, and only the probe needs it
 
@@ -157,6 +184,7 @@ def tell_apart(
             torch.autograd.backward(loss)
             optimiser.step()
             schedule.step()
+            on_step()
     network.eval()
     with torch.no_grad():
         parts = (test[first : first + TEST_BATCH] for first in range(0, len(test), TEST_BATCH))

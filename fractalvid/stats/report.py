@@ -7,7 +7,7 @@ from pathlib import Path
 from fractalvid.pages import Clip
 from fractalvid.sets.generation import MAX_WORKERS
 from fractalvid.stats.config import StatsConfig
-from fractalvid.stats.measure import measure
+from fractalvid.stats.measure import add_probe, measure_clips
 from fractalvid.stats.page import render_page
 from fractalvid.stats.results import SourceStats, to_json
 from fractalvid.stats.source import Request, Source, open_source
@@ -26,7 +26,7 @@ def stats(
     overwrite: bool = False,
     progress: bool = True,
 ) -> list[SourceStats]:
-    """Measure banks and sets, and write `stats.json` and `stats.html`.
+    """Measure banks and sets, and write `stats.json` and `stats.html`: before the motion-only probes, and after each.
 
     Args:
         paths: banks' files and sets' folders, shown side by side.
@@ -54,11 +54,18 @@ def stats(
         source.name = source.name.encode(errors="backslashreplace").decode()
     for path in files:
         check_place(path)
-    measured = [measure(source, config, workers=workers, progress=progress) for source in sources]
-    write_text(files[0], to_json(measured, config))
-    extremes = {source.name: _clips(source, one) for source, one in zip(sources, measured, strict=True)}
     command = shlex.join(["fractalvid", "stats", *map(str, paths)])
-    write_text(files[1], render_page(measured, config, extremes, command))
+    measured = [measure_clips(source, config, workers=workers, progress=progress) for source in sources]
+    extremes = {source.name: _clips(source, one) for source, one in zip(sources, measured, strict=True)}
+
+    def write() -> None:
+        write_text(files[0], to_json(measured, config))
+        write_text(files[1], render_page(measured, config, extremes, command))
+
+    write()
+    for number, source in enumerate(sources if config.motion_probe else ()):
+        measured[number] = add_probe(measured[number], source, config, workers=workers, progress=progress)
+        write()
     return measured
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
+from fractalvid.utils.log import show_log
 from fractalvid.utils.notes import forget_notes
 from fractalvid.utils.phrases import one_line
 
@@ -29,6 +30,7 @@ def run_cli(program: str, main: Callable[[list[str]], int | None], argv: Sequenc
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     forget_notes()
+    show_log()
     try:
         return _run(main, list(sys.argv[1:] if argv is None else argv))
     except UserError as error:

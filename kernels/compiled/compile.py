@@ -10,6 +10,7 @@ from typing import Any, cast
 from numba import config, njit
 
 from fractalvid.kernels.compiled.cache import CAN_KEEP
+from fractalvid.kernels.compiled.progress import compiling
 
 # Fused multiply-adds halve the polynomials; no other liberty is taken, so results depend neither on vector width nor on
 # load. NumPy's error model leaves out the checks for division by zero, which would stop vectorisation.
@@ -66,6 +67,7 @@ def driver(signature: Any, function: Callable[..., Any]) -> Any:
     """Compile a top-level function for one signature, kept in the disk cache; returns Numba's compile result."""
     # Numba's cache notices changes of the function's own file only, not of what is compiled into it from others.
     function.__qualname__ = f"{function.__name__}_{_digest()}"
-    dispatcher = _jitted(function, signature, cache=CAN_KEEP, **FLAGS)
+    with compiling(function.__name__):
+        dispatcher = _jitted(function, signature, cache=CAN_KEEP, **FLAGS)
     COMPILED.append((function.__name__, sum(dispatcher.stats.cache_hits.values()) > 0))
     return dispatcher.get_compile_result(signature)

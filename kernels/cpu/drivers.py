@@ -20,7 +20,7 @@ from fractalvid.kernels.compiled.types import (
 )
 from fractalvid.kernels.cpu import frames, orbits
 from fractalvid.kernels.cpu.batch import BATCH_TYPE
-from fractalvid.kernels.cpu.row_loops import ROW_LOOP_TYPE, row_loop
+from fractalvid.kernels.cpu.row_loops import ROW_LOOP_TYPE, loop_name, row_loop
 from fractalvid.kernels.cpu.sums import FUSED
 from fractalvid.kernels.variations import VARIATIONS
 
@@ -55,6 +55,11 @@ def _compiled(task: type, loops: int) -> Any:
     signature = types.void(pointers, *modes, INT64_1D, BATCH_TYPE, _SHAPE_TYPE, types.int64, named_tuple(task, *fields))
     # Not through the dispatcher: it would look up the types of all arguments again at every call.
     return driver(signature, function).entry_point
+
+
+def kernel_names(task: type, variations: tuple[int, ...], mode: int) -> list[str]:
+    """What `driver_for` compiles, by name."""
+    return [_DRIVERS[task][0].__name__, *(loop_name(number, mode == FUSED) for number in variations)]
 
 
 def driver_for(task: type, variations: tuple[int, ...], mode: int) -> Any:

@@ -65,6 +65,11 @@ def scrambled(count, k, m):
     return F32(I32(h >> U32(8))) * UNIT
 
 
+def loop_name(number: int, fused: bool) -> str:
+    """The name of a variation's row loop."""
+    return f"{'fused' if fused else 'summed'}_{VARIATIONS[number].name}"
+
+
 @cache
 def row_loop(number: int, fused: bool) -> Any:
     """A variation compiled for a row of walkers, as a pointer that compiled code takes as an argument.
@@ -93,5 +98,5 @@ def row_loop(number: int, fused: bool) -> Any:
         "philox": philox, "scrambled": scrambled,
     }  # fmt: skip
     exec(compile(source, __file__, "exec"), namespace)
-    function = namespace[f"{'fused' if fused else 'summed'}_{row.name}"]
+    function = namespace[loop_name(number, fused)]
     return types.CompileResultWAP(driver(ROW_LOOP_TYPE, function))

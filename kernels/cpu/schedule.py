@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fractalvid.kernels.compiled.progress import expect
 from fractalvid.kernels.compiled.threads import available_cores, run_all
 from fractalvid.kernels.cpu.batch import Batch, batch_of
-from fractalvid.kernels.cpu.drivers import Task, driver_for
+from fractalvid.kernels.cpu.drivers import Task, driver_for, kernel_names
 from fractalvid.kernels.cpu.sums import DENSE, FUSED, GATHERED
 from fractalvid.kernels.jobs import SUMMED, Jobs, fused_variation
 from fractalvid.kernels.variations import LINEAR, VARIATIONS
@@ -61,8 +62,9 @@ def run(
         wanted: int64 (R,), the jobs that are needed; by default all.
     """
     played = None if wanted is None else np.bincount(wanted, minlength=len(jobs)) > 0
-    chunks = []
-    for group in _groups(jobs):
+    chunks, groups = [], list(_groups(jobs))
+    expect(name for group in groups for name in kernel_names(type(task), group.variations, group.mode))
+    for group in groups:
         driver = driver_for(type(task), group.variations, group.mode)
         # One variation at amount 1 without parameters needs no table of amounts and parameters.
         bare = group.mode == FUSED and not VARIATIONS[group.variations[0]].params

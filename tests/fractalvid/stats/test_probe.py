@@ -134,3 +134,10 @@ def test_the_last_seed_goes_round() -> None:
 def test_too_few_classes_are_refused() -> None:
     with pytest.raises(UserError, match="as many classes"):
         motion_probe(ClassBank.sample(3, seed=0), ProbeConfig())
+
+
+def test_it_says_how_far_it_is() -> None:
+    seen: list[tuple[int, int]] = []
+    few = ProbeConfig(shapes=1, motions=2, train=2, test=1, steps=3, size=16, frames=4, points=500, batch=2)
+    motion_probe(ClassBank.sample(3, seed=0), few, on_step=lambda done, total: seen.append((done, total)))
+    assert seen == [(done, 9) for done in range(10)]

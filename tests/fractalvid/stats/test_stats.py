@@ -254,7 +254,7 @@ def test_clips_too_small_for_the_band_are_known_before_anything_is_measured(
 
     three.save(tmp_path / "large.npz")
     set_of(three, tmp_path / "small", size=16, clips=1)
-    monkeypatch.setattr("fractalvid.stats.report.measure", never)
+    monkeypatch.setattr("fractalvid.stats.report.measure_clips", never)
     refuses("small: clips of 16 x 16 pixels have no band from 8", "stats", "large.npz", "small", "--band.low", 8)
     refuses("no band from 64", "stats", "small", "large.npz", "--band.low", 64, "--band.high", 65)
 
@@ -291,7 +291,7 @@ def test_an_unwritable_place_is_known_before_anything_is_measured(
         pytest.fail("measured in vain")
 
     three.save(tmp_path / "bank.npz")
-    monkeypatch.setattr("fractalvid.stats.report.measure", never)
+    monkeypatch.setattr("fractalvid.stats.report.measure_clips", never)
     for out in (Path("/proc/self"), tmp_path / "bank.npz" / "below"):
         with pytest.raises(UserError, match="choose another --out"):
             stats([tmp_path / "bank.npz"], out, SMALL, workers=1, progress=False)
@@ -335,3 +335,19 @@ def test_every_figure_has_a_row(three: ClassBank) -> None:
     labels = [row.label for row in rows([measured(three)])]
     assert all(figure.label in labels for figure in FIGURES)
     assert Band().low < Band().high
+
+
+def test_what_is_measured_is_kept_before_the_probe(
+    three: ClassBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three.save(tmp_path / "classes.npz")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fractalvid.stats.measure.motion_probe", interrupted)
+    config = dataclasses.replace(SMALL, motion_probe=True, probe=TINY_PROBE)
+    with pytest.raises(KeyboardInterrupt):
+        stats([tmp_path / "classes.npz"], tmp_path / "out", config, workers=1, progress=False)
+    assert json.loads((tmp_path / "out" / "stats.json").read_text(encoding="utf-8"))
+    assert (tmp_path / "out" / "stats.html").stat().st_size > 1000

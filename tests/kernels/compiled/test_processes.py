@@ -69,6 +69,36 @@ def test_importing_compiles_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+_COMMAND = """
+from fractalvid.utils.errors import run_cli
+from fractalvid.kernels.cpu.points import share_within
+from fractalvid.kernels.compiled.progress import expect
+import numpy as np
+def main(arguments):
+    expect(["_share_within", "another"])
+    share_within(np.zeros((1, 4, 2), np.float32), 1.0)
+run_cli("x", main)
+"""
+
+
+def test_a_command_says_that_it_compiles_once(tmp_path: Path) -> None:
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    said = [
+        subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stderr
+        for code in (_COMMAND, _COMMAND)
+    ]
+    assert said[0].strip() == "compiling kernels for this machine, once: 0 of 2 are there"
+    assert said[1] == ""
+
+
+def test_a_library_compiles_quietly(tmp_path: Path) -> None:
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    code = _COMMAND.replace('run_cli("x", main)', "main([])")
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert list(tmp_path.rglob("*.nbc"))
+
+
 def _in_child(queue: Any) -> None:
     queue.put(accumulate(_jobs(), size=32, points=200_000, threads=2).counts)
 

@@ -1,0 +1,27 @@
+"""What a command says while it works: the log `fractalvid` as lines on standard error, above its progress bars."""
+
+import logging
+import os
+import sys
+
+
+class _Lines(logging.Handler):
+    """Writes messages as lines, with no bar torn apart."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one; where standard error can't be written, nothing."""
+        from tqdm import tqdm  # not for --help
+
+        try:
+            tqdm.write(record.getMessage(), file=sys.stderr)
+            sys.stderr.flush()
+        except OSError:
+            pass
+
+
+def show_log() -> None:
+    """Have this process show the log, as the commands do; of several processes of one run, the first of a machine."""
+    log = logging.getLogger("fractalvid")
+    if os.environ.get("LOCAL_RANK", "0") == "0" and not any(isinstance(each, _Lines) for each in log.handlers):
+        log.addHandler(_Lines())
+        log.setLevel(logging.INFO)
