@@ -29,7 +29,7 @@ def expect(kernels: Iterable[str]) -> None:
         _expected.update(kernels)
 
 
-class _Start(event.Listener):  # type: ignore[misc]
+class _Start(event.Listener):
     """Told by Numba when it compiles, and not when it reads what is kept."""
 
     def on_start(self, event: Any) -> None:
