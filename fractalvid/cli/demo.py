@@ -2,27 +2,49 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fractalvid.cli.demo_commands import Commands, Part
+from fractalvid.cli.demo_sizes import (
+    BATCH,
+    PROBE_STEPS,
+    TESTS,
+    VALIDATION_CLIPS,
+    VALIDATIONS,
+    DemoSizes,
+    announcement,
+    sizes_for,
+    timed_step,
+)
 from fractalvid.cli.demo_verdict import headline
 from fractalvid.cli.parsing import parse
 from fractalvid.core.constants import BANK_FILE
-from fractalvid.utils.documents import MAX_LOG_BYTES, Table, parse_json, read_bytes, read_json
+from fractalvid.utils.documents import MAX_LOG_BYTES, Table, convert, parse_json, read_bytes, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
 
 if TYPE_CHECKING:
     from fractalvid.cli.demo_report import DemoResult
 
+_PROGRAM = "fractalvid demo"
 _MARKER, REPORT = "demo.json", "report.html"
-_PARTS = (BANK_FILE, "clips", "gallery", "pretrain", "finetune", "cache", "logs", REPORT, _MARKER)
+_SPEED = "speed"
+"""Folder of the steps that are timed first; removed when they are."""
+_PARTS = (BANK_FILE, "clips", "gallery", _SPEED, "pretrain", "finetune", "cache", "logs", REPORT, _MARKER)
 _STEPS = 5
-_EPOCHS_A_MINUTE = 3
-_FIXED_SECONDS = 45.0  # starting five programs, compiling kernels, drawing: what no budget shortens
+_PRETRAINING: dict[str, object] = {
+    "arch": "r3d_10",
+    "batch_size": BATCH,
+    "size": 48,
+    "clip_len": 8,
+    "frame_stride": 2,
+    "points": 20_000,
+    "tensorboard": False,
+}
 
 
 @dataclass(frozen=True)
@@ -31,8 +53,8 @@ class DemoConfig:
 
     out: Path = Path("fractalvid-demo")
     """Folder for everything; new, empty or of an earlier demo that did not finish."""
-    minutes: float = 4.0
-    """Time to spend, about, on two cores; more makes both trainings longer."""
+    minutes: float = 5.0
+    """Time to spend, about: the machine is timed first, and both trainings are made as long as fits."""
     seed: int = 0
     """Determines classes, clips, order and initial weights."""
     classes: int = 60
@@ -66,17 +88,22 @@ def run_demo(config: DemoConfig) -> Path:
             command that failed (it and its log are named).
     """
     config.check()
+    sizes = _sizes_kept(config)
     _claim(config.out, overwrite=config.overwrite)
-    commands = Commands(config.out, steps=_STEPS)
+    commands = Commands(config.out, steps=_STEPS + (sizes is None))
+    if sizes is None:
+        sizes = _measure(commands, config)
+    _mark(config, sizes)
+    print(announcement(sizes, seeds=config.seeds), file=sys.stderr, flush=True)
     _invent_and_render(commands, config)
-    _pretrain(commands, config)
-    _finetune(commands, config)
+    _pretrain(commands, config, sizes.steps)
+    _finetune(commands, config, sizes.epochs)
     from fractalvid.cli.demo_report import render_report  # not for --help: its charts need matplotlib
 
     result = collect(config.out, commands.parts)
     report = config.out / REPORT
     write_text(report, render_report(result))
-    _mark(config.out, finished=True)
+    _mark(config, sizes, finished=True)
     print(f"{headline(result.comparison)}\nreport: {report.resolve()}")
     return report
 
@@ -100,29 +127,41 @@ def _invent_and_render(commands: Commands, config: DemoConfig) -> None:
     commands.run("making a gallery", "fractalvid", "preview", clips, clips=shown, out=config.out / "gallery")
 
 
-def _pretrain(commands: Commands, config: DemoConfig) -> None:
+def _measure(commands: Commands, config: DemoConfig) -> DemoSizes:
+    """Time a few steps of the very pre-training, and find what fits into the demo's minutes."""
+    out = config.out / _SPEED
+    commands.run(
+        "timing this machine",
+        "pretrain",
+        **_PRETRAINING,
+        classes=config.classes,
+        seed=config.seed,
+        steps=PROBE_STEPS,
+        log_every=1,
+        val_clips=0,
+        out=out,
+    )
+    step = timed_step(_rows(out / "metrics.jsonl"))
+    shutil.rmtree(out)
+    return sizes_for(step, minutes=config.minutes, seeds=config.seeds)
+
+
+def _pretrain(commands: Commands, config: DemoConfig, steps: int) -> None:
     commands.run(
         "pre-training on fractal clips",
         "pretrain",
-        arch="r3d_10",
+        **_PRETRAINING,
         bank=config.out / BANK_FILE,
         seed=config.seed,
-        batch_size=16,
-        size=48,
-        clip_len=8,
-        frame_stride=2,
-        points=20_000,
-        hours=f"{max(5, round(0.45 * (60 * config.minutes - _FIXED_SECONDS)))}s",
+        steps=steps,
         log_every=10,
-        val_every=100,
-        val_clips=200,
-        tensorboard=False,
+        val_every=-(-steps // VALIDATIONS),
+        val_clips=VALIDATION_CLIPS,
         out=config.out / "pretrain",
     )
 
 
-def _finetune(commands: Commands, config: DemoConfig) -> None:
-    epochs = epochs_in(config.minutes)
+def _finetune(commands: Commands, config: DemoConfig, epochs: int) -> None:
     commands.run(
         "fine-tuning from both, and comparing",
         "finetune",
@@ -131,17 +170,13 @@ def _finetune(commands: Commands, config: DemoConfig) -> None:
         init=("scratch", f"fractal={config.out / 'pretrain' / 'weights.safetensors'}"),
         seeds=tuple(config.seed + k for k in range(config.seeds)),
         epochs=epochs,
+        batch_size=BATCH,
         warmup_epochs=1 if epochs > 1 else 0,
         lr=0.002,  # twice the default: there is time for a few hundred steps only
-        eval_every=max(1, -(-epochs // 5)),
+        eval_every=-(-epochs // TESTS),
         cache_dir=config.out / "cache",
         out=config.out / "finetune",
     )
-
-
-def epochs_in(minutes: float) -> int:
-    """Epochs of each fine-tuning: as many on every machine, and so few that what was learned before still counts."""
-    return max(1, min(40, round(_EPOCHS_A_MINUTE * minutes)))
 
 
 def collect(out: Path, parts: list[Part]) -> "DemoResult":
@@ -182,14 +217,27 @@ def _claim(out: Path, *, overwrite: bool) -> None:
                 path = out / name
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
         (out / "logs").mkdir(parents=True, exist_ok=True)
-        _mark(out, finished=False)
+        write_text(out / _MARKER, json.dumps({"program": _PROGRAM, "finished": False}) + "\n")
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out") from error
 
 
-def _mark(out: Path, *, finished: bool) -> None:
-    """Mark a folder as that of a demo."""
-    write_text(out / _MARKER, json.dumps({"program": "fractalvid demo", "finished": finished}) + "\n")
+def _mark(config: DemoConfig, sizes: DemoSizes, *, finished: bool = False) -> None:
+    """Mark a folder as that of a demo, and keep its sizes there: one that is begun again has the same."""
+    found = {"sizes": asdict(sizes), "minutes": config.minutes, "seeds": config.seeds}
+    write_text(config.out / _MARKER, json.dumps({"program": _PROGRAM, "finished": finished, **found}) + "\n")
+
+
+def _sizes_kept(config: DemoConfig) -> DemoSizes | None:
+    """The sizes of a demo that was begun in the same folder with the same settings, and did not finish."""
+    try:
+        marker = read_json(config.out / _MARKER, Table, what="the demo's marker")
+        sizes = convert(marker.get("sizes"), DemoSizes, where="the demo's marker")
+    except UserError:
+        return None
+    same = (marker.get("minutes"), marker.get("seeds")) == (config.minutes, config.seeds)
+    sound = sizes.steps > 0 and sizes.epochs > 0
+    return sizes if same and sound and not marker.get("finished") else None
 
 
 def _check_is_demo(out: Path, *, overwrite: bool) -> None:
@@ -198,7 +246,7 @@ def _check_is_demo(out: Path, *, overwrite: bool) -> None:
         marker = read_json(out / _MARKER, Table, what="the demo's marker")
     except UserError:
         marker = {}
-    if marker.get("program") != "fractalvid demo":
+    if marker.get("program") != _PROGRAM:
         raise UserError(f"{out} holds something else; choose a new or empty folder for --out")
     if marker.get("finished") and not overwrite:
         raise UserError(f"{out} holds a finished demo; add --overwrite to replace it, or choose another --out")

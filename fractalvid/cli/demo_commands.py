@@ -58,7 +58,8 @@ class Commands:
         started = time.perf_counter()
         code = run_logged([sys.executable, "-m", "fractalvid", *_subcommand(program), *words], log)
         if code:
-            failed = f"`{program} {words[0]}` failed with exit code {code}{_complaint(log)}"
+            called = " ".join([program, *(word for word in words[:1] if not word.startswith("-"))])
+            failed = f"`{called}` failed with exit code {code}{_complaint(log)}"
             raise UserError(f"step {number} of {self._steps}, {title}: {failed}")
         self.parts.append(Part(title, command, time.perf_counter() - started))
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fractalvid.cli.demo import DemoConfig, epochs_in, run_demo
+from fractalvid.cli.demo import DemoConfig, run_demo
 from fractalvid.cli.demo_commands import Part, as_options, last_line, run_logged
 from fractalvid.cli.demo_report import DemoResult, render_report, wrapped
+from fractalvid.cli.demo_sizes import DemoSizes, announcement, sizes_for, timed_step
 from fractalvid.cli.demo_verdict import headline, slow_start
 from fractalvid.pages.gallery import Clip
 from fractalvid.utils.errors import UserError
@@ -123,8 +124,75 @@ def test_a_wrapped_command_is_the_same_command() -> None:
     assert " ".join(line.strip() for line in lines) == command
 
 
-def test_more_time_means_more_epochs() -> None:
-    assert [epochs_in(minutes) for minutes in (0.1, 1, 4, 600)] == [1, 3, 12, 40]
+@pytest.mark.parametrize("step", [0.09, 0.12, 0.16, 0.2])
+def test_the_parts_fit_into_the_minutes_on_machines_of_any_usual_speed(step: float) -> None:
+    for minutes, seeds in ((5, 2), (5, 1), (8, 2)):
+        sizes = sizes_for(step, minutes=minutes, seeds=seeds)
+        assert 0.7 * 60 * minutes < sizes.seconds < 1.1 * 60 * minutes, sizes
+
+
+def test_a_slow_machine_gets_a_run_that_shows_something_and_is_told_that_it_takes_longer() -> None:
+    slow = sizes_for(2.0, minutes=5, seeds=2)
+    assert (slow.steps, slow.epochs) == (200, 4)
+    minutes = round(slow.seconds / 60)
+    assert minutes > 20
+    assert f"about {minutes} minutes on this machine: 200 steps of pre-training, then 4 epochs of each of 4" in (
+        announcement(slow, seeds=2)
+    )
+
+
+def test_a_fast_machine_ends_sooner() -> None:
+    fast = sizes_for(0.002, minutes=5, seeds=2)
+    assert (fast.steps, fast.epochs) == (2500, 15)
+    assert fast.seconds < 60
+    assert "about 1 minute on" in announcement(fast, seeds=2)
+
+
+def test_more_time_and_more_speed_mean_more_and_nothing_else_counts() -> None:
+    more_time = [sizes_for(0.1, minutes=m, seeds=2) for m in (0.1, 1, 2, 5, 10, 600)]
+    assert [one.epochs for one in more_time] == sorted(one.epochs for one in more_time)
+    assert [one.steps for one in more_time] == sorted(one.steps for one in more_time)
+    assert (more_time[0].steps, more_time[0].epochs, more_time[-1].epochs) == (50, 1, 40)
+    faster = [sizes_for(s, minutes=5, seeds=2) for s in (0.8, 0.4, 0.2, 0.1, 0.05)]
+    assert [one.epochs for one in faster] == sorted(one.epochs for one in faster)
+    assert sizes_for(0.1, minutes=5, seeds=2) == sizes_for(0.103, minutes=5, seeds=2)
+
+
+def test_a_step_is_timed_without_the_first_ones() -> None:
+    def row(step: int, rate: float) -> dict[str, Any]:
+        return {"kind": "train", "step": step, "clips_per_s": rate}
+
+    rows = [row(step, 1.0) for step in range(1, 7)] + [row(7, 160.0), row(8, 160.0), row(9, 2.0)]
+    assert timed_step(rows) == pytest.approx(0.1)
+
+
+def test_a_demo_that_is_begun_again_keeps_its_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed: list[list[str]] = []
+
+    def stop_at_rendering(command: list[str], log: Path) -> int:
+        typed.append(command)
+        log.write_text("no room")
+        if "--steps" in command:
+            folder = Path(command[command.index("--out") + 1])
+            folder.mkdir()
+            rows = [{"kind": "train", "step": step, "clips_per_s": 160.0} for step in range(1, 17)]
+            (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)))
+            return 0
+        return 2
+
+    monkeypatch.setattr("fractalvid.cli.demo_commands.run_logged", stop_at_rendering)
+    out = tmp_path / "demo"
+    with pytest.raises(UserError, match="step 2 of 6, inventing classes"):
+        run_demo(DemoConfig(out=out))
+    kept = json.loads((out / "demo.json").read_text())
+    assert DemoSizes(**kept["sizes"]) == sizes_for(0.1, minutes=5, seeds=2)
+    assert not (out / "speed").exists()
+    with pytest.raises(UserError, match="step 1 of 5, inventing classes"):
+        run_demo(DemoConfig(out=out))
+    assert json.loads((out / "demo.json").read_text()) == kept
+    with pytest.raises(UserError, match="step 2 of 6"):
+        run_demo(DemoConfig(out=out, minutes=3))  # for other minutes, it is timed anew
+    assert [("--steps" in command) for command in typed] == [True, False, False, True, False]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +229,7 @@ def test_a_failing_command_is_named_and_a_second_run_starts_over(
     monkeypatch.setattr("fractalvid.cli.demo_commands.run_logged", fail)
     config = DemoConfig(out=tmp_path / "demo")
     for _ in range(2):
-        with pytest.raises(UserError, match=r"step 1 of 5.*`fractalvid classes`.*disk is full.*1-fractalvid.log"):
+        with pytest.raises(UserError, match=r"step 1 of 6.*`pretrain`.*disk is full.*1-pretrain.log"):
             run_demo(config)
     assert not (tmp_path / "demo" / "report.html").exists()
 
@@ -210,7 +278,8 @@ def test_the_whole_chain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     said = capsys.readouterr()
     assert str(report.resolve()) in said.out
     assert "top-1 accuracy" in said.out
-    assert "[5/5]" in said.err
+    assert "[6/6]" in said.err
+    assert "on this machine: 50 steps of pre-training, then 1 epoch of each of 2 fine-tunings" in said.err
     assert page.count("<img ") == 8 + 12
     for command in ("fractalvid classes", "fractalvid generate", "fractalvid preview", "pretrain", "compare"):
         assert command in page
