@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _TIMES = ("#4f5b66", "#66788a", "#8597a6", "#e0a458", "#6f8fae", "#7fa877")
 
-REAL_THING = """# pre-train the small network for 20 minutes on a CPU ...
+REAL_THING = """# pre-train the small network, in about 20 minutes on two CPU cores ...
 pretrain --recipe small_cpu --out runs/small_cpu
 # ... or R3D-18 on a GPU
 pretrain --recipe r3d_18 --out runs/r3d_18

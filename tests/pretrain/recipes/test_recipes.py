@@ -159,6 +159,12 @@ def test_the_recipes_that_come_along_say_what_they_are() -> None:
         assert headline(name)
 
 
+def test_recipes_train_by_the_same_amount_on_every_machine() -> None:
+    for name in recipe_names():
+        engine = load_recipe(name, PretrainConfig()).engine
+        assert engine.hours is None and (engine.steps or engine.epochs), name
+
+
 def test_configurations_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().fast = True  # type: ignore[misc]  # the point of the test
