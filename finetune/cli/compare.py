@@ -55,6 +55,8 @@ class Compare:
 
     def check(self) -> None:
         """Raise `UserError` for values that nothing can be done with."""
+        from fractalvid.finetune.recipes.plan import check_seed
+
         self.recipe.check()
         self.machine.check()
         check_folds(self.target, self.splits, self.folds, "s")
@@ -62,6 +64,8 @@ class Compare:
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise UserError(f"--{name} names something twice: {' '.join(map(str, values))}")
+        for seed in self.seeds:
+            check_seed(seed, "--seeds")
         if not self.init or not self.seeds:
             raise UserError("a comparison needs at least one --init and one of --seeds")
 

@@ -46,7 +46,8 @@ class Finetune:
     allow_missing: bool = False
     """Go on without listed videos that are not there; they are counted in the result."""
     out: Path | None = None
-    """Folder of the run; default runs/finetune/<target>/<init>/<split>_<seed>."""
+    """Folder of the run; default runs/finetune/<target>/<init>/<split>_<seed>; of one's own videos <target> is
+    folder-<name of --data or --csv>."""
     resume: bool = False
     """Continue the unfinished run in the output folder, if there is one."""
     list_all: Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(name="list")] = False
@@ -61,7 +62,7 @@ def run(options: Finetune) -> None:
     from fractalvid.finetune.results.folder import run_name
     from fractalvid.finetune.run.outcome import result_line
     from fractalvid.finetune.run.pipeline import transfer
-    from fractalvid.finetune.videos.data import open_data
+    from fractalvid.finetune.videos.data import data_name, open_data
     from fractalvid.pretrain.machine.processes import is_main
     from fractalvid.pretrain.weights.initial import parse_initial
 
@@ -78,7 +79,7 @@ def run(options: Finetune) -> None:
         seed=options.seed,
         allow_missing=options.allow_missing,
     )
-    out = options.out or Path("runs") / "finetune" / plan.target / init.label / run_name(plan)
+    out = options.out or Path("runs") / "finetune" / data_name(data) / init.label / run_name(plan)
     metrics = transfer(data, plan, out=out, machine=options.machine, resume=options.resume)
     if is_main():
         print(result_line(metrics, out))

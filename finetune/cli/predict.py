@@ -16,6 +16,7 @@ from fractalvid.finetune.cli.options import check_views
 from fractalvid.kernels.compiled import available_cores
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place, write_text
+from fractalvid.utils.phrases import one_line
 from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Predict:
 def as_text(result: "Prediction") -> str:
     """As "clip.avi: wave 63.1 %, clap 12.0 %"."""
     labels = ", ".join(f"{label} {100 * confidence:.1f} %" for label, confidence in result.labels)
-    return f"{result.path}: {labels}"
+    return f"{one_line(result.path)}: {labels}"
 
 
 def as_json(weights: Path, results: "list[Prediction | Unreadable]") -> str:

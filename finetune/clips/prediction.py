@@ -82,5 +82,5 @@ def predict(
         model.train(was_training)
     voted: Floats = torch.cat(results).numpy()
     if not np.isfinite(voted).all():
-        raise UserError("the network's outputs are not finite: the training diverged; a lower --lr helps")
+        raise UserError("the network's outputs are not finite: the training diverged; a lower learning rate helps")
     return voted

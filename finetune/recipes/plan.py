@@ -20,12 +20,22 @@ DEFAULT_SIZE = 112
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of the table say a video's class, side or fold, and source."""
+    """Which columns of the table say a video's class, side or fold, source and path."""
 
     label: str
     split: str
     fold: str | None
     group: str | None
+    path: str = "path"
+
+
+@dataclass(frozen=True)
+class TestShare:
+    """Which share of one's own videos is tested, where their folders do not say, and how it is drawn."""
+
+    share: float
+    by: str
+    seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +78,9 @@ class ResolvedRecipe(Recipe):
 class Plan:
     """A run with nothing left to default: what `config.json` says, and what a resumed run must agree with.
 
-    `columns` are those of the table, if there is one; `videos_digest` tells lists of videos apart
-    (`results.folder.videos_digest`), and `frames` says at how many pixels they are read, and whether as JPEG pictures
-    (`ClipStore.kept`); both are None until the videos are listed.
+    `columns` are those of the table, if there is one; `test_share` says how sides were drawn, if they were.
+    `videos_digest` tells lists of videos apart (`results.folder.videos_digest`), and `frames` says at how many pixels
+    they are read, and whether as JPEG pictures (`ClipStore.kept`); both are None until the videos are listed.
     """
 
     target: str
@@ -86,6 +96,7 @@ class Plan:
     recipe: ResolvedRecipe
     videos_digest: str | None = None
     frames: str | None = None
+    test_share: TestShare | None = None
 
     def steps(self, videos: int) -> int:
         """Training steps: enough that `videos` are each seen `epochs` times."""
@@ -151,18 +162,25 @@ def plan_run(
     Raises:
         UserError: for what the options cannot mean.
     """
-    if not 0 <= seed < 2**63:
-        raise UserError(f"--seed is {seed}: it must be 0 to 2^63 - 1")
+    check_seed(seed, "--seed")
     if recipe.mode == "full":  # the BatchNorm of frozen features needs no clips to normalise by
         check_norms(recipe.batch_size, LoopConfig().part(recipe.batch_size))
     options, target = data.options, data.target
-    columns = Columns(options.label_column, options.split_column, options.fold_column, options.group_column)
+    columns = Columns(
+        label=options.label_column,
+        split=options.split_column,
+        fold=options.fold_column,
+        group=options.group_column,
+        path=options.path_column,
+    )
+    share = None if options.val_share is None else TestShare(options.val_share, options.val_by, options.val_seed)
     return Plan(
         target=target.name,
         data=str(data.root.resolve()),
         annotations=_absolute(options.annotations),
         table=_absolute(options.csv),
         columns=None if options.csv is None else columns,
+        test_share=share,
         split=split_name(data, split),
         official_classes=target.protocol.num_classes,
         seed=seed,
@@ -170,6 +188,12 @@ def plan_run(
         init=init,
         recipe=resolve(recipe, target.protocol, init),
     )
+
+
+def check_seed(seed: int, option: str) -> None:
+    """Raise `UserError` for a seed that cannot be; `option` is what the user gave it by."""
+    if not 0 <= seed < 2**63:
+        raise UserError(f"{option} is {seed}: it must be 0 to 2^63 - 1")
 
 
 def _absolute(path: Path | None) -> str | None:

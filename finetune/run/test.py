@@ -13,7 +13,7 @@ from fractalvid.finetune.clips.prediction import predict
 from fractalvid.finetune.results.folder import CONFIG, METRICS, write_config
 from fractalvid.finetune.results.scores import labels_of, scores
 from fractalvid.finetune.run.outcome import describe_clips, describe_videos, versions, write_outcome
-from fractalvid.finetune.videos.data import Data, decode_listed, list_split
+from fractalvid.finetune.videos.data import Data, data_name, decode_listed, list_split
 from fractalvid.finetune.videos.leakage import check_untrained
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
@@ -59,7 +59,7 @@ def default_folder(test: WeightsTest) -> Path:
     of = [str(part) for part in (learned["target"], trained, learned["mode"]) if part]
     name = "_".join(part for part in (split, f"seed-{seed}", *(["of", *of] if of else [])) if part)
     # A card may come from elsewhere: its words are no path.
-    return Path("runs") / "test" / test.data.target.name / test.init.label / re.sub(r"[^\w.-]", "-", name)
+    return Path("runs") / "test" / data_name(test.data) / test.init.label / re.sub(r"[^\w.-]", "-", name)
 
 
 def test_weights(test: WeightsTest, *, out: Path, machine: Machine) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     columns, lines = read_csv(path)
     missing = [column for column in _COLUMNS if column not in columns]
     if missing:
-        hint = "; the test labels were withheld, so test on --split val" if missing == ["label"] else ""
+        hint = "; the test labels were withheld, so test on the split val" if missing == ["label"] else ""
         raise UserError(f"{path} has no column {missing[0]!r}: expected {','.join(_COLUMNS)}{hint}")
     return lines
 

@@ -80,7 +80,7 @@ class TargetOptions:
     split_column: str = "split"
     """folder, GIFs: the column of the table that says train or test, or val, which is tested where nothing is test."""
     fold_column: str | None = None
-    """folder, GIFs: the column of the table that says the fold; --fold is the test set, all others are for training."""
+    """folder, GIFs: the column of the table that says the fold; the one asked for is the test set, all others train."""
     group_column: str | None = None
     """folder, GIFs: the column of the table that says the source of a video; intervals draw sources, not videos."""
     most_frequent: int | None = None
@@ -162,3 +162,6 @@ def check_folds(options: TargetOptions, splits: object, folds: object, ending: s
     if folds and options.fold_column is None:
         instead = f"; official splits are chosen with --split{ending}" if options.target in WITH_SPLITS else ""
         raise UserError(f"--fold{ending} needs --fold-column: the column of --csv that says the fold{instead}")
+    if options.fold_column is not None and not folds:
+        which = "which of its values is the test set" if not ending else "those of its values that are tested in turn"
+        raise UserError(f"--fold-column {options.fold_column} needs --fold{ending}: {which}")

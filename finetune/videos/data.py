@@ -1,5 +1,6 @@
 """The data of a run: a benchmark, its folder, and its videos that decode."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,15 @@ def open_data(options: TargetOptions, machine: Machine | None = None, *, test_on
     target = make_target(options, test_only=test_only)
     root = options.data or demo_path((machine or Machine()).cache(), DemoSet())
     return Data(target, root, options, ("test",) if test_only else SIDES)
+
+
+def data_name(data: Data) -> str:
+    """What results on the data are filed under: the benchmark; of one's own videos also the table or the folder."""
+    options = data.options
+    if options.csv is None and options.target != "folder":
+        return data.target.name
+    own = data.root.resolve().name if options.csv is None else options.csv.stem
+    return f"{data.target.name}-" + re.sub(r"[^\w.-]", "-", own)
 
 
 def split_name(data: Data, split: str | None) -> str:

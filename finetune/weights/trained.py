@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from torch import nn
@@ -31,6 +31,14 @@ class _Columns:
     label: str = "label"
     split: str = "split"
     fold: str | None = None
+    path: str = "path"
+
+
+@dataclass(frozen=True)
+class _TestShare:
+    share: float
+    by: Literal["group", "file"] = "group"
+    seed: int = 0
 
 
 _Few = Annotated[int, msgspec.Meta(ge=1, le=1000)]
@@ -53,6 +61,7 @@ class _Training:
     annotations: str | None = None
     table: str | None = None
     columns: _Columns | None = None
+    test_share: _TestShare | None = None
 
 
 def _training(config: Mapping[str, Any], where: str = "the card's config") -> _Training:
@@ -174,7 +183,11 @@ def trained_on(config: Mapping[str, Any], data: Data) -> frozenset[str] | None:
         label_column=columns.label,
         split_column=columns.split,
         fold_column=columns.fold,
+        path_column=columns.path,
     )
+    if training.test_share is not None:
+        share = training.test_share
+        options = replace(options, val_share=share.share, val_by=share.by, val_seed=share.seed)
     if options.annotations is not None and not options.annotations.is_dir():
         options = replace(options, annotations=data.options.annotations)
     try:

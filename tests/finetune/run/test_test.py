@@ -229,10 +229,10 @@ def test_results_lie_apart_by_what_the_weights_were_trained_on(trained: Path, tm
     folders = [
         out(f"{split}{mode}", target="ucf101", split=split, mode=mode) for split in "123" for mode in ("full", "linear")
     ]
-    assert folders[0] == "runs/test/folder/ours/seed-1_of_ucf101_split-1_full"
+    assert folders[0] == "runs/test/folder-set/ours/seed-1_of_ucf101_split-1_full"
     assert len(set(folders)) == 6
-    assert out("bare") == "runs/test/folder/ours/seed-1"
-    assert out("odd", target="../..", split="", mode="full") == "runs/test/folder/ours/seed-1_of_..-.._full"
+    assert out("bare") == "runs/test/folder-set/ours/seed-1"
+    assert out("odd", target="../..", split="", mode="full") == "runs/test/folder-set/ours/seed-1_of_..-.._full"
 
 
 def test_a_test_says_the_precision_of_the_weights(trained: Path, tmp_path: Path) -> None:

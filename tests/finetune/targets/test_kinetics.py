@@ -109,7 +109,7 @@ def test_test_can_be_tested_on_where_it_has_labels(tmp_path: Path) -> None:
     (root / "annotations" / "test.csv").write_text(VAL.format(word="test"))
     assert len(list_videos(Kinetics(400), root, "test", allow_missing=False).side("test")) == 3
     (root / "annotations" / "test.csv").write_text("youtube_id,time_start,time_end,split\na,0,10,test\n")
-    with pytest.raises(UserError, match=r"test\.csv has no column 'label'.*withheld, so test on --split val"):
+    with pytest.raises(UserError, match=r"test\.csv has no column 'label'.*withheld, so test on the split val"):
         Kinetics(400).index(root, "test")
 
 
