@@ -144,9 +144,6 @@ class Folder:
             ]
         if self.val_share is not None and set(parts) <= {"train"}:
             return class_folders(root, parts.get("train", ""), None)
-        flat = class_folders(root, "", "test") if self.test_only and not parts else []
-        if flat:
-            return flat
         share = "; --val-share 0.2 takes a fifth of each class for testing" if "test" not in sides.values() else ""
         raise UserError(
             f"{root} is no folder data set: expected {self._expected}, found {contents(root)}"
