@@ -12,13 +12,11 @@ from typing import Annotated, Any
 import tyro
 
 from fractalvid.cli.parsing import parse
-from fractalvid.pretrain.machine.processes import from_main, is_main, process_name, run_together
+from fractalvid.pretrain.machine import from_main, is_main, process_name, run_together
 from fractalvid.pretrain.models import ARCHITECTURES
-from fractalvid.pretrain.objectives.config import OBJECTIVES
-from fractalvid.pretrain.recipes.load import headline, load_recipe, recipe_names
-from fractalvid.pretrain.run.config import PretrainConfig, kept_config
-from fractalvid.pretrain.run.folder import PROGRAM
-from fractalvid.pretrain.run.unused import without_unused
+from fractalvid.pretrain.objectives import OBJECTIVES
+from fractalvid.pretrain.recipes import headline, load_recipe, recipe_names
+from fractalvid.pretrain.run import PROGRAM, PretrainConfig, kept_config, without_unused
 from fractalvid.utils.errors import UserError, run_cli
 
 ABOUT = (
@@ -78,7 +76,7 @@ def _main(argv: list[str]) -> None:
             print(told)
         return
 
-    from fractalvid.pretrain.run.pretraining import pretrain
+    from fractalvid.pretrain.run import pretrain
 
     out = given.out or _default_out(given.recipe, config)
     weights = pretrain(config, out, resume=given.resume, progress=given.progress)

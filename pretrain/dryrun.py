@@ -10,20 +10,22 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fractalvid.pretrain.engine.config import TrainConfig
-from fractalvid.pretrain.engine.loop import TrainResult
-from fractalvid.pretrain.engine.objective import Objective
-from fractalvid.pretrain.engine.training import train
-from fractalvid.pretrain.machine.processes import from_main
+from fractalvid.pretrain.engine import Objective, TrainConfig, TrainResult, train
+from fractalvid.pretrain.machine import from_main
 from fractalvid.pretrain.models import architecture
 from fractalvid.pretrain.models.cost import cost
-from fractalvid.pretrain.recipes.fields import to_json, to_toml
-from fractalvid.pretrain.run.classes import find_bank, resolved
-from fractalvid.pretrain.run.clips import count_classes, open_clips, render_threads
-from fractalvid.pretrain.run.config import PretrainConfig
-from fractalvid.pretrain.run.folder import check_free
-from fractalvid.pretrain.run.pretraining import make_objective
-from fractalvid.pretrain.run.unused import check_run
+from fractalvid.pretrain.recipes import to_json, to_toml
+from fractalvid.pretrain.run import (
+    PretrainConfig,
+    check_free,
+    check_run,
+    count_classes,
+    find_bank,
+    make_objective,
+    open_clips,
+    render_threads,
+    resolved,
+)
 from fractalvid.utils.files import check_can_make
 
 STEPS, SETTLING = 12, 4

@@ -13,13 +13,10 @@ from torch import Tensor
 from fractalvid.cli.parsing import parse
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import load_bank
-from fractalvid.pretrain.engine.checkpoint import CHECKPOINT, load_checkpoint
+from fractalvid.pretrain.engine import CHECKPOINT, load_checkpoint
 from fractalvid.pretrain.models import architecture
-from fractalvid.pretrain.run.config import kept_config
-from fractalvid.pretrain.run.folder import WEIGHTS
-from fractalvid.pretrain.run.pretraining import make_card
-from fractalvid.pretrain.weights.cards import Card, card_path, head_classes, load_described, save_weights
-from fractalvid.pretrain.weights.loading import empty_network
+from fractalvid.pretrain.run import WEIGHTS, kept_config, make_card
+from fractalvid.pretrain.weights import Card, card_path, empty_network, head_classes, load_described, save_weights
 from fractalvid.utils.documents import convert
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import is_empty, make_folder, write_text

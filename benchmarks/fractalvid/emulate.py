@@ -20,15 +20,11 @@ from fractalvid.emulate.draw import pool_ids
 from fractalvid.emulate.renderer import CpuRenderer
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kernels.compiled import available_cores
-from fractalvid.pretrain.engine.batches import Prefetcher
-from fractalvid.pretrain.engine.config import LoopConfig
-from fractalvid.pretrain.engine.update import Update
-from fractalvid.pretrain.machine.devices import resolve_device
-from fractalvid.pretrain.machine.precision import resolve_precision
+from fractalvid.pretrain.engine import LoopConfig, Prefetcher, Update
+from fractalvid.pretrain.machine import resolve_device, resolve_precision
 from fractalvid.pretrain.models import build_model
-from fractalvid.pretrain.objectives.supervised import Supervised
-from fractalvid.pretrain.optim.config import OptimConfig
-from fractalvid.pretrain.optim.optimizer import build_optimizer
+from fractalvid.pretrain.objectives import Supervised
+from fractalvid.pretrain.optim import OptimConfig, build_optimizer
 from fractalvid.stream import Batch, FractalStream, StreamConfig
 from fractalvid.stream.render import render_samples
 

@@ -9,11 +9,9 @@ from torch.nn import functional as F
 from benchmarks.common import part_of
 from fractalvid.core.colour import ColourConfig
 from fractalvid.kinds import sample_bank
-from fractalvid.pretrain.clips.indexed import Share
-from fractalvid.pretrain.clips.recolour import Recoloured
+from fractalvid.pretrain.clips import Recoloured, Share
 from fractalvid.pretrain.models import backbone
-from fractalvid.pretrain.monitors.config import MonitorConfig
-from fractalvid.pretrain.monitors.monitors import build_monitors
+from fractalvid.pretrain.monitors import MonitorConfig, build_monitors
 from fractalvid.stream import FractalStream, SecondView, StreamConfig
 
 CLIPS = 128

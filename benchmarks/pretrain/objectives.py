@@ -21,9 +21,8 @@ from benchmarks.fractalvid.view_statistics import CLIPS as MATCHED
 from benchmarks.fractalvid.view_statistics import matching, references
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.pretrain.models import backbone
-from fractalvid.pretrain.monitors.config import MonitorConfig
-from fractalvid.pretrain.monitors.neighbours import neighbour_metrics
-from fractalvid.pretrain.weights.loading import load_backbone
+from fractalvid.pretrain.monitors import MonitorConfig, neighbour_metrics
+from fractalvid.pretrain.weights import load_backbone
 from fractalvid.stream import FractalStream, StreamConfig
 
 CLASSES, STEPS, HELD_OUT = 20, 240, 160

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.common import command_line, shown, write
-from fractalvid.pretrain.machine.precision import computes_bf16, resolve_precision
+from fractalvid.pretrain.machine import computes_bf16, resolve_precision
 from fractalvid.pretrain.models import build_model
 
 CPU = torch.device("cpu")

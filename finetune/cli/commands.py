@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from fractalvid.finetune.cli import compare, finetune, predict, prepare, test
-from fractalvid.pretrain.machine.processes import process_name, run_together, started_together
+from fractalvid.pretrain.machine import process_name, run_together, started_together
 from fractalvid.utils.errors import UserError, run_cli
 
 COMMANDS: dict[str, Callable[[list[str]], int | None]] = {

@@ -20,7 +20,7 @@ from fractalvid.finetune.cli.options import (
 from fractalvid.finetune.recipes.recipe import RECIPES, Recipe
 from fractalvid.finetune.targets.registry import TARGETS, check_folds
 from fractalvid.finetune.videos.machine import Machine
-from fractalvid.pretrain.recipes.load import headline, recipe_names
+from fractalvid.pretrain.recipes import headline, recipe_names
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ def run(options: Finetune) -> None:
     from fractalvid.finetune.run.outcome import result_line
     from fractalvid.finetune.run.pipeline import transfer
     from fractalvid.finetune.videos.data import data_name, open_data
-    from fractalvid.pretrain.machine.processes import is_main
-    from fractalvid.pretrain.weights.initial import parse_initial
+    from fractalvid.pretrain.machine import is_main
+    from fractalvid.pretrain.weights import parse_initial
 
     options.recipe.check()
     options.machine.check()

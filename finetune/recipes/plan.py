@@ -9,9 +9,9 @@ from fractalvid.finetune.clips.config import ClipConfig, FrameConfig, Triple, Vi
 from fractalvid.finetune.recipes.recipe import KINETICS_MEAN, KINETICS_STD, LR, NORMALISATION, Recipe
 from fractalvid.finetune.targets.base import TargetProtocol
 from fractalvid.finetune.videos.data import Data, split_name
-from fractalvid.pretrain.engine.config import LoopConfig, check_norms
+from fractalvid.pretrain.engine import LoopConfig, check_norms
 from fractalvid.pretrain.models import check_clip
-from fractalvid.pretrain.weights.initial import Initial
+from fractalvid.pretrain.weights import Initial
 from fractalvid.utils.errors import UserError
 
 DEFAULT_MODEL = "r3d_18"

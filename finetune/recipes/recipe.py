@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import tyro
 
 from fractalvid.finetune.clips.config import AugmentConfig, Sampling, Triple, Voting
-from fractalvid.pretrain.machine.devices import PrecisionName
+from fractalvid.pretrain.machine import PrecisionName
 from fractalvid.pretrain.models import architecture
-from fractalvid.pretrain.objectives.config import check_alpha
+from fractalvid.pretrain.objectives import check_alpha
 from fractalvid.pretrain.recipes import load
 from fractalvid.utils.errors import UserError
 

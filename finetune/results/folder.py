@@ -10,8 +10,8 @@ from typing import Any
 from fractalvid.finetune.recipes.plan import Plan
 from fractalvid.finetune.targets.base import Target
 from fractalvid.finetune.videos.listing import Listing
-from fractalvid.pretrain.engine.checkpoint import CHECKPOINT
-from fractalvid.pretrain.recipes.fields import differences as differing_names
+from fractalvid.pretrain.engine import CHECKPOINT
+from fractalvid.pretrain.recipes import differences as differing_names
 from fractalvid.utils.documents import Table, parse_json, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_can_make, is_empty, make_folder, remove_temporaries, write_text

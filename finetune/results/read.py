@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fractalvid.finetune.results.folder import CONFIG, LOG, METRICS, read_settings
-from fractalvid.pretrain.engine.log import read_rows
+from fractalvid.pretrain.engine import read_rows
 from fractalvid.utils.documents import Count, DocumentError, Percent, Table, convert, read_json
 from fractalvid.utils.errors import UserError
 

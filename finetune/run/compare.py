@@ -28,10 +28,9 @@ from fractalvid.finetune.videos.data import Data, read_videos
 from fractalvid.finetune.videos.few_shot import draw_few_shot
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
-from fractalvid.pretrain.engine.checkpoint import CHECKPOINT, load_checkpoint
-from fractalvid.pretrain.machine.devices import resolve_device
-from fractalvid.pretrain.machine.precision import resolve_precision
-from fractalvid.pretrain.weights.initial import Initial, parse_initial
+from fractalvid.pretrain.engine import CHECKPOINT, load_checkpoint
+from fractalvid.pretrain.machine import resolve_device, resolve_precision
+from fractalvid.pretrain.weights import Initial, parse_initial
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_can_make, is_empty
 from fractalvid.utils.phrases import first_few

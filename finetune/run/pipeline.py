@@ -21,11 +21,9 @@ from fractalvid.finetune.videos.data import Data, read_videos
 from fractalvid.finetune.videos.few_shot import draw_few_shot
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
-from fractalvid.pretrain.engine.loop import TrainResult
-from fractalvid.pretrain.machine.devices import resolve_device
-from fractalvid.pretrain.machine.processes import from_main, is_main
-from fractalvid.pretrain.weights.cards import Card, save_weights
-from fractalvid.pretrain.weights.initial import build_initial
+from fractalvid.pretrain.engine import TrainResult
+from fractalvid.pretrain.machine import from_main, is_main, resolve_device
+from fractalvid.pretrain.weights import Card, build_initial, save_weights
 
 
 def transfer(

@@ -16,7 +16,7 @@ from fractalvid.finetune.clips.prediction import probabilities
 from fractalvid.finetune.clips.views import video_views
 from fractalvid.finetune.results.scores import top_classes
 from fractalvid.finetune.weights.trained import open_trained
-from fractalvid.pretrain.machine.devices import resolve_device
+from fractalvid.pretrain.machine import resolve_device
 from fractalvid.utils.errors import UserError
 from fractalvid.video.errors import MAX_PIXELS
 

@@ -19,8 +19,8 @@ from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.finetune.weights.classes import ClassMap, map_classes
 from fractalvid.finetune.weights.trained import Trained, trained_on
-from fractalvid.pretrain.machine.devices import resolve_device
-from fractalvid.pretrain.weights.initial import Initial
+from fractalvid.pretrain.machine import resolve_device
+from fractalvid.pretrain.weights import Initial
 from fractalvid.utils.documents import Table, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_can_make, is_empty, remove_temporaries

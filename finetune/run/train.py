@@ -20,15 +20,11 @@ from fractalvid.finetune.results.scores import labels_of, scores
 from fractalvid.finetune.targets.base import Target
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
-from fractalvid.pretrain.engine.config import LoopConfig, TrainConfig
-from fractalvid.pretrain.engine.loop import TrainResult
-from fractalvid.pretrain.engine.training import train
-from fractalvid.pretrain.machine.devices import resolve_device
-from fractalvid.pretrain.machine.processes import is_main, local_world_size, rank, world_size
+from fractalvid.pretrain.engine import LoopConfig, TrainConfig, TrainResult, train
+from fractalvid.pretrain.machine import is_main, local_world_size, rank, resolve_device, world_size
 from fractalvid.pretrain.models import head_name
-from fractalvid.pretrain.objectives.config import SupervisedConfig
-from fractalvid.pretrain.objectives.supervised import Supervised
-from fractalvid.pretrain.optim.config import OptimConfig
+from fractalvid.pretrain.objectives import Supervised, SupervisedConfig
+from fractalvid.pretrain.optim import OptimConfig
 from fractalvid.utils.phrases import counted
 
 CHECKPOINT_STEPS = 200

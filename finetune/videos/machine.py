@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fractalvid.kernels.compiled import available_cores
-from fractalvid.pretrain.machine.devices import resolve_device
+from fractalvid.pretrain.machine import resolve_device
 from fractalvid.utils.errors import UserError
 from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
 

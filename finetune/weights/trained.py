@@ -14,9 +14,7 @@ from torch import nn
 from fractalvid.finetune.clips.config import FrameConfig, Sampling, Triple, ViewConfig, Voting
 from fractalvid.finetune.targets.registry import TARGETS, WITH_SPLITS, TargetOptions, make_target
 from fractalvid.finetune.videos.data import Data
-from fractalvid.pretrain.weights.cards import Card, load_card
-from fractalvid.pretrain.weights.initial import Initial, parse_initial
-from fractalvid.pretrain.weights.loading import load_network
+from fractalvid.pretrain.weights import Card, Initial, load_card, load_network, parse_initial
 from fractalvid.utils.documents import convert
 from fractalvid.utils.errors import UserError
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fractalvid.core.seeds import Domain, Field, index_words, uniforms
 from fractalvid.pretrain.clips.indexed import Share
-from fractalvid.pretrain.engine.batches import Source, replaced
+from fractalvid.pretrain.engine import Source, replaced
 from fractalvid.utils.tensors import upload
 
 _GREY = torch.full((3, 3), 1 / 3)

@@ -9,8 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fractalvid.pretrain.clips.listing import ListedVideo
-from fractalvid.pretrain.machine.collectives import all_of
-from fractalvid.pretrain.machine.processes import from_main, rank, world_size
+from fractalvid.pretrain.machine import all_of, from_main, rank, world_size
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import counted, first_few
 from fractalvid.video.errors import MAX_PIXELS

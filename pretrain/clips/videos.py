@@ -18,7 +18,7 @@ from fractalvid.kernels.compiled import available_cores
 from fractalvid.pretrain.clips.indexed import Indexed, Share, Shuffled
 from fractalvid.pretrain.clips.listing import list_videos
 from fractalvid.pretrain.clips.survey import probe_all
-from fractalvid.pretrain.machine.processes import from_main
+from fractalvid.pretrain.machine import from_main
 from fractalvid.stream import Batch, SecondView, StreamConfig
 from fractalvid.stream.render import to_float
 from fractalvid.stream.second_view import draw_backwards, eased, second_seed

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from fractalvid.pretrain.machine.devices import PrecisionName, resolve_device
-from fractalvid.pretrain.machine.processes import world_size
-from fractalvid.pretrain.optim.budget import Budget, Hours, check_budget, epoch_steps
-from fractalvid.pretrain.optim.config import OptimConfig
+from fractalvid.pretrain.machine import PrecisionName, resolve_device, world_size
+from fractalvid.pretrain.optim import Budget, Hours, OptimConfig, check_budget, epoch_steps
 from fractalvid.utils.errors import UserError
 
 
@@ -70,7 +68,7 @@ class LoopConfig:
 
     def check_machine(self) -> None:
         """Raise a `UserError` for what this machine can't do."""
-        from fractalvid.pretrain.machine.precision import resolve_precision  # it imports torch
+        from fractalvid.pretrain.machine import resolve_precision  # it imports torch
 
         device = resolve_device(self.device)
         if self.sync_bn and device.type != "cuda":

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from fractalvid.pretrain.engine.state import RunState
-from fractalvid.pretrain.machine.collectives import any_of
-from fractalvid.pretrain.machine.processes import ToldByMain, is_main
+from fractalvid.pretrain.machine import ToldByMain, any_of, is_main
 from fractalvid.utils.errors import UserError
 
 FEW_STEPS = 100

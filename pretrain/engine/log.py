@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fractalvid.pretrain.machine.processes import from_main, is_main
+from fractalvid.pretrain.machine import from_main, is_main
 from fractalvid.utils.documents import MAX_LOG_BYTES, Count, Table, convert, parse_json, read_bytes
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text

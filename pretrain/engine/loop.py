@@ -18,11 +18,8 @@ from fractalvid.pretrain.engine.freezing import set_train_mode
 from fractalvid.pretrain.engine.log import Row
 from fractalvid.pretrain.engine.progress import Reporter
 from fractalvid.pretrain.engine.state import RunState
-from fractalvid.pretrain.machine.collectives import mean, share_buffers
-from fractalvid.pretrain.machine.devices import PrecisionName
-from fractalvid.pretrain.machine.interrupt import StopRequest
-from fractalvid.pretrain.machine.processes import from_main, is_main, world_size
-from fractalvid.pretrain.optim.schedule import lr_at, scaled, warmup_steps
+from fractalvid.pretrain.machine import PrecisionName, StopRequest, from_main, is_main, mean, share_buffers, world_size
+from fractalvid.pretrain.optim import lr_at, scaled, warmup_steps
 from fractalvid.utils.errors import UserError
 
 Validate = Callable[[nn.Module], dict[str, float]]

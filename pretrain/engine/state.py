@@ -7,9 +7,8 @@ from torch import nn
 
 from fractalvid.pretrain.engine.log import Meter
 from fractalvid.pretrain.engine.update import Update
-from fractalvid.pretrain.machine.rng import restore_rng, rng_state
-from fractalvid.pretrain.optim.budget import Budget
-from fractalvid.pretrain.optim.ema import Ema
+from fractalvid.pretrain.machine import restore_rng, rng_state
+from fractalvid.pretrain.optim import Budget, Ema
 from fractalvid.utils.errors import UserError
 
 _BACKBONE = "backbone."

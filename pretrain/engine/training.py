@@ -21,12 +21,16 @@ from fractalvid.pretrain.engine.loop import Loop, TrainResult, Validate
 from fractalvid.pretrain.engine.objective import Objective
 from fractalvid.pretrain.engine.state import RunState
 from fractalvid.pretrain.engine.update import Update
-from fractalvid.pretrain.machine.devices import resolve_device
-from fractalvid.pretrain.machine.precision import Precision, resolve_precision, resumed_precision
-from fractalvid.pretrain.machine.processes import from_main, world_size
-from fractalvid.pretrain.machine.rng import seeded
-from fractalvid.pretrain.optim.ema import Ema
-from fractalvid.pretrain.optim.optimizer import build_optimizer
+from fractalvid.pretrain.machine import (
+    Precision,
+    from_main,
+    resolve_device,
+    resolve_precision,
+    resumed_precision,
+    seeded,
+    world_size,
+)
+from fractalvid.pretrain.optim import Ema, build_optimizer
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import make_folder
 

@@ -12,11 +12,8 @@ from fractalvid.pretrain.engine.batches import to_device
 from fractalvid.pretrain.engine.config import LoopConfig
 from fractalvid.pretrain.engine.freezing import BufferGuard
 from fractalvid.pretrain.engine.objective import Objective, Outcome
-from fractalvid.pretrain.machine.collectives import mean
-from fractalvid.pretrain.machine.precision import Precision
-from fractalvid.pretrain.machine.processes import world_size
-from fractalvid.pretrain.machine.stopwatch import Stopwatch
-from fractalvid.pretrain.optim.optimizer import set_lr
+from fractalvid.pretrain.machine import Precision, Stopwatch, mean, world_size
+from fractalvid.pretrain.optim import set_lr
 
 
 class Update:

@@ -27,7 +27,7 @@ _LOST = ("connection", "gloo", "nccl", "socket", "timed out")
 
 
 class _Joined:
-    """What `processes` has set up: nothing while this process is alone."""
+    """What `connected` has set up: nothing while this process is alone."""
 
     patient: "ProcessGroup | None" = None
     """All processes, as a group that waits for the main one as long as `PATIENCE` says."""
@@ -74,7 +74,7 @@ def process_name(program: str) -> str:
 def run_together(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     """Run `main` with a command's arguments on all processes that torchrun has started; returns an exit code."""
     try:
-        with processes():
+        with connected():
             main(arguments)
     except ToldByMain:
         return 2
@@ -82,7 +82,7 @@ def run_together(main: Callable[[list[str]], None], arguments: list[str]) -> int
 
 
 @contextmanager
-def processes() -> Iterator[None]:
+def connected() -> Iterator[None]:
     """Inside, the processes that torchrun has started are connected; without torchrun, nothing happens.
 
     Tensors on GPUs travel by NCCL, all others by gloo.

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from fractalvid.pretrain.engine.batches import Batch, to_device
-from fractalvid.pretrain.machine.collectives import total
+from fractalvid.pretrain.engine import Batch, to_device
+from fractalvid.pretrain.machine import total
 
 
 def classification_metrics(model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fractalvid.pretrain.engine.batches import Batch, to_device
-from fractalvid.pretrain.machine.collectives import in_turns
+from fractalvid.pretrain.engine import Batch, to_device
+from fractalvid.pretrain.machine import in_turns
 
 
 class Features(NamedTuple):

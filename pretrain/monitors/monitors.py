@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from fractalvid.core.bank import Bank
 from fractalvid.kinds import sample_bank
-from fractalvid.pretrain.engine.batches import Batch
-from fractalvid.pretrain.engine.loop import Validate
-from fractalvid.pretrain.machine.processes import rank, world_size
+from fractalvid.pretrain.engine import Batch, Validate
+from fractalvid.pretrain.machine import rank, world_size
 from fractalvid.pretrain.monitors.config import MonitorConfig
 from fractalvid.pretrain.monitors.features import features_of, headless
 from fractalvid.pretrain.monitors.probes import linear_share, neighbour_share

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fractalvid.core.bank import Bank, array_names
-from fractalvid.pretrain.engine.batches import Batch
+from fractalvid.pretrain.engine import Batch
 from fractalvid.pretrain.monitors.features import features_of
 
 CLIPS_A_CLASS = 4

@@ -5,14 +5,14 @@ from pkgutil import resolve_name
 import torch
 
 from fractalvid.core.bank import Bank
-from fractalvid.pretrain.engine.objective import Objective
+from fractalvid.pretrain.engine import Objective
 from fractalvid.pretrain.models import backbone, build_model, feature_dim
 from fractalvid.pretrain.objectives.auxiliary.curves import curve_targets
 from fractalvid.pretrain.objectives.auxiliary.heads import CurveHead, MaskHead, WithAuxiliary
 from fractalvid.pretrain.objectives.auxiliary.maps import last_stage, stage_shape
 from fractalvid.pretrain.objectives.config import OBJECTIVES, ObjectiveConfig, SupervisedConfig
 from fractalvid.pretrain.objectives.supervised import Supervised
-from fractalvid.pretrain.weights.initial import load_initial, parse_initial
+from fractalvid.pretrain.weights import load_initial, parse_initial
 
 
 def build_objective(

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from fractalvid.pretrain.engine.objective import Outcome
+from fractalvid.pretrain.engine import Outcome
 from fractalvid.pretrain.objectives.config import BYOLConfig
 from fractalvid.pretrain.objectives.losses import byol_regression
 from fractalvid.pretrain.objectives.momentum import Followed

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fractalvid.pretrain.engine.objective import Outcome
-from fractalvid.pretrain.machine.collectives import gather
-from fractalvid.pretrain.machine.processes import rank
+from fractalvid.pretrain.engine import Outcome
+from fractalvid.pretrain.machine import gather, rank
 from fractalvid.pretrain.objectives.config import MoCoConfig, Related
 from fractalvid.pretrain.objectives.losses import info_nce
 from fractalvid.pretrain.objectives.momentum import Followed

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from fractalvid.pretrain.engine.objective import Outcome
-from fractalvid.pretrain.machine.collectives import gather
+from fractalvid.pretrain.engine import Outcome
+from fractalvid.pretrain.machine import gather
 from fractalvid.pretrain.objectives.config import SimCLRConfig
 from fractalvid.pretrain.objectives.losses import nt_xent
 from fractalvid.pretrain.objectives.two_views import TwoViews, mlp, outcome

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fractalvid.core.seeds import words64
-from fractalvid.pretrain.machine.collectives import gather
-from fractalvid.pretrain.machine.processes import rank, world_size
+from fractalvid.pretrain.machine import gather, rank, world_size
 
 MOST_GROUPS = 8
 """Groups of a process where nobody says how many: as many as the original has GPUs."""

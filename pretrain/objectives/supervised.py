@@ -5,8 +5,8 @@ from typing import Any
 from torch import nn
 from torch.nn import functional as F
 
-from fractalvid.pretrain.engine.objective import Objective, Outcome
-from fractalvid.pretrain.machine.processes import rank
+from fractalvid.pretrain.engine import Objective, Outcome
+from fractalvid.pretrain.machine import rank
 from fractalvid.pretrain.objectives.config import SupervisedConfig
 from fractalvid.pretrain.objectives.mixing import draw_mixture
 

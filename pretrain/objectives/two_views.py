@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from fractalvid.pretrain.engine.objective import Objective, Outcome
+from fractalvid.pretrain.engine import Objective, Outcome
 from fractalvid.pretrain.objectives.losses import agreement, spread
 
 

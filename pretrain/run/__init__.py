@@ -1,1 +1,5 @@
 """A pre-training run, from its configuration to its weights."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

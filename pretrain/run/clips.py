@@ -7,15 +7,9 @@ import torch
 
 from fractalvid.core.bank import Bank
 from fractalvid.kernels.compiled import available_cores
-from fractalvid.pretrain.clips.indexed import Share
-from fractalvid.pretrain.clips.listing import list_videos
-from fractalvid.pretrain.clips.mixture import Mixed
-from fractalvid.pretrain.clips.recolour import Recoloured
-from fractalvid.pretrain.clips.stored import StoredClips
-from fractalvid.pretrain.clips.videos import OwnVideos
-from fractalvid.pretrain.engine.batches import Source
-from fractalvid.pretrain.machine.devices import resolve_device
-from fractalvid.pretrain.machine.processes import local_world_size, rank, world_size
+from fractalvid.pretrain.clips import Mixed, OwnVideos, Recoloured, Share, StoredClips, list_videos
+from fractalvid.pretrain.engine import Source
+from fractalvid.pretrain.machine import local_world_size, rank, resolve_device, world_size
 from fractalvid.pretrain.run.config import PretrainConfig
 from fractalvid.stream import FractalStream
 from fractalvid.utils.errors import UserError

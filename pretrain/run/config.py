@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 import tyro
 
 from fractalvid.core.bank import KindName
-from fractalvid.pretrain.clips.listing import list_videos, stored_clips
-from fractalvid.pretrain.engine.config import LoopConfig, TrainConfig, check_norms
+from fractalvid.pretrain.clips import list_videos, stored_clips
+from fractalvid.pretrain.engine import LoopConfig, TrainConfig, check_norms
 from fractalvid.pretrain.models import check_clip
-from fractalvid.pretrain.monitors.config import MonitorConfig
-from fractalvid.pretrain.objectives.config import ObjectiveConfig, SupervisedConfig
-from fractalvid.pretrain.optim.config import OptimConfig
-from fractalvid.pretrain.recipes.fields import DEFAULT_CLASSES, override
+from fractalvid.pretrain.monitors import MonitorConfig
+from fractalvid.pretrain.objectives import ObjectiveConfig, SupervisedConfig
+from fractalvid.pretrain.optim import OptimConfig
+from fractalvid.pretrain.recipes import DEFAULT_CLASSES, override
 from fractalvid.pretrain.run.folder import CONFIG, read_config
 from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError

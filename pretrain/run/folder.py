@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fractalvid.pretrain.recipes.fields import differences
+from fractalvid.pretrain.recipes import differences
 from fractalvid.utils.documents import Table, convert, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import is_empty, make_folder, remove_temporaries, write_text

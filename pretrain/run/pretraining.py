@@ -7,21 +7,19 @@ from pathlib import Path
 
 from fractalvid.core.bank import Bank
 from fractalvid.core.seeds import STREAM_VERSION
-from fractalvid.pretrain.clips.digests import check_same_clips
-from fractalvid.pretrain.engine.checkpoint import CHECKPOINT
-from fractalvid.pretrain.engine.objective import Objective
-from fractalvid.pretrain.engine.training import train
-from fractalvid.pretrain.machine.processes import from_main, is_main, world_size
-from fractalvid.pretrain.objectives.build import build_objective
-from fractalvid.pretrain.optim.schedule import scaled
-from fractalvid.pretrain.recipes.fields import to_json
+from fractalvid.pretrain.clips import check_same_clips
+from fractalvid.pretrain.engine import CHECKPOINT, Objective, train
+from fractalvid.pretrain.machine import from_main, is_main, world_size
+from fractalvid.pretrain.objectives import build_objective
+from fractalvid.pretrain.optim import scaled
+from fractalvid.pretrain.recipes import to_json
 from fractalvid.pretrain.run.classes import counted_classes, keep_bank, resolved, run_bank
 from fractalvid.pretrain.run.clips import count_classes, open_clips, render_threads
 from fractalvid.pretrain.run.config import PretrainConfig
 from fractalvid.pretrain.run.folder import WEIGHTS, begin_run, read_config, resume_run
 from fractalvid.pretrain.run.unused import check_run
 from fractalvid.pretrain.run.validation import build_validation
-from fractalvid.pretrain.weights.cards import Card, save_weights
+from fractalvid.pretrain.weights import Card, save_weights
 from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
 

@@ -1,14 +1,13 @@
 """Settings of a run that have no effect beside others."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from fractalvid.core.bank import bank_kind
 from fractalvid.core.constants import BANK_FILE
-from fractalvid.pretrain.recipes.fields import DEFAULT_CLASSES
+from fractalvid.pretrain.recipes import DEFAULT_CLASSES
 from fractalvid.pretrain.run.config import PretrainConfig
 from fractalvid.sets import SetReader
-from fractalvid.utils import unused as settings
+from fractalvid.utils import unused
 from fractalvid.utils.unused import Rule
 
 _ON_CLASSES = {"knn", "linear", "crops"}
@@ -101,12 +100,7 @@ ALSO_UNSET = {"classes": DEFAULT_CLASSES, "kind": "ifs", "objective.recolour": 0
 def check_run(config: PretrainConfig) -> None:
     """Raise a `UserError` for values no run can use, and for settings that have no effect."""
     config.check()
-    settings.check_unused(config, RULES, ALSO_UNSET)
-
-
-def unused(config: PretrainConfig) -> Iterator[tuple[str, str]]:
-    """Dotted names of settings that have no effect, and why."""
-    return settings.unused(config, RULES, ALSO_UNSET)
+    unused.check_unused(config, RULES, ALSO_UNSET)
 
 
 def without_unused(config: PretrainConfig, recipe: PretrainConfig) -> PretrainConfig:
@@ -114,4 +108,4 @@ def without_unused(config: PretrainConfig, recipe: PretrainConfig) -> PretrainCo
 
     The points of the chaos game are an example, in a recipe that is used with classes of another kind.
     """
-    return settings.without_unused(config, recipe, RULES, ALSO_UNSET)
+    return unused.without_unused(config, recipe, RULES, ALSO_UNSET)

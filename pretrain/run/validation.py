@@ -7,14 +7,17 @@ import torch
 from torch import nn
 
 from fractalvid.core.bank import Bank
-from fractalvid.pretrain.engine.batches import Batch
-from fractalvid.pretrain.engine.loop import SharedValidation, Validate
-from fractalvid.pretrain.machine.processes import rank, world_size
+from fractalvid.pretrain.engine import Batch, SharedValidation, Validate
+from fractalvid.pretrain.machine import rank, world_size
 from fractalvid.pretrain.models import head_name
-from fractalvid.pretrain.monitors.classification import classification_metrics
-from fractalvid.pretrain.monitors.monitors import build_monitors, together
-from fractalvid.pretrain.monitors.neighbours import first_classes, neighbour_metrics
-from fractalvid.pretrain.objectives.config import ObjectiveConfig
+from fractalvid.pretrain.monitors import (
+    build_monitors,
+    classification_metrics,
+    first_classes,
+    neighbour_metrics,
+    together,
+)
+from fractalvid.pretrain.objectives import ObjectiveConfig
 from fractalvid.pretrain.run.clips import render_device, render_threads
 from fractalvid.pretrain.run.config import PretrainConfig
 from fractalvid.stream import FractalStream

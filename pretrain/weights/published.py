@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
+from fractalvid.pretrain.models import ARCHITECTURES, Architecture, architecture
 from fractalvid.pretrain.models.keymaps import Checkpoint, Triple
-from fractalvid.pretrain.models.table import ARCHITECTURES, Architecture, architecture
 from fractalvid.pretrain.weights.loading import LoadReport, load_backbone_state
 from fractalvid.utils.errors import UserError
 

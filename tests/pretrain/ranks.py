@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from fractalvid.pretrain.machine import processes as distributed
+from fractalvid.pretrain.machine import processes
 from fractalvid.pretrain.machine.processes import TIMEOUT, process_name, run_together
 from fractalvid.utils.errors import run_cli
 
@@ -72,21 +72,21 @@ def on_ranks(
     return ends(ranks)
 
 
-def ends(processes: list[ForkServerProcess]) -> list[int]:
+def ends(started: list[ForkServerProcess]) -> list[int]:
     """The exit codes of processes, once all have ended."""
     deadline = time.monotonic() + LONGEST
-    for process in processes:
+    for process in started:
         process.join(max(0.0, deadline - time.monotonic()))
-    late = [process for process in processes if process.exitcode is None]
+    late = [process for process in started if process.exitcode is None]
     for process in late:
         process.kill()
         process.join()
     assert not late, "processes wait for each other"
-    return [int(process.exitcode or 0) for process in processes]
+    return [int(process.exitcode or 0) for process in started]
 
 
 def _as_command(work: Callable[..., None], arguments: tuple[Any, ...], timeout: timedelta) -> int:
-    distributed.TIMEOUT = timeout
+    processes.TIMEOUT = timeout
     return run_cli(process_name("test"), lambda argv: run_together(lambda _: work(*arguments), argv), [])
 
 

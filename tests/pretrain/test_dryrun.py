@@ -12,7 +12,7 @@ import pytest
 
 from fractalvid.pretrain.cli import main
 from fractalvid.pretrain.dryrun import dry_run
-from fractalvid.pretrain.engine import training as engine
+from fractalvid.pretrain.engine import training
 from fractalvid.pretrain.engine.update import Update
 from fractalvid.pretrain.recipes.fields import override, to_json, to_toml
 from fractalvid.pretrain.recipes.load import load_recipe, recipe_names
@@ -83,7 +83,7 @@ def test_an_interrupted_one_does_not_speak_of_going_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(engine, "Update", Stopped)
+    monkeypatch.setattr(training, "Update", Stopped)
     options = "--arch r3d_10 --classes 3 --steps 9 --clip-len 2 --size 32 --points 1000 --batch-size 4"
     assert main([*options.split(), "--dry-run"]) == 130
     told = capsys.readouterr()

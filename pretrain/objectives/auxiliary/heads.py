@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fractalvid.pretrain.engine.objective import Objective, Outcome
+from fractalvid.pretrain.engine import Objective, Outcome
 from fractalvid.pretrain.objectives.auxiliary.maps import Tap, as_clips
 from fractalvid.pretrain.objectives.losses import curve_regression, dice, mask_bce
 from fractalvid.pretrain.objectives.two_views import mlp

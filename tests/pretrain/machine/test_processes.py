@@ -11,9 +11,8 @@ import torch
 
 from fractalvid.pretrain.engine.checkpoint import CHECKPOINT, load_checkpoint
 from fractalvid.pretrain.engine.config import LoopConfig
-from fractalvid.pretrain.machine import processes as distributed
 from fractalvid.pretrain.machine.collectives import all_of, any_of, gather, mean
-from fractalvid.pretrain.machine.processes import from_main, is_main, rank, world_size
+from fractalvid.pretrain.machine.processes import connected, from_main, is_main, rank, world_size
 from fractalvid.pretrain.optim.config import OptimConfig
 from fractalvid.utils.errors import UserError
 from tests.pretrain.helpers import Shares, fit, plain, tiny
@@ -30,7 +29,7 @@ def test_one_process_is_alone() -> None:
     assert any_of(True) and not any_of(False)
     assert all_of("a") == ["a"]
     assert from_main(lambda: 3) == 3
-    with distributed.processes():
+    with connected():
         assert world_size() == 1
 
 
@@ -39,7 +38,7 @@ def test_half_an_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("RANK", raising=False)
     with (
         pytest.raises(UserError, match=r"WORLD_SIZE is 2, but RANK is not set: start .* torchrun"),
-        distributed.processes(),
+        connected(),
     ):
         pass
 

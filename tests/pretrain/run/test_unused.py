@@ -11,10 +11,10 @@ from fractalvid.pretrain.cli import main
 from fractalvid.pretrain.recipes.fields import field_names, override
 from fractalvid.pretrain.recipes.load import load_recipe, recipe_names
 from fractalvid.pretrain.run.config import PretrainConfig
-from fractalvid.pretrain.run.unused import ALSO_UNSET, RULES, unused, without_unused
+from fractalvid.pretrain.run.unused import ALSO_UNSET, RULES, without_unused
 from fractalvid.sets import SetConfig, generate
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.unused import check_unused
+from fractalvid.utils.unused import check_unused, unused
 
 BASE = ["--arch", "r3d_10", "--steps", "2", "--size", "32", "--clip-len", "4", "--device", "cpu"]
 MOCO = ["--objective", "moco"]
@@ -95,10 +95,10 @@ def test_clips_of_a_set_are_coloured_or_not(tmp_path: Path, colour: ColourConfig
     made = SetConfig(clips=1, size=32, points=2000, colour=colour)
     generate(ClassBank.sample(2, seed=1), tmp_path / "set", made, workers=1, progress=False)
     moco = {"name": "moco", "recolour": 0.3}
-    found = [name for name, _ in unused(config(data=str(tmp_path / "set"), objective=moco))]
+    found = [name for name, _ in unused(config(data=str(tmp_path / "set"), objective=moco), RULES, ALSO_UNSET)]
     assert found == ([] if colour else ["objective.recolour"])
     undrawn = config(data=str(tmp_path / "set"), val_clips=0, stream={"points": 7000})
-    assert [name for name, _ in unused(undrawn)] == ["stream.points"]
+    assert [name for name, _ in unused(undrawn, RULES, ALSO_UNSET)] == ["stream.points"]
 
 
 def test_points_belong_to_the_kind_that_a_bank_or_a_set_has(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_points_belong_to_the_kind_that_a_bank_or_a_set_has(tmp_path: Path) -> N
         bank.save(tmp_path / f"{kind}.npz")
         generate(bank, folder, SetConfig(clips=1, size=32), workers=1, progress=False)
         for where in ({"bank": str(tmp_path / f"{kind}.npz")}, {"data": str(folder)}):
-            found = [name for name, _ in unused(config(**where, stream={"points": 7000}))]
+            found = [name for name, _ in unused(config(**where, stream={"points": 7000}), RULES, ALSO_UNSET)]
             assert found == ([] if kind == "ifs" else ["stream.points"])
             config(**where, stream={"points": 7000}, engine={"steps": 1, "device": "cpu"}).check()
 
@@ -120,9 +120,9 @@ def test_masks_of_a_recipe_have_to_be_for_something() -> None:
 def test_rules_are_about_settings_that_there_are() -> None:
     known = set(field_names(PretrainConfig()))
     assert {name for rule in RULES for name in rule.names} <= known
-    assert not list(unused(PretrainConfig()))
+    assert not list(unused(PretrainConfig(), RULES, ALSO_UNSET))
     for name in recipe_names():
-        assert not list(unused(load_recipe(name, PretrainConfig())))
+        assert not list(unused(load_recipe(name, PretrainConfig()), RULES, ALSO_UNSET))
 
 
 def test_statistics_of_all_processes_are_not_for_moco() -> None:

@@ -1,0 +1,11 @@
+from .budget import Budget as Budget
+from .budget import Hours as Hours
+from .budget import check_budget as check_budget
+from .budget import epoch_steps as epoch_steps
+from .config import OptimConfig as OptimConfig
+from .ema import Ema as Ema
+from .optimizer import build_optimizer as build_optimizer
+from .optimizer import set_lr as set_lr
+from .schedule import lr_at as lr_at
+from .schedule import scaled as scaled
+from .schedule import warmup_steps as warmup_steps

@@ -1,0 +1,10 @@
+from .fields import DEFAULT_CLASSES as DEFAULT_CLASSES
+from .fields import differences as differences
+from .fields import field_names as field_names
+from .fields import override as override
+from .fields import to_json as to_json
+from .fields import to_toml as to_toml
+from .load import find_recipe as find_recipe
+from .load import headline as headline
+from .load import load_recipe as load_recipe
+from .load import recipe_names as recipe_names

@@ -1,0 +1,16 @@
+from .classes import find_bank as find_bank
+from .classes import resolved as resolved
+from .clips import count_classes as count_classes
+from .clips import open_clips as open_clips
+from .clips import render_threads as render_threads
+from .config import EngineConfig as EngineConfig
+from .config import PretrainConfig as PretrainConfig
+from .config import kept_config as kept_config
+from .folder import PROGRAM as PROGRAM
+from .folder import WEIGHTS as WEIGHTS
+from .folder import check_free as check_free
+from .pretraining import make_card as make_card
+from .pretraining import make_objective as make_objective
+from .pretraining import pretrain as pretrain
+from .unused import check_run as check_run
+from .unused import without_unused as without_unused

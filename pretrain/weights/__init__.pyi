@@ -1,0 +1,17 @@
+from .cards import Card as Card
+from .cards import card_path as card_path
+from .cards import find_weights as find_weights
+from .cards import head_classes as head_classes
+from .cards import load_card as load_card
+from .cards import load_described as load_described
+from .cards import load_tensors as load_tensors
+from .cards import save_weights as save_weights
+from .initial import Initial as Initial
+from .initial import build_initial as build_initial
+from .initial import load_initial as load_initial
+from .initial import parse_initial as parse_initial
+from .loading import LoadReport as LoadReport
+from .loading import empty_network as empty_network
+from .loading import load_backbone as load_backbone
+from .loading import load_backbone_state as load_backbone_state
+from .loading import load_network as load_network
