@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fractalvid.core.bank import Bank, Fit, KindName, Size, bank_kind, check_clip_ids
+from fractalvid.core.bank import Bank, Fit, KindName, Size, bank_kind, check_bank, check_clip_ids, check_times
 from fractalvid.core.colour import ColourConfig
-from fractalvid.core.constants import MAX_POINTS, PAPER_POINTS, PAPER_SIZE
+from fractalvid.core.constants import MAX_CLIP_FRAMES, MAX_POINTS, PAPER_POINTS, PAPER_SIZE
 from fractalvid.fractals import ClassBank, ClassConfig, fit_fractals, render_fractals
 from fractalvid.kernels import MAX_PIXELS
 from fractalvid.textures import (
@@ -23,7 +22,7 @@ from fractalvid.textures import (
     fit_textures,
     render_textures,
 )
-from fractalvid.utils.checks import check_count, check_integer
+from fractalvid.utils.checks import check_count, check_instance, check_integer, is_whole
 from fractalvid.utils.errors import UserError
 
 
@@ -87,7 +86,7 @@ def kind_named(name: str) -> Kind:
     Raises:
         UserError: there is none.
     """
-    if name not in KINDS:
+    if not isinstance(name, str) or name not in KINDS:
         raise UserError(f"unknown kind {name!r}; one of: {', '.join(KINDS)}")
     return KINDS[name]
 
@@ -125,6 +124,7 @@ def fit_clips(bank: Bank, class_id: ArrayLike, instance_id: ArrayLike, *, thread
     Raises:
         UserError: classes that the bank does not have, instances beyond 2³²-1, or no threads.
     """
+    check_bank(bank)
     check_clip_ids(bank, class_id, instance_id)
     check_count("threads", threads)
     return KINDS[bank.kind].fit(bank, class_id, instance_id, threads=threads)
@@ -161,10 +161,12 @@ def render_fits(
     """
     check_integer("points", points, 1, MAX_POINTS)
     check_count("threads", threads)
+    if colour is not None:
+        check_instance("colour", colour, ColourConfig)
     return KINDS[bank.kind].render(
         bank,
         fit,
-        times,
+        check_times(times),
         size=_frame_size(size),
         points=points,
         exposure=exposure,
@@ -202,8 +204,13 @@ def render_clip(
     Raises:
         UserError: ids, a size, or numbers of frames, points or threads that no clip can have.
     """
-    fit = fit_clips(bank, [class_id], [instance_id], threads=threads)
+    check_bank(bank)
+    for name, number in (("class_id", class_id), ("instance_id", instance_id)):
+        if not is_whole(number):
+            raise UserError(f"{name} must be a whole number, got {number!r}")
+    check_clip_ids(bank, class_id, instance_id)
     times = clip_times(bank, class_id, frames)
+    fit = fit_clips(bank, [class_id], [instance_id], threads=threads)
     clips = render_fits(
         bank, fit, times[None], size=size, points=points, exposure=exposure, colour=colour, threads=threads
     )
@@ -215,7 +222,7 @@ def clip_times(bank: Bank, class_id: int, frames: int | None) -> NDArray[np.floa
     native = int(bank.native_frames[class_id])
     if frames is None:
         return np.arange(native).astype(np.float64)
-    check_count("frames", frames)
+    check_integer("frames", frames, 1, MAX_CLIP_FRAMES)
     return np.linspace(0, native - 1, frames) if frames > 1 else np.array([(native - 1) / 2])
 
 
@@ -226,7 +233,7 @@ def _frame_size(size: Size) -> tuple[int, int]:
         UserError: it is none that a frame can have.
     """
     both = size if isinstance(size, tuple | list) else (size, size)
-    whole = len(both) == 2 and all(isinstance(side, Integral) and side >= 1 for side in both)
+    whole = len(both) == 2 and all(is_whole(side) and side >= 1 for side in both)
     if not whole or both[0] * both[1] > MAX_PIXELS:
         raise UserError(f"size must be whole numbers of pixels from 1 up, {MAX_PIXELS} in all at most, got {size!r}")
     return int(both[0]), int(both[1])

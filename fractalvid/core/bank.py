@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fractalvid.core.constants import MAX_CLASSES
+from fractalvid.core.constants import MAX_CLASSES, MAX_FRAMES
 from fractalvid.core.seeds import STREAM_VERSION
 from fractalvid.utils.checks import is_whole
 from fractalvid.utils.documents import Seed, Table, convert_config, parse_json
@@ -69,10 +69,15 @@ def array_names(bank_type: Any) -> tuple[str, ...]:
     return tuple(f.name for f in dataclasses.fields(bank_type) if f.name not in ("seed", "config"))
 
 
+def bank_line(bank: Bank) -> str:
+    """What a bank is, for people: how many classes, of which seed."""
+    return f"{type(bank).__name__}({len(bank)} classes, seed={bank.seed})"
+
+
 def check_draw(num_classes: int, seed: int) -> None:
     """Refuse numbers that no bank can be drawn with."""
     if not (is_whole(num_classes) and 1 <= num_classes <= MAX_CLASSES):
-        raise UserError(f"the number of classes must be 1 to {MAX_CLASSES}, a whole number, got {num_classes!r}")
+        raise UserError(f"num_classes must be 1 to {MAX_CLASSES}, a whole number, got {num_classes!r}")
     check_seed(seed)
 
 
@@ -80,6 +85,27 @@ def check_seed(seed: int) -> None:
     """Refuse what is no seed of 64 bits: generators would take its lowest 64 bits instead."""
     if not (is_whole(seed) and 0 <= seed < 2**64):
         raise UserError(f"seed must be in 0..2**64 - 1, got {seed!r}")
+
+
+def check_bank(bank: Bank) -> None:
+    """Refuse what is no bank of classes."""
+    if not hasattr(bank, "native_frames"):
+        raise UserError(f"bank must be a bank of classes, as fractalvid.sample_bank draws one, got {bank!r}")
+
+
+def check_times(times: ArrayLike) -> NDArray[np.float64]:
+    """Times (B, F) in native frames as float64.
+
+    Raises:
+        UserError: another shape, or times that no clip has.
+    """
+    try:
+        at = np.asarray(times, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise UserError(f"times must be numbers (B, F), got {times!r}") from None
+    if at.ndim != 2 or not np.all((at >= 0) & (at <= MAX_FRAMES - 1)):
+        raise UserError(f"times must be (B, F) numbers of native frames, 0 to T - 1, got {times!r}")
+    return at
 
 
 def check_clip_ids(bank: Bank, class_id: ArrayLike, instance_id: ArrayLike) -> None:
@@ -92,8 +118,8 @@ def check_clip_ids(bank: Bank, class_id: ArrayLike, instance_id: ArrayLike) -> N
     """
     for name, given, end in (("class_id", class_id, len(bank)), ("instance_id", instance_id, 2**32)):
         ids = np.asarray(given)
-        if ids.size and (ids.dtype.kind not in "biu" or ids.min() < 0 or ids.max() >= end):
-            wrong = (one for one in ids.ravel().tolist() if not (isinstance(one, int) and 0 <= one < end))
+        if ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= end):
+            wrong = (one for one in ids.ravel().tolist() if not (is_whole(one) and 0 <= one < end))
             raise UserError(f"{name} {next(wrong)!r} is out of range: whole numbers of 0..{end - 1}")
 
 

@@ -9,6 +9,9 @@ FIRST_VALIDATION_ID = 2**31
 MAX_CLASSES = 1_000_000
 """Classes of a bank."""
 
+MAX_CLIP_FRAMES = 10_000
+"""Frames of a clip that is rendered or kept."""
+
 MAX_POINTS = 2**31 - 1
 """Points of the chaos game a frame."""
 

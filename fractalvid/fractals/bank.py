@@ -9,7 +9,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fractalvid.core.bank import KindName, array_names, check_draw, read_bank, reading, write_bank
+from fractalvid.core.bank import (
+    KindName,
+    array_names,
+    bank_line,
+    check_draw,
+    check_times,
+    read_bank,
+    reading,
+    write_bank,
+)
 from fractalvid.core.constants import MAX_FRAMES
 from fractalvid.core.curves import CURVE_KINDS, sample_grid
 from fractalvid.fractals.config import MAX_MAPS, ClassConfig
@@ -17,12 +26,13 @@ from fractalvid.fractals.ifs import compose
 from fractalvid.fractals.sampling import sample_class
 from fractalvid.kernels.jobs import Jobs
 from fractalvid.kernels.variations import LINEAR, VARIATIONS, by_name
+from fractalvid.utils.checks import check_instance
 from fractalvid.utils.errors import UserError
 
 FORMAT = "fractalvid-classes-2"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ClassBank:
     """K classes. Class c does not depend on K, so a larger bank of the same seed extends a smaller one.
 
@@ -63,6 +73,10 @@ class ClassBank:
         """The number of classes K."""
         return len(self.native_frames)
 
+    def __repr__(self) -> str:
+        """One line, without the arrays."""
+        return bank_line(self)
+
     @classmethod
     def sample(cls, num_classes: int, *, seed: int = 0, config: ClassConfig | None = None) -> "ClassBank":
         """Draw classes 0..num_classes - 1 of a seed.
@@ -72,6 +86,7 @@ class ClassBank:
         """
         check_draw(num_classes, seed)
         config = ClassConfig() if config is None else config
+        check_instance("config", config, ClassConfig)
         rows = [sample_class(seed, c, config) for c in range(num_classes)]
         return cls(seed, config, **stacked(rows))
 
@@ -104,8 +119,8 @@ class ClassBank:
 
         They are those of the classes themselves, without what an instance changes.
         """
-        ids = np.asarray(class_ids, np.int64)
-        share = sample_grid(self.curve[ids], times).astype(np.float64)
+        ids, at = self._checked(class_ids, times)
+        share = sample_grid(self.curve[ids], at).astype(np.float64)
         signs = self.signs[ids][:, None]
         if self.config.interpolation == "decomposed":
             keys = self.theta, self.phi, self.sigma, self.shift
@@ -116,7 +131,7 @@ class ClassBank:
 
     def variations_at(self, class_ids: ArrayLike, times: ArrayLike) -> dict[str, NDArray[Any]]:
         """What `Jobs.of` takes of the variations of classes (B,) at times (B, F), with leading axes (B, F)."""
-        ids, at = np.asarray(class_ids, np.int64), np.asarray(times, np.float64)
+        ids, at = self._checked(class_ids, times)
         if self.config.mix.plain:
             return {"variation": np.broadcast_to(self.variation[ids, 0, :1], at.shape)}
         share = sample_grid(self.curve[ids], at)
@@ -129,11 +144,23 @@ class ClassBank:
 
     def have_trait(self, class_ids: ArrayLike, trait: str) -> NDArray[np.bool_]:
         """Which classes (B,) take a variation with a trait, the name of a flag of `kernels.variations.Variation`."""
-        ids = np.asarray(class_ids, np.int64)
+        ids, _ = self._checked(class_ids)
         flagged = _variations_with(trait)[self.variation[ids]]
         if not flagged.any():  # so with the reference method's variations, and asked for at every attempt
             return np.zeros(ids.shape, np.bool_)
         return np.asarray((flagged & (self.amount[ids, 0] != 0)).any(axis=(1, 2)))
+
+    def _checked(
+        self, class_ids: ArrayLike, times: ArrayLike | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Ids (B,) of classes that there are, and times (B, F), or (1, F) for all of them."""
+        ids = np.asarray(class_ids)
+        if ids.ndim != 1 or (ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= len(self))):
+            raise UserError(f"class_ids must be whole numbers (B,), 0 to {len(self) - 1}, got {class_ids!r}")
+        at = np.zeros((len(ids), 1)) if times is None else check_times(times)
+        if len(at) != len(ids) and (len(at) != 1 or not len(ids)):
+            raise UserError(f"times must have a row for each of class_ids, {len(ids)} of them, got {len(at)}")
+        return ids.astype(np.int64, copy=False), at
 
 
 def stacked(classes: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:

@@ -4,14 +4,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fractalvid.core.colour import ColourConfig, check_points
-from fractalvid.core.constants import FIRST_VALIDATION_ID, MAX_FRAMES, MAX_POINTS, PAPER_POINTS, PAPER_SIZE
+from fractalvid.core.constants import (
+    FIRST_VALIDATION_ID,
+    MAX_CLIP_FRAMES,
+    MAX_FRAMES,
+    MAX_POINTS,
+    PAPER_POINTS,
+    PAPER_SIZE,
+)
 from fractalvid.sets.formats import FORMATS, Format, VideoOptions
 from fractalvid.sets.formats.encodings import MAX_CLIP_BYTES
 from fractalvid.sets.formats.mask import MAX_PIXELS
-from fractalvid.sets.manifest import MAX_CLIP_FRAMES
 from fractalvid.utils.checks import MAX_COUNT, check_fields, check_integer
 from fractalvid.utils.errors import UserError
-from fractalvid.video.codecs import DEFAULT_PRESET, encoder_options
+from fractalvid.video.codecs import DEFAULT_PRESET, MAX_RATE, encoder_options
 
 FormatName = Literal["mp4", "webdataset", "npz", "png"]
 """Rows of `fractalvid.sets.formats.FORMATS`."""
@@ -54,7 +60,7 @@ class SetConfig:
     def __post_init__(self) -> None:
         """Refuse impossible numbers before any work starts."""
         check_fields(self)
-        limits = {"clips": (1, MAX_COUNT), "size": (2, 8192), "points": (1, MAX_POINTS), "fps": (1, 240)}
+        limits = {"clips": (1, MAX_COUNT), "size": (2, 8192), "points": (1, MAX_POINTS), "fps": (1, MAX_RATE)}
         for name, (low, high) in (limits | {"shard_size": (1, MAX_COUNT)}).items():
             check_integer(name, getattr(self, name), low, high)
         if self.frames is not None:

@@ -1,5 +1,6 @@
 """Making a set, and going on with one: missing clips are rendered, and complete ones go into the manifest."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from fractalvid.core.bank import Bank, extends
+from fractalvid.core.bank import Bank, check_bank, extends
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import load_bank
 from fractalvid.sets.card import CARD_FILE, card_of, check_continues, read_card, write_card
@@ -27,6 +28,7 @@ from fractalvid.sets.manifest import (
     write_manifest,
 )
 from fractalvid.sets.workers import ClipMaker, open_workers, store_of
+from fractalvid.utils.checks import check_instance, check_integer, check_number
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import remove_temporaries
 from fractalvid.utils.locks import exclusive_lock
@@ -72,8 +74,11 @@ def generate(
         UserError: another process is at work there, the folder holds something else or another set, it can't be
             written to, or a worker was killed.
     """
-    if not 1 <= workers <= MAX_WORKERS:
-        raise UserError(f"workers must be 1 to {MAX_WORKERS}, got {workers}")
+    check_integer("workers", workers, 1, MAX_WORKERS)
+    check_bank(bank)
+    check_instance("config", config, SetConfig)
+    if hours is not None:
+        check_number("hours", hours, 0, math.inf)
     try:
         with exclusive_folder(out):
             return render_missing(bank, out, config, workers=workers, hours=hours, progress=progress)

@@ -7,14 +7,13 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
+from fractalvid.core.constants import MAX_CLIP_FRAMES
 from fractalvid.utils.documents import read_bytes
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import DurableFolder, write_text
 
 MANIFEST_FILE = "manifest.csv"
 """What the manifest is called in a set's folder."""
-MAX_CLIP_FRAMES = 10_000
-"""Frames of a clip."""
 
 
 class ClipId(NamedTuple):

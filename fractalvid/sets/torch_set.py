@@ -1,5 +1,6 @@
 """Generated sets in PyTorch: a map-style data set over clips on disk, whatever their format."""
 
+import operator
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -9,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from fractalvid.core.constants import MAX_CLIP_FRAMES
 from fractalvid.sets.manifest import ManifestRow
 from fractalvid.sets.reader import SetReader
+from fractalvid.utils.checks import check_integer, is_whole
 from fractalvid.utils.errors import UserError
 
 
@@ -33,7 +36,10 @@ class FractalSet(Dataset[tuple[Any, ...]]):
 
     Attributes:
         rows: of the manifest, item by item.
-        classes: how many classes the set has, also where some have no clip yet.
+        classes: the names of all classes of the set, also of those that have no clip yet: their numbers in the bank,
+            as folders of sets are named ("000003").
+        class_to_idx: the target of each name.
+        targets: the class of each item.
 
     Raises:
         UserError: no generated set, one without clips, one that does not have what is asked for, or one whose manifest
@@ -54,12 +60,12 @@ class FractalSet(Dataset[tuple[Any, ...]]):
         self._reader = SetReader(path)
         if not self._reader.rows:
             raise UserError(f"{path} holds no clips yet: make some first (fractalvid generate)")
-        if frames is not None and frames < 1:
-            raise UserError(f"frames must be at least 1, got {frames}")
+        if frames is not None:
+            check_integer("frames", frames, 1, MAX_CLIP_FRAMES)
         if dtype not in (torch.float32, torch.uint8):
-            raise UserError(f"dtype must be torch.float32 or torch.uint8, got {dtype}")
-        if channels not in (1, 3):
-            raise UserError(f"channels must be 1 or 3, got {channels}")
+            raise UserError(f"dtype must be torch.float32 or torch.uint8, got {dtype!r}")
+        if not is_whole(channels) or channels not in (1, 3):
+            raise UserError(f"channels must be 1 or 3, got {channels!r}")
         if channels == 1 and self._reader.config.colour is not None:
             raise UserError(f"{path} is in colour: ask for 3 channels")
         if masks and not self._reader.config.masks:
@@ -75,21 +81,50 @@ class FractalSet(Dataset[tuple[Any, ...]]):
         return self._reader.rows
 
     @property
-    def classes(self) -> int:
+    def classes(self) -> list[str]:
         """See the class."""
-        return self._reader.classes
+        return [f"{class_id:06d}" for class_id in range(self._reader.classes)]
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """See the class."""
+        return {name: class_id for class_id, name in enumerate(self.classes)}
+
+    @property
+    def targets(self) -> list[int]:
+        """See the class."""
+        return [row.class_id for row in self.rows]
+
+    def __repr__(self) -> str:
+        """One line: how many clips of how many classes, in which form."""
+        config, seed = self._reader.config, self._reader.card["seed"]
+        shape = f"{config.size} x {config.size}, {config.format}"
+        return (
+            f"{type(self).__name__}({str(self._reader.path)!r}, {len(self)} clips of {self._reader.classes} classes, "
+            f"{shape}, seed={seed})"
+        )
 
     def __len__(self) -> int:
         """The number of clips."""
         return len(self.rows)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
-        """Clip `index` of the manifest.
+        """Clip `index` of the manifest; those below 0 count from the end, as in lists.
 
         Raises:
+            IndexError: there is no such clip.
+            TypeError: the index is no whole number.
             UserError: its file is cut short or damaged, or gone meanwhile.
         """
-        row = self.rows[index]
+        try:
+            place = operator.index(index)  # of tensors too, which a Subset may hold
+        except TypeError:
+            raise TypeError(
+                f"index must be a whole number, got {index!r}: torch.utils.data.Subset takes many"
+            ) from None
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"index {place} is out of range: {len(self)} clips")
+        row = self.rows[place]
         times = _times(row.frames, self._frames)
         video: Any = self._tensor(self._reader.frames(row)[times])
         if self._transform is not None:

@@ -22,6 +22,7 @@ from fractalvid.sets.generation import LOCK_FILE, MAX_WORKERS, exclusive_folder,
 from fractalvid.sets.manifest import MANIFEST_FILE, ClipId, ManifestRow, write_manifest
 from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.sets.workers import store_of
+from fractalvid.utils.checks import check_integer
 from fractalvid.utils.documents import convert_config
 from fractalvid.utils.errors import UserError
 
@@ -90,8 +91,7 @@ def verify(path: str | Path, *, workers: int, progress: bool = True) -> Findings
     Raises:
         UserError: it is no generated set, or its card or manifest can't be read.
     """
-    if not 1 <= workers <= MAX_WORKERS:
-        raise UserError(f"workers must be 1 to {MAX_WORKERS}, got {workers}")
+    check_integer("workers", workers, 1, MAX_WORKERS)
     reader = SetReader(path)
     problems = _check_bank(reader)
     lengths = None if problems else _lengths(reader)

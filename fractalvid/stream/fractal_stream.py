@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
-from fractalvid.core.bank import Bank, check_seed
+from fractalvid.core.bank import Bank, check_bank, check_seed
 from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.emulate.config import EmulationConfig, resolve
 from fractalvid.emulate.renderer import CpuRenderer
@@ -23,7 +23,7 @@ from fractalvid.stream.render import render_views
 from fractalvid.stream.samples import Samples, checked_index, draw_samples
 from fractalvid.stream.second_view import SecondView, draw_backwards, eased, second_seed
 from fractalvid.stream.validation import ValidationClips
-from fractalvid.utils.checks import check_count, check_share
+from fractalvid.utils.checks import check_count, check_instance, check_share, is_whole
 from fractalvid.utils.errors import UserError
 
 
@@ -72,19 +72,22 @@ class FractalStream(IterableDataset[Batch]):
         device: torch.device | str = "cpu",
     ) -> None:
         """See the class."""
+        check_bank(bank)
         check_seed(seed)
         check_share(batch_size, rank, world_size)
         check_count("threads", threads)
-        if views not in (1, 2) or (views == 1 and second is not None):
-            raise UserError(f"views is {views}; it must be 1, or 2, which alone has a second view")
+        if not is_whole(views) or views not in (1, 2) or (views == 1 and second is not None):
+            raise UserError(f"views is {views!r}; it must be 1, or 2, which alone has a second view")
         self.bank = bank
         self.batch_size, self.rank, self.world_size = batch_size, rank, world_size
         self.config = StreamConfig() if config is None else config
+        check_instance("config", self.config, StreamConfig)
         if emulate is not None:
             self.config = replace(self.config, emulate=resolve(emulate))
         self.seed, self.instances, self.threads = seed, instances, threads
         self.views = views
         self.second = SecondView() if second is None else second
+        check_instance("second", self.second, SecondView)
         self.device = available_device(device)
         emulated = self.config.emulate
         # Each view has a pool of backgrounds of its own.

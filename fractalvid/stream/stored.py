@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from fractalvid.core.bank import Bank, check_seed
+from fractalvid.core.bank import Bank, check_bank, check_seed
 from fractalvid.core.camera import camera_matrices
 from fractalvid.emulate.config import EmulationConfig
 from fractalvid.emulate.geometry import homographies, sample_times
@@ -17,7 +17,8 @@ from fractalvid.emulate.resample import FRACTAL, PAINTED, warp_figures
 from fractalvid.stream.batch import Batch
 from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.render import Part, assemble, render_options
-from fractalvid.stream.samples import draw_samples
+from fractalvid.stream.samples import checked_index, draw_samples
+from fractalvid.utils.checks import check_count, check_instance
 from fractalvid.utils.errors import UserError
 
 FAINT = 12
@@ -26,8 +27,8 @@ FAINT = 12
 
 def emulate_clips(
     video: Tensor,
-    clip_id: NDArray[np.int64],
-    index: NDArray[np.int64],
+    clip_id: ArrayLike,
+    index: ArrayLike,
     *,
     bank: Bank,
     config: StreamConfig,
@@ -53,8 +54,14 @@ def emulate_clips(
     Raises:
         UserError: no clips, clips whose channels are not those of the config, or no seed.
     """
+    check_bank(bank)
     check_seed(seed)
-    _check(video, clip_id, index, bank, config)
+    check_count("threads", threads)
+    check_instance("config", config, StreamConfig)
+    _check_video(video, config)
+    clip_id, index = _clip_ids(bank, clip_id), checked_index(index)
+    if not len(video) == len(clip_id) == len(index):
+        raise UserError(f"{len(video)} clips need so many ids and indices, got {len(clip_id)} and {len(index)}")
     emulate = EmulationConfig() if config.emulate is None else config.emulate
     samples = draw_samples(bank, index, clip_id[:, 0], clip_id[:, 1], replace(config, emulate=emulate), seed)
     drawn = samples.emulation
@@ -84,20 +91,25 @@ def emulate_clips(
     )
 
 
-def _check(
-    video: Tensor, clip_id: NDArray[np.int64], index: NDArray[np.int64], bank: Bank, config: StreamConfig
-) -> None:
-    """Refuse what are no clips of the bank."""
-    count = len(video)
+def _clip_ids(bank: Bank, clip_id: ArrayLike) -> NDArray[np.int64]:
+    """Class and instance of clips (B, 2) of the bank."""
+    ids = np.asarray(clip_id)
+    if ids.ndim != 2 or ids.shape[1] != 2 or ids.dtype.kind not in "iu":
+        raise UserError(f"clip_id must be whole numbers (B, 2), class and instance, got {clip_id!r}")
+    if ids.size and (ids.min() < 0 or ids[:, 0].max() >= len(bank) or ids[:, 1].max() >= 2**32):
+        raise UserError(f"clip_id must name classes of the bank, 0 to {len(bank) - 1}, and instances below 2**32")
+    return ids.astype(np.int64, copy=False)
+
+
+def _check_video(video: Tensor, config: StreamConfig) -> None:
+    """Refuse what are no clips of the config."""
+    if not isinstance(video, Tensor):
+        raise UserError(f"video must be a tensor, got {video!r}")
     if video.dtype != torch.uint8 or video.ndim != 5 or 0 in video.shape:
         raise UserError(f"video must be uint8 (B, C, N, H, W), got {video.dtype} {list(video.shape)}")
-    if clip_id.shape != (count, 2) or index.shape != (count,):
-        raise UserError(f"{count} clips need so many ids and indices, got {len(clip_id)} and {len(index)}")
     wanted = 1 if config.colour is None else 3
     if video.shape[1] != wanted:
         hint = "read a grey set with channels=1, or give this config the colour of the set"
         if wanted == 3:
             hint = "leave colour out of this config, or make a set in colour"
         raise UserError(f"clips have {video.shape[1]} channels, and those of this config have {wanted}: {hint}")
-    if clip_id.min() < 0 or clip_id[:, 0].max() >= len(bank):
-        raise UserError(f"clip_id must name classes of the bank, 0 to {len(bank) - 1}")

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from fractalvid.core.bank import Bank
+from fractalvid.core.bank import Bank, check_bank
 from fractalvid.core.camera import identity_camera
 from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.stream.batch import Batch
@@ -15,7 +15,7 @@ from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.device import Chunk, DeviceRenderer, available_device, device_renderer
 from fractalvid.stream.render import render_samples
 from fractalvid.stream.samples import Samples, window_times
-from fractalvid.utils.checks import MAX_COUNT, check_count, check_integer, check_share
+from fractalvid.utils.checks import MAX_COUNT, check_count, check_instance, check_integer, check_share
 from fractalvid.utils.errors import UserError
 
 
@@ -49,11 +49,13 @@ class ValidationClips(IterableDataset[Batch]):
         device: torch.device | str = "cpu",
     ) -> None:
         """See the class."""
+        check_bank(bank)
         check_integer("num_clips", num_clips, 1, MAX_COUNT)
         check_share(batch_size, rank, world_size)
         check_count("threads", threads)
         self.bank, self.num_clips, self.batch_size = bank, num_clips, batch_size
         self.config, self.threads = StreamConfig() if config is None else config, threads
+        check_instance("config", self.config, StreamConfig)
         self.device = available_device(device)
         self._first = range(rank * batch_size, num_clips, world_size * batch_size)
 

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.core.bank import KindName, array_names, check_draw, read_bank, reading, write_bank
+from fractalvid.core.bank import KindName, array_names, bank_line, check_draw, read_bank, reading, write_bank
 from fractalvid.core.constants import MAX_FRAMES, MIN_FRAMES
 from fractalvid.core.seeds import class_generator
-from fractalvid.utils.checks import Range, check_fields, check_integer, check_range
+from fractalvid.utils.checks import Range, check_fields, check_instance, check_integer, check_range
 from fractalvid.utils.errors import UserError
 
 FORMAT = "fractalvid-textures-1"
@@ -48,7 +48,7 @@ class TextureConfig:
             raise UserError(f"{name} must be some of {', '.join(known)}; got {', '.join(map(str, unknown)) or 'none'}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TextureBank(ABC):
     """K classes of one kind. Class c does not depend on K, so a larger bank of the same seed extends a smaller one.
 
@@ -109,6 +109,10 @@ class TextureBank(ABC):
         """The number of classes K."""
         return len(self.native_frames)
 
+    def __repr__(self) -> str:
+        """One line, without the arrays."""
+        return bank_line(self)
+
     @classmethod
     def sample(cls, num_classes: int, *, seed: int = 0, config: Any = None) -> Self:
         """Draw classes 0..num_classes - 1 of a seed.
@@ -118,6 +122,7 @@ class TextureBank(ABC):
         """
         check_draw(num_classes, seed)
         config = cls.config_type() if config is None else config
+        check_instance("config", config, cls.config_type)
         rows = [_sample_row(cls, config, seed, c) for c in range(num_classes)]
         return cls(seed, config, **{name: np.stack([row[name] for row in rows]) for name in array_names(cls)})
 

@@ -108,7 +108,7 @@ class DeadLeavesConfig(TextureConfig):
         check_integer("max_leaves", self.max_leaves, 1, MAX_LEAVES)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DeadLeavesBank(OutlinedBank):
     """K classes of dead leaves; arrays (K,) unless said otherwise, in the units of `DeadLeavesConfig`.
 

@@ -131,7 +131,7 @@ class OctopusFit:
         return len(self.drawn)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OctopusBank(LayeredBank):
     """K classes of octopuses; arrays (K,) unless said otherwise, in the units of `OctopusConfig`.
 

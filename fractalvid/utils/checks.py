@@ -50,7 +50,7 @@ def check_fields(config: object, where: str = "") -> None:
         fitted = _fitted(value, hint)
         if fitted is _MISFIT:
             raise UserError(f"{where}{name} must be {_described(hint)}, got {value!r}")
-        if fitted is not value:
+        if type(value) not in (bool, int, float, str):
             object.__setattr__(config, name, fitted)
 
 
@@ -163,13 +163,25 @@ def check_integer(name: str, value: int, low: int, high: int) -> None:
 
 
 def check_count(name: str, value: int | None) -> None:
-    """Refuse what is neither a whole number from 1 up nor None.
+    """Refuse what is neither a whole number from 1 to `MAX_COUNT` nor None.
 
     Raises:
         UserError: with the argument's name.
     """
     if value is not None and not (is_whole(value) and value >= 1):
         raise UserError(f"{name} must be at least 1, got {value!r}: give a whole number")
+    if value is not None and value > MAX_COUNT:
+        raise UserError(f"{name} must be at most {MAX_COUNT}, got {value!r}")
+
+
+def check_instance(name: str, value: object, kind: type) -> None:
+    """Refuse what is no instance of a class.
+
+    Raises:
+        UserError: with the argument's name.
+    """
+    if not isinstance(value, kind):
+        raise UserError(f"{name} must be {_described(kind)}, got {value!r}")
 
 
 def check_share(batch_size: int, rank: int, world_size: int) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import av
 
+from fractalvid.utils.checks import is_whole
 from fractalvid.utils.errors import UserError
 
 # SVT-AV1 prints its settings for every clip, past FFmpeg's logging, unless told to print errors alone.
@@ -16,6 +17,8 @@ os.environ.setdefault("SVT_LOG", "1")
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow")
 """How much effort an encoder takes, least first; `Codec.options` translates them for each encoder."""
+MAX_RATE = 240
+"""Frames a second of videos."""
 DEFAULT_PRESET = "veryfast"
 
 
@@ -117,8 +120,8 @@ def encoder_options(name: str, crf: int | None, preset: str, side: int, frames: 
     if side < codec.min_side:
         raise UserError(f"{name} needs a size of at least {codec.min_side} pixels, got {side}")
     low, high = codec.crf
-    if crf is not None and not low <= crf <= high:
-        raise UserError(f"crf must be in {low}..{high} for {name}, got {crf}")
+    if crf is not None and not (is_whole(crf) and low <= crf <= high):
+        raise UserError(f"crf must be in {low}..{high} for {name}, a whole number, got {crf!r}")
     if preset not in PRESETS:
         raise UserError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     if preset != DEFAULT_PRESET and not codec.has_presets:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fractalvid.utils.checks import MAX_COUNT, check_integer
 from fractalvid.video.decode import Damage, Shown, decoded
 from fractalvid.video.errors import MAX_PIXELS, ReadError, TooLargeError, VideoError, check_frame, check_kept
 from fractalvid.video.pixels import Converter
@@ -23,6 +24,9 @@ __all__ = [
     "read_video",
     "scaled_size",
 ]
+
+MAX_SIDE = 2**15
+"""Pixels of the shorter side of frames that are scaled."""
 
 
 def read_video(
@@ -118,6 +122,9 @@ def _read(
     video: VideoSource, rgb: bool, short_side: int | None, max_pixels: int, wanted: frozenset[int] | None = None
 ) -> dict[int, NDArray[np.uint8]]:
     """Frame number -> pixels, of all frames that decode or of those that are wanted, in order."""
+    if short_side is not None:
+        check_integer("short_side", short_side, 1, MAX_SIDE)
+    check_integer("max_pixels", max_pixels, 1, MAX_COUNT)
     frames, name = dict[int, NDArray[np.uint8]](), source_name(video)
     converter, size = Converter(rgb=rgb), None
     last = None if wanted is None else max(wanted, default=-1)

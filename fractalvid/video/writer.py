@@ -11,9 +11,10 @@ import numpy as np
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
+from fractalvid.utils.checks import check_integer
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import replace_file
-from fractalvid.video.codecs import DEFAULT_PRESET, codec_named, encoder_options
+from fractalvid.video.codecs import DEFAULT_PRESET, MAX_RATE, codec_named, encoder_options
 
 _NEUTRAL = 128
 """Colour difference of grey."""
@@ -70,6 +71,7 @@ def encode_video(
     Raises:
         UserError: no such encoder here, a quality or effort that it does not have, too few pixels for it, or it fails.
     """
+    check_integer("fps", fps, 1, MAX_RATE)
     clip = _even(frames)
     options = encoder_options(codec, crf, preset, min(clip.shape[1:3]), len(clip))
     try:

@@ -53,7 +53,9 @@ def rendered(class_id: int, instance_id: int, frames: int | None = None) -> np.n
 def test_items_are_the_clips(made: Sets, kept: str) -> None:
     clips = FractalSet(made(kept), dtype=torch.uint8, masks=True)
     assert len(clips) == 6
-    assert clips.classes == 3
+    assert clips.classes == ["000000", "000001", "000002"]
+    assert clips.targets == [target for _, target, _ in (clips[i] for i in range(6))]
+    assert clips.class_to_idx == {"000000": 0, "000001": 1, "000002": 2}
     seen = set()
     for row, (video, target, mask) in zip(clips.rows, (clips[i] for i in range(6)), strict=True):
         expected = rendered(row.class_id, row.instance_id, 1 if FORMATS[kept].still else None)
