@@ -41,7 +41,7 @@ section > p { max-width: 52rem; color: var(--muted); margin: 0 0 1.1rem; }
 .columns { display: grid; grid-template-columns: 1fr 1fr; gap: 2rem; align-items: center; }
 .columns > * { min-width: 0; }
 .charts { display: grid; gap: 1.5rem 1.75rem; grid-template-columns: repeat(auto-fit, minmax(min(17rem, 100%), 1fr)); }
-.charts figure { margin: 0; min-width: 0; }
+.charts figure { margin: 0; min-width: 0; max-width: 36rem; }
 .charts figcaption { color: var(--muted); font-size: .85rem; margin-top: .4rem; }
 .wide { overflow-x: auto; }
 svg { display: block; width: 100%; height: auto; }

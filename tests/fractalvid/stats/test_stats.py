@@ -206,7 +206,7 @@ def test_side_by_side_from_the_command(three: ClassBank, tmp_path: Path, capsys:
     assert kept["sources"][0]["probe"]["chance"] == 0.5
     page = (out / "stats.html").read_text()
     assert "b&amp;.npz" in page and "b&.npz" not in page
-    assert page.count("<svg") == 3
+    assert page.count("<svg") == 9  # six histograms, the spectrum, the classifier, the probe
     assert all(source.startswith("data:") for source in re.findall(r'src="([^"]{0,30})', page))
     assert not re.findall(r'(?:href|src)="http', page)
     assert fractalvid("stats", tmp_path / "a.npz", "--out", out, *options) == 2
