@@ -18,12 +18,19 @@ from fractalvid.pretrain.objectives import OBJECTIVES
 from fractalvid.pretrain.recipes import headline, load_recipe, recipe_names
 from fractalvid.pretrain.run import PROGRAM, PretrainConfig, kept_config, without_unused
 from fractalvid.utils.errors import UserError, run_cli
+from fractalvid.utils.nearest import unknown_command
 
 ABOUT = (
     "Train a video network to tell fractal classes apart, straight from the stream: no data set is needed. "
     "Settings come from --recipe, then from the options. Ends with weights.safetensors and its card in --out. "
     "`pretrain export RUN --out DIR` makes of them what others can use."
 )
+
+MAIN = (
+    *("recipe", "out", "resume", "dry-run", "list", "model", "classes", "bank", "objective", "size", "batch-size"),
+    *("steps", "hours"),
+)
+"""The options that `--help` shows."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +63,11 @@ def _main(argv: list[str]) -> None:
 
         export_main(argv[1:])
         return
+    if argv and not argv[0].startswith("-"):
+        raise UserError(unknown_command(argv[0], ("export",)))
     base = from_main(partial(_before_options, argv))
     default = Arguments(config=base)
-    given = parse(Arguments, argv, program=PROGRAM, default=default, description=ABOUT)
+    given = parse(Arguments, argv, program=PROGRAM, default=default, description=ABOUT, main=MAIN)
     if given.list_all:
         print(_listing())
         return

@@ -121,7 +121,7 @@ def command_of(snippet: str) -> str | None:
 def options(command: str) -> frozenset[str]:
     """The options of a command: what begins the entries of its help."""
     program, *rest = command.split()
-    call = [sys.executable, "-m", program, *rest, "--help"]
+    call = [sys.executable, "-m", program, *rest, "--help-all"]
     env = os.environ | {"COLUMNS": "80"}
     text = subprocess.run(call, capture_output=True, text=True, check=True, timeout=120, cwd=ROOT, env=env).stdout
     entries = re.findall(r"^│ ((?:-\w, )?--[a-z][\w.-]*(?:, --[a-z][\w.-]*)*)", text, re.M)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from fractalvid.finetune.cli import compare, finetune, predict, prepare, test
 from fractalvid.pretrain.machine import process_name, run_together, started_together
 from fractalvid.utils.errors import UserError, run_cli
+from fractalvid.utils.nearest import unknown_command
 
 COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "predict": predict.command,
@@ -17,6 +18,8 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
 
 def run_command(args: list[str]) -> int | None:
     """Run `finetune` with these arguments; the exit code, None for 0."""
+    if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        raise UserError(unknown_command(args[0], COMMANDS))
     if not args or args[0] not in COMMANDS:
         return run_together(finetune.command, args)
     if started_together():

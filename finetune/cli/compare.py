@@ -8,8 +8,10 @@ import tyro
 
 from fractalvid.cli.parsing import parse
 from fractalvid.finetune.cli.options import (
+    DATA,
     NO_TARGET,
     TARGETS_LINE,
+    TRAINING,
     MachineOptions,
     RecipeName,
     RecipeOptions,
@@ -121,4 +123,13 @@ def command(args: list[str]) -> None:
         return
     text = f"{inspect.getdoc(Compare)}\n\n{TARGETS_LINE}"
     empty = Compare(target=NO_TARGET, out=tyro.MISSING, recipe=starting_recipe(args))
-    run(parse(Compare, args, program="finetune compare", default=empty, description=text))
+    run(
+        parse(
+            Compare,
+            args,
+            program="finetune compare",
+            default=empty,
+            description=text,
+            main=(*DATA, *TRAINING, "splits", "seeds", "runs"),
+        )
+    )

@@ -9,8 +9,10 @@ import tyro
 
 from fractalvid.cli.parsing import parse
 from fractalvid.finetune.cli.options import (
+    DATA,
     NO_TARGET,
     TARGETS_LINE,
+    TRAINING,
     MachineOptions,
     RecipeName,
     RecipeOptions,
@@ -102,4 +104,13 @@ def command(args: list[str]) -> None:
         return
     defaults = Finetune(target=NO_TARGET, recipe=starting_recipe(args))
     text = f"{inspect.getdoc(Finetune)}\n\n{TARGETS_LINE}"
-    run(parse(Finetune, args, program="finetune", default=defaults, description=text))
+    run(
+        parse(
+            Finetune,
+            args,
+            program="finetune",
+            default=defaults,
+            description=text,
+            main=(*DATA, *TRAINING, "split", "seed", "resume", "list"),
+        )
+    )

@@ -25,6 +25,10 @@ RecipeName = Annotated[
 
 NO_TARGET = TargetOptions(tyro.MISSING)
 """The target that a command line has to name."""
+DATA = ("target", "data", "annotations", "csv", "cache-dir", "out")
+"""Options that `--help` shows of every command that reads a benchmark."""
+TRAINING = ("recipe", "init", "mode", "epochs", "lr")
+"""And of those that train."""
 TARGETS_LINE = f"Targets: {', '.join(TARGETS)}."
 
 

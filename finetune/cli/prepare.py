@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fractalvid.cli.parsing import parse
-from fractalvid.finetune.cli.options import NO_TARGET, TARGETS_LINE, Target
+from fractalvid.finetune.cli.options import DATA, NO_TARGET, TARGETS_LINE, Target
 from fractalvid.finetune.targets.registry import TARGETS, WITH_DOWNLOADS
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
@@ -121,4 +121,13 @@ def splits_of(data: "Data", options: Prepare) -> tuple[str, ...]:
 def command(args: list[str]) -> None:
     """`finetune prepare` with the arguments behind these words."""
     text = f"{inspect.getdoc(Prepare)}\n\n{TARGETS_LINE}"
-    run(parse(Prepare, args, program="finetune prepare", default=Prepare(target=NO_TARGET), description=text))
+    run(
+        parse(
+            Prepare,
+            args,
+            program="finetune prepare",
+            default=Prepare(target=NO_TARGET),
+            description=text,
+            main=(*DATA, "split", "cache", "cache-quality", "download", "test-only"),
+        )
+    )

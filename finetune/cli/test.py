@@ -9,7 +9,7 @@ import tyro
 from tqdm import tqdm
 
 from fractalvid.cli.parsing import parse
-from fractalvid.finetune.cli.options import NO_TARGET, TARGETS_LINE, MachineOptions, Target, check_views
+from fractalvid.finetune.cli.options import DATA, NO_TARGET, TARGETS_LINE, MachineOptions, Target, check_views
 from fractalvid.finetune.clips.config import Voting
 from fractalvid.finetune.recipes.recipe import Metric
 from fractalvid.finetune.targets.registry import check_folds
@@ -100,4 +100,13 @@ def command(args: list[str]) -> None:
     """`finetune test` with the arguments behind these words."""
     text = f"{inspect.getdoc(WeightsTestOptions)}\n\n{TARGETS_LINE}"
     wanted = WeightsTestOptions(target=NO_TARGET, weights=tyro.MISSING)
-    run(parse(WeightsTestOptions, args, program="finetune test", default=wanted, description=text))
+    run(
+        parse(
+            WeightsTestOptions,
+            args,
+            program="finetune test",
+            default=wanted,
+            description=text,
+            main=(*DATA, "weights", "split", "class-map", "views", "crops"),
+        )
+    )

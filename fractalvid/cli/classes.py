@@ -16,6 +16,7 @@ from fractalvid.fractals.importing import class_files, import_classes
 from fractalvid.kinds import KINDS, sample_bank
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place
+from fractalvid.utils.nearest import unknown_command
 
 _OtherKinds: Any = make_dataclass(
     "OtherKinds",
@@ -78,12 +79,15 @@ def run(arguments: Sequence[str]) -> None:
     if arguments and arguments[0] == "import":
         _import(arguments[1:])
         return
+    if arguments and not arguments[0].startswith("-"):
+        raise UserError(unknown_command(arguments[0], ("import",)))
     args = parse(
         ClassesArguments,
         arguments,
         program="fractalvid classes",
         default=ClassesArguments(),
         description="Invent classes.",
+        main=("kind", "classes", "seed", "out", "motion", "variations", "max-summed", "per-map"),
     )
     _refuse_to_overwrite(args.out)
     config = args.config()

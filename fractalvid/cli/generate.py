@@ -22,6 +22,12 @@ from fractalvid.sets.config import SetConfig
 from fractalvid.utils.duration import parse_hours
 from fractalvid.utils.errors import UserError
 
+MAIN = (
+    *("kind", "classes", "clips", "seed", "bank", "unlabelled", "out", "size", "points", "colour"),
+    *("format", "images", "workers", "time"),
+)
+"""The options that `--help` shows."""
+
 
 @dataclass(frozen=True)
 class SetOptions(SetConfig):
@@ -94,6 +100,7 @@ def run(arguments: Sequence[str]) -> None:
         program="fractalvid generate",
         default=GenerateArguments(),
         description="Render clips.",
+        main=MAIN,
     )
     config, hours = args.config(), args.hours()
     from fractalvid.sets.generation import generate

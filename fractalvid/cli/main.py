@@ -4,7 +4,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pkgutil import resolve_name
 
+from fractalvid import __version__
 from fractalvid.utils.errors import UserError, run_cli
+from fractalvid.utils.nearest import unknown_command
 
 USAGE = """\
 usage: fractalvid COMMAND [OPTIONS]
@@ -21,7 +23,7 @@ Fractal clips to pre-train video networks on: no real video needed.
   demo       the whole chain in five minutes, with a report
   doctor     what was found on this machine, and what to install
 
-`fractalvid COMMAND --help` lists the options."""
+`fractalvid help COMMAND` shows the options that matter most, `fractalvid COMMAND --help-all` all of them."""
 
 COMMANDS = {
     "classes": "fractalvid.cli.classes:run",
@@ -42,12 +44,20 @@ COMMANDS = {
 
 def dispatch(arguments: Sequence[str]) -> int | None:
     """Run a subcommand; returns its exit code, None for 0."""
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or arguments[0] in ("-h", "--help", "--help-all"):
         print(USAGE)
+        return 0
+    if arguments[0] == "--version":
+        print(f"fractalvid {__version__}")
+        return 0
+    if arguments[0].startswith("--tyro-"):
+        from fractalvid.cli.completion import complete
+
+        complete(arguments, COMMANDS)
         return 0
     name, *rest = arguments
     if name not in COMMANDS:
-        raise UserError(f"unknown command {name!r}; one of: {', '.join(COMMANDS)}")
+        raise UserError(unknown_command(name, COMMANDS))
     run: Callable[[Sequence[str]], int | None] = resolve_name(COMMANDS[name])
     return run(rest)
 

@@ -1,14 +1,21 @@
 """Command lines read by tyro, with errors of one line."""
 
+import io
+import os
+import re
+import shutil
+import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from fractalvid import __version__
 from fractalvid.core.colour import ColourConfig, colour_config
 from fractalvid.emulate.config import PRESETS, EmulationConfig
 from fractalvid.utils.errors import UserError
@@ -16,6 +23,7 @@ from fractalvid.utils.nearest import nearest
 
 T = TypeVar("T")
 
+_COLUMNS = 100
 _ALIKE = 0.7
 """Likeness (0 to 1) of a mistyped option to the one that is suggested for it."""
 
@@ -93,8 +101,18 @@ def _text_form(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     return TEXT_FORMS.get(info.type)
 
 
-def parse(kind: type[T], args: Sequence[str], *, program: str, default: T, description: str) -> T:
-    """An instance of the dataclass `kind` from the command line; `--help` prints and exits.
+def parse(
+    kind: type[T], args: Sequence[str], *, program: str, default: T, description: str, main: Sequence[str] = ()
+) -> T:
+    """An instance of the dataclass `kind` from the command line; `--help` and `--version` print and exit.
+
+    Args:
+        kind: a dataclass, whose fields are the options.
+        args: the words behind the program's name.
+        program: that name.
+        default: what holds where nothing is given.
+        description: what the command does.
+        main: the options that `--help` shows, without dashes; `--help-all` shows all. Where none is named, both do.
 
     Raises:
         UserError: arguments that `kind` doesn't take.
@@ -108,8 +126,73 @@ def parse(kind: type[T], args: Sequence[str], *, program: str, default: T, descr
         hint = f"did you mean {meant}? " if meant else ""
         raise UserError(f"{message}; {hint}see {program} --help")
 
-    with _on_parse_error(refuse):
-        return tyro.cli(kind, args=args, prog=program, default=default, description=description, registry=REGISTRY)
+    if _asked.get():
+        raise _Asked(kind, default)
+    if "--version" in args:
+        print(f"{program.split()[0]} {__version__}")
+        raise SystemExit(0)
+    short = bool(main) and any(word in args for word in ("-h", "--help"))
+    words = ["--help" if word == "--help-all" else word for word in args]
+    with _on_parse_error(refuse), _short_help(main, program) if short else nullcontext():
+        return tyro.cli(kind, args=words, prog=program, default=default, description=description, registry=REGISTRY)
+
+
+class _Asked(BaseException):
+    """Ends a command that was called for its options alone."""
+
+
+_asked = ContextVar("asked", default=False)
+
+
+def options_of(command: Callable[[list[str]], object]) -> tuple[Any, Any]:
+    """The dataclass of a command's options, and its defaults; the command is called, and ends where it parses."""
+    token = _asked.set(True)
+    try:
+        command([])
+    except _Asked as asked:
+        return asked.args
+    finally:
+        _asked.reset(token)
+    raise TypeError(f"{command} parses nothing")
+
+
+@contextmanager
+def _short_help(main: Sequence[str], program: str) -> Iterator[None]:
+    """Within, help that is printed is cut down to the options `main`."""
+    shown = io.TextIOWrapper(io.BytesIO(), encoding=getattr(sys.stdout, "encoding", None) or "utf-8")
+    columns = os.environ.get("COLUMNS")
+    # On wide terminals tyro sets boxes side by side, which no line tells apart.
+    os.environ["COLUMNS"] = str(min(shutil.get_terminal_size().columns, _COLUMNS))
+    try:
+        with redirect_stdout(shown):
+            yield
+    finally:
+        os.environ.pop("COLUMNS")
+        if columns is not None:
+            os.environ["COLUMNS"] = columns
+        shown.seek(0)
+        text = shown.read()
+        if text:
+            print(f"{short_help(text, main)}\n\nAll options: {program} --help-all")
+
+
+def short_help(text: str, main: Sequence[str]) -> str:
+    """Help as tyro prints it, without the options that are not in `main`, and without groups that are left empty."""
+    wanted = {"--help", *(f"--{name}" for name in main)}
+    lines: list[str] = []
+    keep, title = True, 0
+    for line in text.rstrip().splitlines():
+        if line.startswith("╭"):
+            title = len(lines)
+        if re.match(r"(?:│ |  )-", line):
+            keep = bool(wanted & set(re.findall(r"--[a-z][\w.-]*", line[2:].split("  ")[0])))
+        elif not re.match(r"(?:│ |  ) ", line):
+            keep = True
+        if keep:
+            lines.append(line)
+        if line.startswith("╰") and "options" in lines[title] and not any(e.startswith("│ -") for e in lines[title:]):
+            del lines[title:]
+    return "\n".join(lines)
 
 
 def _on_parse_error(hook: Callable[[Any], None]) -> AbstractContextManager[None]:

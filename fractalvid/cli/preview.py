@@ -18,7 +18,6 @@ from fractalvid.core.bank import Bank
 from fractalvid.core.colour import ColourConfig, check_points
 from fractalvid.core.constants import BANK_FILE, MAX_FRAMES, MAX_POINTS
 from fractalvid.emulate.config import EmulationConfig
-from fractalvid.kinds import load_bank, render_clip
 from fractalvid.pages.gallery import GAP, Clip, animation, contact_sheet, fitted, gallery_page
 from fractalvid.sets.manifest import ManifestRow
 from fractalvid.sets.reader import ClipError, SetReader
@@ -69,6 +68,8 @@ def clips_of_bank(
     pairs = sorted((ids[k % shown], k // shown) for k in range(clips))
     labels = [f"class {c} · {i}" if clips > shown else f"class {c}" for c, i in pairs]
     if emulate is None:
+        from fractalvid.kinds import render_clip  # not for --help: it brings Numba
+
         frames = [render_clip(bank, c, i, size=size, points=points, colour=colour) for c, i in pairs]
     else:
         from fractalvid.cli.emulated_clips import filmed_clips  # plain clips are shown without torch
@@ -212,10 +213,10 @@ def preview(source: Path, out: Path, config: PreviewConfig = PreviewConfig()) ->
     """
     config.check()
     sheet, gallery = out / "sheet.png", out / "gallery.html"
+    load = _loader(source, config)
     for path in (sheet, gallery, *sorted(out.glob(f"clip-*.{config.animate}"))):
         if path.exists() and not config.overwrite:
             raise UserError(f"{path} is there already; add --overwrite to replace it, or choose another --out")
-    load = _loader(source, config)
     for path in (sheet, gallery):
         check_place(path)
     if config.emulate is not None or not source.is_dir():  # files are read in no time
@@ -241,6 +242,11 @@ def _animated(clips: Sequence[Clip], out: Path, config: PreviewConfig) -> list[P
 
 def _loader(source: Path, config: PreviewConfig) -> Callable[[], list[Clip]]:
     """What reads the clips of `source`; says at once if it can't."""
+    if not source.exists():
+        made = "; fractalvid classes makes it" if source == Path(BANK_FILE) else ""
+        raise UserError(f"{source} does not exist; name a class bank or the folder of a generated set{made}")
+    from fractalvid.kinds import load_bank  # not for --help: it brings Numba
+
     if source.is_dir():
         if config.painted is not None:
             raise UserError(f"{source} is a set, whose clips have their colours: leave --colour out")
@@ -251,8 +257,6 @@ def _loader(source: Path, config: PreviewConfig) -> Callable[[], list[Clip]]:
             _check_points(bank, config)
             return lambda: _filmed(reader, bank, config)
         return lambda: _read_clips(reader, config.clips, config.size)
-    if not source.exists():
-        raise UserError(f"{source} does not exist; name a class bank (classes.npz) or the folder of a generated set")
     bank = load_bank(source)
     _check_points(bank, config)
     shown = {"clips": config.clips, "size": config.size, "points": config.points}

@@ -35,6 +35,7 @@ def run(arguments: Sequence[str]) -> None:
         program="fractalvid stats",
         default=StatsArguments(),
         description="Quality figures.",
+        main=("out", "overwrite", "workers", "classes", "clips", "size", "points", "motion-probe"),
     )
     from fractalvid.stats.report import stats  # not for --help: it brings Numba and matplotlib
     from fractalvid.stats.table import as_text

@@ -5,12 +5,15 @@ between them. So it is a function of any real time, and rendering looks it up in
 """
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import make_interp_spline
 
 from fractalvid.core.constants import MAX_FRAMES
+
+if TYPE_CHECKING:
+    from scipy.interpolate import BSpline
 
 Floats = NDArray[np.float64]
 
@@ -19,6 +22,13 @@ SUBFRAMES = 4
 
 CURVE_KINDS = ("linear", "sharp", "curve", "periodic")
 _PROBABILITY = {"sharp": 0.2, "curve": 0.55, "periodic": 0.25}
+
+
+def _spline(at: ArrayLike, values: ArrayLike) -> "BSpline":
+    """A quadratic spline through values at times."""
+    from scipy.interpolate import make_interp_spline  # takes a second to import, and commands read options before
+
+    return make_interp_spline(at, values, k=2)
 
 
 def grid(frames: int) -> Floats:
@@ -68,8 +78,8 @@ def _periodic(frames: int, rng: np.random.Generator) -> Floats:
     angle = 2 * np.pi * grid(frames) / period
     count = max(3, int(np.ceil(angle[-1] / np.pi)) + 1)
     at = np.pi * np.arange(count)
-    frequency = make_interp_spline(at, rng.uniform(0.15, 1.7, count), k=2)
-    amplitude = make_interp_spline(at, rng.uniform(0.6, 1.0, count), k=2)
+    frequency = _spline(at, rng.uniform(0.15, 1.7, count))
+    amplitude = _spline(at, rng.uniform(0.6, 1.0, count))
     phase = frequency.antiderivative()
     wave = (1 + amplitude(angle) * np.sin(phase(angle) - phase(0.0) - np.pi / 2)) / 2
     return np.asarray(wave * rng.uniform(1.5, 4) * period / 100, np.float64)
@@ -102,7 +112,7 @@ def _draw_kind(rng: np.random.Generator) -> str:
 @cache
 def spline_matrix(knots: int, at: tuple[float, ...]) -> Floats:
     """The quadratic spline through equidistant knots on [0, 1]: the matrix (len(at), knots) from values to samples."""
-    return np.asarray(make_interp_spline(np.linspace(0, 1, knots), np.eye(knots), k=2)(np.array(at)), np.float64)
+    return np.asarray(_spline(np.linspace(0, 1, knots), np.eye(knots))(np.array(at)), np.float64)
 
 
 def sample_grid(values: NDArray[np.float32], times: ArrayLike) -> NDArray[np.float32]:

@@ -21,6 +21,8 @@ class UserError(Exception):
 def run_cli(program: str, main: Callable[[list[str]], int | None], argv: Sequence[str] | None = None) -> int:
     """Run a command; what goes wrong without being a mistake of the program ends it with one line.
 
+    `help COMMAND` is `COMMAND --help`.
+
     Returns:
         The exit code: what `main` returns (None is 0); 2 for a `UserError`, an `OSError` and too little memory; 130
         for Ctrl-C; 141, without a line, where nobody reads the output any more (`| head`).
@@ -32,7 +34,8 @@ def run_cli(program: str, main: Callable[[list[str]], int | None], argv: Sequenc
     forget_notes()
     show_log()
     try:
-        return _run(main, list(sys.argv[1:] if argv is None else argv))
+        arguments = list(sys.argv[1:] if argv is None else argv)
+        return _run(main, [*arguments[1:], "--help"] if arguments[:1] == ["help"] else arguments)
     except UserError as error:
         return _failed(program, str(error))
     except KeyboardInterrupt:

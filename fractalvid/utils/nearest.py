@@ -1,7 +1,7 @@
 """Which known name somebody who mistyped one most likely meant."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 ALIKE = 0.6
 """From this likeness on, a name is suggested for another without doubt: difflib's own limit."""
@@ -22,3 +22,10 @@ def nearest(name: str, known: Iterable[str], *, at_least: float = 0.0) -> str | 
 
     best = max(sorted(known), key=likeness, default=None)
     return best if best is not None and likeness(best)[0] >= at_least else None
+
+
+def unknown_command(name: str, commands: Collection[str]) -> str:
+    """What to say of a word that is none of the commands."""
+    meant = nearest(name, commands, at_least=ALIKE)
+    hint = "" if meant is None else f"did you mean {meant}? "
+    return f"unknown command {name!r}; {hint}There are: {', '.join(commands)}"

@@ -110,7 +110,7 @@ def metrics(out: Path) -> dict[str, Any]:
 
 def show_help() -> None:
     """What `finetune --help` prints, which ends by an exception."""
-    finetune.command(["--help"])
+    finetune.command(["--help-all"])
 
 
 SCRATCH = Initial("scratch", "scratch")

@@ -127,7 +127,7 @@ def test_as_a_module(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     environment = {**os.environ, "COLUMNS": "100"}
     done = subprocess.run(
-        [sys.executable, "-m", "fractalvid.pretrain", "--help"],
+        [sys.executable, "-m", "fractalvid.pretrain", "--help-all"],
         cwd=root,
         env=environment,
         capture_output=True,

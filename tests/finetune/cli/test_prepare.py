@@ -251,7 +251,7 @@ def test_download_fetches_before_it_looks(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["prepare", "--help"]) == 0
+    assert main(["prepare", "--help-all"]) == 0
     out, _ = said(capsys)
     for option in ("--cache", "--cache-quality", "--download", "--allow-missing", "--max-broken", "--cache-dir"):
         assert option in out

@@ -1,6 +1,7 @@
 """The command as a stranger would use it, and misuse it."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fractalvid import __version__
 from fractalvid.cli.classes import ClassesArguments
 from fractalvid.cli.main import COMMANDS
 from fractalvid.core.bank import KindName
@@ -23,7 +25,7 @@ from fractalvid.sets.reader import SetReader
 from fractalvid.utils.duration import parse_hours
 from tests.fractalvid.command import fractalvid
 
-LIGHT = ("generate", "verify", "stats", "demo", "doctor")
+LIGHT = ("generate", "preview", "verify", "stats", "pretrain", "finetune", "demo", "doctor")
 """Commands that read their options before they import what they need for their work."""
 TINY = ["--size", "32", "--points", "2000", "--clips", "1"]
 
@@ -223,6 +225,72 @@ def test_the_drivers_are_commands_too(capsys: pytest.CaptureFixture[str]) -> Non
     assert "did you mean r3d_18" in capsys.readouterr().err
     assert fractalvid("finetune", "--help") == 0
     assert "finetune" in capsys.readouterr().out
+
+
+EVERY = (*COMMANDS, *("classes import", "pretrain export", "finetune compare", "finetune prepare", "finetune test"))
+_OPTION = re.compile(r"^(?:│ |  )(?:-h, )?(--[a-z][\w.-]*)", re.M)
+
+
+@pytest.mark.parametrize("command", EVERY)
+def test_help_is_short_and_all_of_it_is_there(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = []
+    for arguments in (["help", *command.split()], [*command.split(), "--help-all"]):
+        assert fractalvid(*arguments) == 0
+        shown.append(_OPTION.findall(capsys.readouterr().out))
+    short, full = shown
+    assert 1 <= len(short) <= 17
+    assert set(short) <= set(full)
+    assert "--help" in short
+
+
+def test_help_keeps_to_its_options_on_wide_terminals(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    assert fractalvid("pretrain", "--help") == 0
+    shown = capsys.readouterr().out
+    assert "--recipe" in shown and "--moco" not in shown
+    assert shown.endswith("All options: pretrain --help-all\n")
+    assert os.environ["COLUMNS"] == "400"
+
+
+@pytest.mark.parametrize("command", ["", *EVERY])
+def test_versions(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fractalvid(*command.split(), "--version") == 0
+    assert capsys.readouterr().out.endswith(f" {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ("generat", "generate"),
+        ("finetune prepar", "prepare"),
+        ("pretrain exprot", "export"),
+        ("classes imprt", "import"),
+    ],
+)
+def test_unknown_commands_give_the_nearest(arguments: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fractalvid(*arguments.split()) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"did you mean {meant}?" in line
+
+
+def test_a_source_that_is_missing_is_named_before_what_is_there(tmp_path: Path, refuses: Callable[..., None]) -> None:
+    (tmp_path / "preview").mkdir()
+    (tmp_path / "preview" / "sheet.png").touch()
+    refuses("nowhere does not exist", "preview", "nowhere", "--out", tmp_path / "preview")
+
+
+@pytest.mark.parametrize("command", ["", "generate", "pretrain", "finetune", "finetune test"])
+def test_shells_complete_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fractalvid(*command.split(), "--tyro-print-completion", "bash") == 0
+    script = capsys.readouterr().out
+    assert "complete -F" in script
+    assert "--out" in script
+    assert command or all(name in script for name in COMMANDS)
 
 
 @pytest.mark.parametrize(
