@@ -99,6 +99,8 @@ COMMANDS = (
     *("finetune", "pretrain export", "pretrain"),
 )
 """Longer names before those they begin with."""
+EVERYWHERE = frozenset({"--help-all", "--version", "--tyro-print-completion"})
+"""Options that every command has, and no help lists."""
 OPTION = re.compile(r"(?<!\S)--[a-z][\w.-]*")
 
 
@@ -124,8 +126,9 @@ def options(command: str) -> frozenset[str]:
     call = [sys.executable, "-m", program, *rest, "--help-all"]
     env = os.environ | {"COLUMNS": "80"}
     text = subprocess.run(call, capture_output=True, text=True, check=True, timeout=120, cwd=ROOT, env=env).stdout
-    entries = re.findall(r"^│ ((?:-\w, )?--[a-z][\w.-]*(?:, --[a-z][\w.-]*)*)", text, re.M)
-    return frozenset(name for entry in entries for name in entry.split(", "))
+    # An option of two names stands with each as `--model STR, --arch STR`.
+    entries = re.findall(r"^│ ((?:-\w, )?--[a-z].*?)(?:  |$)", text, re.M)
+    return frozenset(name for entry in entries for name in OPTION.findall(entry.replace(",", " "))) | EVERYWHERE
 
 
 def unknown(text: str) -> set[str]:

@@ -5,7 +5,7 @@ between them. So it is a function of any real time, and rendering looks it up in
 """
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +24,7 @@ CURVE_KINDS = ("linear", "sharp", "curve", "periodic")
 _PROBABILITY = {"sharp": 0.2, "curve": 0.55, "periodic": 0.25}
 
 
-def _spline(at: ArrayLike, values: ArrayLike) -> "BSpline":
+def _spline(at: NDArray[np.floating[Any]], values: Floats) -> "BSpline":
     """A quadratic spline through values at times."""
     from scipy.interpolate import make_interp_spline  # takes a second to import, and commands read options before
 
