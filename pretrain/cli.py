@@ -91,7 +91,10 @@ def _main(argv: list[str]) -> None:
     weights = pretrain(config, out, resume=given.resume, progress=given.progress)
     if is_main():
         init = shlex.quote(str(weights))
-        print(f"weights: {weights}; fine-tune from them: finetune --target hmdb51 --data DIR --init {init}")
+        print(
+            f"weights: {weights}; fine-tune from them on drawn clips, or on your own by --target folder --data DIR: "
+            f"finetune --target demo --init {init}"
+        )
 
 
 def _before_options(argv: list[str]) -> PretrainConfig:

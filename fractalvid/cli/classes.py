@@ -94,7 +94,12 @@ def run(arguments: Sequence[str]) -> None:
     check_place(args.out)
     bank = sample_bank(args.classes, kind=args.kind, seed=args.seed, config=config)
     bank.save(args.out)
-    print(f"{_count(bank)} in {args.out}; look at them with: fractalvid preview {shlex.quote(str(args.out))}")
+    print(f"{_count(bank)} in {args.out}; {_look(args.out)}")
+
+
+def _look(bank: Path) -> str:
+    """The command that shows a bank."""
+    return f"look at them with: fractalvid preview {shlex.quote(str(bank))}"
 
 
 def _import(arguments: Sequence[str]) -> None:
@@ -114,7 +119,7 @@ def _import(arguments: Sequence[str]) -> None:
     bank.save(args.out)
     for note in notes:
         print(f"note: {note}")
-    print(f"{_count(bank)} in {args.out}, from {files[0].name} (class 0) to {files[-1].name}")
+    print(f"{_count(bank)} in {args.out}, from {files[0].name} (class 0) to {files[-1].name}; {_look(args.out)}")
 
 
 def _refuse_to_overwrite(out: Path) -> None:

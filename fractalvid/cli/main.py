@@ -20,7 +20,7 @@ Fractal clips to pre-train video networks on: no real video needed.
   stats      quality figures of banks and generated sets, side by side
   pretrain   train a network on clips that are rendered meanwhile; the same as the command `pretrain`
   finetune   transfer a network to real video, test and compare; the same as the command `finetune`
-  demo       the whole chain in five minutes, with a report
+  demo       the whole chain in about five minutes, with a report
   doctor     what was found on this machine, and what to install
 
 `fractalvid help COMMAND` shows the options that matter most, `fractalvid COMMAND --help-all` all of them."""

@@ -192,8 +192,18 @@ def run(arguments: Sequence[str]) -> None:
     args = parse(
         PreviewArguments, arguments, program="fractalvid preview", default=PreviewArguments(), description="Show clips."
     )
-    for path in preview(args.source, args.out, args.options):
-        print(path)
+    print(_made(preview(args.source, args.out, args.options)))
+
+
+def _made(paths: Sequence[Path]) -> str:
+    """What was made, and where it lies: the sheet, the page and the moving pictures."""
+    sheet, gallery, *moving = (path.resolve() for path in paths)
+    lines = [f"contact sheet: {sheet}", f"moving clips, for a browser: {gallery}"]
+    if moving:
+        lines.append(
+            f"{len(moving)} moving picture{'s' * (len(moving) > 1)}, from {moving[0].name} on: {moving[0].parent}"
+        )
+    return "\n".join(lines)
 
 
 def preview(source: Path, out: Path, config: PreviewConfig = PreviewConfig()) -> tuple[Path, ...]:

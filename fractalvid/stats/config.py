@@ -64,13 +64,16 @@ class ProbeConfig:
         """Refuse numbers that no probe could be made with."""
         for name, (low, high) in _PROBE_LIMITS.items():
             if not low <= getattr(self, name) <= high:
-                raise UserError(f"{name} of the probe must be in {low}..{high}, got {getattr(self, name)}")
+                raise UserError(f"--probe.{name} is {getattr(self, name)}: it must be {low} to {high}")
         if not 0 < self.learning_rate < math.inf:
-            raise UserError(f"learning_rate of the probe must be above 0, got {self.learning_rate}")
+            raise UserError(f"--probe.learning-rate is {self.learning_rate}: it must be above 0")
         # Clips are bytes; those of a step are float32 in the network, and its first layer gives as much again.
         clips = max(self.motions * (self.train + self.test), 8 * max(self.batch, TEST_BATCH))
         if clips * self.frames * self.size**2 > MAX_PROBE_BYTES:
-            raise UserError("clips of the probe take more than 2 GiB: choose a smaller size, or fewer clips or frames")
+            raise UserError(
+                "clips of the probe take more than 2 GiB: choose a smaller --probe.size, --probe.train, --probe.test, "
+                "--probe.batch or --probe.frames"
+            )
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,10 @@ class StatsConfig:
         for name, (low, high) in (limits | {"size": (16, 1024), "above": (0, 254), "frames": (2, 10_000)}).items():
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
-                raise UserError(f"{name} must be in {low}..{high}, got {value}")
+                raise UserError(f"--{name.replace('_', '-')} is {value}: it must be {low} to {high}")
         check_clip_bytes(self.frames or MAX_FRAMES, self.size, 1)
         if not 1 <= self.band.low < self.band.high:
-            raise UserError(f"the band must go from 1 or more cycles up, got {self.band.low} to {self.band.high}")
+            raise UserError(
+                f"--band.low is {self.band.low} and --band.high is {self.band.high}: the band must go from 1 or more "
+                "cycles up"
+            )

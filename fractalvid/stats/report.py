@@ -42,7 +42,7 @@ def stats(
     if not 1 <= len(paths) <= MAX_SOURCES:
         raise UserError(f"name 1 to {MAX_SOURCES} banks or sets, got {len(paths)}")
     if not 1 <= workers <= MAX_WORKERS:
-        raise UserError(f"workers must be 1 to {MAX_WORKERS}, got {workers}")
+        raise UserError(f"--workers is {workers}: it must be 1 to {MAX_WORKERS}")
     if len(set(paths)) < len(paths):
         raise UserError("a bank or set is named twice")
     files = out / "stats.json", out / "stats.html"

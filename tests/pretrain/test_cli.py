@@ -30,7 +30,7 @@ def test_from_nothing_to_weights(tmp_path: Path, capsys: pytest.CaptureFixture[s
     }  # fmt: skip
     told = capsys.readouterr().out.strip()
     assert "\n" not in told
-    assert f"finetune --target hmdb51 --data DIR --init {out}/weights.safetensors" in told
+    assert told.endswith(f"finetune --target demo --init {out}/weights.safetensors")  # needs no videos
     card = load_card(out)
     assert (card.architecture, card.num_classes, card.clip_len, card.size) == ("r3d_10", 3, 4, 32)
     assert card.config == json.loads((out / "config.json").read_text())["config"]

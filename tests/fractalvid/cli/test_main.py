@@ -39,7 +39,9 @@ def test_classes_generate_preview(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert fractalvid("generate", "--bank", bank, "--out", out, *TINY) == 0
     assert fractalvid("preview", out, "--out", tmp_path / "a", "--clips", 3, "--size", 32) == 0
     assert (tmp_path / "a" / "sheet.png").stat().st_size > 500
-    assert "complete" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"complete: {out}; look at it with: fractalvid preview {out}" in told
+    assert f"contact sheet: {tmp_path / 'a' / 'sheet.png'}\nmoving clips, for a browser: {tmp_path / 'a'}" in told
 
 
 def test_colour_and_masks_from_the_command_line(tmp_path: Path) -> None:
@@ -57,7 +59,7 @@ def test_colour_and_masks_from_the_command_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", ["webdataset", "npz", "png"])
-def test_every_format_from_start_to_end(tmp_path: Path, kept: str) -> None:
+def test_every_format_from_start_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: str) -> None:
     out = tmp_path / "set"
     options = ["--classes", "3", "--format", kept, "--out", out, *TINY]
     options += ["--shard-size", "2"] if kept == "webdataset" else []
@@ -65,6 +67,7 @@ def test_every_format_from_start_to_end(tmp_path: Path, kept: str) -> None:
     assert fractalvid("verify", out) == 0
     assert fractalvid("preview", out, "--out", tmp_path / "p", "--clips", 2, "--size", 32, "--animate", "gif") == 0
     assert len(list((tmp_path / "p").glob("clip-*.gif"))) == 2
+    assert f"2 moving pictures, from clip-0-0.gif on: {tmp_path / 'p'}\n" in capsys.readouterr().out
     (out / SetReader(out).rows[1].path).unlink()
     assert fractalvid("verify", out) == 1
     assert fractalvid("verify", out, "--repair") == 0
