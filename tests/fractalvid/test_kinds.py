@@ -302,6 +302,12 @@ def test_the_table_has_every_name() -> None:
     assert all(kind.name == name == kind.sample(1, seed=0).kind for name, kind in KINDS.items())
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_notebook_shows_of_a_bank_is_a_line(kind: str) -> None:
+    bank = sample_bank(2, kind=kind, seed=5)
+    assert repr(bank) == f"{type(bank).__name__}(2 classes, seed=5)"
+
+
 def test_names_out_of_range() -> None:
     with pytest.raises(UserError, match="unknown kind 'waves'"):
         sample_bank(3, kind="waves", seed=0)

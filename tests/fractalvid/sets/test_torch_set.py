@@ -69,6 +69,11 @@ def test_items_are_the_clips(made: Sets, kept: str) -> None:
     assert len(seen) == 6
 
 
+def test_what_a_notebook_shows_of_a_set_is_a_line(made: Sets) -> None:
+    path = made("npz")
+    assert repr(FractalSet(path)) == f"FractalSet({str(path)!r}, 6 clips of 3 classes, 32 x 32, npz, seed=3)"
+
+
 @pytest.mark.parametrize("kept", FORMATS)
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches(made: Sets, kept: str, workers: int) -> None:
