@@ -49,6 +49,7 @@ def test_a_run_leaves_all_its_results(data: Path, tmp_path: Path, capsys: pytest
         "test": 4,
         "missing": 0,
         "skipped": 0,
+        "damaged": 0,
         "shorter_than_window": 0,
     }
     assert (got["views"], got["crops"], got["seed"], got["steps"]) == (2, 1, 0, 4)
@@ -181,6 +182,7 @@ def test_hmdb51_with_missing_and_broken_videos(tmp_path: Path, capsys: pytest.Ca
         "test": 2,
         "missing": 1,
         "skipped": 1,
+        "damaged": 0,
         "shorter_than_window": 0,
     }
     assert (got["classes"], got["official_classes"]) == (2, 51)

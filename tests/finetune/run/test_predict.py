@@ -160,7 +160,7 @@ def test_an_advised_command_can_be_pasted(tmp_path: Path, capsys: pytest.Capture
 def test_a_card_of_another_network_is_one_line(trained: Path, tmp_path: Path) -> None:
     card = load_card(trained / "run")
     save_weights(tmp_path / "weights.safetensors", build_model("r3d_10", 3, seed=1), card)
-    with pytest.raises(UserError, match="are not of the r3d_10 on their card"):
+    with pytest.raises(UserError, match="it says 2 classes, the head of r3d_10 in them has 3"):
         Predictor(tmp_path, device="cpu")
 
 
