@@ -96,10 +96,17 @@ class Gifs:
 def _from_folders(root: Path) -> tuple[tuple[str, ...], list[Video]]:
     found = find_videos(root, depth=2)
     names = [folder for folder in found.folders if "/" not in folder]
-    videos = {name: [path for path in found.videos if path.startswith(f"{name}/")] for name in names}
-    note_left_aside(root, found.left)
+    videos: dict[str, list[str]] = {name: [] for name in names}
+    for path in found.videos:
+        name, slash, _ = path.partition("/")
+        if slash:
+            videos[name].append(path)
+        else:
+            found.left.add("in no folder of a class", path)
     if not any(videos.values()):
-        raise UserError(f"{root} holds no GIFs in class folders: expected {_LAYOUT}, found {contents(root)}")
+        held = f"; left aside: {found.left}" if found.left else ""
+        raise UserError(f"{root} holds no GIFs in class folders: expected {_LAYOUT}, found {contents(root)}{held}")
+    note_left_aside(root, found.left)
     empty = [name for name in names if not videos[name]]
     if empty:
         raise UserError(f"class folder(s) without a GIF in {root}: {first_few(empty)}; fill or remove them")

@@ -94,7 +94,7 @@ def note_matches(name: str, matched: Mapping[str, str], files: Iterable[str]) ->
             note(f"{name}: {videos} {'is' if len(found) == 1 else 'are'} there {how}, such as {first_few(found[:1])}")
     if beside:
         videos = counted(len(beside), "listed video")
-        note(f"{name}: {videos} lie there with several endings; taken is {first_few(beside, 3)}")
+        note(f"{name}: of {videos} there are files with several endings; taken is {first_few(beside, 3)}")
 
 
 def find_listed(name: str, root: Path, listed: Iterable[str]) -> dict[str, str]:

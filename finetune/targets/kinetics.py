@@ -209,7 +209,8 @@ def _from_table(root: Path, base: Path, classes: tuple[str, ...], side: Side, ta
     for name in folders:
         if class_key(name) not in labels and name in full:
             raise UserError(f"class folder {name!r} in {base} is no label of {table}{did_you_mean(name, classes)}")
-    files = {PurePosixPath(path).stem: path for path in reversed(there)}
+    official_last = sorted(reversed(there), key=lambda path: path.endswith(".mp4"))
+    files = {PurePosixPath(path).stem: path for path in official_last}
     videos = dict[Video, None]()  # some tables list a clip twice
     for clip in read_table(table, part):
         label = labels.get(class_key(clip.label))

@@ -170,7 +170,9 @@ def _judge(entry: os.DirEntry[str]) -> tuple[str | None, bool]:
             return ignored, True
         if not entry.is_file():
             return (DANGLING if entry.is_symlink() and not os.path.exists(entry.path) else NOT_A_VIDEO), False
-        return (_pointer(entry) if is_video_name(entry.name) else NOT_A_VIDEO), False
+        if not is_video_name(entry.name):
+            return NOT_A_VIDEO, False
+        return (_pointer(entry) if os.access(entry.path, os.R_OK) else UNREADABLE), False
     except OSError:  # a link to itself
         return (CIRCLE if entry.is_symlink() else UNREADABLE), False
 

@@ -53,6 +53,19 @@ EXPECTED = [
 ]
 
 
+@pytest.mark.parametrize("ending", ["mkv", "webm"])
+def test_clips_in_other_containers_are_found_and_twins_are_said(
+    ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = kinetics_set(tmp_path, folders="_")
+    for path in sorted((root / "train").rglob("*.mp4")):
+        path.rename(path.with_suffix(f".{ending}"))
+    twin = next((root / "val").rglob("*.mp4"))
+    twin.with_suffix(f".{ending}").write_text("x")
+    assert found(root) == EXPECTED
+    assert f"taken is {twin.relative_to(root)}, not {twin.stem}.{ending}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("folders", ["", " ", "_"])
 @pytest.mark.parametrize("word", ["val", "validate"])
 def test_tables_list_files_with_or_without_class_folders(tmp_path: Path, folders: str, word: str) -> None:

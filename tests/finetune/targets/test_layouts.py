@@ -2,15 +2,21 @@
 
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fractalvid.finetune.recipes.plan import plan_run
+from fractalvid.finetune.recipes.recipe import Recipe
 from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.targets.folder import Folder
 from fractalvid.finetune.targets.hmdb51 import Hmdb51
 from fractalvid.finetune.targets.registry import TargetOptions, make_target
 from fractalvid.finetune.targets.shares import source_of
+from fractalvid.finetune.videos.data import data_name, open_data
 from fractalvid.finetune.videos.listing import list_videos
+from fractalvid.finetune.weights.trained import trained_on
+from fractalvid.pretrain.weights.initial import Initial
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.notes import forget_notes
 from tests.finetune.helpers import hmdb_set
@@ -190,3 +196,29 @@ def test_official_lists_find_files_that_were_encoded_anew(tmp_path: Path, capsys
     said = capsys.readouterr().err
     assert "4 listed videos are there with another ending, such as a/1.mp4 for 1.avi" in said
     assert "taken is a/3.avi, not 3.mkv, b/4.mkv, not 4.mp4" in said
+
+
+def test_how_sides_were_drawn_is_kept_with_a_run(tmp_path: Path) -> None:
+    root = flat(tmp_path)
+
+    def planned(**share: Any) -> dict[str, Any]:
+        data = open_data(TargetOptions("folder", root, **share))
+        return plan_run(data, Recipe(), Initial("scratch", "scratch")).to_dict()
+
+    drawn = planned(val_share=0.2, val_seed=3)
+    assert drawn["test_share"] == {"share": 0.2, "by": "group", "seed": 3}
+    videos = Folder(val_share=0.2, val_seed=3).index(root, "")
+    seen = trained_on(drawn | {"classes": ["a", "b"]}, open_data(TargetOptions("folder", root, val_share=0.5)))
+    assert seen == {video.path for video in videos if video.side == "train"}
+
+
+def test_results_are_filed_by_the_data(tmp_path: Path) -> None:
+    table = tmp_path / "my list.csv"
+    table.write_text(TABLE)
+    for options, name in (
+        (TargetOptions("folder", tmp_path / "cats"), "folder-cats"),
+        (TargetOptions("folder", tmp_path / "cats", csv=table), "folder-my-list"),
+        (TargetOptions("anigifs", tmp_path / "cats", csv=table), "anigifs-my-list"),
+        (TargetOptions("hmdb51", tmp_path / "cats"), "hmdb51"),
+    ):
+        assert data_name(open_data(options)) == name

@@ -64,6 +64,16 @@ def test_files_are_found_by_name_flat_or_in_class_folders(tmp_path: Path, folder
     assert [row.path for row in listing.videos] == [files[k] for k in (0, 1, 3, 5, 2, 4, 6)]
 
 
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "AVI"])
+def test_files_that_were_encoded_anew_are_found(
+    tmp_path: Path, ending: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [file.replace("avi", ending) for file in FILES]
+    listing = list_videos(Ucf101(), ucf_set(tmp_path, files), "1", allow_missing=False)
+    assert [row.path for row in listing.videos] == [files[k] for k in (0, 1, 3, 5, 2, 4, 6)]
+    assert "listed videos are there" in capsys.readouterr().err
+
+
 def test_missing_videos_are_named_as_the_lists_have_them(tmp_path: Path) -> None:
     root = ucf_set(tmp_path, FILES[1:])
     with pytest.raises(UserError, match=r"1 of 7 listed .*ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01\.avi"):

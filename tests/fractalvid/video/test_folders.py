@@ -86,7 +86,7 @@ def test_only_so_many_levels_are_read(tmp_path: Path) -> None:
     assert find_videos(root, depth=2).folders == ["a", "a/b"]
 
 
-def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = touch(tmp_path, "a/1.mp4", "locked/2.mp4")
     scandir = os.scandir
 
@@ -95,10 +95,12 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
+    touch(root, "a/mine.mp4")
     monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "mine.mp4")
     found = find_videos(root)
     assert found.videos == ["a/1.mp4"]
-    assert found.left.paths == {folders.UNREADABLE: ["locked"]}
+    assert found.left.paths == {folders.UNREADABLE: ["a/mine.mp4", "locked"]}
 
 
 def test_why_a_named_video_is_absent(tmp_path: Path) -> None:
