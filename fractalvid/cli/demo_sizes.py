@@ -23,8 +23,8 @@ _FORWARD = 1 / 3
 """What a clip costs that is only looked at, relative to one that is learned from."""
 _FINE_TUNING_STEP = 1.15
 """What a step of fine-tuning costs, with reading and augmenting videos, relative to one of pre-training."""
-_FIXED_STEPS, _FIXED_SECONDS = 500, 30.0
-"""Starting programs, compiling kernels, rendering, drawing: as long as so many steps, but at least so many seconds."""
+_FIXED_STEPS, _FIXED_SECONDS = 500, (30.0, 180.0)
+"""Starting programs, compiling kernels, rendering, drawing: as long as so many steps, within so many seconds."""
 _EPOCHS_A_MINUTE, _MOST_EPOCHS, _FEWEST_EPOCHS = 3, 40, 4
 """Longer fine-tunings come to know the target from either start: a fast machine ends sooner instead."""
 _STEPS_A_MINUTE, _FEWEST_STEPS = 500, 200
@@ -82,7 +82,8 @@ def _graded(seconds_a_step: float) -> float:
 
 
 def _fixed(step: float) -> float:
-    return max(_FIXED_SECONDS, _FIXED_STEPS * step)
+    least, most = _FIXED_SECONDS
+    return max(least, min(most, _FIXED_STEPS * step))
 
 
 def _validation_seconds(step: float) -> float:
