@@ -77,7 +77,7 @@ def bank_line(bank: Bank) -> str:
 def check_draw(num_classes: int, seed: int) -> None:
     """Refuse numbers that no bank can be drawn with."""
     if not (is_whole(num_classes) and 1 <= num_classes <= MAX_CLASSES):
-        raise UserError(f"num_classes must be 1 to {MAX_CLASSES}, a whole number, got {num_classes!r}")
+        raise UserError(f"num_classes, the number of classes, must be 1 to {MAX_CLASSES}, got {num_classes!r}")
     check_seed(seed)
 
 
