@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fractalvid.finetune.report import charts
-from fractalvid.finetune.report.findings import Findings
+from fractalvid.finetune.report.findings import Comparison, Findings
 from fractalvid.finetune.report.markup import Table, as_html
 from fractalvid.finetune.report.tables import (
     about,
@@ -69,15 +69,20 @@ def headline(findings: Findings) -> str:
     """What came out, in one sentence of HTML, whichever way it went, and how sure that is."""
     metric, name = findings.metric, ACCURACIES[findings.metric]
     sentence = ", ".join(f"{html.escape(e['label'])} <b>{e[metric]} %</b>" for e in findings.summary) + f" {name}."
-    against = [c for c in findings.comparisons if c.first == findings.labels[0]]
-    for c in against:
-        side = "above" if c.difference.mean >= 0 else "below"
-        text = f" {html.escape(c.second)} is {abs(c.difference.mean):.1f} points {side} {html.escape(c.first)}"
-        if c.interval is not None:
-            sure = "which excludes 0" if c.interval.low > 0 or c.interval.high < 0 else "which includes 0"
-            text += f" (interval over test videos {c.interval}, {sure})"
-        sentence += text + "."
-    return sentence
+    compared = [c for c in findings.comparisons if c.first == findings.labels[0]]
+    return sentence + "".join(f" {against(c)}." for c in compared)
+
+
+def against(c: Comparison) -> str:
+    """How the second of two initialisations compares: above or below only where the interval excludes 0."""
+    first, second, points = html.escape(c.first), html.escape(c.second), c.difference.mean
+    side = f"{second} is {abs(points):.1f} points {'above' if points >= 0 else 'below'} {first}"
+    if c.interval is None:
+        return f"{side} (no interval known)"
+    if c.interval.low > 0 or c.interval.high < 0:
+        return f"{side} (interval over test videos {c.interval}, which excludes 0)"
+    told = f"{points:+.1f} points, interval over test videos {c.interval}, which includes 0"
+    return f"No difference between {second} and {first} can be told ({told})"
 
 
 def _result(findings: Findings) -> str:

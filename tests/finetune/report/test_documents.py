@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fractalvid.finetune.report.findings import analyse
+from fractalvid.finetune.report.findings import Comparison, analyse
 from fractalvid.finetune.report.markup import Table, as_latex, as_markdown
+from fractalvid.finetune.report.page import against
 from fractalvid.finetune.report.published import published_beside, published_numbers
+from fractalvid.finetune.report.statistics import Interval, Spread
 from fractalvid.finetune.report.tables import about, class_table, confused_table, paired_table, published_table
 from fractalvid.finetune.report.write import write_comparison, write_run
 from fractalvid.finetune.results.predictions import read_predictions
@@ -63,6 +65,22 @@ class Page(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.parametrize(
+    ("interval", "said"),
+    [
+        (
+            Interval(-1.0, 4.6),
+            "No difference between b and a can be told (+1.8 points, interval over test videos -1.0 to",
+        ),
+        (Interval(0.2, 3.4), "b is 1.8 points above a (interval over test videos 0.2 to 3.4, which excludes 0)"),
+        (None, "b is 1.8 points above a (no interval known)"),
+    ],
+)
+def test_a_difference_is_claimed_only_where_its_interval_shows_one(interval: Interval | None, said: str) -> None:
+    compared = Comparison("a", "b", Spread(1.8, None, 1), interval, None, None, None, ())
+    assert against(compared).startswith(said)
+
+
 def test_the_page_is_whole_and_loads_nothing(written: Path) -> None:
     text = (written / "comparison.html").read_text(encoding="utf-8")
     page = Page()
@@ -74,7 +92,9 @@ def test_the_page_is_whole_and_loads_nothing(written: Path) -> None:
     for word in ("Paired tests", "Change by class", "Confusion", "Curves", "Budget and throughput", "10 sources"):
         assert word in text
     assert "a<b>" not in text
-    assert re.search(r"a&lt;b&gt;_\$ is [\d.]+ points above scratch \(interval over test videos .*, which", text)
+    assert re.search(
+        r"a&lt;b&gt;_\$ is [\d.]+ points above scratch \(interval over test videos .*, which excludes 0", text
+    )
     assert "&amp;#x27;" not in text
 
 
