@@ -78,11 +78,11 @@ def _main(argv: list[str]) -> None:
         config = without_unused(config, base)
     # What follows imports torch, which takes seconds: help and most mistakes have been told before.
     if given.dry_run:
-        from fractalvid.pretrain.dryrun import dry_run
+        from fractalvid.pretrain.dryrun import dry_run_parts
 
-        told = dry_run(config, None if given.resume else given.out)
-        if is_main():
-            print(told)
+        for told in dry_run_parts(config, None if given.resume else given.out):
+            if is_main():
+                print(told, flush=True)
         return
 
     from fractalvid.pretrain.run import pretrain

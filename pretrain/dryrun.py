@@ -4,12 +4,14 @@ import dataclasses
 import statistics
 import sys
 import tempfile
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from fractalvid.kernels.compiled import available_cores
 from fractalvid.pretrain.engine import Objective, TrainConfig, TrainResult, train
 from fractalvid.pretrain.machine import from_main
 from fractalvid.pretrain.models import architecture
@@ -30,10 +32,22 @@ from fractalvid.utils.files import check_can_make
 
 STEPS, SETTLING = 12, 4
 """Steps of the probe, and the first of them, which are slower."""
+FEW_STEPS, FEW_SETTLING = 4, 1
+"""The same where a step takes seconds."""
+PROBE_SECONDS = 20.0
+MACS_A_CORE = 15e9
+"""Multiply-adds that a core does in a second, rather too few: by this the probe's length is chosen."""
 
 
 def dry_run(config: PretrainConfig, out: Path | None = None) -> str:
-    """The resolved configuration as a recipe, then shapes, parameters, memory, steps and time at full emulation.
+    """All of `dry_run_parts`."""
+    return "\n".join(dry_run_parts(config, out))
+
+
+def dry_run_parts(config: PretrainConfig, out: Path | None = None) -> Iterator[str]:
+    """What is known at once, then what a probe has measured, which takes about `PROBE_SECONDS`.
+
+    First the resolved configuration as a recipe, shapes and parameters; then memory, steps, and time at full emulation.
 
     Args:
         config: the run's.
@@ -50,23 +64,48 @@ def dry_run(config: PretrainConfig, out: Path | None = None) -> str:
     config = resolved(config, bank)
     classes = from_main(partial(count_classes, config, bank))
     objective = make_objective(bank, config, classes)
-    clips = open_clips(_at_full_strength(config), bank, threads=render_threads(config), progress=False)
-    lines = [to_toml(to_json(config)), "", *_network(config, objective, classes)]
+    yield "\n".join([to_toml(to_json(config)), "", *_network(config, objective, classes)])
+    probed, few = _probed(config, classes)
+    clips = open_clips(_at_full_strength(probed), bank, threads=render_threads(config), progress=False)
     with tempfile.TemporaryDirectory() as folder:
-        result = train(objective, clips.source, _probe(config), Path(folder), lasting=False, progress=False)
-    return "\n".join([*lines, *_memory(objective), *_time(config, result)])
+        result = train(
+            objective,
+            clips.source,
+            _probe(probed, FEW_STEPS if few else STEPS),
+            Path(folder),
+            lasting=False,
+            progress=False,
+        )
+    times = _time(config, result, settling=FEW_SETTLING if few else SETTLING)
+    smaller = f", measured with {probed.batch_size} a step" if probed.batch_size < config.batch_size else ""
+    yield "\n".join([*_memory(objective), *(line + smaller for line in times)])
 
 
-def _probe(config: PretrainConfig) -> TrainConfig:
+def _probed(config: PretrainConfig, classes: int) -> tuple[PretrainConfig, bool]:
+    """The run with so small a batch that a probe of it ends soon, and whether that takes few steps, too.
+
+    A clip takes as long in a small batch, nearly. On a GPU a probe is short as it is.
+    """
+    if torch.cuda.is_available() and config.engine.device != "cpu":
+        return config, False
+    each = cost(config.arch, classes, clip_len=config.stream.clip_len, size=config.stream.size)
+    affordable = PROBE_SECONDS * MACS_A_CORE * available_cores() / (3 * each.macs)  # backwards is twice forwards
+    few, batch, parts = config.batch_size * STEPS > affordable, config.batch_size, config.batch_size // config.part()
+    while few and batch * FEW_STEPS > affordable and batch % (4 * parts) == 0:  # a part needs two clips
+        batch //= 2
+    return dataclasses.replace(config, batch_size=batch), few
+
+
+def _probe(config: PretrainConfig, steps: int) -> TrainConfig:
     """The run's training, but of a few steps, each of which is logged."""
     loop = dataclasses.replace(
         config.engine,
-        steps=STEPS,
+        steps=steps,
         epochs=None,
         hours=None,
         log_every=1,
         val_every=0,
-        checkpoint_every=STEPS,
+        checkpoint_every=steps,
         tensorboard=False,
     )
     return dataclasses.replace(config.training(), loop=loop)
@@ -115,8 +154,8 @@ def _bytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def _time(config: PretrainConfig, result: TrainResult) -> list[str]:
-    rows = [row for row in result.history if row["kind"] == "train"][SETTLING:]
+def _time(config: PretrainConfig, result: TrainResult, *, settling: int) -> list[str]:
+    rows = [row for row in result.history if row["kind"] == "train"][settling:]
     rate = statistics.median(float(row["clips_per_s"]) for row in rows)
     waited = statistics.median(float(row["data_wait"]) for row in rows)
     step = config.batch_size / rate

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fractalvid.pretrain.cli import main
-from fractalvid.pretrain.dryrun import dry_run
+from fractalvid.pretrain.dryrun import dry_run, dry_run_parts
 from fractalvid.pretrain.engine import training
 from fractalvid.pretrain.engine.update import Update
 from fractalvid.pretrain.recipes.fields import override, to_json, to_toml
@@ -88,7 +88,8 @@ def test_an_interrupted_one_does_not_speak_of_going_on(
     assert main([*options.split(), "--dry-run"]) == 130
     told = capsys.readouterr()
     assert told.err == "pretrain: interrupted\n"
-    assert told.out == ""
+    assert "M parameters" in told.out  # what was known before the probe
+    assert "# time" not in told.out
     assert not list(tmp_path.iterdir())
 
 
@@ -96,3 +97,21 @@ def test_absent_values_are_left_out() -> None:
     config = {"a": None, "b": {"c": [1, 2.5], "d": None, "e": {"f": "x"}}, "g": True}
     assert tomllib.loads(to_toml(config)) == {"b": {"c": [1, 2.5], "e": {"f": "x"}}, "g": True}
     assert json.dumps(1e-5) in to_toml({"lr": 1e-5})
+
+
+def test_what_is_known_is_said_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fractalvid.pretrain.dryrun.train", slow)
+    parts = dry_run_parts(SMALL)
+    assert "M parameters" in next(parts)
+    with pytest.raises(KeyboardInterrupt):
+        next(parts)
+
+
+def test_a_probe_of_a_large_network_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fractalvid.pretrain.dryrun.MACS_A_CORE", 1.0)
+    told = dry_run(SMALL)
+    assert "measured with 2 a step" in told
+    assert "500 steps are about" in told

@@ -84,3 +84,14 @@ def test_where_nothing_that_lasts_can_be_written(tmp_path: Path) -> None:
     folder = temporary(tmp_path)
     assert told.startswith("note")
     assert f"compiled kernels are kept in {folder}: set NUMBA_CACHE_DIR" in told
+
+
+@pytest.mark.parametrize(("features", "said"), [({"avx2": True, "amx-tile": True}, "with AVX2, AMX"), ({}, "use")])
+def test_what_the_processor_can_do(features: dict[str, bool], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fractalvid.cli.doctor._features", lambda: features)
+    monkeypatch.setattr("fractalvid.cli.doctor._cores", lambda: 4)
+    found = by_name()
+    assert found["processor"].text.endswith(said)
+    assert "about 1320 clips a second" in found["speed"].text
+    assert found["speed"].state == ("ok" if features else "note")
+    assert "the first use compiles" in found["speed"].text
