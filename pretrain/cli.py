@@ -76,13 +76,13 @@ def _main(argv: list[str]) -> None:
         raise UserError("--resume needs --out, the folder of the run to go on with: pretrain --resume --out RUN")
     if not given.resume:
         config = without_unused(config, base)
-    # What follows imports torch, which takes seconds: help and most mistakes have been told before.
+    # What follows imports torch, which takes seconds: help and most mistakes come before.
     if given.dry_run:
         from fractalvid.pretrain.dryrun import dry_run_parts
 
-        for told in dry_run_parts(config, None if given.resume else given.out):
+        for part in dry_run_parts(config, None if given.resume else given.out):
             if is_main():
-                print(told, flush=True)
+                print(part, flush=True)
         return
 
     from fractalvid.pretrain.run import pretrain

@@ -1,4 +1,4 @@
-"""What all sources have in common: which samples a process takes, and in which order they are gone through."""
+"""What sources have in common: samples by their index, shared out over processes, in shuffled order."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ class Share:
         return self.batch_size * self.world_size
 
 
-class Indexed(ABC):
+class IndexedSource(ABC):
     """A source whose samples are a function of their index, so that it can be entered, and shared out, anywhere."""
 
     def __init__(self, share: Share) -> None:
@@ -68,7 +68,7 @@ class Indexed(ABC):
             yield replace(self.at(np.arange(own, own + self.share.batch_size)), next_index=first)
 
 
-class Shuffled:
+class ShuffledOrder:
     """An order of `count` items that is another one each time through, all keyed by the seed."""
 
     def __init__(self, seed: int, count: int) -> None:

@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.pretrain.clips.indexed import At, Indexed, Share
+from fractalvid.pretrain.clips.indexed import At, IndexedSource, Share
 from fractalvid.pretrain.clips.stored import joined
 from fractalvid.stream import Batch
 from fractalvid.utils.errors import UserError
 
 
-class Mixed(Indexed):
+class MixedClips(IndexedSource):
     """Samples of `one`, and a share of `other`'s evenly among them; both go through their own samples in order.
 
     Args:

@@ -14,7 +14,7 @@ from fractalvid.core.constants import BANK_FILE
 from fractalvid.emulate.renderer import CpuRenderer
 from fractalvid.kernels.compiled import available_cores
 from fractalvid.kinds import load_bank
-from fractalvid.pretrain.clips.indexed import Indexed, Share, Shuffled
+from fractalvid.pretrain.clips.indexed import IndexedSource, Share, ShuffledOrder
 from fractalvid.sets.reader import SetReader
 from fractalvid.sets.torch_set import FractalSet
 from fractalvid.stream import Batch, SecondView, StreamConfig, emulate_clips
@@ -23,7 +23,7 @@ from fractalvid.stream.second_view import draw_backwards, eased, second_seed
 from fractalvid.utils.errors import UserError
 
 
-class StoredClips(Indexed):
+class StoredClips(IndexedSource):
     """Samples of a generated set: windows, crops, flips and emulation as in a `FractalStream` of its bank.
 
     All clips are gone through once, then again in another order. Files are read when their turn comes.
@@ -64,7 +64,7 @@ class StoredClips(Indexed):
         self.bank: Bank = load_bank(path / BANK_FILE)
         self._seed, self._second = seed, second
         self._threads = available_cores() if threads is None else threads
-        self._order = Shuffled(seed, len(self._clips))
+        self._order = ShuffledOrder(seed, len(self._clips))
         pool = 0 if config.emulate is None else (1 if second is None else 2) * config.emulate.background.pool
         self._backgrounds = CpuRenderer(self.bank, pool)
 

@@ -49,7 +49,7 @@ def probe_all(
         UserError: more than 5 % of them do not decode.
     """
     names = [path.relative_to(root).as_posix() for path, _ in listed]
-    share, own = names[rank() :: world_size()], dict[str, ProbeResult]()
+    share, results = names[rank() :: world_size()], dict[str, ProbeResult]()
     with (
         closing(
             probe_videos(root, share, cache_dir=default_cache_dir(), threads=threads, max_pixels=max_pixels)
@@ -58,20 +58,20 @@ def probe_all(
         tqdm(total=len(share), desc="reading videos", unit="video", disable=not progress, delay=1) as bar,
     ):
         for name, what in looked:
-            own[name] = what
+            results[name] = what
             bar.update()
-    found = {name: what for part in all_of(own) for name, what in part.items()}
-    return from_main(partial(_whole, listed, [found[name] for name in names]))
+    everyones = {name: what for part in all_of(results) for name, what in part.items()}
+    return from_main(partial(_decoding, listed, [everyones[name] for name in names]))
 
 
-def _whole(listed: list[ListedVideo], found: list[ProbeResult]) -> list[Video]:
+def _decoding(listed: list[ListedVideo], results: list[ProbeResult]) -> list[Video]:
     """The videos that decode; a `UserError` where too few do."""
-    broken = [reason for reason in found if isinstance(reason, str)]
+    broken = [reason for reason in results if isinstance(reason, str)]
     for reason in broken:
         tqdm.write(f"left out: {reason}", file=sys.stderr)
     if len(broken) > max(1, MAX_BROKEN * len(listed)) or len(broken) == len(listed):
         raise UserError(f"{len(broken)} of {len(listed)} videos do not decode, such as: {broken[0]}")
-    both = zip(listed, found, strict=True)
+    both = zip(listed, results, strict=True)
     videos = [Video(path, facts, label) for (path, label), facts in both if not isinstance(facts, str)]
     damaged = [str(video.path) for video in videos if video.facts.damaged]
     if damaged:

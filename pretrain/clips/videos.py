@@ -15,7 +15,7 @@ from torch.nn import functional
 from fractalvid.core.camera import draw_camera
 from fractalvid.core.seeds import Domain, Field, index_words, uniforms
 from fractalvid.kernels.compiled import available_cores
-from fractalvid.pretrain.clips.indexed import Indexed, Share, Shuffled
+from fractalvid.pretrain.clips.indexed import IndexedSource, Share, ShuffledOrder
 from fractalvid.pretrain.clips.listing import list_videos
 from fractalvid.pretrain.clips.survey import probe_all
 from fractalvid.pretrain.machine import from_main
@@ -32,7 +32,7 @@ UNLABELLED = -2
 """The class of the first video without a label; each has one of its own, below it."""
 
 
-class OwnVideos(Indexed):
+class OwnVideos(IndexedSource):
     """Samples of one's own videos: a window of time, a random resized crop and a flip, as a stream takes them.
 
     All videos are gone through once, then again in another order. Videos without labels are of a class of their own
@@ -73,7 +73,7 @@ class OwnVideos(Indexed):
         self._threads = available_cores() if threads is None else threads
         self._videos = probe_all(root, listed, threads=self._threads, progress=progress, max_pixels=max_pixels)
         self._config, self._seed, self._first, self._second = config, seed, first_label, second
-        self._order = Shuffled(seed, len(self._videos))
+        self._order = ShuffledOrder(seed, len(self._videos))
         self._side = round(config.size * 8 / 7)
         self._kept: dict[int, NDArray[np.uint8]] = {}
         self._reserved: set[int] = set()

@@ -28,9 +28,9 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
         try:
             torch.save(content, file)
         except RuntimeError as error:  # torch's own words for any failure to write
-            told = error.__context__  # what the system said, where torch has kept it
+            cause = error.__context__  # what the system said, where torch has kept it
             likely = OSError(errno.ENOSPC, "most likely the disk is full")
-            raise told if isinstance(told, OSError) else likely from error
+            raise cause if isinstance(cause, OSError) else likely from error
 
     try:
         write_with(path, write)

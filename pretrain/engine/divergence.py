@@ -1,4 +1,4 @@
-"""A training that has diverged: it ends before anything of it takes the place of what was sound."""
+"""When a training has diverged. It then ends before its weights replace a checkpoint that is still sound."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ from fractalvid.pretrain.machine import ToldByMain, any_of, is_main
 from fractalvid.utils.errors import UserError
 
 FEW_STEPS = 100
-"""The share of skipped steps is taken of at least this many, so that one early one doesn't end a long run."""
+"""The share of skipped steps is taken of at least this many: one that is skipped early doesn't end a long run."""
 IN_A_ROW = 20
-"""So many skipped steps one after the other end a run, whatever their share. They are no accident: where each twentieth
-step is skipped by chance, once in 10^26. In float16, so many halve the scale of the loss to a millionth."""
+"""Skipped steps in a row that end a run, whatever their share. Where one step in twenty is skipped by chance, so many
+in a row happen once in 10^26 steps. In float16, so many halve the scale of the loss to a millionth."""
 
 
 def check_skipped(state: RunState, checkpoint: Path, *, max_share: float) -> None:
@@ -30,7 +30,7 @@ def check_skipped(state: RunState, checkpoint: Path, *, max_share: float) -> Non
 
 
 def check_weights(state: RunState, checkpoint: Path) -> None:
-    """Raise a `UserError` where weights are not finite on any process; every process has to ask, before it keeps them.
+    """Raise a `UserError` where weights are not finite on any process; to be called on all, before they are saved.
 
     Args:
         state: of the run.

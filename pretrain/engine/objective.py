@@ -1,4 +1,4 @@
-"""What the loop needs of an objective."""
+"""Objectives as the loop sees them: a network and what it is trained for."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

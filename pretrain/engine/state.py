@@ -1,4 +1,4 @@
-"""What a run has to remember: as it goes on from step to step, and from one process to the next."""
+"""The state of a training: all that changes from step to step, saved in checkpoints and restored from them."""
 
 from typing import Any
 

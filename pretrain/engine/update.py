@@ -17,7 +17,7 @@ from fractalvid.pretrain.optim import set_lr
 
 
 class Update:
-    """One step: forward, backward, clip, update; or, if anything isn't finite on any rank, no trace of it."""
+    """One step: forward, backward, clip, update. Where anything isn't finite on any rank, the step is undone."""
 
     def __init__(
         self,

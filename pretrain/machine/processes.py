@@ -133,10 +133,10 @@ def _telling_of_losses() -> Iterator[None]:
         if not any(word in str(error).lower() for word in _LOST):
             raise
         # Without the place in gloo's source before it, and its advice after it.
-        told = (str(error).splitlines() or [type(error).__name__])[0].split("] ", 1)[-1].split(". ")[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0].split("] ", 1)[-1].split(". ")[0]
         raise UserError(
-            f"another process of this run has ended or can't be reached ({told}); see its own error, then start all of "
-            "them again, with --resume where a checkpoint was saved"
+            f"another process of this run has ended or can't be reached ({reason}); see its own error, then start all "
+            "of them again, with --resume where a checkpoint was saved"
         ) from error
 
 
@@ -154,14 +154,17 @@ def from_main(work: Callable[[], T]) -> T:
         return work()
     import torch.distributed as dist
 
-    told: list[Any] = [None, None]
+    result: Any = None
+    error: str | None = None
     if is_main():
         try:
-            told[0] = work()
-        except UserError as error:
-            told[1] = str(error)
-    dist.broadcast_object_list(told, group=_Joined.patient)
-    if told[1] is not None:
-        raise UserError(told[1]) if is_main() else ToldByMain(told[1])
-    result: T = told[0]
-    return result
+            result = work()
+        except UserError as raised:
+            error = str(raised)
+    message = [result, error]
+    dist.broadcast_object_list(message, group=_Joined.patient)
+    result, error = message
+    if error is not None:
+        raise UserError(error) if is_main() else ToldByMain(error)
+    value: T = result
+    return value

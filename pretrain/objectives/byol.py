@@ -1,4 +1,4 @@
-"""BYOL: each view predicts what a slow network makes of the other (Grill et al. 2020, arXiv 2006.07733)."""
+"""BYOL: each view predicts the momentum encoder's embedding of the other (Grill et al. 2020, arXiv 2006.07733)."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from torch import nn
 from fractalvid.pretrain.engine import Outcome
 from fractalvid.pretrain.objectives.config import BYOLConfig
 from fractalvid.pretrain.objectives.losses import byol_regression
-from fractalvid.pretrain.objectives.momentum import Followed
+from fractalvid.pretrain.objectives.momentum import WithMomentumEncoder
 from fractalvid.pretrain.objectives.two_views import mlp, outcome
 
 
-class BYOL(Followed):
+class BYOL(WithMomentumEncoder):
     """Both views are predicted; each passes through the networks by itself, the first one first."""
 
     def __init__(self, backbone: nn.Module, features: int, config: BYOLConfig) -> None:

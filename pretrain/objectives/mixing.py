@@ -1,4 +1,4 @@
-"""Mixing the clips of a batch in pairs, labels too: mixup and CutMix, drawn first, applied after, purely.
+"""Mixup and CutMix: clips of a batch mixed in pairs, and their labels. Drawn first, then applied by pure functions.
 
 torchvision's MixUp and CutMix draw from torch's global generator, which would undo exact resumes, and copy a batch
 two or three times.

@@ -1,4 +1,4 @@
-"""Momentum contrast: keys of a slow network, kept in a queue, are what queries are told from.
+"""Momentum contrast: queries are told from keys of a momentum encoder, which a queue keeps.
 
 MoCo v2 (Chen et al. 2020, arXiv 2003.04297; He et al. 2020, arXiv 1911.05722), with the settings of the reference
 method (arXiv 2411.17584). Keys are shuffled before BatchNorm, across processes as in the original, and within one
@@ -15,15 +15,15 @@ from fractalvid.pretrain.engine import Outcome
 from fractalvid.pretrain.machine import gather, rank
 from fractalvid.pretrain.objectives.config import MoCoConfig, Related
 from fractalvid.pretrain.objectives.losses import info_nce
-from fractalvid.pretrain.objectives.momentum import Followed
-from fractalvid.pretrain.objectives.split_norm import groups_for, in_other_company, set_groups, split_batchnorm
+from fractalvid.pretrain.objectives.momentum import WithMomentumEncoder
+from fractalvid.pretrain.objectives.split_norm import encode_shuffled, groups_for, set_groups, split_batchnorm
 from fractalvid.pretrain.objectives.two_views import mlp, outcome
 
 EMPTY = -1
 """Stands for the ids of places in the queue that no key has taken yet."""
 
 
-class MoCo(Followed):
+class MoCo(WithMomentumEncoder):
     """The first view asks, the second is the key.
 
     Attributes:
@@ -56,7 +56,7 @@ class MoCo(Followed):
         clips = len(batch.video)
         set_groups(self, groups_for(clips, self.config.bn_groups))
         query = self.embed(batch.video)
-        keys = in_other_company(self.follower, batch.video2, batch.next_index)
+        keys = encode_shuffled(self.follower, batch.video2, batch.next_index)
         key = keys[rank() * clips :][:clips]
         loss = info_nce(
             query,

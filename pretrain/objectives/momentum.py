@@ -1,4 +1,4 @@
-"""Networks that follow others slowly."""
+"""Momentum encoders: copies of networks whose parameters are moving averages of theirs."""
 
 import copy
 import math
@@ -28,10 +28,10 @@ def momentum_at(step: int, total: int | None, base: float, *, cosine: bool) -> f
     return 1 - (1 - base) * (math.cos(math.pi * min(1.0, step / total)) + 1) / 2
 
 
-class Follower(nn.Module):
+class MomentumEncoder(nn.Module):
     """A copy of modules, one after another, whose parameters are moving averages of theirs.
 
-    As in the originals, it normalises by its own batch, as they do, and has running statistics of its own.
+    Its BatchNorm layers normalise by the batch, as those of the originals do, and have running statistics of their own.
     """
 
     def __init__(self, *leaders: nn.Module) -> None:
@@ -53,27 +53,27 @@ class Follower(nn.Module):
         average(list(self.network.parameters()), theirs, None)
 
 
-class Followed(TwoViews):
-    """A network and a projector that another pair follows slowly, which gives the targets.
+class WithMomentumEncoder(TwoViews):
+    """A network, its projector, and a momentum encoder of both, whose embeddings are the targets.
 
     Attributes:
-        follower: the slow pair, video (B, C, T, H, W) -> embeddings (B, D).
+        follower: the momentum encoder, video (B, C, T, H, W) -> embeddings (B, D).
     """
 
     def __init__(self, backbone: nn.Module, projector: nn.Module, *, momentum: float, cosine: bool) -> None:
-        """Put them together; the follower begins as they are.
+        """Put them together; the momentum encoder begins as a copy.
 
         Args:
             backbone: video (B, C, T, H, W) -> features (B, F).
             projector: features (B, F) -> embeddings (B, D).
-            momentum: what the follower keeps of itself at each step.
+            momentum: what the momentum encoder keeps of itself at each step.
             cosine: whether that rises to 1 in half a cosine.
         """
         super().__init__(backbone, projector)
-        self.follower = Follower(self.backbone, self.projector)
+        self.follower = MomentumEncoder(self.backbone, self.projector)
         self._momentum, self._cosine = momentum, cosine
 
     def after_step(self, step: int, total: int | None) -> None:
-        """Let the follower follow."""
+        """Move the momentum encoder towards network and projector."""
         momentum = momentum_at(step, total, self._momentum, cosine=self._cosine)
         self.follower.follow((self.backbone, self.projector), momentum)

@@ -1,9 +1,9 @@
-"""BatchNorm over parts of a batch, and the order that deals a batch out to them.
+"""Shuffling BN (He et al. 2020, arXiv 1911.05722, section 3.3): BatchNorm in groups, and a permutation over them.
 
-Where queries and keys are normalised by one and the same batch, a network can tell by the statistics which belong
-together, without looking at either (He et al. 2020, arXiv 1911.05722, section 3.3, "Shuffling BN"). So keys are
-normalised in another company than queries: in that of the process that a permutation sends them to, and within a
-process in parts, as "SplitBatchNorm" in the authors' demo of MoCo on CIFAR does.
+Where queries and keys are normalised by the statistics of one and the same batch, a network can tell from these which
+belong together, without looking at the clips. So keys are normalised beside other clips than their queries: a
+permutation sends them to other processes, and within a process to other groups, as "SplitBatchNorm" in the authors'
+demo of MoCo on CIFAR does.
 """
 
 from collections.abc import Callable
@@ -17,9 +17,9 @@ from fractalvid.core.seeds import words64
 from fractalvid.pretrain.machine import gather, rank, world_size
 
 MOST_GROUPS = 8
-"""Groups of a process where nobody says how many: as many as the original has GPUs."""
+"""Groups of a process, by default: as many as the original has GPUs."""
 SMALLEST_GROUP = 8
-"""Clips of a group likewise, where a batch has two such groups: statistics of fewer are mostly noise."""
+"""Clips of a group, by default, where a batch has two such groups: statistics of fewer are mostly noise."""
 _DOMAIN = 0x62A7C4  # keeps these words apart from others that are drawn from counters
 
 
@@ -105,7 +105,7 @@ def shuffled_order(number: int, count: int) -> Tensor:
 
 
 @torch.no_grad()
-def in_other_company(encode: Callable[[Tensor], Tensor], clips: Tensor, number: int) -> Tensor:
+def encode_shuffled(encode: Callable[[Tensor], Tensor], clips: Tensor, number: int) -> Tensor:
     """What `encode` makes of the clips of all processes, each dealt out anew to processes and groups.
 
     Args:

@@ -1,4 +1,3 @@
-from .fields import DEFAULT_CLASSES as DEFAULT_CLASSES
 from .fields import differences as differences
 from .fields import field_names as field_names
 from .fields import override as override

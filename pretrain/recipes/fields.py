@@ -15,9 +15,6 @@ from fractalvid.utils.nearest import nearest
 
 C = TypeVar("C")
 
-DEFAULT_CLASSES = 1000
-"""Of a pre-training run that is not told how many."""
-
 
 def field_names(config: Any) -> Iterator[str]:
     """Dotted names of all values of a configuration: `stream.clip_len`."""

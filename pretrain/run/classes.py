@@ -6,8 +6,7 @@ from pathlib import Path
 from fractalvid.core.bank import Bank, bank_difference
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import load_bank, sample_bank
-from fractalvid.pretrain.recipes import DEFAULT_CLASSES
-from fractalvid.pretrain.run.config import PretrainConfig
+from fractalvid.pretrain.run.config import DEFAULT_CLASSES, PretrainConfig
 from fractalvid.pretrain.run.folder import check_free, discard_run, read_config
 from fractalvid.sets import SetReader
 from fractalvid.utils.errors import UserError

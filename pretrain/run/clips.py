@@ -1,4 +1,4 @@
-"""The clips that a run's configuration asks for: the stream, a set on disk, one's own videos, or a mixture."""
+"""The clips of a run: the stream, a set on disk, one's own videos, or a mixture, as its configuration says."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import torch
 
 from fractalvid.core.bank import Bank
 from fractalvid.kernels.compiled import available_cores
-from fractalvid.pretrain.clips import Mixed, OwnVideos, Recoloured, Share, StoredClips, list_videos
+from fractalvid.pretrain.clips import MixedClips, OwnVideos, Recoloured, Share, StoredClips, list_videos
 from fractalvid.pretrain.engine import Source
 from fractalvid.pretrain.machine import local_world_size, rank, resolve_device, world_size
 from fractalvid.pretrain.run.config import PretrainConfig
@@ -73,7 +73,7 @@ def open_clips(config: PretrainConfig, bank: Bank, *, threads: int | None, progr
         progress=progress,
         max_pixels=config.max_pixels,
     )
-    source: Source = videos if config.mix is None else Mixed(drawn.at, videos.at, part=config.mix, share=share)
+    source: Source = videos if config.mix is None else MixedClips(drawn.at, videos.at, part=config.mix, share=share)
     digest = videos.digest() if stored is None else f"{stored} {videos.digest()}"
     return Clips(_recoloured(source, config, share), digest)
 

@@ -14,12 +14,14 @@ from fractalvid.pretrain.models import check_clip
 from fractalvid.pretrain.monitors import MonitorConfig
 from fractalvid.pretrain.objectives import ObjectiveConfig, SupervisedConfig
 from fractalvid.pretrain.optim import OptimConfig
-from fractalvid.pretrain.recipes import DEFAULT_CLASSES, override
+from fractalvid.pretrain.recipes import override
 from fractalvid.pretrain.run.folder import CONFIG, read_config
 from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
 from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
 
+DEFAULT_CLASSES = 1000
+"""Of a run that is not told how many."""
 CURRICULUM = 0.6
 """Share of a run over which emulation comes in: strong from the first step, it costs accuracy in short runs."""
 FREE = frozenset(

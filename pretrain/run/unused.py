@@ -4,8 +4,7 @@ from pathlib import Path
 
 from fractalvid.core.bank import bank_kind
 from fractalvid.core.constants import BANK_FILE
-from fractalvid.pretrain.recipes import DEFAULT_CLASSES
-from fractalvid.pretrain.run.config import PretrainConfig
+from fractalvid.pretrain.run.config import DEFAULT_CLASSES, PretrainConfig
 from fractalvid.sets import SetReader
 from fractalvid.utils import unused
 from fractalvid.utils.unused import Rule

@@ -106,10 +106,10 @@ def find_weights(path: Path) -> Path:
     Raises:
         UserError: there is none.
     """
-    found = path / "weights.safetensors" if path.is_dir() else path
-    if not found.is_file():
-        raise UserError(f"no weights at {found}; give a .safetensors file or the folder of a finished run")
-    return found
+    file = path / "weights.safetensors" if path.is_dir() else path
+    if not file.is_file():
+        raise UserError(f"no weights at {file}; give a .safetensors file or the folder of a finished run")
+    return file
 
 
 def load_card(path: Path) -> Card:

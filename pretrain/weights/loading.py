@@ -105,6 +105,6 @@ def load_backbone_state(model: nn.Module, state: Mapping[str, Tensor], *, head: 
 
 def _refuse_partial(source: str, missing: list[str], left_over: list[str], reshaped: list[str]) -> None:
     faults = [("missing", missing), ("left over", left_over), ("of another shape", reshaped)]
-    told = [f"{len(names)} {what} (first: {names[0]})" for what, names in faults if names]
-    if told:
-        raise UserError(f"{source} do not fit this network: {', '.join(told)}; use the same architecture")
+    named = [f"{len(names)} {what} (first: {names[0]})" for what, names in faults if names]
+    if named:
+        raise UserError(f"{source} do not fit this network: {', '.join(named)}; use the same architecture")

@@ -1,1 +1,1 @@
-"""What the generator knows besides the class, learned along with any objective: masks and curves."""
+"""Heads that learn, beside any objective, what else the generator knows of a clip: masks and curves."""

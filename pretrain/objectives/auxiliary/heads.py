@@ -1,7 +1,7 @@
-"""What the generator knows besides the class, learned along with any objective: masks and curves.
+"""Auxiliary heads, which learn masks and curves beside any objective.
 
-Heads look at the maps of the network's last stage while it works for the main objective, at those of first views only:
-second views may run backwards in time. They cost no second pass.
+They see the feature maps of the network's last stage, taken from the main objective's own pass, and cost no second one.
+They see those of first views only, since second views may run backwards in time.
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ from fractalvid.pretrain.objectives.losses import curve_regression, dice, mask_b
 from fractalvid.pretrain.objectives.two_views import mlp
 
 WIDTHS = (64, 32, 32, 16)
-"""Channels of the mask decoder: of the maps it begins with, and after each doubling of their sides."""
+"""Channels of the mask decoder: at first, and after each doubling of the maps' sides."""
 STRIDE = 4
-"""Pixels from one place of the finest maps to the next; masks are learned as shares of so large squares."""
+"""Pixels a side that one place of the finest maps covers; targets are the shares of foreground in such squares."""
 
 
 class MaskHead(nn.Module):
@@ -99,7 +99,7 @@ class WithAuxiliary(Objective):
         self.heads = nn.ModuleDict(heads)
         self._tap = Tap()
         stage.register_forward_hook(self._tap)
-        # Not a second time among the submodules: the parameters would be saved twice.
+        # Past nn.Module's bookkeeping: as a second submodule, its parameters would be saved twice.
         object.__setattr__(self, "backbone", main.backbone)
 
     def forward(self, batch: Any) -> Outcome:
@@ -110,9 +110,9 @@ class WithAuxiliary(Objective):
         loss, parts = outcome.loss, {"main_loss": outcome.loss.detach(), **outcome.parts}
         for head in self.heads.values():
             assert isinstance(head, MaskHead | CurveHead)
-            own, told = head.loss(maps, batch)
-            loss = loss + head.weight * own
-            parts |= told
+            head_loss, head_parts = head.loss(maps, batch)
+            loss = loss + head.weight * head_loss
+            parts |= head_parts
         return Outcome(loss, outcome.logits, outcome.target, parts)
 
     def after_step(self, step: int, total: int | None) -> None:

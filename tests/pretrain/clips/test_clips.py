@@ -14,8 +14,8 @@ from fractalvid.core.camera import CameraConfig
 from fractalvid.core.colour import ColourConfig
 from fractalvid.core.seeds import Domain, Field, uniforms
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.pretrain.clips import Mixed, OwnVideos, StoredClips, videos
-from fractalvid.pretrain.clips.indexed import Indexed, Share, Shuffled
+from fractalvid.pretrain.clips import MixedClips, OwnVideos, StoredClips, videos
+from fractalvid.pretrain.clips.indexed import IndexedSource, Share, ShuffledOrder
 from fractalvid.pretrain.clips.listing import list_videos
 from fractalvid.pretrain.clips.videos import UNLABELLED, crop
 from fractalvid.sets import SetConfig, generate
@@ -50,7 +50,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def check_indexed(build: Callable[[Share], Indexed]) -> None:
+def check_indexed(build: Callable[[Share], IndexedSource]) -> None:
     """One process or two, from the start or entered later: the same samples."""
     alone = list(islice(build(Share(4)), 4))
     ranks = [list(islice(build(Share(2, rank, 2)), 4)) for rank in range(2)]
@@ -66,7 +66,7 @@ def check_indexed(build: Callable[[Share], Indexed]) -> None:
 
 
 def test_every_item_once_a_round() -> None:
-    order = Shuffled(3, 7)
+    order = ShuffledOrder(3, 7)
     items = order[np.arange(21)].reshape(3, 7)
     assert (np.sort(items, axis=1) == np.arange(7)).all()
     assert not np.array_equal(items[0], items[1])
@@ -217,10 +217,10 @@ def test_crops_lie_in_the_middle_square() -> None:
 def test_mixtures_are_even(part: float, own: Path) -> None:
     bank = ClassBank.sample(4, seed=1)
 
-    def make(share: Share) -> Mixed:
+    def make(share: Share) -> MixedClips:
         stream = FractalStream(bank, batch_size=1, seed=0, config=CONFIG)
         own_videos = OwnVideos(own, config=CONFIG, seed=0, share=share, first_label=4)
-        return Mixed(stream.at, own_videos.at, part=part, share=share)
+        return MixedClips(stream.at, own_videos.at, part=part, share=share)
 
     check_indexed(make)
     batch = make(Share(40)).at(np.arange(40))
@@ -237,4 +237,4 @@ def test_mixtures_are_even(part: float, own: Path) -> None:
 @pytest.mark.parametrize("part", [0.0, 1.0, float("nan")])
 def test_no_mixture_is_refused(part: float) -> None:
     with pytest.raises(UserError, match="mix"):
-        Mixed(lambda index: pytest.fail(), lambda index: pytest.fail(), part=part, share=SHARE)
+        MixedClips(lambda index: pytest.fail(), lambda index: pytest.fail(), part=part, share=SHARE)

@@ -1,4 +1,4 @@
-"""Shuffled BatchNorm: groups of their own, an order that is restored, and two processes that are as two groups."""
+"""ShuffledOrder BatchNorm: groups of their own, an order that is restored, and two processes that are as two groups."""
 
 import copy
 from dataclasses import replace
@@ -16,8 +16,8 @@ from fractalvid.pretrain.objectives.config import MoCoConfig
 from fractalvid.pretrain.objectives.moco import MoCo
 from fractalvid.pretrain.objectives.split_norm import (
     SplitBatchNorm,
+    encode_shuffled,
     groups_for,
-    in_other_company,
     set_groups,
     shuffled_order,
     split_batchnorm,
@@ -95,7 +95,7 @@ def test_the_order_is_restored() -> None:
         seen.append(x)
         return 2 * x
 
-    assert torch.equal(in_other_company(encode, clips, 3), 2 * clips)
+    assert torch.equal(encode_shuffled(encode, clips, 3), 2 * clips)
     assert torch.equal(seen[0], clips[shuffled_order(3, 12)])
 
 
