@@ -122,7 +122,7 @@ def test_videos_equal_but_for_their_ending_are_noted(tmp_path: Path, capsys: pyt
 
 
 TABLE = "file,class,part\nx/1.mp4,a,train\nx/2.mp4,b,train\nx/3.mp4,a,test\n"
-COLUMNS = {"path_column": "file", "label_column": "class", "split_column": "part"}
+COLUMNS: dict[str, Any] = {"path_column": "file", "label_column": "class", "split_column": "part"}
 EXPECTED = {"x/1.mp4": "train", "x/2.mp4": "train", "x/3.mp4": "test"}
 
 
@@ -209,7 +209,7 @@ def test_how_sides_were_drawn_is_kept_with_a_run(tmp_path: Path) -> None:
     assert drawn["test_share"] == {"share": 0.2, "by": "group", "seed": 3}
     videos = Folder(val_share=0.2, val_seed=3).index(root, "")
     seen = trained_on(drawn | {"classes": ["a", "b"]}, open_data(TargetOptions("folder", root, val_share=0.5)))
-    assert seen == {video.path for video in videos if video.side == "train"}
+    assert seen == frozenset(video.path for video in videos if video.side == "train")
 
 
 def test_results_are_filed_by_the_data(tmp_path: Path) -> None:
