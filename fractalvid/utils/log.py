@@ -4,6 +4,8 @@ import logging
 import os
 import sys
 
+from fractalvid.utils.phrases import one_line
+
 
 class _Lines(logging.Handler):
     """Writes messages as lines, with no bar torn apart."""
@@ -13,7 +15,7 @@ class _Lines(logging.Handler):
         from tqdm import tqdm  # not for --help
 
         try:
-            tqdm.write(record.getMessage(), file=sys.stderr)
+            tqdm.write("\n".join(map(one_line, record.getMessage().split("\n"))), file=sys.stderr)
             sys.stderr.flush()
         except OSError:
             pass

@@ -210,7 +210,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
 
 def test_every_kind_but_fractals_has_its_options() -> None:
     assert get_args(KindName) == tuple(KINDS)
-    options = ClassesArguments()
+    options = ClassesArguments().others
     for name in KINDS:
         assert name == "ifs" or getattr(options, name) == KINDS[name].config()
 

@@ -145,7 +145,7 @@ def test_an_unwritable_place_is_known_before_anything_is_rendered(
     ClassBank.sample(2, seed=0).save(tmp_path / "classes.npz")
     (tmp_path / "file").write_text("")
     (tmp_path / "under" / "sheet.png").mkdir(parents=True)
-    monkeypatch.setattr("fractalvid.cli.preview.render_clip", never)
+    monkeypatch.setattr("fractalvid.kinds.render_clip", never)
     out = (tmp_path / place).parent if place.endswith(".png") else tmp_path / place
     with pytest.raises(UserError, match=r"can't write .*choose another --out"):
         preview(tmp_path / "classes.npz", out, PreviewConfig(clips=3, size=32, overwrite=True))
