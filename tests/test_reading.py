@@ -16,8 +16,8 @@ ONLY_IN = {
     r"np\.load\(|np\.fromfile|np\.memmap|np\.loadtxt|np\.genfromtxt": set[str](),
     r"\bpickle\.|\bmarshal\.|\bshelve\b|\byaml\b": set[str](),
     r"zipfile\.ZipFile": {"fractalvid/utils/npz.py", "finetune/targets/archives.py"},
-    r"torch\.load\(": {"pretrain/weights/checkpoint.py", "pretrain/weights/published.py"},
-    r"safetensors\.torch\.load|safe_open": {"pretrain/weights/checkpoint.py"},
+    r"torch\.load\(": {"pretrain/engine/checkpoint.py", "pretrain/weights/state_dicts.py"},
+    r"safetensors\.torch\.load|safe_open": {"pretrain/weights/cards.py"},
     r"csv\.(DictReader|reader)": {
         "finetune/results/predictions.py",
         "finetune/targets/lists.py",

@@ -90,7 +90,7 @@ def run(options: Compare) -> None:
     options.check()
     recipes = compare.recipes_for_modes(options.recipe, options.modes, options.linear_lr)
     compare.check_out(options.out, may_hold_runs=True)
-    inits = compare.parse_initials(options.init)
+    inits = compare.parse_initials(options.init, options.recipe.model)
     data = open_data(options.target, options.machine)
     jobs = compare.plan_jobs(
         data,

@@ -42,7 +42,8 @@ class Finetune:
     """With --fold-column: the fold that is the test set."""
     init: str = "scratch"
     """What to start from: weights (a file or a run of pretrain), scratch, torchvision's weights as kinetics:ARCH or
-    imagenet:ARCH, or a checkpoint of TSM's or X3D's authors as FILE:ARCH; LABEL=... before it names it."""
+    imagenet:ARCH, or as FILE:ARCH any file with the tensors of one of the networks by name; LABEL=... before it names
+    it."""
     seed: int = 0
     """Seed of the head, the order and the augmentation."""
     allow_missing: bool = False
@@ -71,7 +72,7 @@ def run(options: Finetune) -> None:
     options.recipe.check()
     options.machine.check()
     check_folds(options.target, options.split is not None, options.fold is not None, "")
-    init = parse_initial(options.init)
+    init = parse_initial(options.init, options.recipe.model)
     data = open_data(options.target, options.machine)
     plan = plan_run(
         data,

@@ -49,9 +49,9 @@ class Job:
         return (self.out / METRICS).exists()
 
 
-def parse_initials(texts: Sequence[str]) -> list[Initial]:
-    """Read the initialisations of a comparison; their labels must differ, case aside."""
-    inits = [parse_initial(text) for text in texts]
+def parse_initials(texts: Sequence[str], model: str | None = None) -> list[Initial]:
+    """Read the initialisations of a comparison, of `model` if that is settled; their labels must differ, case aside."""
+    inits = [parse_initial(text, model) for text in texts]
     seen: dict[str, Initial] = {}
     for init in inits:
         if init.label.casefold() in seen:

@@ -21,7 +21,7 @@ from fractalvid.finetune.videos.data import Data, read_videos
 from fractalvid.finetune.videos.few_shot import draw_few_shot
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
-from fractalvid.pretrain.engine import TrainResult
+from fractalvid.pretrain.engine import CHECKPOINT, TrainResult
 from fractalvid.pretrain.machine import from_main, is_main, resolve_device
 from fractalvid.pretrain.weights import Card, build_initial, save_weights
 
@@ -69,8 +69,9 @@ def transfer(
         listing = draw_few_shot(listing, recipe.shots, plan.seed)
     network, loaded = build_initial(recipe.model, len(listing.classes), plan.init, seed=plan.seed)
     from_main(partial(claim_folder, out, plan))
-    if machine.progress and is_main():
-        tqdm.write(f"{recipe.model}, {plan.init.label}: {loaded}")
+    if is_main():
+        started = (out / CHECKPOINT).exists()
+        tqdm.write(f"{recipe.model}, {plan.init.label}: {'going on from its checkpoint' if started else loaded}")
     run = ListedRun(plan=plan, target=data.target, listing=listing, store=store, out=out, machine=machine)
     result = train_network(network, run, resume=resume)
     # The main process alone tests, and writes what it finds.

@@ -107,7 +107,7 @@ def open_weights(
     wanted = "fine-tuned weights are tested, a file or a run of finetune"
     if not Path(text).exists() and not Path(text.partition("=")[2] or text).exists():
         raise UserError(f"--weights {text!r}: there is no such file; {wanted}")
-    init = parse_initial(text)
+    init = parse_initial(text, option="--weights")
     if init.kind != "weights" or init.path is None:
         raise UserError(f"--weights {text!r}: {wanted}")
     trained = open_trained(Path(init.path), views=views, crops=crops, voting=voting)

@@ -19,7 +19,7 @@ from fractalvid.pretrain.engine.log import Row
 from fractalvid.pretrain.engine.progress import Reporter
 from fractalvid.pretrain.engine.state import RunState
 from fractalvid.pretrain.machine import PrecisionName, StopRequest, from_main, is_main, mean, share_buffers, world_size
-from fractalvid.pretrain.optim import lr_at, scaled, warmup_steps
+from fractalvid.pretrain.optim import planned_lr, scaled
 from fractalvid.utils.errors import UserError
 
 Validate = Callable[[nn.Module], dict[str, float]]
@@ -172,11 +172,9 @@ class Loop:
 
     def _lr(self) -> float:
         step, optim, batch_size, total = self.state.step, self.config.optim, self.config.batch_size, self.budget.total
-        base = scaled(optim.lr, batch_size)
         if total is None:
-            return base * min(1.0, (step + 1) / PROVISIONAL_WARMUP)
-        final = scaled(optim.last_lr, batch_size)
-        return lr_at(step, total, warmup=warmup_steps(optim, total), base=base, final=final)
+            return scaled(optim.lr, batch_size) * min(1.0, (step + 1) / PROVISIONAL_WARMUP)
+        return planned_lr(optim, batch_size, step, total)
 
     def _follow(self) -> None:
         """What goes along with the weights after a step."""

@@ -88,6 +88,8 @@ class RunState:
                 f"the checkpoint {path} is of another network or optimiser ({_reason(error)}); "
                 "use the run's own settings"
             ) from error
+        if self.budget.total is not None and self.budget.total < self.step:
+            raise UserError(f"the checkpoint {path} is of step {self.step} already: give more than {self.budget.total}")
         if not self.is_finite():
             raise UserError(
                 f"the weights in the checkpoint {path} are not finite: its training had diverged; begin anew with a "
@@ -107,7 +109,7 @@ class RunState:
             self.ema.load_state_dict(state["ema"])
         self.update.optimizer.load_state_dict(state["optimizer"])
         self.update.scaler.load_state_dict(state["scaler"])
-        self.budget.load_state_dict(state["budget"])
+        self.budget.load_state_dict(state["budget"], done=int(state["step"]))
         self.meter.load_state_dict(state["meter"])
         self.step, self.next_index = int(state["step"]), int(state["next_index"])
         self.skipped, self.skipped_in_a_row = int(state["skipped"]), int(state["skipped_in_a_row"])

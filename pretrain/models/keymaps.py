@@ -22,17 +22,21 @@ class Checkpoint:
 
     Attributes:
         where: the page that links to the files, and what they are called there.
-        entry: the entry of the file's dictionary that holds the tensors.
+        mark: a pattern that names in these files have, and those of other files do not.
         rules: pattern and replacement, applied to each name one after another.
         mean: subtracted from values in [0, 1], one a channel, in the authors' training.
         std: divided by afterwards, one a channel.
     """
 
     where: str
-    entry: str
+    mark: str
     rules: tuple[tuple[str, str], ...]
     mean: Triple
     std: Triple
+
+    def is_theirs(self, state: "Mapping[str, Tensor]") -> bool:
+        """Whether tensors have the names that the authors give them."""
+        return any(re.search(self.mark, name) for name in state)
 
     def rename(self, state: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
         """The tensors under our names; a name that no rule knows stays as it is, and will not be found."""
@@ -45,12 +49,16 @@ class Checkpoint:
 
 
 _TSM_PAGE = "https://github.com/mit-han-lab/temporal-shift-module#pretrained-models"
+_TSM_MARK = r"(?:^|\.)base_model\."
+_WRAPPED = (r"^(?:.+\.)?(?=(?:base_model|new_fc)\.)", "module.")
+"""A network that was wrapped by something else, or unwrapped, gets the authors' prefix."""
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 TSN_R50 = Checkpoint(
     where=f"{_TSM_PAGE}, TSM_kinetics_RGB_resnet50_avg_segment5_e50.pth",
-    entry="state_dict",
+    mark=_TSM_MARK,
     rules=(
+        _WRAPPED,
         (r"^module\.base_model\.", ""),
         (r"^module\.new_fc\.", "fc."),
     ),
@@ -59,8 +67,9 @@ TSN_R50 = Checkpoint(
 )
 TSM_R50 = Checkpoint(
     where=f"{_TSM_PAGE}, TSM_kinetics_RGB_resnet50_shift8_blockres_avg_segment8_e50.pth and its like",
-    entry="state_dict",
+    mark=_TSM_MARK,
     rules=(
+        _WRAPPED,
         (r"^module\.base_model\.(layer\d\.\d\.conv1)\.net\.", r"\1."),
         # A network without shifts has plain conv1: those keep their names, so that it is refused.
         (r"^module\.base_model\.(?!layer\d\.\d\.conv1\.)", ""),
@@ -73,8 +82,9 @@ _SHIFTED = r"features\.(?:3|5|6|8|9|10|12|13|15|16)\.conv\.0"
 """Convolutions of MobileNetV2 that see shifted channels: the expansions of blocks with a shortcut."""
 TSM_MOBILENET_V2 = Checkpoint(
     where=f"{_TSM_PAGE}, TSM_kinetics_RGB_mobilenetv2_shift8_blockres_avg_segment8_e100_dense.pth",
-    entry="state_dict",
+    mark=_TSM_MARK,
     rules=(
+        _WRAPPED,
         (rf"^module\.base_model\.({_SHIFTED})\.net\.", r"\1."),
         (rf"^module\.base_model\.(?!{_SHIFTED}\.)", ""),
         # Theirs is a flat list of layers; torchvision groups a convolution with its norm. In this order, no name is
@@ -94,8 +104,9 @@ TSM_MOBILENET_V2 = Checkpoint(
 )
 SLOWFAST_X3D = Checkpoint(
     where="https://github.com/facebookresearch/SlowFast/blob/main/MODEL_ZOO.md, x3d_s.pyth and x3d_m.pyth",
-    entry="model_state",
+    mark=r"(?:^|\.)s1\.pathway0_stem\.",
     rules=(
+        (r"^.+\.(?=(?:s[1-5]\.pathway0_|head\.))", ""),
         (r"^s1\.pathway0_stem\.conv_xy\.", "stem.0."),
         (r"^s1\.pathway0_stem\.conv\.", "stem.1."),
         (r"^s1\.pathway0_stem\.bn\.", "stem.2."),

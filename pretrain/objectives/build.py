@@ -1,5 +1,6 @@
 """Objectives as a configuration asks for them, with a freshly initialised network."""
 
+from collections.abc import Callable
 from pkgutil import resolve_name
 
 import torch
@@ -12,7 +13,7 @@ from fractalvid.pretrain.objectives.auxiliary.heads import CurveHead, MaskHead, 
 from fractalvid.pretrain.objectives.auxiliary.maps import last_stage, stage_shape
 from fractalvid.pretrain.objectives.config import OBJECTIVES, ObjectiveConfig, SupervisedConfig
 from fractalvid.pretrain.objectives.supervised import Supervised
-from fractalvid.pretrain.weights import load_initial, parse_initial
+from fractalvid.pretrain.weights import describe_loaded, load_initial, parse_initial
 
 
 def build_objective(
@@ -24,6 +25,7 @@ def build_objective(
     num_classes: int | None = None,
     supervised: SupervisedConfig | None = None,
     init: str | None = None,
+    say: Callable[[str], object] = lambda line: None,
 ) -> Objective:
     """A freshly initialised network and what it is trained for.
 
@@ -35,6 +37,7 @@ def build_objective(
         num_classes: how many are told apart, where there are others beside those of the bank.
         supervised: settings of the supervised objective; the defaults if None.
         init: weights that all but the head starts from, as `fractalvid.pretrain.weights.initial` reads them.
+        say: is told in a line what came of loading them.
 
     Raises:
         UserError: an architecture that the auxiliary heads can't use, a bank without curves, or weights that are not
@@ -46,7 +49,10 @@ def build_objective(
         with_labels = OBJECTIVES[config.name].views == 1
         network = build_model(arch, num_classes or len(bank), seed=seed) if with_labels else backbone(arch, seed=seed)
         if init is not None:
-            load_initial(network, arch, parse_initial(init, arch))
+            initial = parse_initial(init, arch)
+            report = load_initial(network, arch, initial)
+            if report is not None:
+                say(describe_loaded(initial, report))
         main: Objective
         if with_labels:
             main = Supervised(network, supervised, seed=seed)

@@ -6,6 +6,5 @@ from .config import OptimConfig as OptimConfig
 from .ema import Ema as Ema
 from .optimizer import build_optimizer as build_optimizer
 from .optimizer import set_lr as set_lr
-from .schedule import lr_at as lr_at
+from .schedule import planned_lr as planned_lr
 from .schedule import scaled as scaled
-from .schedule import warmup_steps as warmup_steps

@@ -74,6 +74,7 @@ class Budget:
         """
         check_budget(steps, None, hours)
         self.total = steps
+        self._given = steps is not None
         self.seconds = 0.0
         self._limit = math.inf if hours is None else hours * 3600
         self._warm_seconds = 0.0
@@ -85,17 +86,27 @@ class Budget:
             self._warm_seconds += seconds
         enough = done >= TIMED_STEPS or (done > COLD_STEPS and self.seconds >= TIMED_SHARE * self._limit)
         if self.total is None and (enough or self.seconds >= self._limit):
-            timed = done - COLD_STEPS
-            rate = self._warm_seconds / timed if timed > 0 else self.seconds / done
-            self.total = steps_in(self._limit, self.seconds, done, rate)
+            self._find_total(done)
 
     def state_dict(self) -> dict[str, float | int | None]:
         """What a checkpoint keeps of it."""
-        return {"total": self.total, "seconds": self.seconds, "warm_seconds": self._warm_seconds}
+        limit = None if math.isinf(self._limit) else self._limit
+        return {"total": self.total, "limit": limit, "seconds": self.seconds, "warm_seconds": self._warm_seconds}
 
-    def load_state_dict(self, state: dict[str, float | int | None]) -> None:
-        """Go on where `state_dict` was taken: a total that is known stays as it is."""
-        total = state["total"]
-        self.total = None if total is None else int(total)
+    def load_state_dict(self, state: dict[str, float | int | None], *, done: int = 0) -> None:
+        """Go on where `state_dict` was taken, after `done` steps.
+
+        A number of steps that was given holds. One that a time came to stays as it is, unless the time is another now.
+        """
         self.seconds = float(state["seconds"] or 0.0)
         self._warm_seconds = float(state["warm_seconds"] or 0.0)
+        if self._given or state["total"] is None:
+            return
+        self.total = int(state["total"])
+        if state["limit"] != self._limit and done:
+            self._find_total(done)
+
+    def _find_total(self, done: int) -> None:
+        timed = done - COLD_STEPS
+        rate = self._warm_seconds / timed if timed > 0 else self.seconds / done
+        self.total = steps_in(self._limit, self.seconds, done, rate)

@@ -29,6 +29,12 @@ def lr_at(step: int, total: int, *, warmup: int, base: float, final: float) -> f
     return final + (base - final) * 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
+def planned_lr(config: OptimConfig, batch_size: int, step: int, total: int) -> float:
+    """Learning rate of one step of a run of `total` steps, of `batch_size` clips each."""
+    base, final = scaled(config.lr, batch_size), scaled(config.last_lr, batch_size)
+    return lr_at(step, total, warmup=warmup_steps(config, total), base=base, final=final)
+
+
 def warmup_steps(config: OptimConfig, total: int) -> int:
     """Steps of warm-up in a run of `total` steps."""
     return round(config.warmup * total)

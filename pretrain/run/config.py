@@ -60,8 +60,8 @@ class PretrainConfig:
     arch: Annotated[str, tyro.conf.arg(aliases=("--model",))] = "r3d_18"
     """The network: see --list."""
     init: str | None = None
-    """Weights to start from, all but the head: kinetics or imagenet (torchvision's), a checkpoint of TSM's or X3D's
-    authors, or weights of an earlier run. Without it, fresh ones from --seed."""
+    """Weights to start from, all but the head: kinetics or imagenet (torchvision's), weights of an earlier run, or any
+    file with the tensors of this network by name. Without it, fresh ones from --seed."""
     kind: KindName | None = None
     """What the classes are of: fractals (ifs) if not given, or a rival of theirs. With --bank, the bank's own kind."""
     classes: int | None = None
@@ -78,6 +78,8 @@ class PretrainConfig:
     """Pixels that a frame of --videos may have; 8K has 33 to 36 million."""
     found: Annotated[str | None, tyro.conf.Suppress] = None
     """What --data and --videos held when the run began, as a digest: a run goes on with the same."""
+    extended_at: Annotated[tuple[int, ...] | None, tyro.conf.Suppress] = None
+    """Steps after which a resumed run was given another budget."""
     seed: int = 0
     """Determines classes, clips, their order and the initial weights."""
     batch_size: int = 32

@@ -45,6 +45,11 @@ def begin_run(out: Path, config: dict[str, Any]) -> None:
     make_folder(out)
     check_free(out)
     remove_temporaries(out)
+    write_config(out, config)
+
+
+def write_config(out: Path, config: dict[str, Any]) -> None:
+    """Put the configuration of the run in `out` into its folder, in place of an earlier one."""
     write_text(out / CONFIG, json.dumps({"program": PROGRAM, "config": config}, indent=2) + "\n")
 
 

@@ -16,7 +16,8 @@ from fractalvid.pretrain.recipes import to_json
 from fractalvid.pretrain.run.classes import counted_classes, keep_bank, resolved, run_bank
 from fractalvid.pretrain.run.clips import count_classes, open_clips, render_threads
 from fractalvid.pretrain.run.config import PretrainConfig
-from fractalvid.pretrain.run.folder import WEIGHTS, begin_run, read_config, resume_run
+from fractalvid.pretrain.run.folder import WEIGHTS, begin_run, read_config, resume_run, write_config
+from fractalvid.pretrain.run.resume import Resumption, keep_earlier_weights, outlook, resumption
 from fractalvid.pretrain.run.unused import check_run
 from fractalvid.pretrain.run.validation import build_validation
 from fractalvid.pretrain.weights import Card, save_weights
@@ -40,16 +41,22 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False, progres
         UserError: whatever is wrong with the configuration, the bank or the folder, before any training; or a training
             that diverges, before its weights are saved.
     """
+    going = from_main(partial(resumption, config, out)) if resume else Resumption(config, config)
+    config = going.config
     from_main(partial(check_run, config))
     bank = from_main(partial(run_bank, config, out, resume=resume))
     config = resolved(config, bank)
+    going = Resumption(resolved(going.begun, bank), config)
+    if resume and from_main(partial(_is_finished, going, out)):
+        return out / WEIGHTS
     classes = from_main(partial(count_classes, config, bank))
     # Before videos are decoded, which takes long: there may be no such weights to begin with.
     objective = make_objective(bank, config, classes, resumed=resume and (out / CHECKPOINT).exists())
     clips = open_clips(config, bank, threads=render_threads(config), progress=progress and is_main())
     config = dataclasses.replace(config, found=clips.digest)
     validate = build_validation(bank, config)
-    go_on = from_main(partial(_prepare, config, bank, out, resume=resume))
+    going = Resumption(dataclasses.replace(going.begun, found=clips.digest), config)
+    go_on = from_main(partial(_prepare, going, bank, out, resume=resume))
     if is_main():
         print(_opening(config, out, go_on=go_on), file=sys.stderr)
     result = train(objective, clips.source, config.training(), out, validate=validate, resume=resume, progress=progress)
@@ -59,12 +66,29 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False, progres
     return out / WEIGHTS
 
 
-def _prepare(config: PretrainConfig, bank: Bank, out: Path, *, resume: bool) -> bool:
+def _is_finished(going: Resumption, out: Path) -> bool:
+    """Whether nothing is left to do for the run in `out`; says so, or with which learning rate it goes on.
+
+    Raises:
+        UserError: it began with other settings, or has done more than it is asked for.
+    """
+    kept = read_config(out)
+    resume_run(out, {**to_json(going.begun), "found": kept.get("found")}, free=going.config.free())
+    seen = outlook(going, out)
+    if seen.line:
+        print(seen.line, file=sys.stderr)
+    return seen.finished
+
+
+def _prepare(going: Resumption, bank: Bank, out: Path, *, resume: bool) -> bool:
     """Make the folder of the run; returns whether there is a checkpoint to go on from."""
-    settings = to_json(config)
+    settings = to_json(going.begun)
     if resume:
         check_same_clips(read_config(out), settings, out)
-        resume_run(out, settings, free=config.free())
+        resume_run(out, settings, free=going.config.free())
+        if going.extended:
+            keep_earlier_weights(out, (going.config.extended_at or (0,))[-1])
+            write_config(out, to_json(going.config))
     else:
         begin_run(out, settings)
     keep_bank(bank, out, resume=resume)
@@ -88,7 +112,17 @@ def make_objective(bank: Bank, config: PretrainConfig, classes: int, *, resumed:
         seed=config.seed,
         supervised=config.engine,
         init=None if resumed else config.init,
+        say=partial(_say_loaded, config),
     )
+
+
+def _say_loaded(config: PretrainConfig, loaded: str) -> None:
+    """What a network begins with, and what its clips are normalised by, which the weights do not settle."""
+    stream = config.stream
+    plain = stream.mean is None and stream.std is None
+    inputs = "stay in [0, 1]" if plain else f"are normalised by --mean {stream.mean or 0} --std {stream.std or 1}"
+    if is_main():
+        print(f"begins with {loaded}; this run's clips {inputs}", file=sys.stderr)
 
 
 def _opening(config: PretrainConfig, out: Path, *, go_on: bool) -> str:

@@ -8,6 +8,7 @@ from .cards import load_tensors as load_tensors
 from .cards import save_weights as save_weights
 from .initial import Initial as Initial
 from .initial import build_initial as build_initial
+from .initial import describe_loaded as describe_loaded
 from .initial import load_initial as load_initial
 from .initial import parse_initial as parse_initial
 from .loading import LoadReport as LoadReport

@@ -1,41 +1,39 @@
-"""What a network starts from: weights of an earlier run, weights that others have published, or nothing.
+"""What a network starts from: weights of an earlier run, weights of others, or nothing.
 
 `--init` of both commands reads
 
 - `scratch`: nothing;
 - `kinetics:ARCH` or `imagenet:ARCH`: torchvision's weights for the architecture ARCH;
-- `FILE:ARCH`: a checkpoint that the authors of TSM or X3D have published (see `fractalvid.pretrain.models.keymaps`);
-- a weights file or a run's folder: our own weights, whose card says what they are.
+- a weights file with its card, or a run's folder: our own weights, whose card says what they are;
+- `FILE:ARCH`: any other file with the tensors of a network by name (see `fractalvid.pretrain.weights.matching`).
 
-`:ARCH` is left out where the command knows the architecture already; `kinetics` alone is otherwise that of r3d_18.
-`LABEL=...` before any of them names it in tables.
+`:ARCH` is left out where the command knows the architecture already, or the tensors are of one network only; `kinetics`
+alone is otherwise that of r3d_18. `LABEL=...` before any of them names it in tables.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from torch import nn
 
 from fractalvid.pretrain.models import architecture, build_model, head_name
 from fractalvid.pretrain.models.keymaps import Triple
-from fractalvid.pretrain.weights.cards import find_weights, load_card
+from fractalvid.pretrain.weights.cards import card_path, find_weights, load_card
 from fractalvid.pretrain.weights.loading import LoadReport, load_backbone
-from fractalvid.pretrain.weights.published import (
-    CHECKPOINT_SUFFIXES,
-    IMAGENET,
-    KINETICS,
-    load_published,
-    normalisation,
-    published_state,
-    with_checkpoint,
-    with_imagenet,
-)
+from fractalvid.pretrain.weights.matching import find_network
+from fractalvid.pretrain.weights.published import IMAGENET, KINETICS, load_published, normalisation, with_imagenet
+from fractalvid.pretrain.weights.state_dicts import SUFFIXES
 from fractalvid.utils.errors import UserError
 
 FORMS = "scratch, kinetics:ARCH, imagenet:ARCH or FILE:ARCH"
 """What `--init` takes besides our own weights."""
+_PLAIN_STEMS = ("weights", "model", "pytorch_model", "checkpoint")
+"""Names of files that do not say what they are: their folder does."""
+_NOT_IN_NAMES = '/\\:*?"<>|'
+"""What no name of a folder may hold, on any system."""
 
 
 @dataclass(frozen=True)
@@ -65,74 +63,112 @@ class Initial:
     std: Triple | None = None
 
 
-def parse_initial(text: str, arch: str | None = None) -> Initial:
+def parse_initial(text: str, arch: str | None = None, *, option: str = "--init") -> Initial:
     """Read what `--init` says.
 
     Args:
         text: one of the forms above.
         arch: the architecture that is to be initialised, where that is known.
+        option: what the user has typed before it, for errors.
 
     Raises:
-        UserError: no such file, a file without a readable card, an architecture that has no such weights or is not
-            `arch`, or a label that cannot be a folder's name.
+        UserError: no such file, a file without a readable card that holds no tensors of our networks, an architecture
+            that has no such weights or is not `arch`, or a label that cannot be a folder's name.
     """
-    label, rest = _split_label(text)
-    init = _parse(text, rest, arch)
-    init = replace(init, label=label or init.label)
-    if init.label in ("", ".", "..") or any(c in init.label for c in '/\\:*?"<>|') or not init.label.isprintable():
-        raise UserError(f"the label {init.label!r} cannot be the name of a folder: give another with LABEL=...")
+    try:
+        label, rest = _split_label(text)
+        init = _parse(rest, arch)
+        init = replace(init, label=label or init.label)
+        if init.label in ("", ".", "..") or any(c in init.label for c in _NOT_IN_NAMES) or not init.label.isprintable():
+            raise UserError(f"the label {init.label!r} cannot be the name of a folder: give another with LABEL=...")
+    except UserError as error:
+        raise UserError(f"{option} {text!r}: {error}") from error
     return init
 
 
 def _split_label(text: str) -> tuple[str, str]:
     """The label, empty where there is none, and the rest."""
     label, equals, rest = text.partition("=")
-    if not equals or Path(text).exists():  # a path may itself hold a =
+    if not equals or _is_path(text):  # a path may itself hold a =
         return "", text
     if not label:
-        raise UserError(f"--init {text!r}: the label before = is empty")
+        raise UserError("the label before = is empty")
+    source = _split_arch(rest)[0]
+    in_a_folder = any(separator in label for separator in "/\\:")
+    if in_a_folder and not (source in ("scratch", KINETICS, IMAGENET) or _is_path(rest)):
+        return "", text
     return label, rest
 
 
-def _parse(text: str, rest: str, arch: str | None) -> Initial:
-    """The initialisation `rest`, which is `text` without its label."""
-    if rest == "scratch":
+def _split_arch(text: str) -> tuple[str, str | None]:
+    """A source and the architecture after its last colon, None where there is none."""
+    source, colon, arch = text.rpartition(":")
+    drive = len(source) == 1 and source.isalpha()  # C:weights.pth, of Windows
+    if not colon or drive or not re.fullmatch(r"[\w-]*", arch) or Path(text).exists():  # a path may itself hold a :
+        return text, None
+    return source, arch
+
+
+def _is_path(text: str) -> bool:
+    """Whether something lies at a path, which an architecture may follow."""
+    return Path(text).exists() or (text.rpartition(":")[0] != "" and Path(text.rpartition(":")[0]).exists())
+
+
+def _parse(text: str, arch: str | None) -> Initial:
+    """The initialisation `text`, which has no label."""
+    if text == "scratch":
         return Initial("scratch", "scratch")
-    source, colon, model = rest.rpartition(":")
-    if colon and not Path(rest).exists():  # a path may itself hold a :
-        if arch not in (None, model):
-            raise UserError(f"--init {text!r}: the weights of {model!r} are not for {arch}; use the same architecture")
-        return _published(text, source, model)
-    if rest in (KINETICS, IMAGENET) or Path(rest).suffix in CHECKPOINT_SUFFIXES:
-        return _published(text, rest, arch or _meant(text, rest))
-    return _weights(text, Path(rest))
+    source, named = _split_arch(text)
+    if named is not None:
+        architecture(named)
+        if arch not in (None, named):
+            raise UserError(f"the weights of {named!r} are not for {arch}; use the same architecture: --model {named}")
+    if not source:
+        raise UserError("there is no file named before the colon")
+    wanted = named or arch
+    if source in (KINETICS, IMAGENET):
+        return _published(source, wanted or _meant(source))
+    path = Path(source)
+    if path.is_dir() or path.suffix == ".json" or (path.is_file() and card_path(path).is_file()):
+        return _weights(path, wanted)
+    if path.is_file() or named is not None or path.suffix in SUFFIXES:
+        return _foreign(path, wanted)
+    return _weights(path, wanted)  # which says what there could be
 
 
-def _meant(text: str, source: str) -> str:
-    """The architecture of weights of others for which none is given."""
+def _meant(source: str) -> str:
+    """The architecture of torchvision's weights for which none is given."""
     if source == KINETICS:
         return "r3d_18"
-    names = with_imagenet() if source == IMAGENET else with_checkpoint()
-    which = "which" if source == IMAGENET else "of which"
-    raise UserError(f"--init {text!r}: {which} network? say {' or '.join(f'{source}:{name}' for name in names)}")
+    raise UserError(f"which network? say {' or '.join(f'{source}:{name}' for name in with_imagenet())}")
 
 
-def _published(text: str, source: str, model: str) -> Initial:
-    """Weights of others for the network `model`, with its clip as published and the normalisation they want."""
-    try:
-        row = architecture(model)
-        mean, std = normalisation(model, source)
-        if source not in (KINETICS, IMAGENET):
-            published_state(model, source)  # a file of another kind is to be known before videos are looked at
-    except UserError as error:
-        raise UserError(f"--init {text!r}: {error}") from error
-    shape: dict[str, Any] = {"model": model, "clip_len": row.clip_len, "size": row.size}
-    if source == KINETICS:
-        return Initial(source, "kinetics", mean=mean, std=std, **shape)
-    if source == IMAGENET:
-        return Initial(source, "imagenet", mean=mean, std=std, **shape)
-    file = Path(source)
-    return Initial(file.stem, "checkpoint", path=str(file.resolve()), sha256=_sha256(file), mean=mean, std=std, **shape)
+def _published(source: str, model: str) -> Initial:
+    """Torchvision's weights for the network `model`, with its clip as published and the normalisation they want."""
+    row = architecture(model)
+    mean, std = normalisation(model, source)
+    kind: Literal["kinetics", "imagenet"] = "kinetics" if source == KINETICS else "imagenet"
+    return Initial(source, kind, model=model, clip_len=row.clip_len, size=row.size, mean=mean, std=std)
+
+
+def _foreign(file: Path, arch: str | None) -> Initial:
+    """A file without a card, with the clip and the normalisation that are usual for its network.
+
+    It is read here: what is wrong with it is to be known before videos are looked at.
+    """
+    model = find_network(file, arch).arch
+    row, (mean, std) = architecture(model), normalisation(model, str(file))
+    return Initial(
+        label=file.resolve().parent.name if file.stem in _PLAIN_STEMS else file.stem,
+        kind="checkpoint",
+        path=str(file.resolve()),
+        sha256=_sha256(file),
+        model=model,
+        clip_len=row.clip_len,
+        size=row.size,
+        mean=mean,
+        std=std,
+    )
 
 
 def _sha256(file: Path) -> str:
@@ -140,15 +176,20 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _weights(text: str, path: Path) -> Initial:
+def _weights(path: Path, arch: str | None) -> Initial:
     """Our own weights."""
     try:
-        file = find_weights(path)
+        file = find_weights(path.with_suffix(".safetensors") if path.suffix == ".json" else path)
     except UserError as error:
-        raise UserError(f"--init {text!r}: {error}; besides weights it can be {FORMS}") from error
+        raise UserError(f"{error}; besides weights it can be {FORMS}") from error
     card = load_card(path)
+    if arch not in (None, card.architecture):
+        raise UserError(
+            f"the weights of {card.architecture!r} are not for {arch}; use the same architecture: --model "
+            f"{card.architecture}"
+        )
     return Initial(
-        label=file.resolve().parent.name if file.stem == "weights" else file.stem,
+        label=file.resolve().parent.name if file.stem in _PLAIN_STEMS else file.stem,
         kind="weights",
         path=str(file.resolve()),
         sha256=_sha256(file),
@@ -204,4 +245,21 @@ def build_initial(arch: str, num_classes: int, init: Initial, *, seed: int) -> t
     """
     network = build_model(arch, num_classes, seed=seed)
     report = load_initial(network, arch, init)
-    return network, "from scratch" if report is None else str(report)
+    return network, "from scratch" if report is None else f"{report}{_assumed(init)}"
+
+
+def describe_loaded(init: Initial, report: LoadReport) -> str:
+    """A line on what a network begins with, where what its clips look like is settled elsewhere."""
+    source = init.path if init.path is not None else f"{init.kind}:{init.model}"
+    return f"{source} ({init.model}): {report}"
+
+
+def _assumed(init: Initial) -> str:
+    """What is assumed of weights that do not say which clips they were trained on."""
+    if init.kind != "checkpoint":
+        return ""
+    mean, std = (" ".join(f"{value:.3g}" for value in values or ()) for values in (init.mean, init.std))
+    return (
+        f"; without a card, clips of {init.clip_len} x {init.size} x {init.size}, mean {mean} and deviation {std} are "
+        f"assumed, as is usual for {init.model} (--clip-len, --size and --normalise change them)"
+    )

@@ -9,6 +9,10 @@ from torch import Tensor, nn
 from fractalvid.pretrain.models import backbone, build_model
 from fractalvid.pretrain.weights.cards import find_weights, in_head, load_card, load_described, load_tensors
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import first_few
+
+_COUNTER = "num_batches_tracked"
+"""BatchNorm's step counter, which older weights lack and nothing here reads."""
 
 
 @dataclass(frozen=True)
@@ -19,17 +23,19 @@ class LoadReport:
         matched: tensors that were loaded.
         missing: tensors of the network that were not (the new head's).
         unexpected: tensors of the file that were not used (the old head's).
+        origin: where in the file they come from, and what they are; "" where that is plain.
     """
 
     matched: tuple[str, ...]
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
+    origin: str = ""
 
     def __str__(self) -> str:
         """One line for a user."""
-        new = ", ".join(self.missing) or "nothing"
-        unused = ", ".join(self.unexpected) or "nothing"
-        return f"{len(self.matched)} tensors loaded; newly initialised: {new}; not used: {unused}"
+        new = first_few(name for name in self.missing if not name.endswith(_COUNTER))
+        loaded = f"{len(self.matched)} of {len(self.matched) + len(self.missing)} tensors loaded{self.origin}"
+        return f"{loaded}; newly initialised: {new}; not used: {first_few(self.unexpected)}"
 
 
 def load_network(path: Path) -> nn.Module:
@@ -92,8 +98,7 @@ def load_backbone_state(model: nn.Module, state: Mapping[str, Tensor], *, head: 
     own = model.state_dict()
     wanted = {k for k in own if not in_head(k, head)}
     offered = {k for k in state if not in_head(k, head)}
-    # Older weights lack BatchNorm's step counter, which nothing here reads.
-    missing = sorted(k for k in wanted - offered if not k.endswith("num_batches_tracked"))
+    missing = sorted(k for k in wanted - offered if not k.endswith(_COUNTER))
     reshaped = sorted(k for k in wanted & offered if own[k].shape != state[k].shape)
     _refuse_partial(source, missing, sorted(offered - wanted), reshaped)
     matched = [k for k in own if k in offered]

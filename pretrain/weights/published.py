@@ -1,16 +1,17 @@
-"""Weights that others have published, as state dicts of our networks.
+"""Weights of others, as state dicts of our networks.
 
 Three kinds of source, called by these names wherever a source is asked for:
 
 - `kinetics`: torchvision's weights of the video network, trained on Kinetics-400;
 - `imagenet`: torchvision's weights of the picture network below it, trained on ImageNet-1K;
-- the path of a checkpoint that the authors of TSM or X3D link to (`keymaps` says where).
+- the path of a file that holds tensors of the network by name, whoever wrote it (`matching`), or a checkpoint that the
+  authors of TSM or X3D link to (`keymaps` says where).
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
 from urllib.error import URLError
 
 import torch
@@ -18,13 +19,12 @@ from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
 from fractalvid.pretrain.models import ARCHITECTURES, Architecture, architecture
-from fractalvid.pretrain.models.keymaps import Checkpoint, Triple
+from fractalvid.pretrain.models.keymaps import Triple
 from fractalvid.pretrain.weights.loading import LoadReport, load_backbone_state
+from fractalvid.pretrain.weights.matching import find_network
 from fractalvid.utils.errors import UserError
 
 KINETICS, IMAGENET = "kinetics", "imagenet"
-CHECKPOINT_SUFFIXES = (".pth", ".pyth", ".pt", ".tar")
-"""Endings of files that others publish; our own weights are .safetensors."""
 
 
 def with_kinetics() -> list[str]:
@@ -37,21 +37,22 @@ def with_imagenet() -> list[str]:
     return [name for name, row in ARCHITECTURES.items() if row.imagenet is not None]
 
 
-def with_checkpoint() -> list[str]:
-    """Architectures whose authors' checkpoints can be read."""
-    return [name for name, row in ARCHITECTURES.items() if row.checkpoint is not None]
-
-
 def normalisation(name: str, source: str) -> tuple[Triple, Triple]:
     """Mean and standard deviation of each channel, of values in [0, 1], that the weights were trained with.
+
+    Of a file they are what is usual for the network, since nothing in it tells: its authors', else those of
+    torchvision's weights; where there are none, values stay in [0, 1].
 
     Raises:
         UserError: there are no such weights for architecture `name`.
     """
     row = architecture(name)
     if source not in (KINETICS, IMAGENET):
-        checkpoint = _checkpoint(name, row)
-        return checkpoint.mean, checkpoint.std
+        if row.checkpoint is not None:
+            return row.checkpoint.mean, row.checkpoint.std
+        if row.kinetics is None and row.imagenet is None:
+            return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+        source = IMAGENET if row.kinetics is None else KINETICS
     preset = _entry(name, row, source).transforms()
     return tuple(preset.mean), tuple(preset.std)
 
@@ -66,8 +67,7 @@ def published_state(name: str, source: str) -> Mapping[str, Tensor]:
     """
     row = architecture(name)
     if source not in (KINETICS, IMAGENET):
-        checkpoint = _checkpoint(name, row)
-        return checkpoint.rename(_read(Path(source), checkpoint))
+        return find_network(Path(source), name).state
     state = _download(_entry(name, row, source), source)
     if source == KINETICS or row.convert is None:
         return state
@@ -81,9 +81,13 @@ def load_published(network: nn.Module, name: str, source: str) -> LoadReport:
     Raises:
         UserError: as `published_state`, or the tensors do not cover the whole backbone exactly.
     """
-    state = published_state(name, source)
-    called = {KINETICS: "the Kinetics weights", IMAGENET: "the ImageNet weights"}.get(source, f"the weights {source}")
-    return load_backbone_state(network, state, head=architecture(name).head, source=called)
+    head = architecture(name).head
+    if source in (KINETICS, IMAGENET):
+        called = "the Kinetics weights" if source == KINETICS else "the ImageNet weights"
+        return load_backbone_state(network, published_state(name, source), head=head, source=called)
+    match = find_network(Path(source), name)
+    report = load_backbone_state(network, match.state, head=head, source=f"the weights {source}")
+    return replace(report, unexpected=(*report.unexpected, *match.unused), origin=match.origin())
 
 
 def _entry(name: str, row: Architecture, source: str) -> WeightsEnum:
@@ -95,12 +99,6 @@ def _entry(name: str, row: Architecture, source: str) -> WeightsEnum:
     return entry
 
 
-def _checkpoint(name: str, row: Architecture) -> Checkpoint:
-    if row.checkpoint is None:
-        raise UserError(f"{name} reads nobody's checkpoint files; {', '.join(with_checkpoint())} do")
-    return row.checkpoint
-
-
 def _download(entry: WeightsEnum, source: str) -> Mapping[str, Tensor]:
     try:
         state: Mapping[str, Tensor] = entry.get_state_dict(progress=True, check_hash=True)
@@ -110,21 +108,4 @@ def _download(entry: WeightsEnum, source: str) -> Mapping[str, Tensor]:
         raise UserError(
             f"the {called} weights cannot be downloaded ({error}); put {entry.url} into {folder} yourself"
         ) from error
-    return state
-
-
-def _read(path: Path, checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The tensors of a file written by `torch.save`; no code in it is ever run."""
-    if not path.is_file():
-        raise UserError(f"there is no file {path}; the one meant is at {checkpoint.where}")
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch has no common type for what a broken file does to it
-        raise UserError(
-            f"the weights {path} can't be read: damaged, or they hold more than tensors and plain values; "
-            f"if you trust the file, save its {checkpoint.entry!r} alone, in a dictionary under that name"
-        ) from error
-    state = content.get(checkpoint.entry) if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise UserError(f"{path} holds no tensors under {checkpoint.entry!r}; it is none of {checkpoint.where}")
     return state

@@ -1,5 +1,6 @@
 """Runs of `pretrain` that go on: as uninterrupted ones, and with what they began with."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import torch
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.pretrain.cli import main
 from fractalvid.pretrain.engine.update import Update
+from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.objectives.supervised import Supervised
 from fractalvid.pretrain.weights.cards import load_card
 from fractalvid.utils.errors import UserError
 from tests.pretrain.helpers import equal_state, run, saved_model
+
+GO_ON = "pretrain --resume"
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +41,76 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: 
     assert load_card(parts).metrics == load_card(tmp_path / "whole").metrics
 
 
+def test_a_finished_run_says_so_and_what_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert run(out, "--steps", "2", "--val-clips", "0") == 0
+    files = {path.name: path.read_bytes() for path in out.iterdir()}
+    capsys.readouterr()
+    assert main(["--resume", "--no-progress", "--out", str(out)]) == 0
+    told = capsys.readouterr()
+    assert told.err == f"the run in {out} is finished, after 2 steps; to go on with it: {GO_ON} --out {out} --steps 4\n"
+    assert told.out.startswith(f"weights: {out / 'weights.safetensors'}; fine-tune from them")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == files
+    (out / "weights.safetensors").unlink()  # killed between the last checkpoint and its weights
+    assert main(["--resume", "--no-progress", "--out", str(out)]) == 0
+    assert (out / "weights.safetensors").read_bytes() == files["weights.safetensors"]
+
+
+def test_a_larger_budget_goes_on_as_a_longer_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rates: list[float] = []
+    step = Update.step
+
+    def noted(self: Update, batch: Any, lr: float) -> dict[str, float] | None:
+        rates.append(lr)
+        if batch.next_index == die_at:
+            raise UserError("power failure")
+        return step(self, batch, lr)
+
+    monkeypatch.setattr(Update, "step", noted)
+    die_at = 0
+    options = ("--val-clips", "0", "--emulate", "paper", "--warmup", "0", "--checkpoint-every", "3", "--log-every", "1")
+    assert run(tmp_path / "long", "--steps", "6", *options) == 0
+    long = rates[:]
+    assert run(tmp_path / "whole", "--steps", "2", *options) == 0
+    first = (tmp_path / "whole" / "weights.safetensors").read_bytes()
+    shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+    resume = ["--resume", "--no-progress", "--out"]
+    rates.clear()
+    capsys.readouterr()
+    assert main([*resume, str(tmp_path / "whole"), "--steps", "6"]) == 0
+    assert rates == long[2:]
+    told = capsys.readouterr().err
+    assert f"goes on from step 2 to 6 instead of 2: with the learning rate of a run of 6 steps, {long[2]:.3g}" in told
+    assert (tmp_path / "whole" / "weights-2.safetensors").read_bytes() == first
+    assert load_card(tmp_path / "whole" / "weights-2.json").config["engine"]["steps"] == 2
+    config = load_card(tmp_path / "whole").config
+    assert (config["engine"]["steps"], config["extended_at"]) == (6, [2])
+    assert config["stream"]["emulate"]["curriculum"]["samples"] == round(0.6 * 2 * 4)  # samples stay what they were
+
+    die_at = 20
+    assert main([*resume, str(tmp_path / "parts"), "--epochs", "8", "--epoch-clips", "3"]) == 2
+    assert "epoch_clips differ" in capsys.readouterr().err
+    assert main([*resume, str(tmp_path / "parts"), "--epochs", "8"]) == 2  # of 3 classes: 6 steps of 4 clips
+    assert not (tmp_path / "parts" / "weights.safetensors").exists()
+    die_at = 0
+    assert run(tmp_path / "parts", "--epochs", "8", *options, "--resume") == 0  # the same command goes on, too
+    assert equal_state(saved_model(tmp_path / "parts"), saved_model(tmp_path / "whole"))
+
+
+def test_pretraining_says_what_it_begins_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "theirs.ckpt"
+    theirs = build_model("r3d_10", 7, seed=1).state_dict()
+    torch.save({"state_dict": {f"model.{name}": tensor for name, tensor in theirs.items()}}, file)
+    assert run(tmp_path / "run", "--steps", "1", "--val-clips", "0", "--init", str(file)) == 0
+    told = capsys.readouterr().err
+    assert f"begins with {file} (r3d_10): 72 of 74 tensors loaded from state_dict model.; newly" in told
+    assert "not used: fc.weight, fc.bias; this run's clips stay in [0, 1]\n" in told
+    assert run(tmp_path / "other", "--steps", "1", "--init", f"{file}:s3d") == 2
+    assert "error: --init " in capsys.readouterr().err
+
+
 def test_a_run_that_died_before_its_first_checkpoint_starts_again(tmp_path: Path) -> None:
     for name in ("whole", "parts"):
         assert run(tmp_path / name, "--steps", "2") == 0
@@ -54,7 +128,8 @@ def test_folders_and_changed_settings(tmp_path: Path, capsys: pytest.CaptureFixt
     capsys.readouterr()
     for options, told in [
         (["--steps", "2", "--val-clips", "0"], "holds a run already"),
-        (["--steps", "3", "--val-clips", "0", "--resume"], "engine.steps differ"),
+        (["--steps", "3", "--val-clips", "5", "--resume"], "val_clips differ"),
+        (["--steps", "1", "--val-clips", "0", "--resume"], "has done 2 steps already, and steps 1 comes to 1: give"),
         (
             ["--steps", "2", "--val-clips", "0", "--lr", "0.1", "--size", "48", "--resume"],
             "stream.size, optim.lr",

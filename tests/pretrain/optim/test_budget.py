@@ -64,6 +64,17 @@ def test_state_keeps_the_total() -> None:
     assert second.total == first.total == 3600
 
 
+def test_another_budget_than_the_states_holds() -> None:
+    timed = Budget(None, 1.0)
+    for step in range(1, 61):
+        timed.record(step, 1.0)
+    given, longer, timed_now = Budget(500, None), Budget(None, 2.0), Budget(None, 0.5)
+    given.load_state_dict(timed.state_dict(), done=60)
+    longer.load_state_dict(timed.state_dict(), done=60)
+    timed_now.load_state_dict({**Budget(70, None).state_dict(), "seconds": 120.0, "warm_seconds": 100.0}, done=60)
+    assert (given.total, longer.total, timed_now.total) == (500, 7200, 60 + (1800 - 120) // 2)
+
+
 def test_state_of_unfinished_timing_goes_on() -> None:
     whole, first, second = (Budget(None, 1.0) for _ in range(3))
     for step in range(1, 51):
