@@ -16,7 +16,7 @@ from fractalvid.pretrain.machine import from_main, is_main, process_name, run_to
 from fractalvid.pretrain.models import ARCHITECTURES
 from fractalvid.pretrain.objectives import OBJECTIVES
 from fractalvid.pretrain.recipes import headline, load_recipe, recipe_names
-from fractalvid.pretrain.run import PROGRAM, PretrainConfig, kept_config, without_unused
+from fractalvid.pretrain.run import PROGRAM, PretrainConfig, check_run, kept_config, without_unused
 from fractalvid.utils.errors import UserError, run_cli
 from fractalvid.utils.nearest import unknown_command
 
@@ -76,7 +76,8 @@ def _main(argv: list[str]) -> None:
         raise UserError("--resume needs --out, the folder of the run to go on with: pretrain --resume --out RUN")
     if not given.resume:
         config = without_unused(config, base)
-    # What follows imports torch, which takes seconds: help and most mistakes come before.
+    # Here already, since what follows imports torch, which takes seconds.
+    from_main(partial(check_run, config))
     if given.dry_run:
         from fractalvid.pretrain.dryrun import dry_run_parts
 

@@ -109,7 +109,7 @@ class PretrainConfig:
     """The loop."""
 
     def check(self) -> None:
-        """Raise a `UserError` for values no run can use; what the bank and the stream refuse, they say."""
+        """Raise a `UserError` for values no run can use; what the bank, the stream and the machine refuse, they say."""
         check_clip(self.arch, self.stream.clip_len, self.stream.size)
         if self.classes is not None and self.classes < 2:
             raise UserError(f"classes is {self.classes}; telling classes apart needs at least 2")
@@ -136,7 +136,6 @@ class PretrainConfig:
         self.engine.check()
         self._check_norms()
         self.streamed()
-        self.engine.check_machine()
 
     def _check_source(self) -> None:
         """Raise a `UserError` for clips that exclude each other, or have not what the objective asks for."""

@@ -97,9 +97,10 @@ ALSO_UNSET = {"classes": DEFAULT_CLASSES, "kind": "ifs", "objective.recolour": 0
 
 
 def check_run(config: PretrainConfig) -> None:
-    """Raise a `UserError` for values no run can use, and for settings that have no effect."""
+    """Raise a `UserError` for values that no run can use or this machine can't, and for settings without effect."""
     config.check()
     unused.check_unused(config, RULES, ALSO_UNSET)
+    config.engine.check_machine()  # last: it imports torch, which takes a second
 
 
 def without_unused(config: PretrainConfig, recipe: PretrainConfig) -> PretrainConfig:

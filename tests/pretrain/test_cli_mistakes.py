@@ -1,5 +1,7 @@
 """What `pretrain` refuses: in one line that says what and where, before anything is made."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,19 @@ def test_one_class_cannot_be_told_apart(tmp_path: Path, capsys: pytest.CaptureFi
             assert not (tmp_path / "run").exists()
     assert main([*options, *where, "--objective", "simclr", "--out", str(tmp_path / "run")]) == 0
     assert "on 1 class of ifs" in capsys.readouterr().err
+
+
+def test_help_and_most_mistakes_need_no_torch() -> None:
+    code = """
+import sys
+from fractalvid.pretrain.cli import main
+assert main(["--list"]) == 0
+assert main(["--stps", "3"]) == 2
+assert main(["--recipe", "small_cpu", "--classes", "1"]) == 2
+assert main(["--recipe", "small_cpu", "--epoch-clips", "7"]) == 2
+assert not {"torch", "torchvision"} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for said in ("did you mean --steps?", "classes is 1", "the budget is not in --epochs"):
+        assert said in done.stderr
