@@ -18,6 +18,7 @@ from fractalvid.pretrain.objectives import OBJECTIVES
 from fractalvid.pretrain.recipes import headline, load_recipe, recipe_names
 from fractalvid.pretrain.run import PROGRAM, PretrainConfig, check_run, kept_config, without_unused
 from fractalvid.utils.errors import UserError, run_cli
+from fractalvid.utils.log import announce
 from fractalvid.utils.nearest import unknown_command
 
 ABOUT = (
@@ -86,9 +87,10 @@ def _main(argv: list[str]) -> None:
                 print(part, flush=True)
         return
 
+    out = given.out or _default_out(given.recipe, config)
+    announce(f"pre-training {config.arch} by the objective {config.objective.name}, in {out}")
     from fractalvid.pretrain.run import pretrain
 
-    out = given.out or _default_out(given.recipe, config)
     weights = pretrain(config, out, resume=given.resume, progress=given.progress)
     if is_main():
         init = shlex.quote(str(weights))

@@ -22,6 +22,7 @@ from fractalvid.finetune.recipes.recipe import Mode, Recipe
 from fractalvid.finetune.targets.registry import check_folds
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.log import announce
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Gather:
 
 def run(options: Compare) -> None:
     """Run a comparison."""
+    announce(f"comparing on {options.target.target}: {', '.join(options.init)}")
     from fractalvid.finetune.run import compare
     from fractalvid.finetune.videos.data import open_data
 

@@ -23,6 +23,7 @@ from fractalvid.finetune.recipes.recipe import RECIPES, Recipe
 from fractalvid.finetune.targets.registry import TARGETS, check_folds
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.recipes import headline, recipe_names
+from fractalvid.utils.log import announce
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Finetune:
 
 def run(options: Finetune) -> None:
     """Run one fine-tuning."""
+    announce(f"fine-tuning on {options.target.target} from {options.init}")
     from fractalvid.finetune.recipes.plan import plan_run
     from fractalvid.finetune.results.folder import run_name
     from fractalvid.finetune.run.outcome import result_line

@@ -16,6 +16,7 @@ from fractalvid.finetune.cli.options import check_views
 from fractalvid.kernels.compiled import available_cores
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place, write_text
+from fractalvid.utils.log import announce
 from fractalvid.utils.phrases import one_line
 from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
 
@@ -92,6 +93,7 @@ def as_json(weights: Path, results: "list[Prediction | Unreadable]") -> str:
 
 def run(options: Predict) -> int:
     """Name what is in the videos; the exit code."""
+    announce(f"reading the weights {options.weights}")
     from fractalvid.finetune.clips.files import clips_at
     from fractalvid.finetune.run.predict import Prediction, Predictor
 

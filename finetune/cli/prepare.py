@@ -10,6 +10,7 @@ from fractalvid.finetune.cli.options import DATA, NO_TARGET, TARGETS_LINE, Targe
 from fractalvid.finetune.targets.registry import TARGETS, WITH_DOWNLOADS
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.log import announce
 from fractalvid.utils.phrases import first_few
 from fractalvid.video.errors import MAX_PIXELS
 
@@ -81,6 +82,7 @@ class Prepare:
 
 def run(options: Prepare) -> None:
     """Download, check, index and decode, as far as asked; prints what there is."""
+    announce(f"looking for the videos of {options.target.target}")
     from fractalvid.finetune.cache.reader import CacheKind
     from fractalvid.finetune.run.prepare import prepare_videos
     from fractalvid.finetune.targets.download import download_all

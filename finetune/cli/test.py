@@ -14,6 +14,7 @@ from fractalvid.finetune.clips.config import Voting
 from fractalvid.finetune.recipes.recipe import Metric
 from fractalvid.finetune.targets.registry import check_folds
 from fractalvid.finetune.videos.machine import Machine
+from fractalvid.utils.log import announce
 from fractalvid.utils.phrases import counted
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def open_test(options: WeightsTestOptions) -> "WeightsTest":
 
 def run(options: WeightsTestOptions) -> None:
     """Test, and print what came out."""
+    announce(f"testing {options.weights} on {options.target.target}")
     from fractalvid.finetune.run.outcome import result_line
     from fractalvid.finetune.run.test import default_folder, test_weights
 

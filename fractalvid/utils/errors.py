@@ -33,11 +33,11 @@ def run_cli(program: str, main: Callable[[list[str]], int | None], argv: Sequenc
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     forget_notes()
     show_log()
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        arguments = list(sys.argv[1:] if argv is None else argv)
         return _run(main, [*arguments[1:], "--help"] if arguments[:1] == ["help"] else arguments)
     except UserError as error:
-        return _failed(program, str(error))
+        return _failed(program, _as_typed(str(error), arguments))
     except KeyboardInterrupt:
         _print_error(f"{program}: interrupted")
         return _SIGINT_CODE
@@ -62,6 +62,14 @@ def _run(main: Callable[[list[str]], int | None], arguments: list[str]) -> int:
         code = 0
     print(end="", flush=True)
     return code
+
+
+def _as_typed(message: str, arguments: Sequence[str]) -> str:
+    """A message that begins with a setting's name in the library, with the option that was typed for it instead."""
+    options = (argument.partition("=")[0] for argument in arguments if argument.startswith("--"))
+    typed = {option.lstrip("-").replace("-", "_"): option for option in options}
+    name, space, rest = message.partition(" ")
+    return f"{typed.get(name, name)}{space}{rest}"
 
 
 def _failed(program: str, text: str) -> int:

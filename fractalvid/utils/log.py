@@ -27,3 +27,9 @@ def show_log() -> None:
     if os.environ.get("LOCAL_RANK", "0") == "0" and not any(isinstance(each, _Lines) for each in log.handlers):
         log.addHandler(_Lines())
         log.setLevel(logging.INFO)
+
+
+def announce(text: str) -> None:
+    """Say at a terminal what begins, since loading PyTorch takes seconds; elsewhere an error stays one line."""
+    if sys.stderr.isatty():
+        logging.getLogger("fractalvid").info(text)

@@ -97,3 +97,22 @@ def test_closed_outputs_are_no_error(tmp_path: Path, closed: str) -> None:
     done = subprocess.run(["sh", "-c", f'"$0" p.py {closed}', sys.executable], cwd=tmp_path, env=here, check=False)
     assert done.returncode == 0
     assert (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--max-summed", "0"], "--max-summed must be 1 or more"),
+        (["--max-summed=0"], "--max-summed must be 1 or more"),
+        (["--max_summed", "0"], "--max_summed must be 1 or more"),
+        (["--summed", "0"], "max_summed must be 1 or more"),
+    ],
+)
+def test_a_setting_is_named_as_it_was_typed(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_: list[str]) -> None:
+        raise UserError("max_summed must be 1 or more")
+
+    assert run_cli("tool", refuse, arguments) == 2
+    assert capsys.readouterr().err == f"tool: error: {said}\n"
