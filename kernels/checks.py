@@ -33,11 +33,21 @@ def float_array(name: str, values: ArrayLike, *, finite: bool = True) -> NDArray
 
 def whole_array(name: str, values: ArrayLike, low: int, high: int) -> NDArray[Any]:
     """Whole numbers in `low`..`high`, of any integer type; 2.0 is none."""
-    array: NDArray[Any] = _converted(name, values, lambda: np.asarray(values))
+    array: NDArray[Any] = _converted(name, values, lambda: _integers(values))
     # Python's integers beyond 64 bits make arrays of objects, and an empty list makes one of floats.
     whole = array.dtype.kind in "iu" or array.size == 0
     if not whole or (array.size and (int(array.min()) < low or int(array.max()) > high)):
         raise ValueError(f"{name} must be whole numbers, {low} to {high}, got {values!r}")
+    return array
+
+
+def _integers(values: ArrayLike) -> NDArray[Any]:
+    """An array of the values. NumPy makes floats of a list with integers on both sides of 2⁶³: here they stay exact."""
+    array = np.asarray(values)
+    if array.dtype.kind == "f" and not isinstance(values, np.ndarray):
+        exact = np.asarray(values, object)
+        if all(isinstance(value, Integral) and not isinstance(value, bool) for value in exact.flat):
+            return exact.astype(np.uint64)
     return array
 
 

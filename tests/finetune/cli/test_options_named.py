@@ -27,7 +27,7 @@ def named_in_errors(path: Path) -> set[str]:
 
 def options_of(run: object, words: list[str], capsys: pytest.CaptureFixture[str]) -> set[str]:
     assert callable(run)
-    assert run([*words, "--help"]) == 0
+    assert run([*words, "--help-all"]) == 0
     found = set(FLAG.findall(capsys.readouterr().out))
     return found | {flag.partition(".")[0] for flag in found}  # texts put names together, as --augment.{name}
 
