@@ -65,10 +65,10 @@ import os, signal, sys
 from fractalvid.pretrain.cli import main
 from fractalvid.pretrain.engine.update import Update
 step = Update.step
-def dies(self, batch, lr, mixture=None):
+def dies(self, batch, lr):
     if os.environ["RANK"] == "1" and batch.next_index > 32:
         os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, batch, lr, mixture)
+    return step(self, batch, lr)
 Update.step = dies
 sys.exit(main(sys.argv[1:]))
 """
