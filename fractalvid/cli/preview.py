@@ -23,6 +23,7 @@ from fractalvid.sets.manifest import ManifestRow
 from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place, write_bytes, write_text, write_with
+from fractalvid.utils.phrases import one_line
 
 T = TypeVar("T")
 
@@ -230,7 +231,7 @@ def preview(source: Path, out: Path, config: PreviewConfig = PreviewConfig()) ->
     for path in (sheet, gallery):
         check_place(path)
     if config.emulate is not None or not source.is_dir():  # files are read in no time
-        LOG.info("rendering %d clips of %s", config.clips, source)
+        LOG.info("rendering %d clips of %s", config.clips, one_line(str(source)))
     clips = load()
     drawn = contact_sheet(clips, columns=config.columns, size=config.size)
     write_with(sheet, lambda file: drawn.save(file, "PNG"))

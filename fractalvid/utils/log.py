@@ -32,4 +32,4 @@ def show_log() -> None:
 def announce(text: str) -> None:
     """Say at a terminal what begins, since loading PyTorch takes seconds; elsewhere an error stays one line."""
     if sys.stderr.isatty():
-        logging.getLogger("fractalvid").info(text)
+        logging.getLogger("fractalvid").info(one_line(text))
