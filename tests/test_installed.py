@@ -128,6 +128,7 @@ def test_commands_run_in_a_folder_with_files_of_our_names(
     for program in ("pretrain", "finetune"):
         by_command = run(environment, program, "--list", cwd=strangers_folder)
         assert by_command == run(environment, "python", "-m", f"fractalvid.{program}", "--list", cwd=strangers_folder)
+        assert by_command == run(environment, "fractalvid", program, "--list", cwd=strangers_folder)
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m", "fractalvid.pretrain")
     assert "small_cpu" in run(environment, "python", *torchrun, "--list", cwd=strangers_folder)
 
