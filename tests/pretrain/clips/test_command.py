@@ -71,7 +71,7 @@ def test_a_run_goes_on_with_the_clips_it_began_with(
     assert run("--data", copied, "--steps", 1, "--out", tmp_path / "run") == 0
     config = SetConfig(clips=5, size=32, points=5000)
     generate(ClassBank.sample(3, seed=1), copied, config, workers=1, progress=False)
-    resume = ["--resume", "--out", str(tmp_path / "run")]
+    resume = ["--resume", "--steps", "2", "--out", str(tmp_path / "run")]
     assert main(resume) == 2
     said = f"the clips in {copied} are not those that the run in {tmp_path / 'run'} began with: some were added"
     assert said in capsys.readouterr().err
@@ -88,10 +88,14 @@ def test_a_run_goes_on_with_the_videos_it_began_with(
     assert run(*options, "--out", alone) == 0
     added = own / "run" / "added.mp4"
     shutil.copy(next((own / "jump").glob("*.mp4")), added)
-    resume, changed = ["--resume", "--out", str(tmp_path / "run")], f"the videos in {own} are not those that the run in"
+    resume = ["--resume", "--steps", "2", "--out", str(tmp_path / "run")]
+    changed = f"the videos in {own} are not those that the run in"
     for given, said in [
         (resume, changed),
-        (["--resume", "--out", str(alone), "--videos", str(own), "--mix", "0.5"], f"{alone} began without --videos"),
+        (
+            ["--resume", "--steps", "2", "--out", str(alone), "--videos", str(own), "--mix", "0.5"],
+            f"{alone} was started with other settings: mix differ",
+        ),
         (["--recipe", "small_cpu", "--classes", "4", *resume], f"began with --videos {own}: give it again"),
     ]:
         capsys.readouterr()
