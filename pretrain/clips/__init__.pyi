@@ -1,4 +1,5 @@
 from .digests import check_same_clips as check_same_clips
+from .digests import check_same_folders as check_same_folders
 from .indexed import Share as Share
 from .listing import list_videos as list_videos
 from .listing import stored_clips as stored_clips

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fractalvid.core.bank import Bank
 from fractalvid.core.seeds import STREAM_VERSION
-from fractalvid.pretrain.clips import check_same_clips
+from fractalvid.pretrain.clips import check_same_clips, check_same_folders
 from fractalvid.pretrain.engine import CHECKPOINT, Objective, train
 from fractalvid.pretrain.machine import from_main, is_main, world_size
 from fractalvid.pretrain.objectives import build_objective
@@ -73,7 +73,9 @@ def _is_finished(going: Resumption, out: Path) -> bool:
         UserError: it began with other settings, or has done more than it is asked for.
     """
     kept = read_config(out)
-    resume_run(out, {**to_json(going.begun), "found": kept.get("found")}, free=going.config.free())
+    settings = {**to_json(going.begun), "found": kept.get("found")}
+    check_same_folders(kept, settings, out)
+    resume_run(out, settings, free=going.config.free())
     seen = outlook(going, out)
     if seen.line:
         print(seen.line, file=sys.stderr)

@@ -94,7 +94,7 @@ def test_a_run_goes_on_with_the_videos_it_began_with(
         (resume, changed),
         (
             ["--resume", "--steps", "2", "--out", str(alone), "--videos", str(own), "--mix", "0.5"],
-            f"{alone} was started with other settings: mix differ",
+            f"{alone} began without --videos",
         ),
         (["--recipe", "small_cpu", "--classes", "4", *resume], f"began with --videos {own}: give it again"),
     ]:
