@@ -80,6 +80,10 @@ def _main(argv: list[str]) -> None:
     # Here already, since what follows imports torch, which takes seconds.
     from_main(partial(check_run, config))
     if given.dry_run:
+        if is_main():
+            print(
+                f"# dry run of {config.arch} by {config.objective.name}: its settings, then a probe of it", flush=True
+            )
         from fractalvid.pretrain.dryrun import dry_run_parts
 
         for part in dry_run_parts(config, None if given.resume else given.out):

@@ -1,21 +1,26 @@
 """`pretrain --dry-run`: what a run would be, and how long it would take, from a few steps that are thrown away."""
 
 import dataclasses
+import json
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from fractalvid.kernels.compiled import available_cores
-from fractalvid.pretrain.engine import Objective, TrainConfig, TrainResult, train
-from fractalvid.pretrain.machine import from_main
+import fractalvid
+from fractalvid.pretrain.engine import Objective, read_rows
+from fractalvid.pretrain.engine.log import Row
+from fractalvid.pretrain.machine import from_main, world_size
 from fractalvid.pretrain.models import architecture
 from fractalvid.pretrain.models.cost import cost
+from fractalvid.pretrain.probe import SECONDS, SETTLING, clip_macs
 from fractalvid.pretrain.recipes import to_json, to_toml
 from fractalvid.pretrain.run import (
     PretrainConfig,
@@ -24,19 +29,36 @@ from fractalvid.pretrain.run import (
     count_classes,
     find_bank,
     make_objective,
-    open_clips,
-    render_threads,
     resolved,
 )
+from fractalvid.utils.documents import Table, parse_json
+from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_can_make
+from fractalvid.utils.phrases import counted
 
-STEPS, SETTLING = 12, 4
-"""Steps of the probe, and the first of them, which are slower."""
-FEW_STEPS, FEW_SETTLING = 4, 1
-"""The same where a step takes seconds."""
-PROBE_SECONDS = 20.0
-MACS_A_CORE = 15e9
-"""Multiply-adds that a core does in a second, rather too few: by this the probe's length is chosen."""
+_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_OVER = "the probe's time was over"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a probe has found out until its time was up.
+
+    Attributes:
+        rows: the log's, of each step that was done.
+        batch: clips a step.
+        settling: of the steps, the first, which are slower.
+        macs_a_second: multiply-adds of the network alone; 0 where they were not measured.
+        finished: all steps were done.
+        gpu_bytes: the most memory of the GPU that was taken.
+    """
+
+    rows: list[Row]
+    batch: int = 0
+    settling: int = SETTLING
+    macs_a_second: float = 0.0
+    finished: bool = False
+    gpu_bytes: int = 0
 
 
 def dry_run(config: PretrainConfig, out: Path | None = None) -> str:
@@ -44,14 +66,15 @@ def dry_run(config: PretrainConfig, out: Path | None = None) -> str:
     return "\n".join(dry_run_parts(config, out))
 
 
-def dry_run_parts(config: PretrainConfig, out: Path | None = None) -> Iterator[str]:
-    """What is known at once, then what a probe has measured, which takes about `PROBE_SECONDS`.
+def dry_run_parts(config: PretrainConfig, out: Path | None = None, *, seconds: float = SECONDS) -> Iterator[str]:
+    """What is known at once, then what a probe has measured until a timer has ended it.
 
     First the resolved configuration as a recipe, shapes and parameters; then memory, steps, and time at full emulation.
 
     Args:
         config: the run's.
         out: the folder that the run would begin in; None where that is not known, or it is to go on in.
+        seconds: that the probe may take.
 
     Raises:
         UserError: whatever the run itself would refuse.
@@ -65,59 +88,45 @@ def dry_run_parts(config: PretrainConfig, out: Path | None = None) -> Iterator[s
     classes = from_main(partial(count_classes, config, bank))
     objective = make_objective(bank, config, classes)
     yield "\n".join([to_toml(to_json(config)), "", *_network(config, objective, classes)])
-    probed, few = _probed(config, classes)
-    clips = open_clips(_at_full_strength(probed), bank, threads=render_threads(config), progress=False)
-    with tempfile.TemporaryDirectory() as folder:
-        result = train(
-            objective,
-            clips.source,
-            _probe(probed, FEW_STEPS if few else STEPS),
-            Path(folder),
-            lasting=False,
-            progress=False,
-        )
-    times = _time(config, result, settling=FEW_SETTLING if few else SETTLING)
-    smaller = f", measured with {probed.batch_size} a step" if probed.batch_size < config.batch_size else ""
-    yield "\n".join([*_memory(objective), *(line + smaller for line in times)])
+    seen = from_main(partial(probed, config, seconds))
+    yield "\n".join([_memory(objective, seen), _time(config, seen)])
 
 
-def _probed(config: PretrainConfig, classes: int) -> tuple[PretrainConfig, bool]:
-    """The run with so small a batch that a probe of it ends soon, and whether that takes few steps, too.
+def probed(config: PretrainConfig, seconds: float) -> Measured:
+    """What a few steps of a resolved configuration take, measured by one process for at most so many seconds.
 
-    A clip takes as long in a small batch, nearly. On a GPU a probe is short as it is.
+    Of several processes, each has its share of the clips; how they wait for each other is not measured.
+
+    Raises:
+        UserError: what opening the clips has refused, or the probe has failed.
     """
-    if torch.cuda.is_available() and config.engine.device != "cpu":
-        return config, False
-    each = cost(config.arch, classes, clip_len=config.stream.clip_len, size=config.stream.size)
-    affordable = PROBE_SECONDS * MACS_A_CORE * available_cores() / (3 * each.macs)  # backwards is twice forwards
-    few, batch, parts = config.batch_size * STEPS > affordable, config.batch_size, config.batch_size // config.part()
-    while few and batch * FEW_STEPS > affordable and batch % (4 * parts) == 0:  # a part needs two clips
-        batch //= 2
-    return dataclasses.replace(config, batch_size=batch), few
+    alone = dataclasses.replace(config, batch_size=config.batch_size // world_size())
+    with tempfile.TemporaryDirectory() as folder:
+        told = _told({"config": to_json(alone), "folder": folder, "seconds": seconds})
+        error = told.pop("error", None)
+        if error:
+            raise UserError(str(error))
+        return Measured(rows=read_rows(Path(folder) / "metrics.jsonl"), **told)
 
 
-def _probe(config: PretrainConfig, steps: int) -> TrainConfig:
-    """The run's training, but of a few steps, each of which is logged."""
-    loop = dataclasses.replace(
-        config.engine,
-        steps=steps,
-        epochs=None,
-        hours=None,
-        log_every=1,
-        val_every=0,
-        checkpoint_every=steps,
-        tensorboard=False,
+def _told(wanted: Table) -> Table:
+    """What a probe has printed."""
+    package = str(Path(fractalvid.__file__).resolve().parents[1])
+    path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+    environment = {name: value for name, value in os.environ.items() if name not in _TORCHRUN}
+    done = subprocess.run(
+        [sys.executable, "-m", "fractalvid.pretrain.probe"],
+        input=json.dumps(wanted).encode(),
+        capture_output=True,
+        env=environment | {"PYTHONPATH": path},
     )
-    return dataclasses.replace(config.training(), loop=loop)
-
-
-def _at_full_strength(config: PretrainConfig) -> PretrainConfig:
-    """The run without a curriculum: most of its clips cost what the last ones do."""
-    emulate = config.stream.emulate
-    if emulate is None:
-        return config
-    emulate = dataclasses.replace(emulate, curriculum=dataclasses.replace(emulate.curriculum, samples=0))
-    return dataclasses.replace(config, curriculum=None, stream=dataclasses.replace(config.stream, emulate=emulate))
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        raise UserError(f"a probe of a few steps has failed (exit code {done.returncode}): {said[-1]}")
+    told: Table = {}
+    for line in done.stdout.splitlines():
+        told |= parse_json(line, Table, where="the probe")
+    return told
 
 
 def _network(config: PretrainConfig, objective: Objective, classes: int) -> list[str]:
@@ -134,35 +143,50 @@ def _network(config: PretrainConfig, objective: Objective, classes: int) -> list
     ]
 
 
-def _memory(objective: Objective) -> list[str]:
+def _memory(objective: Objective, seen: Measured) -> str:
     """What parameters take, and the most that the probe has taken."""
     held = sum(_bytes(tensor) for tensor in (*objective.parameters(), *objective.buffers()))
-    if torch.cuda.is_available() and next(objective.parameters()).is_cuda:
-        most = f"; at most {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB of the GPU"
+    most = ""
+    if seen.gpu_bytes:
+        most = f"; at most {seen.gpu_bytes / 2**30:.2f} GiB of the GPU"
     elif sys.platform != "win32":
         import resource  # which Windows lacks
 
         unit = 1 if sys.platform == "darwin" else 1024
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        most = f"; at most {peak / 2**30:.2f} GiB of this process"
-    else:
-        most = ""
-    return [f"# memory: {held / 2**20:.0f} MiB of parameters and buffers{most}"]
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+        most = f"; at most {peak / 2**30:.2f} GiB of a process that takes {seen.batch} clips a step"
+    return f"# memory: {held / 2**20:.0f} MiB of parameters and buffers{most}"
 
 
 def _bytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def _time(config: PretrainConfig, result: TrainResult, *, settling: int) -> list[str]:
-    rows = [row for row in result.history if row["kind"] == "train"][settling:]
-    rate = statistics.median(float(row["clips_per_s"]) for row in rows)
-    waited = statistics.median(float(row["data_wait"]) for row in rows)
-    step = config.batch_size / rate
+def _time(config: PretrainConfig, seen: Measured) -> str:
+    """How fast it goes, and how long the budget's steps take or how many fit into it."""
+    rate, about = _rate(config, seen)
+    if not rate:
+        return f"# time: not known: {_OVER} before two steps were done"
+    rate *= world_size()
+    return f"# time: {rate:.3g} clips a second, {_budget(config, config.batch_size / rate)} without validation{about}"
+
+
+def _rate(config: PretrainConfig, seen: Measured) -> tuple[float, str]:
+    """Clips a second of one process, and what to know about the number; 0 where nothing was measured."""
+    settled = seen.rows[seen.settling :] if seen.finished else seen.rows[1:]
+    if not settled:
+        rate = seen.macs_a_second / (clip_macs(config) * config.objective.views)
+        return rate, f", estimated from the network on small clips alone: {_OVER} before two steps were done"
+    rate, waited = (statistics.median(float(row[name]) for row in settled) for name in ("clips_per_s", "data_wait"))
+    about = f"; {waited:.0%} of it is waiting for clips"
+    about += "" if seen.batch * world_size() == config.batch_size else f", measured with {seen.batch} a step"
+    return rate, about + ("" if seen.finished else f", estimated from {counted(len(settled), 'step')}: {_OVER}")
+
+
+def _budget(config: PretrainConfig, step: float) -> str:
+    """The budget, at so many seconds a step."""
     total = config.engine.budget(config.batch_size, config.an_epoch()).total
     if total is None:
         hours = config.engine.hours or 0.0
-        told = f"{hours:.2f} hours are about {hours * 3600 / step:.0f} steps"
-    else:
-        told = f"{total} steps are about {total * step / 3600:.2f} hours"
-    return [f"# time: {rate:.1f} clips a second, {waited:.0%} of it waiting for them; {told} without validation"]
+        return f"{hours:.2f} hours are about {hours * 3600 / step:.0f} steps"
+    return f"{total} steps are about {total * step / 3600:.2f} hours"

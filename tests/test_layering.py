@@ -16,7 +16,7 @@ LAYERS = {
     ),
     "pretrain": (
         *("machine", "recipes", "models", "weights", "optim", "engine", "monitors", "objectives", "clips", "run"),
-        *("dryrun", "export", "cli"),
+        *("probe", "dryrun", "export", "cli"),
     ),
     "finetune": ("targets", "cache", "clips", "videos", "weights", "recipes", "results", "report", "run", "cli"),
 }

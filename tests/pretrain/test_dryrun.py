@@ -2,18 +2,19 @@
 
 import dataclasses
 import json
-import os
-import signal
+import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fractalvid.pretrain.cli import main
-from fractalvid.pretrain.dryrun import dry_run, dry_run_parts
-from fractalvid.pretrain.engine import training
-from fractalvid.pretrain.engine.update import Update
+from fractalvid.pretrain.dryrun import Measured, dry_run, probed
+from fractalvid.pretrain.engine import read_rows
+from fractalvid.pretrain.models.cost import cost
+from fractalvid.pretrain.probe import FEW_STEPS, SETTLING, STEPS, affordable_batch, clip_macs, measure
 from fractalvid.pretrain.recipes.fields import override, to_json, to_toml
 from fractalvid.pretrain.recipes.load import load_recipe, recipe_names
 from fractalvid.pretrain.run.config import EngineConfig, PretrainConfig
@@ -37,20 +38,56 @@ def test_what_is_printed_is_the_recipe(name: str) -> None:
     assert to_json(again) == to_json(config)
 
 
-def test_numbers_are_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def row(step: int, rate: float, waited: float) -> dict[str, Any]:
+    return {"kind": "train", "step": step, "clips_per_s": rate, "data_wait": waited}
+
+
+SETTLED = Measured([row(k, rate, 0.25) for k, rate in enumerate((1.0, 2.0, 8.0, 7.0, 80.0))], 4, 2, 1e9, True, 0)
+"""A probe that was done: the middle of what has settled is 8 clips a second."""
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Callable[[Measured], None]:
+    """Has dry runs see a probe that was made before."""
+    return lambda found: monkeypatch.setattr("fractalvid.pretrain.dryrun.probed", lambda *_: found)
+
+
+def test_numbers_are_the_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: Callable[[Measured], None]
+) -> None:
     monkeypatch.chdir(tmp_path)
+    seen(SETTLED)
     told = dry_run(SMALL)
     assert "(4, 3, 4, 32, 32), 4 a step" in told
     assert "a head of 4 classes" in told
-    assert "500 steps are about" in told  # 500 epochs of 4 classes, 4 clips a step
     assert "by supervised" in told
+    # 500 epochs of 4 classes, 4 clips a step of half a second
+    assert told.endswith(
+        "# time: 8 clips a second, 500 steps are about 0.07 hours without validation; 25% of it is waiting for clips"
+    )
     assert tomllib.loads(told)["classes"] == 4
     assert not list(tmp_path.iterdir())
 
 
-def test_a_budget_in_time_becomes_steps() -> None:
+def test_a_budget_in_time_becomes_steps(seen: Callable[[Measured], None]) -> None:
+    seen(SETTLED)
     engine = EngineConfig(hours=2.0, torch_threads=1)
-    assert "2.00 hours are about" in dry_run(dataclasses.replace(SMALL, engine=engine))
+    assert "2.00 hours are about 14400 steps" in dry_run(dataclasses.replace(SMALL, engine=engine))
+
+
+def test_what_was_not_measured_to_its_end_is_called_estimated(seen: Callable[[Measured], None]) -> None:
+    seen(dataclasses.replace(SETTLED, rows=SETTLED.rows[:3], batch=2, finished=False))
+    told = dry_run(SMALL).splitlines()[-1]
+    assert told.startswith("# time: 5 clips a second")
+    assert told.endswith("measured with 2 a step, estimated from 2 steps: the probe's time was over")
+    seen(Measured(SETTLED.rows[:1], macs_a_second=6 * cost("r3d_10", 2, clip_len=4, size=32).macs))
+    told = dry_run(SMALL).splitlines()[-1]
+    assert told.startswith("# time: 2 clips a second, 500 steps are about 0.28 hours")
+    assert told.endswith(
+        "estimated from the network on small clips alone: the probe's time was over before two steps were done"
+    )
+    seen(Measured([]))
+    assert dry_run(SMALL).endswith("# time: not known: the probe's time was over before two steps were done")
 
 
 def test_the_command_prints_and_ends(
@@ -59,8 +96,32 @@ def test_the_command_prints_and_ends(
     monkeypatch.chdir(tmp_path)
     options = "--arch r3d_10 --classes 3 --steps 9 --clip-len 2 --size 32 --points 1000 --batch-size 4 --objective byol"
     assert main([*options.split(), "--dry-run"]) == 0
-    assert "9 steps are about" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert told.startswith("# dry run of r3d_10 by byol: its settings, then a probe of it\n")
+    assert "9 steps are about" in told
+    assert tomllib.loads(told)["arch"] == "r3d_10"
     assert not list(tmp_path.iterdir())
+
+
+def test_a_probe_of_all_its_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    measure(SMALL, tmp_path, seconds=1e6)
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert told[0]["macs_a_second"] > 0
+    assert told[1:] == [{"batch": 4, "settling": SETTLING}, {"finished": True, "gpu_bytes": 0}]
+    assert len(read_rows(tmp_path / "metrics.jsonl")) == STEPS
+
+
+def test_a_timer_ends_a_probe_in_the_midst_of_what_it_does() -> None:
+    large = dataclasses.replace(SMALL, arch="r3d_18", stream=StreamConfig(clip_len=16, size=256, points=2000))
+    started = time.monotonic()
+    found = probed(large, 0.5)
+    assert time.monotonic() - started < 60  # most of it to import torch
+    assert (found.rows, found.finished) == ([], False)
+
+
+def test_what_a_probe_refuses_is_refused() -> None:
+    with pytest.raises(UserError, match=r"nosuch\.npz"):
+        probed(dataclasses.replace(SMALL, bank=Path("nosuch.npz")), 60)
 
 
 def test_what_a_run_refuses_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,19 +132,14 @@ def test_what_a_run_refuses_is_refused(tmp_path: Path, capsys: pytest.CaptureFix
     assert "holds something else" in capsys.readouterr().err
 
 
-class Stopped(Update):
-    """Ctrl-C in the midst of the probe."""
-
-    def step(self, batch: Any, lr: float) -> dict[str, float] | None:
-        os.kill(os.getpid(), signal.SIGINT)
-        return super().step(batch, lr)
-
-
 def test_an_interrupted_one_does_not_speak_of_going_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(training, "Update", Stopped)
+    monkeypatch.setattr("fractalvid.pretrain.dryrun.probed", stopped)
     options = "--arch r3d_10 --classes 3 --steps 9 --clip-len 2 --size 32 --points 1000 --batch-size 4"
     assert main([*options.split(), "--dry-run"]) == 130
     told = capsys.readouterr()
@@ -99,19 +155,12 @@ def test_absent_values_are_left_out() -> None:
     assert json.dumps(1e-5) in to_toml({"lr": 1e-5})
 
 
-def test_what_is_known_is_said_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("fractalvid.pretrain.dryrun.train", slow)
-    parts = dry_run_parts(SMALL)
-    assert "M parameters" in next(parts)
-    with pytest.raises(KeyboardInterrupt):
-        next(parts)
-
-
-def test_a_probe_of_a_large_network_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fractalvid.pretrain.dryrun.MACS_A_CORE", 1.0)
-    told = dry_run(SMALL)
-    assert "measured with 2 a step" in told
-    assert "500 steps are about" in told
+def test_a_probe_of_a_large_network_is_short() -> None:
+    eight = dataclasses.replace(SMALL, batch_size=8)
+    each = clip_macs(eight)
+    assert each == 3 * cost("r3d_10", 2, clip_len=4, size=32).macs
+    assert affordable_batch(eight, 8 * STEPS * each) == (8, False)
+    assert affordable_batch(eight, 8 * FEW_STEPS * each) == (8, True)
+    assert affordable_batch(eight, each) == (2, True)
+    in_parts = dataclasses.replace(eight, engine=dataclasses.replace(eight.engine, accumulate=2))
+    assert affordable_batch(in_parts, each) == (4, True)
