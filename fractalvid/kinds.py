@@ -13,15 +13,7 @@ from fractalvid.core.colour import ColourConfig
 from fractalvid.core.constants import MAX_CLIP_FRAMES, MAX_POINTS, PAPER_POINTS, PAPER_SIZE
 from fractalvid.fractals import ClassBank, ClassConfig, fit_fractals, render_fractals
 from fractalvid.kernels import MAX_PIXELS
-from fractalvid.textures import (
-    DeadLeavesBank,
-    OctopusBank,
-    PerlinBank,
-    ShapesBank,
-    TextureBank,
-    fit_textures,
-    render_textures,
-)
+from fractalvid.textures import TEXTURE_BANKS, TextureBank, fit_textures, render_textures
 from fractalvid.utils.checks import check_count, check_instance, check_integer, is_whole
 from fractalvid.utils.errors import UserError
 
@@ -76,8 +68,7 @@ _FRACTALS = Kind(
     motion=("curve", "curve_kind"),
     endless=False,
 )
-_TEXTURES = (_texture(bank) for bank in (ShapesBank, PerlinBank, OctopusBank, DeadLeavesBank))
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (_FRACTALS, *_TEXTURES)}
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (_FRACTALS, *map(_texture, TEXTURE_BANKS))}
 
 
 def kind_named(name: str) -> Kind:

@@ -35,6 +35,16 @@ MAIN = (
 
 
 @dataclass(frozen=True)
+class ExportArguments:
+    """What `pretrain export` takes."""
+
+    source: Annotated[Path, tyro.conf.Positional]
+    """Weights, a checkpoint.pt, or the folder of a run, finished or not."""
+    out: Path
+    """Folder for the weights, their card and README.md; new or empty."""
+
+
+@dataclass(frozen=True)
 class Arguments:
     """What the command line says."""
 
@@ -60,9 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(argv: list[str]) -> None:
     if argv[:1] == ["export"]:
-        from fractalvid.pretrain.export import export_main
-
-        export_main(argv[1:])
+        _export(argv[1:])
         return
     if argv and not argv[0].startswith("-"):
         raise UserError(unknown_command(argv[0], ("export",)))
@@ -102,6 +110,17 @@ def _main(argv: list[str]) -> None:
             f"weights: {weights}; fine-tune from them on drawn clips, or on your own by --target folder --data DIR: "
             f"finetune --target demo --init {init}"
         )
+
+
+def _export(argv: Sequence[str]) -> None:
+    """`pretrain export`."""
+    wanted = ExportArguments(source=tyro.MISSING, out=tyro.MISSING)
+    text = "Weights, their card and a README, ready to be given to others."
+    given = parse(ExportArguments, argv, program="pretrain export", default=wanted, description=text)
+    from fractalvid.pretrain.export import export_weights  # not for --help: it brings torch
+
+    weights = export_weights(given.source, given.out)
+    print(f"{weights}, {weights.with_suffix('.json').name} and README.md: give the folder {given.out} to others")
 
 
 def _before_options(argv: list[str]) -> PretrainConfig:

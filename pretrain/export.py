@@ -1,38 +1,26 @@
 """`pretrain export`: weights, their card and a README, ready to be given to others."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import tyro
 from torch import Tensor
 
-from fractalvid.cli.parsing import parse
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import load_bank
 from fractalvid.pretrain.engine import CHECKPOINT, load_checkpoint
 from fractalvid.pretrain.models import architecture
 from fractalvid.pretrain.run import WEIGHTS, kept_config, make_card
-from fractalvid.pretrain.weights import Card, card_path, empty_network, head_classes, load_described, save_weights
+from fractalvid.pretrain.weights import Card, empty_network, head_classes, load_described, save_weights
 from fractalvid.utils.documents import convert
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import is_empty, make_folder, write_text
 
 TORCHVISION = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d")
 """Architectures that torchvision has whole, under these names in `torchvision.models.video`."""
-
-
-@dataclass(frozen=True)
-class ExportArguments:
-    """What `pretrain export` takes."""
-
-    source: Annotated[Path, tyro.conf.Positional]
-    """Weights, a checkpoint.pt, or the folder of a run, finished or not."""
-    out: Path
-    """Folder for the weights, their card and README.md; new or empty."""
 
 
 def export_weights(source: Path, out: Path) -> Path:
@@ -176,12 +164,3 @@ def _version() -> str:
         return metadata.version("fractalvid")
     except metadata.PackageNotFoundError:  # run from a checkout that is not installed
         return "of a checkout"
-
-
-def export_main(argv: Sequence[str]) -> None:
-    """`pretrain export`."""
-    wanted = ExportArguments(source=tyro.MISSING, out=tyro.MISSING)
-    text = "Weights, their card and a README, ready to be given to others."
-    given = parse(ExportArguments, argv, program="pretrain export", default=wanted, description=text)
-    weights = export_weights(given.source, given.out)
-    print(f"{weights}, {card_path(weights).name} and README.md: give the folder {given.out} to others")

@@ -12,18 +12,17 @@ from fractalvid.cli.options import FractalOptions
 from fractalvid.cli.parsing import parse
 from fractalvid.core.bank import Bank, KindName
 from fractalvid.core.constants import BANK_FILE
-from fractalvid.fractals.importing import class_files, import_classes
-from fractalvid.kinds import KINDS, sample_bank
+from fractalvid.textures import TEXTURE_BANKS
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place
 from fractalvid.utils.nearest import unknown_command
 
+_OTHERS: dict[str, Any] = {bank.kind: bank.config_type for bank in TEXTURE_BANKS}
 _OtherKinds: Any = make_dataclass(
     "OtherKinds",
     [
-        (name, Annotated[kind.config, tyro.conf.arg(help=f"With --kind {name}.")], field(default_factory=kind.config))
-        for name, kind in KINDS.items()
-        if name != "ifs"
+        (kind, Annotated[config, tyro.conf.arg(help=f"With --kind {kind}.")], field(default_factory=config))
+        for kind, config in _OTHERS.items()
     ],
     frozen=True,
 )
@@ -53,7 +52,7 @@ class ClassesArguments:
             UserError: options of a kind that is not asked for.
         """
         chosen: Any = self.fractals.config_for(self.kind)
-        for name in (name for name in KINDS if name != "ifs"):
+        for name in _OTHERS:
             config = getattr(self.others, name)
             if name == self.kind:
                 chosen = config
@@ -92,6 +91,8 @@ def run(arguments: Sequence[str]) -> None:
     _refuse_to_overwrite(args.out)
     config = args.config()
     check_place(args.out)
+    from fractalvid.kinds import sample_bank  # not for --help: it brings Numba
+
     bank = sample_bank(args.classes, kind=args.kind, seed=args.seed, config=config)
     bank.save(args.out)
     print(f"{_count(bank)} in {args.out}; {_look(args.out)}")
@@ -112,6 +113,8 @@ def _import(arguments: Sequence[str]) -> None:
         description="Read class files (.npz) of the reference method's public code into a bank.",
     )
     _refuse_to_overwrite(args.out)
+    from fractalvid.fractals import class_files, import_classes  # not for --help: they bring Numba
+
     files = class_files(args.files)
     if not files:
         raise UserError("name class files, or a folder of them: fractalvid classes import FOLDER --out classes.npz")

@@ -9,3 +9,4 @@ from .render import fit_textures as fit_textures
 from .render import render_textures as render_textures
 from .shapes import ShapesBank as ShapesBank
 from .shapes import ShapesConfig as ShapesConfig
+from .table import TEXTURE_BANKS as TEXTURE_BANKS

@@ -114,7 +114,7 @@ class DeadLeavesBank(OutlinedBank):
 
     Attributes:
         sides: int64 (K, 2), corners of the one or two outlines, 0 for ellipses.
-        texture: int64, index into `fractalvid.kernels.drawing.painter.TEXTURES`.
+        texture: int64, index into `fractalvid.kernels.drawing.TEXTURES`.
         count: int64, number of leaves.
     """
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.kernels.drawing import Layers, paint_layers
+from fractalvid.kernels import drawing
+from fractalvid.kernels.drawing import Layers
 from fractalvid.textures.bank import TextureBank
 
 
@@ -28,4 +29,4 @@ class LayeredBank(TextureBank):
         threads: int | None,
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
         """See `TextureBank.pictures`."""
-        return paint_layers(self.layers_at(fit, times), projection, size=size, indices=indices, threads=threads)
+        return drawing.paint_layers(self.layers_at(fit, times), projection, size=size, indices=indices, threads=threads)

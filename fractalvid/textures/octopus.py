@@ -141,7 +141,7 @@ class OctopusBank(LayeredBank):
         length: float64 (K, 8).
         knots: float64 (K, 2, 8, 4), curvature along each limb at both keyframes.
         curve: float32 (K, S, 8), how the limbs pass from one to the other, on the grid of `fractalvid.core.curves`.
-        texture: int64, index into `fractalvid.kernels.drawing.painter.TEXTURES`.
+        texture: int64, index into `fractalvid.kernels.drawing.TEXTURES`.
     """
 
     kind: ClassVar[KindName] = "octopus"

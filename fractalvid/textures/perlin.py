@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.core.bank import KindName
-from fractalvid.kernels.drawing import NoiseJobs, render_noise
+from fractalvid.kernels import drawing
+from fractalvid.kernels.drawing import NoiseJobs
 from fractalvid.textures.bank import TextureBank, TextureConfig, evenly, evenly_in_logarithm
 from fractalvid.textures.instances import TextureInstances, draw_texture_instances
 from fractalvid.textures.motion import TURN
@@ -119,7 +120,7 @@ class PerlinBank(TextureBank):
         """See `TextureBank.pictures`; the palette index is the grey."""
         b, f = times.shape
         jobs = self.noise_at(fit, times, np.asarray(np.linalg.inv(projection), np.float64))
-        grey = render_noise(jobs, size=size, threads=threads).reshape(b, f, *size)
+        grey = drawing.render_noise(jobs, size=size, threads=threads).reshape(b, f, *size)
         return grey, grey if indices else None
 
     def noise_at(self, drawn: TextureInstances, times: NDArray[np.float64], inverse: NDArray[np.float64]) -> NoiseJobs:

@@ -107,7 +107,7 @@ class ShapesBank(OutlinedBank):
 
     Attributes:
         sides: int64 (K, 2), corners of the one or two outlines, 0 for circles.
-        texture: int64, index into `fractalvid.kernels.drawing.painter.TEXTURES`.
+        texture: int64, index into `fractalvid.kernels.drawing.TEXTURES`.
         count: int64, number of shapes.
         swerve: angle between acceleration and first direction, radians.
     """

@@ -23,7 +23,7 @@ _TINT_SPAN = 0.2
 
 @dataclass(frozen=True)
 class LayerStyles:
-    """How the layers of B clips are textured: fields of `fractalvid.kernels.drawing.painter.Layers` of these names."""
+    """How the layers of B clips are textured: fields of `fractalvid.kernels.drawing.Layers` of these names."""
 
     texture: NDArray[np.int32]
     pattern: NDArray[np.float32]

@@ -4,7 +4,6 @@ K. Perlin, "Improving noise", SIGGRAPH 2002. Every lattice point owns a gradient
 between points their ramps are blended with a curve whose first two derivatives vanish at the ends.
 """
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -17,6 +16,7 @@ from fractalvid.kernels.compiled.elementary import F32, I32
 from fractalvid.kernels.compiled.random import U32
 from fractalvid.kernels.compiled.threads import run_all
 from fractalvid.kernels.compiled.types import FLOAT32_1D, FLOAT32_2D, FLOAT32_3D, INT64_1D, UINT8_3D, UINT32_1D
+from fractalvid.kernels.drawing.jobs import NoiseJobs
 
 LACUNARITY = F32(2.0)
 """How much finer each octave is than the one before."""
@@ -76,29 +76,6 @@ def gradient_noise(x, y, z, seed):
     d = _ramp(U32(hx1 ^ U32(hy1 ^ hz1)), x1, y1, z1)
     high = (a + bx * (b - a)) * (F32(1.0) - by) + (c + bx * (d - c)) * by
     return low + bz * (high - low)
-
-
-@dataclass(frozen=True)
-class NoiseJobs:
-    """J frames of noise over the whole plane.
-
-    Attributes:
-        inverse: float32 (J, 3, 3), homography from pixels to the plane, (column, row, 1) -> (x, y, w).
-        frequency: float32 (J, 2), lattice cells of the first octave a unit of the plane, along x and y.
-        place: float32 (J, 3), added to the lattice coordinates; the third is the frame's time.
-        octaves: int64 (J,), at least 1.
-        persistence: float32 (J,), the amplitude of each octave in that of the one before.
-        contrast: float32 (J,), the standard deviation of the picture, grey being in [0, 1].
-        seed: uint32 (J,).
-    """
-
-    inverse: NDArray[np.float32]
-    frequency: NDArray[np.float32]
-    place: NDArray[np.float32]
-    octaves: NDArray[np.int64]
-    persistence: NDArray[np.float32]
-    contrast: NDArray[np.float32]
-    seed: NDArray[np.uint32]
 
 
 def render_noise(jobs: NoiseJobs, *, size: tuple[int, int], threads: int | None = None) -> NDArray[np.uint8]:

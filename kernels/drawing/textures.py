@@ -7,7 +7,6 @@ from fractalvid.kernels.compiled.elementary import F32, I32, sin
 from fractalvid.kernels.compiled.random import U32
 from fractalvid.kernels.drawing.noise import gradient_noise, scramble
 
-TEXTURES = ("flat", "ramp", "stripes", "checks", "rings", "clouds", "mosaic")
 _NOISE_GAIN = F32(1.3)
 
 

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fractalvid.kernels.drawing.noise import LACUNARITY, TIME_LACUNARITY, NoiseJobs, render_noise
+from fractalvid.kernels.drawing.jobs import NoiseJobs
+from fractalvid.kernels.drawing.noise import LACUNARITY, TIME_LACUNARITY, render_noise
 
 SIZE = (24, 36)
 SHIFT = 17.37

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fractalvid.kernels.drawing.painter import ABSENT, Layers, colourise, paint_layers
-from fractalvid.kernels.drawing.textures import TEXTURES
+from fractalvid.kernels.drawing.jobs import ABSENT, TEXTURES, Layers
+from fractalvid.kernels.drawing.painter import colourise, paint_layers
 
 FINE = 8
 """Points a pixel along each axis in the plain picture."""
