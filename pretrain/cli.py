@@ -23,14 +23,27 @@ from fractalvid.utils.nearest import unknown_command
 
 ABOUT = (
     "Train a video network to tell fractal classes apart, straight from the stream: no data set is needed. "
-    "Settings come from --recipe, then from the options. Ends with weights.safetensors and its card in --out. "
-    "`pretrain export RUN --out DIR` makes of them what others can use."
+    "`pretrain export RUN --out DIR` makes of its weights what others can use. "
+    "Settings come from --recipe, then from the options. Ends with weights.safetensors and its card in --out."
 )
 
-MAIN = (
-    *("recipe", "out", "resume", "dry-run", "list", "model", "classes", "bank", "objective", "size", "batch-size"),
-    *("steps", "hours"),
-)
+MAIN = {
+    "the run": {
+        "recipe": "One of --list, or a .toml file",
+        "out": "Folder of the run, new or empty",
+        "resume": "Go on with the run in --out",
+        "dry-run": "Print settings, memory, steps and time, and end",
+        "list": "",
+    },
+    "what is trained": {
+        "model": "The network: see --list",
+        "objective": "supervised, moco, simclr or byol",
+        "classes": "How many to invent (1000 if not given), or",
+        "bank": "classes from `fractalvid classes`",
+        "size": "Height and width in pixels",
+    },
+    "how long": {"steps": "", "hours": "Time to train: 2h, 20m, or a number of hours", "batch-size": ""},
+}
 """The options that `--help` shows."""
 
 

@@ -132,6 +132,14 @@ def command(args: list[str]) -> None:
             program="finetune compare",
             default=empty,
             description=text,
-            main=(*DATA, *TRAINING, "splits", "seeds", "runs"),
+            main={
+                "the benchmark": {**DATA, "splits": "Official splits to average over, as 1 2 3"},
+                "what is compared": {
+                    "init": "Each as for `finetune --init`; LABEL=... names it",
+                    "seeds": "Every initialisation is run with each",
+                    **TRAINING,
+                },
+                "the comparison": {"out": "", "runs": "Only gather finished runs, in these folders"},
+            },
         )
     )

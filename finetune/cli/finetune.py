@@ -30,9 +30,9 @@ from fractalvid.utils.log import announce
 class Finetune:
     """Fine-tune a network on real video and test it.
 
-    `finetune compare` does so with several initialisations, `finetune test` tests weights without training, `finetune
-    predict` names what is in videos, `finetune prepare` checks a data set; each has its own --help. `finetune --list`
-    names recipes, targets and networks.
+    `finetune compare` does so from several starts, `finetune test` tests weights without training, `finetune predict`
+    names what is in videos, `finetune prepare` checks a data set. Each has its own --help. `finetune --list` names
+    recipes, targets and networks.
     """
 
     target: Target
@@ -114,6 +114,14 @@ def command(args: list[str]) -> None:
             program="finetune",
             default=defaults,
             description=text,
-            main=(*DATA, *TRAINING, "split", "seed", "resume", "list"),
+            main={
+                "the benchmark": {**DATA, "split": "1, 2, 3 (hmdb51, ucf101); v1, v2; val, test"},
+                "the training": {"init": "Weights, scratch, kinetics:ARCH or imagenet:ARCH", **TRAINING},
+                "the run": {
+                    "out": "Folder; below runs/finetune if not given",
+                    "resume": "Continue the unfinished run there",
+                    "list": "",
+                },
+            },
         )
     )

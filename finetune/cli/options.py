@@ -25,9 +25,19 @@ RecipeName = Annotated[
 
 NO_TARGET = TargetOptions(tyro.MISSING)
 """The target that a command line has to name."""
-DATA = ("target", "data", "annotations", "csv", "cache-dir", "out")
+DATA = {
+    "target": "A benchmark, folder (your own) or demo: see --list",
+    "data": "",
+    "annotations": "Folder with the official lists, where it is another",
+    "csv": "folder: table of path, label and split or fold",
+}
 """Options that `--help` shows of every command that reads a benchmark."""
-TRAINING = ("recipe", "init", "mode", "epochs", "lr")
+TRAINING = {
+    "recipe": "A protocol of --list, or a .toml file",
+    "mode": "Train everything, or only the head",
+    "epochs": "",
+    "lr": "Peak learning rate for 32 clips a step",
+}
 """And of those that train."""
 TARGETS_LINE = f"Targets: {', '.join(TARGETS)}."
 

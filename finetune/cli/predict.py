@@ -133,4 +133,14 @@ def command(args: list[str]) -> int:
     """`finetune predict` with the arguments behind these words; the exit code."""
     wanted = Predict(videos=(), weights=tyro.MISSING)
     text = inspect.getdoc(Predict) or ""
-    return run(parse(Predict, args, program="finetune predict", default=wanted, description=text))
+    main = {
+        "what": {"videos": "", "weights": "A .safetensors file, or the folder of a run"},
+        "what is told": {"top": "", "format": "", "out": ""},
+        "how": {
+            "views": "Clips a video; as the weights were tested",
+            "crops": "Squares a clip: 1 or 3; as they were tested",
+            "device": "",
+            "threads": "",
+        },
+    }
+    return run(parse(Predict, args, program="finetune predict", default=wanted, description=text, main=main))

@@ -130,6 +130,15 @@ def command(args: list[str]) -> None:
             program="finetune prepare",
             default=Prepare(target=NO_TARGET),
             description=text,
-            main=(*DATA, "split", "cache", "cache-quality", "download", "test-only"),
+            main={
+                "the benchmark": {**DATA, "split": "Official splits to check", "test-only": "Only the test videos"},
+                "what is done": {
+                    "download": "ucf101: fetch what is not there yet into --data",
+                    "cache": "Keep videos decoded, of such a short side in pixels",
+                    "cache-quality": "As JPEG pictures of this quality, 1 to 100",
+                    "cache-dir": "~/.cache/fractalvid if not given",
+                    "threads": "",
+                },
+            },
         )
     )

@@ -109,6 +109,16 @@ def command(args: list[str]) -> None:
             program="finetune test",
             default=wanted,
             description=text,
-            main=(*DATA, "weights", "split", "class-map", "views", "crops"),
+            main={
+                "the benchmark": {**DATA, "split": "The first official one if not given"},
+                "what is tested": {
+                    "weights": "A .safetensors file, or the folder of a run",
+                    "class-map": "CSV file of class and weights, where names differ",
+                    "views": "Clips a video; as the weights were tested",
+                    "crops": "Squares a clip: 1 or 3; as they were tested",
+                    "voting": "softmax, logits or votes; as they were tested",
+                },
+                "the result": {"metric": "top1 or mean_class", "out": "Folder; below runs/test if not given"},
+            },
         )
     )

@@ -86,7 +86,20 @@ def run(arguments: Sequence[str]) -> None:
         program="fractalvid classes",
         default=ClassesArguments(),
         description="Invent classes.",
-        main=("kind", "classes", "seed", "out", "motion", "variations", "max-summed", "per-map"),
+        main={
+            "classes": {
+                "kind": "ifs (fractals), shapes, perlin, octopus, dead_leaves",
+                "classes": "",
+                "seed": "Determines them; more classes extend fewer",
+                "out": "",
+            },
+            "of fractals": {
+                "motion": "Curves of the reference method, or even motion",
+                "variations": "paper, linear, all, or names: julia,swirl,linear",
+                "max-summed": "Most variations of a weighted sum",
+                "per-map": "Variations for each map, instead of one for all",
+            },
+        },
     )
     _refuse_to_overwrite(args.out)
     config = args.config()

@@ -22,10 +22,24 @@ from fractalvid.sets.config import SetConfig
 from fractalvid.utils.duration import parse_hours
 from fractalvid.utils.errors import UserError
 
-MAIN = (
-    *("kind", "classes", "clips", "seed", "bank", "unlabelled", "out", "size", "points", "colour"),
-    *("format", "images", "workers", "time"),
-)
+MAIN = {
+    "what": {
+        "kind": "ifs (fractals), shapes, perlin, octopus, dead_leaves",
+        "classes": "How many to invent (1000 if not given), or",
+        "bank": "a bank made by `fractalvid classes`, or",
+        "unlabelled": "so many clips without classes",
+        "clips": "",
+        "seed": "",
+    },
+    "how it looks": {"size": "", "points": "", "colour": "grey or structural"},
+    "where to": {
+        "out": "Folder of the set; the same command goes on",
+        "format": "mp4, webdataset, npz or png",
+        "images": "Single frames instead of clips: as --format png",
+        "workers": "Clips in the making at once; one a core if not given",
+        "time": "Stop after so long: 90s, 20m, 2h",
+    },
+}
 """The options that `--help` shows."""
 
 

@@ -1,13 +1,8 @@
 """Command lines read by tyro, with errors of one line."""
 
-import io
-import os
-import re
-import shutil
-import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -16,6 +11,7 @@ import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from fractalvid import __version__
+from fractalvid.cli.short_help import Groups, short_help
 from fractalvid.core.colour import ColourConfig, colour_config
 from fractalvid.emulate.config import PRESETS, EmulationConfig
 from fractalvid.utils.errors import UserError
@@ -23,7 +19,6 @@ from fractalvid.utils.nearest import nearest
 
 T = TypeVar("T")
 
-_COLUMNS = 100
 _ALIKE = 0.7
 """Likeness (0 to 1) of a mistyped option to the one that is suggested for it."""
 
@@ -102,7 +97,7 @@ def _text_form(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
 
 
 def parse(
-    kind: type[T], args: Sequence[str], *, program: str, default: T, description: str, main: Sequence[str] = ()
+    kind: type[T], args: Sequence[str], *, program: str, default: T, description: str, main: Groups | None = None
 ) -> T:
     """An instance of the dataclass `kind` from the command line; `--help` and `--version` print and exit.
 
@@ -112,7 +107,7 @@ def parse(
         program: that name.
         default: what holds where nothing is given.
         description: what the command does.
-        main: the options that `--help` shows, without dashes; `--help-all` shows all. Where none is named, both do.
+        main: the options that `--help` shows, in groups; `--help-all` shows all, and without `main` both do.
 
     Raises:
         UserError: arguments that `kind` doesn't take.
@@ -131,9 +126,12 @@ def parse(
     if "--version" in args:
         print(f"{program.split()[0]} {__version__}")
         raise SystemExit(0)
-    short = bool(main) and any(word in args for word in ("-h", "--help"))
+    actions = _actions(kind, default) if main and ("-h" in args or "--help" in args) else []
+    if main and actions:
+        print(short_help(actions, main, program=program, description=description))
+        raise SystemExit(0)
     words = ["--help" if word == "--help-all" else word for word in args]
-    with _on_parse_error(refuse), _short_help(main, program) if short else nullcontext():
+    with _on_parse_error(refuse):
         return tyro.cli(kind, args=words, prog=program, default=default, description=description, registry=REGISTRY)
 
 
@@ -154,45 +152,6 @@ def options_of(command: Callable[[list[str]], object]) -> tuple[Any, Any]:
     finally:
         _asked.reset(token)
     raise TypeError(f"{command} parses nothing")
-
-
-@contextmanager
-def _short_help(main: Sequence[str], program: str) -> Iterator[None]:
-    """Within, help that is printed is cut down to the options `main`."""
-    shown = io.TextIOWrapper(io.BytesIO(), encoding=getattr(sys.stdout, "encoding", None) or "utf-8")
-    columns = os.environ.get("COLUMNS")
-    # On wide terminals tyro sets boxes side by side, which no line tells apart.
-    os.environ["COLUMNS"] = str(min(shutil.get_terminal_size().columns, _COLUMNS))
-    try:
-        with redirect_stdout(shown):
-            yield
-    finally:
-        os.environ.pop("COLUMNS")
-        if columns is not None:
-            os.environ["COLUMNS"] = columns
-        shown.seek(0)
-        text = shown.read()
-        if text:
-            print(f"{short_help(text, main)}\n\nAll options: {program} --help-all")
-
-
-def short_help(text: str, main: Sequence[str]) -> str:
-    """Help as tyro prints it, without the options that are not in `main`, and without groups that are left empty."""
-    wanted = {"--help", *(f"--{name}" for name in main)}
-    lines: list[str] = []
-    keep, title = True, 0
-    for line in text.rstrip().splitlines():
-        if line.startswith("╭"):
-            title = len(lines)
-        if re.match(r"(?:│ |  )-", line):
-            keep = bool(wanted & set(re.findall(r"--[a-z][\w.-]*", line[2:].split("  ")[0])))
-        elif not re.match(r"(?:│ |  ) ", line):
-            keep = True
-        if keep:
-            lines.append(line)
-        if line.startswith("╰") and "options" in lines[title] and not any(e.startswith("│ -") for e in lines[title:]):
-            del lines[title:]
-    return "\n".join(lines)
 
 
 def _on_parse_error(hook: Callable[[Any], None]) -> AbstractContextManager[None]:
@@ -232,15 +191,16 @@ def _explained(argument: Any) -> str:
 
 def _option_names(kind: type[T], default: T) -> list[str]:
     """All options of a command, in every spelling."""
+    return [name for action in _actions(kind, default) for name in action.option_strings]
+
+
+def _actions(kind: type[T], default: T) -> list[Any]:
+    """All options and arguments of a command, as `argparse` has them; none where tyro does not tell."""
     with warnings.catch_warnings():
-        # Deprecated, but the only public way to ask tyro for its options; there is no suggestion without it.
+        # Deprecated, but the only public way to ask tyro for its options.
         warnings.simplefilter("ignore")
         get_parser = getattr(tyro.extras, "get_parser", None)
-        return (
-            []
-            if get_parser is None
-            else list(get_parser(kind, default=default, registry=REGISTRY)._option_string_actions)
-        )
+        return [] if get_parser is None else list(get_parser(kind, default=default, registry=REGISTRY)._actions)
 
 
 def _meant(tokens: Iterable[str], names: Sequence[str]) -> str | None:

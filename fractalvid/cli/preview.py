@@ -191,7 +191,27 @@ class PreviewArguments:
 def run(arguments: Sequence[str]) -> None:
     """Run the command."""
     args = parse(
-        PreviewArguments, arguments, program="fractalvid preview", default=PreviewArguments(), description="Show clips."
+        PreviewArguments,
+        arguments,
+        program="fractalvid preview",
+        default=PreviewArguments(),
+        description="Show clips.",
+        main={
+            "what": {
+                "source": "A bank, or the folder of a generated set",
+                "out": "",
+                "overwrite": "",
+                "clips": "",
+                "columns": "",
+                "size": "",
+                "animate": "Each clip as a moving picture of its own, too",
+            },
+            "of a bank": {
+                "points": "Chaos-game points a frame",
+                "colour": "grey or structural",
+                "emulate": "Filmed: none, light, paper or full",
+            },
+        },
     )
     print(_made(preview(args.source, args.out, args.options)))
 

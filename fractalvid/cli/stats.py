@@ -35,7 +35,21 @@ def run(arguments: Sequence[str]) -> None:
         program="fractalvid stats",
         default=StatsArguments(),
         description="Quality figures.",
-        main=("out", "overwrite", "workers", "classes", "clips", "size", "points", "motion-probe"),
+        main={
+            "what": {
+                "sources": "Banks, and folders of generated sets",
+                "out": "",
+                "overwrite": "",
+                "workers": "Threads; one a core if not given",
+            },
+            "how much is measured": {
+                "classes": "",
+                "clips": "",
+                "size": "Pixels of clips that are rendered from a bank",
+                "points": "Chaos-game points a frame",
+                "motion-probe": "Train the networks of the motion-only probe",
+            },
+        },
     )
     from fractalvid.stats.report import stats  # not for --help: it brings Numba and matplotlib
     from fractalvid.stats.table import as_text
