@@ -10,6 +10,7 @@ from typing import TextIO
 from fractalvid.utils.log import show_log
 from fractalvid.utils.notes import forget_notes
 from fractalvid.utils.phrases import one_line
+from fractalvid.utils.words import with_home
 
 _SIGINT_CODE, _SIGPIPE_CODE = 130, 141  # what a shell reports of programs that end by these signals
 
@@ -33,7 +34,7 @@ def run_cli(program: str, main: Callable[[list[str]], int | None], argv: Sequenc
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     forget_notes()
     show_log()
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = list(map(with_home, sys.argv[1:] if argv is None else argv))
     try:
         return _run(main, [*arguments[1:], "--help"] if arguments[:1] == ["help"] else arguments)
     except UserError as error:
