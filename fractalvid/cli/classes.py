@@ -124,6 +124,7 @@ def _import(arguments: Sequence[str]) -> None:
         program="fractalvid classes import",
         default=ImportArguments(),
         description="Read class files (.npz) of the reference method's public code into a bank.",
+        main={"what": {"files": "Class files, or folders of them", "out": "", "seed": ""}},
     )
     _refuse_to_overwrite(args.out)
     from fractalvid.fractals import class_files, import_classes  # not for --help: they bring Numba

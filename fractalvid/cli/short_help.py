@@ -30,7 +30,9 @@ def short_help(actions: Sequence[Any], groups: Groups, *, program: str, descript
     body = [""]
     for title, options in groups.items():
         body += [f"{title}:", *(_line(_named(actions, name), text) for name, text in options.items())]
-    tail = ["", f"All {len(actions) - 1} options, and more about these: {program} --help-all"]
+    others = len(actions) - 1 > sum(map(len, groups.values()))
+    more = f"All {len(actions) - 1} options, and more about these" if others else "More about these"
+    tail = ["", f"{more}: {program} --help-all"]
     head = [f"usage: {program} {_usage(actions)}", *_fitting(description, LINES - 1 - len(body) - len(tail))]
     return "\n".join([*head, *body, *tail])
 

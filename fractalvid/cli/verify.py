@@ -26,7 +26,12 @@ class VerifyArguments:
 def run(arguments: Sequence[str]) -> int:
     """Run the command; returns 1 where something is wrong, and still is."""
     args = parse(
-        VerifyArguments, arguments, program="fractalvid verify", default=VerifyArguments(), description="Check a set."
+        VerifyArguments,
+        arguments,
+        program="fractalvid verify",
+        default=VerifyArguments(),
+        description="Check a set.",
+        main={"what": {"source": "", "repair": "", "workers": "Threads; one a core if not given"}},
     )
     from fractalvid.sets.verification import repair, verify  # not for --help: it brings Numba
 

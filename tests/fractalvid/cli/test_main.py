@@ -18,6 +18,7 @@ from fractalvid.cli.classes import ClassesArguments
 from fractalvid.cli.main import COMMANDS
 from fractalvid.core.bank import KindName
 from fractalvid.core.colour import ColourConfig
+from fractalvid.finetune.cli.commands import COMMANDS as SUBCOMMANDS
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import KINDS
 from fractalvid.sets.manifest import read_manifest
@@ -25,8 +26,8 @@ from fractalvid.sets.reader import SetReader
 from fractalvid.utils.duration import parse_hours
 from tests.fractalvid.command import fractalvid
 
-LIGHT = ("generate", "preview", "verify", "stats", "pretrain", "finetune", "demo", "doctor")
-"""Commands that read their options before they import what they need for their work."""
+EVERY = (*COMMANDS, "classes import", "pretrain export", *(f"finetune {name}" for name in SUBCOMMANDS))
+"""All commands and subcommands."""
 TINY = ["--size", "32", "--points", "2000", "--clips", "1"]
 
 
@@ -230,34 +231,34 @@ def test_the_drivers_are_commands_too(capsys: pytest.CaptureFixture[str]) -> Non
     assert "finetune" in capsys.readouterr().out
 
 
-EVERY = (*COMMANDS, *("classes import", "pretrain export", "finetune compare", "finetune prepare", "finetune test"))
 _OPTION = re.compile(r"^(?:│ |  )(?:-h, )?(--[a-z][\w.-]*)", re.M)
 
 
-@pytest.mark.parametrize("command", EVERY)
-def test_help_is_short_and_all_of_it_is_there(
+@pytest.mark.parametrize("command", ["", *EVERY, "finetune compare --runs x"])
+def test_help_is_one_screen_and_all_of_it_is_there(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    shown = []
-    for arguments in (["help", *command.split()], [*command.split(), "--help-all"]):
-        assert fractalvid(*arguments) == 0
-        shown.append(_OPTION.findall(capsys.readouterr().out))
-    short, full = shown
-    assert 1 <= len(short) <= 17
-    assert set(short) <= set(full)
-    assert "--help" in short
+    assert fractalvid("help", *command.split()) == 0
+    short = capsys.readouterr().out
+    assert fractalvid(*command.split(), "--help-all") == 0
+    full = capsys.readouterr().out
+    lines = short.splitlines()
+    assert sum(max(1, -(-len(line) // 80)) for line in lines) <= 24
+    if command:
+        assert max(map(len, lines)) <= 80
+        assert set(_OPTION.findall(short)) <= set(_OPTION.findall(full))
+        assert lines == full.splitlines() or lines[-1].endswith(f"{command} --help-all")
 
 
-def test_help_keeps_to_its_options_on_wide_terminals(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "400")
+def test_help_shows_options_in_groups_with_what_they_take(capsys: pytest.CaptureFixture[str]) -> None:
     assert fractalvid("pretrain", "--help") == 0
     shown = capsys.readouterr().out
-    assert "--recipe" in shown and "--moco" not in shown
-    assert shown.endswith("All options: pretrain --help-all\n")
-    assert os.environ["COLUMNS"] == "400"
+    assert "--moco" not in shown
+    assert re.findall(r"^(.{,20}):$", shown, re.M) == ["the run", "what is trained", "how long"]
+    assert "\n  --model STR               The network: see --list [r3d_18]\n" in shown
+    assert "\n  --resume                  Go on with the run in --out\n" in shown
+    assert re.search(r"\nAll \d\d options, and more about these: pretrain --help-all\n$", shown)
 
 
 @pytest.mark.parametrize("command", ["", *EVERY])
@@ -298,7 +299,7 @@ def test_shells_complete_options(command: str, capsys: pytest.CaptureFixture[str
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["dance"], *([name, "--help"] for name in LIGHT), *([name, "--clasess", "3"] for name in LIGHT)],
+    [["--help"], ["dance"], *([*name.split(), word] for name in EVERY for word in ("--help", "--clasess=3"))],
 )
 def test_help_and_mistakes_wait_for_no_compiler_and_no_network(arguments: list[str]) -> None:
     code = """
@@ -307,7 +308,7 @@ from fractalvid.cli.main import main
 try:
     main()
 finally:
-    assert not {"torch", "numba", "matplotlib"} & set(sys.modules)
+    assert not {"torch", "torchvision", "numba", "scipy", "matplotlib"} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
     assert done.returncode == (0 if arguments[-1] == "--help" else 2), done.stderr
