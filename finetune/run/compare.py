@@ -28,7 +28,7 @@ from fractalvid.finetune.videos.data import Data, read_videos
 from fractalvid.finetune.videos.few_shot import draw_few_shot
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
-from fractalvid.pretrain.engine import CHECKPOINT, load_checkpoint
+from fractalvid.pretrain.engine import CHECKPOINT, load_checkpoint, resumed_unasked
 from fractalvid.pretrain.machine import resolve_device, resolve_precision
 from fractalvid.pretrain.weights import Initial, parse_initial
 from fractalvid.utils.errors import UserError
@@ -242,7 +242,8 @@ def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[RunResul
         title = f"[{number}/{len(jobs)}] {plan.init.label}, {job.out.name}"
         if not job.finished():
             tqdm.write(title)
-            transfer(data, job.plan, out=job.out, machine=machine, stores=stores, resume=True, listing=job.listing)
+            with resumed_unasked():
+                transfer(data, job.plan, out=job.out, machine=machine, stores=stores, resume=True, listing=job.listing)
         else:
             tidy_finished(job.out)  # a kill may have come between its result and this
         result = read_run(job.out, job.plan.init.label)

@@ -15,5 +15,6 @@ from .loop import TrainResult as TrainResult
 from .loop import Validate as Validate
 from .objective import Objective as Objective
 from .objective import Outcome as Outcome
+from .resuming import resumed_unasked as resumed_unasked
 from .training import train as train
 from .update import Update as Update

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import torch
 
+from fractalvid.pretrain.engine.resuming import going_on
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_with
 
@@ -35,9 +36,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     try:
         write_with(path, write)
     except UserError as error:
-        raise UserError(
-            f"{error}; make room, then --resume goes on from the last checkpoint, if there is one"
-        ) from error
+        raise UserError(f"{error}; make room, then {going_on()} from the last checkpoint, if there is one") from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

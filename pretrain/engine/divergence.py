@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from fractalvid.pretrain.engine.resuming import going_on
 from fractalvid.pretrain.engine.state import RunState
 from fractalvid.pretrain.machine import ToldByMain, any_of, is_main
 from fractalvid.utils.errors import UserError
@@ -43,6 +44,6 @@ def check_weights(state: RunState, checkpoint: Path) -> None:
 def _end(reason: str, state: RunState, checkpoint: Path) -> None:
     """Raise a `UserError` that gives a reason and says what may help; the main process alone tells it."""
     precision = "" if state.update.precision.name == "fp32" else ", or with --precision fp32"
-    resume = f"; {checkpoint} is of before, and --resume goes on from there" if checkpoint.exists() else ""
+    resume = f"; {checkpoint} is of before, and {going_on()} from there" if checkpoint.exists() else ""
     text = f"{reason}: training has diverged; begin anew with a lower --lr{precision}{resume}"
     raise UserError(text) if is_main() else ToldByMain(text)

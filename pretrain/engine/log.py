@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fractalvid.pretrain.engine.resuming import going_on
 from fractalvid.pretrain.machine import from_main, is_main
 from fractalvid.utils.documents import MAX_LOG_BYTES, Count, Table, convert, parse_json, read_bytes
 from fractalvid.utils.errors import UserError
@@ -54,7 +55,7 @@ def _writing(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(
-            f"can't write {path}: {reason}; make room, then --resume goes on from the last checkpoint, if there is one"
+            f"can't write {path}: {reason}; make room, then {going_on()} from the last checkpoint, if there is one"
         ) from error
 
 

@@ -17,6 +17,7 @@ from fractalvid.pretrain.engine.divergence import check_skipped, check_weights
 from fractalvid.pretrain.engine.freezing import set_train_mode
 from fractalvid.pretrain.engine.log import Row
 from fractalvid.pretrain.engine.progress import Reporter
+from fractalvid.pretrain.engine.resuming import going_on
 from fractalvid.pretrain.engine.state import RunState
 from fractalvid.pretrain.machine import PrecisionName, StopRequest, from_main, is_main, mean, share_buffers, world_size
 from fractalvid.pretrain.optim import planned_lr, scaled
@@ -134,8 +135,7 @@ class Loop:
         if self.lasting:
             total = self.budget.total or "an unknown number"
             self.reporter.bar.say(
-                f"stopped after step {self.state.step} of {total}, saved in {self.out}; "
-                "the same command with --resume goes on from there"
+                f"stopped after step {self.state.step} of {total}, saved in {self.out}; {going_on()} from there"
             )
 
     def _one_step(self, batches: Prefetcher) -> None:

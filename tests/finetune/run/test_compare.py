@@ -195,3 +195,18 @@ def test_precisions_are_not_mixed(
     assert command(*args, 0, 1, "--precision", "fp32", cache=tmp_path / "c") == 0
     made = [json.loads((out / "scratch" / f"seed-{seed}" / "config.json").read_text()) for seed in (0, 1)]
     assert [config["precision"] for config in made] == ["auto", "fp32"]
+
+
+def test_a_full_disk_is_told_in_the_options_of_the_command(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise UserError("can't write checkpoint.pt: No space left on device")
+
+    monkeypatch.setattr("fractalvid.pretrain.engine.checkpoint.write_with", full)
+    said = []
+    for words in (["compare", "--out", tmp_path / "a"], ["--out", tmp_path / "b"]):
+        assert command(*words, "--target", "folder", "--data", data, cache=tmp_path / "c") == 2
+        said.append(capsys.readouterr().err.splitlines()[-1])
+    told = "make room, then the same command{} goes on from the last checkpoint, if there is one"
+    assert [line.partition("; ")[2] for line in said] == [told.format(""), told.format(" with --resume")]

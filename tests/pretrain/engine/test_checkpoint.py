@@ -54,7 +54,8 @@ def test_a_full_disk_is_told_in_plain_words(tmp_path: Path, monkeypatch: pytest.
 
     path, state = tmp_path / "c.pt", {"model": {"w": torch.zeros(1000)}}
     save_checkpoint(path, {"step": 3})
-    advice = r"nothing was replaced; make room, then --resume goes on from the last checkpoint, if there is one$"
+    again = "the same command with --resume goes on from the last checkpoint, if there is one"
+    advice = f"nothing was replaced; make room, then {again}$"
     with monkeypatch.context() as patch:
         patch.setattr("fractalvid.pretrain.engine.checkpoint.write_with", write_with)
         with pytest.raises(UserError, match=rf"^can't write .*c\.pt: No space left on device; {advice}"):
