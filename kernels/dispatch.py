@@ -20,7 +20,7 @@ from fractalvid.kernels.cpu.frames import (
     RenderTask,
 )
 from fractalvid.kernels.cpu.orbits import GrowthTask, OrbitTask
-from fractalvid.kernels.cpu.walkers import GROWTH_COLUMNS, ORBIT_COLUMNS, ROWS, columns_for
+from fractalvid.kernels.cpu.walkers import COLUMNS, GROWTH_COLUMNS, ORBIT_COLUMNS, ROWS
 from fractalvid.kernels.cuda import front, game
 from fractalvid.kernels.cuda.cupy_device import is_on_gpu
 from fractalvid.kernels.cuda.front import Backend, find_device
@@ -75,10 +75,8 @@ def orbit(
         reference.orbit(jobs, n, burn_in, out)
         return out
     cost = np.full(len(jobs), ORBIT_COLUMNS * burn_in + n)
-    columns = np.full(len(jobs), ORBIT_COLUMNS)
-    schedule.run(
-        OrbitTask(out), jobs, rows=1, columns=columns, burn_in=burn_in, cost=cost, threads=threads, wanted=rows
-    )
+    shape = 1, ORBIT_COLUMNS
+    schedule.run(OrbitTask(out), jobs, shape=shape, burn_in=burn_in, cost=cost, threads=threads, wanted=rows)
     return out
 
 
@@ -108,8 +106,8 @@ def growth(
         reference.growth(jobs, steps, burn_in, out)
         return out
     cost = np.full(len(jobs), GROWTH_COLUMNS * (burn_in + steps))
-    task, columns = GrowthTask(steps, out), np.full(len(jobs), GROWTH_COLUMNS)
-    schedule.run(task, jobs, rows=1, columns=columns, burn_in=burn_in, cost=cost, threads=threads, wanted=rows)
+    task, shape = GrowthTask(steps, out), (1, GROWTH_COLUMNS)
+    schedule.run(task, jobs, shape=shape, burn_in=burn_in, cost=cost, threads=threads, wanted=rows)
     return out
 
 
@@ -219,8 +217,7 @@ def render(
 
 def _play(task: FrameTask, jobs: Jobs, burn_in: int, threads: int | None) -> None:
     """Do a task that counts points in frames."""
-    columns, cost = columns_for(task.points), task.points
-    schedule.run(task, jobs, rows=ROWS, columns=columns, burn_in=burn_in, cost=cost, threads=threads)
+    schedule.run(task, jobs, shape=(ROWS, COLUMNS), burn_in=burn_in, cost=task.points, threads=threads)
 
 
 class _ColourArrays(NamedTuple):

@@ -13,7 +13,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-STREAM_VERSION = 2
+STREAM_VERSION = 3
 """Stands in every bank and card. It rises whenever a seed comes to give other classes, instances, pixels, order or
 emulation."""
 

@@ -12,10 +12,21 @@ from numpy.typing import NDArray
 
 from fractalvid.kernels.compiled.compile import inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32
+from fractalvid.kernels.compiled.pointers import at
 from fractalvid.kernels.compiled.random import U32, U64
 from fractalvid.kernels.cpu.batch import job_of
-from fractalvid.kernels.cpu.picture import box3, count, count_colours, locate, mix, paint, split, tone_map
-from fractalvid.kernels.cpu.sums import GATHERED, step_gathered
+from fractalvid.kernels.cpu.picture import (
+    CAMERA,
+    box3,
+    count,
+    locate,
+    locate_and_count,
+    look,
+    mix,
+    paint,
+    split,
+    tone_map,
+)
 from fractalvid.kernels.cpu.walkers import (
     ESCAPE,
     STEPS_OF_A_TABLE,
@@ -26,6 +37,7 @@ from fractalvid.kernels.cpu.walkers import (
     offset_of,
     restart,
     step_row,
+    stepping,
 )
 
 COUNT_BITS = 32
@@ -94,13 +106,15 @@ class Frame(NamedTuple):
     Attributes:
         height: of the frame in pixels, without the border.
         width: the same.
-        pixel: uint32 (C,), where in the histogram the points of a row of walkers fall.
+        camera: float32 (CAMERA,), of `picture.look`.
+        pixel: uint32 (2, C), where in the histogram the points of two rows of walkers fall, in turn.
         histogram: uint32 or, in colour, uint64; the frame with a border of one pixel, and an entry for points
             that are discarded.
     """
 
     height: int
     width: int
+    camera: NDArray[np.float32]
     pixel: NDArray[np.uint32]
     histogram: NDArray[np.unsignedinteger]
 
@@ -111,7 +125,7 @@ class Colours(NamedTuple):
     Attributes:
         of_map: float32 (N,).
         shade: float32 (R, C), of each walker.
-        indices: uint32 (C,), the 8-bit index of each walker of a row.
+        indices: uint32 (2, C), the 8-bit index of each walker of two rows, in turn.
         of_column: float32 (2 C,), of the map that owns a column; twice over, so that rows may begin anywhere.
     """
 
@@ -124,14 +138,16 @@ class Colours(NamedTuple):
 @inlined
 def _new_frame(height, width, columns, entry):
     """A frame with a histogram of numbers of type `entry`."""
-    return Frame(height, width, np.empty(columns, np.uint32), np.empty((height + 2) * (width + 2) + 1, entry))
+    camera, pixel = np.empty(CAMERA, np.float32), np.empty((2, columns), np.uint32)
+    return Frame(height, width, camera, pixel, np.empty((height + 2) * (width + 2) + 1, entry))
 
 
 @inlined
 def _new_colours(shape):
     """Room for walkers' shades and indices, and for columns' colours: what `Colours` has besides those of the maps."""
     rows, columns = shape
-    return np.empty((rows, columns), np.float32), np.empty(columns, np.uint32), np.empty(2 * columns, np.float32)
+    shade, indices = np.empty((rows, columns), np.float32), np.empty((2, columns), np.uint32)
+    return shade, indices, np.empty(2 * columns, np.float32)
 
 
 @subroutine
@@ -146,22 +162,23 @@ def _colour_columns(colours, owner):
 @subroutine
 def _walk(loops, mode, passes, walkers, job, points, burn_in, frame, colours):
     """Walk one job and count its points, and add up their colours unless `colours` is None."""
-    # Whatever the loop uses is taken from its tuple once, and no tuple is handed to an inlined function: each time, the
-    # references to all arrays in it would be counted.
-    x, y, u, v = walkers.x, walkers.y, walkers.u, walkers.v
-    tables = walkers.tables
-    columns, gathered = tables.columns, tables.gathered
-    projection, seed = job.projection, job.seed
-    height, width, pixel, histogram = frame.height, frame.width, frame.pixel, frame.histogram
-    rows, c = x.shape
-    discarded = U32(histogram.shape[0] - 1)
-    histogram[:] = U32(0)
-    begin(x, y, job.start, seed)
+    # What the loop over rows uses is taken out of its tuple once, as a pointer (see `kernels.compiled.pointers`).
+    moving, tables, seed = stepping(walkers), walkers.tables, job.seed
+    height, width, pixels, camera = frame.height, frame.width, at(frame.pixel, 0), at(frame.camera, 0)
+    rows, c = walkers.x.shape
+    frame.histogram[:] = U32(0)
+    histogram, discarded = at(frame.histogram, 0), U32(frame.histogram.shape[0] - 1)
+    begin(walkers.x, walkers.y, job.start, seed)
+    look(job.projection, frame.camera)
+    indices = None
+    old_indices = None
     if colours is not None:
-        shade, indices, of_column = colours.shade, colours.indices, colours.of_column
-        shade[:] = F32(0.5)
+        shades, all_indices, of_column = at(colours.shade, 0), at(colours.indices, 0), at(colours.of_column, 0)
+        colours.shade[:] = F32(0.5)
     words = draw_offsets(seed, 0, 0)
     counted = 0
+    pending = 0  # points of the row before, located and not counted yet
+    turn = 0
     step = 0
     while counted < points:
         if step % STEPS_OF_A_TABLE == 0:
@@ -171,28 +188,34 @@ def _walk(loops, mode, passes, walkers, job, points, burn_in, frame, colours):
         for r in range(rows):
             if r & 3 == 0:
                 words = draw_offsets(seed, step, r)
-            xr = x[r]
-            yr = y[r]
             offset = offset_of(words, r, c)
-            if mode == GATHERED:
-                step_gathered(loops, passes, xr, yr, u, v, columns, offset, (seed, step, r), gathered)
-            else:
-                step_row(loops, mode, passes, xr, yr, u, v, columns, offset, (seed, step, r))
+            x, y = step_row(loops, mode, passes, moving, r, offset, (seed, step, r))
+            pixel, old = at(pixels, turn * c), at(pixels, (1 - turn) * c)
             if colours is not None:
-                mix(shade[r], of_column[offset : offset + c], indices)
-            if locate(xr, yr, projection, height, width, pixel):
-                for k in range(c):
-                    if not (abs(xr[k]) + abs(yr[k]) <= ESCAPE):
-                        pixel[k] = discarded
-                restart(xr, yr, seed, step, r)
-            if step >= burn_in:
-                n = min(c, points - counted)
-                if colours is None:
-                    count(pixel, n, histogram)
-                else:
-                    count_colours(pixel, indices, n, histogram)
-                counted += n
+                indices, old_indices = at(all_indices, turn * c), at(all_indices, (1 - turn) * c)
+                mix(at(shades, r * c), at(of_column, offset), c, indices)
+            if pending == c:
+                escaped = locate_and_count(x, y, c, camera, height, width, pixel, old, old_indices, histogram)
+            else:
+                escaped = locate(x, y, c, camera, height, width, pixel)
+                count(old, old_indices, pending, histogram)
+            if escaped:
+                _discard(x, y, c, discarded, pixel)
+                restart(x, y, c, seed, step, r)
+            turn = 1 - turn
+            pending = min(c, points - counted) if step >= burn_in else 0
+            counted += pending
         step += 1
+    last = (1 - turn) * c
+    count(at(pixels, last), None if colours is None else at(all_indices, last), pending, histogram)
+
+
+@subroutine
+def _discard(x, y, n, discarded, pixel):
+    """Put the points of walkers that escaped where the histogram counts such."""
+    for k in range(n):
+        if not (abs(x[k]) + abs(y[k]) <= ESCAPE):
+            pixel[k] = discarded
 
 
 @subroutine

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from fractalvid.kernels.compiled.compile import subroutine
 from fractalvid.kernels.compiled.elementary import F32, I32, log
+from fractalvid.kernels.compiled.pointers import at
 from fractalvid.kernels.cpu.batch import job_of
-from fractalvid.kernels.cpu.sums import GATHERED, step_gathered
 from fractalvid.kernels.cpu.walkers import (
     ESCAPE,
     STEPS_OF_A_TABLE,
@@ -19,6 +19,7 @@ from fractalvid.kernels.cpu.walkers import (
     offset_of,
     restart,
     step_row,
+    stepping,
 )
 
 FAR = F32(1e5)
@@ -46,92 +47,86 @@ class GrowthTask(NamedTuple):
     rates: NDArray[np.float32]
 
 
+@subroutine
+def _follow(loops, mode, passes, walkers, job, burn_in, points):
+    """Write the points (n, 2) of one job's orbit."""
+    rows, c = walkers.x.shape
+    moving, seed = stepping(walkers), job.seed
+    out, n = at(points, 0), points.shape[0]
+    begin(walkers.x, walkers.y, job.start, seed)
+    words = draw_offsets(seed, 0, 0)
+    written = 0
+    step = 0
+    while written < n:
+        if step % STEPS_OF_A_TABLE == 0:
+            assign_columns(job, mode, walkers.tables, step)
+        for r in range(rows):
+            if r & 3 == 0:
+                words = draw_offsets(seed, step, r)
+            x, y = step_row(loops, mode, passes, moving, r, offset_of(words, r, c), (seed, step, r))
+            taken = min(c, n - written) if step >= burn_in else 0
+            if _record(x, y, c, at(out, 2 * written), taken):
+                restart(x, y, c, seed, step, r)
+            written += taken
+        step += 1
+
+
 def _orbit(loops, mode, passes, order, batch, shape, burn_in, task):
-    rows, c = shape
     walkers = new_walkers(shape, batch)
-    x, y, u, v = walkers.x, walkers.y, walkers.u, walkers.v
-    tables = walkers.tables
-    columns, gathered = tables.columns, tables.gathered
-    points = task.points
-    n = points.shape[1]
     for j in order:
-        job = job_of(batch, j)
-        seed = job.seed
-        begin(x, y, job.start, seed)
-        words = draw_offsets(seed, 0, 0)
-        written = 0
-        step = 0
-        while written < n:
-            if step % STEPS_OF_A_TABLE == 0:
-                assign_columns(job, mode, tables, step)
-            for r in range(rows):
-                if r & 3 == 0:
-                    words = draw_offsets(seed, step, r)
-                offset = offset_of(words, r, c)
-                if mode == GATHERED:
-                    step_gathered(loops, passes, x[r], y[r], u, v, columns, offset, (seed, step, r), gathered)
-                else:
-                    step_row(loops, mode, passes, x[r], y[r], u, v, columns, offset, (seed, step, r))
-                taken = min(c, n - written) if step >= burn_in else 0
-                if _record(x[r], y[r], points[j, written : written + taken]):
-                    restart(x[r], y[r], seed, step, r)
-                written += taken
-            step += 1
+        _follow(loops, mode, passes, walkers, job_of(batch, j), burn_in, task.points[j])
 
 
 @subroutine
-def _record(x, y, out):
-    """Write the first points of a row, infinite where they escaped; returns whether any of the row did."""
+def _record(x, y, n, out, taken):
+    """Write the first `taken` points of n, infinite where they escaped; returns whether any of the n did."""
     escaped = I32(0)
-    for k in range(x.shape[0]):
+    for k in range(n):
         escaped = I32(escaped | (I32(0) if abs(x[k]) + abs(y[k]) <= ESCAPE else I32(1)))
-    for k in range(out.shape[0]):
+    for k in range(taken):
         kept = abs(x[k]) + abs(y[k]) <= ESCAPE
-        out[k, 0] = x[k] if kept else F32(np.inf)
-        out[k, 1] = y[k] if kept else F32(np.inf)
+        out[2 * k] = x[k] if kept else F32(np.inf)
+        out[2 * k + 1] = y[k] if kept else F32(np.inf)
     return escaped != I32(0)
 
 
+@subroutine
+def _grow(loops, mode, passes, walkers, job, burn_in, steps, ratios):
+    """The rate of growth of one job; `ratios` float32 (C,) holds the products of each walker."""
+    c = walkers.x.shape[1]
+    moving, seed, ratio = stepping(walkers), job.seed, at(ratios, 0)
+    begin(walkers.x, walkers.y, job.start[:0], seed)
+    words = draw_offsets(seed, 0, 0)
+    total = F32(0.0)
+    _renormalise(moving.x, moving.y, ratio, c)
+    for step in range(burn_in + steps):
+        if step % STEPS_OF_A_TABLE == 0:
+            assign_columns(job, mode, walkers.tables, step)
+        # The product of four ratios fits float32 (see `_UNIT`), that of five may not; logarithms cost most here.
+        if step & 3 == 0 or step == burn_in:
+            logs = _take_logs(ratio, c)
+            total += logs if step > burn_in else F32(0.0)
+        if step & 3 == 0:
+            words = draw_offsets(seed, step, 0)
+        x, y = step_row(loops, mode, passes, moving, 0, offset_of(words, step, c), (seed, step, 0))
+        _renormalise(x, y, ratio, c)
+    return (total + _take_logs(ratio, c)) / F32(c * steps)
+
+
 def _growth(loops, mode, passes, order, batch, shape, burn_in, task):
-    c = shape[1]
     walkers = new_walkers(shape, batch)
-    x, y, u, v = walkers.x, walkers.y, walkers.u, walkers.v
-    tables = walkers.tables
-    columns, gathered = tables.columns, tables.gathered
-    steps = task.steps
-    ratio = np.full(c, _UNIT)
+    ratios = np.full(shape[1], _UNIT)
     for j in order:
-        job = job_of(batch, j)
-        seed = job.seed
-        begin(x, y, job.start[:0], seed)
-        words = draw_offsets(seed, 0, 0)
-        total = F32(0.0)
-        _renormalise(x[0], y[0], ratio)
-        for step in range(burn_in + steps):
-            if step % STEPS_OF_A_TABLE == 0:
-                assign_columns(job, mode, tables, step)
-            # The product of four ratios fits float32 (see `_UNIT`), that of five may not; logarithms cost most here.
-            if step & 3 == 0 or step == burn_in:
-                logs = _take_logs(ratio)
-                total += logs if step > burn_in else F32(0.0)
-            if step & 3 == 0:
-                words = draw_offsets(seed, step, 0)
-            offset = offset_of(words, step, c)
-            if mode == GATHERED:
-                step_gathered(loops, passes, x[0], y[0], u, v, columns, offset, (seed, step, 0), gathered)
-            else:
-                step_row(loops, mode, passes, x[0], y[0], u, v, columns, offset, (seed, step, 0))
-            _renormalise(x[0], y[0], ratio)
-        task.rates[j] = (total + _take_logs(ratio)) / F32(c * steps)
+        task.rates[j] = _grow(loops, mode, passes, walkers, job_of(batch, j), burn_in, task.steps, ratios)
 
 
 @subroutine
-def _renormalise(x, y, ratio):
+def _renormalise(x, y, ratio, n):
     """Multiply each walker's growth |p| / FAR into `ratio`, and put it back to radius FAR.
 
     A walker that overflowed has no direction left: it goes on in any.
     """
-    for k in range(x.shape[0]):
+    for k in range(n):
         r = np.sqrt(x[k] * x[k] + y[k] * y[k])
         lost = not (r < _OVERFLOW)
         r = r if r > F32(1.0) else F32(1.0)
@@ -142,10 +137,10 @@ def _renormalise(x, y, ratio):
 
 
 @subroutine
-def _take_logs(ratio):
+def _take_logs(ratio, n):
     """The sum of the logarithms of all products, less that of `_UNIT`, where they begin anew."""
     total = F32(0.0)
-    for k in range(ratio.shape[0]):
+    for k in range(n):
         huge = ratio[k] > _HUGE
         total += log(ratio[k] if huge else ratio[k] * (F32(1.0) / _UNIT)) - (_LOG_OF_UNIT if huge else F32(0.0))
         ratio[k] = _UNIT

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fractalvid.kernels.compiled.compile import subroutine
+from fractalvid.kernels.compiled.compile import inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32, I32, log
 from fractalvid.kernels.compiled.random import U32, U64
 from fractalvid.kernels.cpu.walkers import ESCAPE
@@ -15,68 +15,111 @@ ONE_POINT = U64(1 << 32)
 """A point in a histogram of colours: the sum of at most 2³² / 255 indices stays below it."""
 
 
-@subroutine
-def locate(x, y, p, height, width, pixel):
-    """Index of each point in a histogram with a border of one pixel, where everything outside lands.
+BLOCK = 16
+"""Points that are located side by side, before as many of the row before are counted. It divides every row."""
+CAMERA = 9
+"""Numbers of a camera."""
 
-    Returns whether any walker escaped.
+
+@subroutine
+def look(projection, camera):
+    """Fill the CAMERA numbers that `locate` takes, row by row those of a projection (3, 3).
+
+    Without perspective its scale is applied here, once; so is the width of the histogram's border.
     """
+    for i in range(3):
+        for k in range(3):
+            camera[3 * i + k] = projection[i, k]
+    if projection[2, 0] == F32(0.0) and projection[2, 1] == F32(0.0):
+        for i in range(2):
+            for k in range(3):
+                camera[3 * i + k] = projection[i, k] / projection[2, 2]
+            camera[3 * i + 2] += F32(1.0)
+
+
+@inlined
+def _within(position, end):
+    """A point's cell along an axis of the histogram; outside the frame, and where it is no number, the border."""
+    position = position if position > F32(0.0) else F32(0.0)
+    return I32(position if position < end else end)
+
+
+@inlined
+def _numbers(camera):
+    """A camera's numbers, out of memory: read there, they might have been changed by any number stored."""
+    return camera[0], camera[1], camera[2], camera[3], camera[4], camera[5], camera[6], camera[7], camera[8]
+
+
+@inlined
+def _place(x, y, first, n, camera, height, width, pixel):
+    """Index of each of n points in a histogram with a border of one pixel; returns 1 if any walker escaped, or 0."""
     # Cast at every step, since Numba makes `|` of two int32 an int64, which halves the width of vectors.
     escaped = I32(0)
-    zero = F32(0.0)
-    right = F32(width + 1)
-    bottom = F32(height + 1)
-    stride = I32(width + 2)
-    a, b, c = p[0, 0], p[0, 1], p[0, 2]
-    d, e, f = p[1, 0], p[1, 1], p[1, 2]
-    g, h, w = p[2, 0], p[2, 1], p[2, 2]
-    one = F32(1.0)
-    if g == zero and h == zero:
-        a, b, c, d, e, f = a / w, b / w, c / w + one, d / w, e / w, f / w + one
-        for k in range(x.shape[0]):
+    right, bottom, stride, one = F32(width + 1), F32(height + 1), I32(width + 2), F32(1.0)
+    a, b, c, d, e, f, g, h, w = camera
+    if g == F32(0.0) and h == F32(0.0):
+        for k in range(first, first + n):
             u = a * x[k] + b * y[k] + c
             v = d * x[k] + e * y[k] + f
-            u = u if u > zero else zero
-            v = v if v > zero else zero
-            u = u if u < right else right
-            v = v if v < bottom else bottom
-            pixel[k] = U32(I32(v) * stride + I32(u))
+            pixel[k] = U32(_within(v, bottom) * stride + _within(u, right))
             escaped = I32(escaped | (I32(0) if abs(x[k]) + abs(y[k]) <= ESCAPE else I32(1)))
     else:
-        for k in range(x.shape[0]):
+        for k in range(first, first + n):
             q = g * x[k] + h * y[k] + w
             q = one / q if q > TINY else F32(np.nan)  # behind the camera: nowhere
             u = (a * x[k] + b * y[k] + c) * q + one
             v = (d * x[k] + e * y[k] + f) * q + one
-            u = u if u > zero else zero
-            v = v if v > zero else zero
-            u = u if u < right else right
-            v = v if v < bottom else bottom
-            pixel[k] = U32(I32(v) * stride + I32(u))
+            pixel[k] = U32(_within(v, bottom) * stride + _within(u, right))
             escaped = I32(escaped | (I32(0) if abs(x[k]) + abs(y[k]) <= ESCAPE else I32(1)))
+    return escaped
+
+
+@subroutine
+def locate(x, y, n, camera, height, width, pixel):
+    """Index of each of n points in a histogram with a border of one pixel, where everything outside lands.
+
+    Returns whether any walker escaped.
+    """
+    return _place(x, y, 0, n, _numbers(camera), height, width, pixel) != I32(0)
+
+
+@subroutine
+def locate_and_count(x, y, n, camera, height, width, pixel, old, indices, histogram):
+    """`locate` n points, and `count` the n of the row before in between.
+
+    Counting waits for memory and locating for arithmetic, so they take little longer than one of them. The row must be
+    another: what vectors have just stored can't be read in parts without waiting for all of it.
+    """
+    numbers = _numbers(camera)
+    escaped = I32(0)
+    for first in range(0, n, BLOCK):
+        escaped = I32(escaped | _place(x, y, first, BLOCK, numbers, height, width, pixel))
+        _count(old, indices, first, BLOCK, histogram)
     return escaped != I32(0)
 
 
-@subroutine
-def count(pixel, n, histogram):
-    """Count the first n pixels."""
-    for k in range(n):
-        histogram[pixel[k]] += U32(1)
+@inlined
+def _count(pixel, indices, first, n, histogram):
+    if indices is None:
+        for k in range(n):
+            histogram[pixel[first + k]] += U32(1)
+    else:
+        for k in range(n):
+            histogram[pixel[first + k]] += ONE_POINT + U64(indices[first + k])
 
 
 @subroutine
-def mix(shade, colours, index):
+def count(pixel, indices, n, histogram):
+    """Count n points; in colour in the upper half of 64 bits, while their indices are added up in the lower."""
+    _count(pixel, indices, 0, n, histogram)
+
+
+@subroutine
+def mix(shade, colours, n, index):
     """Move a row's colours half way to those of the maps just taken, and note them in 8 bits."""
-    for k in range(shade.shape[0]):
+    for k in range(n):
         shade[k] = (shade[k] + colours[k]) * F32(0.5)
         index[k] = U32(shade[k] * F32(255.0) + F32(0.5))
-
-
-@subroutine
-def count_colours(pixel, index, n, histogram):
-    """Count the first n pixels in the upper half of 64 bits, and add up their colour indices in the lower."""
-    for k in range(n):
-        histogram[pixel[k]] += ONE_POINT + U64(index[k])
 
 
 @subroutine

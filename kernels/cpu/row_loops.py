@@ -11,21 +11,18 @@ from numba import types
 
 from fractalvid.kernels.compiled.compile import driver, inlined
 from fractalvid.kernels.compiled.elementary import F32, I32
+from fractalvid.kernels.compiled.pointers import FLOAT32_POINTER, at
 from fractalvid.kernels.compiled.random import U32, U64, UNIT, philox
-from fractalvid.kernels.compiled.types import FLOAT32_1D, FLOAT32_2D
 from fractalvid.kernels.variations import MAX_PARAMS, VARIATIONS
 
 USE = U32(6)
 """Third word of the counter of a variation's random numbers (`fractalvid.kernels.cpu.walkers` lists the others)."""
 
 _DRAW_KEY_TYPE = types.Tuple((types.uint64, types.int64, types.int64))
-ROW_LOOP_TYPE = types.void(
-    *(FLOAT32_1D, FLOAT32_1D, FLOAT32_1D, FLOAT32_1D), FLOAT32_2D, types.int64, types.int64, _DRAW_KEY_TYPE
-)
+ROW_LOOP_TYPE = types.void(*[FLOAT32_POINTER] * 5, types.int64, types.int64, types.int64, _DRAW_KEY_TYPE)
 
 _FUSED = """\
-def fused_{name}(x, y, u, v, columns, base, offset, draw_key):
-    n = x.shape[0]
+def fused_{name}(x, y, u, v, columns, pitch, base, n, draw_key):
 {setup}
     for i in range(n):
         s = a_[i] * x[i] + b_[i] * y[i] + c_[i]
@@ -34,9 +31,8 @@ def fused_{name}(x, y, u, v, columns, base, offset, draw_key):
         x[i], y[i] = {name}(s, t{values})
 """
 _SUMMED = """\
-def summed_{name}(x, y, u, v, columns, base, offset, draw_key):
-    n = x.shape[0]
-    amount = columns[base, offset:offset + n]
+def summed_{name}(x, y, u, v, columns, pitch, base, n, draw_key):
+    amount = at(columns, base * pitch)
 {setup}
     for i in range(n):
 {draws}
@@ -77,16 +73,16 @@ def row_loop(number: int, fused: bool) -> Any:
     Fused, it applies a map and the variation, (x, y) = V(affine(x, y)). Else it adds a summand, (x, y) += amount ·
     V(u, v), to sums of variations and choices by map.
 
-    `columns` holds a value for each column of walkers: in rows 0..5 the coefficients of the affine map, from row `base`
-    on the amount and the variation's parameters. The row's walkers use its columns `offset`, `offset + 1`, ... .
-    `draw_key` is the job's seed, the step and the row of walkers: from these and its own number each variation makes a
-    key for its random numbers.
+    It takes (x, y, u, v, columns, pitch, base, n, draw_key). The first five are pointers to the numbers of n walkers.
+    `columns` points into a table whose rows are `pitch` apart: in rows 0..5 the coefficients of the walkers' affine
+    maps, from row `base` on the amounts and the variation's parameters. `draw_key` is the job's seed, the step and the
+    row of walkers: from these and its own number each variation makes a key for its random numbers.
     """
     row = VARIATIONS[number]
     rows = {letter: str(i) for i, letter in enumerate("abcdef")}
     own = {f"p{i + 1}": f"base + {i + 1}" for i in range(MAX_PARAMS)}
     taken = {k: v for k, v in (rows | own).items() if k in row.arguments or (fused and k in rows)}
-    setup = "\n".join(f"    {k}_ = columns[{index}, offset:offset + n]" for k, index in taken.items())
+    setup = "\n".join(f"    {k}_ = at(columns, ({index}) * pitch)" for k, index in taken.items())
     if row.draws:
         setup += "\n" + _KEY.format(number=number)
     # Eight numbers a walker: room for five.
@@ -95,7 +91,7 @@ def row_loop(number: int, fused: bool) -> Any:
     source = (_FUSED if fused else _SUMMED).format(name=row.name, setup=setup, draws=draws, values=values)
     namespace: dict[str, Any] = {
         "__name__": __name__, row.name: row.function, "F32": F32, "U32": U32, "U64": U64, "USE": USE,
-        "philox": philox, "scrambled": scrambled,
+        "at": at, "philox": philox, "scrambled": scrambled,
     }  # fmt: skip
     exec(compile(source, __file__, "exec"), namespace)
     function = namespace[loop_name(number, fused)]

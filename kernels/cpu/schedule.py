@@ -30,32 +30,29 @@ class _Group(NamedTuple):
 
 
 class _Chunk(NamedTuple):
-    """What a thread does in one go: the jobs `order` of a batch, with walkers in rows and columns of `shape`."""
+    """What a thread does in one go: the jobs `order` of a batch."""
 
     driver: Any
     order: NDArray[np.int64]
     batch: Batch
-    shape: tuple[int, int]
 
 
 def run(
     task: Task,
     jobs: Jobs,
     *,
-    rows: int,
-    columns: NDArray[np.int64],
+    shape: tuple[int, int],
     burn_in: int,
     cost: NDArray[np.int64],
     threads: int | None,
     wanted: NDArray[np.int64] | None = None,
 ) -> None:
-    """Do a task for jobs, in chunks that share their variations and their number of walkers.
+    """Do a task for jobs, in chunks that share their variations.
 
     Args:
         task: which kernel, what it takes besides, and the arrays it fills.
         jobs: J jobs.
-        rows: rows of walkers.
-        columns: int64 (J,), columns of walkers of each job.
+        shape: rows and columns of walkers.
         burn_in: steps before the first that counts.
         cost: int64 (J,), the steps of walkers each job takes.
         threads: at most this many, by default all cores.
@@ -70,10 +67,8 @@ def run(
         bare = group.mode == FUSED and not VARIATIONS[group.variations[0]].params
         batch = batch_of(jobs, () if bare else group.variations)
         members = group.members if played is None else group.members[played[group.members]]
-        for count in np.unique(columns[members]).tolist():
-            alike = members[columns[members] == count]
-            chunks += [_Chunk(driver, order, batch, (rows, count)) for order in _orders(alike, cost, threads)]
-    run_all(lambda chunk: chunk.driver(chunk.order, chunk.batch, chunk.shape, burn_in, task), chunks, threads)
+        chunks += [_Chunk(driver, order, batch) for order in _orders(members, cost, threads)]
+    run_all(lambda chunk: chunk.driver(chunk.order, chunk.batch, shape, burn_in, task), chunks, threads)
 
 
 def _groups(jobs: Jobs) -> Iterator[_Group]:

@@ -8,13 +8,14 @@ is that of the variations a map sums, not of all that the maps use together. `lo
 variations, of which the first `passes` are called, one after the other.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.kernels.compiled.compile import inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32
+from fractalvid.kernels.compiled.pointers import at
 from fractalvid.kernels.compiled.random import U32
 from fractalvid.kernels.variations import AFFINE_ROWS, MAX_PARAMS
 
@@ -80,7 +81,7 @@ def fill_dense(variation, amount, params, tabled, owner, columns):
                     for p in range(MAX_PARAMS):
                         columns[base + 1 + p, k] = params[m, s, p]
         for row in range(base, base + PASS_ROWS):
-            columns[row, c:] = columns[row, :c]
+            columns[row, c : 2 * c] = columns[row, :c]
 
 
 @subroutine
@@ -118,16 +119,33 @@ def fill_gathered(variation, amount, params, tabled, share, owner, columns, gath
                     table[AFFINE_ROWS + 1 + p, entry] = params[m, s, p]
 
 
+class GatherPointers(NamedTuple):
+    """`GatherTables` as pointers, and their sizes: c columns, `slots` summands a map, `entries` at most."""
+
+    begins: Any
+    place: Any
+    source: Any
+    columns: Any
+    moved: Any
+    c: int
+    slots: int
+    entries: int
+
+
+@inlined
+def gather_pointers(tables):
+    """Pointers to tables that the caller holds."""
+    slots, doubled = tables.place.shape
+    begins, place, source = at(tables.begins, 0), at(tables.place, 0), at(tables.source, 0)
+    columns, moved, entries = at(tables.columns, 0), at(tables.moved, 0), tables.source.shape[0]
+    return GatherPointers(begins, place, source, columns, moved, doubled // 2, slots, entries)
+
+
 @subroutine
-def affine(x, y, u, v, columns, offset):
+def affine(x, y, u, v, columns, pitch, n):
     """Apply each column's affine map: (u, v) from (x, y)."""
-    n = x.shape[0]
-    a = columns[0, offset : offset + n]
-    b = columns[1, offset : offset + n]
-    c = columns[2, offset : offset + n]
-    d = columns[3, offset : offset + n]
-    e = columns[4, offset : offset + n]
-    f = columns[5, offset : offset + n]
+    a, b, c = columns, at(columns, pitch), at(columns, 2 * pitch)
+    d, e, f = at(columns, 3 * pitch), at(columns, 4 * pitch), at(columns, 5 * pitch)
     for i in range(n):
         s = x[i]
         t = y[i]
@@ -135,52 +153,56 @@ def affine(x, y, u, v, columns, offset):
         v[i] = d[i] * s + e[i] * t + f[i]
 
 
+@subroutine
+def _clear(x, y, n):
+    for i in range(n):
+        x[i] = F32(0.0)
+        y[i] = F32(0.0)
+
+
 @inlined
-def step_dense(loops, passes, x, y, u, v, columns, offset, draw_key):
+def step_dense(loops, passes, x, y, u, v, columns, pitch, n, draw_key):
     """(x, y) = the sum of all variations of the moved points."""
-    affine(x, y, u, v, columns, offset)
-    x[:] = F32(0.0)
-    y[:] = F32(0.0)
+    affine(x, y, u, v, columns, pitch, n)
+    _clear(x, y, n)
     for q in range(passes):
-        loops[q](x, y, u, v, columns, AFFINE_ROWS + q * PASS_ROWS, offset, draw_key)
+        loops[q](x, y, u, v, columns, pitch, AFFINE_ROWS + q * PASS_ROWS, n, draw_key)
 
 
 @subroutine
-def _gather(u, v, source, count, offset, moved):
+def _gather(u, v, source, count, offset, c, mu, mv):
     """The moved points of all entries, from the lanes that their columns are in."""
-    mask = U32(u.shape[0] - 1)
+    mask = U32(c - 1)
     shift = U32(offset)
-    mu, mv = moved[0], moved[1]
     for k in range(count):
         # Unsigned: an index that might be negative would cost a comparison.
         lane = U32(U32(source[k] - shift) & mask)
         mu[k] = u[lane]
         mv[k] = v[lane]
-    moved[2:, :count] = F32(0.0)
 
 
 @subroutine
-def _scatter(x, y, place, offset, moved):
-    """Sum the results of each lane's entries."""
-    mx, my = moved[2], moved[3]
-    n = x.shape[0]
-    x[:] = F32(0.0)
-    y[:] = F32(0.0)
-    for s in range(place.shape[0]):
-        entries = place[s, offset : offset + n]
-        for i in range(n):
-            x[i] += mx[entries[i]]
-            y[i] += my[entries[i]]
+def _scatter(x, y, entries, mx, my, n):
+    """Add the results of each lane's entries of one summand."""
+    for i in range(n):
+        x[i] += mx[entries[i]]
+        y[i] += my[entries[i]]
 
 
 @subroutine
-def step_gathered(loops, passes, x, y, u, v, columns, offset, draw_key, gathered):
-    """The same, every variation on the columns that use it only."""
-    begins, place, source = gathered.begins, gathered.place, gathered.source
-    table, moved = gathered.columns, gathered.moved
-    affine(x, y, u, v, columns, offset)
-    _gather(u, v, source, begins[passes], offset, moved)
+def step_gathered(loops, passes, x, y, u, v, columns, pitch, offset, draw_key, gathered):
+    """The same, every variation on the columns that use it only; `columns` begins at the row's offset."""
+    c, begins, table = gathered.c, gathered.begins, gathered.columns
+    length = gathered.entries + 1
+    mu, mv = gathered.moved, at(gathered.moved, length)
+    mx, my = at(gathered.moved, 2 * length), at(gathered.moved, 3 * length)
+    affine(x, y, u, v, columns, pitch, c)
+    _gather(u, v, gathered.source, begins[passes], offset, c, mu, mv)
+    _clear(mx, my, begins[passes])
     for q in range(passes):
-        i, k = begins[q], begins[q + 1]
-        loops[q](moved[2][i:k], moved[3][i:k], moved[0][i:k], moved[1][i:k], table, AFFINE_ROWS, i, draw_key)
-    _scatter(x, y, place, offset, moved)
+        i = begins[q]
+        n = begins[q + 1] - i
+        loops[q](at(mx, i), at(my, i), at(mu, i), at(mv, i), at(table, i), gathered.entries, AFFINE_ROWS, n, draw_key)
+    _clear(x, y, c)
+    for s in range(gathered.slots):
+        _scatter(x, y, at(gathered.place, s * 2 * c + offset), mx, my, c)

@@ -7,23 +7,27 @@ contiguous loads and no walker moves, and yet two walkers share a map no more of
 STEPS_OF_A_TABLE steps, its shares rounded at random, so that a map of tiny weight keeps its mean.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.kernels.compiled.compile import inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32
+from fractalvid.kernels.compiled.pointers import at
 from fractalvid.kernels.compiled.random import U32, U64, UNIT, philox
 from fractalvid.kernels.cpu.sums import (
     FUSED,
     GATHERED,
     PASS_ROWS,
+    GatherPointers,
     GatherTables,
     fill_dense,
     fill_gathered,
+    gather_pointers,
     new_gather_tables,
     step_dense,
+    step_gathered,
 )
 from fractalvid.kernels.variations import AFFINE_ROWS
 
@@ -33,25 +37,25 @@ ESCAPE = F32(1e6)
 """A walker whose |x| + |y| is larger, or no number, has left for infinity."""
 ROWS = 4
 """Rows of walkers that count points in frames; orbits and growth have one."""
-MAX_COLUMNS = 512
+COLUMNS = 256
+"""Their columns: as many as let walkers and tables stay in the first cache. Pixels depend on nothing else."""
 ORBIT_COLUMNS = 128
 GROWTH_COLUMNS = 64
-FEW_POINTS = 200_000
-"""Points of a job from which on it has MAX_COLUMNS columns of walkers, and below which half as many."""
-
+PADDING = 16
+"""Numbers at the end of a table's row: rows a power of two apart would share the same few lines of the cache."""
 # The use of a random number, the third word of its counter. 6 is that of `kernels.cpu.row_loops`.
 _START, _OFFSETS, _SHARES, _SCATTERING, _RESTART = U32(1), U32(2), U32(3), U32(4), U32(5)
 
 
 def _scatterings() -> NDArray[np.uint32]:
-    """For every power of two c up to MAX_COLUMNS, a fixed permutation of 0..c-1 at entries c..2c-1."""
-    counter = np.arange(MAX_COLUMNS * 8, dtype=np.uint32).reshape(-1, 4)
+    """For every power of two c up to COLUMNS, a fixed permutation of 0..c-1 at entries c..2c-1."""
+    counter = np.arange(COLUMNS * 8, dtype=np.uint32).reshape(-1, 4)
     key = np.broadcast_to(np.array([0x5CA7, 0x7E12], np.uint32), (len(counter), 2))
     # By NumPy, so that importing compiles nothing.
     words = philox.py_func(*key.T, *counter.T)[0]
-    table = np.zeros(2 * MAX_COLUMNS, np.uint32)
+    table = np.zeros(2 * COLUMNS, np.uint32)
     c = 1
-    while c <= MAX_COLUMNS:
+    while c <= COLUMNS:
         table[c : 2 * c] = np.argsort(words[c : 2 * c])
         c *= 2
     return table
@@ -69,16 +73,16 @@ class Tables(NamedTuple):
 
     Attributes:
         share: int64 (N,), columns of each map.
-        block: int64 (C,), owners in the order of the maps.
-        owner: int64 (C,), the same scattered.
-        columns: float32 (rows, 2 C), coefficients a..f of the owners, then the amount and the parameters of each tabled
-            variation; twice over, so that rows of walkers may begin anywhere.
+        block: uint32 (C,), owners in the order of the maps.
+        owner: uint32 (C,), the same scattered.
+        columns: float32 (rows, 2 C + PADDING), coefficients a..f of the owners, then the amount and the parameters of
+            each tabled variation; twice over, so that rows of walkers may begin anywhere.
         gathered: for steps that gather columns.
     """
 
     share: NDArray[np.int64]
-    block: NDArray[np.int64]
-    owner: NDArray[np.int64]
+    block: NDArray[np.uint32]
+    owner: NDArray[np.uint32]
     columns: NDArray[np.float32]
     gathered: GatherTables
 
@@ -105,17 +109,12 @@ class Walkers(NamedTuple):
 def new_walkers(shape, batch):
     """Room for walkers in rows and columns of `shape`, and for the tables of the batch's jobs."""
     rows, c = shape
-    columns = np.zeros((AFFINE_ROWS + batch.tabled.shape[0] * PASS_ROWS, 2 * c), np.float32)
+    columns = np.zeros((AFFINE_ROWS + batch.tabled.shape[0] * PASS_ROWS, 2 * c + PADDING), np.float32)
     gathered = new_gather_tables(c, batch.variation, batch.tabled)
-    share, block, owner = np.empty(batch.maps.shape[1], np.int64), np.empty(c, np.int64), np.empty(c, np.int64)
+    share, block, owner = np.empty(batch.maps.shape[1], np.int64), np.empty(c, np.uint32), np.empty(c, np.uint32)
     tables = Tables(share, block, owner, columns, gathered)
     x, y = np.empty((rows, c), np.float32), np.empty((rows, c), np.float32)
     return Walkers(x, y, np.empty(c, np.float32), np.empty(c, np.float32), tables)
-
-
-def columns_for(points: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Columns of walkers by numbers of points; by nothing else, so that pixels depend on nothing else."""
-    return np.where(points < FEW_POINTS, MAX_COLUMNS // 2, MAX_COLUMNS)
 
 
 @inlined
@@ -149,6 +148,28 @@ def _round_shares(weights, columns, share, seed, step):
 
 
 @subroutine
+def _scatter_owners(block, scattering, stride, shift, c, owner):
+    """Scatter owners that stand in the order of the maps."""
+    for k in range(c):
+        owner[k] = block[U32(U32(U32(scattering[k] * stride) + shift) & U32(c - 1))]
+
+
+@subroutine
+def _tabulate(maps, owner, c, columns, pitch):
+    """Fill the rows of coefficients, twice over."""
+    ra, rb, rc = columns, at(columns, pitch), at(columns, 2 * pitch)
+    rd, re, rf = at(columns, 3 * pitch), at(columns, 4 * pitch), at(columns, 5 * pitch)
+    for k in range(c):
+        own = at(maps, AFFINE_ROWS * np.int64(owner[k]))
+        ra[k], rb[k], rc[k] = own[0], own[1], own[2]
+        rd[k], re[k], rf[k] = own[3], own[4], own[5]
+    for e in range(AFFINE_ROWS):
+        row = at(columns, e * pitch)
+        for k in range(c):
+            row[c + k] = row[k]
+
+
+@subroutine
 def assign_columns(job, mode, tables, step):
     """Draw who owns each column, and fill the tables accordingly."""
     maps, weights, seed = job.maps, job.weights, job.seed
@@ -157,20 +178,11 @@ def assign_columns(job, mode, tables, step):
     _round_shares(weights, c, share, seed, step)
     position = 0
     for m in range(weights.shape[0]):
-        for _ in range(share[m]):
-            block[position] = m
-            position += 1
+        block[position : position + share[m]] = U32(m)
+        position += share[m]
     words = draw(seed, step, 0, _SCATTERING)
-    stride = words[0] | U32(1)
-    shift = words[1]
-    for k in range(c):
-        owner[k] = block[U32(SCATTERINGS[c + k] * stride + shift) & U32(c - 1)]
-    for e in range(AFFINE_ROWS):
-        first, second = columns[e, :c], columns[e, c:]
-        for k in range(c):
-            value = maps[owner[k], e]
-            first[k] = value
-            second[k] = value
+    _scatter_owners(at(block, 0), at(SCATTERINGS, c), words[0] | U32(1), words[1], c, at(owner, 0))
+    _tabulate(at(maps, 0), at(owner, 0), c, at(columns, 0), columns.shape[1])
     if mode == GATHERED:
         fill_gathered(job.variation, job.amount, job.params, job.tabled, share, owner, columns, tables.gathered)
     else:
@@ -200,13 +212,43 @@ def begin(x, y, start, seed):
                 x[r, k], y[r, k] = _uniform_point(seed, walker, 0, _START)
 
 
+class Stepping(NamedTuple):
+    """What a step of a row of walkers needs, as pointers to what `Walkers` holds, for c columns.
+
+    The rows of `columns` are `pitch` apart.
+    """
+
+    x: Any
+    y: Any
+    u: Any
+    v: Any
+    columns: Any
+    c: int
+    pitch: int
+    gathered: GatherPointers
+
+
 @inlined
-def step_row(loops, mode, passes, x, y, u, v, columns, offset, draw_key):
-    """A fused or a dense step of a row; for the third mode there is `sums.step_gathered`."""
+def stepping(walkers):
+    """Pointers to walkers that the caller holds."""
+    c, pitch = walkers.x.shape[1], walkers.tables.columns.shape[1]
+    x, y, u, v = at(walkers.x, 0), at(walkers.y, 0), at(walkers.u, 0), at(walkers.v, 0)
+    return Stepping(x, y, u, v, at(walkers.tables.columns, 0), c, pitch, gather_pointers(walkers.tables.gathered))
+
+
+@inlined
+def step_row(loops, mode, passes, walkers, r, offset, draw_key):
+    """Move row r of walkers, a `Stepping`; returns pointers to its x and y."""
+    c, pitch = walkers.c, walkers.pitch
+    x, y, u, v = at(walkers.x, r * c), at(walkers.y, r * c), walkers.u, walkers.v
+    columns = at(walkers.columns, offset)
     if mode == FUSED:
-        loops[0](x, y, u, v, columns, AFFINE_ROWS, offset, draw_key)
+        loops[0](x, y, u, v, columns, pitch, AFFINE_ROWS, c, draw_key)
+    elif mode == GATHERED:
+        step_gathered(loops, passes, x, y, u, v, columns, pitch, offset, draw_key, walkers.gathered)
     else:
-        step_dense(loops, passes, x, y, u, v, columns, offset, draw_key)
+        step_dense(loops, passes, x, y, u, v, columns, pitch, c, draw_key)
+    return x, y
 
 
 @inlined
@@ -216,9 +258,8 @@ def offset_of(words, r, c):
 
 
 @subroutine
-def restart(x, y, seed, step, row):
-    """Put walkers that left for infinity back into [-1, 1]²."""
-    n = x.shape[0]
+def restart(x, y, n, seed, step, row):
+    """Put those of n walkers that left for infinity back into [-1, 1]²."""
     for k in range(n):
         if not (abs(x[k]) + abs(y[k]) <= ESCAPE):
             x[k], y[k] = _uniform_point(seed, step, row * n + k, _RESTART)

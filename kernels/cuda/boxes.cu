@@ -3,10 +3,10 @@
 
 // The sums (J, H, W), and the largest of each clip (clips,), which begins at 1. Blocks: (jobs, tiles).
 extern "C" __global__ void __launch_bounds__(BLOCK)
-    boxes(JOBS, const int* order, const int64* points, int burn_in, int columns, FRAME, const int* clip, uint32* counts,
+    boxes(JOBS, const int64* points, int burn_in, int columns, FRAME, const int* clip, uint32* counts,
           uint32* sums, uint32* largest) {
     const Frame frame = THIS_FRAME;
-    const int job = order[blockIdx.x];
+    const int job = blockIdx.x;
     const Histogram histogram = tally(THESE_JOBS, job, points, burn_in, columns, frame);
     uint32 own = 1;
     each_pixel(histogram.tile, frame, job, [&](int row, int column, int64 place) {

@@ -10,14 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.kernels.cpu.walkers import (
-    GROWTH_COLUMNS,
-    MAX_COLUMNS,
-    ORBIT_COLUMNS,
-    ROWS,
-    STEPS_OF_A_TABLE,
-    columns_for,
-)
+from fractalvid.kernels.cpu.walkers import COLUMNS, GROWTH_COLUMNS, ORBIT_COLUMNS, ROWS, STEPS_OF_A_TABLE
 from fractalvid.kernels.cuda.device import THREADS, WORD, Array, Device, blocks_where, pointer, uploaded
 from fractalvid.kernels.cuda.source import Module
 from fractalvid.kernels.cuda.tone import plan
@@ -26,7 +19,7 @@ from fractalvid.kernels.variations import MAX_PARAMS
 
 MAX_THREADS = 1024
 COEFFICIENTS = 6
-FIXED_WORDS = ROWS * STEPS_OF_A_TABLE + 5 + MAX_COLUMNS
+FIXED_WORDS = ROWS * STEPS_OF_A_TABLE + 5 + COLUMNS
 LEAST_WORDS = 512
 """Words of shared memory that a block needs at least for a tile, or whatever else it keeps there."""
 
@@ -130,8 +123,8 @@ def accumulate(
         *(xp.empty(len(jobs), np.int64) for _ in range(2)),
     )
     tail = (done.counts, pointer(done.colour), done.outside, done.discarded)
-    budget = _budget(xp, points, len(jobs))
-    _Counting(jobs, size, budget, burn_in, variations, tuning, coloured).launch(device, "accumulate", tail)
+    amounts = _amounts(xp, points, len(jobs))
+    _Counting(jobs, size, amounts, burn_in, variations, tuning, coloured).launch(device, "accumulate", tail)
     return done
 
 
@@ -156,9 +149,9 @@ def render(
 ) -> Array:
     """Images uint8 (J, H, W), or (J, H, W, 3) with `paints`, under a fixed white (J, 2). See `kernels.render`."""
     out = device.xp.empty((len(jobs), *size, *(() if paints is None else (3,))), np.uint8)
-    budget = _budget(device.xp, points, len(jobs))
-    tail = (plan(device, jobs.projection, exposure, budget.points), *_paint_pointers(paints), out)
-    _Counting(jobs, size, budget, burn_in, variations, tuning, paints is not None).launch(device, "render", tail)
+    amounts = _amounts(device.xp, points, len(jobs))
+    tail = (plan(device, jobs.projection, exposure, amounts), *_paint_pointers(paints), out)
+    _Counting(jobs, size, amounts, burn_in, variations, tuning, paints is not None).launch(device, "render", tail)
     return out
 
 
@@ -182,8 +175,8 @@ def render_by_largest(
     largest = xp.ones(len(groups), np.uint32)
     of_clip = xp.asarray(group.astype(np.int32))
     kept = (of_clip, counts, pointer(sums), largest)
-    budget = _budget(xp, points, len(jobs))
-    _Counting(jobs, size, budget, burn_in, variations, tuning, paints is not None).launch(device, "boxes", kept)
+    amounts = _amounts(xp, points, len(jobs))
+    _Counting(jobs, size, amounts, burn_in, variations, tuning, paints is not None).launch(device, "boxes", kept)
     out = xp.empty((*frame, *(() if paints is None else (3,))), np.uint8)
     arguments = (*map(np.int32, size), *kept, *_paint_pointers(paints), out)
     module = Module("boxes", coloured=paints is not None)
@@ -192,31 +185,19 @@ def render_by_largest(
     return out
 
 
-class _Budget(NamedTuple):
-    """Points int64 (J,) of jobs; and by a number of columns of walkers, which jobs, int32, have so many."""
-
-    points: Array
-    by_columns: tuple[tuple[int, Array], ...]
-
-
-def _budget(xp: ModuleType, points: int | NDArray[np.int64], count: int) -> _Budget:
-    if isinstance(points, int):
-        columns = int(columns_for(np.array(points)))
-        return _Budget(xp.full(count, points, np.int64), ((columns, xp.arange(count, dtype=np.int32)),))
-    of_job = columns_for(points)
-    orders = {columns: np.flatnonzero(of_job == columns).astype(np.int32) for columns in np.unique(of_job).tolist()}
-    amounts, *moved = uploaded(xp, points, *orders.values())
-    return _Budget(amounts, tuple(zip(orders, moved, strict=True)))
+def _amounts(xp: ModuleType, points: int | NDArray[np.int64], count: int) -> Array:
+    """Points int64 (J,) of jobs, on the device."""
+    return xp.full(count, points, np.int64) if isinstance(points, int) else uploaded(xp, points)[0]
 
 
 @dataclass(frozen=True)
 class _Counting:
-    """How kernels that count points in frames are launched: for each number of columns of walkers, once.
+    """How kernels that count points in frames are launched.
 
     Attributes:
         jobs: on the device.
         size: height and width of a frame.
-        budget: points of each job.
+        points: of each job, int64 (J,) on the device.
         burn_in: steps before the first point.
         variations: what the module is compiled for.
         tuning: what may be chosen.
@@ -225,7 +206,7 @@ class _Counting:
 
     jobs: Jobs
     size: tuple[int, int]
-    budget: _Budget
+    points: Array
     burn_in: int
     variations: CompiledVariations
     tuning: Tuning
@@ -237,14 +218,13 @@ class _Counting:
         tile = self.tuning.tile or tile_size(self.size, (device.shared_bytes // WORD - game) // planes)
         tiles = -(-self.size[0] // tile[0]) * -(-self.size[1] // tile[1])
         shared = WORD * (game + planes * _region(self.size, tile))
-        for columns, order in self.budget.by_columns:
-            # A block has at most MAX_THREADS threads, so many walkers need two or more a thread.
-            walkers = max(self.tuning.walkers, ROWS * columns // MAX_THREADS)
-            block = ROWS * columns // walkers
-            numbers = map(np.int32, (self.burn_in, columns, *self.size, *tile))
-            arguments = (*_jobs(device, self.jobs), order, self.budget.points, *numbers, *tail)
-            module = Module(kernel, *self.variations, walkers=walkers, block=block, coloured=self.coloured)
-            device.launch(module, kernel, (len(order), tiles), block, shared, arguments)
+        # A block has at most MAX_THREADS threads, so many walkers need two or more a thread.
+        walkers = max(self.tuning.walkers, ROWS * COLUMNS // MAX_THREADS)
+        block = ROWS * COLUMNS // walkers
+        numbers = map(np.int32, (self.burn_in, COLUMNS, *self.size, *tile))
+        arguments = (*_jobs(device, self.jobs), self.points, *numbers, *tail)
+        module = Module(kernel, *self.variations, walkers=walkers, block=block, coloured=self.coloured)
+        device.launch(module, kernel, (len(self.jobs), tiles), block, shared, arguments)
 
 
 def tile_size(size: tuple[int, int], words: int) -> tuple[int, int]:

@@ -2,10 +2,10 @@
 #include "paint.cuh"
 
 extern "C" __global__ void __launch_bounds__(BLOCK)
-    render(JOBS, const int* order, const int64* points, int burn_in, int columns, FRAME, const float* plan,
+    render(JOBS, const int64* points, int burn_in, int columns, FRAME, const float* plan,
            const uint8* curve, const uint8* palette, uint8* out) {
     const Frame frame = THIS_FRAME;
-    const int job = order[blockIdx.x];
+    const int job = blockIdx.x;
     const Histogram histogram = tally(THESE_JOBS, job, points, burn_in, columns, frame);
     const Tone tone = tone_of(plan + job * 5);
     const uint8* own = COLOURED ? palette + (int64)job * 768 : nullptr;

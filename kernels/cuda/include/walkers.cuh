@@ -52,14 +52,14 @@ DEVICE int& int_at(int place) { return ((int*)shared_words)[place]; }
 DEVICE float& float_at(int place) { return ((float*)shared_words)[place]; }
 DEVICE const float* floats_at(int place) { return (const float*)shared_words + place; }
 
-constexpr int MAX_COLUMNS = 512;
+constexpr int COLUMNS = 256;
 constexpr int OFFSET = 0;                                 // of each row and step until the next assignment of columns
 constexpr int STRIDE = OFFSET + STEPS_OF_A_TABLE * ROWS;  // and shift, of the scattering of columns
 constexpr int OUTSIDE = STRIDE + 2;                       // how many points fell beside the frame
 constexpr int DISCARDED = OUTSIDE + 1;                    // and how many escaped
 constexpr int FUSED = DISCARDED + 1;                      // the variation that serves all maps of the job, or SUMMED
 constexpr int OWNER = FUSED + 1;                          // the map that owns each column
-constexpr int MAP = OWNER + MAX_COLUMNS;                  // and from here on the tables of a job's maps
+constexpr int MAP = OWNER + COLUMNS;                      // and from here on the tables of a job's maps
 
 // A job: where its tables begin, and its numbers.
 struct Game {

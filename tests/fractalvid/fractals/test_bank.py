@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fractalvid.core.bank import bank_difference
+from fractalvid.core.seeds import STREAM_VERSION
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.config import MAX_SETTING, ClassConfig
 from fractalvid.kernels.variations import VARIATIONS
@@ -92,7 +93,11 @@ def test_other_archives_and_versions_are_refused(bank: ClassBank, tmp_path: Path
     with np.load(tmp_path / "a.npz") as file:
         arrays = dict(file)
     header = str(arrays.pop("header"))
-    np.savez(tmp_path / "b.npz", header=header.replace('"stream_version": 2', '"stream_version": 99'), **arrays)
+    np.savez(
+        tmp_path / "b.npz",
+        header=header.replace(f'"stream_version": {STREAM_VERSION}', '"stream_version": 99'),
+        **arrays,
+    )
     with pytest.raises(UserError, match="another version"):
         ClassBank.load(tmp_path / "b.npz")
     np.savez(tmp_path / "c.npz", header=header, **(arrays | {"theta": np.zeros((2, 2))}))

@@ -278,7 +278,6 @@ def test_jobs_of_few_and_many_points_together() -> None:
     amounts = np.array([3000, 200_000, 77])
     device = HostDevice()
     got = game.accumulate(device, jobs, size=SIZE, points=amounts, burn_in=1, variations=LINEAR)
-    assert [grid[0] for _, _, grid, _, _ in device.launched] == [2, 1]
     total = got.counts.sum(axis=(1, 2), dtype=np.int64) + got.outside + got.discarded
     assert np.array_equal(total, amounts)
     wanted = accumulate(jobs, size=SIZE, points=amounts, burn_in=1)

@@ -1,0 +1,34 @@
+"""Plain pointers in compiled code: what an array or a view costs besides, they save.
+
+Each view of an array that is made, handed on and dropped counts references by locked instructions, which wait until all
+stores before them are done. In a loop over short rows that takes longer than the work. A pointer counts nothing, and so
+keeps nothing alive: take pointers of arguments only, since the caller holds what it handed over.
+"""
+
+from typing import Any
+
+from numba import types
+from numba.core import cgutils
+from numba.core.errors import TypingError
+from numba.extending import intrinsic
+
+FLOAT32_POINTER = types.CPointer(types.float32)
+
+
+def _at(typing_context: Any, base: Any, index: Any) -> Any:
+    is_array = isinstance(base, types.Array)
+    if is_array and base.layout != "C":
+        raise TypingError(f"pointers are taken of C-contiguous arrays, not of {base}")
+    signature = types.CPointer(base.dtype)(base, types.intp) if is_array else base(base, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer, count = arguments
+        if is_array:
+            pointer = context.make_array(signature.args[0])(context, builder, pointer).data
+        return cgutils.gep(builder, pointer, count)
+
+    return signature, generate
+
+
+at: Any = intrinsic(_at)
+"""Pointer to an element: (base, index), `base` a pointer, or a C-contiguous array whose elements count through."""
