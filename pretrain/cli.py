@@ -16,7 +16,7 @@ from fractalvid.pretrain.machine import from_main, is_main, process_name, run_to
 from fractalvid.pretrain.models import ARCHITECTURES
 from fractalvid.pretrain.objectives import OBJECTIVES
 from fractalvid.pretrain.recipes import headline, load_recipe, recipe_names
-from fractalvid.pretrain.run import PROGRAM, PretrainConfig, check_run, kept_config, without_unused
+from fractalvid.pretrain.run import PROGRAM, PretrainConfig, check_settings, kept_config, without_unused
 from fractalvid.utils.errors import UserError, run_cli
 from fractalvid.utils.log import announce
 from fractalvid.utils.nearest import unknown_command
@@ -99,19 +99,10 @@ def _main(argv: list[str]) -> None:
     if not given.resume:
         config = without_unused(config, base)
     # Here already, since what follows imports torch, which takes seconds.
-    from_main(partial(check_run, config))
+    from_main(partial(check_settings, config))
     if given.dry_run:
-        if is_main():
-            print(
-                f"# dry run of {config.arch} by {config.objective.name}: its settings, then a probe of it", flush=True
-            )
-        from fractalvid.pretrain.dryrun import dry_run_parts
-
-        for part in dry_run_parts(config, None if given.resume else given.out):
-            if is_main():
-                print(part, flush=True)
+        _dry_run(config, None if given.resume else given.out)
         return
-
     out = given.out or _default_out(given.recipe, config)
     announce(f"pre-training {config.arch} by the objective {config.objective.name}, in {out}")
     from fractalvid.pretrain.run import pretrain
@@ -125,11 +116,23 @@ def _main(argv: list[str]) -> None:
         )
 
 
+def _dry_run(config: PretrainConfig, out: Path | None) -> None:
+    """Print what is known of a run, part by part; the first line at once."""
+    if is_main():
+        print(f"# dry run of {config.arch} by {config.objective.name}: its settings, then a probe of it", flush=True)
+    from fractalvid.pretrain.dryrun import dry_run_parts
+
+    for part in dry_run_parts(config, out):
+        if is_main():
+            print(part, flush=True)
+
+
 def _export(argv: Sequence[str]) -> None:
     """`pretrain export`."""
     wanted = ExportArguments(source=tyro.MISSING, out=tyro.MISSING)
     text = "Weights, their card and a README, ready to be given to others."
     given = parse(ExportArguments, argv, program="pretrain export", default=wanted, description=text)
+    announce(f"exporting {given.source} to {given.out}")
     from fractalvid.pretrain.export import export_weights  # not for --help: it brings torch
 
     weights = export_weights(given.source, given.out)

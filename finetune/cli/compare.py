@@ -23,6 +23,7 @@ from fractalvid.finetune.targets.registry import check_folds
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.log import announce
+from fractalvid.utils.phrases import first_few
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def run(options: Compare) -> None:
 
 def gather(options: Gather) -> None:
     """Compare finished runs."""
+    announce(f"comparing finished runs of {first_few(options.runs)}")
     from fractalvid.finetune.run import compare
 
     if not options.runs:

@@ -93,7 +93,8 @@ def as_json(weights: Path, results: "list[Prediction | Unreadable]") -> str:
 
 def run(options: Predict) -> int:
     """Name what is in the videos; the exit code."""
-    announce(f"reading the weights {options.weights}")
+    if options.out is not None or sys.stderr.isatty():  # else standard output is for what the videos show
+        announce(f"reading the weights {options.weights}")
     from fractalvid.finetune.clips.files import clips_at
     from fractalvid.finetune.run.predict import Prediction, Predictor
 

@@ -82,13 +82,13 @@ class Prepare:
 
 def run(options: Prepare) -> None:
     """Download, check, index and decode, as far as asked; prints what there is."""
+    options.check()
     announce(f"looking for the videos of {options.target.target}")
     from fractalvid.finetune.cache.reader import CacheKind
     from fractalvid.finetune.run.prepare import prepare_videos
     from fractalvid.finetune.targets.download import download_all
     from fractalvid.finetune.videos.data import open_data
 
-    options.check()
     machine = options.machine()
     machine.check()
     if options.download and options.target.data is not None:

@@ -15,6 +15,7 @@ from fractalvid.core.constants import BANK_FILE
 from fractalvid.textures import TEXTURE_BANKS
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place
+from fractalvid.utils.log import announce
 from fractalvid.utils.nearest import unknown_command
 
 _OTHERS: dict[str, Any] = {bank.kind: bank.config_type for bank in TEXTURE_BANKS}
@@ -102,6 +103,7 @@ def run(arguments: Sequence[str]) -> None:
         },
     )
     _refuse_to_overwrite(args.out)
+    announce(f"inventing {args.classes} classes of {args.kind}")
     config = args.config()
     check_place(args.out)
     from fractalvid.kinds import sample_bank  # not for --help: it brings Numba
@@ -127,6 +129,7 @@ def _import(arguments: Sequence[str]) -> None:
         main={"what": {"files": "Class files, or folders of them", "out": "", "seed": ""}},
     )
     _refuse_to_overwrite(args.out)
+    announce(f"reading class files into {args.out}")
     from fractalvid.fractals import class_files, import_classes  # not for --help: they bring Numba
 
     files = class_files(args.files)

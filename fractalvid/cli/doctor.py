@@ -211,6 +211,7 @@ def report() -> list[str]:
 def run(arguments: Sequence[str]) -> None:
     """Run the command, which finds, and fails at nothing."""
     from fractalvid.cli.parsing import parse
+    from fractalvid.utils.log import announce
 
     parse(
         DoctorArguments,
@@ -219,6 +220,7 @@ def run(arguments: Sequence[str]) -> None:
         default=DoctorArguments(),
         description="What was found on this machine, and what to install.",
     )
+    announce("looking at this machine")
     print("\n".join(report()))
 
 

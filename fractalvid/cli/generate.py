@@ -21,6 +21,7 @@ from fractalvid.kernels.compiled import available_cores
 from fractalvid.sets.config import SetConfig
 from fractalvid.utils.duration import parse_hours
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.log import announce
 
 MAIN = {
     "what": {
@@ -117,6 +118,7 @@ def run(arguments: Sequence[str]) -> None:
         main=MAIN,
     )
     config, hours = args.config(), args.hours()
+    announce(f"rendering clips into {args.out}")
     from fractalvid.sets.generation import generate
 
     bank = _bank(args)

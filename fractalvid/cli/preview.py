@@ -1,6 +1,5 @@
 """`fractalvid preview`: clips of a bank or a set, chosen, rendered or read, and shown."""
 
-import logging
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -23,11 +22,10 @@ from fractalvid.sets.manifest import ManifestRow
 from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place, write_bytes, write_text, write_with
-from fractalvid.utils.phrases import one_line
+from fractalvid.utils.log import announce
 
 T = TypeVar("T")
 
-LOG = logging.getLogger("fractalvid.preview")
 MAX_PIXELS = 2**28
 """Of all that is shown: about a gigabyte while a sheet is drawn, or while clips wait in colour."""
 MOST_SKIPPED = 0.05
@@ -213,6 +211,7 @@ def run(arguments: Sequence[str]) -> None:
             },
         },
     )
+    announce(f"showing clips of {args.source} in {args.out}")
     print(_made(preview(args.source, args.out, args.options)))
 
 
@@ -250,8 +249,6 @@ def preview(source: Path, out: Path, config: PreviewConfig = PreviewConfig()) ->
             raise UserError(f"{path} is there already; add --overwrite to replace it, or choose another --out")
     for path in (sheet, gallery):
         check_place(path)
-    if config.emulate is not None or not source.is_dir():  # files are read in no time
-        LOG.info("rendering %d clips of %s", config.clips, one_line(str(source)))
     clips = load()
     drawn = contact_sheet(clips, columns=config.columns, size=config.size)
     write_with(sheet, lambda file: drawn.save(file, "PNG"))

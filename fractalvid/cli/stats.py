@@ -10,6 +10,8 @@ import tyro
 from fractalvid.cli.parsing import parse
 from fractalvid.kernels.compiled import available_cores
 from fractalvid.stats.config import StatsConfig
+from fractalvid.utils.log import announce
+from fractalvid.utils.phrases import first_few
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ def run(arguments: Sequence[str]) -> None:
             },
         },
     )
+    announce(f"measuring clips of {first_few(map(str, args.sources))}")
     from fractalvid.stats.report import stats  # not for --help: it brings Numba and matplotlib
     from fractalvid.stats.table import as_text
 

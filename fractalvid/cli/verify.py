@@ -9,6 +9,7 @@ import tyro
 
 from fractalvid.cli.parsing import parse
 from fractalvid.kernels.compiled import available_cores
+from fractalvid.utils.log import announce
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ def run(arguments: Sequence[str]) -> int:
         description="Check a set.",
         main={"what": {"source": "", "repair": "", "workers": "Threads; one a core if not given"}},
     )
+    announce(f"checking every file of {args.source}")
     from fractalvid.sets.verification import repair, verify  # not for --help: it brings Numba
 
     workers = available_cores() if args.workers is None else args.workers

@@ -30,6 +30,12 @@ def show_log() -> None:
 
 
 def announce(text: str) -> None:
-    """Say at a terminal what begins, since loading PyTorch takes seconds; elsewhere an error stays one line."""
+    """Say what begins, before what takes seconds to load is loaded; of several processes, the first says it.
+
+    At a terminal that is a line on standard error. Elsewhere it is one on standard output, so that an error is still
+    the one line of standard error.
+    """
     if sys.stderr.isatty():
         logging.getLogger("fractalvid").info(one_line(text))
+    elif os.environ.get("RANK", "0") == "0":
+        print(one_line(text), flush=True)

@@ -13,4 +13,5 @@ from .pretraining import make_card as make_card
 from .pretraining import make_objective as make_objective
 from .pretraining import pretrain as pretrain
 from .unused import check_run as check_run
+from .unused import check_settings as check_settings
 from .unused import without_unused as without_unused

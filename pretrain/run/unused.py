@@ -98,9 +98,14 @@ ALSO_UNSET = {"classes": DEFAULT_CLASSES, "kind": "ifs", "objective.recolour": 0
 
 def check_run(config: PretrainConfig) -> None:
     """Raise a `UserError` for values that no run can use or this machine can't, and for settings without effect."""
+    check_settings(config)
+    config.engine.check_machine()
+
+
+def check_settings(config: PretrainConfig) -> None:
+    """What `check_run` does but for the machine, to look at which torch is imported, which takes seconds."""
     config.check()
     unused.check_unused(config, RULES, ALSO_UNSET)
-    config.engine.check_machine()  # last: it imports torch, which takes a second
 
 
 def without_unused(config: PretrainConfig, recipe: PretrainConfig) -> PretrainConfig:

@@ -49,7 +49,7 @@ def test_a_finished_run_says_so_and_what_goes_on(tmp_path: Path, capsys: pytest.
     assert main(["--resume", "--no-progress", "--out", str(out)]) == 0
     told = capsys.readouterr()
     assert told.err == f"the run in {out} is finished, after 2 steps; to go on with it: {GO_ON} --out {out} --steps 4\n"
-    assert told.out.startswith(f"weights: {out / 'weights.safetensors'}; fine-tune from them")
+    assert told.out.splitlines()[1].startswith(f"weights: {out / 'weights.safetensors'}; fine-tune from them")
     assert {path.name: path.read_bytes() for path in out.iterdir()} == files
     (out / "weights.safetensors").unlink()  # killed between the last checkpoint and its weights
     assert main(["--resume", "--no-progress", "--out", str(out)]) == 0

@@ -38,9 +38,9 @@ def hmdb(root: Path, *args: object) -> int:
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
-    """What was printed, and the error."""
+    """What was printed below the line that tells what begins, and the error."""
     captured = capsys.readouterr()
-    return captured.out, captured.err
+    return re.sub(r"^looking for the videos of \w+\n", "", captured.out), captured.err
 
 
 def refusal(capsys: pytest.CaptureFixture[str]) -> str:

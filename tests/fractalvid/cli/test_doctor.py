@@ -34,8 +34,9 @@ def test_the_command_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli("fractalvid", dispatch, ["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) >= 10
-    assert lines[0].split()[:2] == ["ok", "Python"]
-    assert all(line.split()[0] in ("ok", "note", "missing") for line in lines[:-1])
+    assert lines[0] == "looking at this machine"
+    assert lines[1].split()[:2] == ["ok", "Python"]
+    assert all(line.split()[0] in ("ok", "note", "missing") for line in lines[1:-1])
     assert run_cli("fractalvid", dispatch, ["doctor", "--loudly"]) == 2
 
 
