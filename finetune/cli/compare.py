@@ -61,7 +61,6 @@ class Compare:
         """Raise `UserError` for values that nothing can be done with."""
         from fractalvid.finetune.recipes.plan import check_seed
 
-        self.recipe.check()
         self.machine.check()
         check_folds(self.target, self.splits, self.folds, "s")
         for name in ("init", "seeds", "splits", "folds", "modes"):

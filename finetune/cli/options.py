@@ -56,7 +56,8 @@ def starting_recipe(args: list[str]) -> Recipe:
     recipe = load_recipe(given.recipe)
     if recipe.warmup_epochs is None or not (given.epochs or "").isdecimal():
         return recipe
-    return replace(recipe, warmup_epochs=recipe.warmup_epochs * int(given.epochs) / recipe.epochs)
+    epochs = int(given.epochs)
+    return replace(recipe, epochs=epochs, warmup_epochs=recipe.warmup_epochs * epochs / recipe.epochs)
 
 
 def check_views(views: int | None, crops: int | None) -> None:

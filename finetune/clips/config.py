@@ -3,10 +3,10 @@
 Nothing here needs torch, so that command lines are read without it.
 """
 
-import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fractalvid.utils.checks import MAX_COUNT, check_fields, check_integer
 from fractalvid.utils.errors import UserError
 
 Triple = tuple[float, float, float]
@@ -14,6 +14,8 @@ Triple = tuple[float, float, float]
 Sampling = Literal["window", "segments"]
 Voting = Literal["softmax", "logits", "votes"]
 
+MAX_RATIO = 1000
+"""Of width to height of a crop."""
 LARGEST_MAGNITUDE, MOST_OPERATIONS = 30, 14
 """Of RandAugment: the strongest setting of its operations, and how many there are."""
 
@@ -41,14 +43,16 @@ class AugmentConfig:
     magnitude: int = 7
     """Strength of these operations, 0 to 30 on torchvision's scale."""
 
-    def check(self) -> None:
-        """Raise `UserError` for values outside their range."""
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        check_fields(self, "augment.")
         low, high = self.crop_scale
         if not 0 < low <= high <= 1:
             raise UserError(f"--augment.crop-scale is {low:g} {high:g}: two shares of the frame, 0 < low <= high <= 1")
         low, high = self.crop_ratio
-        if not 0 < low <= high < math.inf:
-            raise UserError(f"--augment.crop-ratio is {low:g} {high:g}: two ratios, 0 < low <= high")
+        if not 1 / MAX_RATIO <= low <= high <= MAX_RATIO:
+            ends = f"1/{MAX_RATIO} <= low <= high <= {MAX_RATIO}"
+            raise UserError(f"--augment.crop-ratio is {low:g} {high:g}: two ratios, {ends}")
         for name in ("flip", "brightness", "contrast", "saturation", "blur"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"--augment.{name} is {getattr(self, name)}: it must lie between 0 and 1")
@@ -70,6 +74,13 @@ class FrameConfig:
     sampling: Sampling = "window"
     first_frames: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse what no frames can be chosen by."""
+        check_fields(self)
+        check_integer("clip_len", self.clip_len, 1, MAX_COUNT)
+        check_integer("frame_stride", self.frame_stride, 1, MAX_COUNT)
+        check_integer("first_frames", self.first_frames, 0, MAX_COUNT)
+
     def usable(self, length: int) -> int:
         """How many frames of a video of `length` frames count."""
         return min(length, self.first_frames) if self.first_frames else length
@@ -89,6 +100,11 @@ class ClipConfig:
     std: Triple
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
+    def __post_init__(self) -> None:
+        """Refuse what no clip can look like."""
+        check_fields(self)
+        _check_pixels(self.size, self.std)
+
 
 @dataclass(frozen=True)
 class ViewConfig:
@@ -104,3 +120,17 @@ class ViewConfig:
     views: int
     crops: int
     voting: Voting = "softmax"
+
+    def __post_init__(self) -> None:
+        """Refuse what no view can look like."""
+        check_fields(self)
+        _check_pixels(self.size, self.std)
+        check_integer("views", self.views, 1, MAX_COUNT)
+        check_integer("crops", self.crops, 1, 3)
+
+
+def _check_pixels(size: int, std: Triple) -> None:
+    """Raise `UserError` for a size, or deviations a channel, that no clip has."""
+    check_integer("size", size, 1, 8192)
+    if not min(std) > 0:
+        raise UserError(f"std must be above 0 in every channel, got {std}")

@@ -1,6 +1,5 @@
 """How a network is fine-tuned and tested: every option."""
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +11,7 @@ from fractalvid.pretrain.machine import PrecisionName
 from fractalvid.pretrain.models import architecture
 from fractalvid.pretrain.objectives import check_alpha
 from fractalvid.pretrain.recipes import load
+from fractalvid.utils.checks import MAX_COUNT, check_at_most, check_fields
 from fractalvid.utils.errors import UserError
 
 Mode = Literal["full", "linear"]
@@ -33,6 +33,9 @@ NORMALISATION: dict[str, tuple[Triple, Triple]] = {
 """Mean and deviation a channel: of Kinetics, of ImageNet, or for values in [-1, 1] and in [0, 1]."""
 LR: dict[Mode, float] = {"full": 1e-3, "linear": 1e-2}
 """Peak learning rate of AdamW for 32 clips a step; a head alone bears, and needs, a larger one."""
+_COUNTS = ("shots", "epochs", "batch_size", "clip_len", "frame_stride", "first_frames", "views", "eval_every")
+_MOST = dict.fromkeys(_COUNTS, MAX_COUNT) | {"lr": 1e30, "weight_decay": 1e30, "grad_clip": 1e30}
+"""Largest values of settings."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,9 @@ class Recipe:
     precision: PrecisionName = "auto"
     """Arithmetic: auto is bfloat16 where the processor computes it itself."""
 
-    def check(self) -> None:
-        """Raise `UserError` for values that no run can use."""
-        if self.mode not in LR:
-            raise UserError(f"--mode is {self.mode!r}: it can be full or linear")
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use."""
+        check_fields(self)
         if self.model is not None:
             architecture(self.model)
         if self.epochs == 0:
@@ -116,7 +118,7 @@ class Recipe:
             raise UserError(f"--crops is {self.crops}: it can be 1 (the centre) or 3 (along the long side)")
         if self.size is not None and not 16 <= self.size <= 1024:
             raise UserError(f"--size is {self.size}: the networks take 16 to 1024 pixels")
-        if self.lr is not None and not (math.isfinite(self.lr) and self.lr > 0):
+        if self.lr is not None and not self.lr > 0:
             raise UserError(f"--lr is {self.lr}: it must be above 0")
         if self.warmup_epochs is not None and not 0 <= self.warmup_epochs < self.epochs:
             raise UserError(
@@ -126,7 +128,7 @@ class Recipe:
             raise UserError(f"--label-smoothing is {self.label_smoothing}: at least 0 and below 1")
         check_alpha("--mixup", self.mixup)
         check_alpha("--cutmix", self.cutmix)
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+        if not self.weight_decay >= 0:
             raise UserError(f"--weight-decay is {self.weight_decay}: it must be 0 or more")
         if not self.grad_clip > 0:
             raise UserError(f"--grad-clip is {self.grad_clip}: it must be above 0")
@@ -140,7 +142,7 @@ class Recipe:
             )
         if self.eval_every < 0:
             raise UserError(f"--eval-every is {self.eval_every}: it must be 0 or more")
-        self.augment.check()
+        check_at_most(self, _MOST)
 
 
 def load_recipe(name: str) -> Recipe:

@@ -18,6 +18,7 @@ from fractalvid.finetune.targets.diving48 import Diving48
 from fractalvid.finetune.targets.folder import Folder
 from fractalvid.finetune.targets.hmdb51 import Hmdb51
 from fractalvid.finetune.targets.kinetics import Kinetics
+from fractalvid.utils.checks import check_count, check_fields, check_integer
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import ALIKE, nearest
 from fractalvid.utils.phrases import first_few
@@ -92,6 +93,18 @@ class TargetOptions:
     val_seed: int = 0
     """folder with --val-share: another number draws other test videos."""
 
+    def __post_init__(self) -> None:
+        """Refuse values that no benchmark can use."""
+        if self.target is tyro.MISSING:  # the defaults of a command line, which has to name one
+            return
+        check_fields(self)
+        check_count("most_frequent", self.most_frequent)
+        if self.most_frequent is not None and self.most_frequent < 2:
+            raise UserError(f"--most-frequent is {self.most_frequent}: telling classes apart takes two")
+        if self.val_share is not None and not 0 < self.val_share < 1:
+            raise UserError(f"--val-share is {self.val_share:g}: a share between 0 and 1, as 0.2")
+        check_integer("val_seed", self.val_seed, 0, 2**64 - 1)
+
 
 def make_target(options: TargetOptions, *, test_only: bool = False) -> Target:
     """The benchmark that the options name; `test_only`: its test videos are all that is needed.
@@ -109,10 +122,6 @@ def make_target(options: TargetOptions, *, test_only: bool = False) -> Target:
         raise UserError(f"--data does not go with --target {name}")
     if TARGETS[name].needs_data and options.data is None:
         raise UserError(f"--target {name} needs --data: the folder with its videos")
-    if options.most_frequent is not None and options.most_frequent < 2:
-        raise UserError(f"--most-frequent is {options.most_frequent}: telling classes apart takes two")
-    if options.val_share is not None and not 0 < options.val_share < 1:
-        raise UserError(f"--val-share is {options.val_share:g}: a share between 0 and 1, as 0.2")
     return TARGETS[name].make(options, test_only)
 
 

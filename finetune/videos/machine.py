@@ -1,11 +1,11 @@
 """What a run may use of this machine: not part of what makes a result."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from fractalvid.kernels.compiled import available_cores
 from fractalvid.pretrain.machine import resolve_device
+from fractalvid.utils.checks import MAX_SETTING, MAX_THREADS, check_at_most, check_fields
 from fractalvid.utils.errors import UserError
 from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
 
@@ -29,16 +29,21 @@ class Machine:
     progress: bool = True
     """Show progress bars."""
 
-    def check(self) -> None:
-        """Raise `UserError` for values that nothing can be done with."""
-        resolve_device(self.device)
-        if self.threads is not None and not 1 <= self.threads <= 1024:
-            raise UserError(f"--threads is {self.threads}: it must be 1 to 1024")
-        if not (math.isfinite(self.cache_gb) and self.cache_gb >= 0):
+    def __post_init__(self) -> None:
+        """Refuse values that nothing can be done with."""
+        check_fields(self)
+        if self.threads is not None and not 1 <= self.threads <= MAX_THREADS:
+            raise UserError(f"--threads is {self.threads}: it must be 1 to {MAX_THREADS}")
+        if not self.cache_gb >= 0:
             raise UserError(f"--cache-gb is {self.cache_gb}: it must be 0 or more")
         check_max_pixels(self.max_pixels)
         if not 0 <= self.max_broken <= 1:
             raise UserError(f"--max-broken is {self.max_broken}: it is a share, 0 to 1")
+        check_at_most(self, {"cache_gb": MAX_SETTING})
+
+    def check(self) -> None:
+        """Raise `UserError` for a device that there is not."""
+        resolve_device(self.device)
 
     def cache(self) -> Path:
         """The cache folder."""

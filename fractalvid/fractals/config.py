@@ -5,15 +5,13 @@ from functools import cached_property
 from typing import Literal
 
 from fractalvid.core.constants import MAX_FRAMES, MIN_FRAMES
-from fractalvid.fractals.mix import PAPER_LINEAR_SHARE, PAPER_VARIATIONS, Mix
-from fractalvid.utils.checks import check_fields, check_integer, check_number, check_p
+from fractalvid.fractals.mix import PAPER_LINEAR_SHARE, PAPER_VARIATIONS, Mix, parse_mix
+from fractalvid.utils.checks import MAX_SETTING, check_fields, check_integer, check_number, check_p
 from fractalvid.utils.errors import UserError
 
 MAX_MAPS = 8
 MAX_ATTEMPTS = 255
 """Attempts have a byte of the counters that random numbers are drawn from (`fractalvid.core.seeds`)."""
-MAX_SETTING = 1e6
-"""Largest value of settings without a limit of their own: no picture needs more, and float32 is far from overflow."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,8 @@ class ClassConfig:
         interpolation: "decomposed" interpolates rotations, singular values and shifts one by one; "naive" interpolates
             the matrices, which collapses attractors in mid-clip and is kept for comparison.
         linear_share: share of classes without a non-linear variation.
-        variations: names of the variations that the other classes take, equally often (`fractalvid.fractals.mix`).
+        variations: names of the variations that the other classes take, equally often (`fractalvid.fractals.mix`); or
+            text as --variations takes it ("all", "linear", "julia,swirl"), which says `linear_share`, too.
         max_summed: largest number of variations in a weighted sum, 1 to 3.
         per_map: whether each map of a class takes variations of its own.
         min_maps: fewest maps of a system, at least 2.
@@ -82,12 +81,24 @@ class ClassConfig:
     rows: Literal["x", "y"] = "y"
 
     def __post_init__(self) -> None:
-        """Refuse what no bank could be drawn from."""
+        """Refuse what no bank could be drawn from; read text that names a mix."""
+        if isinstance(self.variations, str):
+            self._read_mix(self.variations)
         check_fields(self)
         self._check_classes()
         self._check_instances()
         self._check_acceptance()
         self._check_view()
+
+    def _read_mix(self, text: str) -> None:
+        if self.linear_share != PAPER_LINEAR_SHARE:
+            raise UserError(
+                f"variations as text ({text!r}) says linear_share itself: leave linear_share out, or name variations "
+                'in a tuple, as in variations=("julia", "swirl")'
+            )
+        variations, linear_share = parse_mix(text)
+        object.__setattr__(self, "variations", variations)
+        object.__setattr__(self, "linear_share", linear_share)
 
     def _check_classes(self) -> None:
         check_p("linear_share", self.linear_share)

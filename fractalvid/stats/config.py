@@ -1,12 +1,14 @@
 """How much `fractalvid stats` measures, and how. Nothing here needs Numba, SciPy or PyTorch."""
 
-import math
 from dataclasses import dataclass, field
 
 from fractalvid.core.constants import MAX_CLASSES, MAX_FRAMES, MAX_POINTS
 from fractalvid.sets.config import check_clip_bytes
+from fractalvid.utils.checks import MAX_SETTING, check_fields
 from fractalvid.utils.errors import UserError
 
+MAX_CYCLES = 4096
+"""A frame side of 8192 pixels, the largest, has no finer ones."""
 MAX_PROBE_BYTES = 2**31
 """Of the clips of one probe, and of those of a step of its training."""
 TEST_BATCH = 64
@@ -31,6 +33,15 @@ class Band:
 
     low: int = 2
     high: int = 16
+
+    def __post_init__(self) -> None:
+        """Refuse what is no band."""
+        check_fields(self, "--band.")
+        if not 1 <= self.low < self.high <= MAX_CYCLES:
+            raise UserError(
+                f"--band.low is {self.low} and --band.high is {self.high}: the band must go from 1 or more cycles up, "
+                f"to {MAX_CYCLES} at most"
+            )
 
 
 @dataclass(frozen=True)
@@ -62,11 +73,14 @@ class ProbeConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that no probe could be made with."""
+        check_fields(self, "--probe.")
         for name, (low, high) in _PROBE_LIMITS.items():
             if not low <= getattr(self, name) <= high:
                 raise UserError(f"--probe.{name} is {getattr(self, name)}: it must be {low} to {high}")
-        if not 0 < self.learning_rate < math.inf:
-            raise UserError(f"--probe.learning-rate is {self.learning_rate}: it must be above 0")
+        if not 0 < self.learning_rate <= MAX_SETTING:
+            raise UserError(
+                f"--probe.learning-rate is {self.learning_rate}: it must be above 0, {MAX_SETTING:g} at most"
+            )
         # Clips are bytes; those of a step are float32 in the network, and its first layer gives as much again.
         clips = max(self.motions * (self.train + self.test), 8 * max(self.batch, TEST_BATCH))
         if clips * self.frames * self.size**2 > MAX_PROBE_BYTES:
@@ -103,14 +117,10 @@ class StatsConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that nothing can be measured with."""
+        check_fields(self)
         limits = {"classes": (1, 10**6), "clips": (1, 10**6), "held_out": (0, 10**6), "points": (1, MAX_POINTS)}
         for name, (low, high) in (limits | {"size": (16, 1024), "above": (0, 254), "frames": (2, 10_000)}).items():
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise UserError(f"--{name.replace('_', '-')} is {value}: it must be {low} to {high}")
         check_clip_bytes(self.frames or MAX_FRAMES, self.size, 1)
-        if not 1 <= self.band.low < self.band.high:
-            raise UserError(
-                f"--band.low is {self.band.low} and --band.high is {self.band.high}: the band must go from 1 or more "
-                "cycles up"
-            )

@@ -1,6 +1,5 @@
 """How a stream takes samples from clips."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -10,7 +9,7 @@ from fractalvid.core.camera import CameraConfig
 from fractalvid.core.colour import ColourConfig, check_points
 from fractalvid.core.constants import MAX_POINTS
 from fractalvid.emulate.config import EmulationConfig, resolve
-from fractalvid.utils.checks import check_fields, check_integer, is_real
+from fractalvid.utils.checks import MAX_SETTING, check_fields, check_integer, is_real, shown
 from fractalvid.utils.errors import UserError
 
 
@@ -50,10 +49,10 @@ class StreamConfig:
         """Refuse values that no sample could have; look up a preset that is named."""
         if self.emulate is not None:
             object.__setattr__(self, "emulate", resolve(self.emulate))
-        if self.mean is not None and not (is_real(self.mean) and math.isfinite(self.mean)):
-            raise UserError(f"mean must be a number, the same for all channels, got {self.mean}")
-        if self.std is not None and not (is_real(self.std) and 0 < self.std < math.inf):
-            raise UserError(f"std must be a number above 0, the same for all channels, got {self.std}")
+        if self.mean is not None and not (is_real(self.mean) and abs(self.mean) <= MAX_SETTING):
+            raise UserError(f"mean must be a number, the same for all channels, got {shown(self.mean)}")
+        if self.std is not None and not (is_real(self.std) and 0 < self.std <= MAX_SETTING):
+            raise UserError(f"std must be a number above 0, the same for all channels, got {shown(self.std)}")
         check_fields(self)
         limits = {"clip_len": 10_000, "frame_stride": 10_000, "size": 8192, "points": MAX_POINTS}
         for name, most in limits.items():

@@ -7,6 +7,7 @@ import typing
 from collections.abc import Collection, Mapping
 from functools import cache
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -19,6 +20,10 @@ Range = tuple[float, float]
 
 MAX_COUNT = 2**31 - 1
 """The largest number of clips, batches or processes that a setting may ask for."""
+MAX_SETTING = 1e6
+"""Largest value of settings without a limit of their own: no picture needs more, and float32 is far from overflow."""
+MAX_THREADS = 1024
+"""Threads that a setting may ask for."""
 
 
 def is_real(value: object) -> bool:
@@ -34,8 +39,9 @@ def is_whole(value: object) -> bool:
 def check_fields(config: object, where: str = "") -> None:
     """Refuse a frozen dataclass whose fields do not hold what their annotations say. To be called first of all checks.
 
-    An int will do for a float, a list for a tuple, and NumPy's scalars for Python's, which take their place: what is
-    kept can be compared, hashed and written as JSON.
+    An int will do for a float, a list for a tuple, text for a path, and NumPy's scalars for Python's, which take their
+    place: what is kept can be compared, hashed and written as JSON. Whether a number is in its range, and none
+    of infinity and NaN, is for other checks.
 
     Args:
         config: the dataclass, in its `__post_init__`.
@@ -49,11 +55,18 @@ def check_fields(config: object, where: str = "") -> None:
         value = getattr(config, name)
         fitted = _fitted(value, hint)
         if fitted is _MISFIT:
-            raise UserError(f"{where}{name} must be {_described(hint)}, got {value!r}")
-        if type(value) not in (bool, int, float, str):
+            raise UserError(f"{where}{name} must be {_described(hint)}, got {shown(value)}")
+        if _is_long(fitted):
+            raise UserError(f"{where}{name} is {shown(value)}: no number that long has a meaning here")
+        if type(value) not in (bool, int, float, str) or isinstance(fitted, Path):
             object.__setattr__(config, name, fitted)
 
 
+_LONGEST_SHOWN = 200
+"""Letters of a value in a message."""
+
+_LONGEST_INTEGER = 128
+"""Bits of an integer."""
 _MISFIT = object()
 """In place of a value that is not what its annotation says."""
 
@@ -69,10 +82,40 @@ def _fitted(value: Any, hint: Any) -> Any:
     """A value as its annotation says, which is itself, or the same of another type; or `_MISFIT`."""
     if isinstance(value, Mapping):  # for a dataclass; documents are read elsewhere
         return _MISFIT
+    if dataclasses.is_dataclass(value) and isinstance(value, _classes(hint)):  # msgspec takes none of a subclass
+        return value
     try:
-        return msgspec.convert(_plain(value), hint, strict=True)
-    except msgspec.ValidationError:
+        return msgspec.convert(_plain(value), hint, strict=True, dec_hook=_instance)
+    except (msgspec.ValidationError, OverflowError):  # of an int that no float can hold
         return _MISFIT
+
+
+def _classes(hint: Any) -> tuple[type, ...]:
+    """The plain classes that an annotation allows."""
+    return tuple(option for option in typing.get_args(hint) or (hint,) if isinstance(option, type))
+
+
+def _instance(kind: Any, value: Any) -> Any:
+    """What msgspec knows nothing of: an instance is itself, and text will do for a path."""
+    if isinstance(value, kind):
+        return value
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise TypeError  # which msgspec tells as a misfit
+
+
+def _is_long(value: Any) -> bool:
+    """Whether a value is an integer of more bits than any that has a meaning; Python would refuse to print some."""
+    return isinstance(value, int) and value.bit_length() > _LONGEST_INTEGER
+
+
+def shown(value: object) -> str:
+    """A value as messages show it: in Python's words, and not over a line where somebody gave a whole array."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # a number of more digits than Python prints
+        return "a number of very many digits"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def _plain(value: Any) -> Any:
@@ -83,6 +126,7 @@ def _plain(value: Any) -> Any:
 
 
 _NAMES = {bool: "True or False", int: "a whole number", float: "a number", str: "a word", type(None): "None"}
+_NAMES |= {Path: "a path"}
 _MANY = {int: "whole numbers", float: "numbers", str: "words"}
 
 
@@ -113,7 +157,7 @@ def check_p(name: str, value: float) -> None:
         UserError: with the setting's name.
     """
     if not (is_real(value) and 0 <= value <= 1):
-        raise UserError(f"{name} must be a probability in 0..1, got {value!r}")
+        raise UserError(f"{name} must be a probability in 0..1, got {shown(value)}")
 
 
 def check_range(name: str, values: Range, low: float, high: float) -> None:
@@ -124,8 +168,8 @@ def check_range(name: str, values: Range, low: float, high: float) -> None:
     """
     pair = isinstance(values, tuple | list) and len(values) == 2 and all(map(is_real, values))
     if not (pair and low <= values[0] <= values[1] <= high) or math.isinf(values[1]):
-        shown = f"{low:g}..{high:g}" if math.isfinite(high) else f"{low:g} and above"
-        raise UserError(f"{name} must be a range (low, high) within {shown}, got {values!r}")
+        ends = f"{low:g}..{high:g}" if math.isfinite(high) else f"{low:g} and above"
+        raise UserError(f"{name} must be a range (low, high) within {ends}, got {shown(values)}")
 
 
 def check_number(
@@ -139,7 +183,7 @@ def check_number(
     inside = is_real(value) and low <= value <= high
     if not inside or (above_low and value == low) or (below_high and value == high):
         ends = f"{'above ' if above_low else ''}{low:g} to {'below ' if below_high else ''}{high:g}"
-        raise UserError(f"{name} must be a number, {ends}, got {value!r}")
+        raise UserError(f"{name} must be a number, {ends}, got {shown(value)}")
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:
@@ -149,7 +193,7 @@ def check_choice(name: str, value: str, choices: Collection[str]) -> None:
         UserError: with the setting's name.
     """
     if value not in choices:
-        raise UserError(f"{name} must be {' or '.join(choices)}, got {value!r}")
+        raise UserError(f"{name} must be {' or '.join(choices)}, got {shown(value)}")
 
 
 def check_integer(name: str, value: int, low: int, high: int) -> None:
@@ -159,7 +203,7 @@ def check_integer(name: str, value: int, low: int, high: int) -> None:
         UserError: with the setting's name.
     """
     if not (is_whole(value) and low <= value <= high):
-        raise UserError(f"{name} must be a whole number, {low} to {high}, got {value!r}")
+        raise UserError(f"{name} must be a whole number, {low} to {high}, got {shown(value)}")
 
 
 def check_count(name: str, value: int | None) -> None:
@@ -169,9 +213,21 @@ def check_count(name: str, value: int | None) -> None:
         UserError: with the argument's name.
     """
     if value is not None and not (is_whole(value) and value >= 1):
-        raise UserError(f"{name} must be at least 1, got {value!r}: give a whole number")
+        raise UserError(f"{name} must be at least 1, got {shown(value)}: give a whole number")
     if value is not None and value > MAX_COUNT:
-        raise UserError(f"{name} must be at most {MAX_COUNT}, got {value!r}")
+        raise UserError(f"{name} must be at most {MAX_COUNT}, got {shown(value)}")
+
+
+def check_at_most(config: object, most: Mapping[str, float], where: str = "") -> None:
+    """Refuse fields of a dataclass that are above their largest values; None is in order.
+
+    Raises:
+        UserError: with the field's name.
+    """
+    for name, limit in most.items():
+        value = getattr(config, name)
+        if value is not None and not value <= limit:
+            raise UserError(f"{where}{name} must be a number of at most {limit:.12g}, got {shown(value)}")
 
 
 def check_instance(name: str, value: object, kind: type) -> None:
@@ -181,7 +237,7 @@ def check_instance(name: str, value: object, kind: type) -> None:
         UserError: with the argument's name.
     """
     if not isinstance(value, kind):
-        raise UserError(f"{name} must be {_described(kind)}, got {value!r}")
+        raise UserError(f"{name} must be {_described(kind)}, got {shown(value)}")
 
 
 def check_share(batch_size: int, rank: int, world_size: int) -> None:

@@ -3,8 +3,23 @@
 from dataclasses import dataclass, field
 
 from fractalvid.pretrain.machine import PrecisionName, resolve_device, world_size
-from fractalvid.pretrain.optim import Budget, Hours, OptimConfig, check_budget, epoch_steps
+from fractalvid.pretrain.optim import Budget, Hours, OptimConfig, check_amounts, check_budget, epoch_steps
+from fractalvid.utils.checks import (
+    MAX_COUNT,
+    MAX_SETTING,
+    MAX_THREADS,
+    check_at_most,
+    check_count,
+    check_fields,
+    check_integer,
+)
 from fractalvid.utils.errors import UserError
+
+_MOST = dict.fromkeys(("steps", "epochs", "log_every", "val_every", "checkpoint_every"), MAX_COUNT) | {
+    **{"hours": MAX_SETTING, "grad_clip": 1e30, "accumulate": MAX_COUNT, "prefetch": 10_000},
+    "torch_threads": MAX_THREADS,
+}
+"""Largest values of the settings of a loop."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +67,10 @@ class LoopConfig:
     tensorboard: bool = True
     """Also write TensorBoard files."""
 
-    def check(self) -> None:
-        """Raise a `UserError` for values no run can use."""
-        check_budget(self.steps, self.epochs, self.hours)
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use."""
+        check_fields(self)
+        check_amounts(self.steps, self.epochs, self.hours)
         for name in ("accumulate", "log_every", "checkpoint_every", "prefetch", "torch_threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -65,6 +81,11 @@ class LoopConfig:
             raise UserError(f"ema is {self.ema}; it must be at least 0 (off) and below 1, such as 0.999")
         if not 0 <= self.max_bad_share <= 1:
             raise UserError(f"max-bad-share is {self.max_bad_share}; it must lie between 0 and 1")
+        check_at_most(self, _MOST)
+
+    def check(self) -> None:
+        """Raise a `UserError` unless there is one budget."""
+        check_budget(self.steps, self.epochs, self.hours)
 
     def check_machine(self) -> None:
         """Raise a `UserError` for what this machine can't do."""
@@ -123,13 +144,17 @@ class TrainConfig:
     seed: int = 0
     epoch_clips: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use."""
+        check_fields(self)
+        check_integer("batch_size", self.batch_size, 1, MAX_COUNT)
+        check_integer("seed", self.seed, 0, 2**64 - 1)
+        check_count("epoch_clips", self.epoch_clips)
+
     def check(self) -> None:
-        """Raise a `UserError` for values no run can use, or this machine can't."""
+        """Raise a `UserError` for values no run can use together, or this machine can't."""
         self.loop.check()
         self.loop.check_machine()
-        self.optim.check()
-        if self.batch_size < 1:
-            raise UserError(f"batch-size is {self.batch_size}; it must be at least 1")
         self.loop.part(self.batch_size)
 
     def budget(self) -> Budget:

@@ -1,8 +1,10 @@
 """Which monitors measure a network's features, as a frozen dataclass."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
+from fractalvid.core.constants import MAX_CLASSES
+from fractalvid.utils.checks import MAX_COUNT, check_at_most, check_fields
 from fractalvid.utils.errors import UserError
 
 Monitor = Literal["knn", "linear", "motion", "crops"]
@@ -21,12 +23,11 @@ class MonitorConfig:
     monitor_clips: int = 16
     """Clips of each: half to learn from, half to name."""
 
-    def check(self) -> None:
-        """Raise a `UserError` for what can't be measured."""
-        for name in self.monitors:
-            if name not in get_args(Monitor):
-                raise UserError(f"monitors are {', '.join(get_args(Monitor))}, not {name!r}")
+    def __post_init__(self) -> None:
+        """Refuse what can't be measured."""
+        check_fields(self)
         if self.monitor_classes < 2 or self.monitor_clips < 2:
             raise UserError(
                 f"monitor-classes ({self.monitor_classes}) and monitor-clips ({self.monitor_clips}) must be at least 2"
             )
+        check_at_most(self, {"monitor_classes": MAX_CLASSES, "monitor_clips": MAX_COUNT})

@@ -3,13 +3,12 @@
 The table says where objectives are built, and imports that only when one is: reading a command line needs no torch.
 """
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from fractalvid.utils.checks import check_p
+from fractalvid.utils.checks import MAX_SETTING, check_fields, check_p
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.unused import Rule, check_unused
 
@@ -32,8 +31,9 @@ class SupervisedConfig:
     cutmix: float = 0.0
     """Paste boxes of other clips: alpha of CutMix's Beta distribution, such as 1; 0 is off; with --mixup, either."""
 
-    def check(self) -> None:
-        """Raise a `UserError` for values no run can use."""
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use."""
+        check_fields(self)
         if not 0 <= self.label_smoothing < 1:
             raise UserError(f"label-smoothing is {self.label_smoothing}; it must be at least 0 and below 1")
         check_alpha("mixup", self.mixup)
@@ -63,16 +63,15 @@ class MoCoConfig:
     don't tell which belong together; 1 is one of all. If not given, up to 8 of at least 8 clips, or 2 of fewer; with
     several processes one each, since keys are shuffled across processes."""
 
-    def check(self) -> None:
-        """Raise a `UserError` for values no run can use."""
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use."""
+        check_fields(self, "moco.")
         _check_size("moco.queue", self.queue)
         _check_size("moco.dim", self.dim)
         _check_size("moco.hidden", self.hidden)
         _check_temperature("moco.temperature", self.temperature)
         _check_momentum("moco.momentum", self.momentum)
         _check_size("moco.bn-groups", self.bn_groups)
-        if self.mask not in ("instance", "class", "none"):
-            raise UserError(f"moco.mask is {self.mask!r}; it can be instance, class or none")
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,9 @@ class SimCLRConfig:
     hidden: int | None = None
     """Width of the projector's hidden layer; as many as the network has features if not given."""
 
-    def check(self) -> None:
-        """Raise a `UserError` for values no run can use."""
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use."""
+        check_fields(self, "simclr.")
         _check_temperature("simclr.temperature", self.temperature)
         _check_size("simclr.dim", self.dim)
         _check_size("simclr.hidden", self.hidden)
@@ -106,8 +106,9 @@ class BYOLConfig:
     hidden: int = 1024
     """Width of the hidden layers of projector and predictor."""
 
-    def check(self) -> None:
-        """Raise a `UserError` for values no run can use."""
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use."""
+        check_fields(self, "byol.")
         _check_momentum("byol.momentum", self.momentum)
         _check_size("byol.dim", self.dim)
         _check_size("byol.hidden", self.hidden)
@@ -160,22 +161,21 @@ class ObjectiveConfig:
     simclr: SimCLRConfig = field(default_factory=SimCLRConfig)
     byol: BYOLConfig = field(default_factory=BYOLConfig)
 
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use."""
+        check_fields(self)
+        for name in ("reverse", "key_strength", "recolour"):
+            check_p(name.replace("_", "-"), getattr(self, name))
+        _check_weight("aux-mask", self.aux_mask)
+        _check_weight("aux-curve", self.aux_curve)
+
     def check(self, *, mixing: bool) -> None:
-        """Raise a `UserError` for values no run can use, and for settings that the objective doesn't use.
+        """Raise a `UserError` for settings that exclude each other, and for some that the objective doesn't use.
 
         Args:
             mixing: whether clips are mixed (mixup, CutMix).
         """
-        if self.name not in OBJECTIVES:
-            raise UserError(f"objective is {self.name!r}; it can be {', '.join(OBJECTIVES)}")
-        _check_weight("aux-mask", self.aux_mask)
-        _check_weight("aux-curve", self.aux_curve)
         check_unused(self, RULES)
-        if self.views == 2:
-            getattr(self, self.name).check()
-            check_p("reverse", self.reverse)
-            check_p("key-strength", self.key_strength)
-            check_p("recolour", self.recolour)
         if mixing and (self.views == 2 or self.aux_mask or self.aux_curve):
             raise UserError(
                 "mixup and cutmix mix labels, so they go with --objective supervised alone, without --aux-mask or "
@@ -227,14 +227,14 @@ def _check_size(name: str, value: int | None) -> None:
 
 def _check_temperature(name: str, value: float) -> None:
     """Raise a `UserError`, which calls it `name`, for what can't divide."""
-    if not 0 < value < math.inf:
-        raise UserError(f"{name} is {value}; it must be above 0")
+    if not 0 < value <= MAX_SETTING:
+        raise UserError(f"{name} is {value}; it must be above 0, and at most {MAX_SETTING:g}")
 
 
 def _check_weight(name: str, value: float) -> None:
     """Raise a `UserError`, which calls it `name`, for what can't weigh a loss."""
-    if not 0 <= value < math.inf:
-        raise UserError(f"{name} is {value}; it must be 0 (off) or above")
+    if not 0 <= value <= MAX_SETTING:
+        raise UserError(f"{name} is {value}; it must be 0 (off) or above, and at most {MAX_SETTING:g}")
 
 
 def _check_momentum(name: str, momentum: float) -> None:

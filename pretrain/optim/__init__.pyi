@@ -1,5 +1,6 @@
 from .budget import Budget as Budget
 from .budget import Hours as Hours
+from .budget import check_amounts as check_amounts
 from .budget import check_budget as check_budget
 from .budget import epoch_steps as epoch_steps
 from .config import OptimConfig as OptimConfig

@@ -50,6 +50,11 @@ def check_budget(steps: int | None, epochs: float | None, hours: float | None) -
     """Raise a `UserError` unless exactly one of them is given, and above 0."""
     if sum(value is not None for value in (steps, epochs, hours)) != 1:
         raise UserError("a run needs one budget: give steps (--steps 5000), epochs (--epochs 30) or time (--hours 20m)")
+    check_amounts(steps, epochs, hours)
+
+
+def check_amounts(steps: int | None, epochs: float | None, hours: float | None) -> None:
+    """Raise a `UserError` unless those that are given are above 0."""
     if steps is not None and steps < 1:
         raise UserError(f"steps is {steps}; a run needs at least 1")
     for name, value in (("epochs", epochs), ("hours", hours)):

@@ -1,10 +1,13 @@
 """How parameters are updated, as a frozen dataclass."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
+from fractalvid.utils.checks import check_at_most, check_fields
 from fractalvid.utils.errors import UserError
+
+LARGEST_RATE = 1e30
+"""Beyond it, weights would be infinite after the first step."""
 
 
 @dataclass(frozen=True)
@@ -29,20 +32,20 @@ class OptimConfig:
     """Learning rate the cosine ends at, for 32 clips a step; scaled like lr. By default lr itself where that is
     smaller."""
 
-    def check(self) -> None:
-        """Raise a `UserError` for values no run can use."""
-        if self.optimizer not in ("adamw", "sgd"):
-            raise UserError(f"optimizer is {self.optimizer!r}; it can be adamw or sgd")
-        if not (math.isfinite(self.lr) and self.lr > 0):
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use."""
+        check_fields(self)
+        if not self.lr > 0:
             raise UserError(f"lr is {self.lr}; it must be above 0 (the default is 8e-4 for 32 clips)")
         if not 0 <= self.last_lr <= self.lr:
             raise UserError(f"final-lr is {self.final_lr}; it must lie between 0 and lr ({self.lr})")
         if not 0 <= self.warmup < 1:
             raise UserError(f"warmup is {self.warmup}; it is a share of the steps, at least 0 and below 1")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+        if not self.weight_decay >= 0:
             raise UserError(f"weight-decay is {self.weight_decay}; it must be 0 or more")
         if not (0 <= self.momentum < 1 and 0 <= self.beta2 < 1):
             raise UserError(f"momentum ({self.momentum}) and beta2 ({self.beta2}) must be in [0, 1)")
+        check_at_most(self, dict.fromkeys(("lr", "final_lr", "weight_decay"), LARGEST_RATE))
 
     @property
     def last_lr(self) -> float:

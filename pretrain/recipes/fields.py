@@ -58,7 +58,10 @@ def _override(config: C, values: Mapping[str, Any], where: str, prefix: str, kno
             changed[key] = convert(value, hints[key], f"{prefix}{key}")
         except ValueError as error:
             raise UserError(f"{where}: {prefix}{key} can't be {value!r}: {error}") from error
-    return dataclasses.replace(config, **changed)  # type: ignore[type-var]  # likewise
+    try:
+        return dataclasses.replace(config, **changed)  # type: ignore[type-var]  # likewise
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
 
 
 def _table(current: Any, hint: Any) -> Any:

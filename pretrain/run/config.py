@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from fractalvid.core.bank import KindName
+from fractalvid.core.constants import MAX_CLASSES
 from fractalvid.pretrain.clips import list_videos, stored_clips
 from fractalvid.pretrain.engine import LoopConfig, TrainConfig, check_norms
 from fractalvid.pretrain.models import check_clip
@@ -17,11 +18,16 @@ from fractalvid.pretrain.optim import OptimConfig
 from fractalvid.pretrain.recipes import override
 from fractalvid.pretrain.run.folder import CONFIG, read_config
 from fractalvid.stream import StreamConfig
+from fractalvid.utils.checks import MAX_COUNT, MAX_THREADS, check_at_most, check_fields
 from fractalvid.utils.errors import UserError
 from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
 
 DEFAULT_CLASSES = 1000
 """Of a run that is not told how many."""
+_MOST = dict.fromkeys(("batch_size", "epoch_clips", "instances", "val_clips"), MAX_COUNT) | {
+    **{"classes": MAX_CLASSES, "threads": MAX_THREADS}
+}
+"""Largest values of the settings of a run."""
 CURRICULUM = 0.6
 """Share of a run over which emulation comes in: strong from the first step, it costs accuracy in short runs."""
 FREE = frozenset(
@@ -47,10 +53,10 @@ FREE = frozenset(
 class EngineConfig(SupervisedConfig, LoopConfig):
     """How the loop runs, and what the supervised loss does with labels: the table [engine] of recipes."""
 
-    def check(self) -> None:
-        """Raise a `UserError` for values no run can use."""
-        SupervisedConfig.check(self)
-        LoopConfig.check(self)
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use."""
+        SupervisedConfig.__post_init__(self)
+        LoopConfig.__post_init__(self)
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class PretrainConfig:
     """The network: see --list."""
     init: str | None = None
     """Weights to start from, all but the head: kinetics or imagenet (torchvision's), weights of an earlier run, or any
-    file with the tensors of this network by name. Without it, fresh ones from --seed."""
+    file, or folder of a hub's, with the tensors of this network by name. Without it, fresh ones from --seed."""
     kind: KindName | None = None
     """What the classes are of: fractals (ifs) if not given, or a rival of theirs. With --bank, the bank's own kind."""
     classes: int | None = None
@@ -108,12 +114,11 @@ class PretrainConfig:
     engine: tyro.conf.OmitArgPrefixes[EngineConfig] = field(default_factory=EngineConfig)
     """The loop."""
 
-    def check(self) -> None:
-        """Raise a `UserError` for values no run can use; what the bank, the stream and the machine refuse, they say."""
-        check_clip(self.arch, self.stream.clip_len, self.stream.size)
-        if self.classes is not None and self.classes < 2:
-            raise UserError(f"classes is {self.classes}; telling classes apart needs at least 2")
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use."""
+        check_fields(self)
         for name, least in (
+            ("classes", 1),
             ("seed", 0),
             ("batch_size", 2),
             ("epoch_clips", 1),
@@ -126,13 +131,22 @@ class PretrainConfig:
                 raise UserError(f"{name.replace('_', '-')} is {value}; it must be at least {least}")
         if self.seed >= 2**64:
             raise UserError(f"seed is {self.seed}; it must be below 2^64")
+        if self.mix is not None and not 0 < self.mix < 1:
+            raise UserError(f"mix is {self.mix}; it must lie between 0 and 1")
+        if self.curriculum is not None and not 0 <= self.curriculum <= 1:
+            raise UserError(f"curriculum is {self.curriculum}; it must lie between 0 and 1")
+        check_max_pixels(self.max_pixels)
+        check_at_most(self, _MOST)
+
+    def check(self) -> None:
+        """Raise a `UserError` for values no run can use; what the bank, the stream and the machine refuse, they say."""
+        check_clip(self.arch, self.stream.clip_len, self.stream.size)
+        if self.classes is not None and self.classes < 2:
+            raise UserError(f"classes is {self.classes}; telling classes apart needs at least 2")
         if self.stream.channels != 3:
             raise UserError(f"channels is {self.stream.channels}; these networks take 3")
-        check_max_pixels(self.max_pixels)
-        self.monitor.check()
         self._check_source()
         self.objective.check(mixing=bool(self.engine.mixup or self.engine.cutmix))
-        self.optim.check()
         self.engine.check()
         self._check_norms()
         self.streamed()
@@ -147,8 +161,6 @@ class PretrainConfig:
             if self.mix is not None:
                 raise UserError(f"mix is {self.mix}, the share of one's own videos: say which, by --videos")
             return
-        if self.mix is not None and not 0 < self.mix < 1:
-            raise UserError(f"mix is {self.mix}; it must lie between 0 and 1")
         if self.mix is None and self.objective.name == "supervised":
             raise UserError(
                 "labels of one's own videos alone are what finetune is for: give --mix, or train without labels, as by "
@@ -226,8 +238,6 @@ class PretrainConfig:
         """
         emulate = self.stream.emulate
         share = CURRICULUM if self.curriculum is None else self.curriculum
-        if not 0 <= share <= 1:
-            raise UserError(f"curriculum is {share}; it must lie between 0 and 1")
         if emulate is None or emulate.curriculum.samples is not None:
             return self.stream
         steps = self.engine.budget(self.batch_size, self.an_epoch()).total

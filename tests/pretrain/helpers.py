@@ -143,7 +143,6 @@ def fit(out: Path, model: nn.Module | None = None, source: Any = None, **options
     if config.get("hours") is not None:
         config["steps"] = None
     labels = SupervisedConfig(**{f.name: options.pop(f.name) for f in fields(SupervisedConfig) if f.name in options})
-    labels.check()
     objective, seed = model, options.pop("seed", 0)
     if not isinstance(objective, Objective):
         objective = Supervised(tiny() if objective is None else objective, labels, seed=seed)

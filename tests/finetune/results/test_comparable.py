@@ -45,7 +45,6 @@ def finished(folder: Path, trained: Plan | dict[str, Any], **said: Any) -> RunRe
         ("label_smoothing", 0.0),
         ("warmup_epochs", 1.0),
         ("momentum", 0.5),
-        ("classic_momentum", True),
         ("grad_clip", 1.0),
         ("frame_stride", 7),
     ],
@@ -53,6 +52,19 @@ def finished(folder: Path, trained: Plan | dict[str, Any], **said: Any) -> RunRe
 def test_runs_that_were_trained_otherwise_do_not_compare(tmp_path: Path, name: str, value: Any) -> None:
     runs = [finished(tmp_path / "a", plan()), finished(tmp_path / "b", plan(OURS, **{name: value}))]
     with pytest.raises(UserError, match=rf"the runs differ in {name} \(.*\): they do not compare"):
+        check_comparable(runs)
+
+
+def test_momentum_of_two_kinds_does_not_compare(tmp_path: Path) -> None:
+    nesterovs, classic = (Recipe(optimizer="sgd", classic_momentum=kind) for kind in (False, True))
+    runs = [finished(tmp_path / "a", plan(recipe=nesterovs)), finished(tmp_path / "b", plan(OURS, classic))]
+    with pytest.raises(UserError, match=r"the runs differ in classic_momentum \(.*\): they do not compare"):
+        check_comparable(runs)
+
+
+def test_runs_of_which_one_was_extended_do_not_compare(tmp_path: Path) -> None:
+    runs = [finished(tmp_path / "a", plan()), finished(tmp_path / "b", replace(plan(OURS), extended_at=(4,)))]
+    with pytest.raises(UserError, match=r"the runs differ in extended_at"):
         check_comparable(runs)
 
 

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -125,16 +127,22 @@ def test_wrong_folders_are_explained(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (TargetOptions("anigifs", Path("."), split_column="s"), "--split-column does not go without --csv"),
-        (TargetOptions("anigifs", Path("."), annotations=Path(".")), "--annotations does not go with --target anigifs"),
-        (TargetOptions("folder", Path("."), most_frequent=3), "--most-frequent does not go with --target folder"),
-        (TargetOptions("kinetics-gifs", Path("."), most_frequent=1), "--most-frequent is 1: .* takes two"),
-        (TargetOptions("anigif", Path(".")), "unknown target 'anigif'.*did you mean 'anigifs'"),
+        (partial(TargetOptions, "anigifs", Path("."), split_column="s"), "--split-column does not go without --csv"),
+        (
+            partial(TargetOptions, "anigifs", Path("."), annotations=Path(".")),
+            "--annotations does not go with --target anigifs",
+        ),
+        (
+            partial(TargetOptions, "folder", Path("."), most_frequent=3),
+            "--most-frequent does not go with --target folder",
+        ),
+        (partial(TargetOptions, "kinetics-gifs", Path("."), most_frequent=1), "--most-frequent is 1: .* takes two"),
+        (partial(TargetOptions, "anigif", Path(".")), "unknown target 'anigif'.*did you mean 'anigifs'"),
     ],
 )
-def test_options_of_another_target_are_refused(source: TargetOptions, message: str) -> None:
+def test_options_of_another_target_are_refused(source: Callable[[], TargetOptions], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        make_target(source)
+        make_target(source())
 
 
 def test_a_network_is_fine_tuned_on_gifs(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ import pytest
 from fractalvid.core.bank import bank_difference
 from fractalvid.core.seeds import STREAM_VERSION
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.fractals.config import MAX_SETTING, ClassConfig
+from fractalvid.fractals.config import ClassConfig
 from fractalvid.kernels.variations import VARIATIONS
 from fractalvid.kinds import render_clip
+from fractalvid.utils.checks import MAX_SETTING
 from fractalvid.utils.errors import UserError
 
 ARRAYS = [f.name for f in dataclasses.fields(ClassBank) if f.name not in ("seed", "config")]

@@ -1,6 +1,7 @@
 """Monitors of features: what they measure on features that are known, and on networks."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -134,13 +135,14 @@ def test_measures_go_together() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("settings", "said"),
     [
-        (MonitorConfig(("depth",)), "knn, linear, motion"),  # type: ignore[arg-type]
-        (MonitorConfig(monitor_classes=1), "monitor-classes"),
-        (MonitorConfig(monitor_clips=1), "monitor-clips"),
+        ({"monitors": ("depth",)}, "monitors must be a tuple of some of knn, linear, motion"),
+        ({"monitors": "knn"}, "monitors must be a tuple of some of knn, linear, motion"),
+        ({"monitor_classes": 1}, "monitor-classes"),
+        ({"monitor_clips": 1}, "monitor-clips"),
     ],
 )
-def test_what_can_not_be_measured_is_refused(config: MonitorConfig, said: str) -> None:
+def test_what_can_not_be_measured_is_refused(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
-        config.check()
+        MonitorConfig(**settings)

@@ -138,9 +138,9 @@ def test_the_momentum_rises_to_one() -> None:
         ({"momentum": 1.5}, "momentum is 1.5"),
         ({"dim": -1}, "dim is -1"),
         ({"hidden": 0}, "hidden is 0"),
-        ({"mask": "all"}, "can be instance, class or none"),
+        ({"mask": "all"}, "moco.mask must be instance or class or none"),
     ],
 )
 def test_impossible_settings(settings: dict[str, object], match: str) -> None:
     with pytest.raises(UserError, match=match):
-        MoCoConfig(**settings).check()  # type: ignore[arg-type]
+        MoCoConfig(**settings)  # type: ignore[arg-type]

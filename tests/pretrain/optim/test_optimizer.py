@@ -73,18 +73,17 @@ def test_only_trainable_parameters_are_updated(name: str) -> None:
 )
 def test_impossible_settings_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(UserError):
-        OptimConfig(**bad).check()  # type: ignore[arg-type]  # wrong on purpose
+        OptimConfig(**bad)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_the_rate_falls_to_the_default_but_never_rises_to_it() -> None:
     assert OptimConfig().last_lr == OptimConfig().final_lr == 1e-5
     low = OptimConfig(lr=1e-6)
-    low.check()
     assert low.last_lr == 1e-6
     assert low.final_lr == 1e-5, "computed, not written back"
     assert OptimConfig(lr=1e-6, final_lr=0.0).last_lr == 0
     with pytest.raises(UserError, match="final-lr is 2e-06; it must lie between 0 and lr"):
-        OptimConfig(lr=1e-6, final_lr=2e-6).check()
+        OptimConfig(lr=1e-6, final_lr=2e-6)
 
 
 def test_momentum_of_sgd_is_nesterovs_or_classic() -> None:
