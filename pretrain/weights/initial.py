@@ -5,13 +5,15 @@
 - `scratch`: nothing;
 - `kinetics:ARCH` or `imagenet:ARCH`: torchvision's weights for the architecture ARCH;
 - a weights file with its card, or a run's folder: our own weights, whose card says what they are;
-- `FILE:ARCH`: any other file with the tensors of a network by name (see `fractalvid.pretrain.weights.matching`).
+- `FILE:ARCH`: any other file with the tensors of a network by name (see `fractalvid.pretrain.weights.matching`), or a
+  folder with such a file, whole or in parts, as libraries lay it (see `fractalvid.pretrain.weights.folders`).
 
 `:ARCH` is left out where the command knows the architecture already, or the tensors are of one network only; `kinetics`
 alone is otherwise that of r3d_18. `LABEL=...` before any of them names it in tables.
 """
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,13 +24,14 @@ from torch import nn
 from fractalvid.pretrain.models import architecture, build_model, head_name
 from fractalvid.pretrain.models.keymaps import Triple
 from fractalvid.pretrain.weights.cards import card_path, find_weights, load_card
+from fractalvid.pretrain.weights.folders import NAMES, find_in_folder, is_index, label_of, parts_of
 from fractalvid.pretrain.weights.loading import LoadReport, load_backbone
 from fractalvid.pretrain.weights.matching import find_network
 from fractalvid.pretrain.weights.published import IMAGENET, KINETICS, load_published, normalisation, with_imagenet
 from fractalvid.pretrain.weights.state_dicts import SUFFIXES
 from fractalvid.utils.errors import UserError
 
-FORMS = "scratch, kinetics:ARCH, imagenet:ARCH or FILE:ARCH"
+FORMS = f"scratch, kinetics:ARCH, imagenet:ARCH, FILE:ARCH, or FOLDER:ARCH with {' or '.join(NAMES)}"
 """What `--init` takes besides our own weights."""
 _PLAIN_STEMS = ("weights", "model", "pytorch_model", "checkpoint")
 """Names of files that do not say what they are: their folder does."""
@@ -129,6 +132,9 @@ def _parse(text: str, arch: str | None) -> Initial:
     if source in (KINETICS, IMAGENET):
         return _published(source, wanted or _meant(source))
     path = Path(source)
+    inside = find_in_folder(path) if path.is_dir() else path if is_index(path) and path.is_file() else None
+    if inside is not None:
+        return _foreign(inside, wanted)
     if path.is_dir() or path.suffix == ".json" or (path.is_file() and card_path(path).is_file()):
         return _weights(path, wanted)
     if path.is_file() or named is not None or path.suffix in SUFFIXES:
@@ -159,9 +165,9 @@ def _foreign(file: Path, arch: str | None) -> Initial:
     model = find_network(file, arch).arch
     row, (mean, std) = architecture(model), normalisation(model, str(file))
     return Initial(
-        label=file.resolve().parent.name if file.stem in _PLAIN_STEMS else file.stem,
+        label=label_of(file) if file.name.partition(".")[0] in _PLAIN_STEMS else file.stem,
         kind="checkpoint",
-        path=str(file.resolve()),
+        path=os.path.abspath(file),
         sha256=_sha256(file),
         model=model,
         clip_len=row.clip_len,
@@ -172,8 +178,13 @@ def _foreign(file: Path, arch: str | None) -> Initial:
 
 
 def _sha256(file: Path) -> str:
+    """Of a file, or of the digests of an index and its parts."""
     with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+        digest = hashlib.file_digest(opened, "sha256")
+    if is_index(file):
+        for part in parts_of(file):
+            digest.update(_sha256(part).encode())
+    return digest.hexdigest()
 
 
 def _weights(path: Path, arch: str | None) -> Initial:

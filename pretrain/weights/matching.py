@@ -18,6 +18,8 @@ from fractalvid.utils.phrases import counted, first_few
 
 _COUNTERS = ("num_batches_tracked", "total_ops", "total_params", "n_averaged")
 """Last parts of names of what only counts, of steps or of operations; a file may have them or lack them."""
+_FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn, torch.float8_e5m2)
+"""Types of tensors that are taken over; there are others that PyTorch converts to none of these."""
 _COPY = re.compile(r"ema|averag|swa|teacher|target|momentum|slow|(?:^|[._])(?:k|key)(?:[._]|$)", re.IGNORECASE)
 """In names of what follows a network that is trained: averages of its weights, encoders of keys, teachers."""
 
@@ -107,7 +109,8 @@ def find_network(path: Path, arch: str | None = None) -> Match:
     if len(fitting) > 1:
         raise UserError(f"of which network? say {' or '.join(f'{path}:{name}' for name in fitting)}")
     match = _taken(path, whole)
-    broken = [name for name in _backbone(match.arch) if not bool(match.state[name].isfinite().all())]
+    # As the network holds them: what float64 can hold may be infinite in float32.
+    broken = [name for name in _backbone(match.arch) if not bool(match.state[name].float().isfinite().all())]
     if broken:
         raise UserError(f"the weights {path} are not finite in {counted(len(broken), 'tensor')} (first: {broken[0]})")
     return match
@@ -131,12 +134,13 @@ def _fits(arch: str, where: str, tensors: Mapping[str, Tensor]) -> Iterator[Matc
 
 def _prefixes(tensors: Mapping[str, Tensor], wanted: Mapping[str, torch.Size]) -> list[str]:
     """What stands before the names of most tensors that are wanted; more than one where a file has copies."""
-    votes = Counter[str]()
+    votes, deepest = Counter[str](), max(name.count(".") for name in wanted) + 1
     for name, tensor in tensors.items():
         parts = name.split(".")
-        for first in range(len(parts)):
-            if wanted.get(".".join(parts[first:])) == tensor.shape:
-                votes["".join(f"{part}." for part in parts[:first])] += 1
+        for kept in range(min(len(parts), deepest), 0, -1):
+            own = ".".join(parts[-kept:])
+            if wanted.get(own) == tensor.shape:
+                votes[name.removesuffix(own)] += 1
     most = max(votes.values(), default=0)
     return [prefix for prefix, number in votes.items() if number == most] or [""]
 
@@ -164,7 +168,7 @@ def _difference(name: str, tensor: Tensor, shape: torch.Size) -> str | None:
     """What keeps a tensor from being taken over."""
     if tensor.shape != shape:
         return f"{name} is {tuple(tensor.shape)}, not {tuple(shape)}"
-    if tensor.layout != torch.strided or tensor.is_meta or not tensor.is_floating_point():
+    if tensor.layout != torch.strided or tensor.is_meta or tensor.dtype not in _FLOATS:
         return f"{name} is {tensor.dtype}" + ", without values" * tensor.is_meta
     return None
 

@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 
 from fractalvid.pretrain.weights.cards import load_tensors
+from fractalvid.pretrain.weights.folders import is_index, parts_of
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import first_few
 
 SUFFIXES = (".pth", ".pyth", ".pt", ".ckpt", ".bin", ".tar", ".safetensors")
 """Endings of files that hold weights of others."""
+_LONGEST_NAME = 500
+"""Letters of a name that is looked at: a file may hold any text as one."""
 _DEPTH = 3
 """Dictionaries in dictionaries are looked through so deep."""
 _WRAPPERS = re.compile(r"(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
@@ -23,6 +26,8 @@ _WRAPPERS = re.compile(r"(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_
 def read_state_dicts(path: Path) -> dict[str, dict[str, Tensor]]:
     """All dictionaries of named tensors in a file, by the entry that each is under: "" for the file itself.
 
+    An index (`pretrain.weights.folders`) counts as a file of all that its parts hold.
+
     No code in the file is ever run.
 
     Raises:
@@ -30,12 +35,37 @@ def read_state_dicts(path: Path) -> dict[str, dict[str, Tensor]]:
     """
     if not path.is_file():
         raise UserError(f"there is no file {path}")
-    content = load_tensors(path) if _is_safetensors(path) else _unpickled(path)
-    found = dict(_dictionaries(content, "", _DEPTH))
+    content = _put_together(path) if is_index(path) else _content(path)
+    found = dict(_dictionaries(content, "", _DEPTH, seen=set()))
     if not found:
-        there = f"; it has {first_few(map(str, content), 4)}" if isinstance(content, Mapping) and content else ""
+        there = (
+            f"; it has {first_few((str(key)[:80] for key in content), 4)}"
+            if isinstance(content, Mapping) and content
+            else ""
+        )
         raise UserError(f"{path} holds no tensors by name, as a state_dict does{there}")
     return found
+
+
+def _content(path: Path) -> Any:
+    return load_tensors(path) if _is_safetensors(path) else _unpickled(path)
+
+
+def _put_together(index: Path) -> dict[str, Tensor]:
+    """The tensors of all files that an index names.
+
+    Raises:
+        UserError: one is missing, can't be read, or lacks what it should hold.
+    """
+    tensors: dict[str, Tensor] = {}
+    for part, names in parts_of(index).items():
+        content = _content(part)
+        held = content if isinstance(content, Mapping) else {}
+        lacking = sorted(name for name in names if not isinstance(held.get(name), Tensor))
+        if lacking:
+            raise UserError(f"{part} lacks {first_few(lacking, 2)}, which {index.name} says it holds")
+        tensors |= {name: held[name] for name in names}
+    return tensors
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -62,16 +92,20 @@ def _unpickled(path: Path) -> Any:
     raise UserError(f"the weights {path} can't be read: damaged, or not written by torch.save; {alone}")
 
 
-def _dictionaries(content: Any, where: str, depth: int) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Dictionaries that hold tensors themselves, the outer ones first; those of optimisers have no names as keys."""
-    if not isinstance(content, Mapping):
+def _dictionaries(content: Any, where: str, depth: int, seen: set[int]) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Dictionaries that hold tensors themselves, the outer ones first; those of optimisers have no names as keys.
+
+    Each is given once, since a file may hold a dictionary in itself; `seen` are those that were.
+    """
+    if not isinstance(content, Mapping) or id(content) in seen:
         return
-    tensors = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}
+    seen.add(id(content))
+    named = {key: value for key, value in content.items() if isinstance(key, str) and len(key) <= _LONGEST_NAME}
+    tensors = {key: value for key, value in named.items() if isinstance(value, Tensor) and not value.is_nested}
     if tensors:
         yield where, _unwrapped(tensors)
-    for key, value in content.items():
-        if depth and isinstance(key, str):
-            yield from _dictionaries(value, f"{where}.{key}".lstrip("."), depth - 1)
+    for key, value in named.items() if depth else ():
+        yield from _dictionaries(value, f"{where}.{key}".lstrip("."), depth - 1, seen)
 
 
 def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -204,3 +204,48 @@ def test_paths_are_told_from_labels_and_networks(tmp_path: Path, monkeypatch: py
     ]:
         with pytest.raises(UserError, match=rf"there is no file {file}$"):
             parse_initial(text)
+
+
+def nested_in_itself(theirs: State) -> dict[str, Any]:
+    content: dict[str, Any] = {"model": dict(theirs)}
+    for number in range(1000):
+        content[f"k{number}"] = content
+    return content
+
+
+ODD_FILES: dict[str, Callable[[State], dict[str, Any]]] = {
+    "a dictionary in itself": nested_in_itself,
+    "a name of very many parts": lambda theirs: {**theirs, "a." * 400_000 + "w": torch.zeros(2)},
+    "many names of many parts": lambda theirs: {
+        **theirs,
+        **{f"n{number}." + "a." * 150 + "weight": torch.zeros(2) for number in range(5000)},
+    },
+    "a nested tensor": lambda theirs: {
+        **theirs,
+        "jagged": torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)], layout=torch.strided),
+    },
+    "float8": lambda theirs: {
+        name: value.to(torch.float8_e4m3fn) if value.is_floating_point() else value for name, value in theirs.items()
+    },
+}
+
+
+@pytest.mark.parametrize("odd", ODD_FILES)
+@pytest.mark.timeout(60)
+def test_odd_files_are_read_within_moments(odd: str, theirs: State, tmp_path: Path) -> None:
+    torch.save(ODD_FILES[odd](theirs), tmp_path / "odd.pth")
+    assert find_network(tmp_path / "odd.pth").arch == "mc3_18"
+
+
+def test_what_float32_can_not_hold_is_not_finite(theirs: State, tmp_path: Path) -> None:
+    name = next(name for name, value in theirs.items() if value.is_floating_point())
+    torch.save({**theirs, name: torch.full(theirs[name].shape, 1e300, dtype=torch.float64)}, tmp_path / "large.pth")
+    with pytest.raises(UserError, match="not finite in 1 tensor"):
+        find_network(tmp_path / "large.pth")
+
+
+def test_long_names_do_not_fill_the_line(tmp_path: Path) -> None:
+    torch.save({"x" * 10**6: torch.zeros(2), "y" * 400: torch.zeros(3)}, tmp_path / "long.pth")
+    with pytest.raises(UserError, match="are of none of the networks here") as error:
+        find_network(tmp_path / "long.pth")
+    assert len(str(error.value)) < 2000
