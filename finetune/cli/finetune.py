@@ -43,8 +43,8 @@ class Finetune:
     """With --fold-column: the fold that is the test set."""
     init: str = "scratch"
     """What to start from: weights (a file or a run of pretrain), scratch, torchvision's weights as kinetics:ARCH or
-    imagenet:ARCH, or as FILE:ARCH any file with the tensors of one of the networks by name; LABEL=... before it names
-    it."""
+    imagenet:ARCH, or as FILE:ARCH any file, or folder of a hub's, with the tensors of one of the networks by name;
+    LABEL=... before it names it."""
     seed: int = 0
     """Seed of the head, the order and the augmentation."""
     allow_missing: bool = False
@@ -53,7 +53,9 @@ class Finetune:
     """Folder of the run; default runs/finetune/<target>/<init>/<split>_<seed>; of one's own videos <target> is
     folder-<name of --data or --csv>."""
     resume: bool = False
-    """Continue the unfinished run in the output folder, if there is one."""
+    """Continue the unfinished run in the output folder, if there is one; with other --epochs, for so many."""
+    keep_checkpoint: bool = False
+    """Keep the last checkpoint, so that --resume with more --epochs can go on with the finished run."""
     list_all: Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(name="list")] = False
     """List targets, recipes and networks, and end; no other option is needed."""
     recipe: RecipeOptions = field(default_factory=Recipe)
@@ -71,7 +73,6 @@ def run(options: Finetune) -> None:
     from fractalvid.pretrain.machine import is_main
     from fractalvid.pretrain.weights import parse_initial
 
-    options.recipe.check()
     options.machine.check()
     check_folds(options.target, options.split is not None, options.fold is not None, "")
     init = parse_initial(options.init, options.recipe.model)
@@ -85,7 +86,9 @@ def run(options: Finetune) -> None:
         allow_missing=options.allow_missing,
     )
     out = options.out or Path("runs") / "finetune" / data_name(data) / init.label / run_name(plan)
-    metrics = transfer(data, plan, out=out, machine=options.machine, resume=options.resume)
+    metrics = transfer(
+        data, plan, out=out, machine=options.machine, resume=options.resume, keep_checkpoint=options.keep_checkpoint
+    )
     if is_main():
         print(result_line(metrics, out))
 

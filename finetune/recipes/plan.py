@@ -81,6 +81,7 @@ class Plan:
     `columns` are those of the table, if there is one; `test_share` says how sides were drawn, if they were.
     `videos_digest` tells lists of videos apart (`results.folder.videos_digest`), and `frames` says at how many pixels
     they are read, and whether as JPEG pictures (`ClipStore.kept`); both are None until the videos are listed.
+    `extended_at` tells after which steps the number of epochs became another.
     """
 
     target: str
@@ -97,6 +98,7 @@ class Plan:
     videos_digest: str | None = None
     frames: str | None = None
     test_share: TestShare | None = None
+    extended_at: tuple[int, ...] | None = None
 
     def steps(self, videos: int) -> int:
         """Training steps: enough that `videos` are each seen `epochs` times."""
@@ -107,6 +109,8 @@ class Plan:
         values = asdict(self)
         recipe: dict[str, Any] = values.pop("recipe")
         del recipe["normalise"]  # mean and std say what it came to
+        if self.extended_at is None:
+            del values["extended_at"]
         return values | recipe
 
 
@@ -134,10 +138,15 @@ def resolve(recipe: Recipe, protocol: TargetProtocol, init: Initial) -> Resolved
         "views": recipe.views or protocol.views,
         "crops": recipe.crops or protocol.crops,
         "lr": recipe.lr or LR[recipe.mode],
-        "warmup_epochs": min(2.0, recipe.epochs / 5) if recipe.warmup_epochs is None else recipe.warmup_epochs,
+        "warmup_epochs": default_warmup(recipe.epochs) if recipe.warmup_epochs is None else recipe.warmup_epochs,
     }
     asked = {each.name: getattr(recipe, each.name) for each in fields(Recipe)}
     return ResolvedRecipe(**asked | settled, mean=mean, std=std)
+
+
+def default_warmup(epochs: int) -> float:
+    """Epochs of warm-up, where none are asked for."""
+    return min(2.0, epochs / 5)
 
 
 def plan_run(

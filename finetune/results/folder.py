@@ -44,18 +44,24 @@ def run_name(plan: Plan) -> str:
     return f"split-{plan.split}_seed-{plan.seed}" if plan.split else f"seed-{plan.seed}"
 
 
-def check_folder(out: Path, plan: Plan, *, resume: bool) -> None:
+def check_folder(out: Path, plan: Plan, *, resume: bool, extends: bool = False) -> None:
     """Make sure that the run may use `out`: a new or empty folder, or with `resume` its own unfinished run.
+
+    Args:
+        out: the folder.
+        plan: what the run that is there has to agree with.
+        resume: whether one may be there.
+        extends: whether it is to go on for another number of epochs, for which a finished one will do.
 
     Raises:
         UserError: the folder holds a finished run, another run or something else, or cannot be made.
     """
     check_can_make(out)
-    if (out / METRICS).exists():
+    if (out / METRICS).exists() and not (resume and extends):
         with suppress(UserError):  # settings that can't be read are nobody's
             if not differences(out, plan):
                 tidy_finished(out)
-        raise UserError(f"{out} holds a finished run; choose another --out, or remove it")
+        raise UserError(f"{out} holds a finished run; {_after(out, resume=resume)}")
     if (out / CONFIG).exists():
         if not resume:
             raise UserError(f"{out} holds an unfinished run; --resume continues it, or choose another --out")
@@ -67,9 +73,30 @@ def check_folder(out: Path, plan: Plan, *, resume: bool) -> None:
         raise UserError(f"--out {out} is not empty and holds no fine-tuning run; choose another folder")
 
 
+def _after(out: Path, *, resume: bool) -> str:
+    """What can be done after a finished run, for an error."""
+    if not resume:
+        return "choose another --out, or remove it"
+    if keeps_checkpoint(out):
+        return "--resume with more --epochs goes on with it"
+    return (
+        f"it kept no checkpoint (--keep-checkpoint) to go on from: begin another from its weights, as with --init "
+        f"{out} and another --out"
+    )
+
+
+def keeps_checkpoint(out: Path) -> bool:
+    """Whether a finished run was asked to keep its checkpoint."""
+    try:
+        return read_json(out / METRICS, Table, what="the results").get("kept_checkpoint") is True
+    except UserError:
+        return False
+
+
 def tidy_finished(out: Path) -> None:
     """Remove what a finished run no longer needs, and what one that was killed in doing so has left."""
-    (out / CHECKPOINT).unlink(missing_ok=True)
+    if not keeps_checkpoint(out):
+        (out / CHECKPOINT).unlink(missing_ok=True)
     remove_temporaries(out)
 
 

@@ -1,7 +1,6 @@
 """One transfer from its plan to `metrics.json`: videos, network, training, test."""
 
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from fractalvid.finetune.clips.prediction import predict
 from fractalvid.finetune.recipes.plan import Plan
 from fractalvid.finetune.results.folder import WEIGHTS, check_folder, claim_folder, tidy_finished, videos_digest
 from fractalvid.finetune.results.scores import labels_of, scores
+from fractalvid.finetune.run.extend import Continuation, begin_extended, continuation, describe
 from fractalvid.finetune.run.outcome import describe_clips, describe_videos, versions, write_outcome
 from fractalvid.finetune.run.train import ListedRun, train_network
 from fractalvid.finetune.videos.data import Data, read_videos
@@ -34,6 +34,7 @@ def transfer(
     machine: Machine | None = None,
     stores: Stores | None = None,
     resume: bool = False,
+    keep_checkpoint: bool = False,
     listing: Listing | None = None,
 ) -> dict[str, Any]:
     """Fine-tune and test a network; everything is left in `out`.
@@ -47,7 +48,9 @@ def transfer(
         out: folder of the run.
         machine: what the run may use.
         stores: decoded clips, where several runs share them.
-        resume: go on with the unfinished run in `out`, if there is one.
+        resume: go on with the run in `out`, if there is one: it is unfinished, or has kept its checkpoint and is to
+            have another number of epochs. Then the learning rate is that of a run of so many, from where it is.
+        keep_checkpoint: do not remove the checkpoint in the end, so that the run can go on for more epochs.
         listing: what `read_videos` gives of the split, where that is known already.
 
     Returns:
@@ -58,27 +61,37 @@ def transfer(
     """
     machine = machine or Machine()
     stores = stores or Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels)
-    from_main(partial(check_folder, out, plan, resume=resume))
+    going = from_main(partial(continuation, plan, out)) if resume else Continuation(plan, plan)
+    from_main(partial(check_folder, out, going.begun, resume=resume, extends=going.extended))
     if listing is None:
         listing = from_main(partial(read_videos, data, plan.split, machine, allow_missing=plan.allow_missing))
     recipe, store = plan.recipe, stores.get(data.root, decoded_side(plan.recipe.size))
     frames = store.kept(video.path for video in listing.videos)
-    plan = replace(plan, videos_digest=videos_digest(listing, data.target), frames=frames)
-    from_main(partial(check_folder, out, plan, resume=resume))
+    going = going.listed(videos_digest(listing, data.target), frames)
+    from_main(partial(check_folder, out, going.begun, resume=resume, extends=going.extended))
+    plan = going.plan
     if recipe.shots is not None:
         listing = draw_few_shot(listing, recipe.shots, plan.seed)
     network, loaded = build_initial(recipe.model, len(listing.classes), plan.init, seed=plan.seed)
-    from_main(partial(claim_folder, out, plan))
+    from_main(partial(_claim, going, len(listing.side("train")), out))
     if is_main():
         started = (out / CHECKPOINT).exists()
         tqdm.write(f"{recipe.model}, {plan.init.label}: {'going on from its checkpoint' if started else loaded}")
     run = ListedRun(plan=plan, target=data.target, listing=listing, store=store, out=out, machine=machine)
     result = train_network(network, run, resume=resume)
     # The main process alone tests, and writes what it finds.
-    return from_main(partial(_test, network, run, result))
+    return from_main(partial(_test, network, run, result, keep_checkpoint=keep_checkpoint))
 
 
-def _test(network: nn.Module, run: ListedRun, result: TrainResult) -> dict[str, Any]:
+def _claim(going: Continuation, videos: int, out: Path) -> None:
+    """Make `out` the folder of the run; say how one that is extended goes on."""
+    if going.extended:
+        tqdm.write(describe(going, videos, out))
+        begin_extended(going, out)
+    claim_folder(out, going.plan)
+
+
+def _test(network: nn.Module, run: ListedRun, result: TrainResult, *, keep_checkpoint: bool) -> dict[str, Any]:
     machine, videos = run.machine, run.listing.side("test")
     views = run.plan.recipe.view_config()
     started = time.perf_counter()
@@ -91,10 +104,11 @@ def _test(network: nn.Module, run: ListedRun, result: TrainResult) -> dict[str, 
         "seconds": {"training": round(result.seconds, 1), "test": round(seconds, 1)},
         "versions": versions(resolve_device(machine.device)),
         "frames": run.store.origin(video.path for video in run.listing.videos),
+        "kept_checkpoint": keep_checkpoint,
     }
     save_weights(run.out / WEIGHTS, network, _card(run, result, accuracies))
     write_outcome(run.out, metrics, run.target, videos, p, run.listing.classes)
-    tidy_finished(run.out)  # nothing is left to resume
+    tidy_finished(run.out)
     return metrics
 
 

@@ -76,7 +76,7 @@ def train_network(network: nn.Module, run: ListedRun, *, resume: bool) -> TrainR
     return train(
         Supervised(network, labels, seed=plan.seed),
         loader,
-        TrainConfig(loop=engine, optim=_optim_config(plan), batch_size=recipe.batch_size, seed=plan.seed),
+        TrainConfig(loop=engine, optim=optim_config(plan), batch_size=recipe.batch_size, seed=plan.seed),
         run.out,
         validate=_curve(run) if recipe.eval_every else None,
         trainable=list(head.parameters()) if recipe.mode == "linear" else None,
@@ -106,7 +106,8 @@ def _engine_config(plan: Plan, steps: int, machine: Machine) -> LoopConfig:
     )
 
 
-def _optim_config(plan: Plan) -> OptimConfig:
+def optim_config(plan: Plan) -> OptimConfig:
+    """How a planned run updates its parameters."""
     recipe = plan.recipe
     return OptimConfig(
         optimizer=recipe.optimizer,

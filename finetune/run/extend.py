@@ -1,0 +1,103 @@
+"""How a fine-tuning goes on for another number of epochs than it began with."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fractalvid.finetune.recipes.plan import Plan, default_warmup
+from fractalvid.finetune.results.folder import CONFIG, METRICS, WEIGHTS, read_settings, write_config
+from fractalvid.finetune.run.train import optim_config
+from fractalvid.pretrain.engine import CHECKPOINT, load_checkpoint
+from fractalvid.pretrain.optim import planned_lr
+from fractalvid.pretrain.weights import card_path
+from fractalvid.utils.documents import convert
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import counted
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """A run that is to go on.
+
+    Attributes:
+        begun: what is asked for, with the epochs that the folder of the run tells: all else has to agree with it.
+        plan: what it goes on with.
+    """
+
+    begun: Plan
+    plan: Plan
+
+    @property
+    def extended(self) -> bool:
+        """Whether the number of epochs is another one now."""
+        return self.begun.recipe.epochs != self.plan.recipe.epochs
+
+    def listed(self, videos_digest: str, frames: str) -> "Continuation":
+        """The same, once it is known which videos it has and what their frames are read from."""
+        begun, plan = (replace(one, videos_digest=videos_digest, frames=frames) for one in (self.begun, self.plan))
+        return Continuation(begun, plan)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What the folder of a run tells of its length."""
+
+    epochs: int
+    warmup_epochs: float
+    extended_at: tuple[int, ...] | None = None
+
+
+def continuation(plan: Plan, out: Path) -> Continuation:
+    """What the run in `out` goes on with, where `plan` is asked for.
+
+    With other epochs, the warm-up is that which there was, unless these end before it, or another is asked for.
+
+    Raises:
+        UserError: the settings or the checkpoint of the run are damaged.
+    """
+    if not ((out / CONFIG).exists() and (out / CHECKPOINT).exists()):
+        return Continuation(plan, plan)
+    kept = convert(read_settings(out), _Kept, where=str(out / CONFIG))
+    plan, recipe = replace(plan, extended_at=kept.extended_at), plan.recipe
+    if recipe.epochs == kept.epochs:
+        return Continuation(plan, plan)
+    left_open = recipe.warmup_epochs == default_warmup(recipe.epochs)
+    warmup = kept.warmup_epochs if left_open else recipe.warmup_epochs
+    begun = replace(plan, recipe=replace(recipe, epochs=kept.epochs, warmup_epochs=warmup))
+    recipe = replace(recipe, warmup_epochs=warmup if warmup < recipe.epochs else recipe.warmup_epochs)
+    step = int(load_checkpoint(out / CHECKPOINT)["step"])
+    return Continuation(begun, replace(plan, recipe=recipe, extended_at=(*(kept.extended_at or ()), step)))
+
+
+def describe(going: Continuation, videos: int, out: Path) -> str:
+    """A line on how far the extended run in `out` is, and with which learning rate it goes on.
+
+    Args:
+        going: what it goes on with.
+        videos: how many it trains on.
+        out: its folder.
+
+    Raises:
+        UserError: it has done as much as is asked for.
+    """
+    before, plan = going.begun.recipe.epochs, going.plan
+    total, step = plan.steps(videos), (plan.extended_at or (0,))[-1]
+    if step >= total:
+        raise UserError(
+            f"the run in {out} has done {counted(step, 'step')} already, and --epochs {plan.recipe.epochs} comes to "
+            f"{total}: give more to go on, or the {before} that it began with"
+        )
+    now, last = (planned_lr(optim_config(plan), plan.recipe.batch_size, at, total) for at in (step, total - 1))
+    return (
+        f"{out} goes on from step {step} to {total}, {counted(plan.recipe.epochs, 'epoch')} instead of {before}: with "
+        f"the learning rate of a run of {total} steps, {now:.3g} now and {last:.3g} in the end"
+    )
+
+
+def begin_extended(going: Continuation, out: Path) -> None:
+    """Put what a finished run has left aside, under the number of its epochs, and keep the new plan."""
+    # The metrics first: without them, the run counts as unfinished, whatever else is there.
+    weights = out / WEIGHTS
+    for file in (out / METRICS, weights, card_path(weights)):
+        if file.exists():
+            file.rename(file.with_stem(f"{file.stem}-{going.begun.recipe.epochs}"))
+    write_config(out, going.plan.to_dict())
