@@ -32,7 +32,7 @@ from fractalvid.pretrain.engine import CHECKPOINT, load_checkpoint, resumed_unas
 from fractalvid.pretrain.machine import resolve_device, resolve_precision
 from fractalvid.pretrain.weights import Initial, parse_initial
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import check_can_make, is_empty
+from fractalvid.utils.files import check_can_make, is_empty, remove_temporary
 from fractalvid.utils.phrases import first_few
 
 
@@ -98,10 +98,7 @@ def recipes_for_modes(recipe: Recipe, modes: Sequence[Mode], linear_lr: float | 
     if recipe.mode not in ("full", *modes):
         raise UserError(f"--mode {recipe.mode} and --modes {' '.join(modes)} exclude each other")
     rates: dict[Mode, float | None] = {"full": recipe.lr, "linear": recipe.lr if linear_lr is None else linear_lr}
-    made = [replace(recipe, mode=mode, lr=rates[mode]) for mode in modes]
-    for one in made:
-        one.check()
-    return made
+    return [replace(recipe, mode=mode, lr=rates[mode]) for mode in modes]
 
 
 def plan_jobs(
@@ -279,6 +276,8 @@ def check_out(out: Path, *, may_hold_runs: bool) -> None:
         if there or not (may_hold_runs or is_empty(out)):
             what = there[0] if there else "something else"
             raise UserError(f"--out {out} holds {what}, but no comparison of this program; choose another folder")
+    for name in FILES:
+        remove_temporary(out / name)
 
 
 def finish(out: Path, results: Sequence[RunResult]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import DurableFolder, sync_files
+from fractalvid.utils.files import DurableFolder, sync_files, unfinished
 
 _PIECE = 2**20
 _TOGETHER = 64
@@ -113,7 +113,7 @@ def _extract_some(
     advance: Callable[[], object],
 ) -> None:
     """Unpack files, and have them on the disk before any has its name, which says that it is whole."""
-    temporaries = [(path.with_name(f".{path.name}.part"), path) for _, path in members]
+    temporaries = [(unfinished(path), path) for _, path in members]
     try:
         for (info, _), (temporary, _) in zip(members, temporaries, strict=True):
             _extract(opened, info, temporary)

@@ -21,6 +21,7 @@ from fractalvid.sets.config import SetConfig
 from fractalvid.sets.formats import Store
 from fractalvid.sets.manifest import (
     MANIFEST_FILE,
+    MASK_FOLDER,
     ClipId,
     ManifestRow,
     ManifestWriter,
@@ -30,7 +31,7 @@ from fractalvid.sets.manifest import (
 from fractalvid.sets.workers import ClipMaker, open_workers, store_of
 from fractalvid.utils.checks import check_instance, check_integer, check_number
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import remove_temporaries
+from fractalvid.utils.files import remove_temporaries, remove_temporary
 from fractalvid.utils.locks import exclusive_lock
 
 CHUNK = 8
@@ -115,6 +116,7 @@ def render_missing(
     store = store_of(out, config, len(bank))
     rows = store.complete_rows(_open_set(bank, out, config))
     done = {row.clip for row in rows}
+    _remove_unfinished(out, store, done)
     total = len(bank) * config.clips
     missing = total - len(done)
     if not missing:
@@ -136,6 +138,17 @@ def render_missing(
     if not missing:
         _sort_manifest(out, rows)
     return missing
+
+
+def _remove_unfinished(out: Path, store: Store[Any], done: set[ClipId]) -> None:
+    """Remove what a killed run left of files that it had begun: they lie where clips are missing."""
+    missing = (store.path(clip).rpartition("/")[0] for clip in store.plan() if clip not in done)
+    for folder in dict.fromkeys(missing):
+        for place in (out / folder, out / MASK_FOLDER / folder.rpartition("/")[2]):
+            for path in place.glob(".*.part"):
+                name = path.name.removeprefix(".").removesuffix(".part")
+                if name.partition(".")[0].isdecimal():  # as ours are called; strangers' files are theirs
+                    remove_temporary(path.with_name(name))
 
 
 def _open_set(bank: Bank, out: Path, config: SetConfig) -> list[ManifestRow]:

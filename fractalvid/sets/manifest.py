@@ -61,9 +61,11 @@ class ManifestRow:
 
 def mask_path(row: ManifestRow) -> str:
     """Where the mask of a clip that has a file of its own lies under the set's folder."""
-    return f"masks/{row.class_id:06d}/{row.instance_id:010d}.png"
+    return f"{MASK_FOLDER}/{row.class_id:06d}/{row.instance_id:010d}.png"
 
 
+MASK_FOLDER = "masks"
+"""Of masks that are files of their own."""
 _MAX_BYTES = 2**34
 """Of a manifest: a hundred million clips."""
 HEADER = ",".join(field.name for field in fields(ManifestRow)) + "\n"

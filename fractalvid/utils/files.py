@@ -116,13 +116,25 @@ def remove_temporaries(folder: Path) -> None:
                 path.unlink()
 
 
+def remove_temporary(path: Path) -> None:
+    """Remove what a write of this file left that was killed, where nobody else writes it."""
+    with suppress(OSError):
+        for temporary in (_temporary(path), unfinished(path)):
+            temporary.unlink(missing_ok=True)
+
+
+def unfinished(path: Path) -> Path:
+    """What a file is called until it is whole, one of many that are not waited for one by one."""
+    return path.with_name(f".{path.name}.part")
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Replace the content of `path`, whole or not at all, without waiting for the disk.
 
     Raises:
         OSError: the folder can't be written to, or the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.part")
+    temporary = unfinished(path)
     try:
         temporary.write_bytes(data)
         os.replace(temporary, path)

@@ -14,6 +14,7 @@ from fractalvid.sets.formats import mask
 from fractalvid.sets.formats.encoded_clip import EncodedClip
 from fractalvid.sets.formats.encodings import Format
 from fractalvid.sets.manifest import ClipId, ManifestRow
+from fractalvid.utils.files import unfinished
 
 _BLOCK = tarfile.BLOCKSIZE
 
@@ -97,7 +98,7 @@ class Shards:
         target = self._out / path
         if self._tar is None:
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._tar = tarfile.TarFile(_unfinished(target), "w", format=tarfile.USTAR_FORMAT)
+            self._tar = tarfile.TarFile(unfinished(target), "w", format=tarfile.USTAR_FORMAT)
         offset = add_clip(self._tar, written, self._format)
         self._rows.append(written.row(path, offset))
         if place.position + 1 < self._length(place.shard):
@@ -105,7 +106,7 @@ class Shards:
         rows, self._rows = self._rows, []
         self._tar.close()
         self._tar = None
-        _unfinished(target).replace(target)
+        unfinished(target).replace(target)
         return rows
 
     def close(self) -> None:
@@ -134,7 +135,3 @@ class _Place(NamedTuple):
 
     shard: int
     position: int
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part")

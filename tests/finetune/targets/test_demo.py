@@ -14,6 +14,7 @@ from fractalvid.finetune.targets.demo.stick_figures import ACTIONS, skeleton, st
 from fractalvid.finetune.targets.demo.target import DemoSet, demo_protocol
 from fractalvid.finetune.targets.folder import Folder
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.locks import exclusive_lock
 from fractalvid.video.reader import read_video
 
 TINY = DemoSet(seed=3, clips_per_class_train=2, clips_per_class_test=1, size=32, frames=6)
@@ -166,3 +167,14 @@ def test_impossible_numbers_are_refused(tmp_path: Path, config: DemoSet) -> None
 
 def test_one_frame_is_a_clip() -> None:
     assert draw_clip("run", rng(0), size=24, frames=1).shape == (1, 24, 24, 3)
+
+
+def test_what_a_killed_process_left_goes_and_a_living_ones_stays(tmp_path: Path) -> None:
+    dead, living, others = (tmp_path / name for name in (".set-dead1234", ".set-live1234", ".set-mine"))
+    for folder in (dead, living, others):
+        folder.mkdir()
+    (dead / ".lock").touch()
+    with exclusive_lock(living / ".lock", "held"):
+        out = render_actions(tmp_path / "set", TINY)
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".set-live1234", ".set-mine", "set"]
+    assert not (out / ".lock").exists()

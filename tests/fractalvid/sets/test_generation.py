@@ -87,6 +87,39 @@ def test_a_kill_in_between_loses_nothing(tmp_path: Path) -> None:
     assert read_manifest(manifest) == read_manifest(tmp_path / "whole" / "manifest.csv")
 
 
+def left_by_kills(folder: Path, *names: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(b"half")
+
+
+def hidden(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob(".*") if path.name != ".lock"}
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_what_kills_left_of_clips_goes_when_the_command_begins_again(
+    four: ClassBank, tmp_path: Path, masks: bool
+) -> None:
+    config, out = SetConfig(clips=2, size=32, points=2000, masks=masks), tmp_path / "set"
+    assert make(four, out, config, hours=1e-9) > 0
+    left_by_kills(out / "clips" / "000003", ".0000000001.mp4.part", ".holiday.mp4.part", "0000000009.mp4.part")
+    left_by_kills(out / "masks" / "000003", ".0000000001.png.part")
+    left_by_kills(tmp_path, ".0000000001.mp4.part")
+    assert make(four, out, config, hours=1e-9) > 0
+    assert hidden(out) == {".holiday.mp4.part"}, "strangers' files stay"
+    assert (out / "clips" / "000003" / "0000000009.mp4.part").exists()
+    assert (tmp_path / ".0000000001.mp4.part").exists()
+
+
+def test_what_a_kill_left_of_a_shard_goes_when_the_command_begins_again(four: ClassBank, tmp_path: Path) -> None:
+    config, out = SetConfig(clips=2, size=32, points=2000, format="webdataset", shard_size=2), tmp_path / "set"
+    assert make(four, out, config, hours=1e-9) > 0
+    left_by_kills(out / "shards", ".000003.tar.part", ".mine.tar.part")
+    assert make(four, out, config, hours=1e-9) > 0
+    assert hidden(out) == {".mine.tar.part"}
+
+
 def test_what_a_very_early_kill_leaves_is_gone_on_with(four: ClassBank, tmp_path: Path) -> None:
     out = tmp_path / "set"
     out.mkdir()
