@@ -1,6 +1,7 @@
 """Clips on the fly: whole batches rendered while a network trains, the same for every number of workers."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from functools import cached_property
 from typing import Literal
@@ -36,6 +37,7 @@ class FractalStream(IterableDataset[Batch]):
 
     Every new iterator begins at the same sample, also that of a loop's second epoch: train for one endless epoch, or
     call `load_state_dict` with the last batch's `next_index` before each; workers that persist go on from there, too.
+    Copies, and what was pickled, are streams of their own from then on, which begin where this one would.
 
     Args:
         bank: the classes.
@@ -97,6 +99,12 @@ class FractalStream(IterableDataset[Batch]):
         self._cycles = None if instances is None else InstanceOrder(seed, instances, len(bank))
         self._position = Position()
         self._next = 0
+
+    def __copy__(self) -> "FractalStream":
+        """The same stream, with a position of its own; a `deepcopy` and what was pickled have one, too."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self), _position=deepcopy(self._position))
+        return other
 
     def __repr__(self) -> str:
         """One line: what the stream shows, and how."""

@@ -104,6 +104,27 @@ def test_workers_that_start_late_begin_where_the_state_said_when_they_were_made(
     assert [late.begin(in_worker=True), late.begin(in_worker=True), worker.begin(in_worker=False)] == [4, 16, 16]
 
 
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda stream: pickle.loads(pickle.dumps(stream))],
+    ids=["copy", "deep", "pickle"],
+)
+@pytest.mark.parametrize("emulate", [None, "light"])
+def test_a_copy_made_in_the_middle_goes_its_own_way(bank: ClassBank, copied: Any, emulate: str | None) -> None:
+    stream = FractalStream(bank, batch_size=2, config=CONFIG, seed=1, emulate=emulate)
+    whole = take(stream, 5)
+    stream.load_state_dict({"next_index": 2})
+    running = iter(stream)
+    assert same([next(running)], whole[1:2])
+    other = copied(stream)
+    assert other.state_dict() == {"next_index": 4}
+    assert same(take(other, 2), whole[1:3]), "as every new iterator of the first would"
+    other.load_state_dict({"next_index": 6})
+    assert same(take(other, 1), whole[3:4])
+    assert same([next(running)], whole[2:3]), "what runs goes on"
+    assert stream.state_dict() == {"next_index": 6} and same(take(stream, 1), whole[1:2])
+
+
 def test_copies_of_a_stream_do_not_share_its_position() -> None:
     first = Position()
     for other in (copy.deepcopy(first), pickle.loads(pickle.dumps(first))):
