@@ -111,6 +111,8 @@ class SetReader:
         return self._read(row, mask_path(row), 0, row.mask_bytes)
 
     def _read(self, row: ManifestRow, path: str, offset: int, size: int) -> bytes:
+        if Path(path).is_absolute() or ".." in Path(path).parts:
+            raise self._broken(row, f"{path} is no file of the set")
         try:
             with (self.path / path).open("rb") as file:
                 # Checked first: a damaged row may ask for more bytes than there is memory.

@@ -1,7 +1,7 @@
 """Generated sets in PyTorch: a map-style data set over clips on disk, whatever their format."""
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
+from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
 from fractalvid.core.constants import MAX_CLIP_FRAMES
 from fractalvid.sets.manifest import ManifestRow
 from fractalvid.sets.reader import SetReader
 from fractalvid.utils.checks import check_integer, is_whole
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import first_few
 
 
 class FractalSet(Dataset[tuple[Any, ...]]):
@@ -28,7 +30,7 @@ class FractalSet(Dataset[tuple[Any, ...]]):
     Args:
         path: the set's folder, of any format.
         frames: so many equidistant frames of each clip, from first to last, so that clips of different lengths make
-            batches; None for all.
+            batches; None for all, which a DataLoader's own way to make batches takes of one length alone.
         channels: 3, with grey repeated, or 1, for grey sets only.
         dtype: torch.float32 (0..255 becomes 0..1) or torch.uint8.
         masks: whether items have a mask; for sets generated with masks.
@@ -129,9 +131,10 @@ class FractalSet(Dataset[tuple[Any, ...]]):
         video: Any = self._tensor(self._reader.frames(row)[times])
         if self._transform is not None:
             video = self._transform(video)
-        if not self._masks:
-            return video, row.class_id
-        return video, row.class_id, torch.from_numpy(self._reader.mask(row)[times])
+        item: tuple[Any, ...] = (video, row.class_id)
+        if self._masks:
+            item = (*item, torch.from_numpy(self._reader.mask(row)[times]))
+        return item if self._frames is not None else _WholeClip(item)
 
     def _tensor(self, frames: NDArray[np.uint8]) -> torch.Tensor:
         """Frames (T, H, W) or (T, H, W, 3) as a video (C, T, H, W)."""
@@ -140,6 +143,29 @@ class FractalSet(Dataset[tuple[Any, ...]]):
         if self._dtype == torch.float32:
             planes = np.divide(planes, np.float32(255), dtype=np.float32)
         return torch.from_numpy(np.repeat(planes, self._channels // len(planes), axis=0))
+
+
+class _WholeClip(tuple[Any, ...]):
+    """An item with all frames of its clip: a type of its own, so that batches of unlike lengths can say why not."""
+
+
+def _batched(items: Sequence[_WholeClip], *, collate_fn_map: Any = None) -> Any:
+    """A batch as PyTorch makes it of tuples.
+
+    Raises:
+        UserError: the clips are not of one length.
+    """
+    videos = [item[0] for item in items]
+    lengths = sorted({video.shape[-3] for video in videos if isinstance(video, torch.Tensor) and video.ndim == 4})
+    if len(lengths) > 1:
+        raise UserError(
+            f"clips of {first_few(map(str, lengths), len(lengths))} frames make no batch: give FractalSet frames=, as "
+            "in frames=8, or the DataLoader a collate_fn of your own, or batch_size=1"
+        )
+    return collate([tuple(item) for item in items], collate_fn_map=collate_fn_map)
+
+
+default_collate_fn_map[_WholeClip] = _batched
 
 
 def _times(length: int, frames: int | None) -> NDArray[np.int64]:

@@ -39,9 +39,9 @@ def is_whole(value: object) -> bool:
 def check_fields(config: object, where: str = "") -> None:
     """Refuse a frozen dataclass whose fields do not hold what their annotations say. To be called first of all checks.
 
-    An int will do for a float, a list for a tuple, text for a path, and NumPy's scalars for Python's, which take their
-    place: what is kept can be compared, hashed and written as JSON. Whether a number is in its range, and none
-    of infinity and NaN, is for other checks.
+    An int will do for a float, a list or an array for a tuple, text for a path, and NumPy's scalars for Python's, which
+    take their place: what is kept can be compared, hashed and written as JSON. Whether a number is in its range, and
+    neither infinite nor NaN, is for other checks.
 
     Args:
         config: the dataclass, in its `__post_init__`.
@@ -58,6 +58,8 @@ def check_fields(config: object, where: str = "") -> None:
             raise UserError(f"{where}{name} must be {_described(hint)}, got {shown(value)}")
         if _is_long(fitted):
             raise UserError(f"{where}{name} is {shown(value)}: no number that long has a meaning here")
+        if isinstance(fitted, str | Path) and "\0" in str(fitted):  # no name of a file may hold one
+            raise UserError(f"{where}{name} holds a zero byte: {shown(value)}")
         if type(value) not in (bool, int, float, str) or isinstance(fitted, Path):
             object.__setattr__(config, name, fitted)
 
@@ -119,10 +121,10 @@ def shown(value: object) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's scalars as Python's, in tuples and lists too."""
+    """NumPy's scalars and arrays as Python's, in tuples and lists too."""
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
-    return value.item() if isinstance(value, np.generic) else value
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
 _NAMES = {bool: "True or False", int: "a whole number", float: "a number", str: "a word", type(None): "None"}

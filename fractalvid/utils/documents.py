@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from os import PathLike, fstat
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, BinaryIO, NoReturn, TypeVar
 
 import msgspec
 import numpy as np
@@ -28,6 +28,7 @@ MAX_LOG_BYTES = 2**30
 """Of those that grow with a data set or a run: an index, rows, a log."""
 MAX_TOML_BYTES = 2**16
 _TOML_LINE = 4096  # the parser's time grows with the square of the parts of a key
+_PIECE = 2**20
 MAX_DEPTH = 32
 """Tables within tables. Python's own limit would fall on whoever walks through them later."""
 _DIGITS = 20  # of 2**64
@@ -89,13 +90,24 @@ def read_bytes(path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            # A pipe or a device says that it has no size, so no more is read than is allowed.
-            data = file.read(most + 1) if fstat(file.fileno()).st_size <= most else None
+            data = _at_most(file, most) if fstat(file.fileno()).st_size <= most else None
     except (OSError, ValueError) as error:  # the latter of names with a zero byte
         raise DocumentError(f"cannot read {what} {path}: {getattr(error, 'strerror', None) or error}") from error
     if data is None or len(data) > most:
         raise DocumentError(f"{what} {path} is larger than {most / 2**20:g} MiB: it can't be what it should")
     return data
+
+
+def _at_most(file: BinaryIO, most: int) -> bytes:
+    """What a file holds, or of one that holds more, `most` bytes and some."""
+    # Python sets aside as many bytes as it is told to read, which most systems lend and some refuse.
+    data = file.read(fstat(file.fileno()).st_size + 1)
+    pieces = [data]
+    # A pipe or a device says that it has no size.
+    while data and sum(map(len, pieces)) <= most:
+        data = file.read(_PIECE)
+        pieces.append(data)
+    return b"".join(pieces)
 
 
 def parse_json(data: bytes | str, kind: type[T], *, where: str, non_finite: bool = False) -> T:

@@ -204,3 +204,40 @@ def test_clips_that_the_set_does_not_have_are_refused(tmp_path: Path, clip: str)
     manifest.write_text(manifest.read_text().replace(".mp4,1,0,", f".mp4,{clip},"))
     with pytest.raises(UserError, match=f"has no clip {clip.replace(',', '/')}, which its manifest names; .*verify"):
         FractalSet(tmp_path / "set")
+
+
+def padded(items: list[Any]) -> tuple[list[int], int]:
+    return [target for _, target in items], max(video.shape[1] for video, _ in items)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_of_whole_clips_say_what_is_missing(made: Sets, workers: int) -> None:
+    clips = FractalSet(made("mp4"))
+    lengths = [row.frames for row in clips.rows]
+    assert len(set(lengths)) > 1
+    with pytest.raises(UserError, match=r"frames make no batch: give FractalSet frames=, as in frames=8"):
+        next(iter(DataLoader(clips, batch_size=6, num_workers=workers)))
+    assert list(DataLoader(clips, batch_size=6, collate_fn=padded)) == [(clips.targets, max(lengths))]
+    alone = next(iter(DataLoader(clips, num_workers=workers)))
+    assert isinstance(alone, list) and alone[0].shape == (1, 3, lengths[0], 32, 32)
+    video, target = next(iter(DataLoader(clips, batch_size=None)))
+    assert (video.shape[1], target) == (lengths[0], 0)
+    like = [place for place, length in enumerate(lengths) if length == lengths[0]]
+    batch = next(iter(DataLoader(torch.utils.data.Subset(clips, like), batch_size=6)))
+    assert batch[0].shape[0] == len(like) and batch[1].tolist() == [clips.targets[place] for place in like]
+    videos, _ = next(iter(DataLoader(FractalSet(made("mp4"), frames=8), batch_size=6, num_workers=workers)))
+    assert videos.shape == (6, 3, 8, 32, 32)
+
+
+@pytest.mark.parametrize("outside", ["{root}/other.mp4", "../other.mp4", "clips/../../other.mp4"])
+def test_a_manifest_names_no_files_outside_of_the_set(made: Sets, tmp_path: Path, outside: str) -> None:
+    shutil.copytree(made("mp4"), tmp_path / "set")
+    inside = SetReader(tmp_path / "set").rows[0].path
+    shutil.copy(tmp_path / "set" / inside, tmp_path / "other.mp4")
+    manifest = tmp_path / "set" / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(inside, outside.format(root=tmp_path)))
+    with pytest.raises(
+        UserError, match=r"other\.mp4 is no file of the set; fractalvid verify .* --repair makes it again"
+    ):
+        FractalSet(tmp_path / "set")[0]
+    assert verify(tmp_path / "set", workers=1, progress=False).problems[0].path == "manifest.csv"

@@ -110,3 +110,13 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     for path in (tmp_path / "large", Path("/dev/zero")):
         with pytest.raises(DocumentError, match="larger than"):
             read_bytes(path, what="the thing", most=1000)
+
+
+def test_no_more_memory_is_asked_for_than_a_file_needs(tmp_path: Path) -> None:
+    (tmp_path / "small").write_bytes(b"abc")
+    assert read_bytes(tmp_path / "small", what="it", most=2**50) == b"abc"
+    with pytest.raises(DocumentError, match="larger than"):
+        read_bytes(tmp_path / "small", what="it", most=2)
+    if Path("/dev/zero").exists():
+        with pytest.raises(DocumentError, match="larger than 3 MiB"):
+            read_bytes(Path("/dev/zero"), what="it", most=3 * 2**20)
