@@ -15,6 +15,10 @@ import torch
 import fractalvid as fv
 from fractalvid import kernels
 from fractalvid.kinds import KINDS
+from fractalvid.pretrain import backbone, build_model
+from fractalvid.sets import repair, verify
+from fractalvid.stats import share_shapes
+from fractalvid.video import probe_videos, read_frames
 
 ODD: dict[str, Any] = {
     "nan": math.nan,
@@ -121,7 +125,23 @@ CASES: dict[str, Case] = {
         {"size": 8, "points": 10, "exposure": np.ones((1, 2), np.float32), "clip": [0], "burn_in": 1, "threads": 1},
     ),
 }
-ON_DISK = ("FractalSet", "FractalSet[]", "generate", "verify", "read_video", "write_video")
+INSIDE: dict[str, Case] = {
+    "build_model": Case(partial(build_model, "r3d_10"), {"num_classes": 2, "seed": 0}),
+    "backbone": Case(partial(backbone, "r3d_10"), {"seed": 0}),
+    "share_shapes": Case(partial(share_shapes, BANK), {"shape": 1, "motions": [0, 2]}),
+}
+"""What the packages beside the public face hand to others."""
+ON_DISK = (
+    "read_frames",
+    "probe_videos",
+    "repair",
+    "FractalSet",
+    "FractalSet[]",
+    "generate",
+    "verify",
+    "read_video",
+    "write_video",
+)
 WITHOUT_NUMBERS = {"Bank", "Batch", "UserError", "load_bank", "finetune", "kernels", "pretrain"}
 WITHOUT_NUMBERS |= {"Accumulated", "MAX_COLOUR_POINTS", "MAX_PIXELS", "backends"}
 
@@ -158,10 +178,12 @@ def try_all(case: Case, parameter: str) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize(("name", "parameter"), [(name, p) for name, case in CASES.items() for p in case.arguments])
+@pytest.mark.parametrize(
+    ("name", "parameter"), [(name, p) for name, case in (CASES | INSIDE).items() for p in case.arguments]
+)
 @pytest.mark.timeout(120)
 def test_arguments(name: str, parameter: str) -> None:
-    try_all(CASES[name], parameter)
+    try_all((CASES | INSIDE)[name], parameter)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.__name__)
@@ -182,7 +204,12 @@ def on_disk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
         return fv.FractalSet(root / "set", **arguments)[0]
 
     generate = partial(fv.generate, BANK, root / "set", config, progress=False)
+    found = verify(root / "set", workers=1, progress=False)
+    probe = partial(probe_videos, video.parent, [video.name], cache_dir=None)
     return {
+        "read_frames": Case(partial(read_frames, video), {"numbers": [0], "short_side": 16, "max_pixels": 1000}),
+        "probe_videos": Case(lambda **given: list(probe(**given)), {"threads": 1, "max_pixels": 1000}),
+        "repair": Case(partial(repair, root / "set", found, progress=False), {"workers": 1}),
         "FractalSet": Case(read, {"frames": 1, "channels": 3}),
         "FractalSet[]": Case(kept.__getitem__, {"index": 0}),
         "generate": Case(generate, {"workers": 1, "hours": 1.0}),

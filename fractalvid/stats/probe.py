@@ -20,6 +20,7 @@ from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.core.curves import SUBFRAMES
 from fractalvid.kinds import KINDS, fit_clips, render_fits
 from fractalvid.stats.config import TEST_BATCH, ProbeConfig
+from fractalvid.utils.checks import check_count, check_integer
 from fractalvid.utils.errors import UserError
 
 AnyBank = TypeVar("AnyBank", bound=Bank)
@@ -68,6 +69,7 @@ def motion_probe(
     Raises:
         UserError: of a kind whose motion can't be told from its looks, or with too few classes.
     """
+    check_count("threads", threads)
     if bank.kind not in MOTION:
         raise UserError(f"no motion-only probe for classes of kind {bank.kind}")
     if len(bank) < config.motions:
@@ -96,8 +98,14 @@ def share_shapes(bank: AnyBank, shape: int, motions: Sequence[int]) -> AnyBank:
 
     Its seed and instances are the bank's own, of class ids 0..len(motions) - 1. Curves of classes of another length are
     stretched to this one's; those for maps that a class does not have are its others in turn.
+
+    Raises:
+        UserError: a class that the bank does not have.
     """
-    donors = np.asarray(motions, np.int64)
+    check_integer("shape", shape, 0, len(bank) - 1)
+    for motion in motions if isinstance(motions, Sequence | np.ndarray) else [motions]:
+        check_integer("motions", motion, 0, len(bank) - 1)
+    donors = np.asarray(motions, np.int64).reshape(-1)
     columns: dict[str, NDArray[Any]] = {}
     for name in array_names(type(bank)):
         values = getattr(bank, name)

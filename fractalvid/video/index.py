@@ -19,6 +19,7 @@ import av
 from platformdirs import user_cache_path
 from tqdm import tqdm
 
+from fractalvid.utils.checks import MAX_COUNT, check_integer
 from fractalvid.utils.documents import MAX_LOG_BYTES, ByteCount, Count, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
@@ -99,6 +100,7 @@ def probe_videos(
         threads: videos decoded at once.
         max_pixels: what a frame may have.
     """
+    check_integer("threads", threads, 0, MAX_COUNT)
     index, todo = VideoIndex(root, cache_dir), dict[str, Stamp]()
     for name in names:
         try:

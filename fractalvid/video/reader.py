@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.utils.checks import MAX_COUNT, check_integer
+from fractalvid.utils.checks import shown as in_words
 from fractalvid.video.decode import Damage, Shown, decoded
 from fractalvid.video.errors import MAX_PIXELS, ReadError, TooLargeError, VideoError, check_frame, check_kept
 from fractalvid.video.pixels import Converter
@@ -62,13 +63,17 @@ def read_frames(
 
     Raises:
         ValueError: no numbers.
+        TypeError: what are none of frames.
         VideoError: as `read_video` does, or where fewer frames decode than that.
     """
-    if len(numbers) == 0:
+    wanted = np.asarray(numbers)
+    if wanted.size == 0:
         raise ValueError(f"{source_name(video)}: numbers must name at least one frame")
-    found = _read(video, rgb, short_side, max_pixels, frozenset(numbers.tolist()))
+    if wanted.dtype.kind not in "iu" or wanted.ndim != 1:
+        raise TypeError(f"numbers must be whole numbers (n,), got {in_words(numbers)}")
+    found = _read(video, rgb, short_side, max_pixels, frozenset(wanted.tolist()))
     try:
-        return np.stack([found[number] for number in numbers.tolist()])
+        return np.stack([found[number] for number in wanted.tolist()])
     except KeyError as missing:
         raise VideoError(f"no frame {missing} decodes", source_name(video)) from None
 

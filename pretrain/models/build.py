@@ -6,7 +6,9 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from fractalvid.core.constants import MAX_CLASSES
 from fractalvid.pretrain.models.table import architecture
+from fractalvid.utils.checks import check_integer, is_whole
 from fractalvid.utils.errors import UserError
 
 
@@ -19,11 +21,13 @@ def build_model(name: str, num_classes: int, *, seed: int) -> nn.Module:
         seed: determines the initial parameters; torch's global generator is left as it was.
 
     Raises:
-        UserError: no such architecture, or fewer than one class.
+        UserError: no such architecture, no number of classes, or no seed.
     """
     row = architecture(name)
-    if num_classes < 1:
-        raise UserError(f"a network needs at least 1 class, not {num_classes}")
+    check_integer("seed", seed, 0, 2**64 - 1)
+    if is_whole(num_classes) and num_classes < 1:
+        raise UserError(f"a network needs at least 1 class, not {num_classes} (num_classes)")
+    check_integer("num_classes", num_classes, 1, MAX_CLASSES)
     with _drawing_from(seed):
         return row.build(num_classes)
 
@@ -34,7 +38,7 @@ def backbone(name: str, *, seed: int) -> nn.Module:
     F is `feature_dim(name)`. Parameters have the names they have in the whole network, and no layer drops anything.
 
     Raises:
-        UserError: no such architecture.
+        UserError: no such architecture, or no seed.
     """
     network = build_model(name, 1, seed=seed)
     setattr(network, architecture(name).head, nn.Identity())
