@@ -106,6 +106,8 @@ def share_shapes(bank: AnyBank, shape: int, motions: Sequence[int]) -> AnyBank:
     for motion in motions if isinstance(motions, Sequence | np.ndarray) else [motions]:
         check_integer("motions", motion, 0, len(bank) - 1)
     donors = np.asarray(motions, np.int64).reshape(-1)
+    if not len(donors):
+        raise UserError("motions names no class: give at least one")
     columns: dict[str, NDArray[Any]] = {}
     for name in array_names(type(bank)):
         values = getattr(bank, name)
