@@ -44,8 +44,12 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def subroutine(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that is compiled for itself and called by drivers, which hold it in their own disk cache."""
-    jitted: Callable[..., Any] = _jitted(function, inline="never", **FLAGS)
+    """A function that is compiled for itself and called by drivers, which hold it in their own disk cache.
+
+    Python cannot call it: what would unpack Python's arguments is left out, since compiling that takes longer.
+    """
+    wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    jitted: Callable[..., Any] = _jitted(function, inline="never", **wrappers, **FLAGS)
     return jitted
 
 

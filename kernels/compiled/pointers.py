@@ -12,6 +12,8 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
+from fractalvid.kernels.compiled.compile import subroutine
+
 FLOAT32_POINTER = types.CPointer(types.float32)
 
 
@@ -32,3 +34,17 @@ def _at(typing_context: Any, base: Any, index: Any) -> Any:
 
 at: Any = intrinsic(_at)
 """Pointer to an element: (base, index), `base` a pointer, or a C-contiguous array whose elements count through."""
+
+
+@subroutine
+def fill(row, n, value):
+    """Set n numbers. Assignments to slices do it, too, but with checks whose compilation takes long."""
+    for k in range(n):
+        row[k] = value
+
+
+@subroutine
+def twice(row, n):
+    """Repeat the first n numbers of a row."""
+    for k in range(n):
+        row[n + k] = row[k]

@@ -21,7 +21,7 @@ from fractalvid.kernels.compiled.types import (
 from fractalvid.kernels.cpu import frames, orbits
 from fractalvid.kernels.cpu.batch import BATCH_TYPE
 from fractalvid.kernels.cpu.row_loops import ROW_LOOP_TYPE, loop_name, row_loop
-from fractalvid.kernels.cpu.sums import FUSED
+from fractalvid.kernels.cpu.sums import FUSED, Mode
 from fractalvid.kernels.variations import VARIATIONS
 
 Task = frames.FrameTask | orbits.OrbitTask | orbits.GrowthTask
@@ -47,30 +47,30 @@ _NUMBERS_OF_LOOPS = (1, 3, len(VARIATIONS))
 
 
 @cache
-def _compiled(task: type, loops: int) -> Any:
+def _compiled(task: type, loops: int, fused: bool) -> Any:
     """A driver for a number of row loops. They arrive as pointers, so it serves every choice of variations."""
     function, fields = _DRIVERS[task]
     pointers = types.UniTuple(types.FunctionType(ROW_LOOP_TYPE), loops)
-    modes = types.int64, types.int64
+    modes = types.none if fused else types.int64, types.int64
     signature = types.void(pointers, *modes, INT64_1D, BATCH_TYPE, _SHAPE_TYPE, types.int64, named_tuple(task, *fields))
     # Not through the dispatcher: it would look up the types of all arguments again at every call.
     return driver(signature, function).entry_point
 
 
-def kernel_names(task: type, variations: tuple[int, ...], mode: int) -> list[str]:
+def kernel_names(task: type, variations: tuple[int, ...], mode: Mode) -> list[str]:
     """What `driver_for` compiles, by name."""
-    return [_DRIVERS[task][0].__name__, *(loop_name(number, mode == FUSED) for number in variations)]
+    return [_DRIVERS[task][0].__name__, *(loop_name(number, mode is FUSED) for number in variations)]
 
 
-def driver_for(task: type, variations: tuple[int, ...], mode: int) -> Any:
+def driver_for(task: type, variations: tuple[int, ...], mode: Mode) -> Any:
     """The driver of a kind of task for jobs that use these variations in a mode of `kernels.cpu.sums`.
 
     It takes (order, batch, shape, burn_in, task), see `kernels.cpu.frames`.
     """
-    loops = tuple(row_loop(number, mode == FUSED) for number in variations)
+    loops = tuple(row_loop(number, mode is FUSED) for number in variations)
     passes = len(loops)
     most = next(number for number in _NUMBERS_OF_LOOPS if number >= passes)
-    compiled = _compiled(task, most)
+    compiled = _compiled(task, most, mode is FUSED)
     loops += loops[:1] * (most - passes)  # to fill up; never called
     return lambda *arguments: compiled(loops, mode, passes, *arguments)
 

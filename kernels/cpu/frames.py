@@ -5,14 +5,14 @@ stand in `order`, with walkers in rows and columns of `shape`; `loops`, `mode` a
 `kernels.cpu.sums`. A task holds what a driver needs besides, and the arrays it fills.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.kernels.compiled.compile import inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32
-from fractalvid.kernels.compiled.pointers import at
+from fractalvid.kernels.compiled.pointers import at, fill, twice
 from fractalvid.kernels.compiled.random import U32, U64
 from fractalvid.kernels.cpu.batch import job_of
 from fractalvid.kernels.cpu.picture import (
@@ -156,7 +156,7 @@ def _colour_columns(colours, owner):
     c = owner.shape[0]
     for k in range(c):
         colours.of_column[k] = colours.of_map[owner[k]]
-    colours.of_column[c:] = colours.of_column[:c]
+    twice(at(colours.of_column, 0), c)
 
 
 @subroutine
@@ -166,20 +166,20 @@ def _walk(loops, mode, passes, walkers, job, points, burn_in, frame, colours):
     moving, tables, seed = stepping(walkers), walkers.tables, job.seed
     height, width, pixels, camera = frame.height, frame.width, at(frame.pixel, 0), at(frame.camera, 0)
     rows, c = walkers.x.shape
-    frame.histogram[:] = U32(0)
     histogram, discarded = at(frame.histogram, 0), U32(frame.histogram.shape[0] - 1)
+    fill(histogram, frame.histogram.shape[0], U32(0))
     begin(walkers.x, walkers.y, job.start, seed)
     look(job.projection, frame.camera)
     indices = None
     old_indices = None
     if colours is not None:
         shades, all_indices, of_column = at(colours.shade, 0), at(colours.indices, 0), at(colours.of_column, 0)
-        colours.shade[:] = F32(0.5)
+        fill(shades, rows * c, F32(0.5))
     words = draw_offsets(seed, 0, 0)
     counted = 0
-    pending = 0  # points of the row before, located and not counted yet
-    turn = 0
-    step = 0
+    pending: Any = np.int64(0)  # points of the row before, located and not counted yet
+    turn: Any = np.int64(0)
+    step = np.int64(0)
     while counted < points:
         if step % STEPS_OF_A_TABLE == 0:
             assign_columns(job, mode, tables, step)
@@ -226,10 +226,9 @@ def _take_counts(frame, shift, out):
     """
     inside = np.int64(0)
     for i in range(frame.height):
-        first = (i + 1) * (frame.width + 2) + 1
-        row = frame.histogram[first : first + frame.width]
-        out[i] = row
+        row = at(frame.histogram, (i + 1) * (frame.width + 2) + 1)
         for k in range(frame.width):
+            out[i, k] = row[k]
             inside += np.int64(row[k] >> shift)
     return inside, np.int64(frame.histogram[-1] >> shift)
 

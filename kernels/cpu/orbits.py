@@ -56,7 +56,7 @@ def _follow(loops, mode, passes, walkers, job, burn_in, points):
     begin(walkers.x, walkers.y, job.start, seed)
     words = draw_offsets(seed, 0, 0)
     written = 0
-    step = 0
+    step = np.int64(0)
     while written < n:
         if step % STEPS_OF_A_TABLE == 0:
             assign_columns(job, mode, walkers.tables, step)

@@ -4,6 +4,7 @@ import numpy as np
 
 from fractalvid.kernels.compiled.compile import inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32, I32, log
+from fractalvid.kernels.compiled.pointers import at, fill
 from fractalvid.kernels.compiled.random import U32, U64
 from fractalvid.kernels.cpu.walkers import ESCAPE
 
@@ -126,20 +127,19 @@ def mix(shade, colours, n, index):
 def box3(histogram, height, width, box, row):
     """Sum of the 3 x 3 neighbourhood of every pixel; nothing lies outside the frame."""
     stride = width + 2
+    counts, sums = at(histogram, 0), at(row, 0)
     for i in range(1, height + 1):
-        histogram[i * stride] = U32(0)
-        histogram[i * stride + width + 1] = U32(0)
-    histogram[:stride] = U32(0)
-    histogram[(height + 1) * stride : (height + 2) * stride] = U32(0)
+        counts[i * stride] = U32(0)
+        counts[i * stride + width + 1] = U32(0)
+    fill(counts, stride, U32(0))
+    fill(at(counts, (height + 1) * stride), stride, U32(0))
     for i in range(height):
-        above = histogram[i * stride : (i + 1) * stride]
-        here = histogram[(i + 1) * stride : (i + 2) * stride]
-        below = histogram[(i + 2) * stride : (i + 3) * stride]
+        above, out = at(counts, i * stride), at(box, i * width)
+        here, below = at(above, stride), at(above, 2 * stride)
         for k in range(stride):
-            row[k] = above[k] + here[k] + below[k]
-        left, middle, right, out = row[:width], row[1 : width + 1], row[2 : width + 2], box[i]
+            sums[k] = above[k] + here[k] + below[k]
         for k in range(width):
-            out[k] = left[k] + middle[k] + right[k]
+            out[k] = sums[k] + sums[k + 1] + sums[k + 2]
 
 
 @subroutine
@@ -149,7 +149,7 @@ def tone_map(box, gain, white, inverse, out):
     scale = F32(255.0) / log(F32(1.0) + white)
     flat = inverse[0] == F32(0.0) and inverse[1] == F32(0.0)
     for i in range(height):
-        counts, grey = box[i], out[i]
+        counts, grey = at(box, i * width), at(out, i * width)
         if flat:
             for k in range(width):
                 value = log(F32(1.0) + gain * F32(counts[k])) * scale
@@ -166,7 +166,7 @@ def split(box, counts, index):
     """Part box sums of colours (H, W) into counts, and the mean index of each pixel, rounded to 8 bits."""
     height, width = box.shape
     for i in range(height):
-        both, number, mean = box[i], counts[i], index[i]
+        both, number, mean = at(box, i * width), at(counts, i * width), at(index, i * width)
         for k in range(width):
             number[k] = U32(both[k] >> U64(32))
         for k in range(width):
@@ -184,10 +184,10 @@ def paint(grey, index, curve, palette, out):
     for e in range(256):
         wide[e] = U64(palette[e, 0]) | U64(palette[e, 1]) << U64(16) | U64(palette[e, 2]) << U64(32)
     for i in range(height):
-        brightness, entry, colour = grey[i], index[i], out[i]
+        brightness, entry, colour = at(grey, i * width), at(index, i * width), at(out, 3 * i * width)
         for k in range(width):
             v = U64(curve[brightness[k]]) * wide[entry[k]] + HALVES
             v = (v + ((v >> U64(8)) & BYTES)) >> U64(8)  # v / 255, rounded, for every product of two bytes
-            colour[k, 0] = np.uint8(v)
-            colour[k, 1] = np.uint8(v >> U64(16))
-            colour[k, 2] = np.uint8(v >> U64(32))
+            colour[3 * k] = np.uint8(v)
+            colour[3 * k + 1] = np.uint8(v >> U64(16))
+            colour[3 * k + 2] = np.uint8(v >> U64(32))

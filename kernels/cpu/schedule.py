@@ -10,7 +10,7 @@ from fractalvid.kernels.compiled.progress import expect
 from fractalvid.kernels.compiled.threads import available_cores, run_all
 from fractalvid.kernels.cpu.batch import Batch, batch_of
 from fractalvid.kernels.cpu.drivers import Task, driver_for, kernel_names
-from fractalvid.kernels.cpu.sums import DENSE, FUSED, GATHERED
+from fractalvid.kernels.cpu.sums import DENSE, FUSED, GATHERED, Mode
 from fractalvid.kernels.jobs import SUMMED, Jobs, fused_variation
 from fractalvid.kernels.variations import LINEAR, VARIATIONS
 
@@ -25,7 +25,7 @@ class _Group(NamedTuple):
     """Jobs that use the same variations in the same mode of `kernels.cpu.sums`."""
 
     variations: tuple[int, ...]
-    mode: int
+    mode: Mode
     members: NDArray[np.int64]
 
 
@@ -64,7 +64,7 @@ def run(
     for group in groups:
         driver = driver_for(type(task), group.variations, group.mode)
         # One variation at amount 1 without parameters needs no table of amounts and parameters.
-        bare = group.mode == FUSED and not VARIATIONS[group.variations[0]].params
+        bare = group.mode is FUSED and not VARIATIONS[group.variations[0]].params
         batch = batch_of(jobs, () if bare else group.variations)
         members = group.members if played is None else group.members[played[group.members]]
         chunks += [_Chunk(driver, order, batch) for order in _orders(members, cost, threads)]

@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 
 from fractalvid.kernels.compiled.compile import inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32
-from fractalvid.kernels.compiled.pointers import at
+from fractalvid.kernels.compiled.pointers import at, fill, twice
 from fractalvid.kernels.compiled.random import U32
 from fractalvid.kernels.variations import AFFINE_ROWS, MAX_PARAMS
 
-FUSED, DENSE, GATHERED = 0, 1, 2
+Mode = int | None
+FUSED: Mode = None
+"""None, since compiled code leaves out what a None does not reach, and most jobs need none of the rest."""
+DENSE, GATHERED = 1, 2
 
 PASS_ROWS = 1 + MAX_PARAMS
 """Rows of a table a summed variation takes: its amount and its parameters."""
@@ -69,54 +72,55 @@ def new_gather_tables(c, variation, tabled):
 @subroutine
 def fill_dense(variation, amount, params, tabled, owner, columns):
     """Fill `columns` from row AFFINE_ROWS on: each variation's amount, 0 where the map has none, and its parameters."""
-    c = owner.shape[0]
+    c, pitch, slots = owner.shape[0], columns.shape[1], variation.shape[1]
+    number, part, param = at(variation, 0), at(amount, 0), at(params, 0)
     for q in range(tabled.shape[0]):
-        base = AFFINE_ROWS + q * PASS_ROWS
-        columns[base, :c] = F32(0.0)
+        rows = at(columns, (AFFINE_ROWS + q * PASS_ROWS) * pitch)
         for k in range(c):
-            m = owner[k]
-            for s in range(variation.shape[1]):
-                if variation[m, s] == tabled[q] and amount[m, s] != F32(0.0):
-                    columns[base, k] += amount[m, s]
+            rows[k] = F32(0.0)
+            first = np.int64(owner[k]) * slots
+            for s in range(first, first + slots):
+                if number[s] == tabled[q] and part[s] != F32(0.0):
+                    rows[k] += part[s]
                     for p in range(MAX_PARAMS):
-                        columns[base + 1 + p, k] = params[m, s, p]
-        for row in range(base, base + PASS_ROWS):
-            columns[row, c : 2 * c] = columns[row, :c]
+                        rows[(1 + p) * pitch + k] = param[s * MAX_PARAMS + p]
+        for row in range(PASS_ROWS):
+            twice(at(rows, row * pitch), c)
 
 
 @subroutine
 def fill_gathered(variation, amount, params, tabled, share, owner, columns, gathered):
     """Sort what the columns sum by variation. `share` (N,) says how many columns each map owns."""
-    turn, begins, cursor, place = gathered.turn, gathered.begins, gathered.cursor, gathered.place
-    source, table = gathered.source, gathered.columns
-    c = owner.shape[0]
-    turn[:] = -1
-    place[:] = U32(source.shape[0])
+    n, slots, c, most = share.shape[0], variation.shape[1], owner.shape[0], gathered.source.shape[0]
+    number, part, param = at(variation, 0), at(amount, 0), at(params, 0)
+    turn, begins, cursor = at(gathered.turn, 0), at(gathered.begins, 0), at(gathered.cursor, 0)
+    place, source, table = at(gathered.place, 0), at(gathered.source, 0), at(gathered.columns, 0)
     position = 0
+    fill(turn, n * slots, -1)
     for q in range(tabled.shape[0]):
         begins[q] = position
         cursor[q] = position
-        for m in range(variation.shape[0]):
-            for s in range(variation.shape[1]):
-                if variation[m, s] == tabled[q] and amount[m, s] != F32(0.0):
-                    turn[m, s] = q
-                    position += share[m]
+        for s in range(n * slots):
+            if number[s] == tabled[q] and part[s] != F32(0.0):
+                turn[s] = q
+                position += share[s // slots]
     begins[tabled.shape[0]] = position
+    fill(place, slots * 2 * c, U32(most))
     for k in range(c):
-        m = owner[k]
-        for s in range(variation.shape[1]):
-            q = turn[m, s]
+        for s in range(slots):
+            summand = np.int64(owner[k]) * slots + s
+            q = turn[summand]
             if q >= 0:
                 entry = cursor[q]
                 cursor[q] += 1
-                source[entry] = k
-                place[s, k] = entry
-                place[s, c + k] = entry
+                source[entry] = U32(k)
+                place[s * 2 * c + k] = U32(entry)
+                place[(s * 2 + 1) * c + k] = U32(entry)
                 for e in range(AFFINE_ROWS):
-                    table[e, entry] = columns[e, k]
-                table[AFFINE_ROWS, entry] = amount[m, s]
+                    table[e * most + entry] = columns[e, k]
+                table[AFFINE_ROWS * most + entry] = part[summand]
                 for p in range(MAX_PARAMS):
-                    table[AFFINE_ROWS + 1 + p, entry] = params[m, s, p]
+                    table[(AFFINE_ROWS + 1 + p) * most + entry] = param[summand * MAX_PARAMS + p]
 
 
 class GatherPointers(NamedTuple):
@@ -153,18 +157,12 @@ def affine(x, y, u, v, columns, pitch, n):
         v[i] = d[i] * s + e[i] * t + f[i]
 
 
-@subroutine
-def _clear(x, y, n):
-    for i in range(n):
-        x[i] = F32(0.0)
-        y[i] = F32(0.0)
-
-
 @inlined
 def step_dense(loops, passes, x, y, u, v, columns, pitch, n, draw_key):
     """(x, y) = the sum of all variations of the moved points."""
     affine(x, y, u, v, columns, pitch, n)
-    _clear(x, y, n)
+    fill(x, n, F32(0.0))
+    fill(y, n, F32(0.0))
     for q in range(passes):
         loops[q](x, y, u, v, columns, pitch, AFFINE_ROWS + q * PASS_ROWS, n, draw_key)
 
@@ -198,11 +196,13 @@ def step_gathered(loops, passes, x, y, u, v, columns, pitch, offset, draw_key, g
     mx, my = at(gathered.moved, 2 * length), at(gathered.moved, 3 * length)
     affine(x, y, u, v, columns, pitch, c)
     _gather(u, v, gathered.source, begins[passes], offset, c, mu, mv)
-    _clear(mx, my, begins[passes])
+    fill(mx, begins[passes], F32(0.0))
+    fill(my, begins[passes], F32(0.0))
     for q in range(passes):
         i = begins[q]
         n = begins[q + 1] - i
         loops[q](at(mx, i), at(my, i), at(mu, i), at(mv, i), at(table, i), gathered.entries, AFFINE_ROWS, n, draw_key)
-    _clear(x, y, c)
+    fill(x, c, F32(0.0))
+    fill(y, c, F32(0.0))
     for s in range(gathered.slots):
         _scatter(x, y, at(gathered.place, s * 2 * c + offset), mx, my, c)

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from fractalvid.kernels.compiled.compile import inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32
-from fractalvid.kernels.compiled.pointers import at
+from fractalvid.kernels.compiled.pointers import at, fill, twice
 from fractalvid.kernels.compiled.random import U32, U64, UNIT, philox
 from fractalvid.kernels.cpu.sums import (
-    FUSED,
     GATHERED,
     PASS_ROWS,
     GatherPointers,
@@ -164,9 +163,7 @@ def _tabulate(maps, owner, c, columns, pitch):
         ra[k], rb[k], rc[k] = own[0], own[1], own[2]
         rd[k], re[k], rf[k] = own[3], own[4], own[5]
     for e in range(AFFINE_ROWS):
-        row = at(columns, e * pitch)
-        for k in range(c):
-            row[c + k] = row[k]
+        twice(at(columns, e * pitch), c)
 
 
 @subroutine
@@ -178,12 +175,14 @@ def assign_columns(job, mode, tables, step):
     _round_shares(weights, c, share, seed, step)
     position = 0
     for m in range(weights.shape[0]):
-        block[position : position + share[m]] = U32(m)
+        fill(at(block, position), share[m], U32(m))
         position += share[m]
     words = draw(seed, step, 0, _SCATTERING)
     _scatter_owners(at(block, 0), at(SCATTERINGS, c), words[0] | U32(1), words[1], c, at(owner, 0))
     _tabulate(at(maps, 0), at(owner, 0), c, at(columns, 0), columns.shape[1])
-    if mode == GATHERED:
+    if mode is None:  # fused
+        fill_dense(job.variation, job.amount, job.params, job.tabled, owner, columns)
+    elif mode == GATHERED:
         fill_gathered(job.variation, job.amount, job.params, job.tabled, share, owner, columns, tables.gathered)
     else:
         fill_dense(job.variation, job.amount, job.params, job.tabled, owner, columns)
@@ -209,7 +208,7 @@ def begin(x, y, start, seed):
                 x[r, k] = start[walker % start.shape[0], 0]
                 y[r, k] = start[walker % start.shape[0], 1]
             else:
-                x[r, k], y[r, k] = _uniform_point(seed, walker, 0, _START)
+                x[r, k], y[r, k] = _uniform_point(seed, walker, np.int64(0), _START)
 
 
 class Stepping(NamedTuple):
@@ -242,7 +241,7 @@ def step_row(loops, mode, passes, walkers, r, offset, draw_key):
     c, pitch = walkers.c, walkers.pitch
     x, y, u, v = at(walkers.x, r * c), at(walkers.y, r * c), walkers.u, walkers.v
     columns = at(walkers.columns, offset)
-    if mode == FUSED:
+    if mode is None:  # fused
         loops[0](x, y, u, v, columns, pitch, AFFINE_ROWS, c, draw_key)
     elif mode == GATHERED:
         step_gathered(loops, passes, x, y, u, v, columns, pitch, offset, draw_key, walkers.gathered)

@@ -37,7 +37,7 @@ def counting() -> Iterator[dict[str, str]]:
     pointers = pair(types.FunctionType(row_loops.ROW_LOOP_TYPE), 1)
     task = named_tuple(frames.CountTask, *fields)
     assert fields == (INT64_1D, UINT32_3D, INT64_1D, INT64_1D)
-    modes = types.int64, types.int64
+    modes = types.none, types.int64  # fused
     shape = pair(types.int64, 2)
     yield functions(function, types.void(pointers, *modes, INT64_1D, BATCH_TYPE, shape, types.int64, task))
 
@@ -47,7 +47,7 @@ def body_of(code: dict[str, str], name: str) -> str:
     return next(body for label, body in code.items() if f"{len(name)}{name}B" in label)
 
 
-@pytest.mark.parametrize("name", ["locate_and_count", "locate", "affine"])
+@pytest.mark.parametrize("name", ["locate_and_count", "locate"])
 def test_nothing_in_a_row_counts_references(counting: dict[str, str], name: str) -> None:
     body = body_of(counting, name)
     assert "lock" not in body
@@ -80,7 +80,7 @@ def test_row_loops_run_in_full_width(number: int, fused: bool, monkeypatch: pyte
 
 
 def test_pointers_are_of_contiguous_arrays_only() -> None:
-    read = compiling.subroutine(lambda array: at(array, 5)[0])
+    read = compiling._jitted(lambda array: at(array, 5)[0])
     assert read(np.arange(12.0).reshape(3, 4)) == 5
     assert read(np.arange(12, dtype=np.int32)) == 5
     with pytest.raises(TypingError, match="C-contiguous"):
