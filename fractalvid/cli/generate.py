@@ -119,6 +119,7 @@ def run(arguments: Sequence[str]) -> None:
     )
     config, hours = args.config(), args.hours()
     announce(f"rendering clips into {args.out}")
+    _compile_ahead(args)
     from fractalvid.sets.generation import generate
 
     bank = _bank(args)
@@ -134,6 +135,16 @@ def run(arguments: Sequence[str]) -> None:
         print(f"time is up: {missing} clips are missing from {args.out}; the same command goes on")
     else:
         print(f"complete: {args.out}; look at it with: fractalvid preview {shlex.quote(str(args.out))}")
+
+
+def _compile_ahead(args: GenerateArguments) -> None:
+    """Begin to compile what rendering needs, before classes are sampled: that needs kernels of its own."""
+    fractals = args.fractals.config_for(args.kind) if args.bank is None else None
+    if fractals is not None:
+        from fractalvid.kernels.cpu.ahead import begin
+
+        summed = fractals.max_summed > 1 or fractals.per_map
+        begin(fractals.variations, summed=summed, coloured=args.colours.config() is not None)
 
 
 def _bank(args: GenerateArguments) -> Bank:

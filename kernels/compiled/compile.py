@@ -1,6 +1,7 @@
 """How kernels are compiled: one place for the flags that decide speed and bits."""
 
 import hashlib
+import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, cast
 
 from numba import config, njit
 
+from fractalvid.kernels.compiled import ahead
 from fractalvid.kernels.compiled.cache import CAN_KEEP
 from fractalvid.kernels.compiled.progress import compiling
 
@@ -59,7 +61,7 @@ def disk_cached(function: Callable[..., Any]) -> Any:
 
 
 @cache
-def _digest() -> str:
+def digest() -> str:
     """A digest of all code that is compiled: the folders of compiled kernels, and the table of variations."""
     kernels = Path(__file__).parents[1]
     files = [path for folder in ("compiled", "cpu", "drawing") for path in sorted((kernels / folder).glob("*.py"))]
@@ -67,11 +69,18 @@ def _digest() -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
-def driver(signature: Any, function: Callable[..., Any]) -> Any:
-    """Compile a top-level function for one signature, kept in the disk cache; returns Numba's compile result."""
+def driver(signature: Any, function: Callable[..., Any], *, as_pointer: bool = False) -> Any:
+    """Compile a top-level function for one signature, kept in the disk cache; returns Numba's compile result.
+
+    Python can call it; and compiled code, where it is handed over `as_pointer`.
+    """
     # Numba's cache notices changes of the function's own file only, not of what is compiled into it from others.
-    function.__qualname__ = f"{function.__name__}_{_digest()}"
+    function.__qualname__ = f"{function.__name__}_{digest()}"
+    key = f"{function.__qualname__}-{zlib.crc32(str(signature).encode()):08x}"
     with compiling(function.__name__):
-        dispatcher = _jitted(function, signature, cache=CAN_KEEP, **FLAGS)
+        ahead.wait_for(key)
+        ahead.report(ahead.BEGUN, key)
+        dispatcher = _jitted(function, signature, cache=CAN_KEEP, no_cfunc_wrapper=not as_pointer, **FLAGS)
+        ahead.report(ahead.DONE, key)
     COMPILED.append((function.__name__, sum(dispatcher.stats.cache_hits.values()) > 0))
     return dispatcher.get_compile_result(signature)

@@ -27,7 +27,7 @@ from fractalvid.kernels.variations import VARIATIONS
 Task = frames.FrameTask | orbits.OrbitTask | orbits.GrowthTask
 
 _SHAPE_TYPE = types.UniTuple(types.int64, 2)
-_DRIVERS: dict[type, tuple[Any, tuple[Any, ...]]] = {
+DRIVERS: dict[type, tuple[Any, tuple[Any, ...]]] = {
     frames.CountTask: (frames._accumulate, (INT64_1D, UINT32_3D, INT64_1D, INT64_1D)),
     frames.ColourCountTask: (frames._accumulate_colour, (INT64_1D, FLOAT32_2D, UINT64_3D, INT64_1D, INT64_1D)),
     frames.RenderTask: (frames._render, (INT64_1D, FLOAT32_2D, UINT8_3D)),
@@ -47,9 +47,9 @@ _NUMBERS_OF_LOOPS = (1, 3, len(VARIATIONS))
 
 
 @cache
-def _compiled(task: type, loops: int, fused: bool) -> Any:
+def compiled(task: type, loops: int, fused: bool) -> Any:
     """A driver for a number of row loops. They arrive as pointers, so it serves every choice of variations."""
-    function, fields = _DRIVERS[task]
+    function, fields = DRIVERS[task]
     pointers = types.UniTuple(types.FunctionType(ROW_LOOP_TYPE), loops)
     modes = types.none if fused else types.int64, types.int64
     signature = types.void(pointers, *modes, INT64_1D, BATCH_TYPE, _SHAPE_TYPE, types.int64, named_tuple(task, *fields))
@@ -57,9 +57,14 @@ def _compiled(task: type, loops: int, fused: bool) -> Any:
     return driver(signature, function).entry_point
 
 
+def loops_for(passes: int) -> int:
+    """How many row loops the driver takes that serves so many."""
+    return next(number for number in _NUMBERS_OF_LOOPS if number >= passes)
+
+
 def kernel_names(task: type, variations: tuple[int, ...], mode: Mode) -> list[str]:
     """What `driver_for` compiles, by name."""
-    return [_DRIVERS[task][0].__name__, *(loop_name(number, mode is FUSED) for number in variations)]
+    return [DRIVERS[task][0].__name__, *(loop_name(number, mode is FUSED) for number in variations)]
 
 
 def driver_for(task: type, variations: tuple[int, ...], mode: Mode) -> Any:
@@ -69,10 +74,10 @@ def driver_for(task: type, variations: tuple[int, ...], mode: Mode) -> Any:
     """
     loops = tuple(row_loop(number, mode is FUSED) for number in variations)
     passes = len(loops)
-    most = next(number for number in _NUMBERS_OF_LOOPS if number >= passes)
-    compiled = _compiled(task, most, mode is FUSED)
+    most = loops_for(passes)
+    entry = compiled(task, most, mode is FUSED)
     loops += loops[:1] * (most - passes)  # to fill up; never called
-    return lambda *arguments: compiled(loops, mode, passes, *arguments)
+    return lambda *arguments: entry(loops, mode, passes, *arguments)
 
 
 @cache

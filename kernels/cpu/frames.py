@@ -163,7 +163,7 @@ def _colour_columns(colours, owner):
 def _walk(loops, mode, passes, walkers, job, points, burn_in, frame, colours):
     """Walk one job and count its points, and add up their colours unless `colours` is None."""
     # What the loop over rows uses is taken out of its tuple once, as a pointer (see `kernels.compiled.pointers`).
-    moving, tables, seed = stepping(walkers), walkers.tables, job.seed
+    moving, tables, seed = stepping(walkers, mode), walkers.tables, job.seed
     height, width, pixels, camera = frame.height, frame.width, at(frame.pixel, 0), at(frame.camera, 0)
     rows, c = walkers.x.shape
     histogram, discarded = at(frame.histogram, 0), U32(frame.histogram.shape[0] - 1)
@@ -235,7 +235,7 @@ def _take_counts(frame, shift, out):
 
 def _accumulate(loops, mode, passes, order, batch, shape, burn_in, task):
     height, width = task.counts.shape[1:]
-    walkers, frame = new_walkers(shape, batch), _new_frame(height, width, shape[1], np.uint32)
+    walkers, frame = new_walkers(shape, batch, mode), _new_frame(height, width, shape[1], np.uint32)
     for j in order:
         _walk(loops, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, None)
         inside, task.discarded[j] = _take_counts(frame, U32(0), task.counts[j])
@@ -244,7 +244,7 @@ def _accumulate(loops, mode, passes, order, batch, shape, burn_in, task):
 
 def _accumulate_colour(loops, mode, passes, order, batch, shape, burn_in, task):
     height, width = task.counts_and_sums.shape[1:]
-    walkers, frame = new_walkers(shape, batch), _new_frame(height, width, shape[1], np.uint64)
+    walkers, frame = new_walkers(shape, batch, mode), _new_frame(height, width, shape[1], np.uint64)
     shade, indices, of_column = _new_colours(shape)
     for j in order:
         colours = Colours(task.colour[j], shade, indices, of_column)
@@ -255,7 +255,7 @@ def _accumulate_colour(loops, mode, passes, order, batch, shape, burn_in, task):
 
 def _render(loops, mode, passes, order, batch, shape, burn_in, task):
     height, width = task.pictures.shape[1:]
-    walkers, frame = new_walkers(shape, batch), _new_frame(height, width, shape[1], np.uint32)
+    walkers, frame = new_walkers(shape, batch, mode), _new_frame(height, width, shape[1], np.uint32)
     box, line = np.empty((height, width), np.uint32), np.empty(width + 2, np.uint32)
     for j in order:
         _walk(loops, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, None)
@@ -265,7 +265,7 @@ def _render(loops, mode, passes, order, batch, shape, burn_in, task):
 
 def _render_colour(loops, mode, passes, order, batch, shape, burn_in, task):
     height, width = task.pictures.shape[1:3]
-    walkers, frame = new_walkers(shape, batch), _new_frame(height, width, shape[1], np.uint64)
+    walkers, frame = new_walkers(shape, batch, mode), _new_frame(height, width, shape[1], np.uint64)
     shade, indices, of_column = _new_colours(shape)
     box, line = np.empty((height, width), np.uint64), np.empty(width + 2, np.uint64)
     counts = np.empty((height, width), np.uint32)
@@ -281,7 +281,7 @@ def _render_colour(loops, mode, passes, order, batch, shape, burn_in, task):
 
 def _boxes(loops, mode, passes, order, batch, shape, burn_in, task):
     height, width = task.sums.shape[1:]
-    walkers, frame = new_walkers(shape, batch), _new_frame(height, width, shape[1], np.uint32)
+    walkers, frame = new_walkers(shape, batch, mode), _new_frame(height, width, shape[1], np.uint32)
     line = np.empty(width + 2, np.uint32)
     for j in order:
         _walk(loops, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, None)
@@ -290,7 +290,7 @@ def _boxes(loops, mode, passes, order, batch, shape, burn_in, task):
 
 def _boxes_colour(loops, mode, passes, order, batch, shape, burn_in, task):
     height, width = task.sums.shape[1:]
-    walkers, frame = new_walkers(shape, batch), _new_frame(height, width, shape[1], np.uint64)
+    walkers, frame = new_walkers(shape, batch, mode), _new_frame(height, width, shape[1], np.uint64)
     shade, indices, of_column = _new_colours(shape)
     line = np.empty(width + 2, np.uint64)
     for j in order:

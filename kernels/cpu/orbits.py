@@ -51,7 +51,7 @@ class GrowthTask(NamedTuple):
 def _follow(loops, mode, passes, walkers, job, burn_in, points):
     """Write the points (n, 2) of one job's orbit."""
     rows, c = walkers.x.shape
-    moving, seed = stepping(walkers), job.seed
+    moving, seed = stepping(walkers, mode), job.seed
     out, n = at(points, 0), points.shape[0]
     begin(walkers.x, walkers.y, job.start, seed)
     words = draw_offsets(seed, 0, 0)
@@ -72,7 +72,7 @@ def _follow(loops, mode, passes, walkers, job, burn_in, points):
 
 
 def _orbit(loops, mode, passes, order, batch, shape, burn_in, task):
-    walkers = new_walkers(shape, batch)
+    walkers = new_walkers(shape, batch, mode)
     for j in order:
         _follow(loops, mode, passes, walkers, job_of(batch, j), burn_in, task.points[j])
 
@@ -94,7 +94,7 @@ def _record(x, y, n, out, taken):
 def _grow(loops, mode, passes, walkers, job, burn_in, steps, ratios):
     """The rate of growth of one job; `ratios` float32 (C,) holds the products of each walker."""
     c = walkers.x.shape[1]
-    moving, seed, ratio = stepping(walkers), job.seed, at(ratios, 0)
+    moving, seed, ratio = stepping(walkers, mode), job.seed, at(ratios, 0)
     begin(walkers.x, walkers.y, job.start[:0], seed)
     words = draw_offsets(seed, 0, 0)
     total = F32(0.0)
@@ -114,7 +114,7 @@ def _grow(loops, mode, passes, walkers, job, burn_in, steps, ratios):
 
 
 def _growth(loops, mode, passes, order, batch, shape, burn_in, task):
-    walkers = new_walkers(shape, batch)
+    walkers = new_walkers(shape, batch, mode)
     ratios = np.full(shape[1], _UNIT)
     for j in order:
         task.rates[j] = _grow(loops, mode, passes, walkers, job_of(batch, j), burn_in, task.steps, ratios)

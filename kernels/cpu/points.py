@@ -163,6 +163,12 @@ def _grid_kernel() -> Callable[..., None]:
     return _compiled(types.void(FLOAT32_4D, FLOAT32_2D, types.float32, FLOAT32_2D, FLOAT32_2D, FLOAT32_2D), _on_grid)
 
 
+def compile_all() -> None:
+    """Compile what this module has."""
+    for kernel in (_share_kernel, _extent_kernel, _grid_kernel):
+        kernel()
+
+
 def _compiled(signature: Any, function: Callable[..., None]) -> Callable[..., None]:
     kernel: Callable[..., None] = driver(signature, function).entry_point
     return kernel

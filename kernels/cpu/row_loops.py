@@ -95,4 +95,4 @@ def row_loop(number: int, fused: bool) -> Any:
     }  # fmt: skip
     exec(compile(source, __file__, "exec"), namespace)
     function = namespace[loop_name(number, fused)]
-    return types.CompileResultWAP(driver(ROW_LOOP_TYPE, function))
+    return types.CompileResultWAP(driver(ROW_LOOP_TYPE, function, as_pointer=True))

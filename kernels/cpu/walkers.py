@@ -76,14 +76,14 @@ class Tables(NamedTuple):
         owner: uint32 (C,), the same scattered.
         columns: float32 (rows, 2 C + PADDING), coefficients a..f of the owners, then the amount and the parameters of
             each tabled variation; twice over, so that rows of walkers may begin anywhere.
-        gathered: for steps that gather columns.
+        gathered: for steps that gather columns; None where all is fused.
     """
 
     share: NDArray[np.int64]
     block: NDArray[np.uint32]
     owner: NDArray[np.uint32]
     columns: NDArray[np.float32]
-    gathered: GatherTables
+    gathered: GatherTables | None
 
 
 class Walkers(NamedTuple):
@@ -105,11 +105,13 @@ class Walkers(NamedTuple):
 
 
 @inlined
-def new_walkers(shape, batch):
+def new_walkers(shape, batch, mode):
     """Room for walkers in rows and columns of `shape`, and for the tables of the batch's jobs."""
     rows, c = shape
     columns = np.zeros((AFFINE_ROWS + batch.tabled.shape[0] * PASS_ROWS, 2 * c + PADDING), np.float32)
-    gathered = new_gather_tables(c, batch.variation, batch.tabled)
+    gathered = None
+    if mode is not None:
+        gathered = new_gather_tables(c, batch.variation, batch.tabled)
     share, block, owner = np.empty(batch.maps.shape[1], np.int64), np.empty(c, np.uint32), np.empty(c, np.uint32)
     tables = Tables(share, block, owner, columns, gathered)
     x, y = np.empty((rows, c), np.float32), np.empty((rows, c), np.float32)
@@ -224,15 +226,18 @@ class Stepping(NamedTuple):
     columns: Any
     c: int
     pitch: int
-    gathered: GatherPointers
+    gathered: GatherPointers | None
 
 
 @inlined
-def stepping(walkers):
+def stepping(walkers, mode):
     """Pointers to walkers that the caller holds."""
     c, pitch = walkers.x.shape[1], walkers.tables.columns.shape[1]
     x, y, u, v = at(walkers.x, 0), at(walkers.y, 0), at(walkers.u, 0), at(walkers.v, 0)
-    return Stepping(x, y, u, v, at(walkers.tables.columns, 0), c, pitch, gather_pointers(walkers.tables.gathered))
+    gathered = None
+    if mode is not None:
+        gathered = gather_pointers(walkers.tables.gathered)
+    return Stepping(x, y, u, v, at(walkers.tables.columns, 0), c, pitch, gathered)
 
 
 @inlined

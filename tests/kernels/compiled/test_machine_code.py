@@ -32,7 +32,7 @@ def functions(function: Any, signature: Any) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def counting() -> Iterator[dict[str, str]]:
-    function, fields = drivers._DRIVERS[frames.CountTask]
+    function, fields = drivers.DRIVERS[frames.CountTask]
     pair: Any = types.UniTuple
     pointers = pair(types.FunctionType(row_loops.ROW_LOOP_TYPE), 1)
     task = named_tuple(frames.CountTask, *fields)
@@ -67,7 +67,8 @@ def test_points_are_located_in_full_width(counting: dict[str, str]) -> None:
 def test_row_loops_run_in_full_width(number: int, fused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
 
-    def note(signature: Any, function: Any) -> Any:
+    def note(signature: Any, function: Any, as_pointer: bool) -> Any:
+        assert as_pointer
         seen.update(functions(function, signature))
         return compiling._jitted(function, signature, **compiling.FLAGS).get_compile_result(signature)
 
