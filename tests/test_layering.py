@@ -18,7 +18,19 @@ LAYERS = {
         *("machine", "recipes", "models", "weights", "optim", "engine", "monitors", "objectives", "clips", "run"),
         *("probe", "dryrun", "export", "cli"),
     ),
-    "finetune": ("targets", "cache", "clips", "videos", "weights", "recipes", "results", "report", "run", "cli"),
+    "finetune": (
+        "targets",
+        "cache",
+        "clips",
+        "videos",
+        "weights",
+        "recipes",
+        "results",
+        "report",
+        "run",
+        "probe",
+        "cli",
+    ),
 }
 """The four packages, in each its rooms and files beside them: what stands later may import what stands before it."""
 

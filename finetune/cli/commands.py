@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from fractalvid.finetune.cli import compare, finetune, predict, prepare, test
+from fractalvid.finetune.cli import compare, finetune, predict, prepare, probe, test
 from fractalvid.pretrain.machine import process_name, run_together, started_together
 from fractalvid.utils.errors import UserError, run_cli
 from fractalvid.utils.nearest import unknown_command
@@ -12,6 +12,7 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "compare": compare.command,
     "prepare": prepare.command,
     "test": test.command,
+    "probe": probe.command,
 }
 """Subcommands; what follows their name -> the exit code (None is 0). Without one, `finetune` fine-tunes."""
 

@@ -31,8 +31,8 @@ class Finetune:
     """Fine-tune a network on real video and test it.
 
     `finetune compare` does so from several starts, `finetune test` tests weights without training, `finetune predict`
-    names what is in videos, `finetune prepare` checks a data set. Each has its own --help. `finetune --list` names
-    recipes, targets and networks.
+    names what is in videos, `finetune probe` classifies frozen features, `finetune prepare` checks a data set. Each has
+    its own --help. `finetune --list` names recipes, targets and networks.
     """
 
     target: Target

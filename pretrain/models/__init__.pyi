@@ -1,5 +1,7 @@
 from .build import backbone as backbone
 from .build import build_model as build_model
+from .stages import stage_features as stage_features
+from .stages import stage_names as stage_names
 from .table import ARCHITECTURES as ARCHITECTURES
 from .table import Architecture as Architecture
 from .table import architecture as architecture

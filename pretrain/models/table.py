@@ -15,6 +15,10 @@ from fractalvid.utils.nearest import nearest
 if TYPE_CHECKING:
     from torch import nn
 
+_LAYERS = ("layer1", "layer2", "layer3", "layer4")
+_STAGES = ("stem", *_LAYERS)
+_OF_PICTURES = ("maxpool", *_LAYERS)
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -33,6 +37,7 @@ class Architecture:
         imagenet: torchvision's weights of the picture network below it, trained on ImageNet-1K.
         convert: the function that makes this network's tensors of those of `imagenet`; None where they are the same.
         checkpoint: a file of its authors that can be read.
+        stages: the modules whose outputs are its stages, the lowest first; the head stands for what it takes.
     """
 
     builder: str
@@ -47,6 +52,7 @@ class Architecture:
     imagenet: str | None = None
     convert: str | None = None
     checkpoint: Checkpoint | None = None
+    stages: tuple[str, ...] = _STAGES
 
     def build(self, num_classes: int) -> "nn.Module":
         """The network with a head of `num_classes`, its parameters drawn from torch's CPU generator."""
@@ -76,35 +82,38 @@ ARCHITECTURES: dict[str, Architecture] = {
     "s3d": Architecture(
         f"{_OURS}.s3d:s3d", "classifier", 1024, "torchvision's S3D, 7.9 M: 13 frames of 209 pixels or more",
         clip_len=16, size=224, least_clip_len=13, least_size=209, kinetics=f"{_VIDEO}:S3D_Weights.KINETICS400_V1",
+        stages=("features.0", "features.3", "features.6", "features.12", "features.15"),
     ),
     "i3d_r50": Architecture(
         f"{_OURS}.i3d:i3d_r50", "fc", 2048,
         "I3D on ResNet-50, kernels 3 x 1 x 1, 27.2 M; from ImageNet weights inflated",
         clip_len=8, size=224, least_clip_len=2, imagenet=_R50, convert=f"{_OURS}.i3d:inflate_state",
+        stages=_OF_PICTURES,
     ),
     "tsn_r18": Architecture(
         f"{_OURS}.two_d:tsn_r18", "fc", 512, "TSN on torchvision's ResNet-18, 11.2 M: frames seen one by one",
-        clip_len=8, size=224, imagenet=_R18,
+        clip_len=8, size=224, imagenet=_R18, stages=_OF_PICTURES,
     ),
     "tsn_r50": Architecture(
         f"{_OURS}.two_d:tsn_r50", "fc", 2048, "TSN on torchvision's ResNet-50, 23.5 M: frames seen one by one",
-        clip_len=8, size=224, imagenet=_R50, checkpoint=TSN_R50,
+        clip_len=8, size=224, imagenet=_R50, checkpoint=TSN_R50, stages=_OF_PICTURES,
     ),
     "tsm_r50": Architecture(
         f"{_OURS}.two_d:tsm_r50", "fc", 2048, "TSM on torchvision's ResNet-50, 23.5 M: channels shifted between frames",
-        clip_len=8, size=224, imagenet=_R50, checkpoint=TSM_R50,
+        clip_len=8, size=224, imagenet=_R50, checkpoint=TSM_R50, stages=_OF_PICTURES,
     ),
     "tsm_mobilenet_v2": Architecture(
         f"{_OURS}.two_d:tsm_mobilenet_v2", "classifier", 1280, "TSM on torchvision's MobileNetV2, 2.2 M",
         clip_len=8, size=224, imagenet=_MOBILENET, checkpoint=TSM_MOBILENET_V2,
+        stages=("features.0", "features.3", "features.6", "features.13", "features.18"),
     ),
     "x3d_s": Architecture(
         f"{_OURS}.x3d:X3D", "fc", 2048, "X3D-S, 3.0 M: thin channelwise 3D convolutions",
-        clip_len=13, size=160, checkpoint=SLOWFAST_X3D,
+        clip_len=13, size=160, checkpoint=SLOWFAST_X3D, stages=(*_STAGES, "fc"),
     ),
     "x3d_m": Architecture(
         f"{_OURS}.x3d:X3D", "fc", 2048, "X3D-M, 3.0 M: X3D-S for longer and larger clips",
-        clip_len=16, size=224, checkpoint=SLOWFAST_X3D,
+        clip_len=16, size=224, checkpoint=SLOWFAST_X3D, stages=(*_STAGES, "fc"),
     ),
     "r3d_10": Architecture(
         f"{_OURS}.r3d:r3d_10", "fc", 256, "R3D-10 of width 32, 3.6 M parameters and the head: trains on a CPU",

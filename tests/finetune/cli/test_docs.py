@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fractalvid.finetune.cli import compare, finetune, predict, prepare, test
+from fractalvid.finetune.cli import compare, finetune, predict, prepare, probe, test
 from fractalvid.finetune.cli.commands import COMMANDS, run_command
 from fractalvid.finetune.recipes.recipe import RECIPES
 from fractalvid.finetune.targets.registry import TARGETS
@@ -63,6 +63,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Read:
         (compare, "gather"),
         (predict, "run"),
         (prepare, "run"),
+        (probe, "run"),
         (test, "run"),
     ):
         monkeypatch.setattr(module, name, taken)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "torchvision", "matplotlib", "av", "numba")
+HEAVY = ("torch", "torchvision", "matplotlib", "av", "numba", "sklearn")
 
 
 def brought(code: str) -> set[str]:
@@ -17,7 +17,17 @@ def brought(code: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "words",
-    ["--help", "--epochz 3", "--list", "compare --help", "compare --runs x", "predict --help", "prepare", "test"],
+    [
+        "--help",
+        "--epochz 3",
+        "--list",
+        "compare --help",
+        "compare --runs x",
+        "predict --help",
+        "prepare",
+        "probe",
+        "test",
+    ],
 )
 def test_commands_read_their_options_first(words: str) -> None:
     code = f"from fractalvid.finetune.cli import main\ntry:\n    main({words.split()})\nexcept SystemExit:\n    pass"

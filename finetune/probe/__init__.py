@@ -1,0 +1,5 @@
+"""What frozen features are worth: linear classifiers on every stage of a network, beside random networks."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
