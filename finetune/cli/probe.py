@@ -38,7 +38,6 @@ class ProbeOptions:
 
     def check(self) -> None:
         """Raise `UserError` for values that nothing can be done with."""
-        self.config.check()
         self.machine.check()
         if self.target.fold_column is not None:
             check_folds(self.target, None, self.fold, "")

@@ -1,14 +1,15 @@
 """How features are taken and classified, as settings; nothing here needs torch or scikit-learn."""
 
-import math
 from dataclasses import dataclass, replace
 
 from fractalvid.finetune.recipes.recipe import Normalise, Recipe
 from fractalvid.pretrain.machine import PrecisionName
+from fractalvid.utils.checks import MAX_COUNT, MAX_SETTING, check_at_most, check_fields
 from fractalvid.utils.errors import UserError
 
 LEAST_RANDOM = 2
 """Random networks that a spread takes."""
+_MOST = {"random": 10_000, "settle_clips": MAX_COUNT, "cv_folds": 1000, "seed": 2**32 - 1}
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,22 @@ class ProbeConfig:
     precision: PrecisionName = "auto"
     """Arithmetic of the networks: auto is bfloat16 where the processor computes it itself."""
 
-    def check(self) -> None:
-        """Raise `UserError` for values that nothing can be done with."""
-        least = {"random": LEAST_RANDOM, "views": 1, "frame_stride": 1, "settle_clips": 2, "cv_folds": 2}
+    def __post_init__(self) -> None:
+        """Refuse values that nothing can be done with."""
+        check_fields(self)
+        least = {"random": LEAST_RANDOM, "settle_clips": 2, "cv_folds": 2, "seed": 0}
         for name, value in least.items():
             if getattr(self, name) < value:
                 option = f"--{name.replace('_', '-')}"
                 raise UserError(f"{option} is {getattr(self, name)}: it must be at least {value}")
         for name in ("ridge", "logistic"):
             values = getattr(self, name)
-            if not values or not all(math.isfinite(value) and value > 0 for value in values):
-                raise UserError(f"--{name} {' '.join(map(str, values))}: it takes strengths above 0")
-        self.recipe().check()
+            if not values or not all(0 < value <= MAX_SETTING for value in values):
+                raise UserError(
+                    f"--{name} {' '.join(map(str, values))}: it takes strengths above 0, up to {MAX_SETTING:g}"
+                )
+        check_at_most(self, _MOST)
+        self.recipe()
 
     def recipe(self) -> Recipe:
         """What the networks see, as a protocol."""

@@ -125,13 +125,13 @@ def classify(
         given = answers(*_learn(scaling, x[rows], y[rows], x[held]), strengths)
         right += [(each == y[held]).sum() for each in given]
     best = int(right.argmax())
-    given = answers(*_learn(scaling, x, y, asked[0]), strengths[best : best + 1])[0]
+    final = answers(*_learn(scaling, x, y, asked[0]), strengths[best : best + 1])[0] == asked[1]
     return Fitted(
         strength=strengths[best],
         at_edge=len(strengths) > 1 and best in (0, len(strengths) - 1),
         cv_top1=100 * float(right[best]) / sum(len(held) for _, held in parts),
-        test_top1=100 * float((given == asked[1]).mean()),
-        test_mean_class=_mean_class(given == asked[1], asked[1]),
+        test_top1=100 * float(final.mean()),
+        test_mean_class=_mean_class(final, asked[1]),
     )
 
 

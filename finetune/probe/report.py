@@ -11,6 +11,7 @@ from fractalvid.finetune.probe.features import STATISTICS
 from fractalvid.finetune.probe.linear import CLASSIFIERS, SCALINGS
 from fractalvid.finetune.probe.run import RANDOM, Probe, Row
 from fractalvid.finetune.report.statistics import Spread, spread
+from fractalvid.finetune.targets.base import SIDES
 from fractalvid.pages.charts import look, new_figure, plain, save
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_can_make, is_empty, make_folder, write_text, write_with
@@ -74,7 +75,7 @@ def _count(rows: Sequence[Row], stages: Sequence[str]) -> int:
 def _headlines(probe: Probe, rows: Sequence[Row]) -> list[str]:
     """The data, and of each network what cross-validation chose, with its accuracy on the test side."""
     listing, best = probe.listing, chosen(rows)
-    train, test = (counted(len(listing.side(side)), f"{side} video") for side in ("train", "test"))
+    train, test = (counted(len(listing.side(side)), f"{side} video") for side in SIDES)
     split = f", split {probe.split}" if probe.split else ""
     lines = [f"{probe.data.target.name}{split}: {train}, {test}, chance {100 / len(listing.classes):.1f} %"]
     lines += ["Strength, and in the next lines everything, chosen on held-out training sources:"]
@@ -124,7 +125,7 @@ def to_json(probe: Probe, rows: Sequence[Row]) -> dict[str, Any]:
         "target": probe.data.target.name,
         "data": str(probe.data.root.resolve()),
         "split": probe.split,
-        "videos": {side: len(listing.side(side)) for side in ("train", "test")} | {"missing": len(listing.missing)},
+        "videos": {side: len(listing.side(side)) for side in SIDES} | {"missing": len(listing.missing)},
         "classes": list(listing.classes),
         "training_sources": len({probe.data.target.group(v.path) or v.path for v in listing.side("train")}),
         "config": asdict(probe.config),

@@ -98,7 +98,7 @@ def test_sources_that_features_know_are_not_rewarded() -> None:
     """Features that tell films apart and not classes: held-out films show it, held-out clips would not."""
     films = np.repeat(np.arange(40), 4)
     labels = (films % 2).astype(np.int64)
-    x = np.random.default_rng(3).normal(size=(40, 60))[films] + 0.01 * RNG.normal(size=(160, 30))
+    x = np.random.default_rng(3).normal(size=(40, 60))[films] + 0.01 * RNG.normal(size=(160, 60))
     by_film = grouped_parts(labels, [str(film) for film in films], 4, seed=0)
     by_clip = grouped_parts(labels, [str(k) for k in range(160)], 4, seed=0)
     known = (x, labels)
