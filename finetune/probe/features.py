@@ -89,7 +89,7 @@ def features_of(network: nn.Module, arch: str, views: Views, settling: Views, pr
     Raises:
         UserError: features that are no numbers.
     """
-    kept = copy.deepcopy(network).eval().to(precision.device, memory_format=_LAYOUT)
+    kept = copy.deepcopy(network).eval().to(precision.device).to(memory_format=_LAYOUT)
     settled = copy.deepcopy(kept)
     with precision.autocast():
         settle(settled, (_clips(batch, settling.config, precision) for batch in settling))

@@ -8,6 +8,7 @@ import pytest
 
 from fractalvid.finetune.cli import main
 from fractalvid.finetune.probe import run as probing
+from fractalvid.finetune.probe.features import features_of
 from fractalvid.finetune.probe.report import COLUMNS
 from tests.finetune.helpers import folder_set, put
 
@@ -61,7 +62,7 @@ def test_features_are_taken_anew_where_clips_changed(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, made = folder_set(tmp_path / "set"), list[str]()
-    measured = probing.features_of
+    measured = features_of
 
     def counting(*args: Any) -> Any:
         made.append(args[1])
