@@ -79,7 +79,7 @@ TEXT_FORMS: dict[Any, PrimitiveConstructorSpec[Any]] = {
     ),
     EmulationConfig | None: PrimitiveConstructorSpec(
         nargs=1,
-        metavar="none|light|paper|full[,SETTINGS]",
+        metavar="none|light|paper|full|scene[,SETTINGS]",
         instance_from_str=_read_emulation,
         is_instance=lambda value: value is None or isinstance(value, EmulationConfig),
         str_from_instance=lambda config: [_show_emulation(config)],

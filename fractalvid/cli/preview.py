@@ -207,7 +207,7 @@ def run(arguments: Sequence[str]) -> None:
             "of a bank": {
                 "points": "Chaos-game points a frame",
                 "colour": "grey or structural",
-                "emulate": "Filmed: none, light, paper or full",
+                "emulate": "Filmed: none, light, paper, full or scene",
             },
         },
     )

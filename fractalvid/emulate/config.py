@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from fractalvid.core.camera import CameraConfig
 from fractalvid.emulate.photometric.config import PhotometricConfig
+from fractalvid.emulate.scene.config import SceneConfig
 from fractalvid.utils.checks import Range, check_fields, check_integer, check_number, check_p, check_range
 from fractalvid.utils.errors import UserError
 
@@ -257,12 +258,14 @@ class CurriculumConfig:
 class EmulationConfig:
     """Everything that makes a clip look filmed; by default nothing has any probability.
 
-    In the order of the reference method: placement and group, motion of the foreground and of the background, blend;
-    then what the camera does to both: perspective, displacement, zoom, shake, roll; then the photometric rest. `crop`
-    is the crop and flip of emulated samples, which act last; the stream's own where None, as in all other samples.
+    A scene takes the place of the blend. In the order of the reference method: placement and group, motion of the
+    foreground and of the background, blend; then what the camera does to both: perspective, displacement, zoom, shake,
+    roll; then the photometric rest. `crop` is the crop and flip of emulated samples, which act last; the stream's own
+    where None, as in all other samples.
     """
 
     background: BackgroundConfig = field(default_factory=BackgroundConfig)
+    scene: SceneConfig = field(default_factory=SceneConfig)
     placement: PlacementConfig = field(default_factory=PlacementConfig)
     group: GroupConfig = field(default_factory=GroupConfig)
     foreground_motion: DisplacementConfig = field(default_factory=DisplacementConfig)
@@ -317,8 +320,23 @@ PRESETS: dict[str, EmulationConfig] = {
         timing=TimingConfig(p=0.2),
         photometric=PhotometricConfig.preset("full"),
     ),
+    "scene": EmulationConfig(
+        background=BackgroundConfig(p=0.25, dynamic=0.0, crop=(0.05, 0.4)),
+        scene=SceneConfig(p=1.0),
+        placement=PlacementConfig(p=0.9, scale=(0.5, 1.0)),
+        group=GroupConfig(p=0.15),
+        foreground_motion=DisplacementConfig(p=0.2, speed=(0.1, 0.4)),
+        perspective=PerspectiveConfig(p=0.3, distortion=0.4, enlarge=1.2),
+        zoom=ZoomConfig(p=0.2, rate=(0.1, 0.4)),
+        shake=ShakeConfig(p=0.3, deviation=(0.5 / 112, 2 / 112)),
+        roll=RollConfig(p=0.2),
+        timing=TimingConfig(p=0.1),
+        photometric=PhotometricConfig.preset("light"),
+        crop=CameraConfig(crop_scale=(0.9, 1.0)),
+    ),
 }
-"""By name: nothing; a little of most; the reference method's; and that with roll, dropped frames and a real camera."""
+"""By name: nothing; a little of most; the reference method's; that with roll, dropped frames and a real camera; and
+textured matter that fills the frame."""
 
 
 def preset(name: str) -> EmulationConfig:

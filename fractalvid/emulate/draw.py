@@ -27,9 +27,11 @@ from fractalvid.emulate.config import (
     TimingConfig,
     ZoomConfig,
 )
+from fractalvid.emulate.geometry import time_shares
 from fractalvid.emulate.parameters import Backgrounds, Bools, Displacement, Emulation, Figures, Floats, Ints
 from fractalvid.emulate.perspective import SCENE, smallest_depth
 from fractalvid.emulate.photometric.pipeline import draw_photometric
+from fractalvid.emulate.scene.draw import draw_scenes
 from fractalvid.kernels.compiled import uniform
 from fractalvid.utils.arrays import within
 
@@ -105,6 +107,9 @@ def draw_emulation(
     def motion(of: DisplacementConfig, field: Field) -> Displacement:
         return _draw_displacement(of, u[field], emulated, widening)
 
+    scene = None
+    if config.scene.p > 0:
+        scene = draw_scenes(config.scene, seed, index, emulated=emulated, widening=widening, share=time_shares(clock))
     return Emulation(
         index=index,
         progress=progress,
@@ -122,6 +127,7 @@ def draw_emulation(
         tilt=tilt,
         turn=turn,
         photometric=draw_photometric(config.photometric, seed, index, emulated),
+        scene=scene,
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fractalvid.emulate.parameters import Displacement, Emulation
 from fractalvid.emulate.perspective import to_corners
 from fractalvid.emulate.photometric.randaugment import geometric_matrix
+from fractalvid.emulate.scene.path import parallax, slowed
 
 Floats = NDArray[np.float64]
 
@@ -38,7 +39,7 @@ class Homographies:
 
 def homographies(drawn: Emulation) -> Homographies:
     """All matrices of samples, but for crop and flip, which act last."""
-    share = _time_shares(drawn)
+    share = time_shares(drawn.clock)
     perspective = _scaling(drawn.enlarge) @ to_corners(drawn.corners)
     figures = _figures(drawn)[:, :, None]
     moved = _translation(_displaced(drawn.foreground_motion, share))[:, None]
@@ -48,6 +49,8 @@ def homographies(drawn: Emulation) -> Homographies:
     camera = _translation(drawn.shake) @ camera
     if drawn.tilt.any() or drawn.turn.any():
         camera = _rotation(drawn.tilt[:, None] + drawn.turn[:, None] * (share - 0.5)) @ camera
+    if drawn.scene is not None:
+        moved = parallax(drawn.scene, np.ones((len(drawn), 1))) @ moved
     return Homographies(
         figures=perspective[:, None, None] @ moved @ figures,
         background=perspective[:, None] @ _translation(_displaced(drawn.background_motion, share)),
@@ -63,6 +66,8 @@ def sample_times(drawn: Emulation, times: Floats, native_frames: NDArray[np.int6
     too, as far as the clip goes.
     """
     end = native_frames.astype(np.float64) - 1
+    if drawn.scene is not None:
+        times = slowed(drawn.scene, times)
     shown = _dropping(drawn.clock, times, end)
     delay = np.rint(drawn.figures.delay * end[:, None])
     room = end - shown[:, -1]
@@ -108,12 +113,12 @@ def in_pixels(matrices: Floats, source: tuple[int, int], frame: tuple[int, int])
     return np.asarray(matrices * (rows[:, None] / columns))
 
 
-def _time_shares(drawn: Emulation) -> Floats:
-    """Where frames lie in the time of the sample: (B, T), 0..1; skipped frames make that longer."""
-    clock = drawn.clock.astype(np.float64)
-    if drawn.clip_len == 1:
-        return np.full_like(clock, 0.5)
-    return np.asarray(clock / np.maximum(clock[:, -1:], drawn.clip_len - 1))
+def time_shares(clock: NDArray[np.int64]) -> Floats:
+    """Where frames of a `clock` (B, T) lie in the time of the sample: (B, T), 0..1; skipped ones make that longer."""
+    frames = clock.shape[1]
+    if frames == 1:
+        return np.full(clock.shape, 0.5)
+    return np.asarray(clock / np.maximum(clock[:, -1:], frames - 1))
 
 
 def _figures(drawn: Emulation) -> Floats:

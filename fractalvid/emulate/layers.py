@@ -4,7 +4,7 @@ Everything stays uint8 and in as many channels as the clips have. Samples are gr
 depends on which others are in the batch.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from fractalvid.emulate.parameters import Backgrounds, Emulation
 from fractalvid.emulate.photometric.blur import follow_camera
 from fractalvid.emulate.photometric.pipeline import apply_photometric
 from fractalvid.emulate.renderer import Array, Renderer, RenderOptions
+from fractalvid.emulate.scene.frames import film_scene
+from fractalvid.emulate.scene.tiles import tile_side
 from fractalvid.emulate.warp import warp
 from fractalvid.utils.arrays import map_arrays
 from fractalvid.utils.tensors import at_rows, on_active, upload
@@ -118,10 +120,54 @@ def finish(
         return blend(front, warped[0] if len(warped) == 1 else torch.cat(warped), some)
 
     # Those that stand still come first: the frames of a clip share one picture there.
+    if drawn.scene is not None:
+        present = present & ~drawn.scene.present
     rows = np.concatenate([np.flatnonzero(present & ~dynamic), np.flatnonzero(present & dynamic)])
     video = at_rows(figures, rows, put_behind)
+    if drawn.scene is not None:
+        video = put_into_scenes(video, renderer, drawn, matrices, camera, options)
     video = apply_photometric(video, follow_camera(drawn.photometric, picture_motion(camera, frame)))
     return repeat_frames(video, drawn.clock)
+
+
+def put_into_scenes(
+    figures: Tensor,
+    renderer: Renderer,
+    drawn: Emulation,
+    matrices: Homographies,
+    camera: Floats,
+    options: RenderOptions,
+) -> Tensor:
+    """Figures uint8 (B, C, T, H, W) in the scenes of those samples that have one.
+
+    Args:
+        figures: on the CPU.
+        renderer: of the backgrounds, on the CPU.
+        drawn: of the samples.
+        matrices: of the same.
+        camera: (B, T, 3, 3), from shares of the scene to pixels of the frame, crop and flip included.
+        options: of the pictures.
+    """
+    assert drawn.scene is not None
+
+    def put(some: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        own = drawn.select(rows)
+        assert own.scene is not None
+        front = camera[rows] @ matrices.figures[rows, 0]
+        reliefs = _reliefs(renderer, own.background, options)
+        return film_scene(some, own.scene, camera[rows], front, reliefs=reliefs, threads=options.threads)
+
+    return on_active(figures, drawn.scene.present, put)
+
+
+def _reliefs(renderer: Renderer, drawn: Backgrounds, options: RenderOptions) -> dict[int, NDArray[np.uint8]]:
+    """What lies on the grounds of those samples that have a background, standing still: greys of the size of tiles."""
+    rows = np.flatnonzero(drawn.present)
+    if not len(rows):
+        return {}
+    some: Backgrounds = map_arrays(lambda array: array[rows], replace(drawn, dynamic=np.zeros_like(drawn.dynamic)))
+    still, _ = render_backgrounds(renderer, some, replace(options, size=tile_side(options.size), colour=None))
+    return dict(zip(rows.tolist(), still, strict=True))
 
 
 def repeat_frames(video: Tensor, clock: NDArray[np.int64]) -> Tensor:

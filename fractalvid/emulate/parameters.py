@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.emulate.photometric.pipeline import Photometric
+from fractalvid.emulate.scene.parameters import Scene
 from fractalvid.utils.arrays import map_arrays
 
 Floats = NDArray[np.float64]
@@ -102,6 +103,7 @@ class Emulation:
         tilt: float64 (B,), roll in the middle of the sample.
         turn: float64 (B,), roll from its first to its last frame.
         photometric: the rest.
+        scene: what is behind, with the background on its ground; None where no sample can have one.
     """
 
     index: Ints
@@ -120,6 +122,7 @@ class Emulation:
     tilt: Floats
     turn: Floats
     photometric: Photometric
+    scene: Scene | None = None
 
     def __len__(self) -> int:
         """The number of samples B."""

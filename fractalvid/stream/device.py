@@ -125,6 +125,9 @@ def device_renderer(
         line = f"clips of {bank.kind} are rendered on the CPU, and copied to {device}"
         warnings.warn(line, RuntimeWarning, stacklevel=3)
         return None
+    if config.emulate is not None and config.emulate.scene.p > 0:
+        warnings.warn(f"scenes are rendered on the CPU, and copied to {device}", RuntimeWarning, stacklevel=3)
+        return None
     kernels = kernel_device(device)
     if kernels is None:
         return None

@@ -18,6 +18,8 @@ def within(u: NDArray[np.float64], values: Range) -> NDArray[np.float64]:
 def map_arrays(function: Callable[..., Any], *parts: Any) -> Any:
     """Apply a function to the arrays of dataclasses of one type, field by field, and so in dataclasses inside them.
 
+    None stays.
+
     Args:
         function: (array of each part) -> array.
         parts: dataclasses whose fields are arrays or such dataclasses.
@@ -26,6 +28,8 @@ def map_arrays(function: Callable[..., Any], *parts: Any) -> Any:
         A dataclass of that type.
     """
     first = parts[0]
+    if first is None:
+        return None
     if not dataclasses.is_dataclass(first):
         return function(*parts)
     names = [field.name for field in dataclasses.fields(first)]

@@ -1,7 +1,15 @@
+from .compose import LOOK as LOOK
+from .compose import compose_scenes as compose_scenes
 from .jobs import ABSENT as ABSENT
 from .jobs import TEXTURES as TEXTURES
 from .jobs import Layers as Layers
 from .jobs import NoiseJobs as NoiseJobs
+from .matter import FIGURED as FIGURED
+from .matter import NOISE as NOISE
+from .matter import SHAPED as SHAPED
+from .matter import SURFACE as SURFACE
+from .matter import Matter as Matter
+from .matter import make_tiles as make_tiles
 from .noise import render_noise as render_noise
 from .painter import colourise as colourise
 from .painter import paint_layers as paint_layers

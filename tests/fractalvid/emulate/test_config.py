@@ -92,10 +92,10 @@ def test_reversed_and_impossible_ranges_are_refused(kind: Any, values: dict[str,
 
 
 def test_presets_are_named_and_an_unknown_one_is_refused() -> None:
-    assert set(PRESETS) == {"none", "light", "paper", "full"}
+    assert set(PRESETS) == {"none", "light", "paper", "full", "scene"}
     assert preset("none") == EmulationConfig()
     assert preset("paper").background.p == preset("paper").placement.p == 1
-    with pytest.raises(UserError, match="none, light, paper, full"):
+    with pytest.raises(UserError, match="none, light, paper, full, scene"):
         preset("papr")
 
 
@@ -114,9 +114,9 @@ def test_a_preset_may_be_named_wherever_a_configuration_goes() -> None:
     assert resolve("paper") is PRESETS["paper"]
     assert resolve(PRESETS["full"]) is PRESETS["full"]
     assert StreamConfig(emulate="paper").emulate == PRESETS["paper"]  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="none, light, paper, full"):
+    with pytest.raises(UserError, match="none, light, paper, full, scene"):
         StreamConfig(emulate="papr")  # type: ignore[arg-type]
-    with pytest.raises(UserError, match=r"EmulationConfig or one of none, light, paper, full, got 5"):
+    with pytest.raises(UserError, match=r"EmulationConfig or one of none, light, paper, full, scene, got 5"):
         StreamConfig(emulate=5)  # type: ignore[arg-type]
 
 

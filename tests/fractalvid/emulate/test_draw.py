@@ -35,14 +35,15 @@ def drawn(bank: ClassBank, config: EmulationConfig, index: Any, *, clip_len: int
 def arrays(part: Any) -> list[np.ndarray[Any, Any]]:
     if is_dataclass(part):
         return [array for field in fields(part) for array in arrays(getattr(part, field.name))]
-    return [part]
+    return [] if part is None else [part]
 
 
-def test_a_sample_is_the_same_in_any_batch(bank: ClassBank) -> None:
+@pytest.mark.parametrize("preset", ["full", "scene"])
+def test_a_sample_is_the_same_in_any_batch(bank: ClassBank, preset: str) -> None:
     index = np.array([3, 900, 2**40 + 5, 17, *range(40, 60)])
-    whole = drawn(bank, FULL, index)
+    whole = drawn(bank, PRESETS[preset], index)
     for row in range(len(index)):
-        alone = drawn(bank, FULL, index[row : row + 1])
+        alone = drawn(bank, PRESETS[preset], index[row : row + 1])
         for one, other in zip(arrays(alone), arrays(whole.select(np.array([row]))), strict=True):
             assert np.array_equal(one, other)
             assert len(one) == 1

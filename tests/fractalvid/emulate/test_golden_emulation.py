@@ -19,12 +19,22 @@ import pytest
 
 from fractalvid.core.colour import ColourConfig
 from fractalvid.core.fingerprint import fingerprint
-from fractalvid.emulate.config import PRESETS, BackgroundConfig, CurriculumConfig, GroupConfig, TimingConfig
+from fractalvid.emulate.config import (
+    PRESETS,
+    BackgroundConfig,
+    CurriculumConfig,
+    EmulationConfig,
+    GroupConfig,
+    TimingConfig,
+)
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.stream import FractalStream, StreamConfig
 
 PATH = Path(__file__).parent / "golden_emulation.json"
+SCENES = Path(__file__).parent / "golden_scene.json"
 COUNT, SHOWN = 20, 8
+MOST = 60
+"""Numbers of an array that are held for a sample: the first of many shapes stand for all."""
 # Everything there is, and what is rare in it often enough to be among a few samples.
 EMULATE = replace(
     PRESETS["full"],
@@ -35,28 +45,40 @@ EMULATE = replace(
 )
 
 
-def stream() -> FractalStream:
+# Scenes and backgrounds, and what is rare in scenes often enough.
+SCENE = replace(
+    PRESETS["scene"],
+    scene=replace(PRESETS["scene"].scene, p=0.9),
+    background=BackgroundConfig(p=0.6),
+    curriculum=CurriculumConfig(samples=8, share=0.9),
+)
+RECORDS = {PATH: EMULATE, SCENES: SCENE}
+
+
+def stream(emulate: EmulationConfig) -> FractalStream:
     bank = ClassBank.sample(COUNT, seed=42)
     config = StreamConfig(clip_len=4, frame_stride=4, size=64, points=60_000, colour=ColourConfig(), masks=True)
-    return FractalStream(bank, batch_size=SHOWN, seed=11, config=config, emulate=EMULATE)
+    return FractalStream(bank, batch_size=SHOWN, seed=11, config=config, emulate=emulate)
 
 
 def parameters(part: Any, name: str = "") -> dict[str, list[list[Any]]]:
-    """Every array of a dataclass and of those inside it, a row a sample, by dotted name."""
+    """Every array of a dataclass and of those inside it, a row a sample, by dotted name; None has none."""
+    if part is None:
+        return {}
     if is_dataclass(part):
         found: dict[str, list[list[Any]]] = {}
         for field in fields(part):
             found |= parameters(getattr(part, field.name), f"{name}.{field.name}".lstrip("."))
         return found
-    rows: Any = np.asarray(part).reshape(len(part), -1)
+    rows: Any = np.asarray(part).reshape(len(part), -1)[:, :MOST]
     if rows.dtype == np.bool_:
         rows = rows.astype(int)
     # Adding 0 leaves no -0.
     return {name: rows.tolist() if rows.dtype.kind in "iu" else (rows.astype(np.float64).round(8) + 0.0).tolist()}
 
 
-def record() -> dict[str, Any]:
-    chosen = stream()
+def record(emulate: EmulationConfig) -> dict[str, Any]:
+    chosen = stream(emulate)
     batch = list(islice(chosen, 2))[1]
     samples = chosen.draw(np.arange(COUNT))
     assert batch.mask is not None
@@ -70,14 +92,20 @@ def record() -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
-def golden() -> dict[str, Any]:
-    return dict(json.loads(PATH.read_text(encoding="utf-8")))
+@pytest.fixture(scope="module", params=RECORDS, ids=lambda path: path.stem)
+def path(request: pytest.FixtureRequest) -> Path:
+    chosen: Path = request.param
+    return chosen
 
 
 @pytest.fixture(scope="module")
-def now() -> dict[str, Any]:
-    return record()
+def golden(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+@pytest.fixture(scope="module")
+def now(path: Path) -> dict[str, Any]:
+    return record(RECORDS[path])
 
 
 def test_parameters_hold(golden: dict[str, Any], now: dict[str, Any]) -> None:
@@ -92,10 +120,12 @@ def test_parameters_hold(golden: dict[str, Any], now: dict[str, Any]) -> None:
             assert np.allclose(before, after, rtol=0, atol=1e-6), name
 
 
-def test_every_effect_is_among_them(now: dict[str, Any]) -> None:
+def test_every_effect_is_among_them(path: Path, now: dict[str, Any]) -> None:
     """A value that is the same in all samples would hold nothing."""
+    if path == SCENES:
+        now = {"parameters": {name: rows for name, rows in now["parameters"].items() if name.startswith("scene.")}}
     fixed = {name for name, rows in now["parameters"].items() if np.ptp(np.array(rows, np.float64), axis=0).max() == 0}
-    assert fixed == {"background.power"}
+    assert fixed == (set() if path == SCENES else {"background.power"})
 
 
 def test_pixels(golden: dict[str, Any], now: dict[str, Any]) -> None:
@@ -114,4 +144,5 @@ def dump(golden: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    PATH.write_text(dump(record()), encoding="utf-8")
+    for path, emulate in RECORDS.items():
+        path.write_text(dump(record(emulate)), encoding="utf-8")

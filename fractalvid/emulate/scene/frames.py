@@ -1,0 +1,62 @@
+"""Scenes as frames: layers where the camera sees them, and the figure in front."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fractalvid.emulate.scene.parameters import Scene
+from fractalvid.emulate.scene.path import parallax
+from fractalvid.emulate.scene.tiles import draw_tiles
+from fractalvid.kernels import drawing
+
+Floats = NDArray[np.float64]
+
+
+def film_scene(
+    figures: Tensor,
+    scene: Scene,
+    camera: Floats,
+    front: Floats,
+    *,
+    reliefs: dict[int, NDArray[np.uint8]],
+    threads: int | None,
+) -> Tensor:
+    """Figures uint8 (B, C, T, H, W) in their scenes: the same shape.
+
+    Args:
+        figures: on the CPU.
+        scene: of B samples.
+        camera: (B, T, 3, 3), from shares of the scene to pixels of the frame.
+        front: (B, T, 3, 3), the same for the view of the first figure.
+        reliefs: uint8 (S, S) on the grounds of some samples.
+        threads: at most this many.
+    """
+    size = figures.shape[-1]
+    tiles = draw_tiles(scene, reliefs, size, colour=figures.shape[1] == 3, threads=threads)
+    behind = camera[:, None] @ parallax(scene, scene.depth) @ _placed(scene)[:, :3, None]
+    skin = front @ _placed(scene)[:, 3, None]
+    places = np.linalg.inv(np.concatenate([behind, skin[:, None]], axis=1)).swapaxes(1, 2)
+    look = scene.look.copy()
+    look[:, 7:9] = np.rint(look[:, 7:9] * size)
+    filmed = drawing.compose_scenes(
+        tiles,
+        places.reshape(*places.shape[:3], 9).astype(np.float32),
+        figures.numpy(),
+        look.astype(np.float32),
+        threads=threads,
+    )
+    return torch.from_numpy(filmed)
+
+
+def _placed(scene: Scene) -> Floats:
+    """From shares of tiles to shares of the frame, (B, 4, 3, 3): turned about a place, and as large as drawn."""
+    enlarge, aspect, turn, x, y = np.moveaxis(scene.place, -1, 0)
+    wide, high = enlarge * aspect, enlarge / aspect
+    matrices = np.zeros((*enlarge.shape, 3, 3))
+    matrices[..., 0, 0], matrices[..., 0, 1] = wide * np.cos(turn), -high * np.sin(turn)
+    matrices[..., 1, 0], matrices[..., 1, 1] = wide * np.sin(turn), high * np.cos(turn)
+    middle = matrices[..., :2, :2] @ np.stack([x, y], axis=-1)[..., None]
+    matrices[..., :2, 2] = 0.5 - middle[..., 0]
+    matrices[..., 2, 2] = 1
+    return matrices
