@@ -21,6 +21,7 @@ from fractalvid.pretrain.models import ARCHITECTURES, build_model
 from fractalvid.pretrain.models.cost import cost
 from fractalvid.pretrain.recipes import override
 from fractalvid.pretrain.run import PretrainConfig, count_classes, find_bank, make_objective, open_clips, render_threads
+from fractalvid.utils.documents import Table, parse_json
 from fractalvid.utils.errors import UserError
 
 SECONDS = 20.0
@@ -38,7 +39,7 @@ _SMALL = 64
 def main() -> None:
     """Measure the configuration that comes as JSON on standard input, for at most so many seconds."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the dry run, and that ends this
-    wanted = json.load(sys.stdin)
+    wanted = parse_json(sys.stdin.read(), Table, where="the probe's configuration")
     timer = threading.Timer(wanted["seconds"], os._exit, (0,))
     timer.daemon = True
     timer.start()
