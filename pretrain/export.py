@@ -14,7 +14,7 @@ from fractalvid.kinds import load_bank
 from fractalvid.pretrain.engine import CHECKPOINT, load_checkpoint
 from fractalvid.pretrain.models import architecture
 from fractalvid.pretrain.run import WEIGHTS, kept_config, make_card
-from fractalvid.pretrain.weights import Card, empty_network, head_classes, load_described, save_weights
+from fractalvid.pretrain.weights import Card, empty_network, head_classes, load_described, save_weights, without_head
 from fractalvid.utils.documents import convert
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import is_empty, make_folder, write_text
@@ -70,6 +70,8 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Card]:
         steps = int(state["step"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"the checkpoint {path} lacks what it should hold ({error})") from error
+    if config.objective.headless:
+        tensors = without_head(tensors, config.arch)
     bank, classes = load_bank(run / BANK_FILE), head_classes(tensors, config.arch)
     return tensors, make_card(config, bank, {"steps": steps}, classes=classes, precision=state["precision"])
 

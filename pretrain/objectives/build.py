@@ -8,6 +8,7 @@ import torch
 from fractalvid.core.bank import Bank
 from fractalvid.pretrain.engine import Objective
 from fractalvid.pretrain.models import backbone, build_model, feature_dim
+from fractalvid.pretrain.models.heads import put_projector
 from fractalvid.pretrain.objectives.auxiliary.curves import curve_targets
 from fractalvid.pretrain.objectives.auxiliary.heads import CurveHead, MaskHead, WithAuxiliary
 from fractalvid.pretrain.objectives.auxiliary.maps import last_stage, stage_shape
@@ -55,6 +56,8 @@ def build_objective(
                 say(describe_loaded(initial, report))
         main: Objective
         if with_labels:
+            if config.projector:
+                put_projector(network, arch, config.projector)
             main = Supervised(network, supervised, seed=seed)
         else:
             builder = resolve_name(OBJECTIVES[config.name].builder)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LARGEST_ALPHA = 1000.0
 """Beyond it, all weights of mixup and CutMix are a half, to 1 %."""
+MAX_PROJECTOR = 8
 Related = Literal["instance", "class", "none"]
 
 
@@ -147,6 +148,9 @@ class ObjectiveConfig:
 
     name: Annotated[ObjectiveName, tyro.conf.arg(name="objective")] = "supervised"
     """supervised (tell the classes apart), or without labels: moco, simclr or byol."""
+    projector: int = 0
+    """Layers of an MLP between features and class head, left out of the weights: what is peculiar to these classes
+    can stay in it, and features transfer better (arXiv 2112.00496, 2206.15369); 0 is none."""
     aux_mask: float = 0.0
     """Weight of a head that predicts the foreground's mask beside it; 0 is off."""
     aux_curve: float = 0.0
@@ -164,6 +168,8 @@ class ObjectiveConfig:
     def __post_init__(self) -> None:
         """Refuse values that no run can use."""
         check_fields(self)
+        if not 0 <= self.projector <= MAX_PROJECTOR:
+            raise UserError(f"projector is {self.projector}; it must be 0 (none) to {MAX_PROJECTOR} layers")
         for name in ("reverse", "key_strength", "recolour"):
             check_p(name.replace("_", "-"), getattr(self, name))
         _check_weight("aux-mask", self.aux_mask)
@@ -195,6 +201,11 @@ class ObjectiveConfig:
         return None if self.views == 1 else SecondView(self.reverse, self.key_strength)
 
     @property
+    def headless(self) -> bool:
+        """Whether the weights are those of the network without its head."""
+        return self.views == 2 or self.projector > 0
+
+    @property
     def masks(self) -> bool:
         """Whether the stream has to give masks."""
         return self.aux_mask > 0
@@ -205,6 +216,7 @@ def _not_used(config: ObjectiveConfig) -> str:
 
 
 RULES: tuple[Rule[ObjectiveConfig], ...] = (
+    Rule(("projector",), lambda config: config.name == "supervised", _not_used),
     Rule(("reverse", "key_strength", "recolour"), lambda config: config.views == 2, _not_used),
     Rule(("moco",), lambda config: config.name == "moco", _not_used),
     Rule(("simclr",), lambda config: config.name == "simclr", _not_used),

@@ -167,7 +167,7 @@ def make_card(
     stream = config.stream
     return Card(
         architecture=config.arch,
-        num_classes=classes if config.objective.name == "supervised" else 0,
+        num_classes=0 if config.objective.headless else classes,
         clip_len=stream.clip_len,
         size=stream.size,
         frame_stride=stream.frame_stride if config.videos and not config.mix else shortest_stride(bank, stream),

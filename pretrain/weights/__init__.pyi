@@ -6,6 +6,7 @@ from .cards import load_card as load_card
 from .cards import load_described as load_described
 from .cards import load_tensors as load_tensors
 from .cards import save_weights as save_weights
+from .cards import without_head as without_head
 from .initial import Initial as Initial
 from .initial import build_initial as build_initial
 from .initial import describe_loaded as describe_loaded

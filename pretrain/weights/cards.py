@@ -80,12 +80,15 @@ class _Described:
 def save_weights(path: Path, model: nn.Module, card: Card) -> None:
     """Write the parameters and buffers of `model` to `path` (.safetensors) and its card beside it (.json).
 
-    Both appear whole or not at all, the card first: where the weights lie, their card does.
+    Both appear whole or not at all, the card first: where the weights lie, their card does. Where the card counts no
+    classes, the model's head is left out.
 
     Raises:
         UserError: the folder can't be written to.
     """
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    if card.num_classes == 0:
+        tensors = without_head(tensors, card.architecture)
     described = {"format": WEIGHTS_FORMAT, "version": VERSION, **dataclasses.asdict(card)}
     # JSON has no word for what is no number.
     described["metrics"] = {name: v if math.isfinite(v) else None for name, v in card.metrics.items()}
@@ -150,6 +153,12 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 def in_head(name: str, head: str) -> bool:
     """Whether the tensor called `name` belongs to the part of a network called `head`."""
     return name == head or name.startswith(head + ".")
+
+
+def without_head(tensors: Mapping[str, Tensor], architecture_name: str) -> dict[str, Tensor]:
+    """All tensors of a network but its head's."""
+    head = head_name(architecture_name)
+    return {name: value for name, value in tensors.items() if not in_head(name, head)}
 
 
 def head_classes(tensors: Mapping[str, Tensor], architecture_name: str) -> int:

@@ -84,10 +84,21 @@ def test_runs_finished_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert json.loads(text.partition("```json\n")[2].partition("\n```")[0])["classes"] == 3
 
 
-@pytest.mark.parametrize("options", [[], ["--aux-curve", "1"], ["--ema", "0.9", "--aux-curve", "1"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--objective", "simclr"],
+        ["--objective", "simclr", "--aux-curve", "1"],
+        ["--objective", "simclr", "--ema", "0.9", "--aux-curve", "1"],
+        ["--projector", "2"],
+        ["--projector", "2", "--ema", "0.9"],
+    ],
+)
 def test_a_network_without_a_head(options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main([*OPTIONS, "--steps", "2", "--objective", "simclr", *options, "--out", "run"]) == 0
+    assert main([*OPTIONS, "--steps", "2", *options, "--out", "run"]) == 0
+    assert load_card(tmp_path / "run").num_classes == 0
+    assert not any(key.startswith("fc.") for key in load_tensors(tmp_path / "run"))
     (tmp_path / "run" / "weights.safetensors").unlink()
     assert main(["export", "run", "--out", "out"]) == 0
     assert load_card(tmp_path / "out").num_classes == 0

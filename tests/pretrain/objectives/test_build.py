@@ -115,3 +115,24 @@ def test_batches_of_the_stream_train_everything(name: str, bank: ClassBank) -> N
     assert {"main_loss", "mask_loss", "mask_iou", "curve_loss"} <= set(outcome.parts)
     assert (outcome.logits is None) == (name != "supervised")
     assert all(p.grad is not None for p in objective.parameters() if p.requires_grad)
+
+
+def test_a_projector_lies_before_the_head_and_leaves_the_network_as_it_was(bank: ClassBank) -> None:
+    plain = build_objective(ObjectiveConfig(), "r3d_10", bank, seed=3).backbone
+    built = build_objective(ObjectiveConfig(projector=3), "r3d_10", bank, seed=3).backbone
+    own, with_projector = plain.state_dict(), built.state_dict()
+    for name, value in own.items():
+        if not name.startswith("fc."):
+            assert torch.equal(value, with_projector[name]), name
+    shapes = [tuple(value.shape) for name, value in with_projector.items() if name.endswith("weight") and "fc" in name]
+    width = own["fc.weight"].shape[1]
+    linear = [(4 * width, width), (4 * width, 4 * width), (width, 4 * width), (len(bank), width)]
+    assert [shape for shape in shapes if len(shape) == 2] == linear
+    assert built(torch.zeros(2, 3, 8, 32, 32)).shape == (2, len(bank))
+
+
+def test_a_projector_is_for_labels_alone() -> None:
+    with pytest.raises(UserError, match="projector"):
+        ObjectiveConfig(name="moco", projector=2).check(mixing=False)
+    with pytest.raises(UserError, match="projector is 9"):
+        ObjectiveConfig(projector=9)
