@@ -1,4 +1,4 @@
-"""Pictures under homographies: one `grid_sample` for all frames of many clips."""
+"""Pictures under homographies: on a GPU one `grid_sample` for all frames of many clips, else a compiled loop."""
 
 import numpy as np
 import torch
@@ -6,14 +6,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from fractalvid.kernels.drawing.views import BEHIND, see_pictures
 from fractalvid.utils.tensors import upload
 
 Floats = NDArray[np.float64]
 
-CHUNK = 2**19
-"""Pixels that a CPU warps at once: few enough that what is in between stays in the cache."""
-BEHIND = 1e-3
-"""Places whose third coordinate is below this lie behind the camera, or so near the horizon that nothing is seen."""
 NOWHERE = -4.0
 """A coordinate far outside of every picture."""
 
@@ -31,22 +28,28 @@ def warp(
         outside: what lies beside a picture: "zeros" or "reflection".
         fold: whether what lies beside the scene is its reflection, too.
     """
-    count, frames = camera.shape[:2]
-    rows = max(1, CHUNK // (frames * size[0] * size[1])) if pictures.device.type == "cpu" else count
-    one_a_frame = pictures.ndim == 5
-    parts = []
-    for first in range(0, count, rows):
-        some = slice(first, first + rows)
-        grid = _grid(camera[some], inner[some], size, fold=fold, device=pictures.device)
-        if one_a_frame:
-            stacked = pictures[some].transpose(1, 2).flatten(0, 1)
-            seen = functional.grid_sample(stacked, grid.flatten(0, 1), padding_mode=outside, align_corners=False)
-            parts.append(seen.view(-1, frames, *seen.shape[1:]).transpose(1, 2))
-        else:
-            # The frames of a clip lie below each other: they share one picture, and one call serves them all.
-            seen = functional.grid_sample(pictures[some], grid.flatten(1, 2), padding_mode=outside, align_corners=False)
-            parts.append(seen.view(*seen.shape[:2], frames, *size))
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+    if pictures.device.type == "cpu":
+        return _seen_on_cpu(pictures, camera, inner, size, outside=outside, fold=fold)
+    frames = camera.shape[1]
+    grid = _grid(camera, inner, size, fold=fold, device=pictures.device)
+    if pictures.ndim == 5:
+        stacked = pictures.transpose(1, 2).flatten(0, 1)
+        seen = functional.grid_sample(stacked, grid.flatten(0, 1), padding_mode=outside, align_corners=False)
+        return seen.view(-1, frames, *seen.shape[1:]).transpose(1, 2)
+    # The frames of a clip lie below each other: they share one picture, and one call serves them all.
+    seen = functional.grid_sample(pictures, grid.flatten(1, 2), padding_mode=outside, align_corners=False)
+    return seen.view(*seen.shape[:2], frames, *size)
+
+
+def _seen_on_cpu(
+    pictures: Tensor, camera: Floats, inner: Floats, size: tuple[int, int], *, outside: str, fold: bool
+) -> Tensor:
+    """`warp` without a grid of places in memory, which takes longer than all the rest."""
+    to_scene, to_picture = (_inverse(matrices).reshape(*matrices.shape[:2], 9) for matrices in (camera, inner))
+    shown = pictures if pictures.ndim == 5 else pictures[:, :, None]
+    reflected, threads = outside == "reflection", torch.get_num_threads()
+    seen = see_pictures(shown.numpy(), to_scene, to_picture, size, reflected=reflected, folded=fold, threads=threads)
+    return torch.from_numpy(seen)
 
 
 def _grid(camera: Floats, inner: Floats, size: tuple[int, int], *, fold: bool, device: torch.device) -> Tensor:
@@ -64,7 +67,7 @@ def _grid(camera: Floats, inner: Floats, size: tuple[int, int], *, fold: bool, d
             grid[..., axis] = _linear(to_picture, axis, x, y).mul_(2).sub_(1)
         return grid
     depth = _linear(to_picture, 2, x, y)
-    behind = depth < BEHIND
+    behind = depth < float(BEHIND)
     depth = depth.reciprocal_().mul_(2)
     for axis in (0, 1):
         grid[..., axis] = _linear(to_picture, axis, x, y).mul_(depth).sub_(1).masked_fill_(behind, NOWHERE)

@@ -144,5 +144,5 @@ def dump(golden: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    for path, emulate in RECORDS.items():
-        path.write_text(dump(record(emulate)), encoding="utf-8")
+    for file, preset in RECORDS.items():
+        file.write_text(dump(record(preset)), encoding="utf-8")

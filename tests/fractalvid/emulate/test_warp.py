@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from fractalvid.emulate import warp as warping
 from fractalvid.emulate.warp import warp
+from fractalvid.kernels.drawing import views
 
 SIZE = (24, 40)
 
@@ -94,7 +94,7 @@ def test_chunks_and_neighbours_change_nothing(monkeypatch: pytest.MonkeyPatch) -
     inner = matrices(*[EYE] * 5)
     inner[2, :, 2, 0] = 0.3
     whole = warp(pictures, camera, inner, SIZE, outside="reflection", fold=True)
-    monkeypatch.setattr(warping, "CHUNK", 1)
+    monkeypatch.setattr(views, "_FRAMES", 10**9)
     assert torch.equal(whole, warp(pictures, camera, inner, SIZE, outside="reflection", fold=True))
     alone = warp(pictures[3:4], camera[3:4], inner[3:4], SIZE, outside="reflection", fold=True)
     assert torch.equal(whole[3:4], alone)
