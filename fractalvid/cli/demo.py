@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from fractalvid.cli.demo_sizes import (
     VALIDATIONS,
     DemoSizes,
     announcement,
+    shortened,
     sizes_for,
     timed_step,
 )
@@ -88,15 +90,21 @@ def run_demo(config: DemoConfig) -> Path:
             command that failed (it and its log are named).
     """
     config.check()
+    started = time.monotonic()
     sizes = _sizes_kept(config)
     _claim(config.out, overwrite=config.overwrite)
     commands = Commands(config.out, steps=_STEPS + (sizes is None))
+    measured = sizes is None
     if sizes is None:
         sizes = _measure(commands, config)
     _mark(config, sizes)
     print(announcement(sizes, seeds=config.seeds), file=sys.stderr, flush=True)
     _invent_and_render(commands, config)
     _pretrain(commands, config, sizes.steps)
+    if measured:
+        left = 60 * config.minutes - (time.monotonic() - started)
+        sizes = shortened(sizes, pre_training=commands.parts[-1].seconds, left=left, seeds=config.seeds)
+        _mark(config, sizes)
     _finetune(commands, config, sizes.epochs)
     from fractalvid.cli.demo_report import render_report  # not for --help: its charts need matplotlib
 

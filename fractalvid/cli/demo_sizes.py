@@ -1,5 +1,6 @@
 """How long the demo's trainings are, so that it takes about the time it promises on the machine that it runs on."""
 
+import dataclasses
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,9 @@ _FINE_TUNING_STEP = 1.15
 """What a step of fine-tuning costs, with reading and augmenting videos, relative to one of pre-training."""
 _FIXED_STEPS, _FIXED_SECONDS = 500, (30.0, 180.0)
 """Starting programs, compiling kernels, rendering, drawing: as long as so many steps, within so many seconds."""
+_ENDING_SECONDS = 15.0
+"""Of these what comes with and after the fine-tunings."""
+_SLACK = 1.2
 _EPOCHS_A_MINUTE, _MOST_EPOCHS, _FEWEST_EPOCHS = 3, 40, 4
 """Longer fine-tunings come to know the target from either start: a fast machine ends sooner instead."""
 _STEPS_A_MINUTE, _FEWEST_STEPS = 500, 200
@@ -32,11 +36,19 @@ _STEPS_A_MINUTE, _FEWEST_STEPS = 500, 200
 
 @dataclass(frozen=True)
 class DemoSizes:
-    """Steps of the pre-training, epochs of each fine-tuning, and seconds that all is estimated to take."""
+    """How long the trainings are, and by which estimate.
+
+    Attributes:
+        steps: of the pre-training.
+        epochs: of each fine-tuning.
+        seconds: that all is estimated to take.
+        step: seconds a step of pre-training, by which it was estimated.
+    """
 
     steps: int
     epochs: int
     seconds: float
+    step: float
 
 
 def timed_step(rows: Sequence[Mapping[str, Any]]) -> float:
@@ -65,7 +77,25 @@ def sizes_for(seconds_a_step: float, *, minutes: float, seeds: int) -> DemoSizes
     most_steps = max(20, round(_STEPS_A_MINUTE * minutes))
     fitting = (free - tuning - _validation_seconds(step)) / step
     steps = _two_digits(_within(math.floor(fitting), min(_FEWEST_STEPS, most_steps), most_steps))
-    return DemoSizes(steps, epochs, _fixed(step) + steps * step + _validation_seconds(step) + tuning)
+    return DemoSizes(steps, epochs, _fixed(step) + steps * step + _validation_seconds(step) + tuning, step)
+
+
+def shortened(sizes: DemoSizes, *, pre_training: float, left: float, seeds: int) -> DemoSizes:
+    """Fewer epochs where the machine has turned out slower than its first seconds said, by more than `_SLACK`.
+
+    Args:
+        sizes: by the first estimate.
+        pre_training: seconds that it took.
+        left: seconds of the demo's minutes that are left after it.
+        seeds: fine-tunings from each of the two starts.
+    """
+    pace = pre_training / (sizes.steps * sizes.step + _validation_seconds(sizes.step))
+    needed = 2 * seeds * _fine_tuning_seconds(sizes.epochs, sizes.step) * max(pace, 1.0) + _ENDING_SECONDS
+    if needed <= _SLACK * left:
+        return sizes
+    fewest = min(_FEWEST_EPOCHS, sizes.epochs)
+    epochs = _within(math.floor(sizes.epochs * left / needed), fewest, sizes.epochs)
+    return dataclasses.replace(sizes, epochs=epochs)
 
 
 def announcement(sizes: DemoSizes, *, seeds: int) -> str:

@@ -12,7 +12,7 @@ import pytest
 from fractalvid.cli.demo import DemoConfig, run_demo
 from fractalvid.cli.demo_commands import Part, as_options, last_line, run_logged
 from fractalvid.cli.demo_report import DemoResult, render_report, wrapped
-from fractalvid.cli.demo_sizes import DemoSizes, announcement, sizes_for, timed_step
+from fractalvid.cli.demo_sizes import DemoSizes, announcement, shortened, sizes_for, timed_step
 from fractalvid.cli.demo_verdict import headline, slow_start
 from fractalvid.pages.gallery import Clip
 from fractalvid.utils.errors import UserError
@@ -156,6 +156,17 @@ def test_more_time_and_more_speed_mean_more_and_nothing_else_counts() -> None:
     faster = [sizes_for(s, minutes=5, seeds=2) for s in (0.8, 0.4, 0.2, 0.1, 0.05)]
     assert [one.epochs for one in faster] == sorted(one.epochs for one in faster)
     assert sizes_for(0.1, minutes=5, seeds=2) == sizes_for(0.103, minutes=5, seeds=2)
+
+
+def test_fine_tunings_are_shortened_where_the_machine_turns_out_slower() -> None:
+    sizes = sizes_for(0.1, minutes=5, seeds=2)
+    as_said = 1.05 * (sizes.steps + 34) * sizes.step
+    assert shortened(sizes, pre_training=as_said, left=160, seeds=2) == sizes
+    assert shortened(sizes, pre_training=0.1 * as_said, left=160, seeds=2) == sizes  # never longer
+    slower = shortened(sizes, pre_training=2 * as_said, left=160, seeds=2)
+    assert 4 < slower.epochs < sizes.epochs
+    assert (slower.steps, slower.step) == (sizes.steps, sizes.step)
+    assert shortened(sizes, pre_training=as_said, left=-30, seeds=2).epochs == 4
 
 
 def test_a_step_is_timed_without_the_first_ones() -> None:
