@@ -29,7 +29,9 @@ from fractalvid.stream import Batch, FractalStream, StreamConfig
 from fractalvid.stream.render import render_samples
 
 SEED = 0
-CHOICES: dict[str, EmulationConfig | None] = {"plain": None} | {n: PRESETS[n] for n in ("light", "paper", "full")}
+CHOICES: dict[str, EmulationConfig | None] = {"plain": None} | {
+    n: PRESETS[n] for n in ("light", "paper", "full", "scene")
+}
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def main() -> None:
         "presets": {name: {k: spread(v) for k, v in found.items()} for name, found in speeds.items()},
         "training": {str(t): {k: spread(v) for k, v in found.items()} for t, found in trained.items()},
     }
-    title = f"Emulation: 8 x {settings.size}², batches of {settings.batch_size}, wanted: paper at least 150 clips/s"
+    title = f"Emulation: 8 x {settings.size}², batches of {settings.batch_size}, wanted: paper and scene at least 150 clips/s"
     write("emulate", title, header, rows, data, "\n".join(notes))
 
 

@@ -2,6 +2,7 @@
 
 Every effect is shown by itself, at probability 1 and at three strengths, which may go beyond what presets have; what is
 drawn is the same otherwise, and so is the clip.
+Scenes are shown as they are drawn: eight samples of the preset.
 `python -m benchmarks.fractalvid.emulation_pictures` writes them to docs/.
 """
 
@@ -18,6 +19,7 @@ from benchmarks.common import command_line
 from fractalvid.core.camera import CameraConfig, camera_matrices, draw_camera, identity_camera
 from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.config import (
+    PRESETS,
     BackgroundConfig,
     DisplacementConfig,
     EmulationConfig,
@@ -44,11 +46,12 @@ from fractalvid.emulate.photometric.config import (
 )
 from fractalvid.emulate.renderer import CpuRenderer, RenderOptions
 from fractalvid.fractals.bank import ClassBank
+from fractalvid.stream import FractalStream, StreamConfig
 
 DOCS = Path(__file__).parents[2] / "docs"
 SIZE, SHOWN, FRAMES, GAP, LABEL = 96, (0, 4, 8), 9, 3, 170
 PAPER, INK, MUTED = (255, 255, 255), (25, 25, 28), (110, 110, 116)
-CLASS = 8
+CLASS, SCENE_SIZE = 8, 112
 SCENE = BackgroundConfig(p=1, dynamic=0, alpha=(0.35, 0.35), gamma=(0.8, 0.8), maximum=0)
 PLACED = PlacementConfig(p=1, scale=(0.6, 0.6))
 
@@ -244,14 +247,33 @@ def sheet(renderer: CpuRenderer, rows: tuple[Row, ...]) -> Image.Image:
     return whole
 
 
+def scenes(bank: ClassBank) -> Image.Image:
+    """Eight samples of the preset `scene`, two a row, four frames of each."""
+    config = StreamConfig(size=SCENE_SIZE, colour=ColourConfig(), emulate=PRESETS["scene"])
+    video = FractalStream(bank, batch_size=8, seed=2, config=config).at(np.arange(8)).video
+    frames = video.mul(255).round().byte().permute(0, 2, 3, 4, 1).numpy()[:, [0, 2, 4, 7]]
+    strips = [np.concatenate(list(clip), axis=1) for clip in frames]
+    height, width = SCENE_SIZE + GAP, 4 * SCENE_SIZE + 4 * GAP
+    whole = Image.new("RGB", (2 * width - 4 * GAP, 4 * height - GAP), PAPER)
+    for number, frames_of_one in enumerate(strips):
+        whole.paste(Image.fromarray(frames_of_one), (number % 2 * width, number // 2 * height))
+    return whole
+
+
 def main() -> None:
-    """Write docs/emulation_layers.jpg, _camera.jpg and _photometric.jpg."""
+    """Write docs/emulation_layers.jpg, _camera.jpg, _photometric.jpg and _scenes.jpg."""
     command_line(__doc__).parse_args()
     renderer = CpuRenderer(ClassBank.sample(24, seed=7), 64)
     for name, rows in (("layers", LAYERS), ("camera", CAMERA), ("photometric", PHOTOMETRIC)):
-        path = DOCS / f"emulation_{name}.jpg"
-        sheet(renderer, rows).save(path, quality=72, optimize=True)
-        print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+        save(sheet(renderer, rows), name)
+    save(scenes(ClassBank.sample(1000, seed=0)), "scenes")
+
+
+def save(picture: Image.Image, name: str) -> None:
+    """To docs/, and say how large it is."""
+    path = DOCS / f"emulation_{name}.jpg"
+    picture.save(path, quality=72, optimize=True)
+    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

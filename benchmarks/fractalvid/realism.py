@@ -33,9 +33,13 @@ SIZE, FRAMES, STRIDE, BATCH = 112, 8, 6, 32
 LOW, WHOLE = Band(2, 16), Band(2, SIZE // 2)
 DARK = 13
 """5 % of white."""
+SHOWN = ("light", "paper", "full", "scene")
 QUANTILES = np.linspace(0.005, 0.995, 199)
 PLOT = Path(__file__).parents[2] / "docs" / "emulation_realism.png"
-COLOURS = {"real": "black", "plain": "#8a8a8a", "light": "#4c78a8", "paper": "#e08214", "full": "#2c9a5b"}
+COLOURS = {
+    **{"real": "black", "plain": "#8a8a8a", "light": "#4c78a8", "paper": "#e08214", "full": "#2c9a5b"},
+    "scene": "#c2344d",
+}
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def main() -> None:
     """Measure, write and draw."""
     settings = tyro.cli(Settings, description=__doc__)
     found = {"real": realism(real_clips(settings.clips))}
-    found |= {name: realism(synthetic_clips(name, settings)) for name in ("plain", "light", "paper", "full")}
+    found |= {name: realism(synthetic_clips(name, settings)) for name in ("plain", *SHOWN)}
     header = ["statistic", "real: median (10 % to 90 %)"]
     header += [f"{name}: median, distance" for name in found if name != "real"]
     rows, data = [], {}

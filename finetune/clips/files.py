@@ -8,12 +8,12 @@ import numpy as np
 from PIL import Image
 
 from fractalvid.finetune.cache.frames import Bytes, Frames, Numbers, ReadFrames
-from fractalvid.finetune.clips.pictures import PICTURE_SUFFIXES, read_picture
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.notes import note
 from fractalvid.utils.phrases import counted
 from fractalvid.video.errors import MAX_PIXELS, check_frame
 from fractalvid.video.folders import find_videos, is_ignored_name
+from fractalvid.video.pictures import PICTURE_SUFFIXES, read_picture
 from fractalvid.video.reader import probe_video, read_frames, scaled_size
 
 

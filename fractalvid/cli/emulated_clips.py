@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ def filmed_clips(
     size: int,
     points: int,
     colour: ColourConfig | None = None,
+    backgrounds: Path | None = None,
 ) -> list[NDArray[np.uint8]]:
     """Clips (B, 2) of a bank, at as many native frames as all of its clips have: uint8 (T, H, W), or (T, H, W, 3)."""
     frames = int(bank.native_frames.min())
@@ -41,7 +43,7 @@ def filmed_clips(
             instance_id=clip_id[row, 1],
             times=np.arange(frames, dtype=np.float64)[None],
             crop=np.eye(3, dtype=np.float32)[None],
-            options=RenderOptions(size=size, points=points, colour=colour),
+            options=RenderOptions(size, points, colour, backgrounds=None if backgrounds is None else str(backgrounds)),
         )
         shown.append(_picture(done.video))
     return shown
@@ -56,6 +58,7 @@ def filmed_files(
     size: int,
     points: int,
     colour: ColourConfig | None = None,
+    backgrounds: Path | None = None,
 ) -> list[NDArray[np.uint8]]:
     """The same of clips (T, H, W) or (T, H, W, 3) of a generated set, whose ids are (B, 2), with its own bank."""
     # Sets hold as many frames of a clip as was asked for; a stride that is too long shrinks until they span the clip.
@@ -64,7 +67,7 @@ def filmed_files(
     for row, clip in enumerate(clips):
         whole = StreamConfig(
             clip_len=len(clip), frame_stride=longest, size=size, points=points, camera=WHOLE, colour=colour,
-            emulate=_at_full(config),
+            emulate=_at_full(config), backgrounds=backgrounds,
         )  # fmt: skip
         video = torch.from_numpy(clip)[None]
         video = video[:, None] if clip.ndim == 3 else video.movedim(-1, 1)

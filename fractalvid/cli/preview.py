@@ -51,6 +51,7 @@ def clips_of_bank(
     points: int,
     colour: ColourConfig | None = None,
     emulate: EmulationConfig | None = None,
+    backgrounds: Path | None = None,
 ) -> list[Clip]:
     """Render clips of a bank: instance 0 of evenly spread classes, and more instances where they are too few.
 
@@ -61,6 +62,7 @@ def clips_of_bank(
         points: chaos-game points a frame.
         colour: how to colour them; grey where None.
         emulate: how to make them look filmed.
+        backgrounds: a folder with pictures for scenes.
     """
     shown = min(clips, len(bank))
     ids = np.linspace(0, len(bank) - 1, shown).round().astype(int).tolist()
@@ -73,7 +75,9 @@ def clips_of_bank(
     else:
         from fractalvid.cli.emulated_clips import filmed_clips  # plain clips are shown without torch
 
-        frames = filmed_clips(bank, np.array(pairs), emulate, size=size, points=points, colour=colour)
+        frames = filmed_clips(
+            bank, np.array(pairs), emulate, size=size, points=points, colour=colour, backgrounds=backgrounds
+        )
     return [Clip(*shown_as) for shown_as in zip(labels, frames, strict=True)]
 
 
@@ -153,6 +157,8 @@ class PreviewConfig:
     """Write each clip as a picture of its own that moves, too."""
     emulate: EmulationConfig | None = None
     """Make them look filmed, each at full strength: a little, as the reference method does, or with all there is."""
+    backgrounds: Path | None = None
+    """With --emulate scene: a folder with pictures of yours, which most figures are put before."""
     overwrite: bool = False
     """Replace the pictures that are there."""
 
@@ -168,6 +174,15 @@ class PreviewConfig:
             raise UserError(f"{shown} are too much for a picture: choose a smaller --clips, --columns or --size")
         if self.painted is not None:
             check_points(self.points)
+        if self.backgrounds is not None:
+            self._check_backgrounds(self.backgrounds)
+
+    def _check_backgrounds(self, folder: Path) -> None:
+        if self.emulate is None or self.emulate.scene.p == 0:
+            raise UserError("--backgrounds are pictures for scenes: add --emulate scene, or leave --backgrounds out")
+        from fractalvid.emulate.scene.pictures import list_pictures  # brings NumPy and Pillow
+
+        list_pictures(str(folder))
 
     @property
     def painted(self) -> ColourConfig | None:
@@ -288,7 +303,9 @@ def _loader(source: Path, config: PreviewConfig) -> Callable[[], list[Clip]]:
     bank = load_bank(source)
     _check_points(bank, config)
     shown = {"clips": config.clips, "size": config.size, "points": config.points}
-    return lambda: clips_of_bank(bank, **shown, colour=config.painted, emulate=config.emulate)
+    return lambda: clips_of_bank(
+        bank, **shown, colour=config.painted, emulate=config.emulate, backgrounds=config.backgrounds
+    )
 
 
 def _check_points(bank: Bank, config: PreviewConfig) -> None:
@@ -311,5 +328,6 @@ def _filmed(reader: SetReader, bank: Bank, config: PreviewConfig) -> list[Clip]:
         size=config.size,
         points=config.points,
         colour=reader.config.colour,
+        backgrounds=config.backgrounds,
     )
     return [Clip(_label(row), frames) for row, frames in zip(rows, filmed, strict=True)]

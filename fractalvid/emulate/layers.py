@@ -155,7 +155,15 @@ def put_into_scenes(
         assert own.scene is not None
         front = camera[rows] @ matrices.figures[rows, 0]
         reliefs = _reliefs(renderer, own.background, options)
-        return film_scene(some, own.scene, camera[rows], front, reliefs=reliefs, threads=options.threads)
+        return film_scene(
+            some,
+            own.scene,
+            camera[rows],
+            front,
+            reliefs=reliefs,
+            backgrounds=options.backgrounds,
+            threads=options.threads,
+        )
 
     return on_active(figures, drawn.scene.present, put)
 

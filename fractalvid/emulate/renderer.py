@@ -30,12 +30,14 @@ class RenderOptions:
         points: points of the chaos game a frame.
         colour: how clips are coloured; grey where None.
         threads: at most this many of a CPU's; all cores by default.
+        backgrounds: a folder with pictures for the grounds of scenes.
     """
 
     size: int
     points: int
     colour: ColourConfig | None = None
     threads: int | None = None
+    backgrounds: str | None = None
 
 
 class Renderer(Protocol):

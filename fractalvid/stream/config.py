@@ -1,6 +1,7 @@
 """How a stream takes samples from clips."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
@@ -30,6 +31,7 @@ class StreamConfig:
         masks: give the foreground masks too.
         emulate: how clips are made to look filmed, or the name of a preset, which then stands here; not at all by
             default. Never those of validation.
+        backgrounds: a folder with your own pictures, which are the grounds of most scenes (`--emulate scene`).
     """
 
     clip_len: int = 8
@@ -44,11 +46,14 @@ class StreamConfig:
     # No option of a command: whoever uses masks calls the stream.
     masks: Annotated[bool, tyro.conf.Suppress] = False
     emulate: EmulationConfig | None = None
+    backgrounds: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that no sample could have; look up a preset that is named."""
         if self.emulate is not None:
             object.__setattr__(self, "emulate", resolve(self.emulate))
+        if self.backgrounds is not None and (self.emulate is None or self.emulate.scene.p == 0):
+            raise UserError("--backgrounds are pictures for scenes: add --emulate scene, or leave --backgrounds out")
         if self.mean is not None and not (is_real(self.mean) and abs(self.mean) <= MAX_SETTING):
             raise UserError(f"mean must be a number, the same for all channels, got {shown(self.mean)}")
         if self.std is not None and not (is_real(self.std) and 0 < self.std <= MAX_SETTING):

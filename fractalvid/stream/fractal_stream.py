@@ -15,6 +15,7 @@ from fractalvid.core.bank import Bank, check_bank, check_seed
 from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.emulate.config import EmulationConfig, resolve
 from fractalvid.emulate.renderer import CpuRenderer
+from fractalvid.emulate.scene.pictures import list_pictures
 from fractalvid.stream.batch import Batch
 from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.device import Chunk, DeviceRenderer, available_device, device_renderer
@@ -86,6 +87,8 @@ class FractalStream(IterableDataset[Batch]):
         check_instance("config", self.config, StreamConfig)
         if emulate is not None:
             self.config = replace(self.config, emulate=resolve(emulate))
+        if self.config.backgrounds is not None:
+            list_pictures(str(self.config.backgrounds))
         self.seed, self.instances, self.threads = seed, instances, threads
         self.views = views
         self.second = SecondView() if second is None else second

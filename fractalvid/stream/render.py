@@ -136,7 +136,8 @@ def film(
 
 def render_options(config: StreamConfig, threads: int | None = None) -> RenderOptions:
     """How a stream's pictures are rendered."""
-    return RenderOptions(size=config.size, points=config.points, colour=config.colour, threads=threads)
+    folder = None if config.backgrounds is None else str(config.backgrounds)
+    return RenderOptions(config.size, config.points, config.colour, threads, folder)
 
 
 def assemble(

@@ -14,6 +14,7 @@ from fractalvid.emulate.geometry import homographies, sample_times
 from fractalvid.emulate.layers import finish
 from fractalvid.emulate.renderer import CpuRenderer
 from fractalvid.emulate.resample import FRACTAL, PAINTED, warp_figures
+from fractalvid.emulate.scene.pictures import list_pictures
 from fractalvid.stream.batch import Batch
 from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.render import Part, assemble, render_options
@@ -63,6 +64,8 @@ def emulate_clips(
     if not len(video) == len(clip_id) == len(index):
         raise UserError(f"{len(video)} clips need so many ids and indices, got {len(clip_id)} and {len(index)}")
     emulate = EmulationConfig() if config.emulate is None else config.emulate
+    if config.backgrounds is not None:
+        list_pictures(str(config.backgrounds))
     samples = draw_samples(bank, index, clip_id[:, 0], clip_id[:, 1], replace(config, emulate=emulate), seed)
     drawn = samples.emulation
     assert drawn is not None

@@ -155,7 +155,7 @@ def _cropped(
     bank: Bank, *, num_clips: int, rank: int, world_size: int, config: StreamConfig, **options: Any
 ) -> _FirstClips:
     """Clips as training shows them, but never emulated; arguments are those of `FractalStream.validation`."""
-    stream = FractalStream(bank, seed=bank.seed, config=replace(config, emulate=None), **options)
+    stream = FractalStream(bank, seed=bank.seed, config=replace(config, emulate=None, backgrounds=None), **options)
     return _FirstClips(stream, num_clips, rank, world_size)
 
 

@@ -150,6 +150,10 @@ class PretrainConfig:
         self.engine.check()
         self._check_norms()
         self.streamed()
+        if self.stream.backgrounds is not None:
+            from fractalvid.emulate.scene.pictures import list_pictures  # brings Pillow
+
+            list_pictures(str(self.stream.backgrounds))
 
     def _check_source(self) -> None:
         """Raise a `UserError` for clips that exclude each other, or have not what the objective asks for."""

@@ -20,6 +20,7 @@ class SceneConfig:
         p: probability.
         shaped: share of grounds that shapes cover; the others are noise.
         shapes: how many shapes cover a ground.
+        pictured: share of grounds that are pictures, where a folder of them is given (`StreamConfig.backgrounds`).
         extent: radii of shapes in parts of the tile, small ones more often.
         cells: how many cells the coarsest noise has across the tile.
         persistence: amplitude of each octave of noise in that of the one before.
@@ -44,6 +45,7 @@ class SceneConfig:
     p: float = 0.0
     shaped: float = 0.6
     shapes: tuple[int, int] = (8, 48)
+    pictured: float = 0.8
     extent: Range = (0.04, 0.45)
     cells: Range = (3.0, 6.5)
     persistence: Range = (0.5, 0.65)
@@ -67,7 +69,7 @@ class SceneConfig:
     def __post_init__(self) -> None:
         """Refuse what is no probability, range or number."""
         check_fields(self, "scene.")
-        for name in ("p", "shaped", "light"):
+        for name in ("p", "shaped", "pictured", "light"):
             check_p(f"scene.{name}", getattr(self, name))
         check_integer("scene.veils", self.veils, 0, MAX_VEILS)
         check_range("scene.shapes", self.shapes, 0, MAX_SHAPES)

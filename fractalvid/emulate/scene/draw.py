@@ -55,6 +55,7 @@ def draw_scenes(
         chroma=_chroma(config, u, layers),
         place=_place(config, layers),
         shapes=draw_shapes(config, u[:, 5], numbers[Field.SCENE_SHAPES], brightness, contrast),
+        picture=np.where(u[:, 22] < config.pictured, u[:, 23], -1.0),
         depth=_depth(config, u[:, 6], layers[:, 1:3, 4]),
         travel=path[..., :3],
         pan=path[..., 3:],

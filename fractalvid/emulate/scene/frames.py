@@ -7,10 +7,14 @@ from torch import Tensor
 
 from fractalvid.emulate.scene.parameters import Scene
 from fractalvid.emulate.scene.path import parallax
-from fractalvid.emulate.scene.tiles import draw_tiles
+from fractalvid.emulate.scene.pictures import packed_picture
+from fractalvid.emulate.scene.tiles import draw_tiles, tile_side
 from fractalvid.kernels import drawing
 
 Floats = NDArray[np.float64]
+
+LEAN = 0.03
+"""How much of a ground's turn a picture has: 5 degrees either way at most."""
 
 
 def film_scene(
@@ -20,7 +24,8 @@ def film_scene(
     front: Floats,
     *,
     reliefs: dict[int, NDArray[np.uint8]],
-    threads: int | None,
+    backgrounds: str | None = None,
+    threads: int | None = None,
 ) -> Tensor:
     """Figures uint8 (B, C, T, H, W) in their scenes: the same shape.
 
@@ -30,12 +35,19 @@ def film_scene(
         camera: (B, T, 3, 3), from shares of the scene to pixels of the frame.
         front: (B, T, 3, 3), the same for the view of the first figure.
         reliefs: uint8 (S, S) on the grounds of some samples.
+        backgrounds: a folder with pictures that are the grounds of others.
         threads: at most this many.
     """
     size = figures.shape[-1]
     tiles = draw_tiles(scene, reliefs, size, colour=figures.shape[1] == 3, threads=threads)
-    behind = camera[:, None] @ parallax(scene, scene.depth) @ _placed(scene)[:, :3, None]
-    skin = front @ _placed(scene)[:, 3, None]
+    pictured = np.flatnonzero(scene.picture >= 0) if backgrounds is not None else np.array([], np.int64)
+    for row in pictured:
+        assert backgrounds is not None
+        share = float(scene.picture[row])
+        tiles[row, 0] = packed_picture(backgrounds, share, tile_side(size), colour=figures.shape[1] == 3)
+    placed = _placed(scene, pictured)
+    behind = camera[:, None] @ parallax(scene, scene.depth) @ placed[:, :3, None]
+    skin = front @ placed[:, 3, None]
     places = np.linalg.inv(np.concatenate([behind, skin[:, None]], axis=1)).swapaxes(1, 2)
     look = scene.look.copy()
     look[:, 7:9] = np.rint(look[:, 7:9] * size)
@@ -49,9 +61,13 @@ def film_scene(
     return torch.from_numpy(filmed)
 
 
-def _placed(scene: Scene) -> Floats:
-    """From shares of tiles to shares of the frame, (B, 4, 3, 3): turned about a place, and as large as drawn."""
-    enlarge, aspect, turn, x, y = np.moveaxis(scene.place, -1, 0)
+def _placed(scene: Scene, pictured: NDArray[np.int64]) -> Floats:
+    """From shares of tiles to shares of the frame, (B, 4, 3, 3): turned about a place, and as large as drawn.
+
+    Grounds of the samples `pictured` are pictures, and nearly upright.
+    """
+    enlarge, aspect, turn, x, y = np.moveaxis(scene.place.copy(), -1, 0)
+    turn[pictured, 0] = LEAN * (turn[pictured, 0] - np.pi)
     wide, high = enlarge * aspect, enlarge / aspect
     matrices = np.zeros((*enlarge.shape, 3, 3))
     matrices[..., 0, 0], matrices[..., 0, 1] = wide * np.cos(turn), -high * np.sin(turn)

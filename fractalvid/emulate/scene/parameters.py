@@ -50,6 +50,7 @@ class Scene:
         chroma: float64 (B, 4, 3, 2), blue and red difference of tints, in parts of the grey.
         place: float64 (B, 4, 5), of layers: enlargement, its aspect, turn, x and y of the middle.
         shapes: what covers the ground.
+        picture: float64 (B,), which of one's own pictures is the ground, as a share of all; -1 for none.
         depth: float64 (B, 3), of ground and veils, in those of the figure.
         travel: float64 (B, T, 3), where the camera is: right, down and ahead.
         pan: float64 (B, T, 2), by how much its turning moves everything.
@@ -66,6 +67,7 @@ class Scene:
     chroma: Floats
     place: Floats
     shapes: Shapes
+    picture: Floats
     depth: Floats
     travel: Floats
     pan: Floats

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from fractalvid.finetune.clips.files import open_clip
-from fractalvid.finetune.clips.pictures import read_picture
 from fractalvid.utils.errors import UserError
 from fractalvid.video.errors import MAX_PIXELS
+from fractalvid.video.pictures import read_picture
 from tests.fractalvid.video.made import corners, quarters
 
 TURNED = {1: "RGBW", 2: "GRWB", 3: "WBGR", 4: "BWRG", 5: "RBGW", 6: "BRWG", 7: "WGBR", 8: "GWRB"}
