@@ -79,7 +79,7 @@ def main() -> None:
         "presets": {name: {k: spread(v) for k, v in found.items()} for name, found in speeds.items()},
         "training": {str(t): {k: spread(v) for k, v in found.items()} for t, found in trained.items()},
     }
-    title = f"Emulation: 8 x {settings.size}², batches of {settings.batch_size}, wanted: paper and scene at least 150 clips/s"
+    title = f"Emulation: 8 x {settings.size}², batches of {settings.batch_size}; wanted: 150 clips/s of paper and scene"
     write("emulate", title, header, rows, data, "\n".join(notes))
 
 
