@@ -17,6 +17,7 @@ from fractalvid.emulate.scene.path import parallax
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import KINDS, sample_bank
 from fractalvid.stream import Batch, FractalStream, StreamConfig, emulate_clips
+from fractalvid.stream.device import device_renderer
 from fractalvid.utils.errors import UserError
 
 SCENE = PRESETS["scene"]
@@ -127,6 +128,12 @@ def test_stored_clips_have_the_same_scenes(bank: ClassBank) -> None:
     assert (stored.video > 0.02).float().mean() > 0.95
     again = emulate_clips(empty[1:], clip_id[1:], index[1:], bank=bank, config=config, seed=5)
     assert torch.equal(stored.video[1:], again.video)
+
+
+def test_scenes_stay_on_the_cpu_and_one_line_says_so(bank: ClassBank) -> None:
+    config = StreamConfig(emulate=SCENE)
+    with pytest.warns(RuntimeWarning, match="scenes are rendered on the CPU, and copied to cuda:0"):
+        assert device_renderer(bank, config, torch.device("cuda", 0)) is None
 
 
 @pytest.mark.parametrize(
