@@ -30,8 +30,11 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class TestShare:
-    """Which share of one's own videos is tested, where their folders do not say, and how it is drawn."""
+class HeldOut:
+    """Which share of the videos is held out, and how it is drawn.
+
+    It is what is chosen by, or, of one's own folders that name no side, what is tested.
+    """
 
     share: float
     by: str
@@ -78,7 +81,7 @@ class ResolvedRecipe(Recipe):
 class Plan:
     """A run with nothing left to default: what `config.json` says, and what a resumed run must agree with.
 
-    `columns` are those of the table, if there is one; `test_share` says how sides were drawn, if they were.
+    `columns` are those of the table, if there is one; `held_out` says how a side was drawn, if one was.
     `videos_digest` tells lists of videos apart (`results.folder.videos_digest`), and `frames` says at how many pixels
     they are read, and whether as JPEG pictures (`ClipStore.kept`); both are None until the videos are listed.
     `extended_at` tells after which steps the number of epochs became another.
@@ -97,7 +100,7 @@ class Plan:
     recipe: ResolvedRecipe
     videos_digest: str | None = None
     frames: str | None = None
-    test_share: TestShare | None = None
+    held_out: HeldOut | None = None
     extended_at: tuple[int, ...] | None = None
 
     def steps(self, videos: int) -> int:
@@ -182,14 +185,14 @@ def plan_run(
         group=options.group_column,
         path=options.path_column,
     )
-    share = None if options.val_share is None else TestShare(options.val_share, options.val_by, options.val_seed)
+    share = None if options.val_share is None else HeldOut(options.val_share, options.val_by, options.val_seed)
     return Plan(
         target=target.name,
         data=str(data.root.resolve()),
         annotations=_absolute(options.annotations),
         table=_absolute(options.csv),
         columns=None if options.csv is None else columns,
-        test_share=share,
+        held_out=share,
         split=split_name(data, split),
         official_classes=target.protocol.num_classes,
         seed=seed,

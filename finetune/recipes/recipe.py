@@ -96,7 +96,8 @@ class Recipe:
     metric: Metric = "top1"
     """The accuracy that the result is headed by: top1, or mean_class, in which all classes weigh equally."""
     eval_every: int = 0
-    """Also test every so many epochs, one central view, for the curve: no weights are chosen by it. 0: no."""
+    """Look every so many epochs at one central view of each validation video (--val-share), or test video where there
+    are none, for the curve: no weights are chosen by it. 0: no."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """Random crop, flip and colours of training clips."""
     precision: PrecisionName = "auto"

@@ -140,7 +140,9 @@ def curves(findings: Findings) -> str:
     every = [row for _, runs in histories for rows in runs for row in rows]
     wanted = [("train", "loss", "training loss")]
     if any(row["kind"] == "val" and "top1" in row for row in every):
-        wanted.append(("val", "top1", "test top-1, one central view (%)"))
+        sides = {run.metrics.get("curve_side") for entry in findings.summary for run in entry["runs"]}
+        side = "validation" if sides == {"val"} else "test"
+        wanted.append(("val", "top1", f"{side} top-1, one central view (%)"))
     if not any(row["kind"] == "train" for row in every):
         return ""
     with look():

@@ -19,7 +19,7 @@ _OF_A_MODE = {"mode", "epochs", "batch_size", "lr", "optimizer", "shots"}
 """What a head alone may be trained with otherwise than a whole network."""
 _COMPARED = {"init", "mean", "std", "seed", "split", "mode", "videos_digest", "frames", "precision"}
 """Settings that other initialisations and repetitions differ in, or that are compared in a way of their own."""
-_HARMLESS = {"data", "annotations", "table", "columns", "test_share", "classes", "official_classes", "allow_missing"}
+_HARMLESS = {"data", "annotations", "table", "columns", "held_out", "classes", "official_classes", "allow_missing"}
 _HARMLESS |= {"metric", "eval_every", "views", "crops", "voting"}
 """Where the videos lie, which are compared themselves, and what no weights follow from; `_EQUAL` has what tests do."""
 

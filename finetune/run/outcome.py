@@ -59,9 +59,20 @@ def result_line(metrics: dict[str, Any], out: Path) -> str:
     accuracies = ", ".join(f"{ACCURACIES[name]} {metrics[name]:.1f} %" for name in named)
     return (
         f"{metrics['target']} from {metrics['init']['label']}: {accuracies} ({counted(videos['test'], 'test video')}, "
-        f"{metrics['views']} x {metrics['crops']} views; {lost}); "
+        f"{metrics['views']} x {metrics['crops']} views; {lost}){_chosen_by(metrics)}; "
         f"{out / METRICS}, {out / REPORT[0]}"
     )
+
+
+def _chosen_by(metrics: dict[str, Any]) -> str:
+    """What the validation side says, where there is one, and which side the curve is of, where there is a curve."""
+    validation, curve = metrics.get("validation"), metrics.get("curve_side")
+    text = ""
+    if validation:
+        name = metrics["metric"]
+        videos = counted(metrics["videos"]["val"], "validation video")
+        text = f"; {ACCURACIES[name]} {validation[name]:.1f} % on {videos}"
+    return text if curve is None else f"{text}; curve of {'validation' if curve == 'val' else 'test'} videos"
 
 
 def describe_clips(views: ViewConfig, model: str) -> dict[str, Any]:
@@ -82,6 +93,7 @@ def describe_videos(listing: Listing, views: ViewConfig) -> dict[str, Any]:
     return {
         "videos": {
             "train": len(listing.side("train")),
+            "val": len(listing.side("val")),
             "test": len(listing.side("test")),
             "missing": len(listing.missing),
             "skipped": len(listing.broken),

@@ -19,7 +19,7 @@ from fractalvid.finetune.run.outcome import describe_clips, describe_videos, ver
 from fractalvid.finetune.run.train import ListedRun, train_network
 from fractalvid.finetune.videos.data import Data, read_videos
 from fractalvid.finetune.videos.few_shot import draw_few_shot
-from fractalvid.finetune.videos.listing import Listing
+from fractalvid.finetune.videos.listing import Listing, curve_side
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.engine import CHECKPOINT, TrainResult
 from fractalvid.pretrain.machine import from_main, is_main, resolve_device
@@ -100,6 +100,8 @@ def _test(network: nn.Module, run: ListedRun, result: TrainResult, *, keep_check
     accuracies = scores(p, labels_of(videos))
     metrics = {
         **accuracies,
+        "side": "test",
+        **_validated(network, run),
         **_describe(run, result),
         "seconds": {"training": round(result.seconds, 1), "test": round(seconds, 1)},
         "versions": versions(resolve_device(machine.device)),
@@ -110,6 +112,16 @@ def _test(network: nn.Module, run: ListedRun, result: TrainResult, *, keep_check
     write_outcome(run.out, metrics, run.target, videos, p, run.listing.classes)
     tidy_finished(run.out)
     return metrics
+
+
+def _validated(network: nn.Module, run: ListedRun) -> dict[str, Any]:
+    """What the validation side says of the trained network, where there is one, and which side the curve is of."""
+    videos, recipe, machine = run.listing.side("val"), run.plan.recipe, run.machine
+    curve = curve_side(run.listing) if recipe.eval_every else None
+    if not videos:
+        return {"curve_side": curve, "validation": None}
+    p = predict(network, videos, run.store, recipe.view_config(), threads=machine.decoders(), progress=machine.progress)
+    return {"curve_side": curve, "validation": {"side": "val", **scores(p, labels_of(videos))}}
 
 
 def _card(run: ListedRun, result: TrainResult, accuracies: dict[str, float]) -> Card:

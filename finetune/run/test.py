@@ -92,6 +92,7 @@ def test_weights(test: WeightsTest, *, out: Path, machine: Machine) -> dict[str,
     p = p[:, classes.columns]
     metrics = {
         **scores(p, labels_of(listing.videos)),
+        "side": "test",
         **_describe(test, listing, classes),
         "left_out": left_out,
         "frames": store.origin(video.path for video in listing.videos),

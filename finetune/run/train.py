@@ -18,7 +18,7 @@ from fractalvid.finetune.clips.prediction import predict
 from fractalvid.finetune.recipes.plan import Plan
 from fractalvid.finetune.results.scores import labels_of, scores
 from fractalvid.finetune.targets.base import Target
-from fractalvid.finetune.videos.listing import Listing
+from fractalvid.finetune.videos.listing import Listing, curve_side
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.engine import LoopConfig, TrainConfig, TrainResult, train
 from fractalvid.pretrain.machine import is_main, local_world_size, rank, resolve_device, world_size
@@ -148,8 +148,8 @@ def _dropper(share: float) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Te
 
 
 def _curve(run: ListedRun) -> Callable[[nn.Module], dict[str, float]]:
-    """A quick test of one central view a video."""
-    videos = run.listing.side("test")
+    """A quick look at one central view a video, of the validation side where there is one."""
+    videos = run.listing.side(curve_side(run.listing))
     config = replace(run.plan.recipe.view_config(), views=1, crops=1)
 
     def validate(network: nn.Module) -> dict[str, float]:

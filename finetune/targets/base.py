@@ -9,8 +9,10 @@ from typing import Literal, Protocol
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import first_few
 
-Side = Literal["train", "test"]
+Side = Literal["train", "val", "test"]
+"""What a video is for: to learn from; to look at while choosing; to be tested on once, at the end."""
 SIDES: tuple[Side, Side] = ("train", "test")
+"""Those that a benchmark needs."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from fractalvid.finetune.targets.layouts import (
     side_of_parts,
 )
 from fractalvid.finetune.targets.lists import did_you_mean, read_csv
-from fractalvid.finetune.targets.shares import draw_test_share, own_source, source_of
+from fractalvid.finetune.targets.shares import draw_share, own_source, source_of
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import ALIKE, nearest
 from fractalvid.utils.notes import note
@@ -134,13 +134,9 @@ class Folder:
             parts = {part: name for part, name in parts.items() if subfolders(root / name)}
         sides = {name: side for part, side in side_of_parts(parts).items() if (name := parts.get(part)) is not None}
         if set(self._sides) <= set(sides.values()):
-            if self.val_share is not None:
-                raise UserError(f"--val-share: {root} has its sides already, {' and '.join(f'{n}/' for n in sides)}")
+            used = self._sides if self.test_only else (*self._sides, "val")
             return [
-                folder
-                for name, side in sides.items()
-                if side in self._sides
-                for folder in class_folders(root, name, side)
+                folder for name, side in sides.items() if side in used for folder in class_folders(root, name, side)
             ]
         if self.val_share is not None and set(parts) <= {"train"}:
             return class_folders(root, parts.get("train", ""), None)
@@ -171,9 +167,13 @@ class Folder:
         if twins:
             example = " and ".join(twins[0][:2])
             note(f"{root}: {counted(len(twins), 'video')} lie there with several endings, all are taken: {example}")
-        if self.val_share is None:
+        if self.val_share is None or not _undivided(folders):
             return listed
-        return draw_test_share(listed, self.val_share, self.val_seed, self._source, classes)
+        return draw_share(listed, self.val_share, self.val_seed, self._source, classes)
+
+    def draws_tests(self, root: Path) -> bool:
+        """Whether `val_share` is what is tested: folders of classes that name no side."""
+        return self.val_share is not None and self.table is None and _undivided(self._class_folders(root))
 
     @property
     def _source(self) -> Callable[[str], str]:
@@ -197,7 +197,8 @@ class Folder:
             left.extend(more, f"{folder.path}/")
         note_left_aside(root, left)
         if "test" in parts and "val" in parts:
-            note(f"{root / parts['val']} is left aside: {parts['test']}/ is what is tested")
+            chosen = "left aside" if self.test_only else "what is looked at while training"
+            note(f"{root / parts['val']} is {chosen}: {parts['test']}/ is what is tested")
         elif "val" in parts:
             note(f"{root} has no test/: {parts['val']}/ is what is tested")
 
@@ -249,12 +250,17 @@ class Folder:
         """The rows of training and of testing; where none is called test, those called val are tested."""
         parts = Counter(row.part for row in rows)
         if parts["val"] and parts["test"]:
-            note(f"{self.table}: {counted(parts['val'], 'video')} of val left aside: those of test are what is tested")
+            held_out, chosen = (
+                counted(parts["val"], "video"),
+                "left aside" if self.test_only else "looked at while training",
+            )
+            note(f"{self.table}: {held_out} of val {chosen}: those of test are what is tested")
         elif parts["val"]:
             held_out = counted(parts["val"], "video")
             note(f"{self.table}: no {self.split_column} is test: the {held_out} of val are what is tested")
         sides = side_of_parts(parts)
-        return [Entry(row.path, row.label, sides[row.part]) for row in rows if row.part in sides]
+        used = [Entry(row.path, row.label, sides[row.part]) for row in rows]
+        return [entry for entry in used if entry.side != "val" or not self.test_only]
 
     def _lines(self) -> Iterator[tuple[int, dict[str, str]]]:
         """The table's lines as (line number, column -> value)."""
@@ -296,16 +302,22 @@ class Folder:
                 raise UserError(f"{self.table} lists no {side} video")
 
 
+def _undivided(folders: Sequence[ClassFolder]) -> bool:
+    """Whether folders of classes leave it open what is tested."""
+    return all(folder.side is None for folder in folders)
+
+
 def _check_tested(root: Path, folders: Sequence[ClassFolder], classes: Sequence[str]) -> None:
-    """Raise `UserError` for test classes without a training folder."""
-    tested = {folder.name: folder.path for folder in folders if folder.side == "test"}
+    """Raise `UserError` for classes of tests or of validation without a training folder."""
+    tested = {folder.name: folder for folder in folders if folder.side in ("val", "test")}
     trained = [folder.path for folder in folders if folder.side == "train"]
     train = root / (trained[0] if trained else "").partition("/")[0]
     check_same_case(list(tested), classes, train)
-    for name, path in tested.items():
+    for name, folder in tested.items():
         if name not in classes:
             hint = did_you_mean(name, classes)
-            raise UserError(f"test class {name!r} in {(root / path).parent} has no folder in {train}{hint}")
+            where = (root / folder.path).parent
+            raise UserError(f"{folder.side} class {name!r} in {where} has no folder in {train}{hint}")
 
 
 def _slashed(path: str, root: Path) -> str:

@@ -24,9 +24,8 @@ def part_named(word: str) -> Part | None:
 
 
 def side_of_parts(parts: Iterable[Part]) -> dict[Part, Side]:
-    """Which parts are used, and as which side: where there is no test part, val is what is tested."""
-    tested: Part = "test" if "test" in parts else "val"
-    return {"train": "train", tested: "test"}
+    """What each part is for: val is to choose by, or what is tested where there is no test part."""
+    return {"train": "train", "val": "val" if "test" in parts else "test", "test": "test"}
 
 
 def part_folders(root: Path) -> dict[Part, str]:

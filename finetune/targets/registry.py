@@ -50,7 +50,7 @@ TARGETS: dict[str, TargetRow] = {
     "kinetics600": TargetRow(lambda options, test_only: Kinetics(600, options.annotations, test_only), _LISTS),
     "anigifs": TargetRow(lambda options, test_only: _gifs(options, test_only), _GIFS),
     "kinetics-gifs": TargetRow(lambda options, test_only: _gifs(options, test_only), _GIFS),
-    "folder": TargetRow(lambda options, test_only: _folder(options, test_only), (*_TABLE, *_SHARES)),
+    "folder": TargetRow(lambda options, test_only: _folder(options, test_only), _TABLE),
     "demo": TargetRow(lambda *_: demo_target(), needs_data=False),
 }
 WITH_SPLITS = tuple(name for name, row in TARGETS.items() if "annotations" in row.options)
@@ -87,11 +87,13 @@ class TargetOptions:
     most_frequent: int | None = None
     """anigifs, kinetics-gifs: only the classes with the most GIFs, so many (40 in the article's subset)."""
     val_share: float | None = None
-    """folder, class folders without train/ and test/: the share of each class's videos that is taken for testing."""
+    """Share of each class's training videos that is held out to choose by; of a folder without train/ and test/, the
+    share that is tested."""
     val_by: Literal["group", "file"] = "group"
-    """folder with --val-share: group takes whole sources (names without the numbers at the end), file single files."""
+    """With --val-share: group takes whole sources (of one's own videos, unless --group-column says them, names without
+    the numbers at the end), file single files."""
     val_seed: int = 0
-    """folder with --val-share: another number draws other test videos."""
+    """With --val-share: another number holds out other videos."""
 
     def __post_init__(self) -> None:
         """Refuse values that no benchmark can use."""
@@ -130,14 +132,12 @@ def _refuse_others(options: TargetOptions) -> None:
     allowed, default = TARGETS[options.target].options, TargetOptions(options.target)
     given = [field for field in (*_LISTS, *_GIFS, *_SHARES) if getattr(options, field) != getattr(default, field)]
     for field in given:
-        if field not in allowed:
+        if field not in (*allowed, *_SHARES):
             raise UserError(f"--{field.replace('_', '-')} does not go with --target {options.target}")
         if field in _TABLE and options.csv is None:
             raise UserError(f"--{field.replace('_', '-')} does not go without --csv, the table that has it")
-        if field in _SHARES and options.csv is not None:
-            raise UserError(f"--{field.replace('_', '-')} does not go with --csv, whose --split-column says the sides")
         if field in _SHARES and options.val_share is None:
-            raise UserError(f"--{field.replace('_', '-')} does not go without --val-share, the share that is tested")
+            raise UserError(f"--{field.replace('_', '-')} does not go without --val-share, the share that is held out")
 
 
 def _folder(options: TargetOptions, test_only: bool) -> Folder:

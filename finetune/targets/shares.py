@@ -1,4 +1,4 @@
-"""A share of one's own videos taken for testing, so that cuts of one recording stay on one side."""
+"""A share of videos taken for testing or for validation, so that cuts of one recording stay on one side."""
 
 import hashlib
 import re
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from fractalvid.finetune.targets.base import Video
+from fractalvid.finetune.targets.base import Side, Video
 from fractalvid.finetune.targets.files import composed
 from fractalvid.utils.errors import UserError
 
@@ -33,15 +33,23 @@ def own_source(path: str) -> str:
     return path
 
 
-def draw_test_share(
-    videos: Sequence[Video], share: float, seed: int, source: Callable[[str], str], classes: Sequence[str]
+def draw_share(
+    videos: Sequence[Video],
+    share: float,
+    seed: int,
+    source: Callable[[str], str],
+    classes: Sequence[str],
+    *,
+    side: Side = "test",
 ) -> list[Video]:
-    """Put about `share` of the videos of each class on the test side, whole sources at a time, by a seed.
+    """Put about `share` of the videos of each class on another side, whole sources at a time, by a seed.
 
     Which sources is a matter of the seed and their names alone, as far as the shares allow: more videos change little.
 
+    Every class keeps training videos. A class whose videos are all of one source has none to choose by.
+
     Raises:
-        UserError: all videos of a class are of one source, so that it would have no training or no test videos.
+        UserError: that is so, and it would have none to be tested on.
     """
     labels = defaultdict[str, Counter[int]](Counter)
     for video in videos:
@@ -63,12 +71,12 @@ def draw_test_share(
             chosen.add(name)
             tested.update(labels[name])
             training.subtract(labels[name])
-        if not tested[label]:
+        if not tested[label] and side == "test":
             raise UserError(
                 f"--val-share: the videos of class {classes[label]!r} are of one source by their names, which cannot "
                 "be on both sides; --val-by file takes single files, or sort them into train/ and test/"
             )
-    return [replace(video, side="test" if source(video.path) in chosen else "train") for video in videos]
+    return [replace(video, side=side if source(video.path) in chosen else "train") for video in videos]
 
 
 def _rank(name: str, seed: int) -> bytes:

@@ -10,6 +10,7 @@ from fractalvid.finetune.targets.base import SIDES, Side, Target
 from fractalvid.finetune.targets.demo.files import draw_demo
 from fractalvid.finetune.targets.demo.target import DemoSet, demo_path
 from fractalvid.finetune.targets.registry import TargetOptions, make_target
+from fractalvid.finetune.videos.holdout import hold_out
 from fractalvid.finetune.videos.index import build_index
 from fractalvid.finetune.videos.listing import Listing, keep_decodable, list_videos
 from fractalvid.finetune.videos.machine import Machine
@@ -63,7 +64,8 @@ def list_split(data: Data, split: str, machine: Machine, *, allow_missing: bool)
     """List the split's videos; draw them first if they are the demo's."""
     if data.options.data is None:
         draw_demo(data.root, DemoSet(), progress=machine.progress)
-    return list_videos(data.target, data.root, split, allow_missing=allow_missing, sides=data.sides)
+    listing = list_videos(data.target, data.root, split, allow_missing=allow_missing, sides=data.sides)
+    return hold_out(listing, data.target, data.options, data.root)
 
 
 def read_videos(data: Data, split: str, machine: Machine, *, allow_missing: bool) -> Listing:

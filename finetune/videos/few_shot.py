@@ -13,7 +13,7 @@ from fractalvid.utils.phrases import counted
 
 
 def draw_few_shot(listing: Listing, shots: int, seed: int) -> Listing:
-    """The listing with `shots` training videos a class, drawn by the seed; test videos stay.
+    """The listing with `shots` training videos a class, drawn by the seed; others stay.
 
     Raises:
         UserError: a class has fewer.
@@ -24,7 +24,7 @@ def draw_few_shot(listing: Listing, shots: int, seed: int) -> Listing:
         if len(there) < shots:
             raise UserError(f"--shots is {shots}: class {name!r} has only {counted(len(there), 'training video')}")
         kept.update(there[k] for k in few_of(seed, label, len(there), shots))
-    chosen = [k for k, video in enumerate(listing.videos) if video.side == "test" or k in kept]
+    chosen = [k for k, video in enumerate(listing.videos) if video.side != "train" or k in kept]
     frames = tuple(listing.frames[k] for k in chosen)
     return replace(listing, videos=tuple(listing.videos[k] for k in chosen), frames=frames)
 

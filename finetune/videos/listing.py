@@ -11,7 +11,7 @@ from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import counted, first_few
 from fractalvid.video.folders import NOT_THERE, LeftAside, absent
 
-_WORDS: dict[Side, str] = {"train": "training", "test": "test"}
+_WORDS: dict[Side, str] = {"train": "training", "val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,13 @@ class Listing:
     damaged: tuple[tuple[str, int], ...] = ()
 
     def side(self, side: Side) -> tuple[Video, ...]:
-        """The videos of training or of testing."""
+        """The videos of training, of validation or of testing."""
         return tuple(video for video in self.videos if video.side == side)
+
+
+def curve_side(listing: Listing) -> Side:
+    """Which side curves are of: validation where there is one, else the test side, as the field has it."""
+    return "val" if listing.side("val") else "test"
 
 
 def list_videos(
@@ -53,7 +58,8 @@ def list_videos(
     classes = target.classes(root, split)
     check_labels(target, videos, classes, sides)
     check_lists(target, videos)
-    videos = [video for video in videos if video.side in sides]
+    # What is there to choose by belongs to training.
+    videos = [video for video in videos if video.side in (*sides, *(["val"] if "train" in sides else []))]
     lost = why_absent(root, (video.path for video in videos))
     there = [video for video in videos if video.path not in lost]
     if not there:

@@ -33,7 +33,7 @@ class _Columns:
 
 
 @dataclass(frozen=True)
-class _TestShare:
+class _HeldOut:
     share: float
     by: Literal["group", "file"] = "group"
     seed: int = 0
@@ -59,7 +59,7 @@ class _Training:
     annotations: str | None = None
     table: str | None = None
     columns: _Columns | None = None
-    test_share: _TestShare | None = None
+    held_out: _HeldOut | None = None
 
 
 def _training(config: Mapping[str, Any], where: str = "the card's config") -> _Training:
@@ -183,8 +183,8 @@ def trained_on(config: Mapping[str, Any], data: Data) -> frozenset[str] | None:
         fold_column=columns.fold,
         path_column=columns.path,
     )
-    if training.test_share is not None:
-        share = training.test_share
+    if training.held_out is not None:
+        share = training.held_out
         options = replace(options, val_share=share.share, val_by=share.by, val_seed=share.seed)
     if options.annotations is not None and not options.annotations.is_dir():
         options = replace(options, annotations=data.options.annotations)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from fractalvid.finetune.cli import main
 from fractalvid.finetune.clips.config import AugmentConfig
 from fractalvid.finetune.clips.loader import ClipBatch, TrainLoader
+from fractalvid.finetune.clips.prediction import predict
 from fractalvid.finetune.recipes.recipe import LR
 from fractalvid.finetune.results.scores import scores
 from fractalvid.finetune.run import outcome, pipeline, train
@@ -46,6 +47,7 @@ def test_a_run_leaves_all_its_results(data: Path, tmp_path: Path, capsys: pytest
     got = metrics(out)
     assert got["videos"] == {
         "train": 8,
+        "val": 0,
         "test": 4,
         "missing": 0,
         "skipped": 0,
@@ -269,3 +271,26 @@ def test_momentum_reaches_the_optimiser(
     (optimiser,) = used
     assert optimiser.defaults["momentum"] == 0.9
     assert optimiser.defaults["nesterov"] is not classic
+
+
+def test_a_validation_side_is_looked_at_instead_of_the_test_side(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = list[set[str]]()
+    predicted = predict
+
+    def noting(network: Any, videos: Any, *args: Any, **options: Any) -> Any:
+        looked.append({video.side for video in videos})
+        return predicted(network, videos, *args, **options)
+
+    monkeypatch.setattr(train, "predict", noting)
+    args = ["--target", "folder", "--data", data, "--val-share", 0.25, "--val-by", "file", "--eval-every", 1]
+    assert command(*args, "--out", tmp_path / "out", cache=tmp_path / "c") == 0
+    assert looked and all(sides == {"val"} for sides in looked)
+    got = metrics(tmp_path / "out")
+    assert [got["videos"][side] for side in ("train", "val", "test")] == [6, 2, 4]
+    assert (got["side"], got["curve_side"], got["validation"]["side"]) == ("test", "val", "val")
+    said = capsys.readouterr().out
+    assert f"top-1 {got['validation']['top1']:.1f} % on 2 validation videos; curve of validation videos" in said
+    assert "validation top-1, one central view" in (tmp_path / "out" / "report.html").read_text()
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["held_out"]["share"] == 0.25

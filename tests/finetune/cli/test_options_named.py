@@ -55,7 +55,7 @@ def test_every_option_named_in_an_error_exists(capsys: pytest.CaptureFixture[str
         "{seed} -1",
         "--val-share 2",
         "--val-by file",
-        "--csv {csv} --val-share 0.5",
+        "--csv {csv} --val-share 1.5",
     ],
 )
 def test_shared_messages_name_the_options_of_their_command(

@@ -52,11 +52,12 @@ def test_val_is_tested_where_there_is_no_test(
     assert sides(Folder(test_only=True).index(root, "")) == {f"{val}/a/3.mp4": "test"}
 
 
-def test_val_is_left_aside_beside_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_val_is_for_choosing_beside_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = touch(tmp_path, "train/a/1.mp4", "val/a/2.mp4", "test/a/3.mp4", "extra/a/4.mp4", "train/loose.mp4")
-    assert sides(Folder().index(root, "")) == {"train/a/1.mp4": "train", "test/a/3.mp4": "test"}
+    expected = {"train/a/1.mp4": "train", "val/a/2.mp4": "val", "test/a/3.mp4": "test"}
+    assert sides(Folder().index(root, "")) == expected
     said = capsys.readouterr().err
-    assert "val is left aside: test/ is what is tested" in said
+    assert "val is what is looked at while training: test/ is what is tested" in said
     assert "folders beside train and test: 1 such as extra" in said
     assert "in no folder of a class: 1 such as train/loose.mp4" in said
 
@@ -99,8 +100,11 @@ def test_what_cannot_be_shared_is_explained(tmp_path: Path) -> None:
     assert sum(video.side == "test" for video in Folder(val_share=0.2).index(cameras, "")) == 2
     with pytest.raises(UserError, match=r"--val-share 0\.2 takes a fifth"):
         Folder().index(one, "")
-    with pytest.raises(UserError, match="has its sides already, train/ and test/"):
-        Folder(val_share=0.2).index(touch(tmp_path / "3", "train/a/1.mp4", "test/a/2.mp4"), "")
+    sided = touch(tmp_path / "3", "train/a/1.mp4", "test/a/2.mp4")
+    assert [Folder(val_share=0.2).draws_tests(root) for root in (sided, cameras)] == [False, True]
+    assert sides(Folder(val_share=0.2).index(sided, "")) == {"train/a/1.mp4": "train", "test/a/2.mp4": "test"}
+    with pytest.raises(UserError, match=r"val class 'c' in .*val has no folder in .*train"):
+        Folder().index(touch(tmp_path / "3", "val/c/1.mp4"), "")
 
 
 def test_class_folders_alone_are_no_test_set(tmp_path: Path) -> None:
@@ -152,7 +156,8 @@ def test_tables_as_spreadsheets_and_scripts_save_them(content: bytes, tmp_path: 
     (tmp_path / "t.csv").write_bytes(content)
     target = make_target(TargetOptions("folder", root, csv=tmp_path / "t.csv", **COLUMNS))
     assert target.classes(root, "") == ("a", "b")
-    assert sides(target.index(root, "")) == EXPECTED
+    listed = {path: side for path, side in sides(target.index(root, "")).items() if side != "val"}
+    assert listed == EXPECTED
 
 
 def test_a_missing_column_names_the_option(tmp_path: Path) -> None:
@@ -206,7 +211,7 @@ def test_how_sides_were_drawn_is_kept_with_a_run(tmp_path: Path) -> None:
         return plan_run(data, Recipe(), Initial("scratch", "scratch")).to_dict()
 
     drawn = planned(val_share=0.2, val_seed=3)
-    assert drawn["test_share"] == {"share": 0.2, "by": "group", "seed": 3}
+    assert drawn["held_out"] == {"share": 0.2, "by": "group", "seed": 3}
     videos = Folder(val_share=0.2, val_seed=3).index(root, "")
     seen = trained_on(drawn | {"classes": ["a", "b"]}, open_data(TargetOptions("folder", root, val_share=0.5)))
     assert seen == frozenset(video.path for video in videos if video.side == "train")
