@@ -16,7 +16,7 @@ Voting = Literal["softmax", "logits", "votes"]
 
 MAX_RATIO = 1000
 """Of width to height of a crop."""
-LARGEST_MAGNITUDE, MOST_OPERATIONS = 30, 14
+LARGEST_MAGNITUDE, MOST_OPERATIONS = 10, 14
 """Of RandAugment: the strongest setting of its operations, and how many there are."""
 
 
@@ -40,8 +40,8 @@ class AugmentConfig:
     """Probability of a Gaussian blur over 3 x 3 pixels."""
     operations: int = 0
     """How many of RandAugment's operations a clip takes, 0 to 14; 0 is off."""
-    magnitude: int = 7
-    """Strength of these operations, 0 to 30 on torchvision's scale."""
+    magnitude: float = 7.0
+    """Strength of these operations, 0 to 10 on PyTorchVideo's scale, the reference method's (10: torchvision's 30)."""
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""

@@ -1,8 +1,10 @@
 """RandAugment (Cubuk et al. 2020, arXiv 1909.13719), drawn first and then applied alike to all frames of a clip.
 
-Operations and strengths are those of `torchvision.transforms.v2.RandAugment`, which draws from a global generator and
-so cannot be repeated for one clip among many. Emulation has another RandAugment
-(`fractalvid.emulate.photometric.randaugment`): that of PyTorchVideo, on its scale, without repetition, with the
+Operations are those of `torchvision.transforms.v2.RandAugment`, which draws from a global generator and so cannot be
+repeated for one clip among many. The scale of the magnitude is PyTorchVideo's, which the reference method uses: it ends
+at 10, where torchvision's ends at 30, with the same strongest rotation, shear, translation, factors and solarization.
+Posterize alone is torchvision's, from 8 bits down to 4, not from 4 down to 1. Emulation has another RandAugment
+(`fractalvid.emulate.photometric.randaugment`): PyTorchVideo's, on the same scale, without repetition, with the
 statistics of whole clips, and with movement as part of the camera's.
 """
 
@@ -23,7 +25,7 @@ from fractalvid.finetune.clips.draws import POLICY, uniform
 class Operation:
     """A change of uint8 (..., 3, H, W): `apply(frames, strength)`.
 
-    `strongest` belongs to magnitude 30, magnitude m to `weakest` + (`strongest` - `weakest`) m / 30, and where `signed`
+    `strongest` belongs to magnitude 10, magnitude m to `weakest` + (`strongest` - `weakest`) m / 10, and where `signed`
     to plus or minus that.
     """
 
@@ -83,14 +85,14 @@ def draw_policy(seed: int, indices: NDArray[np.int64], config: AugmentConfig) ->
     return Policy((u[1::2].T * len(_NAMES)).astype(np.int64), u[2::2].T < 0.5, u[0] < config.blur)
 
 
-def strength(name: str, magnitude: int, negative: bool) -> float:
-    """What an operation takes at a magnitude of 0 to 30."""
+def strength(name: str, magnitude: float, negative: bool) -> float:
+    """What an operation takes at a magnitude of 0 to 10."""
     row = OPERATIONS[name]
     value = row.weakest + (row.strongest - row.weakest) * magnitude / LARGEST_MAGNITUDE
     return -value if row.signed and negative else value
 
 
-def apply_policy(frames: Tensor, drawn: Policy, i: int, magnitude: int) -> Tensor:
+def apply_policy(frames: Tensor, drawn: Policy, i: int, magnitude: float) -> Tensor:
     """Clip i's operations in turn, then its blur, on uint8 (T, H, W, 3): the same for all frames."""
     x = frames.permute(0, 3, 1, 2)
     for which, negative in zip(drawn.which[i], drawn.negative[i], strict=True):

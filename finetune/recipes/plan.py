@@ -133,7 +133,10 @@ def resolve(recipe: Recipe, protocol: TargetProtocol, init: Initial) -> Resolved
     mean, std = init.mean or KINETICS_MEAN, init.std or KINETICS_STD
     if recipe.normalise is not None:
         mean, std = NORMALISATION[recipe.normalise]
+    linear = recipe.mode == "linear"
     settled = {
+        "settle": linear and recipe.settle,
+        "standardise": linear and recipe.standardise,
         "model": model,
         "clip_len": clip_len,
         "size": size,

@@ -44,6 +44,10 @@ class Recipe:
 
     mode: Mode = "full"
     """full: everything trains; linear: only the head, on frozen features (a linear probe)."""
+    settle: bool = True
+    """linear: BatchNorm's statistics are taken from 256 unlabelled training clips; without, they are the weights'."""
+    standardise: bool = True
+    """linear: the head learns from features of mean 0 and deviation 1, and takes that scale into its weights after."""
     shots: int | None = None
     """Few-shot: so many training videos a class, drawn by the seed; default all."""
     epochs: int = 30

@@ -3,13 +3,10 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import update_bn
 from tqdm import tqdm
 
 from fractalvid.finetune.cache.store import ClipStore
@@ -17,6 +14,7 @@ from fractalvid.finetune.clips.loader import TrainLoader
 from fractalvid.finetune.clips.prediction import predict
 from fractalvid.finetune.recipes.plan import Plan
 from fractalvid.finetune.results.scores import labels_of, scores
+from fractalvid.finetune.run.frozen import CLIPS, prepare_frozen
 from fractalvid.finetune.targets.base import Target
 from fractalvid.finetune.videos.listing import Listing, curve_side
 from fractalvid.finetune.videos.machine import Machine
@@ -29,8 +27,6 @@ from fractalvid.utils.phrases import counted
 
 CHECKPOINT_STEPS = 200
 """A checkpoint comes after so many steps, and never more often than once an epoch."""
-_SETTLING = 16
-"""So many batches of so many clips settle the statistics of random features."""
 _FEW_STEPS = 50
 """With fewer, most networks have hardly begun to learn."""
 
@@ -67,13 +63,12 @@ def train_network(network: nn.Module, run: ListedRun, *, resume: bool) -> TrainR
         rank=rank(),
         world_size=world_size(),
     )
-    if recipe.mode == "linear" and plan.init.kind == "scratch":
-        _settle(network, run)
+    fold = _prepare_frozen(network, run) if recipe.mode == "linear" else None
     head: nn.Module = getattr(network, head_name(recipe.model))
     if recipe.dropout:
         head.register_forward_pre_hook(_dropper(recipe.dropout))
     labels = SupervisedConfig(label_smoothing=recipe.label_smoothing, mixup=recipe.mixup, cutmix=recipe.cutmix)
-    return train(
+    result = train(
         Supervised(network, labels, seed=plan.seed),
         loader,
         TrainConfig(loop=engine, optim=optim_config(plan), batch_size=recipe.batch_size, seed=plan.seed),
@@ -83,6 +78,9 @@ def train_network(network: nn.Module, run: ListedRun, *, resume: bool) -> TrainR
         resume=resume,
         progress=machine.progress,
     )
+    if fold is not None:
+        fold()
+    return result
 
 
 def _note_few_steps(plan: Plan, videos: int, steps: int) -> None:
@@ -120,22 +118,19 @@ def optim_config(plan: Plan) -> OptimConfig:
     )
 
 
-def _settle(network: nn.Module, run: ListedRun) -> None:
-    """Take BatchNorm's statistics from training clips, without which random features of deep networks are all but 0.
-
-    Every process takes those of the same clips.
-    """
+def _prepare_frozen(network: nn.Module, run: ListedRun) -> Callable[[], None]:
+    """Settle and standardise frozen features, as the recipe says; every process does so by the same clips."""
+    recipe = run.plan.recipe
     loader = TrainLoader(
         run.listing.side("train"),
         run.store,
-        batch_size=_SETTLING,
-        config=run.plan.recipe.clip_config(),
+        batch_size=CLIPS,
+        config=recipe.clip_config(),
         seed=run.plan.seed,
         threads=run.machine.decoders(),
     )
-    device = resolve_device(run.machine.device)
-    with torch.random.fork_rng(devices=[]):
-        update_bn((batch.video for batch in islice(loader, _SETTLING)), network.to(device), device)
+    network.to(resolve_device(run.machine.device))
+    return prepare_frozen(network, recipe.model, loader, settled=recipe.settle, standardised=recipe.standardise)
 
 
 def _dropper(share: float) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:

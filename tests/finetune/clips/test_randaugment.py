@@ -17,6 +17,7 @@ def policy(name: str, negative: bool = False, blur: bool = False) -> Policy:
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("magnitude", [0, 7, 30])
 def test_operations_are_torchvisions(name: str, magnitude: int) -> None:
+    """On a scale that ends at 10, as PyTorchVideo's, instead of 30."""
     theirs = RandAugment(1, magnitude)
     called = THEIRS.get(name, "".join(part.capitalize() for part in name.split("_")))
     magnitudes, signed = theirs._AUGMENTATION_SPACE[called]
@@ -27,7 +28,7 @@ def test_operations_are_torchvisions(name: str, magnitude: int) -> None:
         expected = theirs._apply_image_or_video_transform(
             FRAMES.permute(0, 3, 1, 2), called, value, interpolation=theirs.interpolation, fill=theirs._fill
         )
-        got = apply_policy(FRAMES, policy(name, negative), 0, magnitude)
+        got = apply_policy(FRAMES, policy(name, negative), 0, magnitude / 3)
         assert got.dtype == torch.uint8
         assert torch.equal(got, expected.permute(0, 2, 3, 1))
 
@@ -35,7 +36,7 @@ def test_operations_are_torchvisions(name: str, magnitude: int) -> None:
 def test_every_frame_is_changed_alike() -> None:
     still = FRAMES[:1].expand(3, -1, -1, -1)
     for name in OPERATIONS:
-        got = apply_policy(still, policy(name), 0, 20)
+        got = apply_policy(still, policy(name), 0, 7)
         assert torch.equal(got[0], got[2])
 
 
@@ -67,6 +68,8 @@ def test_nothing_is_drawn_by_default() -> None:
 
 def test_strengths_grow_from_nothing() -> None:
     assert strength("rotate", 0, False) == 0
-    assert strength("rotate", 30, True) == -30
+    assert strength("rotate", 7, False) == pytest.approx(21)
+    assert strength("brightness", 7, True) == pytest.approx(-0.63)
+    assert strength("rotate", 10, True) == -30
     assert strength("posterize", 0, True) == 8
-    assert strength("solarize", 30, False) == 0
+    assert strength("solarize", 10, False) == 0
