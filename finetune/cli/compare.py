@@ -38,10 +38,11 @@ class Compare:
     """Folder of the comparison and its runs."""
     runs: tuple[str, ...] = ()
     """With --out alone: only gather runs that are finished, in or below these folders; LABEL=PATH renames their
-    initialisation."""
+    initialisation; several of one LABEL are one row."""
     preset: RecipeName = None
     init: tuple[str, ...] = ("scratch",)
-    """What to compare, each as for `finetune --init`; LABEL=... names one in the table."""
+    """What to compare, each as for `finetune --init`; LABEL=... names one in the table, and LABEL=A,B,C makes several
+    pre-trainings one row, over which is averaged."""
     splits: tuple[str, ...] = ()
     """hmdb51, ucf101: official splits to average over, of 1 2 3 (default 1); others: one of theirs."""
     folds: tuple[str, ...] = ()
@@ -136,7 +137,7 @@ def command(args: list[str]) -> None:
             main={
                 "the benchmark": {**DATA, "splits": "Official splits to average over, as 1 2 3"},
                 "what is compared": {
-                    "init": "Each as for `finetune --init`; LABEL=... names it",
+                    "init": "As for `finetune --init`; several as LABEL=A,B,C",
                     "seeds": "Every initialisation is run with each",
                     **TRAINING,
                 },

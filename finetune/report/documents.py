@@ -12,6 +12,7 @@ from fractalvid.finetune.report.tables import (
     paired_table,
     published_table,
     result_table,
+    settings_table,
     single_table,
 )
 
@@ -49,6 +50,6 @@ def text_tables(findings: Findings) -> list[Table]:
         tables.append(paired_table(findings))
     if findings.class_accuracy:
         tables.append(class_table(findings, most=5))
-    tables.append(budget_table(findings))
+    tables += [budget_table(findings), settings_table(findings)]
     published = published_table(findings)
     return [table for table in [*tables, published] if table is not None and (table.body or table.note)]

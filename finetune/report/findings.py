@@ -1,8 +1,10 @@
 """Everything that a report says, worked out once from the runs; tables, pictures and pages only show it."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from statistics import fmean
 from typing import Any
 
 from fractalvid.finetune.report.statistics import (
@@ -14,6 +16,7 @@ from fractalvid.finetune.report.statistics import (
     class_accuracy,
     clusters_of,
     confusion,
+    corrected_t_test,
     mcnemar,
     sign_flips,
     sign_flips_over_videos,
@@ -24,21 +27,28 @@ from fractalvid.finetune.results.predictions import read_predictions
 from fractalvid.finetune.results.read import ACCURACIES, MODES, RunResult, by_mode
 from fractalvid.finetune.results.scores import Floats, Integers
 
+Repetition = tuple[str, str, int]
+"""What runs are paired by (`RunResult.repetition`)."""
+
 
 @dataclass(frozen=True)
 class Comparison:
     """Two initialisations on the same splits and seeds: `second` against `first`.
 
-    `difference` of the headline accuracy over the `runs` pairs and its bootstrap `interval`; p-values of the paired t
-    test and of the permutation test over runs, of the permutation test over test videos (of their sources where
-    known), and McNemar's of each pair. What there are too few runs or no predictions for is None or empty.
+    `difference` of the headline accuracy over the `unit` and its bootstrap `interval`. The unit is the fold, over whose
+    seeds and pre-trainings is averaged, since its runs test the same videos; with one fold alone it is the seed.
+    p-values of the paired t test over units, of the corrected resampled one (of folds only), of the permutation test
+    over units and of that over test videos (of their sources where known), and McNemar's of each pair. What there are
+    too few runs or no predictions for is None or empty.
     """
 
     first: str
     second: str
     difference: Spread
+    unit: str
     interval: Interval | None
     t_test: float | None
+    corrected_t_test: float | None
     run_flips: float | None
     video_flips: float | None
     pairs: tuple[McNemar, ...]
@@ -104,8 +114,34 @@ def _by_label(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
 
 
 def _differences(first: Sequence[RunResult], second: Sequence[RunResult], metric: str) -> list[float]:
-    base = {r.repetition: r.metrics[metric] for r in first}
-    return [r.metrics[metric] - base[r.repetition] for r in second if r.repetition in base]
+    """Of each repetition that both have, over whose pre-trainings is averaged."""
+    ours, theirs = _by_repetition(first, metric), _by_repetition(second, metric)
+    return [value - ours[key] for key, value in theirs.items() if key in ours]
+
+
+def _by_repetition(runs: Sequence[RunResult], metric: str) -> dict[Repetition, float]:
+    values = defaultdict[Repetition, list[float]](list)  # of the runs of several pre-trainings
+    for run in runs:
+        values[run.repetition].append(float(run.metrics[metric]))
+    return {key: fmean(each) for key, each in values.items()}
+
+
+def _of_units(first: Sequence[RunResult], second: Sequence[RunResult], metric: str) -> tuple[str, list[float]]:
+    """The unit, and the difference of each: of folds, where both have several, over whose seeds is averaged."""
+    ours, theirs = _by_repetition(first, metric), _by_repetition(second, metric)
+    folds = defaultdict[tuple[str, str], list[float]](list)
+    for key, value in theirs.items():
+        if key in ours:
+            folds[key[:2]].append(value - ours[key])
+    if len(folds) > 1:
+        return "fold", [fmean(each) for each in folds.values()]
+    return "seed", [value for each in folds.values() for value in each]
+
+
+def _test_share(results: Sequence[RunResult]) -> float:
+    """Test videos for each training video, over the runs."""
+    videos = [run.metrics["videos"] for run in results]
+    return sum(one["test"] for one in videos) / max(1, sum(one["train"] for one in videos))
 
 
 def analyse(results: Sequence[RunResult]) -> Findings:
@@ -156,17 +192,20 @@ def _comparisons(results: Sequence[RunResult], tested: dict[str, list[Tested]], 
     """Each initialisation against each one before it that shares splits and seeds with it."""
     comparisons = []
     for (first, ours), (second, theirs) in combinations(_by_label(results).items(), 2):
-        differences = _differences(ours, theirs, metric)
+        unit, differences = _of_units(ours, theirs, metric)
         if not differences:
             continue
+        share = _test_share([*ours, *theirs])
         pairs = _pairs(tested.get(first, ()), tested.get(second, ()))
         comparisons.append(
             Comparison(
                 first=first,
                 second=second,
                 difference=spread(differences),
+                unit=unit,
                 interval=bootstrap([b for _, b in pairs], metric, minus=[a for a, _ in pairs]),
                 t_test=t_test(differences),
+                corrected_t_test=corrected_t_test(differences, share) if unit == "fold" else None,
                 run_flips=sign_flips(differences),
                 video_flips=sign_flips_over_videos(pairs),
                 pairs=tuple(mcnemar(a, b) for a, b in pairs),
@@ -176,6 +215,5 @@ def _comparisons(results: Sequence[RunResult], tested: dict[str, list[Tested]], 
 
 
 def _pairs(first: Sequence[Tested], second: Sequence[Tested]) -> list[tuple[Tested, Tested]]:
-    base = {run.result.repetition: run for run in first}
-    keyed = [(run.result.repetition, run) for run in second]
-    return [(base[key], run) for key, run in keyed if key in base]
+    """Runs of one split and seed; where one side has several pre-trainings, each of them against what there is."""
+    return [(a, b) for b in second for a in first if a.result.repetition == b.result.repetition]

@@ -16,6 +16,7 @@ from fractalvid.finetune.report.tables import (
     paired_table,
     published_table,
     result_table,
+    settings_table,
     single_table,
 )
 from fractalvid.finetune.results.read import ACCURACIES
@@ -51,6 +52,7 @@ def render_page(parts: Sequence[Findings], title: str) -> str:
             _confusion(findings),
             _curves(findings),
             _table_section(budget_table(findings)),
+            _settings(findings),
             _published(findings),
         ]
     text.append(_footer(parts[0].results[0].metrics))
@@ -135,6 +137,12 @@ def _confusion(findings: Findings) -> str:
 def _curves(findings: Findings) -> str:
     drawn = charts.curves(findings)
     return section(findings.title("Curves"), "One line a run.", drawn) if drawn else ""
+
+
+def _settings(findings: Findings) -> str:
+    table = settings_table(findings)
+    inner = f"<details><summary>All {len(table.body)} settings</summary>{as_html(table)}</details>"
+    return section(table.title, table.note, inner) if table.body else ""
 
 
 def _published(findings: Findings) -> str:

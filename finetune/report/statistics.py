@@ -159,33 +159,51 @@ def bootstrap(runs: Sequence[Tested], metric: Metric, minus: Sequence[Tested] = 
 
 @dataclass(frozen=True)
 class McNemar:
-    """McNemar's exact test of two runs on the same test videos, by their top-1 answers."""
+    """McNemar's exact test of two runs on the same test videos, by their top-1 answers.
+
+    `p` takes videos for independent; `clustered` takes sources for so, and is None where none is known.
+    """
 
     split: str
     seed: int
     only_first: int
     only_second: int
     p: float
+    clustered: float | None = None
 
 
 def mcnemar(first: Tested, second: Tested) -> McNemar:
     """Compare two runs of one split and seed, which tested the same videos.
 
     Of the videos that only one of them got right, each is as likely to have done so if they are equally good:
-    a binomial test.
+    a binomial test. Clips of one source are right or wrong together, so where sources are known, the difference of each
+    source changes its sign as a whole instead.
     """
-    a, b = _aligned(first, second)
+    a, b, groups = _aligned(first, second)
     only_first, only_second = int((a & ~b).sum()), int((b & ~a).sum())
     p = float(stats.binomtest(only_first, only_first + only_second).pvalue) if only_first + only_second else 1.0
-    return McNemar(first.result.split, first.result.seed, only_first, only_second, p)
+    known = first.predictions.grouped and second.predictions.grouped
+    clustered = _clustered(a.astype(np.int64) - b, groups) if known else None
+    return McNemar(first.result.split, first.result.seed, only_first, only_second, p, clustered)
 
 
-def _aligned(first: Tested, second: Tested) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which of the videos that both runs tested either got right, in one order."""
+def _clustered(differences: Integers, groups: Sequence[str]) -> float:
+    """Two-sided p of differences -1, 0, 1 of videos, whose sources change sign as a whole."""
+    names, where = np.unique(np.array(groups, dtype=object).astype(str), return_inverse=True)
+    total = np.bincount(where, differences, len(names))
+    changed = total[total != 0]
+    if len(changed) and (abs(changed) == 1).all():  # as many signs as can be: exact however many sources there are
+        return float(stats.binomtest(int((changed > 0).sum()), len(changed)).pvalue)
+    # One source alone can have either sign: half of all ways are as far from 0 on either side, which is all of them.
+    return sign_flips([float(value) for value in changed]) or 1.0
+
+
+def _aligned(first: Tested, second: Tested) -> tuple[NDArray[np.bool_], NDArray[np.bool_], list[str]]:
+    """Which of the videos that both runs tested either got right, in one order, and their sources."""
     place = {video: k for k, video in enumerate(second.predictions.videos)}
     both = [(k, place[video]) for k, video in enumerate(first.predictions.videos) if video in place]
     mine, theirs = np.array([k for k, _ in both], np.int64), np.array([k for _, k in both], np.int64)
-    return first.hits("top1")[mine], second.hits("top1")[theirs]
+    return first.hits("top1")[mine], second.hits("top1")[theirs], [first.predictions.groups[k] for k in mine]
 
 
 def t_test(differences: Sequence[float]) -> float | None:
@@ -193,6 +211,23 @@ def t_test(differences: Sequence[float]) -> float | None:
     if len(differences) < 2 or np.ptp(differences) < 1e-9:
         return None
     return float(stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def corrected_t_test(differences: Sequence[float], test_share: float) -> float | None:
+    """Two-sided p of the corrected resampled t test (Nadeau & Bengio 2003, Machine Learning 52).
+
+    Folds share training videos, so their differences are alike, and Student's test takes too small a variance: instead
+    of s² / k it is (1 / k + n_test / n_train) s². None as for `t_test`.
+
+    Args:
+        differences: one of each of k folds.
+        test_share: n_test / n_train.
+    """
+    if len(differences) < 2 or np.ptp(differences) < 1e-9:
+        return None
+    count = len(differences)
+    deviation = math.sqrt((1 / count + test_share) * statistics.variance(differences))
+    return float(2 * stats.t.sf(abs(statistics.fmean(differences)) / deviation, count - 1))
 
 
 def sign_flips(differences: Sequence[float]) -> float | None:

@@ -8,6 +8,7 @@ from fractalvid.finetune.report.findings import Findings
 from fractalvid.finetune.report.markup import NONE, Table
 from fractalvid.finetune.report.published import first_frames, published_beside
 from fractalvid.finetune.report.statistics import CONFIDENCE, Spread
+from fractalvid.finetune.results.comparable import training_settings
 from fractalvid.finetune.results.read import ACCURACIES, RunResult
 from fractalvid.utils.phrases import counted
 
@@ -35,15 +36,37 @@ def result_table(findings: Findings) -> Table:
         line = [entry["label"], *(str(entry[name]) for name in ACCURACIES)]
         if findings.intervals:
             line.append(_or_none(findings.intervals.get(entry["label"], {}).get(metric)))
-        line += [_signed(entry["gain"]) if entry["gain"] else ""] * compared + [str(len(entry["runs"]))]
+        line += [_signed(entry["gain"]) if entry["gain"] else ""] * compared + [_runs(entry["runs"])]
         body.append(tuple(line))
     return Table(findings.title("Result"), tuple(head), tuple(body), _about_result(findings))
+
+
+def _runs(runs: Sequence[RunResult]) -> str:
+    """How many, and of how many pre-trainings where these are several."""
+    count = len({run.pretraining for run in runs})
+    return f"{len(runs)} of {count} pre-trainings" if count > 1 else str(len(runs))
+
+
+def settings_table(findings: Findings) -> Table:
+    """All that decided what came out, but for what is compared: as `config.json` has it, in every run the same."""
+    known = [run for run in findings.results if run.settings]
+    body = [(name, _setting(value)) for name, value in (training_settings(known[0].settings) if known else ())]
+    metrics = findings.results[0].metrics
+    also = ("final_lr", "precision", "frames", "side", "curve_side")
+    body += [(name, _setting(metrics[name])) for name in also if metrics.get(name) is not None]
+    return Table(findings.title("Settings"), ("setting", "value"), tuple(body))
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return ", ".join(map(_setting, value)) if isinstance(value, list | tuple) else NONE if value is None else str(value)
 
 
 def _about_result(findings: Findings) -> str:
     text = "Means ± sample standard deviation over the runs"
     if len(findings.labels) > 1:
-        text += "; differences are paired by split and seed"
+        text += "; differences are paired by split and seed, over whose pre-trainings is averaged"
     if not findings.intervals:
         return text + "."
     return f"{text}. Intervals are percentile bootstraps over {about_videos(findings)}, given these trained networks."
@@ -61,7 +84,10 @@ def single_table(findings: Findings) -> Table:
     columns = list(dict.fromkeys(run_name(result) for result in findings.results))
     body = []
     for entry in findings.summary:
-        values = {run_name(run): f"{run.metrics[findings.metric]:.1f}" for run in entry["runs"]}
+        values = dict[str, str]()
+        for run in entry["runs"]:  # several pre-trainings of one row stand in one cell
+            value = f"{run.metrics[findings.metric]:.1f}"
+            values[run_name(run)] = f"{values[run_name(run)]}, {value}" if run_name(run) in values else value
         body.append((entry["label"], *(values.get(column, "") for column in columns)))
     name = ACCURACIES[findings.metric]
     title = f"{name[0].upper()}{name[1:]} (%) of the single runs"
@@ -78,13 +104,29 @@ def run_name(result: RunResult) -> str:
 def paired_table(findings: Findings) -> Table:
     """Paired tests between the initialisations."""
     name = ACCURACIES[findings.metric]
-    head = ("compared", f"{name} difference", "interval", "t test", "over runs", "over videos", "McNemar", "pairs")
+    head = (
+        "compared",
+        f"{name} difference",
+        "interval",
+        "t test",
+        "corrected",
+        "over units",
+        "over videos",
+        "McNemar",
+        "units",
+    )
     body = []
     for c in findings.comparisons:
-        each = ", ".join(_p(pair.p) for pair in c.pairs)
-        tests = (_p(c.t_test), _p(c.run_flips), _p(c.video_flips), each or NONE)
+        each = ", ".join(_p(pair.p if pair.clustered is None else pair.clustered) for pair in c.pairs)
+        tests = (_p(c.t_test), _p(c.corrected_t_test), _p(c.run_flips), _p(c.video_flips), each or NONE)
         body.append(
-            (f"{c.second} – {c.first}", _signed(c.difference), _or_none(c.interval), *tests, str(c.difference.n))
+            (
+                f"{c.second} – {c.first}",
+                _signed(c.difference),
+                _or_none(c.interval),
+                *tests,
+                counted(c.difference.n, c.unit),
+            )
         )
     return Table(findings.title("Paired tests"), head, tuple(body), _about_tests(findings))
 
@@ -92,14 +134,17 @@ def paired_table(findings: Findings) -> Table:
 def _about_tests(findings: Findings) -> str:
     pairs = max((c.difference.n for c in findings.comparisons), default=0)
     text = (
-        "Two-sided p, not corrected for the number of comparisons. t test: Student's, paired, over splits and seeds; "
-        "folds share training videos, which makes it optimistic. Over runs: all changes of sign of the paired "
-        f"differences{_least_p(pairs)}. "
+        "Two-sided p, not corrected for the number of comparisons. The unit is the fold, over whose seeds and "
+        "pre-trainings is averaged; with one fold the seed. t test: Student's, paired, over units; folds share "
+        "training videos, which makes it optimistic. Corrected: for that, by Nadeau and Bengio (2003), over folds. "
+        f"Over units: all changes of sign of the paired differences{_least_p(pairs)}. "
     )
+    known = findings.sources is not None
+    mcnemars = "by changes of sign of whole sources" if known else "exact, taking videos for independent"
     unit = "test videos" if findings.sources is None else "the sources of the test videos"
     return (
-        f"{text}Over videos: changes of sign by {unit}, of top-1 answers summed over the runs. McNemar: exact, of "
-        "top-1 answers, for each pair of runs alone."
+        f"{text}Over videos: changes of sign by {unit}, of top-1 answers summed over the runs. McNemar: of "
+        f"top-1 answers, for each pair of runs alone, {mcnemars}."
     )
 
 

@@ -53,10 +53,11 @@ def check_comparable(results: Sequence[RunResult]) -> None:
 
 
 def _check_distinct(results: Sequence[RunResult]) -> None:
-    """Raise `UserError` where one initialisation has two runs of one split and seed."""
+    """Raise `UserError` where an initialisation has two runs of one split, seed and pre-training."""
     seen = set[tuple[object, ...]]()
     for result in results:
-        key = (result.mode, result.label, *result.repetition, result.trained_on.get("mode"))
+        apart = result.pretraining if result.together else ""
+        key = (result.mode, result.label, *result.repetition, result.trained_on.get("mode"), apart)
         if key in seen:
             _, trained, seed = result.repetition
             of = f", trained on split {trained}," if trained else ""
@@ -83,7 +84,7 @@ def _check_one(name: str, values: Iterable[object]) -> None:
 def _check_training(results: Sequence[RunResult], of: str) -> None:
     """Raise `UserError` where runs of one mode were trained otherwise; `of` says whose training it is."""
     known = [result.settings for result in results if result.settings]
-    flat = [dict(_flat(settings)) for settings in known]
+    flat = [dict(training_settings(settings)) for settings in known]
     for name in dict.fromkeys(name for settings in flat for name in settings):
         _check_one(f"{name}{of}", [settings.get(name) for settings in flat])
     _check_normalised(known, of)
@@ -97,11 +98,11 @@ def _check_training(results: Sequence[RunResult], of: str) -> None:
             )
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def training_settings(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Dotted names of the settings that must be equal, with their values."""
     for name, value in settings.items():
         if isinstance(value, Mapping) and name not in _COMPARED | _HARMLESS:
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from training_settings(value, f"{prefix}{name}.")
         elif prefix or name not in _COMPARED | _HARMLESS:
             yield prefix + name, value
 

@@ -64,7 +64,8 @@ class RunResult:
     """A finished run: the initialisation it started from, its split, its seed and its `metrics.json`.
 
     `folder` is where it lies; None for metrics alone. `settings` are those of its `config.json` (`recipes.plan.Plan`),
-    of the training of the weights where it tests these; empty where nothing is kept of them.
+    of the training of the weights where it tests these; empty where nothing is kept of them. `together` says that
+    runs of its label may be of several pre-trainings, as one row.
     """
 
     label: str
@@ -73,6 +74,13 @@ class RunResult:
     metrics: dict[str, Any]
     folder: Path | None = field(default=None, compare=False)
     settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    together: bool = field(default=False, compare=False)
+
+    @property
+    def pretraining(self) -> str:
+        """What tells the weights it started from apart: their file's digest, else what kind they are of."""
+        init = self.metrics["init"]
+        return str(init.get("sha256") or init.get("kind"))
 
     @property
     def mode(self) -> str:
@@ -110,8 +118,11 @@ def _without_count(frames: str) -> str:
     return re.sub(r", \d+ from files$", ", some from files", frames)
 
 
-def read_run(folder: Path, label: str | None = None) -> RunResult:
-    """Read the `metrics.json` of a finished run; `label` renames its initialisation."""
+def read_run(folder: Path, label: str | None = None, *, together: bool = False) -> RunResult:
+    """Read the `metrics.json` of a finished run; `label` renames its initialisation.
+
+    `together`: what has that label may be several pre-trainings.
+    """
     path = folder / METRICS
     if not path.is_file():
         raise UserError(f"{folder} holds no finished run: it has no {METRICS}")
@@ -120,7 +131,7 @@ def read_run(folder: Path, label: str | None = None) -> RunResult:
         known = convert(metrics, _Metrics, where="it")
     except DocumentError as error:
         raise UserError(f"{path} is not the result of a fine-tuning run: {error}") from error
-    return RunResult(label or known.init.label, known.split, known.seed, metrics, folder, _settings(folder))
+    return RunResult(label or known.init.label, known.split, known.seed, metrics, folder, _settings(folder), together)
 
 
 def _settings(folder: Path) -> dict[str, Any]:

@@ -50,13 +50,32 @@ class Job:
 
 
 def parse_initials(texts: Sequence[str], model: str | None = None) -> list[Initial]:
-    """Read the initialisations of a comparison, of `model` if that is settled; their labels must differ, case aside."""
-    inits = [parse_initial(text, model) for text in texts]
-    seen: dict[str, Initial] = {}
-    for init in inits:
-        if init.label.casefold() in seen:
-            raise UserError(f"two initialisations are called {init.label!r}: name them apart with LABEL=...")
-        seen[init.label.casefold()] = init
+    """Read the initialisations of a comparison, of `model` if that is settled; their labels must differ, case aside.
+
+    `LABEL=A,B,...` gives several of one label: pre-trainings that make one row.
+    """
+    rows = [_parse_row(text, model) for text in texts]
+    seen = set[str]()
+    for label in (row[0].label for row in rows):
+        if label.casefold() in seen:
+            raise UserError(f"two initialisations are called {label!r}: name them apart with LABEL=...")
+        seen.add(label.casefold())
+    return [init for row in rows for init in row]
+
+
+def _parse_row(text: str, model: str | None) -> list[Initial]:
+    """What one row of a comparison starts from: an initialisation, or as LABEL=A,B,... several pre-trainings."""
+    label, rest = text.split("=", 1) if "=" in text else ("", text)
+    parts = rest.split(",")
+    if len(parts) == 1 or Path(text).exists() or Path(rest).exists():
+        return [parse_initial(text, model)]
+    if not label:
+        raise UserError(f"--init {text!r}: several pre-trainings in one row need a name; say LABEL={text}")
+    inits = [parse_initial(f"{label}={part}", model) for part in parts]
+    if any(init.sha256 is None for init in inits):
+        raise UserError(f"--init {text!r}: a row of several pre-trainings takes files of weights")
+    if len({init.sha256 for init in inits}) < len(inits):
+        raise UserError(f"--init {text!r}: the same weights stand there twice")
     return inits
 
 
@@ -126,10 +145,16 @@ def plan_jobs(
     jobs = []
     for split, seed, recipe, init in itertools.product(splits, seeds, recipes, inits):
         plan = plan_run(data, recipe, init, split=split, seed=seed, allow_missing=allow_missing)
-        jobs.append(_with_begun_precision(Job(plan, _folder(out / init.label, plan))))
+        jobs.append(_with_begun_precision(Job(plan, _folder(_parent(out, init, inits), plan))))
     for job in jobs:
         _check_folder(job)
     return jobs
+
+
+def _parent(out: Path, init: Initial, inits: Sequence[Initial]) -> Path:
+    """Where the runs of an initialisation lie: one of several in a row has a folder named by its weights."""
+    alone = sum(other.label == init.label for other in inits) == 1
+    return out / init.label if alone else out / init.label / f"weights-{(init.sha256 or init.kind)[:12]}"
 
 
 def _folder(parent: Path, plan: Plan) -> Path:
@@ -243,7 +268,7 @@ def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[RunResul
                 transfer(data, job.plan, out=job.out, machine=machine, stores=stores, resume=True, listing=job.listing)
         else:
             tidy_finished(job.out)  # a kill may have come between its result and this
-        result = read_run(job.out, job.plan.init.label)
+        result = read_run(job.out, job.plan.init.label, together=True)
         tqdm.write(f"{title}: top-1 {result.metrics['top1']:.1f} %")
         results.append(result)
     return results
@@ -258,7 +283,7 @@ def gather(texts: Sequence[str]) -> list[RunResult]:
             label, rest = "", text
         if not Path(rest).is_dir():
             raise UserError(f"--runs {text!r}: there is no such folder")
-        results += [read_run(folder, label or None) for folder in find_runs([Path(rest)])]
+        results += [read_run(folder, label or None, together=bool(label)) for folder in find_runs([Path(rest)])]
     return results
 
 

@@ -16,7 +16,7 @@ from fractalvid.finetune.results.folder import WEIGHTS, check_folder, claim_fold
 from fractalvid.finetune.results.scores import labels_of, scores
 from fractalvid.finetune.run.extend import Continuation, begin_extended, continuation, describe
 from fractalvid.finetune.run.outcome import describe_clips, describe_videos, versions, write_outcome
-from fractalvid.finetune.run.train import ListedRun, train_network
+from fractalvid.finetune.run.train import ListedRun, optim_config, train_network
 from fractalvid.finetune.videos.data import Data, read_videos
 from fractalvid.finetune.videos.few_shot import draw_few_shot
 from fractalvid.finetune.videos.listing import Listing, curve_side
@@ -151,6 +151,8 @@ def _describe(run: ListedRun, result: TrainResult) -> dict[str, Any]:
         "seed": plan.seed,
         "init": vars(plan.init).copy(),
         "mode": recipe.mode,
+        "settle": recipe.settle,
+        "standardise": recipe.standardise,
         "shots": recipe.shots,
         **describe_clips(recipe.view_config(), recipe.model),
         "metric": recipe.metric,
@@ -163,6 +165,7 @@ def _describe(run: ListedRun, result: TrainResult) -> dict[str, Any]:
         "steps": result.steps,
         "steps_skipped": result.skipped,
         "lr": recipe.lr,
+        "final_lr": optim_config(plan).final_lr,
         "optimizer": recipe.optimizer,
         "weight_decay": recipe.weight_decay,
         "precision": result.precision,

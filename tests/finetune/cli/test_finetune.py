@@ -113,7 +113,9 @@ def test_a_linear_probe_trains_the_head_alone(data: Path, weights: Path, tmp_pat
     ]
     assert command(*args, cache=tmp_path / "c") == 0
     before, after = (load_file(folder / "weights.safetensors") for folder in (weights, tmp_path / "o"))
-    assert all(torch.equal(before[name], after[name]) for name in before if not name.startswith("fc."))
+    frozen = [name for name in before if not name.startswith("fc.")]
+    changed = {name for name in frozen if not torch.equal(before[name], after[name])}
+    assert {name.rpartition(".")[2] for name in changed} == {"running_mean", "running_var", "num_batches_tracked"}
     config = json.loads((tmp_path / "o" / "config.json").read_text())
     assert config["lr"] == LR["linear"]
     assert config["mean"] == [0.0, 0.0, 0.0]  # the card says that values stay in [0, 1]
@@ -181,6 +183,7 @@ def test_hmdb51_with_missing_and_broken_videos(tmp_path: Path, capsys: pytest.Ca
     got = metrics(tmp_path / "out")
     assert got["videos"] == {
         "train": 3,
+        "val": 0,
         "test": 2,
         "missing": 1,
         "skipped": 1,
@@ -294,3 +297,15 @@ def test_a_validation_side_is_looked_at_instead_of_the_test_side(
     assert f"top-1 {got['validation']['top1']:.1f} % on 2 validation videos; curve of validation videos" in said
     assert "validation top-1, one central view" in (tmp_path / "out" / "report.html").read_text()
     assert json.loads((tmp_path / "out" / "config.json").read_text())["held_out"]["share"] == 0.25
+
+
+@pytest.mark.parametrize("words", [(), ("--no-settle", "--no-standardise")])
+def test_a_linear_probe_says_how_features_were_prepared(words: tuple[str, ...], data: Path, tmp_path: Path) -> None:
+    args = ["--target", "folder", "--data", data, "--mode", "linear", *words, "--out", tmp_path / "out"]
+    assert command(*args, cache=tmp_path / "c") == 0
+    got = metrics(tmp_path / "out")
+    assert (got["settle"], got["standardise"]) == ((False, False) if words else (True, True))
+    # What was tested is what was saved: the scale is in the head.
+    again = ["test", "--target", "folder", "--data", data, "--weights", tmp_path / "out", "--out", tmp_path / "again"]
+    assert main([*map(str, again), "--cache-dir", str(tmp_path / "c"), "--no-progress", "--device", "cpu"]) == 0
+    assert metrics(tmp_path / "again")["top1"] == got["top1"]

@@ -77,7 +77,7 @@ class Page(html.parser.HTMLParser):
     ],
 )
 def test_a_difference_is_claimed_only_where_its_interval_shows_one(interval: Interval | None, said: str) -> None:
-    compared = Comparison("a", "b", Spread(1.8, None, 1), interval, None, None, None, ())
+    compared = Comparison("a", "b", Spread(1.8, None, 1), "seed", interval, None, None, None, None, ())
     assert against(compared).startswith(said)
 
 

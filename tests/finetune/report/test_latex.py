@@ -117,6 +117,6 @@ def test_whole_reports_are_sound_whatever_things_are_called(tmp_path: Path) -> N
     text = (tmp_path / "out" / "comparison.tex").read_text()
     tables = check(text)
     assert text.isascii()
-    assert len(tables) == 13  # both modes; for each result, runs, tests, classes, budget, published numbers
+    assert len(tables) == 15  # both modes; for each result, runs, tests, classes, budget, settings, published numbers
     assert tables[0][1][1][0] == r"{[}scratch{]}\_\%"
     assert tables[0][1][2][0] == r"{*}C:\textbackslash{}runs\{\textasciitilde{}\textasciicircum{}\}\#\&\$"

@@ -3,11 +3,13 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from fractalvid.finetune.report.statistics import (
     bootstrap,
     class_accuracy,
     confusion,
+    corrected_t_test,
     mcnemar,
     sign_flips,
     sign_flips_over_videos,
@@ -105,6 +107,35 @@ def test_mcnemar_is_a_binomial_of_the_videos_that_differ() -> None:
     expected = 2 * sum(math.comb(11, k) for k in range(3)) / 2**11
     assert found.p == pytest.approx(expected)
     assert mcnemar(first, first).p == 1.0
+
+
+def test_mcnemar_takes_sources_for_independent_not_their_clips() -> None:
+    films = [f"film{k // 6}" for k in range(30)]
+    first = run_of([True] * 6 + [False] * 12 + [True] * 12, films)
+    second = run_of([False] * 6 + [True] * 12 + [True] * 12, films)
+    found = mcnemar(first, second)
+    assert (found.only_first, found.only_second) == (6, 12)
+    # Three films changed, by 6 clips each: one of them the other way. All 8 ways to choose signs are as likely.
+    assert found.clustered == pytest.approx(1.0)
+    assert found.p < 0.25
+    alone = mcnemar(
+        run_of([True] * 6 + [False] * 2, list("abcdefgh")), run_of([False] * 6 + [True] * 2, list("abcdefgh"))
+    )
+    assert alone.clustered == pytest.approx(alone.p)  # each clip is a source
+    assert mcnemar(run_of([True]), run_of([False])).clustered is None
+    assert mcnemar(first, first).clustered == 1.0
+    one = ["film"] * 6
+    assert mcnemar(run_of([True] * 6, one), run_of([False] * 6, one)).clustered == 1.0
+
+
+def test_the_corrected_t_test_is_that_of_nadeau_and_bengio() -> None:
+    values = [4.0, 1.0, 2.5, 3.0, 0.5]
+    assert corrected_t_test(values, 0.0) == pytest.approx(t_test(values))
+    t = np.mean(values) / math.sqrt((1 / 5 + 1 / 4) * np.var(values, ddof=1))
+    assert corrected_t_test(values, 1 / 4) == pytest.approx(2 * stats.t.sf(t, 4))
+    assert corrected_t_test([-v for v in values], 1 / 4) == corrected_t_test(values, 1 / 4)
+    assert corrected_t_test([3.0], 0.5) is None
+    assert corrected_t_test([3.0, 3.0], 0.5) is None
 
 
 def test_videos_are_paired_by_name_not_by_place() -> None:

@@ -1,17 +1,21 @@
 import json
+import re
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
 from fractalvid.finetune.cli import main
 from fractalvid.finetune.recipes.recipe import Mode, Recipe
 from fractalvid.finetune.results.folder import claim_folder
-from fractalvid.finetune.run.compare import Job, plan_jobs, recipes_for_modes, same_shape
+from fractalvid.finetune.run.compare import Job, parse_initials, plan_jobs, recipes_for_modes, same_shape
 from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.finetune.videos.data import open_data
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.engine.checkpoint import CHECKPOINT, save_checkpoint
 from fractalvid.pretrain.machine.devices import PrecisionName
+from fractalvid.pretrain.models import build_model
+from fractalvid.pretrain.weights.cards import Card, save_weights
 from fractalvid.pretrain.weights.initial import Initial
 from fractalvid.utils.errors import UserError
 from tests.finetune.helpers import command, folder_set, metrics
@@ -210,3 +214,63 @@ def test_a_full_disk_is_told_in_the_options_of_the_command(
         said.append(capsys.readouterr().err.splitlines()[-1])
     told = "make room, then the same command{} goes on from the last checkpoint, if there is one"
     assert [line.partition("; ")[2] for line in said] == [told.format(""), told.format(" with --resume")]
+
+
+def weights_of(folder: Path, seed: int) -> Path:
+    folder.mkdir(parents=True)
+    card = Card("r3d_10", 5, 2, 16, 2, None, None, seed, 1)
+    save_weights(folder / "weights.safetensors", build_model("r3d_10", 5, seed=seed), card)
+    return folder
+
+
+def test_several_pre_trainings_are_one_row(data: Path, tmp_path: Path) -> None:
+    table, out = write_table(data, tmp_path / "t.csv"), tmp_path / "out"
+    row = ",".join(str(weights_of(tmp_path / name, seed)) for seed, name in enumerate(("s0", "s1")))
+    args = ["compare", "--target", "folder", "--data", data, "--csv", table, "--fold-column", "fold3", "--folds", 0, 1]
+    assert command(*args, "--out", out, "--init", "scratch", f"fractal={row}", cache=tmp_path / "c") == 0
+    saved = json.loads((out / "comparison.json").read_text())
+    assert [(entry["label"], entry["top1"]["n"]) for entry in saved["initialisations"]] == [
+        ("scratch", 2),
+        ("fractal", 4),
+    ]
+    top1 = {
+        label: [
+            [r["metrics"]["top1"] for r in saved["runs"] if (r["label"], r["split"]) == (label, fold)] for fold in "01"
+        ]
+        for label in ("scratch", "fractal")
+    }
+    assert [len(each) for each in top1["fractal"]] == [2, 2]
+    folds = [fmean(b) - fmean(a) for a, b in zip(top1["scratch"], top1["fractal"], strict=True)]
+    (compared,) = saved["comparisons"]
+    assert (compared["unit"], compared["difference"]["n"]) == ("fold", 2)
+    assert compared["difference"]["mean"] == pytest.approx(fmean(folds))
+    assert len(compared["pairs"]) == 4
+    text = (out / "comparison.md").read_text()
+    assert "4 of 2 pre-trainings" in text
+    for setting in ("settle", "lr", "final_lr", "augment.magnitude"):
+        assert re.search(rf"^\| {re.escape(setting)} +\|", text, re.M)
+    # Gathered again from their folders, under one name.
+    again = ["compare", "--runs", f"both={out / 'fractal'}", out / "scratch", "--out", tmp_path / "again"]
+    assert main([*map(str, again)]) == 0
+    assert "4 of 2 pre-trainings" in (tmp_path / "again" / "comparison.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        ("{a},{b}", "need a name; say LABEL={a},{b}"),
+        ("x={a},{a}", "the same weights stand there twice"),
+        ("x={a},scratch", "a row of several pre-trainings takes files of weights"),
+        ("x={a},{a}/nothing", "--init 'x={a}/nothing': "),
+    ],
+)
+def test_rows_that_cannot_be_are_explained(init: str, message: str, tmp_path: Path) -> None:
+    names = {name: str(weights_of(tmp_path / name, seed)) for seed, name in enumerate("ab")}
+    with pytest.raises(UserError, match=re.escape(message.format(**names))):
+        parse_initials([init.format(**names)])
+
+
+def test_a_comma_in_a_path_is_no_list(tmp_path: Path) -> None:
+    folder = weights_of(tmp_path / "s0,s1", 0)
+    for text in (str(folder), f"x={folder}"):
+        assert len(parse_initials([text])) == 1
