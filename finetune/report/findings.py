@@ -141,7 +141,8 @@ def _of_units(first: Sequence[RunResult], second: Sequence[RunResult], metric: s
 def _test_share(results: Sequence[RunResult]) -> float:
     """Test videos for each training video, over the runs."""
     videos = [run.metrics["videos"] for run in results]
-    return sum(one["test"] for one in videos) / max(1, sum(one["train"] for one in videos))
+    tested, trained = (sum(int(one[side]) for one in videos) for side in ("test", "train"))
+    return tested / max(1, trained)
 
 
 def analyse(results: Sequence[RunResult]) -> Findings:
