@@ -17,7 +17,6 @@ from fractalvid.kernels.cuda.tone import plan
 from fractalvid.kernels.jobs import SUMMED, Jobs, fused_variation
 from fractalvid.kernels.variations import MAX_PARAMS
 
-MAX_THREADS = 1024
 COEFFICIENTS = 6
 FIXED_WORDS = ROWS * STEPS_OF_A_TABLE + 5 + COLUMNS
 LEAST_WORDS = 512
@@ -218,12 +217,10 @@ class _Counting:
         tile = self.tuning.tile or tile_size(self.size, (device.shared_bytes // WORD - game) // planes)
         tiles = -(-self.size[0] // tile[0]) * -(-self.size[1] // tile[1])
         shared = WORD * (game + planes * _region(self.size, tile))
-        # A block has at most MAX_THREADS threads, so many walkers need two or more a thread.
-        walkers = max(self.tuning.walkers, ROWS * COLUMNS // MAX_THREADS)
-        block = ROWS * COLUMNS // walkers
+        block = ROWS * COLUMNS // self.tuning.walkers
         numbers = map(np.int32, (self.burn_in, COLUMNS, *self.size, *tile))
         arguments = (*_jobs(device, self.jobs), self.points, *numbers, *tail)
-        module = Module(kernel, *self.variations, walkers=walkers, block=block, coloured=self.coloured)
+        module = Module(kernel, *self.variations, walkers=self.tuning.walkers, block=block, coloured=self.coloured)
         device.launch(module, kernel, (len(self.jobs), tiles), block, shared, arguments)
 
 

@@ -9,6 +9,8 @@
 
 #include <cmath>
 #include <cstring>
+#include <string>
+#include <typeinfo>
 #include <vector>
 
 #define __global__
@@ -91,10 +93,17 @@ void call(void (*kernel)(Values...), void** arguments, std::index_sequence<Place
 template <class... Values> void call(void (*kernel)(Values...), void** arguments) {
     call(kernel, arguments, std::index_sequence_for<Values...>{});
 }
+
+// The types of a kernel's parameters, as the compiler names them, a space before each.
+template <class... Values> const char* parameters(void (*)(Values...)) {
+    static const std::string names = ((std::string(" ") + typeid(Values).name()) + ... + std::string());
+    return names.c_str();
+}
 }  // namespace host
 
 // A library's entry to a kernel: shape is grid x, grid y, threads, bytes of shared memory, whether backwards.
 #define LAUNCHER(kernel)                                                                                     \
+    extern "C" const char* parameters_##kernel() { return host::parameters(kernel); }                       \
     extern "C" int launch_##kernel(const unsigned int* shape, void** arguments) {                            \
         return host::launch([](void** given) { host::call(kernel, given); }, shape, arguments);              \
     }

@@ -86,6 +86,7 @@ class HostDevice:
         launchers = "\n".join(f"LAUNCHER({name})" for name in module.kernels())
         header = HEADER.read_text(encoding="utf-8").replace("#pragma once", "")
         library = compiled("\n".join([header, module.source(), launchers]))
+        _check_types(kernel, _parameters(library, kernel), arguments)
         shape = (ctypes.c_uint * 5)(*grid, block, shared, self.backwards)
         kept = [_value(argument) for argument in arguments]
         values = (ctypes.c_void_p * len(kept))(*(ctypes.addressof(value) for value in kept))
@@ -97,6 +98,30 @@ class HostDevice:
 
     def scattering(self) -> NDArray[np.uint32]:
         return walkers.SCATTERINGS
+
+
+_TYPES = {"f": "float32", "d": "float64", "i": "int32", "j": "uint32", "a": "int8", "h": "uint8", "b": "bool"}
+_TYPES |= dict.fromkeys("lx", "int64") | dict.fromkeys("my", "uint64")
+"""Types by the letters that C++ compilers name them with; `long` and `long long` are one here."""
+
+
+def _parameters(library: ctypes.CDLL, kernel: str) -> list[str]:
+    """The types of a kernel's parameters by the compiler's names: `i` an int, `PKf` a pointer to const float."""
+    named = getattr(library, f"parameters_{kernel}")
+    named.restype = ctypes.c_char_p
+    text: str = named().decode()
+    return text.split()
+
+
+def _check_types(kernel: str, parameters: Sequence[str], arguments: Sequence[Any]) -> None:
+    """Arguments are the kernel's in number and type: on a GPU nobody would notice."""
+    assert len(parameters) == len(arguments), f"{kernel} takes {len(parameters)} arguments, not {len(arguments)}"
+    for place, (parameter, argument) in enumerate(zip(parameters, arguments, strict=True)):
+        is_null = parameter.startswith("P") and argument.dtype == np.uint64 and argument.ndim == 0 and argument == 0
+        fits = (isinstance(argument, np.ndarray) == parameter.startswith("P")) and (
+            argument.dtype == _TYPES[parameter[-1]]
+        )
+        assert is_null or fits, f"{kernel}: argument {place} is {parameter}, and {argument.dtype} was given"
 
 
 def _value(argument: Any) -> Any:

@@ -12,6 +12,7 @@ from fractalvid.kernels.cuda import game
 from fractalvid.kernels.cuda import points as device_points
 from fractalvid.kernels.cuda.device import uploaded
 from fractalvid.kernels.cuda.game import CompiledVariations, Paints, Tuning, variations_of
+from fractalvid.kernels.cuda.source import Module
 from fractalvid.kernels.cuda.tone import plan
 from tests.kernels.conftest import system, view
 from tests.kernels.cuda.host_device import HostDevice
@@ -64,7 +65,7 @@ def test_nothing_depends_on_the_launch(walkers: int) -> None:
     assert np.array_equal(one.discarded, cut.discarded)
 
 
-def test_many_points_have_more_walkers() -> None:
+def test_many_points_are_the_cpus() -> None:
     jobs = some_jobs().select(np.array([0]))
     got, wanted = counted(HostDevice(), jobs, 200_001), accumulate(jobs, size=SIZE, points=200_001, burn_in=5)
     assert np.abs(got.counts.astype(int) - wanted.counts.astype(int)).sum() <= 40
@@ -291,3 +292,19 @@ def test_more_maps_than_fit_are_refused() -> None:
         game.orbit(HostDevice(), jobs, 10, burn_in=1, variations=LINEAR)
     with pytest.raises(ValueError, match="use the CPU"):
         counted(HostDevice(), jobs, 100)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ((), "takes 6 arguments, not 5"),
+        ((np.float32(3),), "argument 3 is i, and float32 was given"),
+        ((np.zeros(2, np.int32),), "argument 3 is i, and int32 was given"),
+    ],
+)
+def test_launches_that_do_not_fit_the_kernel_are_noticed(wrong: tuple[Any, ...], said: str) -> None:
+    """A GPU takes what it is given: what all tests here launch is compared with the sources."""
+    before = (np.zeros((1, 3, 3), np.float32), np.zeros((1, 2), np.float32), np.ones(1, np.int64))
+    arguments = (*before, *wrong, np.float64(1), np.empty((1, 5), np.float32))
+    with pytest.raises(AssertionError, match=said):
+        HostDevice().launch(Module("tone"), "plan", (1, 1), 256, 0, arguments)
