@@ -75,18 +75,19 @@ def write(
     data: dict[str, Any],
     notes: str = "",
     *,
+    folder: Path = RESULTS,
     show: bool = True,
 ) -> None:
-    """Write results/<name>.json and .md, and print the table where `show`."""
+    """Write <name>.json and .md to a folder, and print the table where `show`."""
     command = "python -m " + " ".join([_module(), *map(shlex.quote, sys.argv[1:])])
     about = machine()
-    RESULTS.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     whole = {"command": command, "machine": about, **data}
-    (RESULTS / f"{name}.json").write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+    (folder / f"{name}.json").write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
     lines = [f"# {title}", "", f"`{command}`", "", "| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     described = ", ".join(f"{k} {v}" for k, v in about.items())
     text = "\n".join([*lines, "", notes.strip(), "", f"Measured on: {described}."]).replace("\n\n\n", "\n\n") + "\n"
-    (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
+    (folder / f"{name}.md").write_text(text, encoding="utf-8")
     if show:
         print(text)

@@ -12,14 +12,21 @@ import pytest
 from benchmarks.common import RESULTS
 
 FOLDER = RESULTS.parent
+SHARED = {f"gpu/{name}.py" for name in ("child", "place", "report", "results", "sections", "supervise")}
+"""What measures nothing itself, and only serves what does."""
 NAMES = sorted(
     ".".join(path.relative_to(FOLDER).with_suffix("").parts)
     for path in FOLDER.rglob("*.py")
-    if path.stem not in ("__init__", "common", "report")
+    if path.stem not in ("__init__", "common") and path.relative_to(FOLDER).as_posix() not in SHARED
 )
 PARTS = {
-    "gpu.ceilings": "gpu ceilings",
-    "gpu.training": "gpu training",
+    "gpu.ceilings": "gpu --only points",
+    "gpu.clips": "gpu --only clips host",
+    "gpu.correctness": "gpu --only correctness",
+    "gpu.gpu_tests": "gpu --only tests",
+    "gpu.more": "gpu --only more",
+    "gpu.points": "gpu --only points",
+    "gpu.training": "gpu --only training",
     "fractalvid.view_statistics": "pretrain.objectives longer",
 }
 """Files that another benchmark measures with, and how."""

@@ -3,7 +3,8 @@
 import numpy as np
 
 from benchmarks.common import part_of
-from benchmarks.gpu.report import Report, on_device
+from benchmarks.gpu.place import Place
+from benchmarks.gpu.report import Report
 from fractalvid.kernels.cuda.cupy_device import CupyDevice
 
 BLOCKS, THREADS, STEPS = 8, 512, 4096  # blocks a multiprocessor
@@ -35,8 +36,10 @@ extern "C" __global__ void arithmetic(float* out, int steps) {
 """
 
 
-def ceilings(report: Report, device: CupyDevice) -> None:
+def ceilings(report: Report, place: Place) -> None:
     """Additions to 12,288 random places in shared memory, a frame of 112² nearly; and fused multiply-adds, a second."""
+    device = place.kernels
+    assert isinstance(device, CupyDevice)
     xp, blocks = device.xp, BLOCKS * device.multiprocessors
     with device.stream():
         module = xp.RawModule(code=SOURCE, backend="nvrtc")
@@ -44,7 +47,7 @@ def ceilings(report: Report, device: CupyDevice) -> None:
 
         def run(name: str, out: object) -> float:
             kernel = module.get_function(name)
-            return on_device(lambda: kernel((blocks,), (THREADS,), (out, np.int32(STEPS))))
+            return place.seconds(lambda: kernel((blocks,), (THREADS,), (out, np.int32(STEPS))))
 
         atomics = blocks * THREADS * STEPS / run("atomics", counts) / 1e9
         arithmetic = blocks * THREADS * STEPS * 32 / run("arithmetic", numbers) / 1e9
@@ -58,7 +61,7 @@ def ceilings(report: Report, device: CupyDevice) -> None:
 
 def main() -> None:
     """Name the benchmark that measures this."""
-    part_of("benchmarks.gpu ceilings", __doc__)
+    part_of("benchmarks.gpu --only points", __doc__)
 
 
 if __name__ == "__main__":

@@ -1,60 +1,34 @@
-"""How the sections of `benchmarks.gpu` take times on the device, and what they report to."""
+"""What a section of `benchmarks.gpu` has measured: rows of a table, on disk as soon as each is known.
 
-import statistics
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+A section may be killed at any time, so a row is a line of JSON in a file, written in one piece.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import torch
+Row = dict[str, Any]
+"""A measurement: `what`, `shown` and `wanted` are text for a table, `numbers` what is behind it."""
 
-RUNS = 7
-PAUSE = 20_000_000
-"""Cycles for which the GPU waits while the host queues the work that is timed: about ten milliseconds."""
+GPU = "GPU"
+"""The row that says which GPU a section ran on."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Report:
-    """Measurements as rows of a table (what, measured, wanted) and as numbers, and when time is up.
+    """Where a section's rows go: `path` is a file that grows by a line a row."""
 
-    Attributes:
-        until: when the last section has to be done, on the clock `time.monotonic`.
-        rows: the table so far.
-        data: the numbers behind each row, by its first column.
-    """
-
-    until: float
-    rows: list[list[str]] = field(default_factory=list)
-    data: dict[str, Any] = field(default_factory=dict)
+    path: Path
 
     def add(self, what: str, shown: str, wanted: str = "", **numbers: Any) -> None:
-        """Add a row and print it."""
-        self.rows.append([what, shown, wanted])
-        self.data[what] = numbers or shown
-        print(f"{what}: {shown}", flush=True)
-
-    @property
-    def left(self) -> float:
-        """Seconds until time is up."""
-        return self.until - time.monotonic()
+        """Add a row."""
+        row = {"what": what, "shown": shown, "wanted": wanted, "numbers": numbers}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
 
 
-def on_device(work: Callable[[], Any], runs: int = RUNS) -> float:
-    """Seconds that `work` takes on the device: the median of `runs` calls, after one that is not counted."""
-    work()
-    torch.cuda.synchronize()
-    seconds: list[float] = []
-    for _ in range(runs):
-        begin, end = _event(), _event()
-        # While the GPU waits, the host queues the work, so that the host's own time is not measured.
-        torch.cuda._sleep(PAUSE)  # type: ignore[no-untyped-call]
-        begin.record()
-        work()
-        end.record()
-        end.synchronize()
-        seconds.append(begin.elapsed_time(end) / 1e3)
-    return statistics.median(seconds)
-
-
-def _event() -> Any:
-    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+def rows_of(path: Path) -> list[Row]:
+    """The rows that a section has written so far; one that is not complete yet does not count."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]

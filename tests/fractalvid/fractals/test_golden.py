@@ -27,6 +27,7 @@ PATH = Path(__file__).parent / "golden.json"
 CLASSES = np.arange(20)
 INSTANCES = np.array([0, 1, 2, FIRST_VALIDATION_ID] * 5)
 SHOWN = slice(0, 6)
+SEED, TIMES, SIZE, POINTS = 42, (2.0, 9.0, 15.0), 64, 400_000
 
 
 def integers(bank: ClassBank) -> dict[str, Any]:
@@ -50,8 +51,8 @@ def parameters(bank: ClassBank, fits: Fits) -> list[list[float]]:
 
 
 def pictures(bank: ClassBank, fits: Fits) -> np.ndarray:
-    times = np.tile([2.0, 9.0, 15.0], (20, 1))
-    return np.asarray(render_fractals(bank, fits, times, size=64, points=400_000)[SHOWN])
+    times = np.tile(TIMES, (20, 1))
+    return np.asarray(render_fractals(bank, fits, times, size=SIZE, points=POINTS)[SHOWN])
 
 
 def thumbnails(frames: np.ndarray) -> np.ndarray:
@@ -60,7 +61,7 @@ def thumbnails(frames: np.ndarray) -> np.ndarray:
 
 
 def record() -> dict[str, Any]:
-    bank = ClassBank.sample(20, seed=42)
+    bank = ClassBank.sample(20, seed=SEED)
     fits = fit_fractals(bank, CLASSES, INSTANCES)
     frames = pictures(bank, fits)
     return {
