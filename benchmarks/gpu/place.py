@@ -47,7 +47,10 @@ class Place:
 
     def to_host(self, array: Array) -> NDArray[Any]:
         """An array of the device's in the host's memory."""
-        return array if isinstance(array, np.ndarray) else np.asarray(self.kernels.xp.asnumpy(array))
+        if isinstance(array, np.ndarray):
+            return array
+        with self.kernels.stream():  # on another, the copy would not wait for what it copies
+            return np.asarray(self.kernels.xp.asnumpy(array))
 
     def moved(self, jobs: Jobs) -> Jobs:
         """Jobs on the device; which are fused is said by the host, as everywhere."""
