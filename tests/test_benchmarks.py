@@ -27,6 +27,7 @@ PARTS = {
     "gpu.more": "gpu --only more",
     "gpu.points": "gpu --only points",
     "gpu.training": "gpu --only training",
+    "kernels.plain_loop": "kernels.chaos_game",
     "fractalvid.view_statistics": "pretrain.objectives longer",
 }
 """Files that another benchmark measures with, and how."""
