@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet50
 
 from fractalvid.pretrain.models.heads import init_head
+from fractalvid.pretrain.models.pooling import FramePool
 
 _TEMPORAL_BLOCKS = {"layer1": (0, 1, 2), "layer2": (0, 2), "layer3": (0, 2, 4), "layer4": (1,)}
 KERNEL_FRAMES = {"conv1": 5} | {
@@ -42,7 +43,7 @@ def _inflate_children(module: nn.Module, prefix: str) -> None:
         elif isinstance(child, nn.BatchNorm2d):
             setattr(module, name, _batch_norm3d(child))
         elif isinstance(child, nn.MaxPool2d):
-            setattr(module, name, nn.MaxPool3d(kernel_size=(1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)))
+            setattr(module, name, FramePool())
         else:
             _inflate_children(child, f"{prefix}{name}.")
 

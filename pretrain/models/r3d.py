@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torchvision.models.video.resnet import BasicBlock, Conv3DSimple
 
 from fractalvid.pretrain.models.heads import init_head
+from fractalvid.pretrain.models.pooling import FramePool
 
 
 class R3D(nn.Module):
@@ -27,7 +28,7 @@ class R3D(nn.Module):
             nn.Conv3d(3, width, kernel_size=(3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3), bias=False),
             nn.BatchNorm3d(width),
             nn.ReLU(inplace=True),
-            nn.MaxPool3d(kernel_size=(1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)),
+            FramePool(),
         )
         widths = [width, width, 2 * width, 4 * width, 8 * width]
         stages = [
