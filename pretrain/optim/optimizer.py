@@ -32,7 +32,9 @@ def build_optimizer(
     if config.optimizer == "sgd":
         nesterov = config.momentum > 0 and not config.classic_momentum
         return torch.optim.SGD(groups, lr=0.0, momentum=config.momentum, nesterov=nesterov)
-    return torch.optim.AdamW(groups, lr=0.0, betas=(config.momentum, config.beta2))
+    # On a CPU fused is several times as fast as torch's own choice, which passes over the weights ten times.
+    fused = True if all(p.device.type == "cpu" for p in trainable) else None
+    return torch.optim.AdamW(groups, lr=0.0, betas=(config.momentum, config.beta2), fused=fused)
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -1,4 +1,6 @@
+import copy
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -102,3 +104,41 @@ def test_momentum_of_sgd_is_nesterovs_or_classic() -> None:
             velocity = momentum * velocity + g
             expected -= lr * (velocity if classic else g + momentum * velocity)
         assert weight.item() == pytest.approx(expected, rel=1e-6)
+
+
+def _trained(fused: bool | None, steps: int, start: Any = None) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """A network after `steps` of AdamW, from what `start` kept of another's optimiser and weights."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv3d(3, 4, 1), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2))
+    optimizer = build_optimizer(OptimConfig(weight_decay=0.2), model, list(model.parameters()))
+    if fused is not True:
+        for group in optimizer.param_groups:
+            group["fused"] = fused
+    if start is not None:
+        model.load_state_dict(start[0])
+        optimizer.load_state_dict(copy.deepcopy(start[1]))  # which would share its averages
+    set_lr(optimizer, 0.05)
+    for number in range(steps):
+        optimizer.zero_grad()
+        video = torch.randn(4, 3, 1, 1, 1, generator=torch.Generator().manual_seed(number))
+        model(video).square().sum().backward()
+        optimizer.step()
+    return model, optimizer
+
+
+def test_adamw_is_fused_on_a_cpu_and_computes_the_same() -> None:
+    fused, optimizer = _trained(True, 5)
+    assert [group["fused"] for group in optimizer.param_groups] == [True, True]
+    plain, _ = _trained(None, 5)
+    for name, weight in plain.state_dict().items():
+        torch.testing.assert_close(fused.state_dict()[name], weight, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_a_checkpoint_goes_on_in_the_way_it_began() -> None:
+    model, optimizer = _trained(None, 3)
+    state = (model.state_dict(), optimizer.state_dict())
+    on_fused, of_old = _trained(True, 2, state)
+    on_plain, _ = _trained(None, 2, state)
+    assert [group["fused"] for group in of_old.param_groups] == [None, None]
+    for name, weight in on_plain.state_dict().items():
+        assert torch.equal(on_fused.state_dict()[name], weight), name
