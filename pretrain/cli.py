@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import tyro
 
 from fractalvid.cli.parsing import parse
-from fractalvid.pretrain.machine import from_main, is_main, process_name, run_together
+from fractalvid.pretrain.machine import from_main, is_main, process_name, run_together, wait_asleep
 from fractalvid.pretrain.models import ARCHITECTURES
 from fractalvid.pretrain.objectives import OBJECTIVES
 from fractalvid.pretrain.recipes import headline, load_recipe, recipe_names
@@ -78,6 +78,7 @@ class Arguments:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command, alone or as one of the processes that torchrun has started; returns its exit code."""
+    wait_asleep()
     return run_cli(process_name(PROGRAM), partial(run_together, _main), argv)
 
 

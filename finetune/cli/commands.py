@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from fractalvid.finetune.cli import compare, finetune, predict, prepare, probe, test
-from fractalvid.pretrain.machine import process_name, run_together, started_together
+from fractalvid.pretrain.machine import process_name, run_together, started_together, wait_asleep
 from fractalvid.utils.errors import UserError, run_cli
 from fractalvid.utils.nearest import unknown_command
 
@@ -30,4 +30,5 @@ def run_command(args: list[str]) -> int | None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `finetune` or one of its subcommands; the exit code is 2 for errors of the user."""
+    wait_asleep()
     return run_cli(process_name("finetune"), run_command, argv)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from fractalvid.pretrain.machine import PrecisionName, resolve_device, world_size
+from fractalvid.pretrain.machine import PrecisionName, check_compiler, resolve_device, world_size
 from fractalvid.pretrain.optim import Budget, Hours, OptimConfig, check_amounts, check_budget, epoch_steps
 from fractalvid.utils.checks import (
     MAX_COUNT,
@@ -63,7 +63,7 @@ class LoopConfig:
     channels_last: bool = False
     """Keep weights, and what is computed with them, in channels-last order, which some devices compute faster."""
     compile: bool = False
-    """Compile the network with torch.compile: a slow start, then faster steps."""
+    """Compile the network with torch.compile: a slow start, then faster steps on GPUs; on CPUs steps were no faster."""
     tensorboard: bool = True
     """Also write TensorBoard files."""
 
@@ -94,6 +94,8 @@ class LoopConfig:
         device = resolve_device(self.device)
         if self.sync_bn and device.type != "cuda":
             raise UserError(f"sync-bn needs CUDA GPUs, not {device}; leave it out")
+        if self.compile:
+            check_compiler(device)
         resolve_precision(self.precision, device)
 
     def budget(self, batch_size: int, epoch_clips: int | None) -> Budget:

@@ -6,6 +6,7 @@ from .collectives import mean as mean
 from .collectives import share_buffers as share_buffers
 from .collectives import total as total
 from .devices import PrecisionName as PrecisionName
+from .devices import check_compiler as check_compiler
 from .devices import resolve_device as resolve_device
 from .interrupt import StopRequest as StopRequest
 from .precision import Precision as Precision
@@ -26,3 +27,4 @@ from .rng import restore_rng as restore_rng
 from .rng import rng_state as rng_state
 from .rng import seeded as seeded
 from .stopwatch import Stopwatch as Stopwatch
+from .waiting import wait_asleep as wait_asleep

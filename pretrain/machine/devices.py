@@ -1,5 +1,8 @@
 """Names of devices and of arithmetic, and which device of this machine a name means."""
 
+import os
+import shutil
+import sys
 from typing import TYPE_CHECKING, Literal
 
 from fractalvid.pretrain.machine.processes import local_rank, world_size
@@ -37,6 +40,16 @@ def resolve_device(name: str) -> "torch.device":
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError("device 'mps' is not there")
     return device
+
+
+def check_compiler(device: "torch.device") -> None:
+    """Raise a `UserError` where torch.compile would find no C++ compiler, which it needs for a CPU."""
+    name = os.environ.get("CXX") or {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
+    if device.type == "cpu" and shutil.which(name) is None:
+        raise UserError(
+            f"compile needs a C++ compiler on a CPU, and {name} is not there: leave it out, which is as fast there, or "
+            "install one (CXX names another)"
+        )
 
 
 def _own_gpu(name: str) -> "torch.device":

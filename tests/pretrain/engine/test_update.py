@@ -1,5 +1,6 @@
 """Steps: their parts, their layout, and what compiles."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from fractalvid.pretrain.engine.checkpoint import CHECKPOINT, load_checkpoint
 from fractalvid.pretrain.engine.objective import Outcome
+from fractalvid.pretrain.machine import check_compiler
 from fractalvid.pretrain.objectives.supervised import Supervised
 from fractalvid.pretrain.optim.config import OptimConfig
 from fractalvid.utils.errors import UserError
@@ -59,6 +61,7 @@ def test_a_part_that_is_not_finite_skips_the_whole_step(tmp_path: Path) -> None:
 def test_compiling_and_channels_last_change_how_not_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[nn.Module] = []
     monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self))
+    monkeypatch.setenv("CXX", sys.executable)  # as if there were a compiler
     models = plain(), plain()
     fit(tmp_path / "a", models[0], steps=3)
     fit(tmp_path / "b", models[1], steps=3, compile=True, channels_last=True)
@@ -67,6 +70,16 @@ def test_compiling_and_channels_last_change_how_not_what(tmp_path: Path, monkeyp
     assert weight.is_contiguous(memory_format=torch.channels_last_3d)
     for k, v in models[0].state_dict().items():
         torch.testing.assert_close(models[1].state_dict()[k], v, rtol=1e-3, atol=1e-4)
+
+
+def test_compiling_without_a_compiler_is_refused_before_anything_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(UserError, match=r"^compile needs a C\+\+ compiler on a CPU, and no-such-compiler is not there"):
+        fit(tmp_path / "run", steps=3, compile=True, device="cpu")
+    assert not (tmp_path / "run").exists()
+    check_compiler(torch.device("cuda"))  # where Triton compiles
 
 
 def test_networks_of_pictures_are_laid_out_too(tmp_path: Path) -> None:
