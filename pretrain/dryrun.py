@@ -167,7 +167,8 @@ def _time(config: PretrainConfig, seen: Measured) -> str:
     rate, about = _rate(config, seen)
     if not rate:
         return f"# time: not known: {_OVER} before two steps were done"
-    rate *= world_size()
+    rate *= world_size() / config.cost()
+    about += ", worked out from that of whole clips by their pixels" if config.cost() < 1 else ""
     return f"# time: {rate:.3g} clips a second, {_budget(config, config.batch_size / rate)} without validation{about}"
 
 

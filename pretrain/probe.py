@@ -127,7 +127,8 @@ def _few(config: PretrainConfig, steps: int) -> TrainConfig:
 
 
 def _at_full_strength(config: PretrainConfig) -> PretrainConfig:
-    """The run without a curriculum: most of its clips cost what the last ones do."""
+    """The run without a curriculum: most of its clips cost what the last ones do. Whole clips, where they grow."""
+    config = dataclasses.replace(config, grow=(), grow_clips=None)
     emulate = config.stream.emulate
     if emulate is None:
         return config

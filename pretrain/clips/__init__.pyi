@@ -1,9 +1,12 @@
 from .digests import check_same_clips as check_same_clips
 from .digests import check_same_folders as check_same_folders
+from .growing import Growing as Growing
 from .indexed import Share as Share
 from .listing import list_videos as list_videos
 from .listing import stored_clips as stored_clips
 from .mixture import MixedClips as MixedClips
 from .recolour import Recoloured as Recoloured
+from .sizes import Stage as Stage
+from .sizes import parse_stages as parse_stages
 from .stored import StoredClips as StoredClips
 from .videos import OwnVideos as OwnVideos

@@ -7,7 +7,7 @@ import torch
 
 from fractalvid.core.bank import Bank
 from fractalvid.kernels.compiled import available_cores
-from fractalvid.pretrain.clips import MixedClips, OwnVideos, Recoloured, Share, StoredClips, list_videos
+from fractalvid.pretrain.clips import Growing, MixedClips, OwnVideos, Recoloured, Share, StoredClips, list_videos
 from fractalvid.pretrain.engine import Source
 from fractalvid.pretrain.machine import local_world_size, rank, resolve_device, world_size
 from fractalvid.pretrain.run.config import PretrainConfig
@@ -59,6 +59,8 @@ def open_clips(config: PretrainConfig, bank: Bank, *, threads: int | None, progr
     """
     share = Share(config.part(), rank(), world_size())
     drawn = _stored(config, share, threads) if config.data is not None else _stream(config, bank, threads)
+    if config.grow:
+        return Clips(_recoloured(_growing(config, bank, drawn, threads), config, share))
     stored = drawn.digest() if isinstance(drawn, StoredClips) else None
     if config.videos is None:
         return Clips(_recoloured(drawn, config, share), stored)
@@ -99,6 +101,15 @@ def _stream(config: PretrainConfig, bank: Bank, threads: int | None) -> FractalS
         second=config.objective.second,
         device=render_device(config),
     )
+
+
+def _growing(config: PretrainConfig, bank: Bank, whole: Source, threads: int | None) -> Source:
+    """The stream in small clips first, then in whole ones."""
+    stream, stages, growth = config.streamed(), config.stages(), config.growth()
+    small = [dataclasses.replace(config, grow=(), grow_clips=None, stream=stage.of(stream)) for stage in stages]
+    steps = growth // config.batch_size
+    ends = [(number + 1) * steps // len(stages) * config.batch_size for number in range(len(stages))]
+    return Growing([*(_stream(one, bank, threads) for one in small), whole], ends)
 
 
 def render_threads(config: PretrainConfig) -> int | None:

@@ -9,7 +9,7 @@ import tyro
 
 from fractalvid.core.bank import KindName
 from fractalvid.core.constants import MAX_CLASSES
-from fractalvid.pretrain.clips import list_videos, stored_clips
+from fractalvid.pretrain.clips import Stage, list_videos, parse_stages, stored_clips
 from fractalvid.pretrain.engine import LoopConfig, TrainConfig, check_norms
 from fractalvid.pretrain.models import check_clip
 from fractalvid.pretrain.monitors import MonitorConfig
@@ -24,7 +24,7 @@ from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
 
 DEFAULT_CLASSES = 1000
 """Of a run that is not told how many."""
-_MOST = dict.fromkeys(("batch_size", "epoch_clips", "instances", "val_clips"), MAX_COUNT) | {
+_MOST = dict.fromkeys(("batch_size", "epoch_clips", "grow_clips", "instances", "val_clips"), MAX_COUNT) | {
     **{"classes": MAX_CLASSES, "threads": MAX_THREADS}
 }
 """Largest values of the settings of a run."""
@@ -105,6 +105,11 @@ class PretrainConfig:
     curriculum: float | None = None
     """With --emulate: share of the run's clips after which it is at full strength, rising from nothing; by default 0.6.
     0 is all at once. A budget in time needs a number of clips instead, as in --emulate paper,samples=60000."""
+    grow: tuple[str, ...] = ()
+    """Sizes of clips to begin with, as FRAMESxPIXELS (4x48 8x48), each for an equal part of the run; then come whole
+    clips, for as long as one of these unless --grow-clips says otherwise. Steps on small clips cost less."""
+    grow_clips: int | None = None
+    """With --grow: clips of the run after which they are whole. A budget in time needs it."""
     objective: Annotated[ObjectiveConfig, tyro.conf.arg(name="")] = field(default_factory=ObjectiveConfig)
     """What the network is trained for."""
     stream: tyro.conf.OmitArgPrefixes[StreamConfig] = field(default_factory=StreamConfig)
@@ -122,6 +127,7 @@ class PretrainConfig:
             ("seed", 0),
             ("batch_size", 2),
             ("epoch_clips", 1),
+            ("grow_clips", 1),
             ("instances", 1),
             ("val_clips", 0),
             ("threads", 1),
@@ -149,6 +155,7 @@ class PretrainConfig:
         self.objective.check(mixing=bool(self.engine.mixup or self.engine.cutmix))
         self.engine.check()
         self._check_norms()
+        self._check_growth()
         self.streamed()
         if self.stream.backgrounds is not None:
             from fractalvid.emulate.scene.pictures import list_pictures  # brings Pillow
@@ -221,6 +228,41 @@ class PretrainConfig:
         each = (self.classes or DEFAULT_CLASSES) * (self.instances or 1)
         return round((each if self.data is None else stored_clips(self.data)) / self._drawn())
 
+    def stages(self) -> list[Stage]:
+        """The sizes that clips have before they are whole; raises as `parse_stages` does."""
+        return parse_stages(self.grow)
+
+    def growth(self) -> int:
+        """Clips after which they are whole, in whole steps; 0 where nothing grows, or nothing tells."""
+        if not self.grow:
+            return 0
+        if self.grow_clips is not None:
+            return self.grow_clips // self.batch_size * self.batch_size
+        return (self._steps() or 0) * len(self.grow) // (len(self.grow) + 1) * self.batch_size
+
+    def cost(self) -> float:
+        """Pixels of the run's clips, of those that it had if all were whole."""
+        steps = self._steps() if self.grow else None
+        if steps is None:
+            return 1.0
+        small = [stage.cost(self.stream) for stage in self.stages()]
+        return 1 - self.growth() / (steps * self.batch_size) * (1 - sum(small) / len(small))
+
+    def _steps(self) -> int | None:
+        """Steps of the run, None where its budget is in time."""
+        return self.engine.budget(self.batch_size, self.an_epoch()).total
+
+    def _check_growth(self) -> None:
+        """Raise a `UserError` for clips that the network can't take, or that would never be whole."""
+        for stage in self.stages():
+            check_clip(self.arch, stage.frames, stage.size)
+        steps = self._steps() if self.grow else None
+        if steps is not None and self.growth() >= steps * self.batch_size:
+            raise UserError(
+                f"grow-clips is {self.grow_clips}, and the run has {steps * self.batch_size} clips, which would never "
+                "be whole: give fewer"
+            )
+
     def free(self) -> frozenset[str]:
         """Settings that may change when this run is resumed.
 
@@ -244,7 +286,7 @@ class PretrainConfig:
         share = CURRICULUM if self.curriculum is None else self.curriculum
         if emulate is None or emulate.curriculum.samples is not None:
             return self.stream
-        steps = self.engine.budget(self.batch_size, self.an_epoch()).total
+        steps = self._steps()
         if steps is None and share > 0:
             raise UserError(
                 "a budget in time doesn't tell after how many clips emulation is to be at full strength: say so, as in "

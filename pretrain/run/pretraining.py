@@ -130,13 +130,14 @@ def _say_loaded(config: PretrainConfig, loaded: str) -> None:
 def _opening(config: PretrainConfig, out: Path, *, go_on: bool) -> str:
     """What a run is, in the line that it begins with."""
     clip = f"{config.stream.clip_len} x {config.stream.size} x {config.stream.size}"
+    grow = "".join(f"{stage.frames} x {stage.size} x {stage.size}, then " for stage in config.stages())
     rate = f"learning rate {scaled(config.optim.lr, config.batch_size):.3g}"
     verb = "going on with" if go_on else "pre-training"
     name = "" if config.objective.name == "supervised" else f" by {config.objective.name}"
     classes = f"{counted_classes(config.classes or 0)} of {config.kind}"
     own = "" if config.videos is None else f" and own videos ({config.mix:g})" if config.mix else "own videos"
     what = f"{verb} {config.arch}{name} on {classes + own if config.mix or not own else own}"
-    return f"{what}, clips {clip}, {_shared_out(config)} a step, {rate}, in {out}"
+    return f"{what}, clips {grow}{clip}, {_shared_out(config)} a step, {rate}, in {out}"
 
 
 def _shared_out(config: PretrainConfig) -> str:

@@ -45,7 +45,8 @@ class Outlook:
 def resumption(config: PretrainConfig, out: Path) -> Resumption:
     """What the run in `out` goes on with, where `config` is asked for.
 
-    With another budget, emulation keeps the number of clips over which it comes in: a sample stays what it was.
+    With another budget, emulation keeps the number of clips over which it comes in, and clips are whole after as many
+    as before: a sample stays what it was.
 
     Raises:
         UserError: there is no run, or its checkpoint is damaged.
@@ -53,17 +54,23 @@ def resumption(config: PretrainConfig, out: Path) -> Resumption:
     kept = kept_config(out)
     config = dataclasses.replace(config, extended_at=kept.extended_at)
     if kept.extended_at:
-        config = _with_curriculum_of(kept, config)
+        config = _with_clips_of(kept, config)
     budget: dict[str, Any] = dict(zip(_BUDGET, _budget(kept), strict=True))
     begun = dataclasses.replace(config, engine=dataclasses.replace(config.engine, **budget))
     if _budget(config) != _budget(kept) and (out / CHECKPOINT).exists():
         step = int(load_checkpoint(out / CHECKPOINT)["step"])
-        config = dataclasses.replace(_with_curriculum_of(kept, config), extended_at=(*(kept.extended_at or ()), step))
+        config = dataclasses.replace(_with_clips_of(kept, config), extended_at=(*(kept.extended_at or ()), step))
     return Resumption(begun, config)
 
 
 def _budget(config: PretrainConfig) -> tuple[int | float | None, ...]:
     return tuple(getattr(config.engine, name) for name in _BUDGET)
+
+
+def _with_clips_of(kept: PretrainConfig, config: PretrainConfig) -> PretrainConfig:
+    if kept.grow and config.grow_clips is None:
+        config = dataclasses.replace(config, grow_clips=kept.growth())
+    return _with_curriculum_of(kept, config)
 
 
 def _with_curriculum_of(kept: PretrainConfig, config: PretrainConfig) -> PretrainConfig:

@@ -53,6 +53,22 @@ RULES: tuple[Rule[PretrainConfig], ...] = (
         lambda c: c.stream.emulate is None or c.stream.emulate.curriculum.samples is None,
         "emulation has its own number of samples",
     ),
+    Rule(
+        ("grow", "grow_clips"),
+        lambda c: c.data is None and c.videos is None,
+        "it is the stream's clips that grow: those of --data and --videos are whole from the first on",
+    ),
+    Rule(
+        ("grow",),
+        lambda c: c.engine.hours is None or c.grow_clips is not None,
+        "a budget in time doesn't tell after how many clips they are whole, without --grow-clips",
+    ),
+    Rule(
+        ("grow",),
+        lambda c: all(stage.fits(c.stream) for stage in c.stages()),
+        "some of its sizes are larger than the run's clips",
+    ),
+    Rule(("grow_clips",), lambda c: bool(c.grow), "nothing grows: there is no --grow"),
     Rule(("epoch_clips",), lambda c: c.engine.epochs is not None, "the budget is not in --epochs"),
     Rule(
         ("engine.label_smoothing",),
