@@ -106,6 +106,7 @@ def _main(argv: list[str]) -> None:
         return
     out = given.out or _default_out(given.recipe, config)
     announce(f"pre-training {config.arch} by the objective {config.objective.name}, in {out}")
+    _compile_ahead(config)
     from fractalvid.pretrain.run import pretrain
 
     weights = pretrain(config, out, resume=given.resume, progress=given.progress)
@@ -115,6 +116,17 @@ def _main(argv: list[str]) -> None:
             f"weights: {weights}; fine-tune from them on drawn clips, or on your own by --target folder --data DIR: "
             f"finetune --target demo --init {init}"
         )
+
+
+def _compile_ahead(config: PretrainConfig) -> None:
+    """Begin to compile what a stream of fractals needs: importing torch takes seconds."""
+    sampled = config.bank is None and config.data is None and config.kind in (None, "ifs")
+    streamed = config.videos is None or config.mix is not None
+    if is_main() and sampled and streamed and config.render_on == "cpu":
+        from fractalvid.fractals.mix import PAPER_VARIATIONS
+        from fractalvid.kernels.cpu.ahead import begin
+
+        begin(PAPER_VARIATIONS, summed=False, coloured=config.stream.colour is not None)
 
 
 def _dry_run(config: PretrainConfig, out: Path | None) -> None:
