@@ -25,6 +25,7 @@ SAID = {
     "finetune prepare --target demo": "looking for the videos of demo",
     "finetune test --target demo --weights w": "testing w on demo",
     "finetune predict --weights w a.mp4 --out names.txt": "reading the weights w",
+    "finetune probe --target demo --init a b": "probing a, b on demo",
     "doctor": "looking at this machine",
 }
 ENDS = """
