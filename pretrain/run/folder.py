@@ -1,7 +1,7 @@
 """The folder of a run: recognised by its `config.json`, begun, and protected from other runs."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,24 +58,37 @@ def discard_run(out: Path) -> None:
     (out / CONFIG).unlink(missing_ok=True)
 
 
-def resume_run(out: Path, config: dict[str, Any], *, free: Collection[str]) -> None:
+def resume_run(
+    out: Path, config: dict[str, Any], *, free: Collection[str], defaults: Mapping[str, Any] | None = None
+) -> None:
     """Make sure that the run in `out` goes on with the settings that it began with; clean up after a kill.
 
     Args:
         out: the folder of the run.
         config: the resolved configuration, as JSON has it.
         free: dotted names of fields that may change.
+        defaults: a configuration's defaults: what fields mean that the run's version did not have yet.
 
     Raises:
         UserError: there is no run, or other fields differ (they are named).
     """
-    changed = [name for name in differences(read_config(out), config) if name not in free]
+    began = completed(read_config(out), defaults or {})
+    changed = [name for name in differences(began, config) if name not in free]
     if changed:
         raise UserError(
             f"{out} was started with other settings: {', '.join(changed)} differ; resume it with its own "
             "(--resume and --out alone will do), or choose another --out"
         )
     remove_temporaries(out)
+
+
+def completed(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration, with the defaults of fields that it lacks, in nested ones too."""
+    whole = {**defaults, **config}
+    for name, default in defaults.items():
+        if isinstance(default, Mapping) and isinstance(whole[name], Mapping):
+            whole[name] = completed(whole[name], default)
+    return whole
 
 
 def read_config(out: Path) -> dict[str, Any]:

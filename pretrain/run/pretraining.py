@@ -75,7 +75,7 @@ def _is_finished(going: Resumption, out: Path) -> bool:
     kept = read_config(out)
     settings = {**to_json(going.begun), "found": kept.get("found")}
     check_same_folders(kept, settings, out)
-    resume_run(out, settings, free=going.config.free())
+    resume_run(out, settings, free=going.config.free(), defaults=to_json(PretrainConfig()))
     seen = outlook(going, out)
     if seen.line:
         print(seen.line, file=sys.stderr)
@@ -87,7 +87,7 @@ def _prepare(going: Resumption, bank: Bank, out: Path, *, resume: bool) -> bool:
     settings = to_json(going.begun)
     if resume:
         check_same_clips(read_config(out), settings, out)
-        resume_run(out, settings, free=going.config.free())
+        resume_run(out, settings, free=going.config.free(), defaults=to_json(PretrainConfig()))
         if going.extended:
             keep_earlier_weights(out, (going.config.extended_at or (0,))[-1])
             write_config(out, to_json(going.config))

@@ -62,3 +62,14 @@ def test_what_a_killed_write_left_does_not_fill_a_folder(tmp_path: Path, name: s
     (tmp_path / name).write_text("{")
     start(tmp_path)
     assert read_config(tmp_path) == CONFIG
+
+
+def test_fields_that_a_run_did_not_have_yet_mean_their_defaults(tmp_path: Path) -> None:
+    begin_run(tmp_path / "run", {"steps": 3, "engine": {"ema": 0.9}})
+    now = {"steps": 3, "grow": None, "engine": {"ema": 0.9, "wait": 1}}
+    defaults = {"steps": 1, "grow": None, "engine": {"ema": 0.0, "wait": 1}}
+    resume_run(tmp_path / "run", now, free=(), defaults=defaults)
+    with pytest.raises(UserError, match=r"grow, engine\.wait differ"):
+        resume_run(tmp_path / "run", now | {"grow": 2, "engine": {"ema": 0.9, "wait": 2}}, free=(), defaults=defaults)
+    with pytest.raises(UserError, match=r"engine\.ema"):
+        resume_run(tmp_path / "run", now | {"engine": {"ema": 0.0, "wait": 1}}, free=(), defaults=defaults)
