@@ -1,7 +1,8 @@
 """A chaos game as it is commonly written, to compare with: one walker a frame, one point after another.
 
 A map is chosen by cumulated weights, moved by its affine map and its variation, in double precision by the same
-formulas, and counted; frames go to as many threads as there are cores. Compiled by Numba with its fastest flags.
+formulas, and counted; frames go to as many threads as there are cores. Compiled by Numba with its fastest flags,
+whose random numbers are of each thread's own generator, not NumPy's.
 """
 
 from collections.abc import Callable

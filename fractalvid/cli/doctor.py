@@ -105,7 +105,7 @@ def _features() -> dict[str, bool]:
 def _speed() -> Finding:
     """What is to be expected of it; benchmarks/results tells how it was measured."""
     rate = f"about {_CLIPS_A_CORE * _cores()} clips a second of 8 x 112², if nothing else runs"
-    first = "the first use compiles kernels for ten seconds, with many variations for a minute"
+    first = "the first use compiles kernels for ten seconds, with many variations for half a minute"
     if not _features().get("avx2"):
         return Finding("speed", "note", f"{rate}, were there AVX2, and less without; {first}")
     return Finding("speed", "ok", f"{rate}; {first}")

@@ -134,27 +134,35 @@ def _between(picture, width, n, columns, lines, across, along, out):
         out[p] = along[p] * upper + along[n + p] * lower
 
 
-def _see(order, pictures, to_scene, to_picture, reflected, folded, out):
+@subroutine
+def _see_frame(frame, pictures, to_scene, to_picture, reflected, folded, out, places, ends, weights):
+    """One frame, all its channels, row by row; the last three are room for a row."""
     channels, shown, h, w = pictures.shape[1:]
     frames, height, width = out.shape[2:]
-    x, y = np.empty(width, np.float32), np.empty(width, np.float32)
-    columns, lines = np.empty((2, width), np.int32), np.empty((2, width), np.int32)
-    across, along = np.empty(2 * width, np.float32), np.empty(2 * width, np.float32)
+    b, t = frame // frames, frame % frames
+    own = t if shown > 1 else 0
+    scene, picture = at(to_scene, frame * 9), at(to_picture, frame * 9)
+    x, y, across, along = at(places, 0), at(places, width), at(weights, 0), at(weights, 2 * width)
+    left, right, up, down = at(ends, 0), at(ends, width), at(ends, 2 * width), at(ends, 3 * width)
+    for row in range(height):
+        _shares(scene, picture, row, folded, x, y, width)
+        _neighbours(x, width, w, reflected, left, right, across)
+        _neighbours(y, width, h, reflected, up, down, along)
+        for c in range(channels):
+            source = at(pictures, ((b * channels + c) * shown + own) * h * w)
+            target = at(out, (((b * channels + c) * frames + t) * height + row) * width)
+            _between(source, w, width, (left, right), (up, down), across, along, target)
+
+
+def _see(order, pictures, to_scene, to_picture, reflected, folded, out):
+    width = out.shape[4]
+    places, ends, weights = (
+        np.empty(2 * width, np.float32),
+        np.empty(4 * width, np.int32),
+        np.empty(4 * width, np.float32),
+    )
     for frame in order:
-        b, t = frame // frames, frame % frames
-        own = t if shown > 1 else 0
-        scene, picture = at(to_scene, frame * 9), at(to_picture, frame * 9)
-        for row in range(height):
-            _shares(scene, picture, row, folded, at(x, 0), at(y, 0), width)
-            _neighbours(at(x, 0), width, w, reflected, at(columns, 0), at(columns, width), at(across, 0))
-            _neighbours(at(y, 0), width, h, reflected, at(lines, 0), at(lines, width), at(along, 0))
-            for c in range(channels):
-                source = at(pictures, ((b * channels + c) * shown + own) * h * w)
-                target = at(out, (((b * channels + c) * frames + t) * height + row) * width)
-                pair, other = (at(columns, 0), at(columns, width)), (at(lines, 0), at(lines, width))
-                _between(source, w, width, pair, other, at(across, 0), at(along, 0), target)
-    # Until here, since pointers keep nothing alive.
-    x[0], y[0], columns[0, 0], lines[0, 0], across[0], along[0] = F32(0), F32(0), I32(0), I32(0), F32(0), F32(0)
+        _see_frame(frame, pictures, to_scene, to_picture, reflected, folded, out, places, ends, weights)
 
 
 @subroutine
