@@ -15,12 +15,12 @@ ONLY_IN = {
     r"tomllib": {"fractalvid/utils/documents.py"},
     r"np\.load\(|np\.fromfile|np\.memmap|np\.loadtxt|np\.genfromtxt": set[str](),
     r"\bpickle\.|\bmarshal\.|\bshelve\b|\byaml\b": set[str](),
-    r"zipfile\.ZipFile": {"fractalvid/utils/npz.py", "finetune/targets/archives.py"},
+    r"zipfile\.ZipFile": {"fractalvid/utils/npz.py", "finetune/targets/files/archives.py"},
     r"torch\.load\(": {"pretrain/engine/checkpoint.py", "pretrain/weights/state_dicts.py"},
     r"safetensors\.torch\.load|safe_open": {"pretrain/weights/cards.py"},
     r"csv\.(DictReader|reader)": {
         "finetune/results/predictions.py",
-        "finetune/targets/lists.py",
+        "finetune/targets/files/lists.py",
         "fractalvid/sets/manifest.py",
     },
 }

@@ -86,7 +86,7 @@ def run(options: Prepare) -> None:
     announce(f"looking for the videos of {options.target.target}")
     from fractalvid.finetune.cache.reader import CacheKind
     from fractalvid.finetune.run.prepare import prepare_videos
-    from fractalvid.finetune.targets.download import download_all
+    from fractalvid.finetune.targets.files.download import download_all
     from fractalvid.finetune.videos.data import open_data
 
     machine = options.machine()

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fractalvid.finetune.targets.base import TargetProtocol, Video, contents, require_folder
-from fractalvid.finetune.targets.files import note_left_aside
+from fractalvid.finetune.targets.files.lists import class_key
+from fractalvid.finetune.targets.files.matching import note_left_aside
 from fractalvid.finetune.targets.folder import Folder
-from fractalvid.finetune.targets.lists import class_key
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import first_few
 from fractalvid.video.folders import find_videos

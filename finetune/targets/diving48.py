@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import msgspec
 
 from fractalvid.finetune.targets.base import Side, TargetProtocol, Video, contents, require_folder
-from fractalvid.finetune.targets.files import benchmark_videos, match_files, note_matches
-from fractalvid.finetune.targets.lists import find_list, first_folder, list_folders
+from fractalvid.finetune.targets.files.lists import find_list, first_folder, list_folders
+from fractalvid.finetune.targets.files.matching import benchmark_videos, match_files, note_matches
 from fractalvid.utils.documents import DocumentError, convert, read_json
 from fractalvid.utils.errors import UserError
 

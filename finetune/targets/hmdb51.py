@@ -14,8 +14,8 @@ from fractalvid.finetune.targets.base import (
     contents,
     require_folder,
 )
-from fractalvid.finetune.targets.files import benchmark_videos, composed, match_files, note_matches
-from fractalvid.finetune.targets.lists import did_you_mean, list_folders, read_lines
+from fractalvid.finetune.targets.files.lists import did_you_mean, list_folders, read_lines
+from fractalvid.finetune.targets.files.matching import benchmark_videos, composed, match_files, note_matches
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import first_few
 from fractalvid.video.folders import subfolders
@@ -43,7 +43,7 @@ def folded(name: str) -> str:
 
 
 def match_names(listed: Iterable[str], files: Iterable[str]) -> dict[str, str]:
-    """Listed name -> file name, as `targets.files.match_files` finds it; `#`, `&` and `@` are one sign."""
+    """Listed name -> file name, as `files.matching.match_files` finds it; `#`, `&` and `@` are one sign."""
     return match_files(listed, files, folded)
 
 

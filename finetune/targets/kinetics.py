@@ -11,14 +11,14 @@ from fractalvid.finetune.targets.base import (
     contents,
     require_folder,
 )
-from fractalvid.finetune.targets.files import benchmark_videos, note_matches
-from fractalvid.finetune.targets.lists import (
+from fractalvid.finetune.targets.files.lists import (
     class_key,
     did_you_mean,
     first_folder,
     list_folders,
     read_csv,
 )
+from fractalvid.finetune.targets.files.matching import benchmark_videos, note_matches
 from fractalvid.utils.errors import UserError
 from fractalvid.video.folders import subfolders
 

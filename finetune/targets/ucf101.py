@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from fractalvid.finetune.targets.base import Download, Side, TargetProtocol, Video, contents, require_folder
-from fractalvid.finetune.targets.files import benchmark_videos, match_files, note_matches
-from fractalvid.finetune.targets.lists import (
+from fractalvid.finetune.targets.files.lists import (
     did_you_mean,
     find_list,
     first_folder,
     list_folders,
     read_lines,
 )
+from fractalvid.finetune.targets.files.matching import benchmark_videos, match_files, note_matches
 from fractalvid.utils.errors import UserError
 
 _PROTOCOL = TargetProtocol(splits=("1", "2", "3"), num_classes=101, average_splits=True, groups_apart=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from fractalvid.finetune.targets.base import Target
 from fractalvid.finetune.targets.folder import Folder
+from fractalvid.finetune.targets.folder.shares import draw_share
 from fractalvid.finetune.targets.registry import TargetOptions
-from fractalvid.finetune.targets.shares import draw_share
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.utils.errors import UserError
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fractalvid.finetune.targets.lists import class_key, did_you_mean, read_csv
+from fractalvid.finetune.targets.files.lists import class_key, did_you_mean, read_csv
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import first_few
 

@@ -244,7 +244,7 @@ def test_download_fetches_before_it_looks(tmp_path: Path, monkeypatch: pytest.Mo
     def fetch(wanted: Any, root: Path, *, progress: bool) -> None:
         fetched.append((wanted, root))
 
-    monkeypatch.setattr("fractalvid.finetune.targets.download.download_all", fetch)
+    monkeypatch.setattr("fractalvid.finetune.targets.files.download.download_all", fetch)
     words = ("--target", "ucf101", "--data", tmp_path / "ucf", "--download")
     assert prepare(*words, cache=tmp_path / "cache") == 2  # nothing came
     assert fetched == [(TARGETS["ucf101"].downloads, tmp_path / "ucf")]

@@ -18,8 +18,9 @@ from fractalvid.finetune.targets.base import (
     contents,
     require_folder,
 )
-from fractalvid.finetune.targets.files import composed, find_listed, note_left_aside
-from fractalvid.finetune.targets.layouts import (
+from fractalvid.finetune.targets.files.lists import did_you_mean, read_csv
+from fractalvid.finetune.targets.files.matching import composed, find_listed, note_left_aside
+from fractalvid.finetune.targets.folder.layouts import (
     ClassFolder,
     Part,
     class_folders,
@@ -29,8 +30,7 @@ from fractalvid.finetune.targets.layouts import (
     part_named,
     side_of_parts,
 )
-from fractalvid.finetune.targets.lists import did_you_mean, read_csv
-from fractalvid.finetune.targets.shares import draw_share, own_source, source_of
+from fractalvid.finetune.targets.folder.shares import draw_share, own_source, source_of
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import ALIKE, nearest
 from fractalvid.utils.notes import note

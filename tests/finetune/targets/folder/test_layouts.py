@@ -10,9 +10,9 @@ from fractalvid.finetune.recipes.plan import plan_run
 from fractalvid.finetune.recipes.recipe import Recipe
 from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.targets.folder import Folder
+from fractalvid.finetune.targets.folder.shares import source_of
 from fractalvid.finetune.targets.hmdb51 import Hmdb51
 from fractalvid.finetune.targets.registry import TargetOptions, make_target
-from fractalvid.finetune.targets.shares import source_of
 from fractalvid.finetune.videos.data import data_name, open_data
 from fractalvid.finetune.videos.listing import list_videos
 from fractalvid.finetune.weights.trained import trained_on

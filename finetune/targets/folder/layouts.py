@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from fractalvid.finetune.targets.base import Side
-from fractalvid.finetune.targets.files import composed
+from fractalvid.finetune.targets.files.matching import composed
 from fractalvid.utils.errors import UserError
 from fractalvid.video.folders import subfolders
 

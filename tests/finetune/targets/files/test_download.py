@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from fractalvid.finetune.targets.base import Download
-from fractalvid.finetune.targets.download import download_all, fetch
+from fractalvid.finetune.targets.files.download import download_all, fetch
 from fractalvid.finetune.targets.registry import TARGETS
 from fractalvid.utils.errors import UserError
 
@@ -180,7 +180,7 @@ def test_nobody_there_is_one_line(tmp_path: Path) -> None:
 
 def test_no_room_is_said_first(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "fractalvid.finetune.targets.download.shutil.disk_usage", lambda path: SimpleNamespace(free=100)
+        "fractalvid.finetune.targets.files.download.shutil.disk_usage", lambda path: SimpleNamespace(free=100)
     )
     with pytest.raises(UserError, match="has room for"):
         get(server, tmp_path / "set.zip")

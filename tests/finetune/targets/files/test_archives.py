@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fractalvid.finetune.targets.archives import unpack_zip
+from fractalvid.finetune.targets.files.archives import unpack_zip
 from fractalvid.utils.errors import UserError
 
 
@@ -86,7 +86,7 @@ def test_damage_is_one_line_and_leaves_no_half_file(tmp_path: Path, damage: str)
 
 def test_no_room_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "fractalvid.finetune.targets.archives.shutil.disk_usage", lambda path: SimpleNamespace(free=100)
+        "fractalvid.finetune.targets.files.archives.shutil.disk_usage", lambda path: SimpleNamespace(free=100)
     )
     with pytest.raises(UserError, match=r"unpacks to 0\.0 GB, and .* has room for"):
         unpack_zip(zipped(tmp_path / "a.zip", FILES), tmp_path / "out")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from fractalvid.finetune.targets.base import Side, Video
-from fractalvid.finetune.targets.files import composed
+from fractalvid.finetune.targets.files.matching import composed
 from fractalvid.utils.errors import UserError
 
 _NUMBERS = re.compile(r"[\W\d_]+$")

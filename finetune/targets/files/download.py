@@ -11,8 +11,8 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from fractalvid.finetune.targets.archives import unpack_zip
 from fractalvid.finetune.targets.base import Download
+from fractalvid.finetune.targets.files.archives import unpack_zip
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import move_durably
 
