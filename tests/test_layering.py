@@ -29,6 +29,7 @@ LAYERS = {
         "report",
         "run",
         "probe",
+        "explain",
         "cli",
     ),
 }

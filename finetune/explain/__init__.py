@@ -1,0 +1,5 @@
+"""Where a network looks: saliency of clips in time and space."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
