@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fractalvid.finetune.cache.frames import Bytes, Frames
-from fractalvid.finetune.clips.config import AugmentConfig, Triple
+from fractalvid.finetune.clips.config import FLIP, AugmentConfig, Triple
 from fractalvid.finetune.clips.draws import AUGMENT, Floats, uniform
 
 _NUMBERS = 9
@@ -50,7 +50,7 @@ def draw(seed: int, indices: NDArray[np.int64], config: AugmentConfig) -> Augmen
         ratio=np.exp(low + (high - low) * u[2]),
         left=u[3],
         top=u[4],
-        flip=u[5] < config.flip,
+        flip=u[5] < (FLIP if config.flip is None else config.flip),
         brightness=1 + config.brightness * (2 * u[6] - 1),
         contrast=1 + config.contrast * (2 * u[7] - 1),
         saturation=1 + config.saturation * (2 * u[8] - 1),

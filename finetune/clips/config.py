@@ -3,7 +3,7 @@
 Nothing here needs torch, so that command lines are read without it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from fractalvid.utils.checks import MAX_COUNT, check_fields, check_integer
@@ -20,6 +20,10 @@ LARGEST_MAGNITUDE, MOST_OPERATIONS = 10, 14
 """Of RandAugment: the strongest setting of its operations, and how many there are."""
 
 
+FLIP = 0.5
+"""Probability of a mirror image unless asked otherwise."""
+
+
 @dataclass(frozen=True)
 class AugmentConfig:
     """Random resized crop, flip and colour of a training clip; each is held over the frames of the clip."""
@@ -28,8 +32,8 @@ class AugmentConfig:
     """Least and largest share of the frame's area that a crop takes, above 0 and up to 1."""
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
     """Least and largest width to height of a crop."""
-    flip: float = 0.5
-    """Probability of a mirror image, left to right."""
+    flip: float | None = None
+    """Probability of a mirror image, left to right; default 0.5, and 0 where left and right are classes."""
     brightness: float = 0.3
     """Largest change of the brightness, 0 to 1: its factor is uniform in 1 ± this."""
     contrast: float = 0.3
@@ -54,11 +58,16 @@ class AugmentConfig:
             ends = f"1/{MAX_RATIO} <= low <= high <= {MAX_RATIO}"
             raise UserError(f"--augment.crop-ratio is {low:g} {high:g}: two ratios, {ends}")
         for name in ("flip", "brightness", "contrast", "saturation", "blur"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"--augment.{name} is {getattr(self, name)}: it must lie between 0 and 1")
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise UserError(f"--augment.{name} is {value}: it must lie between 0 and 1")
         for name, most in (("operations", MOST_OPERATIONS), ("magnitude", LARGEST_MAGNITUDE)):
             if not 0 <= getattr(self, name) <= most:
                 raise UserError(f"--augment.{name} is {getattr(self, name)}: RandAugment takes 0 to {most}")
+
+    def settled(self, *, mirror: bool) -> "AugmentConfig":
+        """The same with the default of `flip` filled in; `mirror`: a mirror image is of the same class."""
+        return self if self.flip is not None else replace(self, flip=FLIP if mirror else 0.0)
 
 
 @dataclass(frozen=True)

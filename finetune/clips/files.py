@@ -1,20 +1,17 @@
 """Any clip by its path: a video, a GIF, or a folder with the pictures of one clip."""
 
-import re
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from fractalvid.finetune.cache.frames import Bytes, Frames, Numbers, ReadFrames
+from fractalvid.finetune.cache.frames import Frames, ReadFrames
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.notes import note
 from fractalvid.utils.phrases import counted
-from fractalvid.video.errors import MAX_PIXELS, check_frame
-from fractalvid.video.folders import find_videos, is_ignored_name
-from fractalvid.video.pictures import PICTURE_SUFFIXES, read_picture
+from fractalvid.video.errors import MAX_PIXELS
+from fractalvid.video.folders import find_videos
+from fractalvid.video.names import PICTURE_SUFFIXES, picture_files
 from fractalvid.video.reader import probe_video, read_frames, scaled_size
+from fractalvid.video.sequences import first_size
 
 
 def open_clip(path: Path, *, short_side: int, max_pixels: int = MAX_PIXELS) -> Frames:
@@ -45,7 +42,7 @@ def clips_at(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    pictures, found = _files(path), find_videos(path)
+    pictures, found = picture_files(path), find_videos(path)
     if pictures and found.videos:
         videos = counted(len(found.videos), "video")
         note(f"{path} is read as the {len(pictures)} pictures of one clip; {videos} in it left aside")
@@ -58,31 +55,11 @@ def clips_at(path: Path) -> list[Path]:
     return [path / name for name in found.videos] or [path]
 
 
-def _files(folder: Path) -> list[Path]:
-    there = (path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
-    named = (path for path in there if is_ignored_name(path.name) is None)
-    return sorted(named, key=natural)
-
-
 def _pictures(folder: Path, short_side: int, max_pixels: int) -> Frames:
-    files = _files(folder)
+    """The pictures of a folder, of which only those that are looked at are opened, and the first for its size."""
+    files = picture_files(folder)
     if not files:
         raise UserError(f"{folder}: the folder holds neither videos nor pictures ({' '.join(PICTURE_SUFFIXES)})")
-    size = scaled_size(*read_picture(files[0], max_pixels=max_pixels).size, short_side)
-    check_frame(*size, max_pixels, files[0])
-    return ReadFrames((len(files), size[1], size[0], 3), partial(_read, files, size, max_pixels))
-
-
-def _read(files: list[Path], size: tuple[int, int], max_pixels: int, numbers: Numbers) -> Bytes:
-    """Pictures as uint8 (n, H, W, 3); each is brought to the size of the first."""
-    pictures = []
-    for number in numbers:
-        image = read_picture(files[number], max_pixels=max_pixels)
-        pictures.append(np.asarray(image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)))
-    return np.stack(pictures)
-
-
-def natural(path: Path) -> list[tuple[int, int, str]]:
-    """The order in which people count files: `2.jpg` before `10.jpg`."""
-    parts = re.findall(r"\d+|\D+", path.name)
-    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
+    width, height = scaled_size(*first_size(folder, max_pixels), short_side)
+    read = partial(read_frames, folder, short_side=short_side, max_pixels=max_pixels)
+    return ReadFrames((len(files), height, width, 3), read)

@@ -144,6 +144,7 @@ def resolve(recipe: Recipe, protocol: TargetProtocol, init: Initial) -> Resolved
         "views": recipe.views or protocol.views,
         "crops": recipe.crops or protocol.crops,
         "lr": recipe.lr or LR[recipe.mode],
+        "augment": recipe.augment.settled(mirror=protocol.mirror),
         "warmup_epochs": default_warmup(recipe.epochs) if recipe.warmup_epochs is None else recipe.warmup_epochs,
     }
     asked = {each.name: getattr(recipe, each.name) for each in fields(Recipe)}

@@ -39,7 +39,8 @@ class TargetProtocol:
     the official splits (empty: whatever the user has), the first being the default; `num_classes` is the official
     number (None: the user's own). `average_splits` says that the splits divide the same videos anew, so that results
     are averaged over them; else they are different test sets or labels. `groups_apart` says that the official splits
-    keep each group of videos (`Target.group`) on one side, so that lists that do not are not of one split.
+    keep each group of videos (`Target.group`) on one side, so that lists that do not are not of one split. `mirror`
+    says that a mirror image is of the same class; else training clips are not mirrored unless that is asked for.
     """
 
     clip_len: int = 16
@@ -50,6 +51,7 @@ class TargetProtocol:
     num_classes: int | None = None
     average_splits: bool = False
     groups_apart: bool = False
+    mirror: bool = True
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,15 @@ from fractalvid.finetune.targets.anigifs import Gifs
 from fractalvid.finetune.targets.base import Download, Target
 from fractalvid.finetune.targets.demo.target import demo_target
 from fractalvid.finetune.targets.diving48 import Diving48
+from fractalvid.finetune.targets.egtea import Egtea
 from fractalvid.finetune.targets.folder import Folder
 from fractalvid.finetune.targets.hmdb51 import Hmdb51
+from fractalvid.finetune.targets.ikeafa import IkeaFa
 from fractalvid.finetune.targets.kinetics import Kinetics
+from fractalvid.finetune.targets.ssv2 import SomethingSomething
+from fractalvid.finetune.targets.uavhuman import UavHuman
+from fractalvid.finetune.targets.volleyball import Volleyball
+from fractalvid.finetune.targets.yup import Yup
 from fractalvid.utils.checks import check_count, check_fields, check_integer
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import ALIKE, nearest
@@ -48,13 +54,22 @@ TARGETS: dict[str, TargetRow] = {
     "diving48": TargetRow(lambda options, _: Diving48(options.annotations), _LISTS),
     "kinetics400": TargetRow(lambda options, test_only: Kinetics(400, options.annotations, test_only), _LISTS),
     "kinetics600": TargetRow(lambda options, test_only: Kinetics(600, options.annotations, test_only), _LISTS),
+    "ssv2": TargetRow(lambda options, _: SomethingSomething("ssv2", options.annotations), _LISTS),
+    "ssv2-mini": TargetRow(lambda options, _: SomethingSomething("ssv2-mini", options.annotations), _LISTS),
+    "ikeafa": TargetRow(lambda options, _: IkeaFa(options.annotations), _LISTS),
+    "uavhuman": TargetRow(lambda options, _: UavHuman(options.annotations), _LISTS),
+    "egtea": TargetRow(lambda options, _: Egtea(options.annotations), _LISTS),
+    "volleyball": TargetRow(lambda *_: Volleyball()),
+    "yup++": TargetRow(lambda options, _: Yup(options.annotations), _LISTS),
     "anigifs": TargetRow(lambda options, test_only: _gifs(options, test_only), _GIFS),
     "kinetics-gifs": TargetRow(lambda options, test_only: _gifs(options, test_only), _GIFS),
     "folder": TargetRow(lambda options, test_only: _folder(options, test_only), _TABLE),
     "demo": TargetRow(lambda *_: demo_target(), needs_data=False),
 }
-WITH_SPLITS = tuple(name for name, row in TARGETS.items() if "annotations" in row.options)
-"""Those with official lists of official splits."""
+WITH_LISTS = tuple(name for name, row in TARGETS.items() if "annotations" in row.options)
+"""Those whose official lists may lie elsewhere than the videos."""
+WITH_SPLITS = tuple(name for name, row in TARGETS.items() if row.needs_data and "csv" not in row.options)
+"""Those with official splits."""
 WITH_DOWNLOADS = tuple(name for name, row in TARGETS.items() if row.downloads)
 _NAMES = ", ".join(name for name, row in TARGETS.items() if row.needs_data)
 
@@ -69,7 +84,7 @@ class TargetOptions:
     annotations: Annotated[
         Path | None,
         tyro.conf.arg(
-            help=f"{', '.join(WITH_SPLITS)}: folder with the official lists, where they are not with the videos."
+            help=f"{', '.join(WITH_LISTS)}: folder with the official lists, where they are not with the videos."
         ),
     ] = None
     csv: Path | None = None

@@ -11,6 +11,8 @@ from tqdm import tqdm
 from fractalvid.finetune.targets.base import Side, Target, Video
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import counted, first_few
+from fractalvid.video.index import stamp_of
+from fractalvid.video.names import picture_files
 
 _HEAD = 1 << 16
 """Bytes that tell most files of one size apart."""
@@ -48,7 +50,7 @@ def check_files(root: Path, videos: Sequence[Video], *, official: bool = False) 
     sides = {video.path: set[Side]() for video in videos}
     for video in videos:
         sides[video.path].add(video.side)
-    sizes = {path: (root / path).stat().st_size for path in sides}
+    sizes = {path: stamp_of(root / path).size for path in sides}
     # A file is read only as far as others are like it on both sides: most differ in size, the rest in their beginning.
     groups = _both_sides([list(sides)], sides, lambda path: sizes[path] or None)
     groups = _both_sides(groups, sides, lambda path: _digest(root / path, _HEAD))
@@ -111,14 +113,21 @@ def _is_added(path: Path, other: Path) -> bool:
 
 
 def _digest(path: Path, count: int | None) -> Hashable:
-    """What is equal for files with the same first `count` bytes (None: all); None where it cannot be read."""
+    """What is equal for videos with the same first `count` bytes (None: all); None where they cannot be read.
+
+    The bytes of a folder of pictures are theirs, one after another.
+    """
+    digest = hashlib.blake2b()
     try:
-        with path.open("rb") as file:
-            if count is not None:
-                return hashlib.blake2b(file.read(count)).digest()
-            return hashlib.file_digest(file, hashlib.blake2b).digest()
+        for file in picture_files(path) if path.is_dir() else [path]:
+            with file.open("rb") as opened:
+                if count is not None:
+                    digest.update(opened.read(count))
+                    break
+                digest.update(hashlib.file_digest(opened, hashlib.blake2b).digest())
     except OSError:
         return None
+    return digest.digest()
 
 
 def _overlap(a: Video, b: Video) -> bool:

@@ -1,4 +1,7 @@
-"""Which videos a folder holds, and what else lies in it: whatever is left aside is counted and named."""
+"""Which videos a folder holds, and what else lies in it: whatever is left aside is counted and named.
+
+A folder of numbered pictures is a video, too, whose path is that of the folder.
+"""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -7,49 +10,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fractalvid.utils.phrases import first_few
-
-# What FFmpeg's demuxers read, as cameras, phones, recorders and archives name it. Left out are sound, pictures and
-# GoPro's .lrv and .thm, which are small copies of the videos beside them.
-_SUFFIXES = (
-    "264 265 3g2 3gp 3gp2 3gpp amv asf av1 avc avi avs2 dav divx dv dvr-ms evo f4v flv gif gxf h261 h263 h264 h265 "
-    "hevc ifv insv ismv ivf ivr m1v m2p m2t m2ts m2v m4v mj2 mjpeg mjpg mk3d mkv mod mov mp2v mp4 mp4v mpe mpeg "
-    "mpeg1 mpeg2 mpg mpg4 mpv mts mxf mxg nsv nut obu ogm ogv ogx qt rm rmvb roq smk tod trp ts vc1 vob vro webm wm "
-    "wmv wtv xvid y4m"
-)
-VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
-"""What files of videos are called, in lower case."""
+from fractalvid.video.names import are_frames, is_frame_folder, is_ignored_name, is_video_name, picture_files
 
 NOT_A_VIDEO = "not a video"
-HIDDEN = "hidden"
-LEFTOVER = "leftovers of other programs"
-UNFINISHED = "unfinished downloads"
 DANGLING = "dangling links"
 CIRCLE = "links in a circle or to a folder that was read already"
 LFS_POINTER = "Git LFS pointers"
 ANNEX_POINTER = "git-annex pointers"
 UNREADABLE = "unreadable"
+NO_PICTURES = "folders without pictures"
 NOT_THERE = "not there"
 
-# Names that systems, network storage and archivers leave, in lower case.
-_LEFTOVERS = frozenset(
-    (
-        *("$recycle.bin", "recycler", "recycled", "system volume information", "found.000", "lost+found", "lost.dir"),
-        *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@tmp", "@sharebin", "__macosx"),
-        *(
-            "network trash folder",
-            "temporary items",
-            "thumbs.db",
-            "ehthumbs.db",
-            "desktop.ini",
-            "icon\r",
-            "__pycache__",
-        ),
-    )
-)
-_UNFINISHED = (
-    *(".part", ".crdownload", ".download", ".partial", ".filepart", ".opdownload", ".aria2", ".ytdl", ".tmp", ".temp"),
-    *(".!qb", ".!ut", ".bc!", ".incomplete"),
-)
 _POINTERS = ((b"version https://git-lfs.github.com/spec/", LFS_POINTER), (b"/annex/objects/", ANNEX_POINTER))
 _POINTER_BYTES = 1024
 """No pointer is larger."""
@@ -88,37 +59,25 @@ class Found(NamedTuple):
     left: LeftAside
 
 
-def is_video_name(name: str) -> bool:
-    """Whether a file is named like a video, whatever the case; blanks at the end are no part of it."""
-    return os.path.splitext(name)[1].rstrip().lower() in VIDEO_SUFFIXES
-
-
-def is_ignored_name(name: str) -> str | None:
-    """Why a file or folder of this name is nobody's data; None where it may be."""
-    lower = name.lower()
-    if lower in _LEFTOVERS:
-        return LEFTOVER
-    if name.startswith("."):
-        return HIDDEN
-    return UNFINISHED if lower.endswith(_UNFINISHED) else None
-
-
 def absent(path: Path) -> str | None:
     """Why there is no content at a path that is named as a video: None where there is; a word for messages."""
     try:
         if os.path.isfile(path):  # unlike `Path.is_file`, no error for names that are too long for the system
             return _pointer(path)
+        if os.path.isdir(path):
+            return None if picture_files(path) else NO_PICTURES
     except OSError:
         return UNREADABLE
     return DANGLING if os.path.islink(path) and not os.path.exists(path) else NOT_THERE
 
 
-def find_videos(folder: Path, *, depth: int | None = None) -> Found:
+def find_videos(folder: Path, *, depth: int | None = None, frames: bool = True) -> Found:
     """The videos in a folder and in the folders in it, links followed, each folder read once.
 
     Args:
         folder: where to look.
         depth: how many levels of folders are looked into: 1 for the folder alone; None for all.
+        frames: whether folders in it that hold numbered pictures and no other data are videos (`is_frame_folder`).
     """
     found = Found([], [], LeftAside())
     read = set[tuple[int, int]]()
@@ -134,6 +93,9 @@ def find_videos(folder: Path, *, depth: int | None = None) -> Found:
         if entries is None:
             found.left.add(CIRCLE, below)
             continue
+        if below and frames and are_frames(entries):
+            found.videos.append(below)
+            continue
         if below:
             found.folders.append(below)
         for entry in entries:
@@ -146,7 +108,7 @@ def find_videos(folder: Path, *, depth: int | None = None) -> Found:
             elif depth is None or path.count("/") + 1 < depth:
                 (links if entry.is_symlink() else ahead).append(path)
             else:
-                found.folders.append(path)
+                (found.videos if frames and is_frame_folder(entry.path) else found.folders).append(path)
     for paths in (found.videos, found.folders, *found.left.paths.values()):
         paths.sort(key=lambda path: path.split("/"))
     return found
@@ -191,7 +153,7 @@ def _pointer(file: Path | os.DirEntry[str]) -> str | None:
 
 def subfolders(folder: Path) -> list[str]:
     """Names of the folders in a folder that may hold data, sorted."""
-    return find_videos(folder, depth=1).folders
+    return find_videos(folder, depth=1, frames=False).folders
 
 
 def video_names(folder: Path) -> list[str]:

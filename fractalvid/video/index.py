@@ -6,6 +6,7 @@ Pre-training on one's own videos and fine-tuning share the index: neither decode
 import hashlib
 import json
 import os
+import stat
 import sys
 import tempfile
 import time
@@ -25,6 +26,7 @@ from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
 from fractalvid.utils.locks import waiting_lock
 from fractalvid.video.errors import MAX_PIXELS, VideoError, check_frame
+from fractalvid.video.names import picture_files
 from fractalvid.video.reader import VideoFacts, probe_video
 
 ProbeResult = VideoFacts | str
@@ -64,16 +66,22 @@ def index_file(cache_dir: Path, root: Path) -> Path:
 
 
 class Stamp(NamedTuple):
-    """Size in bytes and time of change in ns of a file: as long as both are the same, so is the file."""
+    """Size in bytes and time of change in ns of a video: as long as both are the same, so is the video.
+
+    Of a folder of pictures they are the sum of their sizes and the latest change among them and of the folder.
+    """
 
     size: int
     changed: int
 
 
 def stamp_of(path: Path) -> Stamp:
-    """The stamp of a file. Raises `OSError` where there is none."""
+    """The stamp of a video. Raises `OSError` where there is none."""
     status = path.stat()
-    return Stamp(status.st_size, status.st_mtime_ns)
+    if not stat.S_ISDIR(status.st_mode):
+        return Stamp(status.st_size, status.st_mtime_ns)
+    files = [file.stat() for file in picture_files(path)]
+    return Stamp(sum(file.st_size for file in files), max(one.st_mtime_ns for one in (status, *files)))
 
 
 def is_same(path: Path, stamp: Stamp) -> bool:

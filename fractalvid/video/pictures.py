@@ -13,7 +13,6 @@ from fractalvid.video.errors import check_frame
 from fractalvid.video.pixels import on_white
 from fractalvid.video.source import open_plain
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "TIFF", "PPM", "GIF")
 """What may be in files of these names, whichever has which; Pillow would run programs for others."""
 _WHITE = 65535

@@ -1,6 +1,7 @@
-"""Video files read through PyAV: anything FFmpeg decodes."""
+"""Videos read: files through PyAV, anything FFmpeg decodes, and folders of numbered pictures."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from fractalvid.utils.checks import shown as in_words
 from fractalvid.video.decode import Damage, Shown, decoded
 from fractalvid.video.errors import MAX_PIXELS, ReadError, TooLargeError, VideoError, check_frame, check_kept
 from fractalvid.video.pixels import Converter
+from fractalvid.video.sequences import first_size, is_sequence, sequence_facts, sequence_pictures
 from fractalvid.video.source import VideoSource, source_name
 from fractalvid.video.upright import Orientation, orientation_of, square_size
 
@@ -39,7 +41,8 @@ def read_video(
     whatever the file's is, before white where they are transparent. `short_side` scales them so that the shorter side
     has that many pixels. Frames of another size than the first are scaled to its. Packets that do not decode are passed
     over, as players do; headers are not believed. Of a GIF come 9 to 60 frames at equal spacing in time
-    (`video.gif.shown_frames`), composed as its disposal methods say.
+    (`video.gif.shown_frames`), composed as its disposal methods say. The pictures of a folder come in the order in
+    which people count them, each as `video.pictures.read_picture` has it; none may be missing or broken.
 
     Raises:
         ReadError: missing, or the system fails to read it.
@@ -83,7 +86,7 @@ class VideoFacts:
     """What decodes of a video.
 
     `frames` of `width` x `height` pixels (the first's, as it is read), `rate` of them a second over a `duration` in
-    seconds, by their own times; both are 0 where they carry none. `damaged` packets were passed over.
+    seconds, by their own times; both are 0 where they carry none, as pictures do. `damaged` packets were passed over.
     """
 
     frames: int
@@ -102,6 +105,9 @@ def probe_video(video: VideoSource, *, max_pixels: int = MAX_PIXELS) -> VideoFac
         TooLargeError: a frame of more than `max_pixels`.
         VideoError: no frame decodes.
     """
+    if is_sequence(video):
+        count, width, height = sequence_facts(_folder(video), max_pixels)
+        return VideoFacts(count, width, height, 0.0, 0.0)
     damage, size, times, shown_for = Damage(), (0, 0), list[float | None](), 0.0
     for shown in decoded(video, damage, max_pixels=max_pixels):
         if not times:
@@ -130,6 +136,8 @@ def _read(
     if short_side is not None:
         check_integer("short_side", short_side, 1, MAX_SIDE)
     check_integer("max_pixels", max_pixels, 1, MAX_COUNT)
+    if is_sequence(video):
+        return _read_sequence(_folder(video), rgb, short_side, max_pixels, wanted)
     frames, name = dict[int, NDArray[np.uint8]](), source_name(video)
     converter, size = Converter(rgb=rgb), None
     last = None if wanted is None else max(wanted, default=-1)
@@ -143,6 +151,20 @@ def _read(
         if number == last:
             break
     return frames
+
+
+def _read_sequence(
+    folder: Path, rgb: bool, short_side: int | None, max_pixels: int, wanted: frozenset[int] | None
+) -> dict[int, NDArray[np.uint8]]:
+    """The same of a folder of pictures."""
+    size = scaled_size(*first_size(folder, max_pixels), short_side)
+    check_frame(*size, max_pixels, folder)
+    return dict(sequence_pictures(folder, wanted, size, rgb=rgb, max_pixels=max_pixels))
+
+
+def _folder(video: VideoSource) -> Path:
+    assert not isinstance(video, bytes)
+    return Path(video)
 
 
 def _upright_size(shown: Shown, max_pixels: int, video: VideoSource) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """How people lay out their own videos: what they call the sides, and where the folders of the classes are."""
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -65,5 +66,5 @@ def equal_but_for_ending(paths: Iterable[str]) -> list[list[str]]:
     """Groups of paths that differ in nothing but their ending."""
     groups = defaultdict[str, list[str]](list)
     for path in paths:
-        groups[composed(path).rpartition(".")[0]].append(path)
+        groups[os.path.splitext(composed(path))[0]].append(path)
     return [group for group in groups.values() if len(group) > 1]

@@ -10,7 +10,8 @@ from PIL import Image
 
 from fractalvid.utils.errors import UserError
 from fractalvid.video.errors import MAX_PIXELS, TooLargeError
-from fractalvid.video.pictures import PICTURE_SUFFIXES, read_picture
+from fractalvid.video.names import PICTURE_SUFFIXES
+from fractalvid.video.pictures import read_picture
 
 MOST = 100_000
 """Pictures of a folder that are used at most, the first by name."""

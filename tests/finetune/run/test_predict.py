@@ -7,11 +7,12 @@ import torch
 from PIL import Image
 
 from fractalvid.finetune.cli import main
-from fractalvid.finetune.clips.files import natural, open_clip
+from fractalvid.finetune.clips.files import open_clip
 from fractalvid.finetune.run.predict import Predictor, Unreadable
 from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.weights.cards import Card, load_card, save_weights
 from fractalvid.utils.errors import UserError
+from fractalvid.video.names import natural
 from fractalvid.video.reader import read_video
 from tests.finetune.helpers import command, folder_set, put, video
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fractalvid.video import folders
-from fractalvid.video.folders import absent, find_videos, is_video_name, subfolders
+from fractalvid.video import folders, names
+from fractalvid.video.folders import absent, find_videos, subfolders
+from fractalvid.video.names import is_video_name
 
 
 def touch(root: Path, *paths: str, content: bytes = b"x") -> Path:
@@ -47,9 +48,9 @@ def test_everything_is_taken_or_has_a_reason(tmp_path: Path) -> None:
     assert found.videos == ["a/1.mp4", "a/2.MTS", "a/deep/er/3.mkv", "b/4.mp4 "]
     assert found.folders == ["a", "a/deep", "a/deep/er", "b"]
     assert found.left.paths == {
-        folders.HIDDEN: [".Trash-1000", ".cache", ".git", "a/._1.mp4"],
-        folders.LEFTOVER: ["#recycle", "$RECYCLE.BIN", "@eaDir", "Thumbs.db", "__MACOSX", "lost+found"],
-        folders.UNFINISHED: ["a/5.mp4.part", "a/6.mp4.crdownload"],
+        names.HIDDEN: [".Trash-1000", ".cache", ".git", "a/._1.mp4"],
+        names.LEFTOVER: ["#recycle", "$RECYCLE.BIN", "@eaDir", "Thumbs.db", "__MACOSX", "lost+found"],
+        names.UNFINISHED: ["a/5.mp4.part", "a/6.mp4.crdownload"],
         folders.NOT_A_VIDEO: ["a/README", "a/notes.txt", "a/pipe.mp4"],
         folders.LFS_POINTER: ["a/7.mp4"],
         folders.ANNEX_POINTER: ["a/8.mp4"],
