@@ -30,6 +30,7 @@ LAYERS = {
         "run",
         "probe",
         "explain",
+        "bias",
         "cli",
     ),
 }

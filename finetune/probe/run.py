@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
+from torch import nn
 from tqdm import tqdm
 
 from fractalvid.finetune.cache.store import decoded_side
@@ -39,7 +41,7 @@ from fractalvid.finetune.run.compare import same_shape
 from fractalvid.finetune.videos.data import Data, read_videos, split_name
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
-from fractalvid.pretrain.machine import resolve_device, resolve_precision
+from fractalvid.pretrain.machine import Precision, resolve_device, resolve_precision
 from fractalvid.pretrain.weights import Initial, build_initial
 from fractalvid.stats.figures import Scatter, effective_rank
 from fractalvid.utils.files import make_folder
@@ -140,30 +142,53 @@ def probe_networks(probe: Probe) -> list[Row]:
 
 def _rows_of(probe: Probe, network: Network, drawn: dict[str, tuple[Views, Views]]) -> list[Row]:
     """The rows of one network; `drawn` keeps the views that several networks share."""
+    kept = _kept(probe, network)
+    done = probe.folder / f"{kept.key}-{_asked(probe)}.json"
+    known = load_rows(done)
+    if known is not None:
+        return [replace(Row(**row), network=network.label, number=network.number) for row in known]
+    rows = classify_features(probe, network, _features(probe, network, kept, drawn))
+    save_rows(done, rows)
+    return rows
+
+
+def network_features(probe: Probe, network: Network) -> Features:
+    """Features of all stages of one network on all videos of a probe, a row a video; kept in the cache folder."""
+    return _features(probe, network, _kept(probe, network), {})
+
+
+class _Kept(NamedTuple):
+    """A network that is built, what of the clips its features depend on, and the name of both."""
+
+    built: nn.Module
+    precision: Precision
+    clips: str
+    key: str
+
+
+def _kept(probe: Probe, network: Network) -> _Kept:
     arch, config = network.recipe.model, probe.config
     built, _ = build_initial(arch, 1, network.init, seed=network.number)
     precision = resolve_precision(config.precision, resolve_device(probe.machine.device))
-    view, store = network.recipe.view_config(), probe.stores.get(probe.data.root, decoded_side(network.recipe.size))
+    store = probe.stores.get(probe.data.root, decoded_side(network.recipe.size))
     settings = {
-        "view": asdict(view),
+        "view": asdict(network.recipe.view_config()),
         "frames": store.kept(video.path for video in probe.listing.videos),
         "precision": precision.name,
         "settle": [config.settle_clips, config.seed],
     }
     clips = clips_digest(probe.data.root, probe.listing, settings)
-    key = f"{network_digest(built, arch)}-{clips}"
-    done = probe.folder / f"{key}-{_asked(probe)}.json"
-    known = load_rows(done)
-    if known is not None:
-        return [replace(Row(**row), network=network.label, number=network.number) for row in known]
-    features = load_features(probe.folder / f"{key}.npz", arch)
+    return _Kept(built, precision, clips, f"{network_digest(built, arch)}-{clips}")
+
+
+def _features(probe: Probe, network: Network, kept: _Kept, drawn: dict[str, tuple[Views, Views]]) -> Features:
+    arch, path = network.recipe.model, probe.folder / f"{kept.key}.npz"
+    features = load_features(path, arch)
     if features is None:
-        views, settling = drawn.setdefault(clips, _views(probe, view))
-        features = features_of(built, arch, views, settling, precision)
-        save_features(probe.folder / f"{key}.npz", features)
-    rows = classify_features(probe, network, features)
-    save_rows(done, rows)
-    return rows
+        views, settling = drawn.setdefault(kept.clips, _views(probe, network.recipe.view_config()))
+        features = features_of(kept.built, arch, views, settling, kept.precision)
+        save_features(path, features)
+    return features
 
 
 def _asked(probe: Probe) -> str:

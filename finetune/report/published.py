@@ -10,6 +10,8 @@ from fractalvid.utils.documents import Table, read_toml
 from fractalvid.utils.phrases import counted
 
 _FILE = Path(__file__).with_name("published.toml")
+_REAL, _SYNTHETIC = "Kinetics", "synthetic humans"
+"""What SynAPT compares as pre-training on real and on synthetic video."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,32 @@ def published_numbers() -> tuple[PublishedNumber, ...]:
             about = (source["name"], source["conditions"])
             numbers.append(PublishedNumber(target, network, mode, pretraining, top1, top5, *about))
     return tuple(numbers)
+
+
+def published_bias(target: str) -> list[tuple[float, float, str]]:
+    """Accuracy (percent) of frozen frame features on a target, its bits over chance, and the source."""
+    return [
+        (accuracy, bits, source["name"])
+        for source in _read()["bias"]
+        for name, accuracy, bits in source["rows"]
+        if name == target
+    ]
+
+
+def published_gaps(target: str, mode: str) -> list[tuple[str, float, float, str]]:
+    """Network, top-1 by synthetic and by Kinetics pre-training (percent), and the source, where one has both."""
+    numbers = [n for n in published_numbers() if (n.target, n.mode) == (target, mode)]
+    real = {(n.source, n.network): n.top1 for n in numbers if n.pretraining == _REAL}
+    return [
+        (n.network, n.top1, real[n.source, n.network], n.source)
+        for n in numbers
+        if n.pretraining == _SYNTHETIC and (n.source, n.network) in real
+    ]
+
+
+def published_remarks() -> list[tuple[str, str]]:
+    """Source and text of what no row can say."""
+    return [(remark["name"], remark["text"]) for remark in _read()["remark"]]
 
 
 def published_beside(metrics: dict[str, Any]) -> tuple[tuple[PublishedNumber, ...], str]:

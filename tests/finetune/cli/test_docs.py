@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fractalvid.finetune.cli import compare, finetune, predict, prepare, probe, test
+from fractalvid.finetune.cli import bias, compare, finetune, predict, prepare, probe, published, test
 from fractalvid.finetune.cli.commands import COMMANDS, run_command
 from fractalvid.finetune.recipes.recipe import RECIPES
 from fractalvid.finetune.targets.registry import TARGETS
@@ -64,6 +64,10 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Read:
         (predict, "run"),
         (prepare, "run"),
         (probe, "run"),
+        (bias, "measure"),
+        (bias, "compare"),
+        (bias, "overlap"),
+        (published, "run"),
         (test, "run"),
     ):
         monkeypatch.setattr(module, name, taken)

@@ -45,7 +45,7 @@ def test_missing_videos_are_named(tmp_path: Path) -> None:
 
 def test_overlapping_cuts_are_an_error(tmp_path: Path) -> None:
     table = TABLE + "GOPR0001.MP4,80,95,pick leg,anna\n"
-    with pytest.raises(UserError, match="lists GOPR0001.MP4 twice for train"):
+    with pytest.raises(UserError, match=r"lists GOPR0001\.MP4 twice for train"):
         list_videos(IkeaFa(), ikea_set(tmp_path, table=table), "subjects", allow_missing=False)
 
 

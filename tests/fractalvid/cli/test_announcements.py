@@ -26,6 +26,8 @@ SAID = {
     "finetune test --target demo --weights w": "testing w on demo",
     "finetune predict --weights w a.mp4 --out names.txt": "reading the weights w",
     "finetune probe --target demo --init a b": "probing a, b on demo",
+    "finetune bias --target demo": "measuring the bias of demo towards imagenet:tsn_r18",
+    "finetune published --out page.md": "writing published rows to page.md",
     "doctor": "looking at this machine",
 }
 ENDS = """

@@ -1,0 +1,79 @@
+"""Published rows of targets as Markdown, other people's marked as such, with one's own runs beside."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+
+from fractalvid.finetune.report.markup import Table, as_markdown
+from fractalvid.finetune.report.published import (
+    PublishedNumber,
+    published_beside,
+    published_bias,
+    published_numbers,
+    published_remarks,
+)
+from fractalvid.finetune.results.read import MODES, RunResult
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import ALIKE, nearest
+
+_ABOUT = (
+    "Accuracies in percent. Rows marked * are other people's: none was measured with this program, and networks, "
+    "resolution, budgets and pre-training data differ, as the sources say."
+)
+_HEAD = ("pre-training", "network", "mode", "top-1", "top-5", "source")
+
+
+def published_targets() -> list[str]:
+    """The targets that there are rows of, in the order of the file."""
+    return list(dict.fromkeys(number.target for number in published_numbers()))
+
+
+def published_page(targets: Sequence[str] = (), runs: Sequence[RunResult] = ()) -> str:
+    """Markdown: a table a target (all of them where none is named), one's own runs first.
+
+    Raises:
+        UserError: there is nothing of a target, neither published nor among the runs.
+    """
+    known = list(dict.fromkeys([*(str(run.metrics["target"]) for run in runs), *published_targets()]))
+    for target in targets:
+        if target not in known:
+            near = nearest(target, known, at_least=ALIKE)
+            raise UserError(f"nothing is published here of {target!r}" + (f"; did you mean {near!r}?" if near else ""))
+    wanted = targets or (list(dict.fromkeys(str(run.metrics["target"]) for run in runs)) or known)
+    parts = ["# Published rows", _ABOUT, *(part for target in wanted for part in _section(target, runs))]
+    remarks = [f"- {name}: {text}." for name, text in published_remarks()]
+    return "\n\n".join([*parts, "## Also published", "\n".join(remarks)]) + "\n"
+
+
+def _section(target: str, runs: Sequence[RunResult]) -> Iterator[str]:
+    own = [run for run in runs if run.metrics["target"] == target]
+    others = [number for number in published_numbers() if number.target == target]
+    yield f"## {target}"
+    yield as_markdown(Table("", _HEAD, (*_own_rows(own), *map(_row, others))))
+    refused = dict.fromkeys(why for run in own for _, why in [published_beside(run.metrics)] if why)
+    if refused:
+        yield "\n".join(f"Not to be compared: {why.removeprefix('None: ')}" for why in refused)
+    biases = published_bias(target)
+    if biases:
+        yield "\n".join(
+            f"Representation bias *: {bits:.2f} bits, {top1:.2f} % ({name})." for top1, bits, name in biases
+        )
+    sources = dict.fromkeys((number.source, number.conditions) for number in others)
+    if sources:
+        yield "\n".join(f"- {source} *: {conditions}" for source, conditions in sources)
+
+
+def _row(number: PublishedNumber) -> tuple[str, ...]:
+    top5 = "" if number.top5 is None else f"{number.top5:.2f}"
+    return f"{number.pretraining} *", number.network, number.mode, f"{number.top1:.2f}", top5, number.source
+
+
+def _own_rows(runs: Sequence[RunResult]) -> Iterator[tuple[str, ...]]:
+    """Means over splits and seeds of each initialisation, network and mode."""
+    modes = [*MODES, *sorted({run.mode for run in runs} - set(MODES))]
+    groups = defaultdict[tuple[str, str, str], list[RunResult]](list)
+    for run in runs:
+        groups[run.mode, run.label, str(run.metrics.get("model") or "")].append(run)
+    for (mode, label, model), some in sorted(groups.items(), key=lambda group: modes.index(group[0][0])):
+        top1, top5 = (fmean(float(run.metrics[name]) for run in some) for name in ("top1", "top5"))
+        yield label, model, mode, f"{top1:.2f}", f"{top5:.2f}", f"here: {len(some)} run{'s' * (len(some) > 1)}"
