@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -19,9 +19,13 @@ from fractalvid.core.bank import Bank, KindName
 from fractalvid.core.colour import ColourConfig
 from fractalvid.kernels.compiled import available_cores
 from fractalvid.sets.config import SetConfig
+from fractalvid.sets.part import WHOLE, Part
 from fractalvid.utils.duration import parse_hours
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.log import announce
+
+if TYPE_CHECKING:
+    from fractalvid.sets.workers import Engine
 
 MAIN = {
     "what": {
@@ -38,6 +42,8 @@ MAIN = {
         "format": "mp4, webdataset, npz or png",
         "images": "Single frames instead of clips: as --format png",
         "workers": "Clips in the making at once; one a core if not given",
+        "shard": "Make the third of 16 parts: 3/16; fractalvid merge joins them",
+        "engine": "local, or ray: a cluster",
         "time": "Stop after so long: 90s, 20m, 2h",
     },
 }
@@ -83,6 +89,12 @@ class GenerateArguments:
     """Clips in the making at once (default: one a core)."""
     time: str | None = None
     """Stop after so long (90s, 20m, 2h), complete as far as it got; a shard that is begun is finished first."""
+    shard: str | None = None
+    """Make one part of the set, such as 3/16, on one of several machines; `fractalvid merge` puts them together."""
+    engine: Literal["local", "ray"] = "local"
+    """Who renders: this machine, or the cores of a Ray cluster, while this process writes."""
+    address: str | None = None
+    """Of the Ray cluster: auto, ray://HOST:10001 or HOST:6379 (default: one of this machine alone)."""
     fractals: Annotated[FractalOptions, tyro.conf.arg(name="")] = field(default_factory=FractalOptions)
     colours: Annotated[ColourOptions, tyro.conf.arg(name="")] = field(default_factory=ColourOptions)
 
@@ -106,6 +118,22 @@ class GenerateArguments:
             raise UserError(f"--time is {self.time}: give it more, such as 20m, or leave it out")
         return hours
 
+    def part(self) -> Part:
+        """Which part of the set to make."""
+        return WHOLE if self.shard is None else Part.parse(self.shard)
+
+    def renderers(self) -> "Engine | None":
+        """Who renders, if not workers of this machine; imports what that takes."""
+        if self.engine == "local":
+            if self.address is not None:
+                raise UserError("--address belongs to --engine ray")
+            return None
+        if self.workers is not None:
+            raise UserError("--workers belongs to this machine: leave it out with --engine ray, which takes all cores")
+        from fractalvid.sets.ray_workers import ray_engine
+
+        return ray_engine(self.address)
+
 
 def run(arguments: Sequence[str]) -> None:
     """Run the command."""
@@ -117,22 +145,25 @@ def run(arguments: Sequence[str]) -> None:
         description="Render clips.",
         main=MAIN,
     )
-    config, hours = args.config(), args.hours()
+    config, hours, part = args.config(), args.hours(), args.part()
     announce(f"rendering clips into {args.out}")
     _compile_ahead(args)
     from fractalvid.sets.generation import generate
 
+    engine = args.renderers()
     bank = _bank(args)
     if bank.kind != "ifs" and (config.points, config.exposure) != (SetConfig.points, SetConfig.exposure):
         raise UserError(f"--points and --exposure belong to the chaos game: leave them out for clips of {bank.kind}")
     workers = available_cores() if args.workers is None else args.workers
     try:
-        missing = generate(bank, args.out, config, workers=workers, hours=hours)
+        missing = generate(bank, args.out, config, workers=workers, hours=hours, part=part, engine=engine)
     except KeyboardInterrupt:
         print("stopped; the same command goes on with what is missing", file=sys.stderr)
         raise
     if missing:
-        print(f"time is up: {missing} clips are missing from {args.out}; the same command goes on")
+        print(f"time is up: {missing} clips are missing from {part.folder(args.out)}; the same command goes on")
+    elif not part.whole:
+        print(f"part {part} is complete; when all are: fractalvid merge {shlex.quote(str(args.out))}")
     else:
         print(f"complete: {args.out}; look at it with: fractalvid preview {shlex.quote(str(args.out))}")
 

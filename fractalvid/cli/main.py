@@ -16,6 +16,7 @@ Fractal clips to pre-train video networks on: no real video needed.
   classes    invent classes and save them as a bank; `classes import` reads the reference method's files
   generate   render clips of classes into a folder, resumable
   preview    a contact sheet and a gallery page of a bank or a generated set
+  merge      put together the parts of a set that several machines have made
   verify     check every file of a generated set, and make again what is broken
   stats      quality figures of banks and generated sets, side by side
   pretrain   train a network on clips that are rendered meanwhile; the same as the command `pretrain`
@@ -29,6 +30,7 @@ COMMANDS = {
     "classes": "fractalvid.cli.classes:run",
     "generate": "fractalvid.cli.generate:run",
     "preview": "fractalvid.cli.preview:run",
+    "merge": "fractalvid.cli.merge:run",
     "verify": "fractalvid.cli.verify:run",
     "stats": "fractalvid.cli.stats:run",
     "pretrain": "fractalvid.pretrain.cli:main",

@@ -1,5 +1,8 @@
 from .config import SetConfig as SetConfig
 from .generation import generate as generate
+from .merging import merge as merge
+from .part import Part as Part
+from .ray_workers import ray_engine as ray_engine
 from .reader import ClipError as ClipError
 from .reader import SetReader as SetReader
 from .torch_set import FractalSet as FractalSet

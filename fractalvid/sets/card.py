@@ -13,6 +13,7 @@ from fractalvid.core.bank import Bank, array_names, check_draw
 from fractalvid.core.fingerprint import fingerprint
 from fractalvid.sets.config import SetConfig
 from fractalvid.sets.formats import digest
+from fractalvid.sets.part import WHOLE, Part
 from fractalvid.utils.documents import Count, Seed, Table, convert, convert_config, parse_json, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
@@ -36,18 +37,26 @@ class _Card:
     class_config: Table
     set_config: Table
     fingerprint: Table
+    part: str = str(WHOLE)
 
 
-def card_of(bank: Bank, config: SetConfig) -> dict[str, Any]:
-    """The card of the set that `generate` makes of these on this machine."""
-    made_on = fingerprint() | {name: version(name) for name in config.libraries}
-    if config.file_format.video:
-        options = encoder_options(config.codec, config.crf, config.preset, config.size, config.frames)
-        made_on["encoder"] = " ".join([config.codec, *(f"{k}={v}" for k, v in options.items())])
-    card: dict[str, Any] = {"format": FORMAT, "fingerprint": made_on, "kind": bank.kind, "seed": bank.seed}
+def card_of(bank: Bank, config: SetConfig, part: Part = WHOLE) -> dict[str, Any]:
+    """The card of the set, or of the part of one, that `generate` makes of these on this machine."""
+    card: dict[str, Any] = {"format": FORMAT, "fingerprint": made_on(config), "kind": bank.kind, "seed": bank.seed}
     card |= {"classes": len(bank), "bank_digest": bank_digest(bank)}
     card |= {"class_config": dataclasses.asdict(bank.config), "set_config": dataclasses.asdict(config)}
+    if not part.whole:
+        card["part"] = str(part)
     return parse_json(json.dumps(card), Table, where=CARD_FILE)
+
+
+def made_on(config: SetConfig) -> dict[str, str]:
+    """What decides the bytes of a set, beside its bank and configuration: this machine, its libraries, the encoder."""
+    found = fingerprint() | {name: version(name) for name in config.libraries}
+    if config.file_format.video:
+        options = encoder_options(config.codec, config.crf, config.preset, config.size, config.frames)
+        found["encoder"] = " ".join([config.codec, *(f"{k}={v}" for k, v in options.items())])
+    return found
 
 
 def bank_digest(bank: Bank) -> str:
@@ -81,7 +90,13 @@ def read_card(out: Path) -> dict[str, Any]:
     except UserError as error:
         raise UserError(f"{path} is damaged ({error})") from None
     config_of(content, out)
+    part_of(content)
     return content
+
+
+def part_of(card: dict[str, Any]) -> Part:
+    """Which part of a set a card is of."""
+    return Part.parse(card.get("part", str(WHOLE)))
 
 
 def config_of(card: dict[str, Any], out: Path) -> SetConfig:

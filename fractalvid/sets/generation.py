@@ -1,10 +1,10 @@
 """Making a set, and going on with one: missing clips are rendered, and complete ones go into the manifest."""
 
 import math
+import shlex
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -28,7 +28,9 @@ from fractalvid.sets.manifest import (
     read_manifest,
     write_manifest,
 )
-from fractalvid.sets.workers import ClipMaker, open_workers, store_of
+from fractalvid.sets.part import PARTS_FOLDER, WHOLE, Part
+from fractalvid.sets.reader import SetReader
+from fractalvid.sets.workers import ClipMaker, Engine, Made, Workers, local_engine, store_of
 from fractalvid.utils.checks import check_instance, check_integer, check_number
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import remove_temporaries, remove_temporary
@@ -53,6 +55,8 @@ def generate(
     workers: int,
     hours: float | None = None,
     progress: bool = True,
+    part: Part = WHOLE,
+    engine: Engine | None = None,
 ) -> int:
     """Render the clips of a set that its manifest does not list yet.
 
@@ -67,9 +71,11 @@ def generate(
             and a script that calls this needs `if __name__ == "__main__":`, as for the workers of a DataLoader.
         hours: stop after so long, complete as far as it got; a shard that is begun is finished.
         progress: show a progress bar.
+        part: make this part of the set alone, in a folder of its own below `out`; `merge` puts all parts together.
+        engine: who renders, if not `workers` of this machine; such as `fractalvid.sets.ray_workers.ray_engine`.
 
     Returns:
-        How many clips are still missing.
+        How many clips, of the part if it is one, are still missing.
 
     Raises:
         UserError: another process is at work there, the folder holds something else or another set, it can't be
@@ -78,11 +84,17 @@ def generate(
     check_integer("workers", workers, 1, MAX_WORKERS)
     check_bank(bank)
     check_instance("config", config, SetConfig)
+    check_instance("part", part, Part)
     if hours is not None:
         check_number("hours", hours, 0, math.inf)
+    engine = engine or local_engine(workers)
     try:
-        with exclusive_folder(out):
-            return render_missing(bank, out, config, workers=workers, hours=hours, progress=progress)
+        merged = _merged(bank, out, config, part)
+        folder = part.folder(out)
+        with exclusive_folder(folder):
+            return render_missing(
+                bank, folder, config, engine=engine, hours=hours, progress=progress, part=part, merged=merged
+            )
     except OSError as error:
         raise UserError(
             f"cannot write to {out}: {error.strerror or error}; what is there stays valid, run the same command again"
@@ -103,32 +115,73 @@ def exclusive_folder(out: Path) -> Iterator[None]:
         yield
 
 
-def render_missing(
-    bank: Bank, out: Path, config: SetConfig, *, workers: int, hours: float | None, progress: bool
-) -> int:
-    """Render what is missing of a set that this process holds (`exclusive_folder`).
+def _merged(bank: Bank, out: Path, config: SetConfig, part: Part) -> frozenset[ClipId]:
+    """The clips that `out` holds itself when a part is asked for: those of parts that were merged.
 
-    The arguments are those of `generate`.
+    Raises:
+        UserError: what lies in `out` does not allow this part.
+    """
+    counts = {folder.name.partition("-of-")[2] for folder in (out / PARTS_FOLDER).glob("*-of-*")}
+    if counts - {part.folder(out).name.partition("-of-")[2]}:
+        raise UserError(
+            f"{out} is being made in {min(counts).lstrip('0')} parts: finish them, then run "
+            f"fractalvid merge {shlex.quote(str(out))}"
+        )
+    if part.whole or not out.exists():
+        return frozenset()
+    if not (out / CARD_FILE).exists():
+        if not out.is_dir() or {path.name for path in out.iterdir()} - {PARTS_FOLDER}:
+            raise UserError(f"{out} holds something else: choose another --out, or an empty folder")
+        return frozenset()
+    check_continues(read_card(out), card_of(bank, config), out)
+    store = store_of(out, config, len(bank))
+    return frozenset(row.clip for row in store.complete_rows(SetReader(out).rows))
+
+
+def render_missing(
+    bank: Bank,
+    folder: Path,
+    config: SetConfig,
+    *,
+    engine: Engine,
+    hours: float | None,
+    progress: bool,
+    part: Part = WHOLE,
+    merged: frozenset[ClipId] = frozenset(),
+) -> int:
+    """Render what is missing of a set, or of a part of one, whose folder this process holds (`exclusive_folder`).
+
+    Args:
+        bank: the classes.
+        folder: of the set, or of the part.
+        config: what to render.
+        engine: who renders.
+        hours: stop after so long.
+        progress: show a progress bar.
+        part: the clips to make.
+        merged: those of them that another folder holds already.
 
     Returns:
         How many clips are missing in the end.
     """
-    store = store_of(out, config, len(bank))
-    rows = store.complete_rows(_open_set(bank, out, config))
-    done = {row.clip for row in rows}
-    _remove_unfinished(out, store, done)
-    total = len(bank) * config.clips
-    missing = total - len(done)
+    store = store_of(folder, config, len(bank))
+    rows = store.complete_rows(_open_set(bank, folder, config, part))
+    done = merged.union(row.clip for row in rows)
+    _remove_unfinished(folder, store, done, part)
+    total = store.count(part)
+    missing = total - sum(clip in done for clip in store.plan(part))
     if not missing:
-        _sort_manifest(out, rows)  # a kill may have come between the last row and this
+        sort_manifest(folder, rows)  # a kill may have come between the last row and this
         return 0
-    writer = ManifestWriter(out, rows)
+    writer = ManifestWriter(folder, rows)
     try:
-        with tqdm(total=total, initial=len(done), unit="clip", disable=not progress, smoothing=0.05) as bar:
+        with (
+            tqdm(total=total, initial=total - missing, unit="clip", disable=not progress, smoothing=0.05) as bar,
+            engine(ClipMaker(bank, store, config), folder, missing) as workers,
+        ):
             deadline = None if hours is None else time.monotonic() + 3600 * hours
-            planned = _until(deadline, (clip for clip in store.plan() if clip not in done), store)
-            steps = _made(planned, ClipMaker(bank, store, config), out, workers=workers, missing=missing)
-            for group in _flushes(steps, bar.update):
+            planned = _until(deadline, (clip for clip in store.plan(part) if clip not in done), store)
+            for group in _flushes(_made(planned, store, workers), bar.update):
                 writer.append(group)
                 rows += group
                 missing -= len(group)
@@ -136,13 +189,13 @@ def render_missing(
         store.close()
         writer.close()
     if not missing:
-        _sort_manifest(out, rows)
+        sort_manifest(folder, rows)
     return missing
 
 
-def _remove_unfinished(out: Path, store: Store[Any], done: set[ClipId]) -> None:
+def _remove_unfinished(out: Path, store: Store[Any], done: frozenset[ClipId], part: Part) -> None:
     """Remove what a killed run left of files that it had begun: they lie where clips are missing."""
-    missing = (store.path(clip).rpartition("/")[0] for clip in store.plan() if clip not in done)
+    missing = (store.path(clip).rpartition("/")[0] for clip in store.plan(part) if clip not in done)
     for folder in dict.fromkeys(missing):
         for place in (out / folder, out / MASK_FOLDER / folder.rpartition("/")[2]):
             for path in place.glob(".*.part"):
@@ -151,9 +204,9 @@ def _remove_unfinished(out: Path, store: Store[Any], done: set[ClipId]) -> None:
                     remove_temporary(path.with_name(name))
 
 
-def _open_set(bank: Bank, out: Path, config: SetConfig) -> list[ManifestRow]:
+def _open_set(bank: Bank, out: Path, config: SetConfig, part: Part) -> list[ManifestRow]:
     """Make the folder of a new set, or check that the one there is an earlier part of this set; returns its rows."""
-    card = card_of(bank, config)
+    card = card_of(bank, config, part)
     bank_file, manifest = out / BANK_FILE, out / MANIFEST_FILE
     rows: list[ManifestRow] = []
     if (out / CARD_FILE).exists():
@@ -168,7 +221,7 @@ def _open_set(bank: Bank, out: Path, config: SetConfig) -> list[ManifestRow]:
     return rows
 
 
-def _sort_manifest(out: Path, rows: list[ManifestRow]) -> None:
+def sort_manifest(out: Path, rows: list[ManifestRow]) -> None:
     """Write a complete set's manifest by path, so that it does not depend on the pieces in which the set was made."""
     ordered = sorted(rows, key=lambda row: (row.path, row.offset))
     if rows != ordered:
@@ -188,21 +241,20 @@ class _Step:
     rows: list[ManifestRow]
 
 
-def _made(clips: Iterator[ClipId], maker: ClipMaker, out: Path, *, workers: int, missing: int) -> Iterator[_Step]:
+def _made(clips: Iterator[ClipId], store: Store[Any], workers: Workers) -> Iterator[_Step]:
     """Have clips made, and collect them in their order; the number of clips in the making is bounded."""
-    waiting: deque[Future[list[Any]]] = deque()
+    waiting: deque[Made] = deque()
 
     def collected() -> _Step:
         written = waiting.popleft().result()
-        return _Step(len(written), [row for one in written for row in maker.store.collect(one)])
+        return _Step(len(written), [row for one in written for row in store.collect(one)])
 
-    with open_workers(maker, out, workers=workers, clips=missing) as crew:
-        while chunk := list(islice(clips, CHUNK)):
-            waiting.append(crew.make(chunk))
-            if len(waiting) >= 4 * workers:
-                yield collected()
-        while waiting:
+    while chunk := list(islice(clips, CHUNK)):
+        waiting.append(workers.make(chunk))
+        if len(waiting) >= 4 * workers.at_once:
             yield collected()
+    while waiting:
+        yield collected()
 
 
 def _until(deadline: float | None, clips: Iterator[ClipId], store: Store[Any]) -> Iterator[ClipId]:

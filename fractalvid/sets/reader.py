@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.sets.card import config_of, read_card
+from fractalvid.sets.card import config_of, part_of, read_card
 from fractalvid.sets.formats.mask import decode_mask
 from fractalvid.sets.formats.shards import mask_offset
 from fractalvid.sets.manifest import MANIFEST_FILE, ManifestRow, mask_path, read_manifest
@@ -25,6 +25,7 @@ class SetReader:
         card: what dataset.json holds.
         config: the set's.
         classes: how many.
+        part: which part of a set it is, mostly the whole.
         rows: of its manifest, in the manifest's order; a row for each clip that is complete.
 
     Raises:
@@ -37,6 +38,7 @@ class SetReader:
         self.card = read_card(self.path)
         self.config = config_of(self.card, self.path)
         self.classes: int = self.card["classes"]
+        self.part = part_of(self.card)
         manifest = self.path / MANIFEST_FILE
         self.rows = read_manifest(manifest) if manifest.exists() else []
 

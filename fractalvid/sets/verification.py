@@ -21,7 +21,7 @@ from fractalvid.sets.formats.shards import add_clip
 from fractalvid.sets.generation import LOCK_FILE, MAX_WORKERS, exclusive_folder, render_missing
 from fractalvid.sets.manifest import MANIFEST_FILE, ClipId, ManifestRow, write_manifest
 from fractalvid.sets.reader import ClipError, SetReader
-from fractalvid.sets.workers import store_of
+from fractalvid.sets.workers import local_engine, store_of
 from fractalvid.utils.checks import check_integer
 from fractalvid.utils.documents import convert_config
 from fractalvid.utils.errors import UserError
@@ -106,7 +106,7 @@ def verify(path: str | Path, *, workers: int, progress: bool = True) -> Findings
         for part, of_part in zip(parts, pool.map(lambda part: _check_part(reader, part, lengths), parts), strict=True):
             problems += of_part
             bar.update(len(part))
-    total = reader.classes * reader.config.clips
+    total = store_of(reader.path, reader.config, reader.classes).count(reader.part)
     return Findings(len(reader.rows), total - len(rows), problems, _strays(reader))
 
 
@@ -134,7 +134,8 @@ def repair(path: str | Path, findings: Findings, *, workers: int, progress: bool
                 bank.save(out / BANK_FILE)
             if broken:
                 write_manifest(out / MANIFEST_FILE, [row for row in reader.rows if row not in broken])
-            render_missing(bank, out, reader.config, workers=workers, hours=None, progress=progress)
+            engine = local_engine(workers)
+            render_missing(bank, out, reader.config, engine=engine, hours=None, progress=progress, part=reader.part)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror or error}; run the same command again") from error
     before = {row.clip: row for row in reader.rows}

@@ -1,4 +1,4 @@
-"""Workers that make the clips of a set: threads for a small set, processes for a large one.
+"""Workers that make the clips of a set: threads for a small set, processes for a large one, or machines of a cluster.
 
 Threads start at once but share Python's lock: with small clips, more than five of them are no faster. Processes take a
 second to start and share nothing.
@@ -9,35 +9,29 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Protocol
 
 from fractalvid.core.bank import Bank
-from fractalvid.core.colour import foreground
 from fractalvid.core.constants import BANK_FILE
-from fractalvid.kinds import clip_times, fit_clips, load_bank, render_fits
+from fractalvid.kinds import load_bank
 from fractalvid.sets.config import SetConfig
-from fractalvid.sets.formats import EncodedClip, Store, open_store
-from fractalvid.sets.formats.mask import encode_mask
+from fractalvid.sets.encoding import encode_clips
+from fractalvid.sets.formats import Store, open_store
 from fractalvid.sets.manifest import ClipId
 from fractalvid.utils.errors import UserError
 
 CLIPS_FOR_PROCESSES = 2000
 """From so many clips on, processes are worth their start."""
-BATCH_PIXELS = 2**24
-"""Of clips that are rendered together: large ones are rendered one by one."""
 
 
 @dataclass(frozen=True)
 class ClipMaker:
-    """Renders, encodes and writes clips of a set. What comes out does not depend on which of them are asked together.
+    """Renders, encodes and writes clips of a set.
 
     Attributes:
         bank: the classes.
@@ -50,42 +44,8 @@ class ClipMaker:
     config: SetConfig
 
     def __call__(self, clips: list[ClipId]) -> list[Any]:
-        """Make some clips on this thread, small ones in batches, which take less Python a clip.
-
-        Returns:
-            What the store's `write` gave for each.
-        """
-        frames = 1 if self.config.file_format.still else self.config.frames
-        times = {clip: clip_times(self.bank, clip.class_id, frames) for clip in clips}
-        written: dict[ClipId, Any] = {}
-        for count in sorted({len(own) for own in times.values()}):
-            equally_long = [clip for clip in clips if len(times[clip]) == count]
-            most = max(1, BATCH_PIXELS // (count * self.config.size**2))
-            for first in range(0, len(equally_long), most):
-                batch = equally_long[first : first + most]
-                videos = self._render(batch, np.stack([times[clip] for clip in batch]))
-                for clip, video in zip(batch, videos, strict=True):
-                    written[clip] = self.store.write(self._encode(clip, video))
-        return [written[clip] for clip in clips]
-
-    def _render(self, clips: list[ClipId], times: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """Clips at times (B, T): (B, T, H, W), or (B, T, H, W, 3) in colour."""
-        classes, instances = np.array(clips, np.int64).T
-        return render_fits(
-            self.bank,
-            fit_clips(self.bank, classes, instances, threads=1),
-            times,
-            size=self.config.size,
-            points=self.config.points,
-            exposure=self.config.exposure,
-            colour=self.config.colour,
-            threads=1,
-        )
-
-    def _encode(self, clip: ClipId, frames: NDArray[np.uint8]) -> EncodedClip:
-        config = self.config
-        mask = encode_mask(foreground(frames, colour=config.colour is not None)) if config.masks else b""
-        return EncodedClip.of(clip, len(frames), config.file_format.encode(frames, clip, config.video), mask)
+        """Make some clips on this thread; returns what the store's `write` gave for each."""
+        return [self.store.write(clip) for clip in encode_clips(self.bank, self.config, clips)]
 
 
 def store_of(out: Path, config: SetConfig, classes: int) -> Store[Any]:
@@ -100,21 +60,49 @@ def store_of(out: Path, config: SetConfig, classes: int) -> Store[Any]:
     )
 
 
-class Workers:
-    """Threads or processes that make clips of one set."""
+class Made(Protocol):
+    """Clips in the making."""
 
-    def __init__(self, pool: Executor, maker: ClipMaker | None) -> None:
+    def result(self) -> list[Any]:
+        """Wait for them; what `ClipMaker` returns."""
+
+
+class Workers(Protocol):
+    """Whoever makes clips of one set."""
+
+    @property
+    def at_once(self) -> int:
+        """How many calls of `make` are worked at together."""
+
+    def make(self, clips: list[ClipId]) -> Made:
+        """Have some clips made."""
+
+
+class LocalWorkers:
+    """Threads or processes of this machine."""
+
+    def __init__(self, pool: Executor, maker: ClipMaker | None, workers: int) -> None:
         """`maker` is what threads share; None for processes, which have their own."""
         self._pool, self._maker = pool, maker
+        self.at_once = workers
 
     def make(self, clips: list[ClipId]) -> "Future[list[Any]]":
-        """Have some clips made; the result is that of `ClipMaker`."""
+        """Have some clips made."""
         return self._pool.submit(_make if self._maker is None else self._maker, clips)
 
 
+Engine = Callable[[ClipMaker, Path, int], AbstractContextManager[Workers]]
+"""Opens workers that make clips of the set in a folder, about so many; an error or an interrupt ends them."""
+
+
+def local_engine(workers: int) -> Engine:
+    """So many workers of this machine, each on one core."""
+    return lambda maker, out, clips: open_workers(maker, out, workers=workers, clips=clips)
+
+
 @contextmanager
-def open_workers(maker: ClipMaker, out: Path, *, workers: int, clips: int) -> Iterator[Workers]:
-    """Workers, each on one core. An error, or an interrupt, ends them after the clips that they are making.
+def open_workers(maker: ClipMaker, out: Path, *, workers: int, clips: int) -> Iterator[LocalWorkers]:
+    """Workers of this machine, each on one core. An error, or an interrupt, ends them after the clips in their hands.
 
     Args:
         maker: of the set in the folder `out`, which holds its bank already.
@@ -129,7 +117,7 @@ def open_workers(maker: ClipMaker, out: Path, *, workers: int, clips: int) -> It
     pool = _processes(maker, out, workers) if processes else ThreadPoolExecutor(workers, "clips")
     with pool:
         try:
-            yield Workers(pool, None if processes else maker)
+            yield LocalWorkers(pool, None if processes else maker, workers)
         except BrokenExecutor as error:
             raise UserError(
                 f"a worker was killed, perhaps for want of memory; what is in {out} stays valid: the same command goes "

@@ -6,6 +6,7 @@ from pathlib import Path
 from fractalvid.sets.formats.encoded_clip import EncodedClip
 from fractalvid.sets.formats.encodings import Format
 from fractalvid.sets.manifest import ClipId, ManifestRow, mask_path
+from fractalvid.sets.part import WHOLE, Part
 from fractalvid.utils.files import replace_file
 
 
@@ -25,9 +26,13 @@ class ClipFiles:
         self._out, self._format = out, file_format
         self._classes, self._instances = classes, range(first, first + clips)
 
-    def plan(self) -> Iterator[ClipId]:
-        """Class by class, as the paths sort."""
-        return (ClipId(c, i) for c in range(self._classes) for i in self._instances)
+    def plan(self, part: Part = WHOLE) -> Iterator[ClipId]:
+        """Class by class, as the paths sort; of a part some of each class."""
+        return (ClipId(c, self._instances[i]) for c in range(self._classes) for i in self._of_class(c, part))
+
+    def count(self, part: Part = WHOLE) -> int:
+        """How many clips of the plan are a part's."""
+        return sum(len(self._of_class(c, part)) for c in range(self._classes))
 
     def path(self, clip: ClipId) -> str:
         """A file of its own."""
@@ -51,6 +56,10 @@ class ClipFiles:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def _of_class(self, class_id: int, part: Part) -> range:
+        """Which of a class a part takes; it begins elsewhere in each class, or small sets would go to one part."""
+        return part.numbers(len(self._instances), shift=class_id)
 
     def _replace(self, path: str, data: bytes) -> None:
         target = self._out / path

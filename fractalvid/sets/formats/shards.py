@@ -14,6 +14,7 @@ from fractalvid.sets.formats import mask
 from fractalvid.sets.formats.encoded_clip import EncodedClip
 from fractalvid.sets.formats.encodings import Format
 from fractalvid.sets.manifest import ClipId, ManifestRow
+from fractalvid.sets.part import WHOLE, Part
 from fractalvid.utils.files import unfinished
 
 _BLOCK = tarfile.BLOCKSIZE
@@ -70,9 +71,16 @@ class Shards:
         self._tar: tarfile.TarFile | None = None
         self._rows: list[ManifestRow] = []
 
-    def plan(self) -> Iterator[ClipId]:
-        """Instance by instance, each of every class."""
-        return (ClipId(c, self._first + i) for i in range(self._clips) for c in range(self._classes))
+    def plan(self, part: Part = WHOLE) -> Iterator[ClipId]:
+        """Instance by instance, each of every class; of a part its shards."""
+        for shard in self._shards(part):
+            for place in range(shard * self._size, shard * self._size + self._length(shard)):
+                instance, class_id = divmod(place, self._classes)
+                yield ClipId(class_id, self._first + instance)
+
+    def count(self, part: Part = WHOLE) -> int:
+        """How many clips of the plan are a part's."""
+        return sum(map(self._length, self._shards(part)))
 
     def path(self, clip: ClipId) -> str:
         """Its shard."""
@@ -117,6 +125,10 @@ class Shards:
                 tar.close()
             finally:
                 Path(str(tar.name)).unlink(missing_ok=True)
+
+    def _shards(self, part: Part) -> range:
+        """The numbers of a part's shards."""
+        return part.numbers(-(-self._classes * self._clips // self._size))
 
     def _place(self, clip: ClipId) -> "_Place":
         return _Place(*divmod((clip.instance_id - self._first) * self._classes + clip.class_id, self._size))

@@ -9,6 +9,7 @@ from fractalvid.sets.formats.encoded_clip import EncodedClip
 from fractalvid.sets.formats.encodings import Format
 from fractalvid.sets.formats.shards import Shards
 from fractalvid.sets.manifest import ClipId, ManifestRow
+from fractalvid.sets.part import WHOLE, Part
 
 Written = TypeVar("Written")
 """What a store still has to know of a clip once it was written: its row, or all its bytes."""
@@ -21,8 +22,11 @@ class Store(Protocol[Written]):
     calls `collect`.
     """
 
-    def plan(self) -> Iterator[ClipId]:
-        """Every clip of the set, in the order in which they are made."""
+    def plan(self, part: Part = WHOLE) -> Iterator[ClipId]:
+        """Every clip of a part of the set, in the order in which they are made. No file has clips of two parts."""
+
+    def count(self, part: Part = WHOLE) -> int:
+        """How many these are."""
 
     def path(self, clip: ClipId) -> str:
         """The file that a clip of the plan lies in, under the set's folder."""

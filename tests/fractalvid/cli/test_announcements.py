@@ -15,6 +15,7 @@ SAID = {
     "classes import files": "reading class files into classes.npz",
     "generate --out set": "rendering clips into set",
     "preview set": "showing clips of set in preview",
+    "merge set": "putting the parts of set together",
     "verify set": "checking every file of set",
     "stats a.npz b.npz": "measuring clips of a.npz, b.npz",
     "pretrain --arch r3d_10 --steps 3 --out run": "pre-training r3d_10 by the objective supervised, in run",
