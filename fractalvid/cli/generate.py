@@ -161,7 +161,7 @@ def run(arguments: Sequence[str]) -> None:
         print("stopped; the same command goes on with what is missing", file=sys.stderr)
         raise
     if missing:
-        print(f"time is up: {missing} clips are missing from {part.folder(args.out)}; the same command goes on")
+        print(f"time is up: {missing} clips are missing from {args.out / part.folder}; the same command goes on")
     elif not part.whole:
         print(f"part {part} is complete; when all are: fractalvid merge {shlex.quote(str(args.out))}")
     else:

@@ -19,6 +19,7 @@ from fractalvid.core.constants import BANK_FILE, MAX_FRAMES, MAX_POINTS
 from fractalvid.emulate.config import EmulationConfig
 from fractalvid.pages.gallery import GAP, Clip, animation, contact_sheet, fitted, gallery_page
 from fractalvid.sets.manifest import ManifestRow
+from fractalvid.sets.place import address_of
 from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place, write_bytes, write_text, write_with
@@ -285,12 +286,13 @@ def _animated(clips: Sequence[Clip], out: Path, config: PreviewConfig) -> list[P
 
 def _loader(source: Path, config: PreviewConfig) -> Callable[[], list[Clip]]:
     """What reads the clips of `source`; says at once if it can't."""
-    if not source.exists():
+    elsewhere = address_of(source) is not None
+    if not (elsewhere or source.exists()):
         made = "; fractalvid classes makes it" if source == Path(BANK_FILE) else ""
         raise UserError(f"{source} does not exist; name a class bank or the folder of a generated set{made}")
     from fractalvid.kinds import load_bank  # not for --help: it brings Numba
 
-    if source.is_dir():
+    if elsewhere or source.is_dir():
         if config.painted is not None:
             raise UserError(f"{source} is a set, whose clips have their colours: leave --colour out")
         reader = SetReader(source)

@@ -2,6 +2,7 @@
 
 import math
 import shlex
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -29,7 +30,9 @@ from fractalvid.sets.manifest import (
     write_manifest,
 )
 from fractalvid.sets.part import PARTS_FOLDER, WHOLE, Part
+from fractalvid.sets.place import RemoteFolder, address_of, place_of
 from fractalvid.sets.reader import SetReader
+from fractalvid.sets.remote import Upload
 from fractalvid.sets.workers import ClipMaker, Engine, Made, Workers, local_engine, store_of
 from fractalvid.utils.checks import check_instance, check_integer, check_number
 from fractalvid.utils.errors import UserError
@@ -49,7 +52,7 @@ _MADE_BEFORE_CARD = {LOCK_FILE, f".{CARD_FILE}.tmp"}
 
 def generate(
     bank: Bank,
-    out: Path,
+    out: str | Path,
     config: SetConfig,
     *,
     workers: int,
@@ -65,7 +68,7 @@ def generate(
 
     Args:
         bank: the classes.
-        out: the set's folder: new, empty, or an earlier part of the same set.
+        out: the set's folder: new, empty, or an earlier part of the same set; or an address that fsspec knows.
         config: what to render; `clips` and the number of classes may grow between calls.
         workers: how many clips are made at once, each on one core. For 2000 clips and more the workers are processes,
             and a script that calls this needs `if __name__ == "__main__":`, as for the workers of a DataLoader.
@@ -90,10 +93,15 @@ def generate(
     engine = engine or local_engine(workers)
     try:
         merged = _merged(bank, out, config, part)
-        folder = part.folder(out)
-        with exclusive_folder(folder):
+        with _working_folder(out, part) as (folder, upload):
             return render_missing(
-                bank, folder, config, engine=engine, hours=hours, progress=progress, part=part, merged=merged
+                *(bank, folder, config),
+                engine=engine,
+                hours=hours,
+                progress=progress,
+                part=part,
+                merged=merged,
+                upload=upload,
             )
     except OSError as error:
         raise UserError(
@@ -115,27 +123,42 @@ def exclusive_folder(out: Path) -> Iterator[None]:
         yield
 
 
-def _merged(bank: Bank, out: Path, config: SetConfig, part: Part) -> frozenset[ClipId]:
+@contextmanager
+def _working_folder(out: str | Path, part: Part) -> Iterator[tuple[Path, Upload | None]]:
+    """Where clips are made: in the set's folder or the part's, or among temporary files on their way to an address."""
+    address = address_of(out)
+    if address is None:
+        folder = Path(out) / part.folder
+        with exclusive_folder(folder):
+            yield folder, None
+    else:
+        remote = RemoteFolder(address if part.whole else f"{address.rstrip('/')}/{part.folder}")
+        with tempfile.TemporaryDirectory(prefix="fractalvid-", ignore_cleanup_errors=True) as temporary:
+            yield Path(temporary), Upload(remote, Path(temporary))
+
+
+def _merged(bank: Bank, out: str | Path, config: SetConfig, part: Part) -> frozenset[ClipId]:
     """The clips that `out` holds itself when a part is asked for: those of parts that were merged.
 
     Raises:
         UserError: what lies in `out` does not allow this part.
     """
-    counts = {folder.name.partition("-of-")[2] for folder in (out / PARTS_FOLDER).glob("*-of-*")}
-    if counts - {part.folder(out).name.partition("-of-")[2]}:
+    place = place_of(out)
+    counts = {name.partition("-of-")[2] for name in place.names(PARTS_FOLDER)} - {""}
+    if counts - {part.folder.partition("-of-")[2]}:
         raise UserError(
             f"{out} is being made in {min(counts).lstrip('0')} parts: finish them, then run "
             f"fractalvid merge {shlex.quote(str(out))}"
         )
-    if part.whole or not out.exists():
+    there = place.names("")
+    if CARD_FILE not in there and there - {PARTS_FOLDER} - (_MADE_BEFORE_CARD if part.whole else frozenset()):
+        raise UserError(f"{out} holds something else: choose another --out, or an empty folder")
+    if part.whole or CARD_FILE not in there:
         return frozenset()
-    if not (out / CARD_FILE).exists():
-        if not out.is_dir() or {path.name for path in out.iterdir()} - {PARTS_FOLDER}:
-            raise UserError(f"{out} holds something else: choose another --out, or an empty folder")
-        return frozenset()
-    check_continues(read_card(out), card_of(bank, config), out)
-    store = store_of(out, config, len(bank))
-    return frozenset(row.clip for row in store.complete_rows(SetReader(out).rows))
+    reader = SetReader(out)
+    check_continues(reader.card, card_of(bank, config), Path(reader.name))
+    store = store_of(reader.path, config, len(bank))
+    return frozenset(row.clip for row in store.complete_rows(reader.rows))
 
 
 def render_missing(
@@ -148,6 +171,7 @@ def render_missing(
     progress: bool,
     part: Part = WHOLE,
     merged: frozenset[ClipId] = frozenset(),
+    upload: Upload | None = None,
 ) -> int:
     """Render what is missing of a set, or of a part of one, whose folder this process holds (`exclusive_folder`).
 
@@ -160,6 +184,7 @@ def render_missing(
         progress: show a progress bar.
         part: the clips to make.
         merged: those of them that another folder holds already.
+        upload: takes complete clips to where the set lies, if not here.
 
     Returns:
         How many clips are missing in the end.
@@ -168,10 +193,12 @@ def render_missing(
     rows = store.complete_rows(_open_set(bank, folder, config, part))
     done = merged.union(row.clip for row in rows)
     _remove_unfinished(folder, store, done, part)
+    if upload is not None:
+        upload.begin()
     total = store.count(part)
     missing = total - sum(clip in done for clip in store.plan(part))
     if not missing:
-        sort_manifest(folder, rows)  # a kill may have come between the last row and this
+        _finish(folder, rows, upload)  # a kill may have come between the last row and this
         return 0
     writer = ManifestWriter(folder, rows)
     try:
@@ -183,13 +210,15 @@ def render_missing(
             planned = _until(deadline, (clip for clip in store.plan(part) if clip not in done), store)
             for group in _flushes(_made(planned, store, workers), bar.update):
                 writer.append(group)
+                if upload is not None:
+                    upload.add(group)
                 rows += group
                 missing -= len(group)
     finally:
         store.close()
         writer.close()
     if not missing:
-        sort_manifest(folder, rows)
+        _finish(folder, rows, upload)
     return missing
 
 
@@ -221,11 +250,13 @@ def _open_set(bank: Bank, out: Path, config: SetConfig, part: Part) -> list[Mani
     return rows
 
 
-def sort_manifest(out: Path, rows: list[ManifestRow]) -> None:
+def _finish(folder: Path, rows: list[ManifestRow], upload: Upload | None) -> None:
     """Write a complete set's manifest by path, so that it does not depend on the pieces in which the set was made."""
     ordered = sorted(rows, key=lambda row: (row.path, row.offset))
     if rows != ordered:
-        write_manifest(out / MANIFEST_FILE, ordered)
+        write_manifest(folder / MANIFEST_FILE, ordered)
+    if upload is not None:
+        upload.finish()
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,19 @@ goes on.
 
 import shlex
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import load_bank
-from fractalvid.sets.card import CARD_FILE, check_continues, read_card, write_card
+from fractalvid.sets.card import CARD_FILE, check_continues, write_card
 from fractalvid.sets.generation import LOCK_FILE, exclusive_folder
 from fractalvid.sets.manifest import MANIFEST_FILE, ClipId, ManifestRow, write_manifest
 from fractalvid.sets.part import PARTS_FOLDER, Part
+from fractalvid.sets.place import RemoteFolder, place_of
 from fractalvid.sets.reader import SetReader
 from fractalvid.sets.workers import store_of
 from fractalvid.utils.errors import UserError
@@ -21,14 +26,14 @@ from fractalvid.utils.files import DurableFolder
 from fractalvid.utils.phrases import first_few
 
 _MERGED_FOLDER = ".merged"
-"""What the folder of parts is called while it is removed."""
+"""What the folder of parts is called while it is removed; where folders can't be renamed, a file that says so."""
 
 
 def merge(out: str | Path) -> int:
     """Make one set of its parts, with the bytes of one that a single machine made.
 
     Args:
-        out: the set's folder, with all its parts below. Parts made elsewhere are copied to `parts/` there first.
+        out: the set's folder or address, with all its parts below. Parts made elsewhere are copied to `parts/` first.
 
     Returns:
         How many clips the set holds.
@@ -36,40 +41,36 @@ def merge(out: str | Path) -> int:
     Raises:
         UserError: there are no parts, some are missing, incomplete or of another set, or nothing can be written.
     """
-    out = Path(out)
+    target = _target(out)
     try:
-        shutil.rmtree(out / _MERGED_FOLDER, ignore_errors=True)  # of a merge that was killed when all was done
+        target.clean()
         parts = _read_parts(out)
         before = _rows_before(out, parts[0])
-        _check_complete(out, parts, frozenset(row.clip for row in before))
-        _begin(out, parts[0])
-        with exclusive_folder(out):
-            rows = before + [row for part in parts for row in part.rows]
-            _move_files(out, parts)
-            write_manifest(out / MANIFEST_FILE, sorted(rows, key=lambda row: (row.path, row.offset)))
-            (out / PARTS_FOLDER).rename(out / _MERGED_FOLDER)
-            shutil.rmtree(out / _MERGED_FOLDER)
+        _check_complete(parts, frozenset(row.clip for row in before))
+        rows = before + [row for part in parts for row in part.rows]
+        with target.opened(parts[0]):
+            target.move({name: part.part.folder for part in parts for row in part.rows for name in row.files()})
+            target.finish(sorted(rows, key=lambda row: (row.path, row.offset)))
     except OSError as error:
         raise UserError(f"can't merge {out}: {error.strerror or error}; run the same command again") from error
     return len(rows)
 
 
-def _read_parts(out: Path) -> list[SetReader]:
+def _read_parts(out: str | Path) -> list[SetReader]:
     """All parts that lie under `out`, which must be those of one set.
 
     Raises:
         UserError: there are none, some are missing, or they are not of one set.
     """
-    folders = sorted(path for path in (out / PARTS_FOLDER).glob("*-of-*") if path.is_dir())
-    if not folders:
-        raise UserError(
-            f"{out} holds no parts to merge: fractalvid generate --out {shlex.quote(str(out))} --shard 1/16 makes one"
-        )
-    parts = [SetReader(folder) for folder in folders]
+    names = sorted(name for name in place_of(out).names(PARTS_FOLDER) if "-of-" in name)
+    if not names:
+        quoted = shlex.quote(str(out))
+        raise UserError(f"{out} holds no parts to merge: fractalvid generate --out {quoted} --shard 1/16 makes one")
+    parts = [SetReader(f"{str(out).rstrip('/')}/{PARTS_FOLDER}/{name}") for name in names]
     first = parts[0]
     for part in parts[1:]:
-        check_continues(first.card, part.card, first.path)
-        check_continues(part.card, first.card, part.path)
+        check_continues(first.card, part.card, Path(first.name))
+        check_continues(part.card, first.card, Path(part.name))
     found = {part.part.number for part in parts}
     lacking = [str(Part(n, first.part.count)) for n in range(1, first.part.count + 1) if n not in found]
     if lacking:
@@ -77,17 +78,18 @@ def _read_parts(out: Path) -> list[SetReader]:
     return parts
 
 
-def _rows_before(out: Path, part: SetReader) -> list[ManifestRow]:
+def _rows_before(out: str | Path, part: SetReader) -> list[ManifestRow]:
     """What the set holds already, from parts that were merged before it grew."""
-    if not (out / CARD_FILE).exists():
+    if CARD_FILE not in place_of(out).names(""):
         return []
-    check_continues(read_card(out), part.card, out)
-    return store_of(out, part.config, part.classes).complete_rows(SetReader(out).rows)
+    reader = SetReader(out)
+    check_continues(reader.card, part.card, Path(reader.name))
+    return store_of(reader.path, part.config, part.classes).complete_rows(reader.rows)
 
 
-def _check_complete(out: Path, parts: list[SetReader], before: frozenset[ClipId]) -> None:
+def _check_complete(parts: list[SetReader], before: frozenset[ClipId]) -> None:
     """Refuse parts in which clips are missing, but for those that the set holds already."""
-    store = store_of(out, parts[0].config, parts[0].classes)
+    store = store_of(parts[0].path, parts[0].config, parts[0].classes)
     for part in parts:
         there = before.union(row.clip for row in part.rows)
         missing = sum(clip not in there for clip in store.plan(part.part))
@@ -95,24 +97,103 @@ def _check_complete(out: Path, parts: list[SetReader], before: frozenset[ClipId]
             raise UserError(f"{missing} clips of part {part.part} are missing: run generate with --shard {part.part}")
 
 
-def _begin(out: Path, part: SetReader) -> None:
-    """Make the set's own card and bank, so that the folder is that of a set."""
-    if not (out / CARD_FILE).exists() and {path.name for path in out.iterdir()} - {PARTS_FOLDER, LOCK_FILE}:
-        raise UserError(f"{out} holds something else beside the parts: move that away first")
-    write_card(out, {name: value for name, value in part.card.items() if name != "part"})
-    load_bank(part.path / BANK_FILE).save(out / BANK_FILE)
+class _Target(Protocol):
+    """Where a set is put together."""
+
+    def clean(self) -> None:
+        """Remove what a merge left that was killed when all was done."""
+
+    def opened(self, part: SetReader) -> AbstractContextManager[None]:
+        """Make the set's own card and bank, after those of a part."""
+
+    def move(self, sources: dict[str, str]) -> None:
+        """Move files, by name, from the folders of their parts; some may be there from a merge that was killed."""
+
+    def finish(self, rows: list[ManifestRow]) -> None:
+        """Write the manifest, then remove the parts."""
 
 
-def _move_files(out: Path, parts: list[SetReader]) -> None:
-    """Move every part's files to their place; some may be there from a merge that was killed."""
-    sources = {name: part.path / name for part in parts for row in part.rows for name in row.files()}
-    for folder in dict.fromkeys((out / name).parent for name in sources):
-        folder.mkdir(parents=True, exist_ok=True)
-    for name, source in sources.items():
-        if source.exists():
-            source.replace(out / name)
-        elif not (out / name).exists():
-            raise UserError(
-                f"{source} is missing, which its manifest names: run fractalvid verify --repair on that part"
-            )
-    DurableFolder(out).sync_names(out / name for name in sources)
+def _target(out: str | Path) -> _Target:
+    place = place_of(out)
+    return _RemoteTarget(place) if isinstance(place, RemoteFolder) else _LocalTarget(Path(out))
+
+
+def _write_head(folder: Path, part: SetReader) -> None:
+    """The card and the bank of the set that a part is of."""
+    write_card(folder, {name: value for name, value in part.card.items() if name != "part"})
+    load_bank(part.path / BANK_FILE).save(folder / BANK_FILE)
+
+
+class _LocalTarget:
+    """A folder of this machine."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+
+    def clean(self) -> None:
+        shutil.rmtree(self._out / _MERGED_FOLDER, ignore_errors=True)
+
+    @contextmanager
+    def opened(self, part: SetReader) -> Iterator[None]:
+        names = {path.name for path in self._out.iterdir()}
+        if CARD_FILE not in names and names - {PARTS_FOLDER, LOCK_FILE}:
+            raise UserError(f"{self._out} holds something else beside the parts: move that away first")
+        _write_head(self._out, part)
+        with exclusive_folder(self._out):
+            yield
+
+    def move(self, sources: dict[str, str]) -> None:
+        for folder in dict.fromkeys((self._out / name).parent for name in sources):
+            folder.mkdir(parents=True, exist_ok=True)
+        for name, part in sources.items():
+            source, target = self._out / part / name, self._out / name
+            if source.exists():
+                source.replace(target)
+            elif not target.exists():
+                raise _missing(source)
+        DurableFolder(self._out).sync_names(self._out / name for name in sources)
+
+    def finish(self, rows: list[ManifestRow]) -> None:
+        write_manifest(self._out / MANIFEST_FILE, rows)
+        (self._out / PARTS_FOLDER).rename(self._out / _MERGED_FOLDER)
+        shutil.rmtree(self._out / _MERGED_FOLDER)
+
+
+class _RemoteTarget:
+    """A folder behind an address."""
+
+    def __init__(self, remote: RemoteFolder) -> None:
+        self._remote = remote
+
+    def clean(self) -> None:
+        if self._remote.exists(_MERGED_FOLDER):
+            self._remote.remove(PARTS_FOLDER)
+            self._remote.remove(_MERGED_FOLDER)
+
+    @contextmanager
+    def opened(self, part: SetReader) -> Iterator[None]:
+        with tempfile.TemporaryDirectory(prefix="fractalvid-") as temporary:
+            self._folder = Path(temporary)
+            _write_head(self._folder, part)
+            self._remote.put(self._folder, [BANK_FILE, CARD_FILE])
+            yield
+
+    def move(self, sources: dict[str, str]) -> None:
+        for name, folder in sources.items():
+            source = f"{folder}/{name}"
+            if self._remote.exists(source):
+                self._remote.move(source, name)
+            elif not self._remote.exists(name):
+                raise _missing(source)
+
+    def finish(self, rows: list[ManifestRow]) -> None:
+        write_manifest(self._folder / MANIFEST_FILE, rows)
+        self._remote.put(self._folder, [MANIFEST_FILE])
+        # Object stores rename no folders: a file there says that the parts are done with.
+        (self._folder / _MERGED_FOLDER).touch()
+        self._remote.put(self._folder, [_MERGED_FOLDER])
+        self.clean()
+
+
+def _missing(source: object) -> UserError:
+    return UserError(f"{source} is missing, which its manifest names: fractalvid verify --repair on that part")

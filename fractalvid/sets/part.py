@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from fractalvid.utils.checks import MAX_COUNT, check_fields, check_integer
 from fractalvid.utils.errors import UserError
@@ -49,9 +48,10 @@ class Part:
         """Whether it is all of the set."""
         return self.count == 1
 
-    def folder(self, out: Path) -> Path:
-        """Where it is made: the whole set in `out` itself, a part in a folder of its own below."""
-        return out if self.whole else out / PARTS_FOLDER / f"{self.number:06d}-of-{self.count:06d}"
+    @property
+    def folder(self) -> str:
+        """Where it is made, under the set's folder: the whole set there itself, a part in a folder of its own below."""
+        return "." if self.whole else f"{PARTS_FOLDER}/{self.number:06d}-of-{self.count:06d}"
 
     def numbers(self, total: int, shift: int = 0) -> range:
         """Those of 0..total-1 that, `shift` added, it takes."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from fractalvid.core.bank import Bank
@@ -39,7 +40,7 @@ def ray_engine(address: str | None = None) -> Engine:
         UserError: Ray is not installed.
     """
     try:
-        import ray  # noqa: F401
+        _ray()
     except ImportError:
         raise UserError('--engine ray needs Ray: pip install "fractalvid[ray]", on every machine') from None
     return lambda maker, out, clips: open_ray_workers(maker, address)
@@ -52,8 +53,7 @@ def open_ray_workers(maker: ClipMaker, address: str | None) -> Iterator["RayWork
     Raises:
         UserError: there is no such cluster, or a chunk of clips was lost too often.
     """
-    import ray
-
+    ray = _ray()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere unasked
     try:
         _check_answers(address)
@@ -79,8 +79,7 @@ class RayWorkers:
 
     def __init__(self, maker: ClipMaker) -> None:
         """Hand bank and configuration to the cluster, once."""
-        import ray
-
+        ray = _ray()
         self._store = maker.store
         self._bank, self._config = ray.put(maker.bank), ray.put(maker.config)
         self._made_on = made_on(maker.config)
@@ -91,8 +90,7 @@ class RayWorkers:
     @property
     def at_once(self) -> int:
         """The cluster's cores, of which there may be more or fewer in a while."""
-        import ray
-
+        ray = _ray()
         if time.monotonic() - self._looked > LOOK_SECONDS or not self._cores:
             self._cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
             self._looked = time.monotonic()
@@ -106,8 +104,7 @@ class RayWorkers:
 
     def finish(self, task: Any) -> list[Any]:
         """Wait for a task, and write what it made."""
-        import ray
-
+        ray = _ray()
         try:
             encoded: list[EncodedClip] = ray.get(task)
         except ray.exceptions.RayTaskError as error:
@@ -118,8 +115,7 @@ class RayWorkers:
 
     def cancel(self) -> None:
         """End what nobody waits for any more."""
-        import ray
-
+        ray = _ray()
         for task in self._pending:
             ray.cancel(task, force=True)
 
@@ -150,6 +146,11 @@ def _render(bank: Bank, config: SetConfig, wanted: dict[str, str], clips: list[C
                 f"{value}: their clips would differ; leave it out of the cluster"
             )
     return encode_clips(bank, config, clips)
+
+
+def _ray() -> Any:
+    """The package, which takes a second to import and is half typed."""
+    return import_module("ray")
 
 
 def _check_answers(address: str | None) -> None:

@@ -1,6 +1,5 @@
 """Reading a generated set, whatever its format: rows of its manifest in, frames and masks out."""
 
-import os
 import shlex
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from fractalvid.sets.card import config_of, part_of, read_card
 from fractalvid.sets.formats.mask import decode_mask
 from fractalvid.sets.formats.shards import mask_offset
 from fractalvid.sets.manifest import MANIFEST_FILE, ManifestRow, mask_path, read_manifest
+from fractalvid.sets.mirror import mirrored
+from fractalvid.sets.place import RemoteFolder, place_of
 from fractalvid.utils.errors import UserError
 
 
@@ -18,10 +19,12 @@ class SetReader:
     """A generated set, read clip by clip; threads and processes may share it.
 
     Args:
-        path: the set's folder.
+        path: the set's folder, or its address (see `fractalvid.sets.place`).
 
     Attributes:
-        path: the same.
+        place: where its files lie.
+        path: a folder of this machine with its card, bank and manifest: the set's own, unless it lies elsewhere.
+        name: the set's, in what is said of it.
         card: what dataset.json holds.
         config: the set's.
         classes: how many.
@@ -34,7 +37,9 @@ class SetReader:
 
     def __init__(self, path: str | Path) -> None:
         """See the class."""
-        self.path = Path(path)
+        self.place = place_of(path)
+        self.path = mirrored(self.place) if isinstance(self.place, RemoteFolder) else Path(path)
+        self.name = self.place.address if isinstance(self.place, RemoteFolder) else str(path)
         self.card = read_card(self.path)
         self.config = config_of(self.card, self.path)
         self.classes: int = self.card["classes"]
@@ -56,8 +61,8 @@ class SetReader:
         odd = next((row for row in self.rows if not self.has(row)), None)
         if odd is not None:
             raise UserError(
-                f"{self.path} has no clip {odd.class_id}/{odd.instance_id}, which its manifest names; "
-                f"fractalvid verify {shlex.quote(str(self.path))} says more"
+                f"{self.name} has no clip {odd.class_id}/{odd.instance_id}, which its manifest names; "
+                f"fractalvid verify {shlex.quote(self.name)} says more"
             )
 
     def check_files(self, *, masks: bool = False) -> None:
@@ -68,14 +73,14 @@ class SetReader:
         Raises:
             ClipError: the first clip that lacks a file.
         """
-        listed: dict[Path, frozenset[str]] = {}
+        listed: dict[str, frozenset[str]] = {}
         for row in self.rows:
-            for name in row.files() if masks else [row.path]:
-                path = self.path / name
-                if path.parent not in listed:
-                    listed[path.parent] = _names_in(path.parent)
-                if path.name not in listed[path.parent]:
-                    raise self._broken(row, f"{name} is missing")
+            for path in row.files() if masks else [row.path]:
+                folder, _, name = path.rpartition("/")
+                if folder not in listed:
+                    listed[folder] = self.place.names(folder)
+                if name not in listed[folder]:
+                    raise self._broken(row, f"{path} is missing")
 
     def frames(self, row: ManifestRow) -> NDArray[np.uint8]:
         """A clip, uint8 (T, H, W), or (T, H, W, 3) in colour.
@@ -95,7 +100,7 @@ class SetReader:
     def mask(self, row: ManifestRow) -> NDArray[np.bool_]:
         """The foreground mask of a clip, bool (T, H, W); raises as `frames` does, and where the set has none."""
         if not row.mask_bytes:
-            raise UserError(f"{self.path} has no masks: generate it with --masks")
+            raise UserError(f"{self.name} has no masks: generate it with --masks")
         data = self.mask_bytes(row)
         try:
             return decode_mask(data, row.frames)
@@ -116,29 +121,19 @@ class SetReader:
         if Path(path).is_absolute() or ".." in Path(path).parts:
             raise self._broken(row, f"{path} is no file of the set")
         try:
-            with (self.path / path).open("rb") as file:
-                # Checked first: a damaged row may ask for more bytes than there is memory.
-                if offset + size <= os.fstat(file.fileno()).st_size:
-                    file.seek(offset)
-                    return file.read(size)
+            data = self.place.read(path, offset, size)
         except OSError as error:
-            raise self._broken(row, f"{path}: {error.strerror}") from None
-        raise self._broken(row, f"{path} is cut short")
+            raise self._broken(row, f"{path}: {error.strerror or error}") from None
+        if len(data) < size:
+            raise self._broken(row, f"{path} is cut short")
+        return data
 
     def _broken(self, row: ManifestRow, reason: str) -> "ClipError":
         return ClipError(
-            f"clip {row.class_id}/{row.instance_id} of {self.path} can't be read: {reason}; "
-            f"fractalvid verify {shlex.quote(str(self.path))} --repair makes it again",
+            f"clip {row.class_id}/{row.instance_id} of {self.name} can't be read: {reason}; "
+            f"fractalvid verify {shlex.quote(self.name)} --repair makes it again",
             reason,
         )
-
-
-def _names_in(folder: Path) -> frozenset[str]:
-    """Names in a folder; none where it can't be listed."""
-    try:
-        return frozenset(os.listdir(folder))
-    except OSError:
-        return frozenset()
 
 
 class ClipError(UserError):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from tqdm import tqdm
 
@@ -20,6 +21,7 @@ from fractalvid.sets.formats import EncodedClip, digest
 from fractalvid.sets.formats.shards import add_clip
 from fractalvid.sets.generation import LOCK_FILE, MAX_WORKERS, exclusive_folder, render_missing
 from fractalvid.sets.manifest import MANIFEST_FILE, ClipId, ManifestRow, write_manifest
+from fractalvid.sets.place import address_of
 from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.sets.workers import local_engine, store_of
 from fractalvid.utils.checks import check_integer
@@ -123,6 +125,8 @@ def repair(path: str | Path, findings: Findings, *, workers: int, progress: bool
         UserError: the set was made by another version or on another kind of processor, where its clips would have other
             bits; or its classes are lost.
     """
+    if address_of(path) is not None:
+        raise UserError(f"{path} lies elsewhere: only a set in a folder of this machine is repaired")
     out = Path(path)
     reader = SetReader(out)
     bank = _bank_again(reader)
@@ -235,13 +239,13 @@ def _check_clip(reader: SetReader, row: ManifestRow, lengths: list[int] | None) 
 
 def _is_longer(reader: SetReader, path: str, size: int) -> bool:
     """Whether a file of one clip, or mask, goes on after it; a shard is looked at as a whole."""
-    return not reader.config.file_format.sharded and (reader.path / path).stat().st_size > size
+    return not reader.config.file_format.sharded and reader.place.size(path) > size
 
 
 def _check_shard(reader: SetReader, rows: list[ManifestRow]) -> list[Problem]:
     """Whether a shard is, byte for byte, what its clips make."""
     path, file_format = rows[0].path, reader.config.file_format
-    with (reader.path / path).open("rb") as file:
+    with reader.place.open(path) as file:
         written, offsets = _Comparison(file), []
         tar = tarfile.TarFile(path, "w", fileobj=written, format=tarfile.USTAR_FORMAT)
         for row in sorted(rows, key=lambda row: row.offset):
@@ -256,7 +260,7 @@ def _check_shard(reader: SetReader, rows: list[ManifestRow]) -> list[Problem]:
 class _Comparison(io.RawIOBase):
     """Something to write to that keeps nothing, and knows whether a file holds just what was written."""
 
-    def __init__(self, file: io.BufferedIOBase) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.equal = True
 
@@ -274,8 +278,7 @@ class _Comparison(io.RawIOBase):
 def _strays(reader: SetReader) -> list[str]:
     """Files under the set's folder that belong to no row."""
     expected = {CARD_FILE, MANIFEST_FILE, BANK_FILE, LOCK_FILE} | {path for row in reader.rows for path in row.files()}
-    files = (path.relative_to(reader.path).as_posix() for path in reader.path.rglob("*") if not path.is_dir())
-    return sorted(path for path in files if path not in expected)
+    return sorted(path for path in reader.place.walk() if path not in expected)
 
 
 def _by_file(rows: Iterable[ManifestRow]) -> Iterator[list[ManifestRow]]:

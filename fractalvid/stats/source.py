@@ -15,6 +15,7 @@ from fractalvid.fractals.fit import Fits
 from fractalvid.kernels.variations import VARIATIONS
 from fractalvid.kinds import fit_clips, load_bank, render_fits
 from fractalvid.sets.manifest import ClipId, ManifestRow
+from fractalvid.sets.place import address_of
 from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.stats.config import Band, StatsConfig
 from fractalvid.stats.figures import Clips, Floats, grey_levels
@@ -120,7 +121,7 @@ def open_source(path: Path, config: StatsConfig) -> Source:
     Raises:
         UserError: it is neither, is damaged, holds no clips, or ones that are too small for the band.
     """
-    if path.is_dir():
+    if path.is_dir() or address_of(path) is not None:
         return SetSource(path, config)
     if not path.exists():
         raise UserError(f"{path} does not exist; name a class bank (classes.npz) or the folder of a generated set")
@@ -187,7 +188,7 @@ class SetSource:
             raise UserError(f"{path} holds no clips yet: make some first (fractalvid generate)")
         check_band(self.name, self._reader.config.size, self._reader.config.size, config.band)
         # What the bank adds, fractals' acceptance and the probe, is left out where it is not there.
-        bank_file = path / BANK_FILE
+        bank_file = self._reader.path / BANK_FILE
         self.bank: Bank | None = load_bank(bank_file) if bank_file.exists() else None
         self._config = config
         known = self._reader.classes if self.bank is None else len(self.bank)

@@ -61,7 +61,7 @@ class StoredClips(IndexedSource):
             raise UserError(f"{path} holds single frames, no clips: generate it in another --format")
         self.config = replace(config, colour=reader.config.colour, channels=3)
         self._clips = FractalSet(path, channels=1 if reader.config.colour is None else 3, dtype=torch.uint8)
-        self.bank: Bank = load_bank(path / BANK_FILE)
+        self.bank: Bank = load_bank(reader.path / BANK_FILE)
         self._seed, self._second = seed, second
         self._threads = available_cores() if threads is None else threads
         self._order = ShuffledOrder(seed, len(self._clips))

@@ -92,7 +92,7 @@ def test_parts_are_refused_where_they_do_not_fit(four: ClassBank, tmp_path: Path
     make(four, out, FILES, Part(3, 3), hours=0)
     with pytest.raises(UserError, match=r"4 clips of part 3/3 are missing: run generate with --shard 3/3"):
         merge(out)
-    shutil.rmtree(Part(3, 3).folder(out))
+    shutil.rmtree(out / Part(3, 3).folder)
     make(ClassBank.sample(4, seed=4), out, FILES, Part(3, 3))
     with pytest.raises(UserError, match="seed"):
         merge(out)
@@ -104,7 +104,7 @@ def test_parts_are_refused_where_they_do_not_fit(four: ClassBank, tmp_path: Path
 
 def test_a_part_is_verified_as_one(four: ClassBank, tmp_path: Path) -> None:
     make(four, tmp_path, FILES, Part(2, 3))
-    folder = Part(2, 3).folder(tmp_path)
+    folder = tmp_path / Part(2, 3).folder
     assert verify(folder, workers=1, progress=False).clean
     assert len(read_manifest(folder / "manifest.csv")) == 4
 

@@ -3,18 +3,19 @@
 import os
 import threading
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.sets import SetConfig, generate, ray_workers
+from fractalvid.sets import SetConfig, card, generate, ray_workers
 from fractalvid.sets.ray_workers import ray_engine
 from fractalvid.utils.errors import UserError
 from tests.fractalvid.sets.test_generation import digest
 
-ray = pytest.importorskip("ray")
+ray: Any = pytest.importorskip("ray")
 
 CONFIG = SetConfig(clips=16, size=32, points=2000, format="webdataset", shard_size=30)
 
@@ -22,11 +23,10 @@ CONFIG = SetConfig(clips=16, size=32, points=2000, format="webdataset", shard_si
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Three machines of one core each, all of them here."""
-    from ray.cluster_utils import Cluster
-
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     store = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
-    cluster = Cluster(initialize_head=True, head_node_args=store | {"include_dashboard": False})
+    cluster: Any = import_module("ray.cluster_utils").Cluster
+    cluster = cluster(initialize_head=True, head_node_args=store | {"include_dashboard": False})
     cluster.lose = [cluster.add_node(**store) for _ in range(2)]
     yield cluster
     cluster.shutdown()
@@ -48,7 +48,7 @@ def test_clips_survive_the_machines_that_make_them(cluster: Any, tmp_path: Path)
 
 
 def test_another_kind_of_machine_is_refused(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = ray_workers.made_on
+    here = card.made_on
     monkeypatch.setattr(ray_workers, "made_on", lambda config: here(config) | {"processor": "abacus"})
     with pytest.raises(UserError, match=r"a machine of the cluster .* has processor = .*the one that began .*abacus"):
         generate(
@@ -58,7 +58,7 @@ def test_another_kind_of_machine_is_refused(cluster: Any, tmp_path: Path, monkey
 
 
 def test_no_cluster_is_said_in_a_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no Ray cluster at 127.0.0.1:1: .*ray start --head"):
+    with pytest.raises(UserError, match=r"no Ray cluster at 127\.0\.0\.1:1: .*ray start --head"):
         generate(
             ClassBank.sample(2, seed=3), tmp_path, CONFIG, workers=1, progress=False, engine=ray_engine("127.0.0.1:1")
         )

@@ -1,0 +1,61 @@
+"""What is small of a set behind an address, kept on this machine: card, bank and manifest."""
+
+import hashlib
+from pathlib import Path
+
+from fractalvid.core.constants import BANK_FILE
+from fractalvid.sets.card import CARD_FILE
+from fractalvid.sets.manifest import MANIFEST_FILE, ManifestRow, read_manifest, write_manifest
+from fractalvid.sets.place import RemoteFolder
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import move_durably, write_text
+from fractalvid.video.index import default_cache_dir
+
+PIECES_FOLDER = "manifest"
+"""Of pieces of a manifest, under the address, while a set is being made: object stores can't append to a file."""
+
+
+def mirrored(remote: RemoteFolder) -> Path:
+    """A folder of this machine with the set's card, bank and manifest as they are there now.
+
+    Raises:
+        UserError: the address can't be read.
+    """
+    folder = default_cache_dir() / "sets" / hashlib.sha256(remote.address.encode()).hexdigest()[:20]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        there = remote.names()
+        for name in (CARD_FILE, BANK_FILE, MANIFEST_FILE):
+            _fetch(remote, name, folder, there)
+        if PIECES_FOLDER in there:
+            write_manifest(folder / MANIFEST_FILE, _with_pieces(remote, folder))
+            (folder / f"{MANIFEST_FILE}.state").unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"can't read {remote.address}: {error}") from error
+    return folder
+
+
+def _fetch(remote: RemoteFolder, name: str, folder: Path, there: frozenset[str]) -> None:
+    """Copy a file, unless the copy that is here is of the same state."""
+    here, noted = folder / name, folder / f"{name}.state"
+    if name not in there:
+        for path in (here, noted):
+            path.unlink(missing_ok=True)
+        return
+    state = remote.state(name)
+    if not (here.exists() and noted.exists() and noted.read_text(encoding="utf-8") == state):
+        copy = here.with_name(f".{name}.tmp")
+        remote.fetch(name, copy)
+        move_durably(copy, here)
+        write_text(noted, state)
+
+
+def _with_pieces(remote: RemoteFolder, folder: Path) -> list[ManifestRow]:
+    """The rows of the manifest and of all its pieces, the latest of each clip."""
+    manifest, piece = folder / MANIFEST_FILE, folder / ".piece.tmp"
+    rows = {row.clip: row for row in (read_manifest(manifest) if manifest.exists() else [])}
+    for name in sorted(remote.names(PIECES_FOLDER)):
+        remote.fetch(f"{PIECES_FOLDER}/{name}", piece)
+        rows |= {row.clip: row for row in read_manifest(piece)}
+    piece.unlink(missing_ok=True)
+    return list(rows.values())

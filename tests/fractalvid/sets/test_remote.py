@@ -1,0 +1,145 @@
+"""Sets behind an address of fsspec: made, resumed, merged, verified and read there."""
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from torch.utils.data import DataLoader
+
+from fractalvid.fractals.bank import ClassBank
+from fractalvid.pretrain.clips import StoredClips
+from fractalvid.pretrain.clips.indexed import Share
+from fractalvid.sets import FractalSet, Part, SetConfig, generate, merge, repair, verify
+from fractalvid.sets.part import WHOLE
+from fractalvid.sets.place import RemoteFolder, address_of
+from fractalvid.stream import StreamConfig
+from fractalvid.utils.errors import UserError
+from tests.fractalvid.sets.test_generation import digest
+
+FILES = SetConfig(clips=3, size=32, points=2000, masks=True)
+SHARDS = SetConfig(clips=3, size=32, points=2000, format="webdataset", shard_size=5)
+
+
+@pytest.fixture
+def address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    yield "memory://bucket/set"
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    memory.pseudo_dirs[:] = [""]
+
+
+@pytest.fixture(scope="module")
+def four() -> ClassBank:
+    return ClassBank.sample(4, seed=3)
+
+
+def make(bank: ClassBank, out: str | Path, config: SetConfig, part: Part = WHOLE, hours: float | None = None) -> int:
+    return generate(bank, out, config, workers=2, progress=False, part=part, hours=hours)
+
+
+def content(address: str, folder: Path) -> dict[str, str]:
+    RemoteFolder(address)._do("get", address, str(folder), recursive=True)
+    return digest(folder)
+
+
+@pytest.mark.parametrize("config", [FILES, SHARDS])
+def test_a_set_behind_an_address_is_that_of_a_folder(
+    four: ClassBank, config: SetConfig, address: str, tmp_path: Path
+) -> None:
+    make(four, tmp_path / "here", config)
+    assert make(four, address, config, hours=0) == 12
+    assert make(four, address, config) == 0
+    here = digest(tmp_path / "here")
+    del here[".lock"]
+    assert content(address, tmp_path / "there") == here
+    assert verify(address, workers=1, progress=False).clean
+
+
+def test_a_run_goes_on_where_the_connection_broke(
+    four: ClassBank, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(four, tmp_path / "here", SHARDS)
+    put, shards = RemoteFolder.put, 0
+
+    def breaking(self: RemoteFolder, folder: Path, names: list[str]) -> None:
+        nonlocal shards
+        shards += names[0].startswith("shards")
+        if shards == 2:
+            raise OSError("no route to host")
+        put(self, folder, names)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RemoteFolder, "put", breaking)
+        with pytest.raises(UserError, match=r"cannot write to memory://bucket/set: no route to host; .* run the same"):
+            make(four, address, SHARDS)
+    assert len(FractalSet(address)) == 5
+    assert make(four, address, SHARDS) == 0
+    here = digest(tmp_path / "here")
+    del here[".lock"]
+    assert content(address, tmp_path / "there") == here
+
+
+def test_parts_are_merged_where_they_lie(four: ClassBank, address: str, tmp_path: Path) -> None:
+    make(four, tmp_path / "here", FILES)
+    for number in (2, 1):
+        make(four, address, FILES, Part(number, 2))
+    with pytest.raises(UserError, match="is being made in 2 parts"):
+        make(four, address, FILES)
+    assert merge(address) == 12
+    here = digest(tmp_path / "here")
+    del here[".lock"]
+    assert content(address, tmp_path / "there") == here
+
+
+def test_clips_are_read_from_there(four: ClassBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    address = f"file://{tmp_path}/there"
+    make(four, address, FILES)
+    make(four, tmp_path / "here", FILES)
+    here, there = FractalSet(tmp_path / "here", frames=4), FractalSet(address, frames=4, masks=True)
+    batches = list(DataLoader(there, batch_size=4, num_workers=2, multiprocessing_context="spawn"))
+    assert [int(target) for batch in batches for target in batch[1]] == here.targets
+    assert bool((batches[0][0][0] == here[0][0]).all())
+    assert pickle.loads(pickle.dumps(there))[0][1] == 0
+    clips = StoredClips(Path(address), config=StreamConfig(clip_len=4, size=32), seed=0, share=Share(4), threads=1)
+    assert next(iter(clips)).video.shape == (4, 3, 4, 32, 32)
+
+
+def test_what_is_wrong_there_is_said_in_a_line(four: ClassBank, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="is no generated set"):
+        FractalSet(address)
+    with pytest.raises(UserError, match="nowhere://x"):
+        FractalSet("nowhere://x")
+    make(four, address, FILES)
+    memory = fsspec.filesystem("memory")
+    name = next(name for name in memory.store if name.endswith(".mp4"))
+    memory.store[name].truncate(100)
+    with pytest.raises(UserError, match="is cut short"):
+        FractalSet(address)[0]
+    findings = verify(address, workers=1, progress=False)
+    assert len(findings.problems) == 1
+    with pytest.raises(UserError, match="only a set in a folder of this machine"):
+        repair(address, findings, workers=1, progress=False)
+
+    def failing(*_: Any, **__: Any) -> bytes:
+        raise RuntimeError("token expired\nat line 3")
+
+    monkeypatch.setattr(type(memory), "cat_file", failing)
+    with pytest.raises(UserError, match="token expired"):
+        FractalSet(address)[1]
+
+
+def test_paths_and_addresses_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for given in ("s3://bucket/set", Path("s3://bucket/set"), "s3:/bucket/set"):
+        assert address_of(given) == "s3://bucket/set"
+    for given in ("file:///tmp/set", Path("file:///tmp/set")):
+        assert address_of(given) == "file:///tmp/set"
+    Path("s3:", "bucket", "set").mkdir(parents=True)
+    assert address_of(Path("s3:/bucket/set")) is None
+    for given in ("dataset", "/data/set", "C:/set", Path("a:b/c"), "../x"):
+        assert address_of(given) is None
