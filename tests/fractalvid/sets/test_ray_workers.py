@@ -23,7 +23,7 @@ CONFIG = SetConfig(clips=16, size=32, points=2000, format="webdataset", shard_si
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Three machines of one core each, all of them here."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "200"}  # a machine may be busy
     store = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
     cluster: Any = import_module("ray.cluster_utils").Cluster
     cluster = cluster(initialize_head=True, head_node_args=store | {"include_dashboard": False})
