@@ -1,9 +1,9 @@
 """How long 1 M and 100 M clips take on 1, 16 and 256 machines, and how large they are: measured rates and a model.
 
 Measured here, on one core: rendering and encoding, what the process that collects does for a clip (unpacking it, adding
-it to its shard), and what `fractalvid merge` does. The model: rendering shares nothing, so its hours are clips x seconds /
-cores, times what the second core of this machine adds less than the first one. A Ray cluster is as fast as that until
-the one process that collects is busy; parts (`--shard`) are merged afterwards, by one process.
+it to its shard), and what `fractalvid merge` does. The model: rendering shares nothing, so its hours are clips x
+seconds / cores, but a machine's last core adds as much less than its first as the second did here. A Ray cluster is as
+fast as that until the one process that collects is busy; parts (`--shard`) are merged afterwards, by one process.
 
     python -m benchmarks.fractalvid.sizing                  # about two minutes
 """
@@ -87,9 +87,9 @@ def main() -> None:
                 size = clips * rates.size / 2**40
                 rows.append([name, f"{clips / 1e6:.0f} M", str(machines), f"{parts:.1f}", f"{ray:.1f}", f"{size:.2f}"])
     notes = "\n".join(
-        f"{name}: {1000 * r['make']:.1f} ms a clip to make, {1000 * r['collect']:.2f} to collect, so that Ray's collecting "
-        f"process is busy at {r['make'] / r['collect']:.0f} cores; {1000 * r['merge']:.3f} to merge; {r['size'] / 1000:.0f} "
-        "KB.\n"
+        f"{name}: {1000 * r['make']:.1f} ms a clip to make, {1000 * r['collect']:.2f} to collect: Ray's collecting "
+        f"process is busy from {r['make'] / r['collect']:.0f} cores; {1000 * r['merge']:.3f} to merge; "
+        f"{r['size'] / 1000:.0f} KB.\n"
         for name, r in data.items()
     )
     header = ["clips", "how many", f"machines of {CORES} cores", "hours in parts", "hours by Ray", "TiB"]

@@ -20,14 +20,26 @@ ray: Any = pytest.importorskip("ray")
 CONFIG = SetConfig(clips=16, size=32, points=2000, format="webdataset", shard_size=30)
 
 
+def start_cluster(tries: int = 3) -> Any:
+    """Ray gives a machine 30 seconds to start, which is little where tests run side by side."""
+    store = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+    cluster: Any = import_module("ray.cluster_utils").Cluster(initialize_head=False)
+    try:
+        cluster.add_node(**store, include_dashboard=False)
+        cluster.lose = [cluster.add_node(**store) for _ in range(2)]
+    except Exception:
+        cluster.shutdown()
+        if tries == 1:
+            raise
+        return start_cluster(tries - 1)
+    return cluster
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Three machines of one core each, all of them here."""
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "200"}  # a machine may be busy
-    store = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
-    cluster: Any = import_module("ray.cluster_utils").Cluster
-    cluster = cluster(initialize_head=True, head_node_args=store | {"include_dashboard": False})
-    cluster.lose = [cluster.add_node(**store) for _ in range(2)]
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    cluster = start_cluster()
     yield cluster
     cluster.shutdown()
 
