@@ -4,6 +4,8 @@ Everything but the action is drawn at random for every clip: body, clothes, acti
 speed, phase, camera and background.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -103,6 +105,21 @@ def _act(action: str, rng: np.random.Generator, frames: int) -> Floats:
     return joints
 
 
+@dataclass(frozen=True)
+class Filmed:
+    """A clip, what it shows without its figure, and where that is.
+
+    Attributes:
+        video: uint8 (T, size, size, 3).
+        bare: uint8, the same shape: the same camera, background and noise.
+        mask: bool (T, size, size), where the figure is.
+    """
+
+    video: NDArray[np.uint8]
+    bare: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+
+
 def draw_clip(action: str, rng: np.random.Generator, *, size: int = 72, frames: int = 16) -> NDArray[np.uint8]:
     """Draw one clip of an action.
 
@@ -115,6 +132,21 @@ def draw_clip(action: str, rng: np.random.Generator, *, size: int = 72, frames: 
     Returns:
         uint8 (T, size, size, 3).
     """
+    return film_clip(action, rng, size=size, frames=frames).video
+
+
+def film_clip(
+    action: str, rng: np.random.Generator, *, size: int = 72, frames: int = 16, place: np.random.Generator | None = None
+) -> Filmed:
+    """Draw one clip of an action, and the same clip without its figure; see `draw_clip`.
+
+    Args:
+        action: a name in `ACTIONS`.
+        rng: where everything that varies comes from.
+        size: height and width in pixels.
+        frames: number of frames T.
+        place: where the background comes from, if not from `rng`: with a generator of one seed, it is one place.
+    """
     joints = _act(action, rng, frames)
     scale = rng.uniform(0.66, 0.86) * size
     middle = size / 2 + rng.uniform(-0.08, 0.08) * size
@@ -123,10 +155,13 @@ def draw_clip(action: str, rng: np.random.Generator, *, size: int = 72, frames: 
     camera = _camera(rng, frames, size)
     flat = np.array([middle, ground]) + scale * near * joints[..., :2] * (1, -1)
     flat = np.einsum("tij,tkj->tki", camera[:, :, :2], flat) + camera[:, None, :, 2]
-    video = _film(_background(rng, size, ground - size * rng.uniform(0.0, 0.15)), camera, size)
+    bare = _film(_background(place or rng, size, ground - size * rng.uniform(0.0, 0.15)), camera, size)
+    video = bare.copy()
     _figure(video, flat, joints[..., 2], scale, rng)
-    video += np.float32(rng.uniform(0, 5)) * rng.standard_normal(video.shape, dtype=np.float32)
-    return np.clip(video, 0, 255).astype(np.uint8)
+    mask = (video != bare).any(axis=3)
+    noise = np.float32(rng.uniform(0, 5)) * rng.standard_normal(video.shape, dtype=np.float32)
+    shown, behind = (np.clip(frames + noise, 0, 255).astype(np.uint8) for frames in (video, bare))
+    return Filmed(shown, behind, mask)
 
 
 def _figure(video: NDArray[np.float32], flat: Floats, depth: Floats, scale: float, rng: np.random.Generator) -> None:
