@@ -6,6 +6,8 @@ from .listing import list_videos as list_videos
 from .listing import stored_clips as stored_clips
 from .mixture import MixedClips as MixedClips
 from .recolour import Recoloured as Recoloured
+from .scenes import SceneClips as SceneClips
+from .scenes import count_scenes as count_scenes
 from .sizes import Stage as Stage
 from .sizes import parse_stages as parse_stages
 from .stored import StoredClips as StoredClips

@@ -7,12 +7,13 @@ import torch
 
 from fractalvid.core.bank import Bank
 from fractalvid.pretrain.engine import Objective
-from fractalvid.pretrain.models import backbone, build_model, feature_dim
+from fractalvid.pretrain.models import backbone, build_model, feature_dim, head_name
 from fractalvid.pretrain.models.heads import put_projector
 from fractalvid.pretrain.objectives.auxiliary.curves import curve_targets
 from fractalvid.pretrain.objectives.auxiliary.heads import CurveHead, MaskHead, WithAuxiliary
 from fractalvid.pretrain.objectives.auxiliary.maps import last_stage, stage_shape
 from fractalvid.pretrain.objectives.config import OBJECTIVES, ObjectiveConfig, SupervisedConfig
+from fractalvid.pretrain.objectives.debias import DebiasConfig, Debiased
 from fractalvid.pretrain.objectives.supervised import Supervised
 from fractalvid.pretrain.weights import describe_loaded, load_initial, parse_initial
 
@@ -24,6 +25,7 @@ def build_objective(
     *,
     seed: int,
     num_classes: int | None = None,
+    scenes: int = 0,
     supervised: SupervisedConfig | None = None,
     init: str | None = None,
     say: Callable[[str], object] = lambda line: None,
@@ -36,6 +38,7 @@ def build_objective(
         bank: the classes.
         seed: determines all initial parameters; torch's global generator is left as it was.
         num_classes: how many are told apart, where there are others beside those of the bank.
+        scenes: how many scenes batches tell apart, where it debiases.
         supervised: settings of the supervised objective; the defaults if None.
         init: weights that all but the head starts from, as `fractalvid.pretrain.weights.initial` reads them.
         say: is told in a line what came of loading them.
@@ -62,6 +65,9 @@ def build_objective(
         else:
             builder = resolve_name(OBJECTIVES[config.name].builder)
             main = builder(network, feature_dim(arch), getattr(config, config.name))
+        if config.debias:
+            weights = DebiasConfig(config.debias, config.debias)
+            return Debiased(main, weights, head=head_name(arch), features=feature_dim(arch), scenes=scenes)
         heads = _heads(config, arch, bank)
     return WithAuxiliary(main, last_stage(main.backbone, arch), heads) if heads else main
 

@@ -155,6 +155,9 @@ class ObjectiveConfig:
     """Weight of a head that predicts the foreground's mask beside it; 0 is off."""
     aux_curve: float = 0.0
     """Weight of a head that regresses how the class moves between its keyframes; 0 is off."""
+    debias: float = 0.0
+    """Weights of scene debiasing (arXiv 1912.05534; 0.5 as published): features are made worse at telling what is
+    behind a clip, and without their figures clips are to say nothing of the class; 0 is off. Needs --emulate."""
     reverse: float = 0.5
     """Without labels: probability that the second view runs backwards in time."""
     key_strength: float = 1.0
@@ -174,6 +177,7 @@ class ObjectiveConfig:
             check_p(name.replace("_", "-"), getattr(self, name))
         _check_weight("aux-mask", self.aux_mask)
         _check_weight("aux-curve", self.aux_curve)
+        _check_weight("debias", self.debias)
 
     def check(self, *, mixing: bool) -> None:
         """Raise a `UserError` for settings that exclude each other, and for some that the objective doesn't use.
@@ -182,6 +186,8 @@ class ObjectiveConfig:
             mixing: whether clips are mixed (mixup, CutMix).
         """
         check_unused(self, RULES)
+        if self.debias and (mixing or self.aux_mask or self.aux_curve):
+            raise UserError("debias goes neither with mixup and cutmix nor with aux-mask and aux-curve: leave out one")
         if mixing and (self.views == 2 or self.aux_mask or self.aux_curve):
             raise UserError(
                 "mixup and cutmix mix labels, so they go with --objective supervised alone, without --aux-mask or "
@@ -216,7 +222,7 @@ def _not_used(config: ObjectiveConfig) -> str:
 
 
 RULES: tuple[Rule[ObjectiveConfig], ...] = (
-    Rule(("projector",), lambda config: config.name == "supervised", _not_used),
+    Rule(("projector", "debias"), lambda config: config.name == "supervised", _not_used),
     Rule(("reverse", "key_strength", "recolour"), lambda config: config.views == 2, _not_used),
     Rule(("moco",), lambda config: config.name == "moco", _not_used),
     Rule(("simclr",), lambda config: config.name == "simclr", _not_used),

@@ -7,7 +7,16 @@ import torch
 
 from fractalvid.core.bank import Bank
 from fractalvid.kernels.compiled import available_cores
-from fractalvid.pretrain.clips import Growing, MixedClips, OwnVideos, Recoloured, Share, StoredClips, list_videos
+from fractalvid.pretrain.clips import (
+    Growing,
+    MixedClips,
+    OwnVideos,
+    Recoloured,
+    SceneClips,
+    Share,
+    StoredClips,
+    list_videos,
+)
 from fractalvid.pretrain.engine import Source
 from fractalvid.pretrain.machine import local_world_size, rank, resolve_device, world_size
 from fractalvid.pretrain.run.config import PretrainConfig
@@ -59,6 +68,9 @@ def open_clips(config: PretrainConfig, bank: Bank, *, threads: int | None, progr
     """
     share = Share(config.part(), rank(), world_size())
     drawn = _stored(config, share, threads) if config.data is not None else _stream(config, bank, threads)
+    if config.objective.debias:
+        assert isinstance(drawn, FractalStream)
+        return Clips(SceneClips(drawn))
     if config.grow:
         return Clips(_recoloured(_growing(config, bank, drawn, threads), config, share))
     stored = drawn.digest() if isinstance(drawn, StoredClips) else None

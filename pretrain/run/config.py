@@ -154,6 +154,7 @@ class PretrainConfig:
         self._check_source()
         self.objective.check(mixing=bool(self.engine.mixup or self.engine.cutmix))
         self.engine.check()
+        self._check_debias()
         self._check_norms()
         self._check_growth()
         self.streamed()
@@ -186,6 +187,21 @@ class PretrainConfig:
             raise UserError(
                 f"{given[0]} belongs to fractals, and --videos without --mix are all there is: leave it out"
             )
+
+    def _check_debias(self) -> None:
+        """Raise a `UserError` where there are no scenes to debias from, or they are not known."""
+        if not self.objective.debias:
+            return
+        emulate = self.stream.emulate
+        if emulate is None or not (emulate.background.p or emulate.scene.p):
+            raise UserError(
+                "debias is about what stands behind clips: add --emulate paper, or another with backgrounds"
+            )
+        other = {"data": self.data, "videos": self.videos, "grow": self.grow or None}
+        given = [name for name, value in other.items() if value is not None]
+        given += ["render-on"] if self.render_on != "cpu" else []
+        if given:
+            raise UserError(f"debias is for the stream's whole clips, drawn on the CPU: leave out --{given[0]}")
 
     def _check_norms(self) -> None:
         """Raise a `UserError` for clips that BatchNorm can't take so."""

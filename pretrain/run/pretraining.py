@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fractalvid.core.bank import Bank
 from fractalvid.core.seeds import STREAM_VERSION
-from fractalvid.pretrain.clips import check_same_clips, check_same_folders
+from fractalvid.pretrain.clips import check_same_clips, check_same_folders, count_scenes
 from fractalvid.pretrain.engine import CHECKPOINT, Objective, train
 from fractalvid.pretrain.machine import from_main, is_main, world_size
 from fractalvid.pretrain.objectives import build_objective
@@ -111,6 +111,7 @@ def make_objective(bank: Bank, config: PretrainConfig, classes: int, *, resumed:
         config.arch,
         bank,
         num_classes=classes,
+        scenes=count_scenes(config.stream, len(bank)) if config.objective.debias else 0,
         seed=config.seed,
         supervised=config.engine,
         init=None if resumed else config.init,

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from fractalvid.pretrain.engine import Objective, Outcome
-from fractalvid.pretrain.models import feature_dim, head_name
 from fractalvid.pretrain.objectives.debias.batch import DebiasBatch
 from fractalvid.pretrain.objectives.debias.config import DebiasConfig
 from fractalvid.pretrain.objectives.debias.losses import entropy, scene_loss
@@ -24,23 +23,21 @@ class Debiased(Objective):
     between H and the rest; here each step minimises the sum.
     """
 
-    def __init__(self, main: Objective, arch: str, config: DebiasConfig, *, scenes: int) -> None:
+    def __init__(self, main: Objective, config: DebiasConfig, *, head: str, features: int, scenes: int) -> None:
         """Put it around another objective.
 
         Args:
             main: classifies clips by the head of its network (`Supervised`).
-            arch: the architecture of that network.
             config: weights.
+            head: the part of that network that is its head.
+            features: length of what the head takes.
             scenes: S, how many scenes batches tell apart; 0 where they tell none.
         """
         super().__init__()
         self.main, self.config = main, config
-        features = feature_dim(arch)
-        # Which of both parts there are decides nothing that the network draws.
         self.scene_head = mlp(features, features, scenes, norm=False) if config.scene and scenes else None
         self._seen: list[Tensor] = []
-        head: nn.Module = getattr(main.backbone, head_name(arch))
-        head.register_forward_pre_hook(self._see)
+        main.backbone.get_submodule(head).register_forward_pre_hook(self._see)
         # Past nn.Module's bookkeeping: as a second submodule, its parameters would be saved twice.
         object.__setattr__(self, "backbone", main.backbone)
 

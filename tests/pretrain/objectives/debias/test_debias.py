@@ -92,7 +92,7 @@ def batch(seed: int = 0) -> DebiasBatch:
 def debiased(config: DebiasConfig, scenes: int = 3) -> Debiased:
     torch.manual_seed(0)
     main = Supervised(build_model("r3d_10", 2, seed=0), SupervisedConfig(label_smoothing=0.0))
-    return Debiased(main, "r3d_10", config, scenes=scenes)
+    return Debiased(main, config, head="fc", features=256, scenes=scenes)
 
 
 def gradients(objective: Objective, of: DebiasBatch) -> dict[str, Tensor]:
@@ -169,13 +169,6 @@ class Shortcut(nn.Module):
         return logits
 
 
-@pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The architecture of `Shortcut`."""
-    monkeypatch.setattr("fractalvid.pretrain.objectives.debias.objective.feature_dim", lambda arch: 8)
-    monkeypatch.setattr("fractalvid.pretrain.objectives.debias.objective.head_name", lambda arch: "fc")
-
-
 def toy_clips(agree: float) -> tuple[DebiasBatch, DebiasBatch]:
     """Clips whose scene is their action with a probability, and the same clips in the other scene."""
     draw = torch.Generator().manual_seed(0)
@@ -196,7 +189,8 @@ def toy_clips(agree: float) -> tuple[DebiasBatch, DebiasBatch]:
 def trained(config: DebiasConfig, clips: DebiasBatch) -> tuple[Debiased, float]:
     """A debiased `Shortcut`, and what the scene classifier's loss came to."""
     torch.manual_seed(1)
-    objective = Debiased(Supervised(Shortcut(), SupervisedConfig(label_smoothing=0.0)), "toy", config, scenes=2)
+    main = Supervised(Shortcut(), SupervisedConfig(label_smoothing=0.0))
+    objective = Debiased(main, config, head="fc", features=8, scenes=2)
     optimizer = torch.optim.SGD(objective.parameters(), lr=0.1, momentum=0.9)
     for _ in range(150):
         optimizer.zero_grad()
@@ -206,7 +200,6 @@ def trained(config: DebiasConfig, clips: DebiasBatch) -> tuple[Debiased, float]:
     return objective, float(outcome.parts.get("scene_loss", torch.tensor(0.0)))
 
 
-@pytest.mark.usefixtures("toy")
 def test_a_toy_shortcut_is_fallen_for_and_cured_by_masked_clips() -> None:
     biased, swapped = toy_clips(0.9)
     accuracy = []
@@ -216,7 +209,6 @@ def test_a_toy_shortcut_is_fallen_for_and_cured_by_masked_clips() -> None:
     assert accuracy[0] < 0.75 < 0.84 < accuracy[1], accuracy
 
 
-@pytest.mark.usefixtures("toy")
 def test_reversal_takes_the_scene_out_of_features() -> None:
     """The scene says nothing of the action here, so nothing is lost with it: its loss rises towards log 2."""
     clips, _ = toy_clips(0.5)
