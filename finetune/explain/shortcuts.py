@@ -66,9 +66,9 @@ def probe_shortcuts(
         at_once: clips in a forward pass.
     """
     place = other_backgrounds(labels, seed)
-    whole = _answers(network, _parts(video, at_once))
-    masked = _answers(network, _parts(bare, at_once))
     rows = np.array_split(np.arange(len(labels)), -(-len(labels) // at_once))
+    whole = _answers(network, (video[part] for part in rows))
+    masked = _answers(network, (bare[part] for part in rows))
     swapped = _answers(network, (swap(video[part], mask[part], bare[place[part]]) for part in rows))
     return ShortcutScores(
         whole=float((whole == labels).mean()),
@@ -77,10 +77,6 @@ def probe_shortcuts(
         followed=float((swapped == labels[place]).mean()),
         chance=1 / len(np.unique(labels)),
     )
-
-
-def _parts(video: Tensor, at_once: int) -> Iterator[Tensor]:
-    yield from video.split(at_once)
 
 
 @torch.inference_mode()

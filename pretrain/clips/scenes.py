@@ -49,7 +49,7 @@ def _grounds(samples: Samples, config: StreamConfig) -> NDArray[np.int64]:
     """Which ground (B,) each scene has: 0 noise, 1 shapes, then the folders of pictures."""
     assert samples.emulation is not None and samples.emulation.scene is not None
     scene = samples.emulation.scene
-    grounds = (scene.surface[:, 0, 0] == SHAPED).astype(np.int64)
+    grounds = np.asarray(scene.surface[:, 0, 0] == SHAPED, np.int64)
     folders, of_picture = _folders(config)
     if folders:
         number = (scene.picture * len(of_picture)).astype(np.int64)

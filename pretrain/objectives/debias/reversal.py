@@ -22,5 +22,5 @@ def reverse_gradient(x: Tensor, strength: float) -> Tensor:
 
     What stands behind it learns to lower a loss, and what stands before it to raise the same loss.
     """
-    reversed_: Tensor = _Reversal.apply(x, strength)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    reversed_: Tensor = _Reversal.apply(x, strength)
     return reversed_
