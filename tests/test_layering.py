@@ -31,6 +31,9 @@ LAYERS = {
         "probe",
         "explain",
         "bias",
+        "grids",
+        "sweep",
+        "study",
         "cli",
     ),
 }

@@ -16,9 +16,10 @@ from fractalvid.utils.documents import Table, parse_json, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_can_make, is_empty, make_folder, remove_temporaries, write_text
 
-CONFIG, METRICS, LOG, PREDICTIONS, CONFUSION, WEIGHTS = (
+CONFIG, METRICS, VALIDATION, LOG, PREDICTIONS, CONFUSION, WEIGHTS = (
     "config.json",
     "metrics.json",
+    "validation.json",
     "metrics.jsonl",
     "predictions.csv",
     "confusion.png",
@@ -41,7 +42,18 @@ def videos_digest(listing: Listing, target: Target) -> str:
 
 def run_name(plan: Plan) -> str:
     """What the folder of a run is called, below that of its initialisation."""
-    return f"split-{plan.split}_seed-{plan.seed}" if plan.split else f"seed-{plan.seed}"
+    return repetition_name(plan.split, plan.seed)
+
+
+def repetition_name(split: str, seed: int) -> str:
+    """As "split-1_seed-0", or "seed-0" where there are no splits."""
+    return f"split-{split}_seed-{seed}" if split else f"seed-{seed}"
+
+
+def compared_name(mode: str, split: str, seed: int) -> str:
+    """The same in a comparison: the linear probe's has its mode in the name, so that fine-tuning may lie beside it."""
+    name = repetition_name(split, seed)
+    return f"linear_{name}" if mode == "linear" else name
 
 
 def check_folder(out: Path, plan: Plan, *, resume: bool, extends: bool = False) -> None:

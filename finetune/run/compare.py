@@ -16,9 +16,9 @@ from fractalvid.finetune.report.write import FILES, is_comparison, write_compari
 from fractalvid.finetune.results.folder import (
     CONFIG,
     METRICS,
+    compared_name,
     differences,
     read_settings,
-    run_name,
     tidy_finished,
     videos_digest,
 )
@@ -145,7 +145,8 @@ def plan_jobs(
     jobs = []
     for split, seed, recipe, init in itertools.product(splits, seeds, recipes, inits):
         plan = plan_run(data, recipe, init, split=split, seed=seed, allow_missing=allow_missing)
-        jobs.append(_with_begun_precision(Job(plan, _folder(_parent(out, init, inits), plan))))
+        name = compared_name(recipe.mode, plan.split, seed)
+        jobs.append(_with_begun_precision(Job(plan, _parent(out, init, inits) / name)))
     for job in jobs:
         _check_folder(job)
     return jobs
@@ -155,11 +156,6 @@ def _parent(out: Path, init: Initial, inits: Sequence[Initial]) -> Path:
     """Where the runs of an initialisation lie: one of several in a row has a folder named by its weights."""
     alone = sum(other.label == init.label for other in inits) == 1
     return out / init.label if alone else out / init.label / f"weights-{(init.sha256 or init.kind)[:12]}"
-
-
-def _folder(parent: Path, plan: Plan) -> Path:
-    """Where a run lies: the linear probe's has its mode in the name, so that fine-tuning may lie beside it."""
-    return parent / (f"linear_{run_name(plan)}" if plan.recipe.mode == "linear" else run_name(plan))
 
 
 def _with_begun_precision(job: Job) -> Job:
@@ -253,10 +249,13 @@ def _check_precision(jobs: Sequence[Job], machine: Machine) -> None:
         )
 
 
-def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine) -> list[RunResult]:
-    """Run what is not finished, resuming what was begun; return the results of all. Raises like `list_jobs`."""
+def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine, stores: Stores | None = None) -> list[RunResult]:
+    """Run what is not finished, resuming what was begun; return the results of all. Raises like `list_jobs`.
+
+    `stores` are those of decoded clips, where other runs share them.
+    """
     _check_precision(jobs, machine)
-    stores = Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels)
+    stores = stores or Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels)
     jobs = list_jobs(data, jobs, machine, stores)
     results = []
     for number, job in enumerate(jobs, start=1):

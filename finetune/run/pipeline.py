@@ -1,6 +1,8 @@
 """One transfer from its plan to `metrics.json`: videos, network, training, test."""
 
+import json
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,14 @@ from fractalvid.finetune.cache.store import decoded_side
 from fractalvid.finetune.cache.stores import Stores
 from fractalvid.finetune.clips.prediction import predict
 from fractalvid.finetune.recipes.plan import Plan
-from fractalvid.finetune.results.folder import WEIGHTS, check_folder, claim_folder, tidy_finished, videos_digest
+from fractalvid.finetune.results.folder import (
+    VALIDATION,
+    WEIGHTS,
+    check_folder,
+    claim_folder,
+    tidy_finished,
+    videos_digest,
+)
 from fractalvid.finetune.results.scores import labels_of, scores
 from fractalvid.finetune.run.extend import Continuation, begin_extended, continuation, describe
 from fractalvid.finetune.run.outcome import describe_clips, describe_videos, versions, write_outcome
@@ -24,6 +33,17 @@ from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.engine import CHECKPOINT, TrainResult
 from fractalvid.pretrain.machine import from_main, is_main, resolve_device
 from fractalvid.pretrain.weights import Card, build_initial, save_weights
+from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import write_text
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """A network that a run has trained, and how that went."""
+
+    network: nn.Module
+    run: ListedRun
+    result: TrainResult
 
 
 def transfer(
@@ -60,6 +80,48 @@ def transfer(
         UserError: data, weights or a folder that do not serve, or a training that diverges.
     """
     machine = machine or Machine()
+    trained = _train(data, plan, out=out, machine=machine, stores=stores, resume=resume, listing=listing)
+    # The main process alone tests, and writes what it finds.
+    return from_main(partial(_test, trained, keep_checkpoint=keep_checkpoint))
+
+
+def validate(
+    data: Data, plan: Plan, *, out: Path, machine: Machine, stores: Stores | None = None, listing: Listing | None = None
+) -> dict[str, Any]:
+    """Train as `transfer` does, going on with what is in `out`, and look at the validation side alone.
+
+    The run is left unfinished, with its checkpoint: `transfer` with `resume` tests the very network that was looked at.
+
+    Returns:
+        What `validation.json` says.
+
+    Raises:
+        UserError: as `transfer`, or there is no validation side.
+    """
+    trained = _train(data, plan, out=out, machine=machine, stores=stores, resume=True, listing=listing)
+    return from_main(partial(_look, trained))
+
+
+def _look(trained: _Trained) -> dict[str, Any]:
+    found = _validated(trained)["validation"]
+    if found is None:
+        raise UserError("there is no validation side to choose by: --val-share 0.2 takes one off the training videos")
+    content = {**found, **_describe(trained), "seconds": round(trained.result.seconds, 1)}
+    write_text(trained.run.out / VALIDATION, json.dumps(content, indent=2) + "\n")
+    return content
+
+
+def _train(
+    data: Data,
+    plan: Plan,
+    *,
+    out: Path,
+    machine: Machine,
+    stores: Stores | None,
+    resume: bool,
+    listing: Listing | None,
+) -> _Trained:
+    """All of a run but the looks at what it has trained; arguments and errors as of `transfer`."""
     stores = stores or Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels)
     going = from_main(partial(continuation, plan, out)) if resume else Continuation(plan, plan)
     from_main(partial(check_folder, out, going.begun, resume=resume, extends=going.extended))
@@ -78,9 +140,7 @@ def transfer(
         started = (out / CHECKPOINT).exists()
         tqdm.write(f"{recipe.model}, {plan.init.label}: {'going on from its checkpoint' if started else loaded}")
     run = ListedRun(plan=plan, target=data.target, listing=listing, store=store, out=out, machine=machine)
-    result = train_network(network, run, resume=resume)
-    # The main process alone tests, and writes what it finds.
-    return from_main(partial(_test, network, run, result, keep_checkpoint=keep_checkpoint))
+    return _Trained(network, run, train_network(network, run, resume=resume))
 
 
 def _claim(going: Continuation, videos: int, out: Path) -> None:
@@ -91,7 +151,8 @@ def _claim(going: Continuation, videos: int, out: Path) -> None:
     claim_folder(out, going.plan)
 
 
-def _test(network: nn.Module, run: ListedRun, result: TrainResult, *, keep_checkpoint: bool) -> dict[str, Any]:
+def _test(trained: _Trained, *, keep_checkpoint: bool) -> dict[str, Any]:
+    network, run, result = trained.network, trained.run, trained.result
     machine, videos = run.machine, run.listing.side("test")
     views = run.plan.recipe.view_config()
     started = time.perf_counter()
@@ -101,21 +162,22 @@ def _test(network: nn.Module, run: ListedRun, result: TrainResult, *, keep_check
     metrics = {
         **accuracies,
         "side": "test",
-        **_validated(network, run),
-        **_describe(run, result),
+        **_validated(trained),
+        **_describe(trained),
         "seconds": {"training": round(result.seconds, 1), "test": round(seconds, 1)},
         "versions": versions(resolve_device(machine.device)),
         "frames": run.store.origin(video.path for video in run.listing.videos),
         "kept_checkpoint": keep_checkpoint,
     }
-    save_weights(run.out / WEIGHTS, network, _card(run, result, accuracies))
+    save_weights(run.out / WEIGHTS, network, _card(trained, accuracies))
     write_outcome(run.out, metrics, run.target, videos, p, run.listing.classes)
     tidy_finished(run.out)
     return metrics
 
 
-def _validated(network: nn.Module, run: ListedRun) -> dict[str, Any]:
+def _validated(trained: _Trained) -> dict[str, Any]:
     """What the validation side says of the trained network, where there is one, and which side the curve is of."""
+    network, run = trained.network, trained.run
     videos, recipe, machine = run.listing.side("val"), run.plan.recipe, run.machine
     curve = curve_side(run.listing) if recipe.eval_every else None
     if not videos:
@@ -124,7 +186,8 @@ def _validated(network: nn.Module, run: ListedRun) -> dict[str, Any]:
     return {"curve_side": curve, "validation": {"side": "val", **scores(p, labels_of(videos))}}
 
 
-def _card(run: ListedRun, result: TrainResult, accuracies: dict[str, float]) -> Card:
+def _card(trained: _Trained, accuracies: dict[str, float]) -> Card:
+    run, result = trained.run, trained.result
     plan, recipe, classes = run.plan, run.plan.recipe, run.listing.classes
     return Card(
         architecture=recipe.model,
@@ -142,8 +205,9 @@ def _card(run: ListedRun, result: TrainResult, accuracies: dict[str, float]) -> 
     )
 
 
-def _describe(run: ListedRun, result: TrainResult) -> dict[str, Any]:
+def _describe(trained: _Trained) -> dict[str, Any]:
     """What `metrics.json` says of what was trained and tested."""
+    run, result = trained.run, trained.result
     plan, recipe, listing = run.plan, run.plan.recipe, run.listing
     return {
         "target": plan.target,

@@ -9,16 +9,18 @@ from typing import Any
 
 import pytest
 
-from fractalvid.finetune.cli import bias, compare, finetune, predict, prepare, probe, published, test
+from fractalvid.finetune.cli import bias, compare, finetune, predict, prepare, probe, published, study, sweep, test
 from fractalvid.finetune.cli.commands import COMMANDS, run_command
 from fractalvid.finetune.recipes.recipe import RECIPES
+from fractalvid.finetune.study.design import PRESETS
+from fractalvid.finetune.sweep.grid import GRIDS
 from fractalvid.finetune.targets.registry import TARGETS
 from fractalvid.pretrain.recipes.load import recipe_names
 from fractalvid.utils.errors import UserError
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PLACES = [*PAGES, *sorted(RECIPES.glob("*.toml"))]
+PLACES = [*PAGES, *sorted(path for folder in (RECIPES, GRIDS, PRESETS) for path in folder.glob("*.toml"))]
 
 
 @dataclass
@@ -27,7 +29,7 @@ class Read:
 
     options: list[Any] = field(default_factory=list)
 
-    def __call__(self, options: Any) -> None:
+    def __call__(self, options: Any, *_: Any) -> None:
         self.options.append(options)
         for part in (options, getattr(options, "recipe", None), getattr(options, "machine", None)):
             check = getattr(part, "check", None)
@@ -68,6 +70,8 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Read:
         (bias, "compare"),
         (bias, "overlap"),
         (published, "run"),
+        (sweep, "run"),
+        (study, "run"),
         (test, "run"),
     ):
         monkeypatch.setattr(module, name, taken)

@@ -29,6 +29,8 @@ SAID = {
     "finetune probe --target demo --init a b": "probing a, b on demo",
     "finetune bias --target demo": "measuring the bias of demo towards imagenet:tsn_r18",
     "finetune published --out page.md": "writing published rows to page.md",
+    "finetune sweep --target demo --out to --lr 1 2": "sweeping on demo from scratch: lr",
+    "finetune study kinds mini_kinds --out to": "studying kinds by mini_kinds on demo",
     "doctor": "looking at this machine",
 }
 ENDS = """

@@ -1,0 +1,17 @@
+from .axes import Axes as Axes
+from .axes import changed as changed
+from .axes import check_axes as check_axes
+from .axes import check_values as check_values
+from .axes import combinations as combinations
+from .axes import flat as flat
+from .axes import folder_name as folder_name
+from .axes import parse_value as parse_value
+from .axes import shown as shown
+from .failures import Failure as Failure
+from .failures import Failures as Failures
+from .failures import failure_of as failure_of
+from .folders import check_out as check_out
+from .folders import held as held
+from .workers import Place as Place
+from .workers import deal as deal
+from .workers import find_places as find_places
