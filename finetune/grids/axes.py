@@ -5,7 +5,6 @@ import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import reduce
 from typing import Any, TypeVar
 
 from fractalvid.pretrain.recipes import override
@@ -74,8 +73,10 @@ def changed(config: C, values: Mapping[str, Any], *, where: str) -> C:
     Raises:
         UserError: no such setting, naming the nearest, or a value that it cannot have.
     """
-    nothing: dict[str, Any] = {}
-    return override(config, reduce(_merged, map(_nested, values.items()), nothing), where=where)
+    tables: dict[str, Any] = {}
+    for item in values.items():
+        tables = _merged(tables, _nested(item))
+    return override(config, tables, where=where)
 
 
 def _nested(item: tuple[str, Any]) -> dict[str, Any]:
