@@ -4,7 +4,7 @@ import numpy as np
 
 from fractalvid.kernels.compiled.compile import inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32, I32, log
-from fractalvid.kernels.compiled.pointers import at, fill
+from fractalvid.kernels.compiled.pointers import at, distinct, fill
 from fractalvid.kernels.compiled.random import U32, U64
 from fractalvid.kernels.cpu.walkers import ESCAPE
 
@@ -81,6 +81,7 @@ def locate(x, y, n, camera, height, width, pixel):
 
     Returns whether any walker escaped.
     """
+    distinct()
     return _place(x, y, 0, n, _numbers(camera), height, width, pixel) != I32(0)
 
 
@@ -91,6 +92,7 @@ def locate_and_count(x, y, n, camera, height, width, pixel, old, indices, histog
     Counting waits for memory and locating for arithmetic, so they take little longer than one of them. The row must be
     another: what vectors have just stored can't be read in parts without waiting for all of it.
     """
+    distinct()
     numbers = _numbers(camera)
     escaped = I32(0)
     for first in range(0, n, BLOCK):
@@ -118,6 +120,7 @@ def count(pixel, indices, n, histogram):
 @subroutine
 def mix(shade, colours, n, index):
     """Move a row's colours half way to those of the maps just taken, and note them in 8 bits."""
+    distinct()
     for k in range(n):
         shade[k] = (shade[k] + colours[k]) * F32(0.5)
         index[k] = U32(shade[k] * F32(255.0) + F32(0.5))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fractalvid.kernels.compiled.compile import inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32
-from fractalvid.kernels.compiled.pointers import at, fill, twice
+from fractalvid.kernels.compiled.pointers import at, distinct, fill, twice
 from fractalvid.kernels.compiled.random import U32
 from fractalvid.kernels.variations import AFFINE_ROWS, MAX_PARAMS
 
@@ -148,6 +148,7 @@ def gather_pointers(tables):
 @subroutine
 def affine(x, y, u, v, columns, pitch, n):
     """Apply each column's affine map: (u, v) from (x, y)."""
+    distinct()
     a, b, c = columns, at(columns, pitch), at(columns, 2 * pitch)
     d, e, f = at(columns, 3 * pitch), at(columns, 4 * pitch), at(columns, 5 * pitch)
     for i in range(n):
@@ -170,6 +171,7 @@ def step_dense(loops, passes, x, y, u, v, columns, pitch, n, draw_key):
 @subroutine
 def _gather(u, v, source, count, offset, c, mu, mv):
     """The moved points of all entries, from the lanes that their columns are in."""
+    distinct()
     mask = U32(c - 1)
     shift = U32(offset)
     for k in range(count):
@@ -182,6 +184,7 @@ def _gather(u, v, source, count, offset, c, mu, mv):
 @subroutine
 def _scatter(x, y, entries, mx, my, n):
     """Add the results of each lane's entries of one summand."""
+    distinct()
     for i in range(n):
         x[i] += mx[entries[i]]
         y[i] += my[entries[i]]

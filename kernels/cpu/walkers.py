@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fractalvid.kernels.compiled.compile import inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32
-from fractalvid.kernels.compiled.pointers import at, fill, twice
+from fractalvid.kernels.compiled.pointers import at, distinct, fill, twice
 from fractalvid.kernels.compiled.random import U32, U64, UNIT, philox
 from fractalvid.kernels.cpu.sums import (
     GATHERED,
@@ -151,6 +151,7 @@ def _round_shares(weights, columns, share, seed, step):
 @subroutine
 def _scatter_owners(block, scattering, stride, shift, c, owner):
     """Scatter owners that stand in the order of the maps."""
+    distinct()
     for k in range(c):
         owner[k] = block[U32(U32(U32(scattering[k] * stride) + shift) & U32(c - 1))]
 
@@ -158,6 +159,7 @@ def _scatter_owners(block, scattering, stride, shift, c, owner):
 @subroutine
 def _tabulate(maps, owner, c, columns, pitch):
     """Fill the rows of coefficients, twice over."""
+    distinct()
     ra, rb, rc = columns, at(columns, pitch), at(columns, 2 * pitch)
     rd, re, rf = at(columns, 3 * pitch), at(columns, 4 * pitch), at(columns, 5 * pitch)
     for k in range(c):

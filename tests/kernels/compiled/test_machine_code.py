@@ -62,6 +62,10 @@ def test_points_are_located_in_full_width(counting: dict[str, str]) -> None:
         assert "vpmovzxdq" not in body  # 64-bit indices, four a vector
 
 
+def test_rows_are_not_asked_whether_they_overlap(counting: dict[str, str]) -> None:
+    assert "setb" not in body_of(counting, "locate_and_count")
+
+
 @pytest.mark.parametrize("number", [LINEAR, SINUSOIDAL])
 @pytest.mark.parametrize("fused", [True, False])
 def test_row_loops_run_in_full_width(number: int, fused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,6 +82,8 @@ def test_row_loops_run_in_full_width(number: int, fused: bool, monkeypatch: pyte
     assert "lock" not in body
     wide = re.findall(r"v(?:fmadd\w+ps|mulps|addps)\s.*", body)
     assert any(re.search(_WIDE, line) for line in wide), wide
+    if fused:
+        assert "setb" not in body  # no checks whether pointers overlap
 
 
 def test_pointers_are_of_contiguous_arrays_only() -> None:
