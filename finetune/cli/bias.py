@@ -17,6 +17,7 @@ from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place, write_text
 from fractalvid.utils.log import announce
+from fractalvid.utils.nearest import unknown_command
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,12 @@ def overlap(options: OverlapOptions) -> None:
 def _measure_command(args: list[str]) -> None:
     groups = {
         "the benchmark": {**DATA, "split": "Official split, or fold of --fold-column"},
-        "what is seen": {"init": "Weights; LABEL=... names them", "frames": "", "size": "", "cv-folds": ""},
+        "what is seen": {
+            "init": "Weights; LABEL=... names them",
+            "frames": "Frames of a video, spread evenly",
+            "size": "",
+            "cv-folds": "Parts held out in turn to choose by",
+        },
         "the result": {"out": ""},
     }
     default, text = BiasOptions(target=NO_TARGET), f"{inspect.getdoc(BiasOptions)}\n\n{TARGETS_LINE}"
@@ -159,7 +165,8 @@ def _gap_command(args: list[str]) -> None:
 
 def _overlap_command(args: list[str]) -> None:
     default, text = OverlapOptions(tyro.MISSING, NO_TARGET), inspect.getdoc(OverlapOptions) or ""
-    groups = {"the classes": {"names": "", **DATA, "split": ""}, "the result": {"out": ""}}
+    names = "Text file of a class a line, or folder with one for each"
+    groups = {"the classes": {"names": names, **DATA, "split": ""}, "the result": {"out": ""}}
     overlap(
         parse(OverlapOptions, args, program="finetune bias overlap", default=default, description=text, main=groups)
     )
@@ -170,7 +177,9 @@ _PARTS: dict[str, Callable[[list[str]], None]] = {"gap": _gap_command, "overlap"
 
 def command(args: list[str]) -> None:
     """`finetune bias` with the arguments behind these words."""
-    if args and args[0] in _PARTS:
+    if not args or args[0].startswith("-"):
+        _measure_command(args)
+    elif args[0] in _PARTS:
         _PARTS[args[0]](args[1:])
     else:
-        _measure_command(args)
+        raise UserError(unknown_command(args[0], _PARTS))

@@ -9,6 +9,7 @@ from fractalvid.cli.parsing import parse
 from fractalvid.finetune.cli.options import DATA, NO_TARGET, TARGETS_LINE, Target
 from fractalvid.finetune.targets.registry import TARGETS, WITH_DOWNLOADS
 from fractalvid.finetune.videos.machine import Machine
+from fractalvid.utils.checks import MAX_SETTING
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.log import announce
 from fractalvid.utils.phrases import first_few
@@ -50,6 +51,8 @@ class Prepare:
     """Where the index and decoded videos are kept; default ~/.cache/fractalvid. Later runs need the same."""
     max_broken: float = 0.05
     """Share of videos that may fail to decode; those are counted and named."""
+    frame_rate: float | None = None
+    """Pictures a second of videos that are folders of pictures, which do not say it: for rate and duration."""
     max_pixels: int = MAX_PIXELS
     """Pixels that a frame of a video may have; one with more does not count as a video. 8K has 33 to 36 million."""
     progress: bool = True
@@ -63,6 +66,8 @@ class Prepare:
             raise UserError(f"--cache-quality is {self.cache_quality}: it must be 1 to 100")
         if self.cache_quality is not None and self.cache is None:
             raise UserError("--cache-quality needs --cache: the short side of the decoded videos")
+        if self.frame_rate is not None and not 0 < self.frame_rate <= MAX_SETTING:
+            raise UserError(f"--frame-rate is {self.frame_rate:g}: it must be above 0")
         if self.download and self.target.target not in WITH_DOWNLOADS:
             raise UserError(
                 f"--download: {self.target.target} has no stable public address with a checksum, only "
@@ -97,7 +102,12 @@ def run(options: Prepare) -> None:
     data = open_data(options.target, machine, test_only=options.test_only)
     kind = None if options.cache is None else CacheKind(options.cache, options.cache_quality)
     for line in prepare_videos(
-        data, splits_of(data, options), machine, cache=kind, allow_missing=options.allow_missing
+        data,
+        splits_of(data, options),
+        machine,
+        cache=kind,
+        allow_missing=options.allow_missing,
+        frame_rate=options.frame_rate,
     ):
         print(line)
 

@@ -20,13 +20,15 @@ DEFAULT_SIZE = 112
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of the table say a video's class, side or fold, source and path."""
+    """Which columns of the table say a video's class, side or fold, source, path, and the frames of a clip."""
 
     label: str
     split: str
     fold: str | None
     group: str | None
     path: str = "path"
+    start: str | None = None
+    end: str | None = None
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,8 @@ def plan_run(
         fold=options.fold_column,
         group=options.group_column,
         path=options.path_column,
+        start=options.start_column,
+        end=options.end_column,
     )
     share = None if options.val_share is None else HeldOut(options.val_share, options.val_by, options.val_seed)
     return Plan(

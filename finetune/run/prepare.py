@@ -18,7 +18,13 @@ from fractalvid.video.index import index_file
 
 
 def prepare_videos(
-    data: Data, splits: Sequence[str], machine: Machine, *, cache: CacheKind | None = None, allow_missing: bool = False
+    data: Data,
+    splits: Sequence[str],
+    machine: Machine,
+    *,
+    cache: CacheKind | None = None,
+    allow_missing: bool = False,
+    frame_rate: float | None = None,
 ) -> Iterator[str]:
     """Look for the videos of some splits, decode each once, and say what there is, a line at a time.
 
@@ -28,6 +34,7 @@ def prepare_videos(
         machine: what may be used.
         cache: how to keep the videos decoded on disk, if at all.
         allow_missing: whether listed videos may be missing.
+        frame_rate: pictures a second of videos that are folders of pictures; None where that is not known.
 
     Raises:
         UserError: videos are missing or broken beyond what is allowed, or nothing can be written.
@@ -46,7 +53,7 @@ def prepare_videos(
         progress=machine.progress,
         max_pixels=machine.max_pixels,
     )
-    yield from report(data, there, index)
+    yield from report(data, there, index, frame_rate)
     yield f"index     {place}"
     if cache is not None:
         made = make_cache(

@@ -29,7 +29,10 @@ from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import ALIKE, nearest
 from fractalvid.utils.phrases import first_few
 
-_TABLE = ("csv", "path_column", "label_column", "split_column", "fold_column", "group_column")
+_TABLE = (
+    *("csv", "path_column", "label_column", "split_column", "fold_column", "group_column"),
+    *("start_column", "end_column"),
+)
 _SHARES = ("val_share", "val_by", "val_seed")
 _GIFS = (*_TABLE, "most_frequent")
 _LISTS = ("annotations",)
@@ -99,6 +102,10 @@ class TargetOptions:
     """folder, GIFs: the column of the table that says the fold; the one asked for is the test set, all others train."""
     group_column: str | None = None
     """folder, GIFs: the column of the table that says the source of a video; intervals draw sources, not videos."""
+    start_column: str | None = None
+    """folder, GIFs: the column of the table that says a clip's first frame, from 0, where videos hold several."""
+    end_column: str | None = None
+    """folder, GIFs: the column of the table that says the first frame behind a clip."""
     most_frequent: int | None = None
     """anigifs, kinetics-gifs: only the classes with the most GIFs, so many (40 in the article's subset)."""
     val_share: float | None = None
@@ -164,6 +171,8 @@ def _folder(options: TargetOptions, test_only: bool) -> Folder:
         group_column=options.group_column,
         test_only=test_only,
         path_column=options.path_column,
+        start_column=options.start_column,
+        end_column=options.end_column,
         val_share=options.val_share,
         val_by=options.val_by,
         val_seed=options.val_seed,

@@ -3,7 +3,8 @@
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.videos.data import Data
@@ -71,8 +72,8 @@ def survey_splits(data: Data, splits: Sequence[str], *, allow_missing: bool) -> 
     return Survey(videos=present, missing=missing, classes=classes, empty=empty, splits=tuple(splits))
 
 
-def report(data: Data, there: Survey, index: ClipIndex) -> Iterator[str]:
-    """What there is of the benchmark, a line at a time."""
+def report(data: Data, there: Survey, index: ClipIndex, frame_rate: float | None = None) -> Iterator[str]:
+    """What there is of the benchmark, a line at a time; `frame_rate` is that of folders of pictures, a second."""
     target = data.target
     protocol = target.protocol
     of = f" of {protocol.num_classes}" if protocol.num_classes else ""
@@ -83,7 +84,7 @@ def report(data: Data, there: Survey, index: ClipIndex) -> Iterator[str]:
         nothing = f"; nothing of {first_few(there.empty)}" if there.empty else ""
         lost, are = counted(len(there.missing), "listed video"), "is" if len(there.missing) == 1 else "are"
         yield f"missing   {lost} {are} not there: {first_few(there.missing, 3)}{nothing}"
-    yield from describe(index.facts)
+    yield from describe({path: _timed(facts, data.root / path, frame_rate) for path, facts in index.facts.items()})
     window = (protocol.clip_len - 1) * protocol.frame_stride + 1
     short = [path for path, facts in index.facts.items() if facts.frames < window]
     if short:
@@ -104,6 +105,13 @@ def report(data: Data, there: Survey, index: ClipIndex) -> Iterator[str]:
         yield f"broken    {len(index.broken)} do not decode and are left out: {first_few(sorted(index.broken), 10)}"
 
 
+def _timed(facts: VideoFacts, path: Path, frame_rate: float | None) -> VideoFacts:
+    """The facts of a video, those of a folder of pictures with the rate that was stated for it."""
+    if frame_rate is None or not path.is_dir():
+        return facts
+    return replace(facts, rate=frame_rate, duration=facts.frames / frame_rate)
+
+
 def describe(facts: Mapping[str, VideoFacts]) -> Iterator[str]:
     """Frames, sizes, rates and duration of videos, a line each."""
     if not facts:
@@ -111,9 +119,10 @@ def describe(facts: Mapping[str, VideoFacts]) -> Iterator[str]:
     frames = [fact.frames for fact in facts.values()]
     yield f"frames    {min(frames)} to {max(frames)}, median {statistics.median(frames):g}, {sum(frames)} in all"
     yield f"size      {_commonest(f'{fact.width} x {fact.height}' for fact in facts.values())}"
-    yield f"rate      {_commonest(f'{fact.rate:.3g} a second' for fact in facts.values())}"
+    yield f"rate      {_commonest(f'{fact.rate:.3g} a second' if fact.rate else 'not said' for fact in facts.values())}"
     seconds = sum(fact.duration for fact in facts.values())
-    yield f"duration  {seconds / 3600:.1f} hours" if seconds >= 3600 else f"duration  {seconds / 60:.1f} minutes"
+    if seconds:
+        yield f"duration  {seconds / 3600:.1f} hours" if seconds >= 3600 else f"duration  {seconds / 60:.1f} minutes"
 
 
 def _commonest(values: Iterable[str]) -> str:

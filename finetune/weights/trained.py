@@ -30,6 +30,8 @@ class _Columns:
     split: str = "split"
     fold: str | None = None
     path: str = "path"
+    start: str | None = None
+    end: str | None = None
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,8 @@ def trained_on(config: Mapping[str, Any], data: Data) -> frozenset[str] | None:
         split_column=columns.split,
         fold_column=columns.fold,
         path_column=columns.path,
+        start_column=columns.start,
+        end_column=columns.end,
     )
     if training.held_out is not None:
         share = training.held_out

@@ -1,13 +1,9 @@
 """Anybody's own videos: `train/<class>/*` and `test/<class>/*`, or a table of paths and labels."""
 
-import os
-import posixpath
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
-from pathlib import Path, PurePath
-from typing import NamedTuple
+from pathlib import Path
 
 from fractalvid.finetune.targets.base import (
     SIDES,
@@ -18,11 +14,10 @@ from fractalvid.finetune.targets.base import (
     contents,
     require_folder,
 )
-from fractalvid.finetune.targets.files.lists import did_you_mean, read_csv
-from fractalvid.finetune.targets.files.matching import composed, find_listed, note_left_aside
+from fractalvid.finetune.targets.files.lists import did_you_mean
+from fractalvid.finetune.targets.files.matching import find_listed, note_left_aside
 from fractalvid.finetune.targets.folder.layouts import (
     ClassFolder,
-    Part,
     class_folders,
     class_names,
     equal_but_for_ending,
@@ -31,10 +26,10 @@ from fractalvid.finetune.targets.folder.layouts import (
     side_of_parts,
 )
 from fractalvid.finetune.targets.folder.shares import draw_share, own_source, source_of
+from fractalvid.finetune.targets.folder.table import VideoTable
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import ALIKE, nearest
 from fractalvid.utils.notes import note
-from fractalvid.utils.phrases import counted, first_few
+from fractalvid.utils.phrases import counted
 from fractalvid.video.folders import LeftAside, find_videos, subfolders
 
 _EXPECTED = (
@@ -51,21 +46,6 @@ _OBTAIN = (
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A line of the table: path relative to the data root, class name, and on which side it is."""
-
-    path: str
-    label: str
-    side: Side
-
-
-class _Row(NamedTuple):
-    path: str
-    label: str
-    part: Part
-
-
-@dataclass(frozen=True)
 class Folder:
     """Videos in folders, or listed in a CSV file.
 
@@ -76,6 +56,7 @@ class Folder:
     The table has the columns `path_column` (relative to the data root), `label_column`, and either `split_column`
     with `train` and `test` (or `val`, where no line says test), or, where `fold_column` is given, a fold: the videos
     whose fold is the split's name are the test set, all others train. A line whose split or fold is empty is not used.
+    `start_column` and `end_column` cut clips out of longer videos: the first frame, from 0, and the first behind it.
     `group_column` names the source of each video (a film, a person): clips of one are not independent. `test_only` asks
     for no training videos.
     """
@@ -91,6 +72,8 @@ class Folder:
     group_column: str | None = None
     test_only: bool = False
     path_column: str = "path"
+    start_column: str | None = None
+    end_column: str | None = None
     val_share: float | None = None
     val_by: str = "group"
     val_seed: int = 0
@@ -108,10 +91,10 @@ class Folder:
 
         Where only the test set is asked for, those of its folders.
         """
-        if self.table is None:
+        if self._table is None:
             folders = self._class_folders(root)
             return class_names(folder for folder in folders if folder.side in (self._sides[0], None))
-        labels = {entry.label for entry in self.entries(root, split)}
+        labels = {entry.label for entry in self._table.entries(root, split)}
         if all(label.isdecimal() for label in labels):
             return tuple(sorted(labels, key=int))
         return tuple(sorted(labels))
@@ -119,13 +102,24 @@ class Folder:
     def index(self, root: Path, split: str) -> list[Video]:
         """All videos of the folders or of the table."""
         require_folder(root, self._expected if self.table is None else f"the videos that {self.table} lists")
-        if self.table is None:
+        if self._table is None:
             return self._from_folders(root)
         label = {name: number for number, name in enumerate(self.classes(root, split))}
-        entries = self.entries(root, split)
-        found = find_listed(str(self.table), root, [entry.path for entry in entries])
-        self._listed_as.update({file: self._listed_as.get(path, path) for path, file in found.items()})
-        return [Video(found.get(entry.path, entry.path), label[entry.label], entry.side) for entry in entries]
+        entries = self._table.entries(root, split)
+        found = find_listed(str(self.table), root, dict.fromkeys(entry.path for entry in entries))
+        self._listed_as.update({found.get(entry.path, entry.path): entry.listed_as for entry in entries})
+        return [
+            Video(found.get(entry.path, entry.path), label[entry.label], entry.side, entry.start, entry.end)
+            for entry in entries
+        ]
+
+    @cached_property
+    def _table(self) -> VideoTable | None:
+        """How the table is read, if there is one."""
+        if self.table is None:
+            return None
+        of_both = {each.name for each in fields(VideoTable)} & {each.name for each in fields(self)}
+        return VideoTable(self.table, **{name: getattr(self, name) for name in of_both})
 
     def _class_folders(self, root: Path) -> list[ClassFolder]:
         """The folders of the classes; whatever is not laid out as expected is a `UserError`."""
@@ -205,101 +199,13 @@ class Folder:
     def group(self, path: str) -> str | None:
         """The source of a video: what the table's `group_column` says, or its name where `val_by` goes by that."""
         if self.group_column is not None:
-            return self._groups.get(self._listed_as.get(path, path))
+            return self._table.groups.get(self._listed_as.get(path, path)) if self._table else None
         return source_of(path) if self.val_share is not None and self.val_by == "group" else None
 
     @cached_property
     def _listed_as(self) -> dict[str, str]:
         """Path of a file -> how the table writes it, where that is not the same; known once `index` has looked."""
         return {}
-
-    @cached_property
-    def _groups(self) -> dict[str, str]:
-        """Path -> source, of the videos whose source is said."""
-        column = self.group_column or ""
-        return {_normal(line[self.path_column]): line[column] for _, line in self._lines() if line[column]}
-
-    def entries(self, root: Path, split: str) -> list[Entry]:
-        """The used lines of the table. Raises `UserError` for missing columns and impossible values."""
-        assert self.table is not None
-        rows, seen = list[_Row](), dict[str, tuple[int, Part | None]]()
-        for number, line in self._lines():
-            where = f"{self.table}, line {number}"
-            raw, label = line[self.path_column], composed(line[self.label_column])
-            if not raw or not label:
-                raise UserError(f"{where}: the {self.path_column} or the {self.label_column} is empty")
-            if self.group_column is not None and PurePath(raw).is_absolute():
-                raise UserError(f"{where}: with --group-column, paths must be relative to the data folder")
-            path = _relative(_slashed(raw, root), root)
-            self._listed_as[path] = _normal(raw)
-            part = self._part(line[self.fold_column or self.split_column], split, where)
-            if path in seen:
-                first, other = seen[path]
-                both = None not in (part, other) and part != other
-                leak = f" ({other}, here {part}: a result would say nothing)" if both else ""
-                raise UserError(f"{where}: {path} is already listed in line {first}{leak}")
-            seen[path] = number, part
-            if part is not None:
-                rows.append(_Row(path, label, part))
-        entries = self._used(rows)
-        self._check_sides(entries, split)
-        _check_labels(entries, self.table, trained=not self.test_only)
-        return entries
-
-    def _used(self, rows: Sequence[_Row]) -> list[Entry]:
-        """The rows of training and of testing; where none is called test, those called val are tested."""
-        parts = Counter(row.part for row in rows)
-        if parts["val"] and parts["test"]:
-            held_out, chosen = (
-                counted(parts["val"], "video"),
-                "left aside" if self.test_only else "looked at while training",
-            )
-            note(f"{self.table}: {held_out} of val {chosen}: those of test are what is tested")
-        elif parts["val"]:
-            held_out = counted(parts["val"], "video")
-            note(f"{self.table}: no {self.split_column} is test: the {held_out} of val are what is tested")
-        sides = side_of_parts(parts)
-        used = [Entry(row.path, row.label, sides[row.part]) for row in rows]
-        return [entry for entry in used if entry.side != "val" or not self.test_only]
-
-    def _lines(self) -> Iterator[tuple[int, dict[str, str]]]:
-        """The table's lines as (line number, column -> value)."""
-        assert self.table is not None
-        columns, lines = read_csv(self.table, "the table ")
-        groups = () if self.group_column is None else (self.group_column,)
-        for needed in (self.path_column, self.label_column, self.fold_column or self.split_column, *groups):
-            if needed not in columns:
-                near = nearest(needed, columns, at_least=ALIKE)
-                hint = f"; did you mean {near!r}?" if near else ""
-                has = f"its columns are {first_few(columns, 12)}" if columns else "its first line is empty"
-                other = self._column_option(needed) if columns else ""
-                raise UserError(f"{self.table} has no column {needed!r}: {has}{hint}{other}")
-        return lines
-
-    def _column_option(self, needed: str) -> str:
-        """Which option names another column, where one of the usual names is missing."""
-        usual = {"path": "--path-column", "label": "--label-column", "split": "--split-column"}
-        return f"; {usual[needed]} names another" if needed in usual else ""
-
-    def _part(self, value: str, split: str, where: str) -> Part | None:
-        if not value:
-            return None
-        if self.fold_column is not None:
-            return "test" if value == split else "train"
-        part = part_named(value)
-        if part is None:
-            raise UserError(f"{where}: {self.split_column} is {value!r}; expected train, test, val or nothing")
-        return part
-
-    def _check_sides(self, entries: list[Entry], split: str) -> None:
-        sides = {entry.side for entry in entries}
-        if self.fold_column is not None and "test" not in sides:
-            folds = sorted({line[self.fold_column] for _, line in self._lines()} - {""})
-            has = f"its folds are {first_few(folds, 12)}" if folds else "that column is empty"
-            raise UserError(f"{self.table} has no fold {split!r} in {self.fold_column}: {has}")
-        for side in self._sides:
-            if side not in sides:
-                raise UserError(f"{self.table} lists no {side} video")
 
 
 def _undivided(folders: Sequence[ClassFolder]) -> bool:
@@ -318,46 +224,3 @@ def _check_tested(root: Path, folders: Sequence[ClassFolder], classes: Sequence[
             hint = did_you_mean(name, classes)
             where = (root / folder.path).parent
             raise UserError(f"{folder.side} class {name!r} in {where} has no folder in {train}{hint}")
-
-
-def _slashed(path: str, root: Path) -> str:
-    """A path of the table with `/` where it has backslashes, as Windows writes them; a name may have those, too."""
-    return path.replace("\\", "/") if "\\" in path and not os.path.exists(root / path) else path
-
-
-def _relative(path: str, root: Path) -> str:
-    """A path of the table relative to the root where it lies below it, with `/`, without `.` and `..`."""
-    pure = PurePath(path)
-    if pure.is_absolute() and pure.is_relative_to(root.absolute()):
-        pure = pure.relative_to(root.absolute())
-    return _normal(pure)
-
-
-def _normal(path: str | PurePath) -> str:
-    return posixpath.normpath(PurePath(path).as_posix())
-
-
-def _check_labels(entries: list[Entry], table: Path, *, trained: bool) -> None:
-    """Raise `UserError` for labels that mean the same, and where they are trained, for those only tested.
-
-    The same are labels that differ only in case, or, where all are numbers, in how a number is written.
-    """
-    _check_numbers({entry.label for entry in entries}, table)
-    known = sorted({entry.label for entry in entries if entry.side == "train"})
-    first: dict[str, str] = {}
-    for label in known + sorted({entry.label for entry in entries} - set(known)):
-        other = first.setdefault(label.casefold(), label)
-        if other != label:
-            raise UserError(f"{table}: the labels {other!r} and {label!r} differ only in upper and lower case")
-        if trained and label not in known:
-            hint = did_you_mean(label, known)
-            raise UserError(f"{table}: label {label!r} has test but no training videos{hint}")
-
-
-def _check_numbers(labels: set[str], table: Path) -> None:
-    """Raise `UserError` where all labels are numbers, and two are the same one."""
-    first: dict[int, str] = {}
-    for label in sorted(labels) if all(label.isdecimal() for label in labels) else ():
-        other = first.setdefault(int(label), label)
-        if other != label:
-            raise UserError(f"{table}: the labels {other!r} and {label!r} are the same number; write it in one way")

@@ -65,6 +65,8 @@ def test_wrong_options_are_one_line(
     ):
         assert call(videos, out, *words) == 2
         assert said in capsys.readouterr().err, words
+    assert main(["bias", "gab", "a"]) == 2
+    assert "unknown command 'gab'; did you mean gap?" in capsys.readouterr().err
     assert main(["bias", "gap", "a", "b"]) == 2
     assert "a is no folder of runs" in capsys.readouterr().err
 

@@ -29,7 +29,11 @@ def test_they_are_videos_like_any_other(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["prepare", *data, "--cache-dir", str(tmp_path / "cache"), "--no-progress", "--cache", "18"]) == 0
     told = capsys.readouterr()
     assert "12 videos, 2 classes" in told.out and "frames    6 to 6" in told.out and "48 x 36" in told.out
-    assert "left aside" not in told.err
+    assert "rate      not said (12)" in told.out and "left aside" not in told.err
+    assert main(["prepare", *data, "--cache-dir", str(tmp_path / "cache"), "--no-progress", "--frame-rate", "12"]) == 0
+    assert "rate      12 a second (12)\nduration  0.1 minutes" in capsys.readouterr().out
+    assert main(["prepare", *data, "--frame-rate", "0"]) == 2
+    assert "--frame-rate is 0: it must be above 0" in capsys.readouterr().err
     assert command(*data, "--out", tmp_path / "run", cache=tmp_path / "cache") == 0
     assert metrics(tmp_path / "run")["frames"].startswith("cache, 18 pixels")
     capsys.readouterr()

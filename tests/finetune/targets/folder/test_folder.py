@@ -175,3 +175,32 @@ def test_tables_that_are_no_text_are_explained(tmp_path: Path) -> None:
 def test_options_of_another_target_are_refused(source: TargetOptions, message: str) -> None:
     with pytest.raises(UserError, match=message):
         make_target(source)
+
+
+def test_columns_cut_clips_out_of_videos(tmp_path: Path) -> None:
+    root = touch(tmp_path, "long.mp4", "whole.mp4", "frames/1.jpg", "frames/2.jpg")
+    text = (
+        "path,label,split,from,to\nlong.mp4,a,train,0,20\nlong.mp4,b,test,20,\nwhole.mp4,b,train,,\nframes,a,test,0,1\n"
+    )
+    csv = table(tmp_path / "t.csv", text)
+    options = TargetOptions("folder", root, csv=csv, start_column="from", end_column="to")
+    assert make_target(options).index(root, "") == [
+        Video("long.mp4", 0, "train", 0, 20),
+        Video("long.mp4", 1, "test", 20, None),
+        Video("whole.mp4", 1, "train"),
+        Video("frames", 0, "test", 0, 1),
+    ]
+    with pytest.raises(UserError, match=r"line 3: long\.mp4 is already listed in line 2"):
+        make_target(TargetOptions("folder", root, csv=csv)).index(root, "")
+    with pytest.raises(UserError, match=r"1 video is in training and in test \(long\.mp4\)"):
+        csv.write_text(text.replace("20,\n", "19,\n"))
+        list_videos(make_target(options), root, "", allow_missing=False)
+    for wrong, said in (
+        ("20,19", "frames 20 to 19 are none; to is the first behind"),
+        ("-1,5", "'-1' to '5'; they are whole"),
+    ):
+        csv.write_text(text.replace("0,20", wrong))
+        with pytest.raises(UserError, match=f"line 2: .*{said}"):
+            make_target(options).index(root, "")
+    with pytest.raises(UserError, match="--start-column does not go without --csv"):
+        make_target(TargetOptions("folder", root, start_column="from"))
