@@ -8,6 +8,7 @@ from .emulate.config import EmulationConfig as EmulationConfig
 from .fractals.bank import ClassBank as ClassBank
 from .fractals.config import ClassConfig as ClassConfig
 from .kinds import load_bank as load_bank
+from .kinds import register_kind as register_kind
 from .kinds import render_clip as render_clip
 from .kinds import sample_bank as sample_bank
 from .sets import FractalSet as FractalSet

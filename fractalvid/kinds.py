@@ -1,6 +1,6 @@
 """Kinds of synthetic classes, all used in the same way: one table of what samples, loads, fits and renders each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fractalvid.core.bank import Bank, Fit, KindName, Size, bank_kind, check_bank, check_clip_ids, check_times
+from fractalvid.core.bank import Bank, Fit, Size, bank_kind, check_bank, check_clip_ids, check_times
 from fractalvid.core.colour import ColourConfig
 from fractalvid.core.constants import MAX_CLIP_FRAMES, MAX_POINTS, PAPER_POINTS, PAPER_SIZE
 from fractalvid.fractals import ClassBank, ClassConfig, fit_fractals, render_fractals
@@ -34,7 +34,7 @@ class Kind:
         endless: its pictures cover the plane: as a figure they end at their view, as their stored clips do.
     """
 
-    name: KindName
+    name: str
     config: Callable[[], Any]
     sample: Callable[..., Bank]
     load: Callable[[str | Path], Bank]
@@ -68,7 +68,24 @@ _FRACTALS = Kind(
     motion=("curve", "curve_kind"),
     endless=False,
 )
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (_FRACTALS, *map(_texture, TEXTURE_BANKS))}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (_FRACTALS, *map(_texture, TEXTURE_BANKS))}
+
+
+def register_kind(bank: type[TextureBank]) -> None:
+    """Make a kind of one's own known, so that it can be sampled, streamed, stored and read like all others.
+
+    Worker processes know it where the module that calls this is imported by them, too. Commands take only what
+    this package brings.
+
+    Args:
+        bank: its banks' class, a dataclass.
+
+    Raises:
+        UserError: another kind has that name.
+    """
+    if KINDS.get(bank.kind, _texture(bank)) != _texture(bank):
+        raise UserError(f"there is a kind named {bank.kind!r} already: choose another name")
+    KINDS[bank.kind] = _texture(bank)
 
 
 def kind_named(name: str) -> Kind:

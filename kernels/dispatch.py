@@ -89,7 +89,7 @@ def growth(
     backend: Backend = "auto",
     threads: int | None = None,
 ) -> NDArray[np.float32]:
-    """Rate of growth at infinity: float32 (J,), the mean of log(|p'| / |p|) over 64 walkers kept at radius 1e5.
+    """Rate of growth at infinity: float32 (J,), the mean of ``log(|p'| / |p|)`` over 64 walkers kept at radius 1e5.
 
     Negative means that orbits stay bounded on average. For linear systems it is the top Lyapunov exponent.
     `rows` is that of `orbit`.

@@ -29,6 +29,7 @@ SAID = {
     "emulate_clips(": "torch.Size([32, 3, 8, 112, 112])",
     "load_file(": "",
     "webdataset.WebDataset(": "(3, 256)",
+    "clips = fv.FractalSet(": "torch.float32 torch.Size([3, 8]) 000000",
 }
 """What tells a block from the others, and what its last line prints."""
 

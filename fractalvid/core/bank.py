@@ -35,7 +35,7 @@ class Bank(Protocol):
     """K classes of some kind (`fractalvid.kinds`). Class c depends on seed, config and c only, never on K."""
 
     @property
-    def kind(self) -> KindName:
+    def kind(self) -> str:
         """Which row of `fractalvid.kinds.KINDS` draws them."""
 
     @property

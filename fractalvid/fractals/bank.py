@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.core.bank import (
-    KindName,
     array_names,
     bank_line,
     check_draw,
@@ -53,7 +52,7 @@ class ClassBank:
         curve_kind: int8 (K, 8), indices into `fractalvid.core.curves.CURVE_KINDS`.
     """
 
-    kind: ClassVar[KindName] = "ifs"
+    kind: ClassVar[str] = "ifs"
     seed: int
     config: ClassConfig
     native_frames: NDArray[np.int64]

@@ -1,6 +1,9 @@
 from .bank import TextureBank as TextureBank
+from .bank import TextureConfig as TextureConfig
 from .dead_leaves import DeadLeavesBank as DeadLeavesBank
 from .dead_leaves import DeadLeavesConfig as DeadLeavesConfig
+from .instances import TextureInstances as TextureInstances
+from .instances import draw_texture_instances as draw_texture_instances
 from .octopus import OctopusBank as OctopusBank
 from .octopus import OctopusConfig as OctopusConfig
 from .perlin import PerlinBank as PerlinBank

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.core.bank import KindName, array_names, bank_line, check_draw, read_bank, reading, write_bank
+from fractalvid.core.bank import array_names, bank_line, check_draw, read_bank, reading, write_bank
 from fractalvid.core.constants import MAX_FRAMES, MIN_FRAMES
 from fractalvid.core.seeds import class_generator
 from fractalvid.utils.checks import Range, check_fields, check_instance, check_integer, check_range
@@ -61,7 +61,7 @@ class TextureBank(ABC):
         native_frames: int64 (K,), T of each class.
     """
 
-    kind: ClassVar[KindName]
+    kind: ClassVar[str]
     config_type: ClassVar[type[TextureConfig]]
     bounds: ClassVar[dict[str, Range]] = {}
     """Smallest and largest value of a file's arrays, for those with values that could not be drawn."""

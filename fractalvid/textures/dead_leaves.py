@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.core.bank import KindName
 from fractalvid.kernels.drawing import TEXTURES, Layers
 from fractalvid.textures.bank import TextureConfig, either_way, evenly, evenly_in_logarithm
 from fractalvid.textures.instances import TextureInstances
@@ -118,7 +117,7 @@ class DeadLeavesBank(OutlinedBank):
         count: int64, number of leaves.
     """
 
-    kind: ClassVar[KindName] = "dead_leaves"
+    kind: ClassVar[str] = "dead_leaves"
     config_type: ClassVar[type[TextureConfig]] = DeadLeavesConfig
     motion: ClassVar[tuple[str, ...]] = ("speed", "coherence", "parallax", "spin", "sway", "beat")
     endless: ClassVar[bool] = True

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.core.bank import KindName
 from fractalvid.core.constants import MAX_FRAMES
 from fractalvid.core.curves import hold_last, sample_curves, sample_grid, spline_matrix
 from fractalvid.kernels.drawing import ABSENT, TEXTURES, Layers
@@ -144,7 +143,7 @@ class OctopusBank(LayeredBank):
         texture: int64, index into `fractalvid.kernels.drawing.TEXTURES`.
     """
 
-    kind: ClassVar[KindName] = "octopus"
+    kind: ClassVar[str] = "octopus"
     config_type: ClassVar[type[TextureConfig]] = OctopusConfig
     motion: ClassVar[tuple[str, ...]] = ("curve", "beat", "wander")
     bounds: ClassVar[dict[str, Range]] = {

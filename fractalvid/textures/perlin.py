@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.core.bank import KindName
 from fractalvid.kernels import drawing
 from fractalvid.kernels.drawing import NoiseJobs
 from fractalvid.textures.bank import TextureBank, TextureConfig, evenly, evenly_in_logarithm
@@ -73,7 +72,7 @@ class PerlinBank(TextureBank):
         drift: float64 (K, 2), along x and y.
     """
 
-    kind: ClassVar[KindName] = "perlin"
+    kind: ClassVar[str] = "perlin"
     config_type: ClassVar[type[TextureConfig]] = PerlinConfig
     motion: ClassVar[tuple[str, ...]] = ("time_frequency", "drift")
     endless: ClassVar[bool] = True

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fractalvid.core.bank import KindName
 from fractalvid.kernels.drawing import TEXTURES, Layers
 from fractalvid.textures.bank import TextureConfig, either_way, evenly, evenly_in_logarithm
 from fractalvid.textures.instances import TextureInstances
@@ -112,7 +111,7 @@ class ShapesBank(OutlinedBank):
         swerve: angle between acceleration and first direction, radians.
     """
 
-    kind: ClassVar[KindName] = "shapes"
+    kind: ClassVar[str] = "shapes"
     config_type: ClassVar[type[TextureConfig]] = ShapesConfig
     motion: ClassVar[tuple[str, ...]] = (
         "speed",
