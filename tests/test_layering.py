@@ -34,6 +34,7 @@ LAYERS = {
         "grids",
         "sweep",
         "study",
+        "generalise",
         "cli",
     ),
 }

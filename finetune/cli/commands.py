@@ -2,7 +2,19 @@
 
 from collections.abc import Callable, Sequence
 
-from fractalvid.finetune.cli import bias, compare, finetune, predict, prepare, probe, published, study, sweep, test
+from fractalvid.finetune.cli import (
+    bias,
+    compare,
+    finetune,
+    generalise,
+    predict,
+    prepare,
+    probe,
+    published,
+    study,
+    sweep,
+    test,
+)
 from fractalvid.pretrain.machine import process_name, run_together, started_together, wait_asleep
 from fractalvid.utils.errors import UserError, run_cli
 from fractalvid.utils.nearest import unknown_command
@@ -17,6 +29,7 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "published": published.command,
     "sweep": sweep.command,
     "study": study.command,
+    "generalise": generalise.command,
 }
 """Subcommands; what follows their name -> the exit code (None is 0). Without one, `finetune` fine-tunes."""
 

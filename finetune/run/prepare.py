@@ -7,7 +7,7 @@ from pathlib import Path
 from fractalvid.finetune.cache.reader import CacheKind
 from fractalvid.finetune.cache.writer import CacheReport, gigabytes, make_cache
 from fractalvid.finetune.targets.demo.files import draw_demo
-from fractalvid.finetune.targets.demo.target import DemoSet
+from fractalvid.finetune.targets.demo.target import demo_set
 from fractalvid.finetune.videos.data import Data
 from fractalvid.finetune.videos.index import build_index
 from fractalvid.finetune.videos.machine import Machine
@@ -40,7 +40,7 @@ def prepare_videos(
         UserError: videos are missing or broken beyond what is allowed, or nothing can be written.
     """
     if data.options.data is None:
-        draw_demo(data.root, DemoSet(), progress=machine.progress)
+        draw_demo(data.root, demo_set(data.options.target), progress=machine.progress)
     there = survey_splits(data, splits, allow_missing=allow_missing)
     place = index_file(machine.cache(), data.root)
     _check_place(place.parent)

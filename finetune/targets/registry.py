@@ -13,7 +13,7 @@ import tyro
 from fractalvid.finetune.targets import ucf101
 from fractalvid.finetune.targets.anigifs import Gifs
 from fractalvid.finetune.targets.base import Download, Target
-from fractalvid.finetune.targets.demo.target import demo_target
+from fractalvid.finetune.targets.demo.target import CARTOON, demo_target
 from fractalvid.finetune.targets.diving48 import Diving48
 from fractalvid.finetune.targets.egtea import Egtea
 from fractalvid.finetune.targets.folder import Folder
@@ -68,6 +68,7 @@ TARGETS: dict[str, TargetRow] = {
     "kinetics-gifs": TargetRow(lambda options, test_only: _gifs(options, test_only), _GIFS),
     "folder": TargetRow(lambda options, test_only: _folder(options, test_only), _TABLE),
     "demo": TargetRow(lambda *_: demo_target(), needs_data=False),
+    CARTOON: TargetRow(lambda *_: demo_target(CARTOON), needs_data=False),
 }
 WITH_LISTS = tuple(name for name, row in TARGETS.items() if "annotations" in row.options)
 """Those whose official lists may lie elsewhere than the videos."""
@@ -81,7 +82,7 @@ _NAMES = ", ".join(name for name, row in TARGETS.items() if row.needs_data)
 class TargetOptions:
     """Which benchmark, and where its videos and lists are, as the command line says it."""
 
-    target: Annotated[str, tyro.conf.arg(help=f"{_NAMES}, or demo (needs no data).")]
+    target: Annotated[str, tyro.conf.arg(help=f"{_NAMES}, or demo or demo-cartoon (drawn, need no data).")]
     data: Path | None = None
     """Folder with the videos."""
     annotations: Annotated[

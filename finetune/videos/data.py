@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from fractalvid.finetune.targets.base import SIDES, Side, Target
 from fractalvid.finetune.targets.demo.files import draw_demo
-from fractalvid.finetune.targets.demo.target import DemoSet, demo_path
+from fractalvid.finetune.targets.demo.target import demo_path, demo_set
 from fractalvid.finetune.targets.registry import TargetOptions, make_target
 from fractalvid.finetune.videos.holdout import hold_out
 from fractalvid.finetune.videos.index import build_index
@@ -37,7 +37,7 @@ def open_data(options: TargetOptions, machine: Machine | None = None, *, test_on
     With `test_only` nothing is to be trained, and only test videos are asked for.
     """
     target = make_target(options, test_only=test_only)
-    root = options.data or demo_path((machine or Machine()).cache(), DemoSet())
+    root = options.data or demo_path((machine or Machine()).cache(), demo_set(options.target))
     return Data(target, root, options, ("test",) if test_only else SIDES)
 
 
@@ -63,7 +63,7 @@ def split_name(data: Data, split: str | None) -> str:
 def list_split(data: Data, split: str, machine: Machine, *, allow_missing: bool) -> Listing:
     """List the split's videos; draw them first if they are the demo's."""
     if data.options.data is None:
-        draw_demo(data.root, DemoSet(), progress=machine.progress)
+        draw_demo(data.root, demo_set(data.options.target), progress=machine.progress)
     listing = list_videos(data.target, data.root, split, allow_missing=allow_missing, sides=data.sides)
     return hold_out(listing, data.target, data.options, data.root)
 

@@ -177,7 +177,7 @@ def trained_on(config: Mapping[str, Any], data: Data) -> frozenset[str] | None:
     columns = training.columns or _Columns()
     options = TargetOptions(
         target,
-        None if target == "demo" else data.root,
+        data.root if TARGETS[target].needs_data else None,
         annotations=_path(training.annotations),
         csv=_path(training.table),
         label_column=columns.label,

@@ -58,7 +58,7 @@ def _film(scene: Floats, camera: Floats, size: int) -> NDArray[np.float32]:
     return np.stack(frames).astype(np.float32)
 
 
-def _paint(frame: NDArray[np.float32], ends: Floats, radius: Floats, colour: Floats) -> None:
+def paint(frame: NDArray[np.float32], ends: Floats, radius: Floats, colour: Floats) -> None:
     """Lay capsules over one frame (H, W, 3), in place, one after the other and antialiased.
 
     ends (M, 2, 2) in pixels (x, y); radius (M,) in pixels; colour (M, 3). Only a box around each is touched.
@@ -90,10 +90,14 @@ def _colours(rng: np.random.Generator) -> Floats:
     return np.clip(np.vstack([skin, rng.uniform(85, 255, (2, 3)), rng.uniform(60, 160, 3)]), 0, 255)
 
 
-def _act(action: str, rng: np.random.Generator, frames: int) -> Floats:
-    """A random person doing it: joints (T, 18, 3) in body heights, z towards the camera."""
+def act(action: str, rng: np.random.Generator, time: Floats, *, speed: float = 1.0) -> Floats:
+    """A random person doing it: joints (T, 18, 3) in body heights, z towards the camera.
+
+    `time` (T,) is that of the frames, from 0 to 1; `speed` 1 is that of filmed people.
+    """
+    frames = len(time)
     direction = rng.choice([-1.0, 1.0]) if action in ("cartwheel", "spin") else 1.0
-    phase = rng.uniform() + direction * rng.uniform(0.75, 1.35) * np.linspace(0, 1, frames)
+    phase = rng.uniform() + direction * speed * rng.uniform(0.75, 1.35) * time
     pose = standing(frames)
     pose.lean += rng.uniform(-0.08, 0.08)
     pose.arm += rng.uniform(-0.08, 0.08, (2, 2, 2))
@@ -118,6 +122,34 @@ class Filmed:
     video: NDArray[np.uint8]
     bare: NDArray[np.uint8]
     mask: NDArray[np.bool_]
+
+
+def _placed(
+    action: str, rng: np.random.Generator, size: int, frames: int
+) -> tuple[Floats, Floats, float, float, Floats]:
+    """Where a random figure is: joints (T, 18, 2) in pixels, depths (T, 18), height and ground in pixels, camera."""
+    joints = act(action, rng, np.linspace(0, 1, frames))
+    scale = rng.uniform(0.66, 0.86) * size
+    middle = size / 2 + rng.uniform(-0.08, 0.08) * size
+    ground = (size + scale) / 2 + rng.uniform(-0.02, 0.05) * size
+    near = 4.0 / (4.0 - joints[..., 2:])  # a mild perspective: the camera stands four body heights away
+    camera = _camera(rng, frames, size)
+    flat = np.array([middle, ground]) + scale * near * joints[..., :2] * (1, -1)
+    flat = np.einsum("tij,tkj->tki", camera[:, :, :2], flat) + camera[:, None, :, 2]
+    return flat, joints[..., 2], scale, ground, camera
+
+
+def figure_boxes(action: str, rng: np.random.Generator, *, size: int = 72, frames: int = 16) -> Floats:
+    """The box of the figure in each frame of the clip that `draw_clip` draws of the same arguments.
+
+    Returns:
+        (T, 4): left, top, right and bottom as shares of the frame, cut off at its borders.
+    """
+    flat, _, scale, _, _ = _placed(action, rng, size, frames)
+    margin = 0.08 * scale  # half a head
+    low, high = flat.min(axis=1) - margin, flat.max(axis=1) + margin
+    boxes: Floats = np.clip(np.concatenate([low, high], axis=1) / size, 0, 1)
+    return boxes
 
 
 def draw_clip(action: str, rng: np.random.Generator, *, size: int = 72, frames: int = 16) -> NDArray[np.uint8]:
@@ -147,17 +179,10 @@ def film_clip(
         frames: number of frames T.
         place: where the background comes from, if not from `rng`: with a generator of one seed, it is one place.
     """
-    joints = _act(action, rng, frames)
-    scale = rng.uniform(0.66, 0.86) * size
-    middle = size / 2 + rng.uniform(-0.08, 0.08) * size
-    ground = (size + scale) / 2 + rng.uniform(-0.02, 0.05) * size
-    near = 4.0 / (4.0 - joints[..., 2:])  # a mild perspective: the camera stands four body heights away
-    camera = _camera(rng, frames, size)
-    flat = np.array([middle, ground]) + scale * near * joints[..., :2] * (1, -1)
-    flat = np.einsum("tij,tkj->tki", camera[:, :, :2], flat) + camera[:, None, :, 2]
+    flat, depth, scale, ground, camera = _placed(action, rng, size, frames)
     bare = _film(_background(place or rng, size, ground - size * rng.uniform(0.0, 0.15)), camera, size)
     video = bare.copy()
-    _figure(video, flat, joints[..., 2], scale, rng)
+    _figure(video, flat, depth, scale, rng)
     mask = (video != bare).any(axis=3)
     noise = np.float32(rng.uniform(0, 5)) * rng.standard_normal(video.shape, dtype=np.float32)
     shown, behind = (np.clip(frames + noise, 0, 255).astype(np.uint8) for frames in (video, bare))
@@ -173,4 +198,4 @@ def _figure(video: NDArray[np.float32], flat: Floats, depth: Floats, scale: floa
     thick = radius * scale * rng.uniform(0.75, 1.2)
     order = np.argsort(near + 0.1 * (radius > 0.06), axis=1)  # the shirt hangs over the trousers
     for frame, rank in enumerate(order):
-        _paint(video[frame], ends[frame, rank], thick[rank], colour[frame, rank])
+        paint(video[frame], ends[frame, rank], thick[rank], colour[frame, rank])

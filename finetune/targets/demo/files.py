@@ -12,10 +12,12 @@ from glob import escape
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fractalvid.finetune.targets.base import SIDES
-from fractalvid.finetune.targets.demo.clips import draw_clip
+from fractalvid.finetune.targets.demo.cartoon import draw_cartoon, write_cartoon
+from fractalvid.finetune.targets.demo.clips import draw_clip, figure_boxes
 from fractalvid.finetune.targets.demo.stick_figures import ACTIONS
 from fractalvid.finetune.targets.demo.target import DemoSet
 from fractalvid.utils.documents import Table, read_json
@@ -24,6 +26,8 @@ from fractalvid.utils.files import DurableFolder, sync_folders
 from fractalvid.utils.locks import exclusive_lock, waiting_lock
 from fractalvid.video.writer import write_video
 
+RATE = 12
+"""Frames a second of filmed clips."""
 _MANIFEST, _LOCK = "demo.json", ".lock"
 
 
@@ -45,7 +49,7 @@ def render_actions(
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write a demo set: `train/<action>/*.mp4`, `test/<action>/*.mp4`, complete or not at all.
+    """Write a demo set: `train/<action>/*`, `test/<action>/*`, MP4 or GIF, complete or not at all.
 
     Returns at once where `out` already holds the same set. A clip depends on the seed, its side, its action
     and its number only, so a larger set extends a smaller one.
@@ -85,7 +89,7 @@ def render_actions(
                 for done, _ in enumerate(pool.map(lambda job: _write(work, config, *job), jobs), 1):
                     if progress is not None:
                         progress(done, len(jobs))
-            (work / _MANIFEST).write_text(json.dumps({"classes": list(ACTIONS), **asdict(config)}, indent=1) + "\n")
+            (work / _MANIFEST).write_text(json.dumps(_card(config), indent=1) + "\n")
             with suppress(PermissionError):  # Windows removes no open file
                 (work / _LOCK).unlink()
         (work / _LOCK).unlink(missing_ok=True)
@@ -123,11 +127,11 @@ def _holds(out: Path, config: DemoSet) -> bool:
         manifest = read_json(out / _MANIFEST, Table, what="the demo's card")
     except UserError:
         manifest = None
-    if manifest != {"classes": list(ACTIONS), **asdict(config)}:
+    if manifest != _card(config):
         what = "another demo set" if isinstance(manifest, dict) else "something else"
         raise UserError(f"{out} already holds {what}; choose another folder for the demo clips, or remove it")
     clips = len(ACTIONS) * (config.clips_per_class_train + config.clips_per_class_test)
-    return sum(1 for _ in out.glob("*/*/*.mp4")) == clips
+    return sum(1 for _ in out.glob(f"*/*/*{config.suffix}")) == clips
 
 
 def _move(work: Path, out: Path, config: DemoSet) -> None:
@@ -144,9 +148,35 @@ def _move(work: Path, out: Path, config: DemoSet) -> None:
             raise
 
 
+def _card(config: DemoSet) -> dict[str, object]:
+    """What the set's card says; sets drawn before there were styles are filmed ones."""
+    card = {"classes": list(ACTIONS), **asdict(config)}
+    if config.style == "filmed":
+        del card["style"]
+    return card
+
+
+def _rng(config: DemoSet, side: str, action: str, number: int) -> np.random.Generator:
+    """A clip's own part of the seed."""
+    key = (SIDES.index(side), list(ACTIONS).index(action), number)
+    return np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=key))
+
+
 def _write(folder: Path, config: DemoSet, side: str, action: str, number: int) -> None:
     """Draw one clip from its own part of the seed and write it."""
-    key = (SIDES.index(side), list(ACTIONS).index(action), number)
-    rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=key))
-    clip = draw_clip(action, rng, size=config.size, frames=config.frames)
-    write_video(folder / side / action / f"{number:04d}.mp4", clip, fps=12)
+    rng, path = _rng(config, side, action, number), folder / side / action / f"{number:04d}{config.suffix}"
+    if config.style == "cartoon":
+        write_cartoon(path, draw_cartoon(action, rng, size=config.size, frames=config.frames))
+    else:
+        write_video(path, draw_clip(action, rng, size=config.size, frames=config.frames), fps=RATE)
+
+
+def demo_boxes(config: DemoSet) -> dict[str, NDArray[np.float64]]:
+    """Where the figure is in each training clip of a filmed set: path -> (T, 4), as `figure_boxes` has it."""
+    return {
+        f"train/{action}/{number:04d}{config.suffix}": figure_boxes(
+            action, _rng(config, "train", action, number), size=config.size, frames=config.frames
+        )
+        for action in ACTIONS
+        for number in range(config.clips_per_class_train)
+    }

@@ -9,8 +9,21 @@ from typing import Any
 
 import pytest
 
-from fractalvid.finetune.cli import bias, compare, finetune, predict, prepare, probe, published, study, sweep, test
+from fractalvid.finetune.cli import (
+    bias,
+    compare,
+    finetune,
+    generalise,
+    predict,
+    prepare,
+    probe,
+    published,
+    study,
+    sweep,
+    test,
+)
 from fractalvid.finetune.cli.commands import COMMANDS, run_command
+from fractalvid.finetune.generalise.config import RECIPES as STUDIES
 from fractalvid.finetune.recipes.recipe import RECIPES
 from fractalvid.finetune.study.design import PRESETS
 from fractalvid.finetune.sweep.grid import GRIDS
@@ -21,6 +34,7 @@ from fractalvid.utils.errors import UserError
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PLACES = [*PAGES, *sorted(path for folder in (RECIPES, GRIDS, PRESETS) for path in folder.glob("*.toml"))]
+PLACES = [*PAGES, *sorted(RECIPES.glob("*.toml")), *sorted(STUDIES.glob("*.toml"))]
 
 
 @dataclass
@@ -72,6 +86,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Read:
         (published, "run"),
         (sweep, "run"),
         (study, "run"),
+        (generalise, "run"),
         (test, "run"),
     ):
         monkeypatch.setattr(module, name, taken)
@@ -86,7 +101,7 @@ def test_commands_that_are_shown_are_understood(page: str, words: list[str], rea
 
 def test_every_recipe_says_its_command() -> None:
     shown = {name for name, words in every() if "--recipe" in words}
-    assert {path.name for path in RECIPES.glob("*.toml")} <= shown
+    assert {path.name for folder in (RECIPES, STUDIES) for path in folder.glob("*.toml")} <= shown
 
 
 def test_all_targets_and_recipes_are_shown() -> None:

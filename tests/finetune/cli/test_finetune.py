@@ -198,7 +198,7 @@ def test_hmdb51_with_missing_and_broken_videos(tmp_path: Path, capsys: pytest.Ca
 
 def test_the_demo_target_needs_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = DemoSet(clips_per_class_train=2, clips_per_class_test=1, size=32, frames=4)
-    monkeypatch.setattr("fractalvid.finetune.videos.data.DemoSet", lambda: tiny)
+    monkeypatch.setattr("fractalvid.finetune.videos.data.demo_set", lambda _: tiny)
     args = ["--target", "demo", "--out", tmp_path / "out", "--epochs", 1, "--model", "r3d_10", "--size", 16]
     words = [*map(str, args), "--clip-len", "2", "--warmup-epochs", "0", "--no-progress", "--device", "cpu"]
     assert main([*words, "--cache-dir", str(tmp_path / "c")]) == 0

@@ -26,6 +26,7 @@ def brought(code: str) -> set[str]:
         "predict --help",
         "prepare",
         "probe",
+        "generalise",
         "test",
     ],
 )

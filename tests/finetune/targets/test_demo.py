@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageSequence
 
 from fractalvid.finetune.targets.demo import files
-from fractalvid.finetune.targets.demo.clips import draw_clip
+from fractalvid.finetune.targets.demo.cartoon import COLOURS, draw_cartoon
+from fractalvid.finetune.targets.demo.clips import draw_clip, figure_boxes
 from fractalvid.finetune.targets.demo.files import render_actions
 from fractalvid.finetune.targets.demo.stick_figures import ACTIONS, skeleton, standing
 from fractalvid.finetune.targets.demo.target import DemoSet, demo_protocol
@@ -178,3 +180,46 @@ def test_what_a_killed_process_left_goes_and_a_living_ones_stays(tmp_path: Path)
         out = render_actions(tmp_path / "set", TINY)
         assert sorted(path.name for path in tmp_path.iterdir()) == [".set-live1234", ".set-mine", "set"]
     assert not (out / ".lock").exists()
+
+
+def test_boxes_are_where_figures_are() -> None:
+    """Without a figure, the same scene: what differs lies in the boxes."""
+    for action in ("kick", "cartwheel"):
+        boxes = figure_boxes(action, rng(1), size=64, frames=6)
+        clip = draw_clip(action, rng(1), size=64, frames=6).astype(int)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("fractalvid.finetune.targets.demo.clips.paint", lambda *_: None)
+            empty = draw_clip(action, rng(1), size=64, frames=6).astype(int)
+        assert boxes.shape == (6, 4) and (boxes >= 0).all() and (boxes <= 1).all()
+        for (left, top, right, bottom), drawn in zip(boxes * 64, np.abs(clip - empty).max(axis=3) > 12, strict=True):
+            rows, columns = np.nonzero(drawn)
+            assert len(rows) > 20
+            assert left - 3 < columns.min() < columns.max() < right + 3
+            assert top - 3 < rows.min() < rows.max() < bottom + 3
+
+
+def test_cartoons_are_gifs_of_few_colours_with_uneven_timing(tmp_path: Path) -> None:
+    config = replace(TINY, style="cartoon", size=48, frames=12)
+    out = render_actions(tmp_path / "cartoons", config)
+    assert render_actions(out, config) == out
+    files = sorted(out.glob("train/*/*.gif"))
+    assert len(files) == 2 * len(ACTIONS)
+    lengths, delays = set(), set()
+    for path in files:
+        with Image.open(path) as gif:
+            pictures = [(frame.convert("RGB"), frame.info["duration"]) for frame in ImageSequence.Iterator(gif)]
+        colours = {colour for picture, _ in pictures for _, colour in picture.getcolors(1 << 16) or []}
+        assert len(colours) <= COLOURS
+        lengths.add(len(pictures))
+        delays |= {delay for _, delay in pictures}
+        assert len(read_video(path)) >= 9  # the benchmark's rule for short GIFs
+    assert len(lengths) > 3 and len(delays) > 3
+    with pytest.raises(UserError, match="another demo set"):
+        render_actions(out, TINY)
+
+
+def test_a_cartoon_follows_from_its_seed() -> None:
+    first, again, other = (draw_cartoon("wave", rng(k), size=32, frames=8) for k in (1, 1, 2))
+    assert np.array_equal(first.frames, again.frames) and first.delays == again.delays
+    assert not np.array_equal(first.frames[:2], other.frames[:2])
+    assert len(draw_cartoon("run", rng(0), size=24, frames=1).frames) == 1

@@ -31,6 +31,7 @@ SAID = {
     "finetune published --out page.md": "writing published rows to page.md",
     "finetune sweep --target demo --out to --lr 1 2": "sweeping on demo from scratch: lr",
     "finetune study kinds mini_kinds --out to": "studying kinds by mini_kinds on demo",
+    "finetune generalise --source demo --target folder --method search": "generalising from demo to folder by search",
     "doctor": "looking at this machine",
 }
 ENDS = """

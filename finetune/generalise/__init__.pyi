@@ -1,0 +1,16 @@
+from .config import METHODS as METHODS
+from .config import GeneraliseRecipe as GeneraliseRecipe
+from .config import MethodName as MethodName
+from .config import load_study as load_study
+from .domains import Domains as Domains
+from .domains import Unlabelled as Unlabelled
+from .domains import read_domains as read_domains
+from .folder import Finished as Finished
+from .folder import read_finished as read_finished
+from .methods.base import DomainBatch as DomainBatch
+from .methods.base import Method as Method
+from .objective import Generalising as Generalising
+from .pool import POOL as POOL
+from .pool import transform as transform
+from .run import Task as Task
+from .run import generalise as generalise
