@@ -164,8 +164,8 @@ def _grid_kernel() -> Callable[..., None]:
 
 
 def compile_all() -> None:
-    """Compile what this module has."""
-    for kernel in (_share_kernel, _extent_kernel, _grid_kernel):
+    """Compile what this module has, what is needed last first: another process may be at what is needed first."""
+    for kernel in (_grid_kernel, _extent_kernel, _share_kernel):
         kernel()
 
 
