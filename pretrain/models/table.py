@@ -119,6 +119,10 @@ ARCHITECTURES: dict[str, Architecture] = {
         f"{_OURS}.r3d:r3d_10", "fc", 256, "R3D-10 of width 32, 3.6 M parameters and the head: trains on a CPU",
         clip_len=8, size=64,
     ),
+    "rmc3_10": Architecture(
+        f"{_OURS}.r3d:rmc3_10", "fc", 256, "rMC3-10 of width 32, 3.6 M: R3D-10, its lower part 2D; half the time",
+        clip_len=8, size=64,
+    ),
 }  # fmt: skip
 
 

@@ -17,11 +17,13 @@ def test_costs_are_the_published_ones(name: str) -> None:
     assert ours.macs / 1e9 == pytest.approx(told.gmacs, rel=1e-3 if of_torchvision else 0.015)
 
 
-def test_cost_of_a_network_without_published_ones() -> None:
-    ours = cost("r3d_10", 5, clip_len=8, size=64)
-    assert ours.params == sum(p.numel() for p in build_model("r3d_10", 5, seed=0).parameters())
+@pytest.mark.parametrize(
+    ("name", "stem", "of_first"), [("r3d_10", 32**2 * 3 * 7 * 7, 27), ("rmc3_10", 16**2 * 7 * 7, 9)]
+)
+def test_costs_of_networks_without_published_ones(name: str, stem: int, of_first: int) -> None:
+    ours = cost(name, 5, clip_len=8, size=64)
+    assert ours.params == sum(p.numel() for p in build_model(name, 5, seed=0).parameters())
     # Multiply-adds by hand: output positions, kernel, channels in and out.
-    stem = 8 * 32**2 * 3 * 7 * 7 * 3 * 32
-    layer1 = 2 * 8 * 16**2 * 27 * 32 * 32
+    layer1 = 2 * 8 * 16**2 * of_first * 32 * 32
     later = sum((8 // 2**n) * (16 // 2**n) ** 2 * 32 * 2 ** (n - 1) * 32 * 2**n * (27 + 2 * 27 + 1) for n in (1, 2, 3))
-    assert ours.macs == stem + layer1 + later + 256 * 5
+    assert ours.macs == 8 * stem * 3 * 32 + layer1 + later + 256 * 5

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -67,7 +69,7 @@ def test_the_backbone_is_the_network_without_its_head(name: str) -> None:
     assert {tuple(shapes[k][:2]) for k in in_head} == {(3, dim), (3,)}  # a linear layer, or a kernel of 1 x 1 x 1
 
 
-@pytest.mark.parametrize("name", ["mc3_18", "i3d_r50", "tsn_r18", "tsm_mobilenet_v2", "x3d_s", "r3d_10"])
+@pytest.mark.parametrize("name", ["mc3_18", "i3d_r50", "tsn_r18", "tsm_mobilenet_v2", "x3d_s", "r3d_10", "rmc3_10"])
 def test_weights_of_a_network_are_those_of_its_backbone_and_a_linear_head(name: str) -> None:
     whole, features = build_model(name, 3, seed=3).eval(), backbone(name, seed=4).eval()
     report = load_backbone_state(features, whole.state_dict(), head=head_name(name), source="a network")
@@ -96,14 +98,30 @@ def test_r3d_18_is_torchvisions() -> None:
     assert {k: v.shape for k, v in ours.state_dict().items()} == {k: v.shape for k, v in theirs.state_dict().items()}
 
 
-def test_r3d_10_names_and_widths() -> None:
-    model, large = build_model("r3d_10", 5, seed=0), r3d_18(weights=None)
+@pytest.mark.parametrize("name", ["r3d_10", "rmc3_10"])
+def test_names_and_widths_of_small_networks(name: str) -> None:
+    model, large = build_model(name, 5, seed=0), r3d_18(weights=None)
     names = set(model.state_dict())
     assert names <= set(large.state_dict())
     assert {name.split(".")[0] for name in names} == {"stem", "layer1", "layer2", "layer3", "layer4", "fc"}
     widths = [model.state_dict()[f"layer{k}.0.conv2.0.weight"].shape[0] for k in (1, 2, 3, 4)]
     assert widths == [32, 64, 128, 256]
     assert model.state_dict()["fc.weight"].shape == (5, 256)
+
+
+def test_rmc3_10_sees_frames_one_by_one_up_to_its_first_stage_and_time_after_it() -> None:
+    network: Any = build_model("rmc3_10", 5, seed=0).eval()
+    clip = torch.rand(1, 3, 8, 32, 32)
+    other = clip.clone()
+    other[:, :, 3] = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        below = [network.layer1(network.stem(video)) for video in (clip, other)]
+        above = [network.layer2(x) for x in below]
+    assert below[0].shape == (1, 32, 8, 8, 8)
+    assert torch.equal(below[0][:, :, :3], below[1][:, :, :3]) and torch.equal(below[0][:, :, 4:], below[1][:, :, 4:])
+    assert not torch.equal(below[0][:, :, 3], below[1][:, :, 3])
+    assert above[0].shape == (1, 64, 4, 4, 4)
+    assert ((above[0] != above[1]).any(1).sum((2, 3)) > 0).sum() > 1  # the change has spread over time
 
 
 @pytest.mark.parametrize("name", ["r3d_10", "tsm_mobilenet_v2", "x3d_s"])
