@@ -3,6 +3,7 @@
 python -m benchmarks.kernels.first_use
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.common import command_line, shown, spread, write
+from benchmarks.common import RESULTS, command_line, spread, write
+from fractalvid.core.fingerprint import fingerprint
 
 COMMANDS = {
     "4 classes, the reference method's variations": "generate --classes 4 --clips 1 --size 64",
@@ -18,6 +20,9 @@ COMMANDS = {
 }
 WANTED = {"4 classes, the reference method's variations": 10, "50 classes of all variations": 40}
 RUNS = 3
+NAME = "first_use"
+Times = dict[str, dict[str, float]]
+"""Spreads of seconds, from an `empty` cache and from a `full` one."""
 
 
 def seconds(command: str, cache: Path, out: Path) -> float:
@@ -29,24 +34,45 @@ def seconds(command: str, cache: Path, out: Path) -> float:
     return time.perf_counter() - started
 
 
+def measure(command: str, runs: int) -> Times:
+    """What a command takes, each time with a cache of its own."""
+    cold, warm = [], []
+    for _ in range(runs):
+        with tempfile.TemporaryDirectory() as folder:
+            cache = Path(folder) / "cache"
+            cold.append(seconds(command, cache, Path(folder) / "first"))
+            warm.append(seconds(command, cache, Path(folder) / "second"))
+    return {"empty": spread(cold), "full": spread(warm)}
+
+
+def table(known: dict[str, dict[str, Times]]) -> list[list[str]]:
+    """A row for each processor and command."""
+    return [
+        [processor, name, f"`{COMMANDS[name]}`", _told(times["empty"]), f"under {WANTED[name]}", _told(times["full"])]
+        for processor in sorted(known)
+        for name, times in known[processor].items()
+    ]
+
+
+def _told(times: dict[str, float]) -> str:
+    return f"{times['median']:.1f} ({times['min']:.1f} to {times['max']:.1f})"
+
+
 def main() -> None:
-    """Measure and write."""
+    """Measure and write; rows of other processors stay, and so do the findings."""
     parser = command_line(__doc__)
     parser.add_argument("--runs", type=int, default=RUNS, help="times that each is begun from nothing")
-    runs = parser.parse_args().runs
-    rows, data = [], {}
-    for name, command in COMMANDS.items():
-        cold, warm = [], []
-        for _ in range(runs):
-            with tempfile.TemporaryDirectory() as folder:
-                cache = Path(folder) / "cache"
-                cold.append(seconds(command, cache, Path(folder) / "first"))
-                warm.append(seconds(command, cache, Path(folder) / "second"))
-        data[command] = {"empty": spread(cold), "full": spread(warm), "wanted": WANTED[name]}
-        rows.append([name, f"`{command}`", shown(cold, 1), f"under {WANTED[name]}", shown(warm, 1)])
-        print(rows[-1], flush=True)
-    header = ["what", "fractalvid", "seconds, empty cache", "wanted", "seconds, full cache"]
-    write("first_use", "First use, compiling included", header, rows, data)
+    parser.add_argument("--only", choices=tuple(COMMANDS), nargs="*", default=tuple(COMMANDS), help="all by default")
+    options = parser.parse_args()
+    kept = RESULTS / f"{NAME}.json"
+    before = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    known, findings = before.get("seconds", {}), before.get("findings", [])
+    own = known.setdefault(fingerprint()["processor"].split()[-1], {})
+    for name in options.only:
+        own[name] = measure(COMMANDS[name], options.runs)
+    header = ["processor", "what", "fractalvid", "seconds, empty cache", "wanted", "seconds, full cache"]
+    data = {"seconds": known, "findings": findings}
+    write(NAME, "First use, compiling included", header, table(known), data, "\n\n".join(findings))
 
 
 if __name__ == "__main__":

@@ -14,43 +14,39 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torchvision.models.video.resnet import Conv2Plus1D, Conv3DNoTemporal
 
 from benchmarks.common import RESULTS, command_line, shown, write
+from fractalvid.core.fingerprint import fingerprint
 from fractalvid.pretrain.engine import read_rows
 from fractalvid.pretrain.machine import resolve_precision
 from fractalvid.pretrain.models import build_model, r3d
+from fractalvid.pretrain.models.pooling import FramePool
 
 NAME = "cpu_training"
-CLIPS = 32
+CLIPS, CLASSES, BLOCKS = 32, 200, (1, 1, 1, 1)
+SMALL = (
+    ("8 x 64", ("--clip-len", "8")),
+    ("4 x 48", ("--clip-len", "4", "--size", "48", "--points", "11250")),
+    ("8 x 48", ("--clip-len", "8", "--size", "48", "--points", "11250")),
+)
+"""Sizes of clips in whole runs, and their options; what `--grow` begins with."""
 ISAS = {"native": {}, "avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}}
 """Environment in which torch computes with all that the processor has, or as on one that has AVX2 only."""
-STEMS = {
-    "stem 1 x 7 x 7": ((1, 7, 7), 2),
-    "stem 3 x 5 x 5": ((3, 5, 5), 2),
-    "stem 3 x 7 x 7, stride 4 instead of the pool": ((3, 7, 7), 4),
-    "stem 1 x 7 x 7, stride 4 instead of the pool": ((1, 7, 7), 4),
-}
 SIZES = {"4 x 48": (4, 48), "8 x 48": (8, 48), "4 x 64": (4, 64)}
-STEPS = (
-    "before", "pooled frame by frame", "now", "torch.compile", "as contiguous clips and weights",
-    *(f"now, {stem}" for stem in STEMS), *(f"now, {size}" for size in SIZES),
-)  # fmt: skip
 RUNS: dict[str, tuple[str, ...]] = {
-    "before, 8 x 64": ("--clip-len", "8"),
-    "now, 8 x 64": ("--clip-len", "8"),
-    "now, 4 x 48": ("--clip-len", "4", "--size", "48", "--points", "11250"),
-    "now, 8 x 48": ("--clip-len", "8", "--size", "48", "--points", "11250"),
-    "before, 8 x 64, one torch thread": ("--torch-threads", "1"),
-    "now, 8 x 64, one torch thread": ("--torch-threads", "1"),
-    "now, 4 x 48, one torch thread": ("--clip-len", "4", "--size", "48", "--points", "11250", "--torch-threads", "1"),
-    "now, 8 x 48, one torch thread": ("--clip-len", "8", "--size", "48", "--points", "11250", "--torch-threads", "1"),
+    f"{way}, {size}{threads}": ("--arch", way.replace("before", "r3d_10"), *options, *more)
+    for threads, more in {"": (), ", one torch thread": ("--torch-threads", "1")}.items()
+    for way, sizes in {"before": SMALL[:1], "r3d_10": SMALL, "rmc3_10": SMALL}.items()
+    for size, options in sizes
 }
 """Options of whole runs, by name; `--passive` and `--processes` are how they are started."""
 
@@ -67,27 +63,57 @@ def as_before() -> Iterator[None]:
         yield
 
 
-def network(name: str) -> nn.Module:
-    """R3D-10 of 200 classes, as `name` says."""
-    pool = nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))
-    made: Any = build_model("r3d_10", 200, seed=0)
-    if name == "before":
-        made.stem[3] = pool
-    for stem, (kernel, stride) in STEMS.items():
-        if name.endswith(stem):
-            sides = tuple(side // 2 for side in kernel)
-            made.stem[0] = nn.Conv3d(3, 32, kernel, stride=(1, stride, stride), padding=sides, bias=False)  # type: ignore[arg-type]
-            made.stem[3] = made.stem[3] if stride == 2 else nn.Identity()
-    if name == "torch.compile":
-        made.compile()
-    laid_out: nn.Module = made if "contiguous" in name else made.to(memory_format=torch.channels_last_3d)
-    return laid_out
+def r3d_with(kernel: tuple[int, int, int], stride: int) -> nn.Module:
+    """R3D-10 with another stem, which ends with a pool where it strides by 2."""
+    then = [FramePool()] if stride == 2 else []
+    return r3d.R3D(_stem(kernel, stride, 32, then), 32, BLOCKS, CLASSES)
+
+
+def rmc3_with(kernel: tuple[int, int, int] = (1, 7, 7), width: int = 32, first: Any = Conv3DNoTemporal) -> nn.Module:
+    """RMC3-10 with another stem, width or first stage."""
+    return r3d.R3D(_stem(kernel, 4, width, []), width, BLOCKS, CLASSES, first=first)
+
+
+def _stem(kernel: tuple[int, int, int], stride: int, width: int, then: list[nn.Module]) -> nn.Sequential:
+    sides = tuple((side - 1) // 2 for side in kernel)
+    convolution = nn.Conv3d(3, width, kernel, (1, stride, stride), sides, bias=False)  # type: ignore[arg-type]
+    return nn.Sequential(convolution, nn.BatchNorm3d(width), nn.ReLU(inplace=True), *then)
+
+
+def pooled_over_time() -> nn.Module:
+    """R3D-10 as it was."""
+    made: Any = r3d_10()
+    made.stem[3] = nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))
+    return cast(nn.Module, made)
+
+
+r3d_10, rmc3_10 = (partial(build_model, name, CLASSES, seed=0) for name in ("r3d_10", "rmc3_10"))
+STEPS: dict[str, Callable[[], nn.Module]] = {
+    "before": pooled_over_time,
+    "r3d_10, pooled frame by frame": r3d_10,
+    **dict.fromkeys(("r3d_10", "r3d_10, torch.compile", "r3d_10, contiguous"), r3d_10),
+    "r3d_10, stem 1 x 7 x 7": partial(r3d_with, (1, 7, 7), 2),
+    "r3d_10, stem 3 x 5 x 5": partial(r3d_with, (3, 5, 5), 2),
+    "r3d_10, stem 3 x 7 x 7, stride 4 instead of the pool": partial(r3d_with, (3, 7, 7), 4),
+    "r3d_10, stem 1 x 7 x 7, stride 4 instead of the pool": partial(r3d_with, (1, 7, 7), 4),
+    **dict.fromkeys(("rmc3_10", "rmc3_10, torch.compile", "rmc3_10, contiguous"), rmc3_10),
+    "rmc3_10, stem 3 x 7 x 7": partial(rmc3_with, (3, 7, 7)),
+    "rmc3_10, stem 1 x 4 x 4": partial(rmc3_with, (1, 4, 4)),
+    "rmc3_10, width 24": partial(rmc3_with, width=24),
+    "rmc3_10, first stage (2+1)D": partial(rmc3_with, first=Conv2Plus1D),
+    **{f"r3d_10, {size}": r3d_10 for size in SIZES},
+    **{f"rmc3_10, {size}": rmc3_10 for size in SIZES},
+}
+"""The networks of which steps are timed; the optimiser and the layout follow from the name."""
 
 
 def stepper(name: str, precision: str) -> Callable[[], None]:
     """A training step of one of `STEPS`."""
-    model, arithmetic = network(name), resolve_precision(precision, torch.device("cpu"))  # type: ignore[arg-type]
-    fused = None if name in ("before", "pooled frame by frame") else True
+    model, arithmetic = STEPS[name](), resolve_precision(precision, torch.device("cpu"))  # type: ignore[arg-type]
+    model = model if "contiguous" in name else model.to(memory_format=torch.channels_last_3d)
+    if "torch.compile" in name:
+        model.compile()
+    fused = None if name in ("before", "r3d_10, pooled frame by frame") else True
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=fused)
     frames, size = next((SIZES[size] for size in SIZES if name.endswith(size)), (8, 64))
     video, target = torch.rand(CLIPS, 3, frames, size, size), torch.randint(200, (CLIPS,))
@@ -150,7 +176,8 @@ def measure(options: Any) -> dict[str, dict[str, list[float]]]:
     """What is asked for, by the names of arithmetic and way."""
     how = ", passive" if options.passive else ""
     how += f", {options.processes} processes" if options.processes > 1 else ""
-    key = f"{options.part}, {options.precision}, {options.isa}{how}"
+    processor = fingerprint()["processor"].split()[-1]
+    key = f"{processor}, {options.part}, {options.precision}, {options.isa}{how}"
     if options.part == "runs":
         return {key: run_all(options.only or list(RUNS), options)}
     if any(os.environ.get(name) != value for name, value in ISAS[options.isa].items()):
