@@ -65,12 +65,12 @@ def as_before() -> Iterator[None]:
 
 def r3d_with(kernel: tuple[int, int, int], stride: int) -> nn.Module:
     """R3D-10 with another stem, which ends with a pool where it strides by 2."""
-    then = [FramePool()] if stride == 2 else []
+    then: list[nn.Module] = [FramePool()] if stride == 2 else []
     return r3d.R3D(_stem(kernel, stride, 32, then), 32, BLOCKS, CLASSES)
 
 
 def rmc3_with(kernel: tuple[int, int, int] = (1, 7, 7), width: int = 32, first: Any = Conv3DNoTemporal) -> nn.Module:
-    """RMC3-10 with another stem, width or first stage."""
+    """rMC3-10 with another stem, width or first stage."""
     return r3d.R3D(_stem(kernel, 4, width, []), width, BLOCKS, CLASSES, first=first)
 
 
