@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=Path("runs/studies"), help="where runs are kept")
     parser.add_argument("--only", nargs="+", choices=AXES, default=AXES, help="axes; all if not given")
     parser.add_argument("--real", type=Path, help="folder with hmdb51_subset/ and hmdb51_subset.csv")
+    parser.add_argument("--pretrain-seeds", nargs="+", default=[], help="instead of the grid's")
     parser.add_argument("--threads", type=int, help="of each run; torch's are OMP_NUM_THREADS")
     given = parser.parse_args()
     for axis in given.only:
@@ -41,6 +42,7 @@ def main() -> None:
 def run(name: str, words: list[str], out: Path, given: argparse.Namespace) -> None:
     """One study, and what it leaves as results of this name."""
     threads = [] if given.threads is None else ["--threads", str(given.threads)]
+    words += ["--pretrain-seeds", *given.pretrain_seeds] if given.pretrain_seeds else []
     command = [*words, "--out", str(out), "--no-progress", *threads]
     subprocess.run([sys.executable, "-m", "fractalvid.finetune", "study", *command], check=True)
     keep(name, words, out)
@@ -57,7 +59,9 @@ def keep(name: str, words: list[str], out: Path) -> None:
     (RESULTS / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     title, _, rest = (out / "study.md").read_text(encoding="utf-8").partition("\n")
     described = ", ".join(f"{key} {value}" for key, value in about.items())
-    text = f"{title}\n\n`{command}`\n{rest}\n![Accuracy over the axis]({name}.png)\n\nMeasured on: {described}.\n"
+    picture = f"![Accuracy over the axis]({name}.png)"
+    where = f"Measured on: {described}. Other work ran beside, so seconds are indicative."
+    text = f"{title}\n\n`{command}`\n{rest}\n{picture}\n\n{where}\n"
     (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
     shutil.copyfile(out / "study.png", RESULTS / f"{name}.png")
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fractalvid.finetune.recipes.recipe import Recipe
 from fractalvid.finetune.results.folder import METRICS, compared_name
 from fractalvid.finetune.study.design import Column, Study
 from fractalvid.finetune.videos.data import Data, split_name
 from fractalvid.pretrain.recipes import differences, to_json
 from fractalvid.pretrain.run import WEIGHTS, PretrainConfig, kept_config
 from fractalvid.pretrain.run.config import FREE
-from fractalvid.pretrain.run.folder import CONFIG
+from fractalvid.pretrain.run.folder import CONFIG, completed
 from fractalvid.utils.documents import Table
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import is_empty
@@ -118,12 +119,20 @@ def check_same(kept: Table, study: Study, out: Path) -> None:
         told = before.get(part)
         shared: Mapping[str, Any] = told if isinstance(told, dict) else {}
         for label in shared.keys() & now[part].keys():
-            names = [name for name in differences(shared[label], now[part][label]) if name not in FREE]
+            names = [name for name in _differences(shared[label], now[part][label]) if name not in FREE]
             changes += [f"{name} of {label}" for name in names]
     if changes:
         raise UserError(
             f"{out} holds a study with other settings ({'; '.join(sorted(changes)[:3])}); choose another --out"
         )
+
+
+def _differences(before: Any, now: Table) -> list[str]:
+    """Names of settings that differ; those that an earlier version did not have yet were at their defaults."""
+    if not isinstance(before, dict) or "start" in before or "start" in now:
+        return [] if before == now else ["start"]
+    default = Recipe() if "mode" in now else PretrainConfig()
+    return differences(completed(before, to_json(default)), now)
 
 
 def check_folders(study: Study, out: Path) -> None:

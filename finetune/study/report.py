@@ -69,7 +69,12 @@ def _column(study: Study, column: Column, parts: Sequence[Findings]) -> dict[str
 
 
 def _markdown(study: Study, rows: Sequence[Row], pretrained: Sequence[Pretrained], parts: Sequence[Findings]) -> str:
-    text = [f"# {title(study)}", _about(study, rows), as_markdown(_table(study, rows, pretrained, parts)), _note(parts)]
+    text = [
+        f"# {title(study)}",
+        _about(study, rows),
+        as_markdown(_table(study, rows, pretrained, parts)),
+        _note(study, parts),
+    ]
     failed = [row for row in rows if row.status == "failed"]
     if failed:
         reasons = dict.fromkeys(f"- {row.transfer.name}: {row.reason}" for row in failed)
@@ -140,14 +145,15 @@ def _runs(column: Column, rows: Sequence[Row]) -> str:
     return f"{done} of {len(own)}" + (f", {failed} failed" if failed else "")
 
 
-def _note(parts: Sequence[Findings]) -> str:
+def _note(study: Study, parts: Sequence[Findings]) -> str:
     if not parts:
         return ""
+    alone = "" if len(study.pretrain_seeds) > 1 else " One pre-training each: a difference may be that of its seed."
     videos, sources = parts[0].videos, parts[0].sources
     unit = f"the {videos} test videos" if sources is None else f"the {sources} sources of the {videos} test videos"
     return (
         "Means ± sample standard deviation over the runs of all pre-trainings of a column; intervals of 95 % by "
         f"bootstrap over {unit}, given these networks. Held-out: clips of the pre-training's own classes that it was "
         "not trained on; where columns have other classes, these do not compare. Settings are the same for all, and "
-        "were chosen for no column."
+        f"were chosen for no column.{alone}"
     )

@@ -175,6 +175,15 @@ def test_what_diverges_is_a_row_with_its_reason(
     assert [row["mode"] for row in result(tmp_path)["rows"] if row["status"] == "failed"] == ["full"]
 
 
+def test_a_study_of_an_earlier_version_goes_on(trainer: Trainer, study: Callable[..., int], tmp_path: Path) -> None:
+    assert study("--pretrain-seeds", 0) == 0
+    told = result(tmp_path)
+    del told["settings"]["columns"]["2"]["grow"], told["settings"]["recipes"]["full"]["cutmix"]
+    (tmp_path / "out" / "study.json").write_text(json.dumps(told))
+    assert study("--pretrain-seeds", 0) == 0
+    assert len(trainer.done) == 8
+
+
 def test_targets_share_pretrainings(trainer: Trainer, study: Callable[..., int], tmp_path: Path) -> None:
     assert study("--pretrainings", tmp_path / "shared", "--pretrain-seeds", 0) == 0
     assert trainer.done == FIRST + SEED_0
