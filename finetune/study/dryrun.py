@@ -13,7 +13,7 @@ from fractalvid.finetune.recipes.plan import ResolvedRecipe, plan_run
 from fractalvid.finetune.recipes.recipe import Recipe
 from fractalvid.finetune.study.design import Column, Study
 from fractalvid.finetune.study.plan import Transfer, cells_of, splits_of, transfers_of
-from fractalvid.finetune.study.run import check_study
+from fractalvid.finetune.study.run import at_place, check_study
 from fractalvid.finetune.videos.data import Data, list_split
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.dryrun import probed
@@ -23,7 +23,7 @@ from fractalvid.pretrain.run import find_bank, resolved
 from fractalvid.pretrain.weights import Initial
 from fractalvid.utils.phrases import counted
 
-_SECONDS = 10.0
+_SECONDS = 20.0
 """That the probe of a pre-training may take."""
 _CLIPS, _REPEATS = 4, 3
 
@@ -50,10 +50,12 @@ def dry_run(
     listing = list_split(data, splits_of(study, data)[0], machine, allow_missing=allow_missing)
     train, test = len(listing.side("train")), len(listing.side("test"))
     yield f"videos        {train} to train on, {test} to test, {len(listing.classes)} classes"
-    pretraining = 0.0
+    pretraining, least = 0.0, ""
     for column in (column for column in study.columns if column.config is not None):
         seconds, line = _pretraining(column, places[0])
-        pretraining += seconds * _missing(study, column, out)
+        missing = _missing(study, column, out)
+        pretraining += (seconds or 0.0) * missing
+        least = "at least " if missing and seconds is None else least
         yield line
     transfer = 0.0
     times = _measured(study, data, len(listing.classes), places[0])
@@ -65,7 +67,7 @@ def dry_run(
     total = (pretraining + transfer) / len(places)
     at_once = f" by {len(places)} at a time, each as fast as one alone" if len(places) > 1 else ""
     parts = f"about {_shown(pretraining)} of pre-training and {_shown(transfer)} of transfer"
-    yield f"time          {parts}: {_shown(total)}{at_once}"
+    yield f"time          {parts}: {least}{_shown(total)}{at_once}"
 
 
 def _counted(study: Study, out: Path, data: Data) -> Iterator[str]:
@@ -90,17 +92,17 @@ def _missing(study: Study, column: Column, out: Path) -> int:
     return sum(cell.column is column and not cell.weights(out).exists() for cell in cells_of(study))
 
 
-def _pretraining(column: Column, place: Place) -> tuple[float, str]:
-    """Seconds of a pre-training of a column, and a line on it."""
+def _pretraining(column: Column, place: Place) -> tuple[float | None, str]:
+    """Seconds of a pre-training of a column, None where the probe was too short, and a line on it."""
     config = column.config
     assert config is not None
     config = resolved(config, find_bank(config))
-    seen = probed(config, _SECONDS)
+    seen = probed(at_place(config, place), _SECONDS)
     rows = seen.rows[seen.settling :] if seen.finished else seen.rows[1:]
     clips, steps = column.clips() or 0, config.engine.steps or 0
     name = f"pre-training  {column.label}: {steps:,} steps of {config.batch_size}, {clips:,} clips"
     if not rows:
-        return 0.0, f"{name}; how long is not known: {_SECONDS:g} s did not suffice for two steps"
+        return None, f"{name}; how long is not known: {_SECONDS:g} s did not suffice for two steps"
     rate = median(float(row["clips_per_s"]) for row in rows)
     return clips / rate, f"{name}, {clips / rate:.0f} s each, at {rate:.3g} clips a second"
 

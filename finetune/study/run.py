@@ -75,11 +75,11 @@ def _pretrained(cell: Cell, out: Path, place: Place, *, progress: bool) -> str:
     make_folder(folder.parent)
     with waiting_lock(folder.with_suffix(".lock")):  # another study may be making it
         if not cell.weights(out).exists():
-            pretrain(_at(config, place), folder, resume=(folder / CONFIG).exists(), progress=progress)
+            pretrain(at_place(config, place), folder, resume=(folder / CONFIG).exists(), progress=progress)
     return str(folder)
 
 
-def _at(config: PretrainConfig, place: Place) -> PretrainConfig:
+def at_place(config: PretrainConfig, place: Place) -> PretrainConfig:
     """The pre-training on the device and the cores of a place."""
     engine = replace(config.engine, device=place.device)
     if place.cores is None:
