@@ -79,15 +79,43 @@ def write(
     show: bool = True,
 ) -> None:
     """Write <name>.json and .md to a folder, and print the table where `show`."""
-    command = "python -m " + " ".join([_module(), *map(shlex.quote, sys.argv[1:])])
-    about = machine()
+    whole = {"command": _command(), "machine": machine(), **data}
     folder.mkdir(parents=True, exist_ok=True)
-    whole = {"command": command, "machine": about, **data}
     (folder / f"{name}.json").write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
-    lines = [f"# {title}", "", f"`{command}`", "", "| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    described = ", ".join(f"{k} {v}" for k, v in about.items())
-    text = "\n".join([*lines, "", notes.strip(), "", f"Measured on: {described}."]).replace("\n\n\n", "\n\n") + "\n"
-    (folder / f"{name}.md").write_text(text, encoding="utf-8")
+    lines = [f"# {title}", "", f"`{whole['command']}`", "", *_table(header, rows)]
+    lines += ["", notes.strip(), "", _measured_on(whole["machine"])]
+    _write_page(folder / f"{name}.md", lines, show)
+
+
+def write_beside(
+    name: str, title: str, header: list[str], rows: list[list[str]], data: dict[str, Any], notes: str = ""
+) -> None:
+    """Write <name>.json and .md, and print them; what other kinds of processors measured stays beside it."""
+    path, about = RESULTS / f"{name}.json", machine()
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    found[about["processor"]] = {"command": _command(), "machine": about, "rows": rows, "notes": notes.strip(), **data}
+    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    lines = [f"# {title}"]
+    for processor, part in found.items():
+        lines += ["", f"## {processor}", "", f"`{part['command']}`", "", *_table(header, part["rows"])]
+        lines += ["", part["notes"], "", _measured_on(part["machine"])]
+    _write_page(RESULTS / f"{name}.md", lines, show=True)
+
+
+def _command() -> str:
+    return "python -m " + " ".join([_module(), *map(shlex.quote, sys.argv[1:])])
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    return ["| " + " | ".join(header) + " |", "|" + "---|" * len(header), *("| " + " | ".join(r) + " |" for r in rows)]
+
+
+def _measured_on(about: dict[str, Any]) -> str:
+    return f"Measured on: {', '.join(f'{k} {v}' for k, v in about.items())}."
+
+
+def _write_page(path: Path, lines: list[str], show: bool) -> None:
+    text = "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
+    path.write_text(text, encoding="utf-8")
     if show:
         print(text)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import tyro
 
-from benchmarks.common import shown, spread, timed, write
+from benchmarks.common import shown, spread, timed, write_beside
 from fractalvid.emulate.config import PRESETS, EmulationConfig
 from fractalvid.emulate.draw import pool_ids
 from fractalvid.emulate.renderer import CpuRenderer
@@ -46,7 +46,7 @@ class Settings:
     batches: int = 8
     """Batches a timing."""
     steps: int = 10
-    """Steps of training a timing; each is repeated three times, from the stream and from memory in turn."""
+    """Steps of training a timing; each is repeated three times, from the stream and from memory in turn. 0 is none."""
 
 
 def main() -> None:
@@ -67,8 +67,10 @@ def main() -> None:
         ]
         for name, found in speeds.items()
     ]
-    trained = {threads: _training(bank, threads, settings) for threads in (1, 2)}
-    notes = ["Training the small network with the `paper` preset, median seconds a step (wait: share of it):", ""]
+    trained = {threads: _training(bank, threads, settings) for threads in (1, 2) if settings.steps}
+    notes = []
+    if trained:
+        notes += ["Training the small network with the `paper` preset, median seconds a step (wait: share of it):", ""]
     for threads, found in trained.items():
         memory, stream = _median(found["memory"]), _median(found["stream"])
         notes.append(
@@ -80,7 +82,7 @@ def main() -> None:
         "training": {str(t): {k: spread(v) for k, v in found.items()} for t, found in trained.items()},
     }
     title = f"Emulation: 8 x {settings.size}², batches of {settings.batch_size}; wanted: 150 clips/s of paper and scene"
-    write("emulate", title, header, rows, data, "\n".join(notes))
+    write_beside("emulate", title, header, rows, data, "\n".join(notes))
 
 
 def _speeds(bank: ClassBank, name: str, settings: Settings) -> dict[str, list[float]]:

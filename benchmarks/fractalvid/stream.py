@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import command_line, shown, spread, timed, write
+from benchmarks.common import command_line, shown, spread, timed, write_beside
 from fractalvid.core.camera import camera_matrices
 from fractalvid.fractals import fit
 from fractalvid.fractals.bank import ClassBank
@@ -24,7 +24,9 @@ BATCH, RUNS, BATCHES = 32, 7, 12
 
 def main() -> None:
     """Measure and write."""
-    command_line(__doc__).parse_args()
+    parser = command_line(__doc__)
+    parser.add_argument("--runs", type=int, default=RUNS, help="timings of each; the median counts")
+    runs = parser.parse_args().runs
     bank = ClassBank.sample(1000, seed=0)
     config = StreamConfig()
     stream = FractalStream(bank, batch_size=BATCH, seed=0, config=config)
@@ -48,19 +50,19 @@ def main() -> None:
             fit_fractals(bank, drawn.class_id, drawn.instance_id, threads=threads)
 
     clips = BATCH * BATCHES
-    all_cores = [clips / s for s in timed(lambda: whole(None), RUNS)]
-    one_core = [s / clips * 1e3 for s in timed(lambda: whole(1), RUNS)]
+    all_cores = [clips / s for s in timed(lambda: whole(None), runs)]
+    one_core = [s / clips * 1e3 for s in timed(lambda: whole(1), runs)]
     prepared = [
         (drawn, fit_fractals(bank, drawn.class_id, drawn.instance_id)) for drawn in (samples() for _ in range(BATCHES))
     ]
-    drawing = [s / clips * 1e3 for s in timed(lambda: drawing_only(prepared), RUNS)]
+    drawing = [s / clips * 1e3 for s in timed(lambda: drawing_only(prepared), runs)]
     host = [a - b for a, b in zip(sorted(one_core), sorted(drawing), strict=True)]
     with _clock() as inside:
         kernels = []
-        for _ in range(RUNS):
+        for _ in range(runs):
             fitting_only(prepared, 1)
             kernels.append(inside() / clips * 1e3)
-    host_wall = [s / clips * 1e3 for s in timed(lambda: fitting_only(prepared, None), RUNS)]
+    host_wall = [s / clips * 1e3 for s in timed(lambda: fitting_only(prepared, None), runs)]
     rows = [
         [f"clips a second on {available_cores()} cores", shown(all_cores, 0), "at least 300, goal 600"],
         ["one thread, ms a clip, all of it", shown(one_core, 2), ""],
@@ -83,7 +85,7 @@ def main() -> None:
         "fit_wall_ms": spread(host_wall),
     }
     title = "The stream on the CPU: 8 x 112², 60,000 points a frame, batches of 32, no emulation"
-    write("stream", title, ["what", "median (min to max)", "wanted"], rows, data)
+    write_beside("stream", title, ["what", "median (min to max)", "wanted"], rows, data)
 
 
 @contextmanager

@@ -59,10 +59,10 @@ def render_plainly(loop: Callable[..., None], jobs: Jobs, size: int, points: int
     return counts
 
 
-def seconds_of(name: str, jobs: Jobs, *, size: int, points: int, runs: int) -> list[float]:
-    """Wall time of some frames of one variation on all cores, of so many runs."""
-    loop = plain_loop(name)
-    return timed(lambda: render_plainly(loop, jobs, size, points, available_cores()), runs)
+def seconds_of(name: str, jobs: Jobs, *, size: int, points: int, runs: int, threads: int | None = None) -> list[float]:
+    """Wall time of some frames of one variation on so many threads, by default all cores, of so many runs."""
+    loop, most = plain_loop(name), threads or available_cores()
+    return timed(lambda: render_plainly(loop, jobs, size, points, most), runs)
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ MAIN = {
 class SetOptions(SetConfig):
     """The fields of `SetConfig` as options. They are checked when other options have had their say."""
 
-    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "superfast"
     """Effort of the encoder."""
     colour: tyro.conf.Suppress[ColourConfig | None] = None  # of `ColourOptions`
 

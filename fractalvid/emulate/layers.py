@@ -107,7 +107,7 @@ def finish(
         still, moving = render_backgrounds(renderer, some, options)
         warped = [
             warp(
-                channels_first(pictures, options.colour).float(),
+                channels_first(pictures, options.colour),
                 camera[part],
                 matrices.background[part],
                 frame,

@@ -21,7 +21,7 @@ def warp(
     """Pictures seen under homographies, bilinear: float32 (B, C, T, H, W).
 
     Args:
-        pictures: float32 (B, C, h, w), one for all frames of a clip, or (B, C, T, h, w).
+        pictures: uint8 or float32 (B, C, h, w), one for all frames of a clip, or (B, C, T, h, w).
         camera: (B, T, 3, 3), affine, from shares of the scene to pixels of the frame.
         inner: (B, T, 3, 3), from shares of the picture to shares of the scene.
         size: H and W.
@@ -30,7 +30,7 @@ def warp(
     """
     if pictures.device.type == "cpu":
         return _seen_on_cpu(pictures, camera, inner, size, outside=outside, fold=fold)
-    frames = camera.shape[1]
+    frames, pictures = camera.shape[1], pictures.float()
     grid = _grid(camera, inner, size, fold=fold, device=pictures.device)
     if pictures.ndim == 5:
         stacked = pictures.transpose(1, 2).flatten(0, 1)

@@ -19,7 +19,7 @@ PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "sl
 """How much effort an encoder takes, least first; `Codec.options` translates them for each encoder."""
 MAX_RATE = 240
 """Frames a second of videos."""
-DEFAULT_PRESET = "veryfast"
+DEFAULT_PRESET = "superfast"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Pictures seen under homographies, bilinear; and pairs of greys looked up: what emulation does to each pixel."""
+"""Pictures seen under homographies, bilinear; and pairs of greys blended: what emulation does to each pixel."""
 
 from functools import cache
 from typing import Any
@@ -10,8 +10,17 @@ from numpy.typing import NDArray
 from fractalvid.kernels.compiled.compile import driver, inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32, I32
 from fractalvid.kernels.compiled.pointers import at
+from fractalvid.kernels.compiled.random import U32
 from fractalvid.kernels.compiled.threads import run_all
-from fractalvid.kernels.compiled.types import FLOAT32_3D, FLOAT32_5D, INT64_1D, UINT8_3D, UINT8_5D
+from fractalvid.kernels.compiled.types import (
+    FLOAT32_3D,
+    FLOAT32_5D,
+    INT32_2D,
+    INT64_1D,
+    UINT8_1D,
+    UINT8_2D,
+    UINT8_5D,
+)
 
 BEHIND = F32(1e-3)
 """Places whose third coordinate is below this lie behind the camera, or so near the horizon that nothing is seen."""
@@ -21,7 +30,7 @@ _FRAMES = 4
 
 
 def see_pictures(
-    pictures: NDArray[np.float32],
+    pictures: NDArray[np.uint8] | NDArray[np.float32],
     to_scene: NDArray[np.float32],
     to_picture: NDArray[np.float32],
     size: tuple[int, int],
@@ -33,7 +42,7 @@ def see_pictures(
     """What cameras see of pictures: float32 (B, C, T, H, W).
 
     Args:
-        pictures: float32 (B, C, T or 1, h, w); 1 is one for all frames.
+        pictures: (B, C, T or 1, h, w), uint8, which is faster, or float32; 1 is one for all frames.
         to_scene: float32 (B, T, 9), affine, from pixels of the frame to shares of a scene.
         to_picture: float32 (B, T, 9), homographies from there to shares of the picture.
         size: H and W.
@@ -47,25 +56,35 @@ def see_pictures(
         raise ValueError(f"matrices must be (B, T, 9) of {count} clips, got {to_scene.shape} and {to_picture.shape}")
     out = np.empty((count, channels, frames, *size), np.float32)
     arrays = tuple(map(np.ascontiguousarray, (pictures, to_scene, to_picture)))
-    compiled = _seeing()
+    compiled = _seeing(pictures.dtype == np.uint8)
     run_all(lambda order: compiled(order, *arrays, reflected, folded, out), _pieces(count * frames), threads)
     return out
 
 
-def look_up_pairs(
-    front: NDArray[np.uint8], back: NDArray[np.float32], tables: NDArray[np.uint8], *, threads: int | None = None
+def blend_pairs(
+    front: NDArray[np.uint8],
+    back: NDArray[np.float32],
+    shares: tuple[NDArray[np.int32], NDArray[np.int32]],
+    curves: NDArray[np.uint8],
+    maximum: NDArray[np.uint8],
+    *,
+    threads: int | None = None,
 ) -> NDArray[np.uint8]:
-    """tables[b, front, back] for every pixel: uint8 (B, C, T, H, W).
+    """Pixels joined: uint8 (B, C, T, H, W), curves[b, shares[0][b, front] + shares[1][b, back]] or their maximum.
 
     Args:
         front: uint8 (B, C, T, H, W).
         back: float32 of the same shape, in 0..255, which is rounded.
-        tables: uint8 (B, 256, 256).
+        shares: int32 (B, 256) each, from 0 up, of greys of the one and of the other.
+        curves: uint8 (B, S), an entry for every sum.
+        maximum: uint8 (B,), not 0 for those clips that take the larger of both greys.
         threads: at most this many, by default all cores.
     """
+    if (sum(share.max(axis=1) for share in shares) >= curves.shape[1]).any():
+        raise ValueError(f"curves end at {curves.shape[1] - 1}, below some sums")
     out = np.empty_like(front)
-    arrays = tuple(map(np.ascontiguousarray, (front, back, tables)))
-    compiled = _pairing()
+    arrays = tuple(map(np.ascontiguousarray, (front, back, *shares, curves, maximum)))
+    compiled = _blending()
     run_all(lambda order: compiled(order, *arrays, out), _pieces(len(front) * front.shape[2]), threads)
     return out
 
@@ -101,8 +120,11 @@ def _shares(scene, picture, row, folded, x, y, n):
 
 
 @subroutine
-def _neighbours(x, n, side, reflected, low, high, part):
-    """The two pixels between which each place lies along an axis, as indices, and the weight of both."""
+def _neighbours(x, n, side, reflected, first, part):
+    """The first of the two pixels between which each place lies along an axis, counted from 1, and both weights.
+
+    0 is the border before the first pixel, and as much as a pixel that weighs nothing.
+    """
     least, most = F32(0.0), F32(side - 1)
     for p in range(n):
         share = x[p]
@@ -114,80 +136,158 @@ def _neighbours(x, n, side, reflected, low, high, part):
         else:
             place = share * F32(side) - F32(0.5)
         place = min(max(place, F32(-2.0)), most + F32(2.0))
-        first = np.floor(place)
-        rest = place - first
-        low[p] = I32(min(max(first, least), most))
-        high[p] = I32(min(max(first + F32(1.0), least), most))
-        part[p] = F32(1.0) - rest if least <= first <= most else F32(0.0)
-        part[n + p] = rest if first >= F32(-1.0) and first + F32(1.0) <= most else F32(0.0)
+        low = np.floor(place)
+        rest = place - low
+        first[p] = I32(min(max(low, F32(-1.0)), most)) + I32(1)
+        part[p] = F32(1.0) - rest if least <= low <= most else F32(0.0)
+        part[n + p] = rest if low >= F32(-1.0) and low + F32(1.0) <= most else F32(0.0)
 
 
 @subroutine
-def _between(picture, width, n, columns, lines, across, along, out):
-    """What lies between four pixels each."""
-    left, right = columns
-    up, down = lines
+def _pack(picture, height, width, quads):
+    """The four pixels at every corner between pixels, borders included, in one word: (height + 1, width + 1)."""
+    stride = width + 1
+    for i in range(height + 1):
+        upper, lower = at(picture, max(i - 1, 0) * width), at(picture, min(i, height - 1) * width)
+        row = at(quads, i * stride)
+        row[0] = _quad(upper[0], upper[0], lower[0], lower[0])
+        for k in range(1, width):
+            row[k] = _quad(upper[k - 1], upper[k], lower[k - 1], lower[k])
+        row[width] = _quad(upper[width - 1], upper[width - 1], lower[width - 1], lower[width - 1])
+
+
+@inlined
+def _quad(a, b, c, d):
+    return U32(U32(a) | U32(U32(b) << U32(8)) | U32(U32(c) << U32(16)) | U32(U32(d) << U32(24)))
+
+
+@inlined
+def _byte(word, place):
+    return F32(I32(U32(word >> U32(8 * place)) & U32(255)))
+
+
+@subroutine
+def _between_bytes(quads, width, n, columns, lines, across, along, words, out):
+    """What lies between four pixels each, packed by `_pack`.
+
+    Words are fetched first, one by one, so that what follows is done by vectors.
+    """
+    stride = width + 1
     for p in range(n):
-        first, second = np.int64(up[p]) * width, np.int64(down[p]) * width
-        upper = across[p] * picture[first + left[p]] + across[n + p] * picture[first + right[p]]
-        lower = across[p] * picture[second + left[p]] + across[n + p] * picture[second + right[p]]
+        words[p] = quads[np.int64(lines[p]) * stride + np.int64(columns[p])]
+    for p in range(n):
+        word = words[p]
+        upper = across[p] * _byte(word, 0) + across[n + p] * _byte(word, 1)
+        lower = across[p] * _byte(word, 2) + across[n + p] * _byte(word, 3)
         out[p] = along[p] * upper + along[n + p] * lower
 
 
 @subroutine
-def _see_frame(frame, pictures, to_scene, to_picture, reflected, folded, out, places, ends, weights):
-    """One frame, all its channels, row by row; the last three are room for a row."""
+def _between(picture, height, width, n, columns, lines, across, along, out):
+    """What lies between four pixels each."""
+    for p in range(n):
+        left, right = max(columns[p] - 1, 0), min(columns[p], width - 1)
+        up, down = at(picture, max(lines[p] - 1, 0) * width), at(picture, min(lines[p], height - 1) * width)
+        upper = across[p] * up[left] + across[n + p] * up[right]
+        lower = across[p] * down[left] + across[n + p] * down[right]
+        out[p] = along[p] * upper + along[n + p] * lower
+
+
+@subroutine
+def _see_frame(frame, pictures, to_scene, to_picture, reflected, folded, out, room, quads):
+    """One frame, all its channels, row by row; `room` is for a row, and `quads` None for pictures of floats."""
     channels, shown, h, w = pictures.shape[1:]
     frames, height, width = out.shape[2:]
     b, t = frame // frames, frame % frames
     own = t if shown > 1 else 0
     scene, picture = at(to_scene, frame * 9), at(to_picture, frame * 9)
+    places, ends, weights, words = room[0], room[1], room[2], at(room[3], 0)
     x, y, across, along = at(places, 0), at(places, width), at(weights, 0), at(weights, 2 * width)
-    left, right, up, down = at(ends, 0), at(ends, width), at(ends, 2 * width), at(ends, 3 * width)
+    columns, lines = at(ends, 0), at(ends, width)
+    if quads is not None:
+        for c in range(channels):
+            first = ((b * channels + c) * shown + own) * h * w
+            _pack(at(pictures, first), h, w, at(quads, c * (h + 1) * (w + 1)))
     for row in range(height):
         _shares(scene, picture, row, folded, x, y, width)
-        _neighbours(x, width, w, reflected, left, right, across)
-        _neighbours(y, width, h, reflected, up, down, along)
+        _neighbours(x, width, w, reflected, columns, across)
+        _neighbours(y, width, h, reflected, lines, along)
         for c in range(channels):
-            source = at(pictures, ((b * channels + c) * shown + own) * h * w)
             target = at(out, (((b * channels + c) * frames + t) * height + row) * width)
-            _between(source, w, width, (left, right), (up, down), across, along, target)
+            if quads is not None:
+                own_quads = at(quads, c * (h + 1) * (w + 1))
+                _between_bytes(own_quads, w, width, columns, lines, across, along, words, target)
+            else:
+                source = at(pictures, ((b * channels + c) * shown + own) * h * w)
+                _between(source, h, w, width, columns, lines, across, along, target)
+
+
+@inlined
+def _room(width):
+    """Places, their neighbours, weights and words, for a row."""
+    places, ends, weights = (
+        np.empty(2 * width, np.float32),
+        np.empty(2 * width, np.int32),
+        np.empty(4 * width, np.float32),
+    )
+    return places, ends, weights, np.empty(width, np.uint32)
 
 
 def _see(order, pictures, to_scene, to_picture, reflected, folded, out):
-    width = out.shape[4]
-    places, ends, weights = (
-        np.empty(2 * width, np.float32),
-        np.empty(4 * width, np.int32),
-        np.empty(4 * width, np.float32),
-    )
+    room = _room(out.shape[4])
     for frame in order:
-        _see_frame(frame, pictures, to_scene, to_picture, reflected, folded, out, places, ends, weights)
+        _see_frame(frame, pictures, to_scene, to_picture, reflected, folded, out, room, None)
+
+
+def _see_bytes(order, pictures, to_scene, to_picture, reflected, folded, out):
+    room = _room(out.shape[4])
+    quads = np.empty(pictures.shape[1] * (pictures.shape[3] + 1) * (pictures.shape[4] + 1), np.uint32)
+    for frame in order:
+        _see_frame(frame, pictures, to_scene, to_picture, reflected, folded, out, room, quads)
 
 
 @subroutine
-def _pair(front, back, table, n, out):
+def _round_greys(back, n, greys):
     for p in range(n):
-        behind = I32(min(max(back[p] + F32(0.5), F32(0.0)), F32(255.0)))
-        out[p] = table[np.int64(front[p]) * 256 + np.int64(behind)]
+        greys[p] = I32(min(max(back[p] + F32(0.5), F32(0.0)), F32(255.0)))
 
 
-def _pair_all(order, front, back, tables, out):
+@subroutine
+def _blend_row(front, greys, fore, behind, curve, n, out):
+    for p in range(n):
+        out[p] = curve[np.int64(fore[front[p]]) + np.int64(behind[greys[p]])]
+
+
+@subroutine
+def _larger_row(front, greys, n, out):
+    for p in range(n):
+        out[p] = np.uint8(max(I32(front[p]), greys[p]))
+
+
+def _blend_all(order, front, back, fore, behind, curves, maximum, out):
     channels, frames, height, width = front.shape[1:]
+    room = np.empty(width, np.int32)
     for frame in order:
         b, t = frame // frames, frame % frames
+        one, other, curve, greys = at(fore, b * 256), at(behind, b * 256), at(curves, b * curves.shape[1]), at(room, 0)
         for c in range(channels):
-            first = ((b * channels + c) * frames + t) * height * width
-            table = at(tables, b * 65536)
-            _pair(at(front, first), at(back, first), table, height * width, at(out, first))
+            for row in range(height):
+                first = (((b * channels + c) * frames + t) * height + row) * width
+                _round_greys(at(back, first), width, greys)
+                if maximum[b]:
+                    _larger_row(at(front, first), greys, width, at(out, first))
+                else:
+                    _blend_row(at(front, first), greys, one, other, curve, width, at(out, first))
 
 
 @cache
-def _seeing() -> Any:
+def _seeing(of_bytes: bool) -> Any:
+    pictures, function = (UINT8_5D, _see_bytes) if of_bytes else (FLOAT32_5D, _see)
     flags = types.boolean, types.boolean
-    return driver(types.void(INT64_1D, FLOAT32_5D, FLOAT32_3D, FLOAT32_3D, *flags, FLOAT32_5D), _see).entry_point
+    return driver(types.void(INT64_1D, pictures, FLOAT32_3D, FLOAT32_3D, *flags, FLOAT32_5D), function).entry_point
 
 
 @cache
-def _pairing() -> Any:
-    return driver(types.void(INT64_1D, UINT8_5D, FLOAT32_5D, UINT8_3D, UINT8_5D), _pair_all).entry_point
+def _blending() -> Any:
+    arrays = UINT8_5D, FLOAT32_5D, INT32_2D, INT32_2D, UINT8_2D, UINT8_1D, UINT8_5D
+    return driver(types.void(INT64_1D, *arrays), _blend_all).entry_point
