@@ -5,13 +5,20 @@ ranges. Exactness is the L1 distance of a histogram to that of a 20 times longer
 choice of maps (the reference backend): for the reference method's mix and some that draw or take parameters. Beside the
 former stands `plain_loop`, measured in the same run.
 
+Results are kept by processor: those of others stay, and so do rows of this one that were not measured anew.
+
     python -m benchmarks.kernels.chaos_game                          # all of it, about ten minutes
     python -m benchmarks.kernels.chaos_game --runs 3 julian swirl    # some, printed only
+    python -m benchmarks.kernels.chaos_game --keep julian swirl      # some, and kept among the results
 """
+
+import datetime
+import json
+from typing import Any
 
 import numpy as np
 
-from benchmarks.common import command_line, spread, timed, write
+from benchmarks.common import RESULTS, command_line, machine, spread, timed
 from benchmarks.kernels.plain_loop import seconds_of
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.config import ClassConfig
@@ -20,6 +27,8 @@ from fractalvid.kernels import Jobs, accumulate, render
 from fractalvid.kernels.variations import MAX_PARAMS, VARIATIONS, by_name
 
 SIZE, POINTS, FRAMES, RUNS, PLAIN_RUNS = 256, 934_400, 16, 9, 3
+Row = dict[str, Any]
+"""Figures of a variation by name: times as minimum, median and maximum, distances as numbers."""
 PAPER = ("linear", *PAPER_VARIATIONS)
 LIMITS = {"linear": 0.45} | dict.fromkeys(PAPER_VARIATIONS, 1.0)
 EXACT = (*PAPER, "spherical", "julia", "julian", "radial_blur", "ngon")
@@ -28,6 +37,18 @@ MIXES: dict[str, list[tuple[str, ...]]] = {
     SUM: [("julia", "swirl", "pdj")] * 5,
     BY_MAP: [(n,) for n in ("horseshoe", "bent", "julia", "swirl", "pdj")],
 }
+
+HEADER = [
+    "variation",
+    "ns a point, one thread",
+    "ns wall a point, all cores (median)",
+    "min to max",
+    "wanted",
+    "a plain loop",
+    "times as fast",
+    "L1 to a 20 x run",
+    "of independent choice",
+]
 
 
 def system(num_maps: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -95,58 +116,80 @@ def plain_nanoseconds(name: str) -> dict[str, float]:
     return spread([s / (FRAMES * POINTS) * 1e9 for s in seconds])
 
 
-def measure(name: str, runs: int, exact: bool) -> tuple[list[str], dict[str, object]]:
-    """A line of the table, and its numbers."""
-    core, all_cores = nanoseconds(name, runs, 1), nanoseconds(name, runs, None)
-    data: dict[str, object] = {"ns_a_point": all_cores, "ns_a_point_one_thread": core}
-    plain = plain_nanoseconds(name) if name in PAPER else None
-    if plain is not None:
-        data["ns_a_point_plain_loop"] = plain
-    line = [
+def measure(name: str, runs: int) -> Row:
+    """What is known of a variation after measuring it."""
+    row: Row = {"ns_a_point": nanoseconds(name, runs, None), "ns_a_point_one_thread": nanoseconds(name, runs, 1)}
+    if name in PAPER:
+        row["ns_a_point_plain_loop"] = plain_nanoseconds(name)
+    if name in EXACT:
+        row["l1"], row["l1_independent"] = exactness(name, 5)
+    return row
+
+
+def line(name: str, row: Row) -> list[str]:
+    """A row as the table shows it; what was not measured is left empty."""
+    cores, plain = row["ns_a_point"], row.get("ns_a_point_plain_loop")
+    return [
         name,
-        f"{core['median']:.2f}",
-        f"{all_cores['median']:.2f}",
-        f"{all_cores['min']:.2f} to {all_cores['max']:.2f}",
+        f"{row['ns_a_point_one_thread']['median']:.2f}",
+        f"{cores['median']:.2f}",
+        f"{cores['min']:.2f} to {cores['max']:.2f}",
         "" if name in MIXES else f"{LIMITS.get(name, 4.0):.2f}",
         "" if plain is None else f"{plain['median']:.1f}",
-        "" if plain is None else f"{plain['median'] / all_cores['median']:.1f}",
+        "" if plain is None else f"{plain['median'] / cores['median']:.1f}",
+        f"{row['l1']:.4f}" if "l1" in row else "",
+        f"{row['l1_independent']:.4f}" if "l1_independent" in row else "",
     ]
-    if not exact:
-        return [*line, "", ""], data
-    fast, independent = exactness(name, 5)
-    return [*line, f"{fast:.4f}", f"{independent:.4f}"], data | {"l1": fast, "l1_independent": independent}
+
+
+def merged(before: dict[str, Any], rows: dict[str, Row], maps: dict[str, Row], about: dict[str, Any]) -> dict[str, Any]:
+    """Results by processor, those of this one in the first place and new where they were measured anew."""
+    processor = about["processor"]
+    own = before.get(processor, {"rows": {}, "maps": {}})
+    order = [name for name in (*(row.name for row in VARIATIONS.values()), *MIXES) if name in own["rows"] | rows]
+    own = {
+        "machine": about,
+        "measured": datetime.date.today().isoformat(),
+        "rows": {name: (own["rows"] | rows)[name] for name in order},
+        "maps": own["maps"] | maps,
+    }
+    return before | {processor: own}
+
+
+def page(results: dict[str, Any]) -> str:
+    """A table a processor, as Markdown."""
+    lines = ["# The CPU kernel", "", "`python -m benchmarks.kernels.chaos_game`, run on each processor by itself"]
+    for processor, own in results.items():
+        lines += ["", f"## {processor}, measured {own['measured']}", ""]
+        lines += ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
+        lines += ["| " + " | ".join(line(name, row)) + " |" for name, row in own["rows"].items()]
+        if own["maps"]:
+            numbers = (f"{n} maps {m['l1']:.4f} and {m['l1_independent']:.4f}" for n, m in own["maps"].items())
+            about = "Linear with other numbers of maps, L1 of the kernel and of independent choice: "
+            lines += ["", about + "; ".join(numbers) + "."]
+        lines += ["", "Measured on: " + ", ".join(f"{k} {v}" for k, v in own["machine"].items()) + "."]
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    """Measure and write, or measure some and print."""
+    """Measure, and write what was measured among the results of this processor."""
     parser = command_line(__doc__)
-    parser.add_argument("names", nargs="*", help="variations; by default all, and the results are written")
+    parser.add_argument("names", nargs="*", help="variations; by default all")
     parser.add_argument("--runs", type=int, default=RUNS, help="timed repetitions of each")
+    parser.add_argument("--keep", action="store_true", help="keep what was measured among the results")
     arguments = parser.parse_args()
-    names = arguments.names or [*(row.name for row in VARIATIONS.values()), *MIXES]
-    rows, data = [], {}
-    for name in names:
-        line, data[name] = measure(name, arguments.runs, name in EXACT and not arguments.names)
-        rows.append(line)
-        print(line, flush=True)
-    if arguments.names:
+    about, rows = machine(), {}
+    for name in arguments.names or [*(row.name for row in VARIATIONS.values()), *MIXES]:
+        rows[name] = measure(name, arguments.runs)
+        print(" | ".join(line(name, rows[name])), flush=True)
+    if arguments.names and not arguments.keep:
         return
-    maps_table = {n: exactness("linear", n) for n in (3, 8)}
-    notes = "Linear with other numbers of maps, L1 of the kernel and of independent choice: " + "; ".join(
-        f"{n} maps {a:.4f} and {b:.4f}" for n, (a, b) in maps_table.items()
-    )
-    data["maps"] = {str(n): {"l1": a, "l1_independent": b} for n, (a, b) in maps_table.items()}
-    header = [
-        "variation",
-        "ns a point, one thread",
-        "ns wall a point, all cores (median)",
-        "min to max",
-        "wanted",
-        "a plain loop",
-        "times as fast",
-        "L1 to a 20 x run",
-    ]
-    write("kernel", "The CPU kernel", [*header, "of independent choice"], rows, data, notes + ".")
+    exact = {} if arguments.names else {str(n): exactness("linear", n) for n in (3, 8)}
+    maps: dict[str, Row] = {n: {"l1": a, "l1_independent": b} for n, (a, b) in exact.items()}
+    kept = RESULTS / "kernel.json"
+    results = merged(json.loads(kept.read_text(encoding="utf-8")), rows, maps, about)
+    kept.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    kept.with_suffix(".md").write_text(page(results), encoding="utf-8")
 
 
 if __name__ == "__main__":
