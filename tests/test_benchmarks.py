@@ -31,6 +31,8 @@ PARTS = {
     "fractalvid.view_statistics": "pretrain.objectives longer",
 }
 """Files that another benchmark measures with, and how."""
+NEEDED = {"pretrain.objectives": ["short"], "pretrain.heads": ["runs", "--data", "clips", "--csv", "clips.csv"]}
+"""What they can't do without."""
 
 
 def called(name: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[str, int]:
@@ -77,8 +79,7 @@ def test_what_is_no_option_is_refused(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = stamps()
-    needed = ["short"] if name == "pretrain.objectives" else []
-    assert called(name, [*needed, "--nosuch"], monkeypatch)[1] == 2
+    assert called(name, [*NEEDED.get(name, []), "--nosuch"], monkeypatch)[1] == 2
     assert "--nosuch" in capsys.readouterr().err
     assert stamps() == before
 

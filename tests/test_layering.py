@@ -11,8 +11,8 @@ ROOT = Path(__file__).parent.parent
 LAYERS = {
     "kernels": ("checks", "compiled", "tone", "variations", "jobs", "reference", "cpu", "drawing", "cuda", "dispatch"),
     "fractalvid": (
-        *("utils", "core", "fractals", "textures", "kinds", "video", "emulate", "gpu", "stream", "sets", "pages"),
-        *("stats", "cli"),
+        *("utils", "core", "fractals", "textures", "kinds", "video", "emulate", "truth", "gpu", "stream", "sets"),
+        *("pages", "stats", "cli"),
     ),
     "pretrain": (
         *("machine", "recipes", "models", "weights", "optim", "engine", "monitors", "objectives", "clips", "run"),

@@ -1,5 +1,7 @@
 """Foregrounds: the points of a clip and of its copies drawn under their homographies."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +20,10 @@ def render_figures(
     *,
     copies: NDArray[np.int64],
     options: RenderOptions,
-) -> Array:
+) -> tuple[Array, Any]:
     """Foregrounds and their copies, joined by maximum: uint8 (B, T, H, W), or (B, T, H, W, 3) in colour.
+
+    And the fits of all of them, as `layers_of` lists them.
 
     Args:
         renderer: draws them.
@@ -31,10 +35,10 @@ def render_figures(
         options: of the pictures.
     """
     xp, channels = renderer.xp, [] if options.colour is None else [1]
-    # The originals first, then all first copies, and so on.
-    layer, clip = np.nonzero(np.arange(times.shape[1])[:, None] <= copies)
+    layer, clip = layers_of(copies, times.shape[1])
+    fit = renderer.fit_figures(class_id, instance_id, clip, options.threads)
     rendered = renderer.render(
-        renderer.fit_figures(class_id, instance_id, clip, options.threads),
+        fit,
         times[clip, layer],
         camera=matrices[clip, layer].astype(np.float32),
         options=options,
@@ -47,7 +51,18 @@ def render_figures(
         begin, end = end, end + int((copies >= number).sum())
         rows = xp.asarray(clip[begin:end])
         figures[rows] = xp.maximum(figures[rows], rendered[begin:end])
-    return figures
+    return figures, fit
+
+
+def layers_of(copies: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of figures and of their clips, (R,) each: the originals first, then all first copies, and so on.
+
+    Args:
+        copies: (B,), how many each clip has besides the original.
+        most: one more than the largest number there can be.
+    """
+    layer, clip = np.nonzero(np.arange(most)[:, None] <= copies)
+    return layer, clip
 
 
 def in_view(matrices: Floats, size: int) -> NDArray[np.bool_]:

@@ -40,7 +40,7 @@ class Homographies:
 def homographies(drawn: Emulation) -> Homographies:
     """All matrices of samples, but for crop and flip, which act last."""
     share = time_shares(drawn.clock)
-    perspective = _scaling(drawn.enlarge) @ to_corners(drawn.corners)
+    perspective = perspectives(drawn)
     figures = _figures(drawn)[:, :, None]
     moved = _translation(_displaced(drawn.foreground_motion, share))[:, None]
     randaugment = geometric_matrix(drawn.photometric.operation, drawn.photometric.argument)
@@ -56,6 +56,11 @@ def homographies(drawn: Emulation) -> Homographies:
         background=perspective[:, None] @ _translation(_displaced(drawn.background_motion, share)),
         camera=randaugment.astype(np.float64)[:, None] @ camera,
     )
+
+
+def perspectives(drawn: Emulation) -> Floats:
+    """What perspective does to the scene, (B, 3, 3): corners moved inwards, then enlarged."""
+    return np.asarray(_scaling(drawn.enlarge) @ to_corners(drawn.corners))
 
 
 def sample_times(drawn: Emulation, times: Floats, native_frames: NDArray[np.int64]) -> Floats:

@@ -5,6 +5,7 @@ depends on which others are in the batch.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from fractalvid.emulate.parameters import Backgrounds, Emulation
 from fractalvid.emulate.photometric.blur import follow_camera
 from fractalvid.emulate.photometric.pipeline import apply_photometric
 from fractalvid.emulate.renderer import Array, Renderer, RenderOptions
-from fractalvid.emulate.scene.frames import film_scene
+from fractalvid.emulate.scene.frames import Tiles, film_scene, paint_tiles
 from fractalvid.emulate.scene.tiles import tile_side
 from fractalvid.emulate.warp import warp
 from fractalvid.utils.arrays import map_arrays
@@ -31,16 +32,35 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Staged:
+    """What B filmed clips were drawn from: where their layers are, and when.
+
+    Attributes:
+        fit: of the figures that `fractalvid.emulate.figures.layers_of` lists.
+        times: float64 (B, L, T), native times of each copy.
+        matrices: of all layers, but for crop and flip.
+        tiles: of the samples in a scene, in their order; None where none is.
+    """
+
+    fit: Any
+    times: Floats
+    matrices: Homographies
+    tiles: Tiles | None
+
+
+@dataclass(frozen=True)
 class Emulated:
     """B filmed clips, and where their foregrounds are.
 
     Attributes:
         video: uint8 (B, C, T, H, W).
         mask: bool (B, T, H, W).
+        staged: what they were drawn from.
     """
 
     video: Tensor
     mask: Tensor
+    staged: Staged
 
 
 def emulate_samples(
@@ -66,18 +86,21 @@ def emulate_samples(
     """
     matrices = homographies(drawn)
     frame = (options.size, options.size)
-    figures = render_figures(
+    shown = sample_times(drawn, times, renderer.bank.native_frames[class_id])
+    figures, fit = render_figures(
         renderer,
         class_id,
         instance_id,
-        sample_times(drawn, times, renderer.bank.native_frames[class_id]),
+        shown,
         crop.astype(np.float64)[:, None, None] @ in_pixels(matrices.foreground(), frame, frame),
         copies=drawn.figures.copies,
         options=options,
     )
     video = channels_first(figures, options.colour)
     mask = (video > 0).any(dim=1)
-    return Emulated(finish(video, renderer, drawn, matrices, crop, options), mask)
+    tiles = scene_tiles(renderer, drawn, options)
+    filmed = finish(video, renderer, drawn, matrices, crop, options, tiles)
+    return Emulated(filmed, mask, Staged(fit, shown, matrices, tiles))
 
 
 def finish(
@@ -87,6 +110,7 @@ def finish(
     matrices: Homographies,
     crop: NDArray[np.float32],
     options: RenderOptions,
+    tiles: Tiles | None,
 ) -> Tensor:
     """Whole pictures of foregrounds: backgrounds behind them, then the photometric effects and dropped frames.
 
@@ -97,6 +121,7 @@ def finish(
         matrices: of the same.
         crop: (B, 3, 3), crop and flip in pixels, which act last.
         options: of the pictures.
+        tiles: of `scene_tiles`.
     """
     frame = (options.size, options.size)
     camera = crop.astype(np.float64)[:, None] @ in_pixels(matrices.camera, (1, 1), frame)
@@ -124,46 +149,59 @@ def finish(
         present = present & ~drawn.scene.present
     rows = np.concatenate([np.flatnonzero(present & ~dynamic), np.flatnonzero(present & dynamic)])
     video = at_rows(figures, rows, put_behind)
-    if drawn.scene is not None:
-        video = put_into_scenes(video, renderer, drawn, matrices, camera, options)
+    if tiles is not None:
+        video = put_into_scenes(video, tiles, drawn, matrices, camera, options.threads)
     video = apply_photometric(video, follow_camera(drawn.photometric, picture_motion(camera, frame)))
     return repeat_frames(video, drawn.clock)
 
 
+def scene_tiles(renderer: Renderer, drawn: Emulation, options: RenderOptions) -> Tiles | None:
+    """The tiles of those samples that have a scene, in their order; None where none has.
+
+    Args:
+        renderer: of the backgrounds, on the CPU.
+        drawn: of B samples.
+        options: of the pictures.
+    """
+    if drawn.scene is None or not drawn.scene.present.any():
+        return None
+    own = drawn.select(np.flatnonzero(drawn.scene.present))
+    assert own.scene is not None
+    return paint_tiles(
+        own.scene,
+        options.size,
+        colour=options.colour is not None,
+        reliefs=_reliefs(renderer, own.background, options),
+        backgrounds=options.backgrounds,
+        threads=options.threads,
+    )
+
+
 def put_into_scenes(
     figures: Tensor,
-    renderer: Renderer,
+    tiles: Tiles,
     drawn: Emulation,
     matrices: Homographies,
     camera: Floats,
-    options: RenderOptions,
+    threads: int | None,
 ) -> Tensor:
     """Figures uint8 (B, C, T, H, W) in the scenes of those samples that have one.
 
     Args:
         figures: on the CPU.
-        renderer: of the backgrounds, on the CPU.
+        tiles: of these scenes.
         drawn: of the samples.
         matrices: of the same.
         camera: (B, T, 3, 3), from shares of the scene to pixels of the frame, crop and flip included.
-        options: of the pictures.
+        threads: at most this many.
     """
     assert drawn.scene is not None
 
     def put(some: Tensor, rows: NDArray[np.int64]) -> Tensor:
-        own = drawn.select(rows)
-        assert own.scene is not None
+        scene = drawn.select(rows).scene
+        assert scene is not None
         front = camera[rows] @ matrices.figures[rows, 0]
-        reliefs = _reliefs(renderer, own.background, options)
-        return film_scene(
-            some,
-            own.scene,
-            camera[rows],
-            front,
-            reliefs=reliefs,
-            backgrounds=options.backgrounds,
-            threads=options.threads,
-        )
+        return film_scene(some, scene, tiles, camera[rows], front, threads=threads)
 
     return on_active(figures, drawn.scene.present, put)
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fractalvid.core.camera import Camera, camera_matrices
 from fractalvid.emulate.geometry import homographies
-from fractalvid.emulate.layers import finish
+from fractalvid.emulate.layers import finish, scene_tiles
 from fractalvid.emulate.renderer import CpuRenderer
 from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.render import Part, assemble, render_options
@@ -36,7 +36,8 @@ def render_bare(renderer: CpuRenderer, samples: Samples, config: StreamConfig, *
         camera: Camera = map_arrays(lambda array: array[rows], samples.camera)
         nothing = torch.zeros((len(drawn), *shape), dtype=torch.uint8)
         crop, options = camera_matrices(camera, config.size), render_options(config, threads)
-        return finish(nothing, renderer, drawn, homographies(drawn), crop, options), None
+        tiles = scene_tiles(renderer, drawn, options)
+        return finish(nothing, renderer, drawn, homographies(drawn), crop, options, tiles), None
 
     video, _ = assemble(part, len(emulation), config, threads)
     return video

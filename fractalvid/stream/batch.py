@@ -1,12 +1,14 @@
 """A batch of clips, as a network takes it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import torch
 from torch.utils.data._utils.collate import default_collate_fn_map
 
+from fractalvid.truth.known import Truth
+from fractalvid.utils.arrays import map_arrays
 from fractalvid.utils.errors import UserError
 
 
@@ -25,6 +27,7 @@ class Batch:
             that moves twice, -1 where there is none; None unless clips are emulated. Of the first view.
         video2: like `video`, another view of the same instances (`stream.second_view`); None unless two are asked for.
         mask2: the mask of `video2`, where masks are asked for.
+        truth: what the generator knows of `video` exactly (`fractalvid.truth`); None unless anything is asked for.
     """
 
     video: torch.Tensor
@@ -35,6 +38,7 @@ class Batch:
     background_id: torch.Tensor | None = None
     video2: torch.Tensor | None = None
     mask2: torch.Tensor | None = None
+    truth: Truth | None = None
 
     def __iter__(self) -> Iterator[Any]:
         """The attributes in their order, video and target first."""
@@ -47,19 +51,18 @@ class Batch:
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "Batch":
         """The same batch with its tensors on a device; PyTorch Lightning moves batches by this."""
-        moved: dict[str, Any] = {
-            name: value.to(device, non_blocking=non_blocking)
-            for name, value in vars(self).items()
-            if isinstance(value, torch.Tensor)
-        }
-        return replace(self, **moved)
+        return self._with(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "Batch":
         """The same batch in page-locked memory, which `DataLoader(..., pin_memory=True)` asks for."""
-        pinned: dict[str, Any] = {
-            name: value.pin_memory() for name, value in vars(self).items() if isinstance(value, torch.Tensor)
+        return self._with(torch.Tensor.pin_memory)
+
+    def _with(self, function: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
+        """The same batch with what a function makes of its tensors."""
+        changed: dict[str, Any] = {
+            name: function(value) for name, value in vars(self).items() if isinstance(value, torch.Tensor)
         }
-        return replace(self, **pinned)
+        return replace(self, **changed, truth=map_arrays(function, self.truth))
 
 
 def _refuse(batches: object, **_: object) -> NoReturn:

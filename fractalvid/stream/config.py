@@ -10,6 +10,7 @@ from fractalvid.core.camera import CameraConfig
 from fractalvid.core.colour import ColourConfig, check_points
 from fractalvid.core.constants import MAX_POINTS
 from fractalvid.emulate.config import EmulationConfig, resolve
+from fractalvid.truth.known import TruthName
 from fractalvid.utils.checks import MAX_SETTING, check_fields, check_integer, is_real, shown
 from fractalvid.utils.errors import UserError
 
@@ -29,6 +30,7 @@ class StreamConfig:
         std: divides every channel.
         colour: how clips are coloured; grey by default.
         masks: give the foreground masks too.
+        truth: what else is given that the generator knows exactly: some of `fractalvid.truth.TRUTHS`.
         emulate: how clips are made to look filmed, or the name of a preset, which then stands here; not at all by
             default. Never those of validation.
         backgrounds: a folder with your own pictures, which are the grounds of most scenes (`--emulate scene`).
@@ -43,8 +45,9 @@ class StreamConfig:
     mean: float | None = None
     std: float | None = None
     colour: ColourConfig | None = None
-    # No option of a command: whoever uses masks calls the stream.
+    # No options of a command: whoever uses masks or truth calls the stream.
     masks: Annotated[bool, tyro.conf.Suppress] = False
+    truth: Annotated[tuple[TruthName, ...], tyro.conf.Suppress] = ()
     emulate: EmulationConfig | None = None
     backgrounds: Path | None = None
 

@@ -128,6 +128,10 @@ def device_renderer(
     if config.emulate is not None and config.emulate.scene.p > 0:
         warnings.warn(f"scenes are rendered on the CPU, and copied to {device}", RuntimeWarning, stacklevel=3)
         return None
+    if config.truth:
+        line = f"{', '.join(config.truth)} are found on the CPU: clips are rendered there, and copied to {device}"
+        warnings.warn(line, RuntimeWarning, stacklevel=3)
+        return None
     kernels = kernel_device(device)
     if kernels is None:
         return None

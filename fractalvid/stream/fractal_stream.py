@@ -25,6 +25,7 @@ from fractalvid.stream.render import render_views
 from fractalvid.stream.samples import Samples, checked_index, draw_samples
 from fractalvid.stream.second_view import SecondView, draw_backwards, eased, second_seed
 from fractalvid.stream.validation import ValidationClips
+from fractalvid.truth import check_truth
 from fractalvid.utils.checks import check_count, check_instance, check_share, is_whole
 from fractalvid.utils.errors import UserError
 
@@ -51,7 +52,8 @@ class FractalStream(IterableDataset[Batch]):
         world_size: R.
         threads: for rendering; by default all cores, or one in a DataLoader's worker.
         emulate: instead of the config's: how clips are made to look filmed, or the name of a preset.
-        views: 2 gives another view of each instance beside the first, as `video2` and, with masks, `mask2`.
+        views: 2 gives another view of each instance beside the first, as `video2` and, with masks, `mask2`. What the
+            config asks of truth is that of the first.
         second: how that one differs from the first (`stream.second_view`); by default it runs backwards half the time.
         device: where batches are wanted. "cuda" also renders and emulates fractals there, without DataLoader workers;
             pictures are those of the CPU but for rounding (docs/design.md). The other kinds, and all of it where CuPy
@@ -87,6 +89,7 @@ class FractalStream(IterableDataset[Batch]):
         check_instance("config", self.config, StreamConfig)
         if emulate is not None:
             self.config = replace(self.config, emulate=resolve(emulate))
+        check_truth(self.config.truth, bank.kind, self.config.clip_len)
         if self.config.backgrounds is not None:
             list_pictures(str(self.config.backgrounds))
         self.seed, self.instances, self.threads = seed, instances, threads

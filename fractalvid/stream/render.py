@@ -19,6 +19,8 @@ from fractalvid.stream.batch import Batch
 from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.samples import Samples
 from fractalvid.stream.threads import in_parts
+from fractalvid.truth import Truth, filmed_layout, find_truth, plain_layout
+from fractalvid.truth.layout import Layout, backwards
 from fractalvid.utils.arrays import map_arrays
 from fractalvid.utils.tensors import upload
 
@@ -49,9 +51,10 @@ def render_views(
     # Plain clips are fitted once for both views: that is most of what a small clip costs.
     shared = len(views) > 1 and first.emulation is None
     fit = fit_clips(bank, first.class_id, first.instance_id, threads=threads) if shared else None
+    configs = [config, replace(config, truth=())]
     batches = [
-        render_samples(bank, view, config, next_index=next_index, threads=threads, renderer=renderer, fit=fit)
-        for view in views
+        render_samples(bank, view, own, next_index=next_index, threads=threads, renderer=renderer, fit=fit)
+        for view, own in zip(views, configs, strict=False)
     ]
     if len(batches) == 1:
         return batches[0]
@@ -83,10 +86,12 @@ def render_samples(
         if fit is None:
             fit = fit_clips(bank, samples.class_id, samples.instance_id, threads=threads)
         video, mask = _render_plain(bank, samples, fit, config, threads)
+        layout = plain_layout(fit, samples.times, samples.camera) if config.truth else None
+        truth = _truth(bank, samples, layout, config, threads)
         background_id = None
     else:
         renderer = CpuRenderer(bank, cache_size=0) if renderer is None else renderer
-        video, mask = _render_filmed(renderer, samples, config, threads)
+        video, mask, truth = _render_filmed(renderer, samples, config, threads)
         background_id = torch.from_numpy(samples.emulation.background.named())
     if samples.backwards is not None:
         video, mask = reverse_frames(video, mask, samples.backwards)
@@ -97,7 +102,19 @@ def render_samples(
         next_index=next_index,
         mask=mask,
         background_id=background_id,
+        truth=map_arrays(torch.from_numpy, truth),
     )
+
+
+def _truth(
+    bank: Bank, samples: Samples, layout: Layout | None, config: StreamConfig, threads: int | None
+) -> Truth | None:
+    """What the config asks for of samples, as arrays; None where that is nothing, and so is their layout."""
+    if layout is None:
+        return None
+    if samples.backwards is not None:
+        layout = backwards(layout, samples.backwards)
+    return find_truth(bank, layout, config.truth, config.size, threads=threads)
 
 
 def reverse_frames(video: Tensor, mask: Tensor | None, backwards: NDArray[np.bool_]) -> tuple[Tensor, Tensor | None]:
@@ -197,13 +214,25 @@ def _render_plain(
 
 def _render_filmed(
     renderer: CpuRenderer, samples: Samples, config: StreamConfig, threads: int | None
-) -> tuple[Tensor, Tensor | None]:
-    """Videos and masks of the clips as they were drawn to be filmed."""
+) -> tuple[Tensor, Tensor | None, Truth | None]:
+    """Videos and masks of the clips as they were drawn to be filmed, and what is known of them."""
     emulation = samples.emulation
     assert emulation is not None
+    truths: dict[int, Truth] = {}
 
     def part(rows: slice, threads: int) -> Part:
         filmed = film(renderer, samples, emulation, rows, config, threads)
+        if config.truth:
+            own: Samples = map_arrays(lambda array: array[rows], samples)
+            assert own.emulation is not None
+            layout = filmed_layout(filmed.staged, own.emulation, own.camera)
+            found = _truth(renderer.bank, own, layout, config, threads)
+            assert found is not None
+            truths[rows.start] = found
         return filmed.video, filmed.mask
 
-    return assemble(part, len(emulation), config, threads)
+    video, mask = assemble(part, len(emulation), config, threads)
+    if not truths:
+        return video, mask, None
+    parts = [truths[start] for start in sorted(truths)]
+    return video, mask, map_arrays(lambda *arrays: np.concatenate(arrays), *parts)

@@ -11,7 +11,7 @@ from fractalvid.core.bank import Bank, check_bank, check_seed
 from fractalvid.core.camera import camera_matrices
 from fractalvid.emulate.config import EmulationConfig
 from fractalvid.emulate.geometry import homographies, sample_times
-from fractalvid.emulate.layers import finish
+from fractalvid.emulate.layers import finish, scene_tiles
 from fractalvid.emulate.renderer import CpuRenderer
 from fractalvid.emulate.resample import FRACTAL, PAINTED, warp_figures
 from fractalvid.emulate.scene.pictures import list_pictures
@@ -81,7 +81,9 @@ def emulate_clips(
         matrices = homographies(emulation)
         figures = warp_figures(video[rows], frames[rows], emulation, matrices, crop[rows], config.size, tone)
         mask = (figures > FAINT).any(dim=1) if config.masks else None
-        return finish(figures, backgrounds, emulation, matrices, crop[rows], render_options(config, threads)), mask
+        options = render_options(config, threads)
+        tiles = scene_tiles(backgrounds, emulation, options)
+        return finish(figures, backgrounds, emulation, matrices, crop[rows], options, tiles), mask
 
     filmed, mask = assemble(part, len(drawn), config, threads)
     return Batch(

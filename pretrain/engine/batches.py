@@ -12,6 +12,8 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor
 
+from fractalvid.utils.arrays import map_arrays
+
 
 class Batch(Protocol):
     """Some labelled clips; frozen dataclasses of tensors fit, and may have more fields."""
@@ -40,14 +42,15 @@ class Source(Protocol):
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
-    """A copy of `batch` with its tensors on `device`; on the CPU the batch itself."""
+    """A copy of `batch` with its tensors, and those of records in it, on `device`; on the CPU the batch itself."""
     if device.type == "cpu":
         return batch
     if _is_record(batch):
         values = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
     else:
         values = vars(batch)
-    return replaced(batch, **{k: v.to(device, non_blocking=True) for k, v in values.items() if isinstance(v, Tensor)})
+    held = {name: value for name, value in values.items() if isinstance(value, Tensor) or _is_record(value)}
+    return replaced(batch, **{k: map_arrays(lambda v: v.to(device, non_blocking=True), v) for k, v in held.items()})
 
 
 def replaced(batch: Any, **values: Any) -> Any:

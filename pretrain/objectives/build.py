@@ -10,8 +10,10 @@ from fractalvid.pretrain.engine import Objective
 from fractalvid.pretrain.models import backbone, build_model, feature_dim, head_name
 from fractalvid.pretrain.models.heads import put_projector
 from fractalvid.pretrain.objectives.auxiliary.curves import curve_targets
+from fractalvid.pretrain.objectives.auxiliary.head import Head
 from fractalvid.pretrain.objectives.auxiliary.heads import CurveHead, MaskHead, WithAuxiliary
 from fractalvid.pretrain.objectives.auxiliary.maps import last_stage, stage_shape
+from fractalvid.pretrain.objectives.auxiliary.motion import CameraHead, FlowHead, MotionHead, OrderHead
 from fractalvid.pretrain.objectives.config import OBJECTIVES, ObjectiveConfig, SupervisedConfig
 from fractalvid.pretrain.objectives.debias import DebiasConfig, Debiased
 from fractalvid.pretrain.objectives.supervised import Supervised
@@ -72,14 +74,18 @@ def build_objective(
     return WithAuxiliary(main, last_stage(main.backbone, arch), heads) if heads else main
 
 
-def _heads(config: ObjectiveConfig, arch: str, bank: Bank) -> dict[str, MaskHead | CurveHead]:
+def _heads(config: ObjectiveConfig, arch: str, bank: Bank) -> dict[str, Head]:
     """The auxiliary heads by name; none where none is asked for."""
-    if not (config.aux_mask or config.aux_curve):
+    weights = config.auxiliary
+    if not weights:
         return {}
     channels = stage_shape(arch)[0]
-    heads: dict[str, MaskHead | CurveHead] = {}
-    if config.aux_mask:
-        heads["mask"] = MaskHead(channels, config.aux_mask)
-    if config.aux_curve:
-        heads["curve"] = CurveHead(channels, config.aux_curve, curve_targets(bank))
-    return heads
+    builders: dict[str, Callable[[float], Head]] = {
+        "mask": lambda weight: MaskHead(channels, weight),
+        "curve": lambda weight: CurveHead(channels, weight, curve_targets(bank)),
+        "motion": lambda weight: MotionHead(channels, weight),
+        "camera": lambda weight: CameraHead(channels, weight),
+        "flow": lambda weight: FlowHead(channels, weight),
+        "order": lambda weight: OrderHead(channels, weight),
+    }
+    return {name: builders[name](weight) for name, weight in weights.items()}

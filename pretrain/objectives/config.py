@@ -14,10 +14,13 @@ from fractalvid.utils.unused import Rule, check_unused
 
 if TYPE_CHECKING:
     from fractalvid.stream import SecondView
+    from fractalvid.truth import TruthName
 
 LARGEST_ALPHA = 1000.0
 """Beyond it, all weights of mixup and CutMix are a half, to 1 %."""
 MAX_PROJECTOR = 8
+AUXILIARY = ("mask", "curve", "motion", "camera", "flow", "order")
+"""Heads beside an objective: NAME is switched on by the weight `aux_NAME`, and drawn in this order."""
 Related = Literal["instance", "class", "none"]
 
 
@@ -155,6 +158,14 @@ class ObjectiveConfig:
     """Weight of a head that predicts the foreground's mask beside it; 0 is off."""
     aux_curve: float = 0.0
     """Weight of a head that regresses how the class moves between its keyframes; 0 is off."""
+    aux_motion: float = 0.0
+    """Weight of a head that regresses direction and speed of the figure; 0 is off."""
+    aux_camera: float = 0.0
+    """Weight of a head that regresses the camera's pan, zoom, roll and perspective (with --emulate); 0 is off."""
+    aux_flow: float = 0.0
+    """Weight of a head that predicts exact optical flow on a coarse grid; 0 is off."""
+    aux_order: float = 0.0
+    """Weight of a head that tells which layer is in front on that grid; 0 is off."""
     debias: float = 0.0
     """Weights of scene debiasing (arXiv 1912.05534; 0.5 as published): features are made worse at telling what is
     behind a clip, and without their figures clips are to say nothing of the class; 0 is off. Needs --emulate."""
@@ -175,8 +186,8 @@ class ObjectiveConfig:
             raise UserError(f"projector is {self.projector}; it must be 0 (none) to {MAX_PROJECTOR} layers")
         for name in ("reverse", "key_strength", "recolour"):
             check_p(name.replace("_", "-"), getattr(self, name))
-        _check_weight("aux-mask", self.aux_mask)
-        _check_weight("aux-curve", self.aux_curve)
+        for name in AUXILIARY:
+            _check_weight(f"aux-{name}", getattr(self, f"aux_{name}"))
         _check_weight("debias", self.debias)
 
     def check(self, *, mixing: bool) -> None:
@@ -186,12 +197,12 @@ class ObjectiveConfig:
             mixing: whether clips are mixed (mixup, CutMix).
         """
         check_unused(self, RULES)
-        if self.debias and (mixing or self.aux_mask or self.aux_curve):
-            raise UserError("debias goes neither with mixup and cutmix nor with aux-mask and aux-curve: leave out one")
-        if mixing and (self.views == 2 or self.aux_mask or self.aux_curve):
+        if self.debias and (mixing or self.auxiliary):
+            raise UserError("debias goes neither with mixup and cutmix nor with --aux-...: leave out one")
+        if mixing and (self.views == 2 or self.auxiliary):
             raise UserError(
                 "mixup and cutmix mix labels, so they go with --objective supervised alone, without --aux-mask or "
-                "--aux-curve: leave out one or the other"
+                "another --aux-...: leave out one or the other"
             )
 
     @property
@@ -210,6 +221,19 @@ class ObjectiveConfig:
     def headless(self) -> bool:
         """Whether the weights are those of the network without its head."""
         return self.views == 2 or self.projector > 0
+
+    @property
+    def auxiliary(self) -> dict[str, float]:
+        """The weights of the heads that are on, by name."""
+        weights = {name: float(getattr(self, f"aux_{name}")) for name in AUXILIARY}
+        return {name: weight for name, weight in weights.items() if weight}
+
+    @property
+    def truth(self) -> "tuple[TruthName, ...]":
+        """What else the stream has to know of its clips."""
+        from fractalvid.truth import TRUTHS
+
+        return tuple(name for name in TRUTHS if name in self.auxiliary)
 
     @property
     def masks(self) -> bool:

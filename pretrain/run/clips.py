@@ -103,7 +103,7 @@ def _stream(config: PretrainConfig, bank: Bank, threads: int | None) -> FractalS
     return FractalStream(
         bank,
         batch_size=config.part(),
-        config=dataclasses.replace(config.streamed(), masks=config.objective.masks),
+        config=dataclasses.replace(config.streamed(), masks=config.objective.masks, truth=config.objective.truth),
         seed=config.seed,
         instances=config.instances,
         rank=rank(),

@@ -178,8 +178,9 @@ class PretrainConfig:
                 "labels of one's own videos alone are what finetune is for: give --mix, or train without labels, as by "
                 "--objective moco"
             )
-        if self.objective.aux_mask or self.objective.aux_curve:
-            raise UserError("aux-mask and aux-curve ask for what --videos do not have: leave one of them out")
+        if self.objective.auxiliary:
+            name = next(iter(self.objective.auxiliary))
+            raise UserError(f"aux-{name} asks for what --videos do not have: leave one of them out")
         unused = {"instances": self.instances, "emulate": self.stream.emulate, "colour": self.stream.colour}
         given = [name for name, value in unused.items() if value is not None]
         given += ["render-on"] if self.render_on != "cpu" else []

@@ -6,6 +6,7 @@ from fractalvid.core.bank import bank_kind
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.pretrain.run.config import DEFAULT_CLASSES, PretrainConfig
 from fractalvid.sets import SetReader
+from fractalvid.truth import TRUTHS
 from fractalvid.utils import unused
 from fractalvid.utils.unused import Rule
 
@@ -93,6 +94,18 @@ RULES: tuple[Rule[PretrainConfig], ...] = (
         "such clips belong to --monitors, and none is asked for",
     ),
     Rule(("stream.masks",), lambda c: c.objective.masks, "masks are for --aux-mask alone"),
+    Rule(("stream.truth",), lambda c: bool(c.objective.truth), "--aux-motion and the like say what is known"),
+    Rule(
+        tuple(f"objective.aux_{name}" for name in TRUTHS),
+        lambda c: c.data is None,
+        "it is known of clips that are drawn while a network trains, not of those of --data",
+    ),
+    Rule(
+        tuple(f"objective.aux_{name}" for name in TRUTHS if name != "camera"),
+        lambda c: _kind(c) == "ifs",
+        "it is known of fractals alone, and the classes are of another kind",
+    ),
+    Rule(("objective.aux_camera",), lambda c: c.stream.emulate is not None, "without --emulate no camera moves"),
     Rule(
         ("classes", "kind", "bank"),
         _uses_classes,

@@ -1,5 +1,7 @@
 """Scenes as frames: layers where the camera sees them, and the figure in front."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,42 +19,66 @@ LEAN = 0.03
 """How much of a ground's turn a picture has: 5 degrees either way at most."""
 
 
-def film_scene(
-    figures: Tensor,
+@dataclass(frozen=True)
+class Tiles:
+    """What the layers of B scenes are made of.
+
+    Attributes:
+        packed: uint32 (B, 4, S, S), see `fractalvid.kernels.drawing.make_tiles`.
+        place: float64 (B, 4, 3, 3), from shares of a tile to shares of the frame.
+    """
+
+    packed: NDArray[np.uint32]
+    place: Floats
+
+
+def paint_tiles(
     scene: Scene,
-    camera: Floats,
-    front: Floats,
+    size: int,
     *,
+    colour: bool,
     reliefs: dict[int, NDArray[np.uint8]],
     backgrounds: str | None = None,
     threads: int | None = None,
+) -> Tiles:
+    """The tiles of B scenes.
+
+    Args:
+        scene: of B samples.
+        size: of the frames.
+        colour: whether tiles have tints.
+        reliefs: uint8 (S, S) on the grounds of some samples.
+        backgrounds: a folder with pictures that are the grounds of others.
+        threads: at most this many.
+    """
+    packed = draw_tiles(scene, reliefs, size, colour=colour, threads=threads)
+    pictured = np.flatnonzero(scene.picture >= 0) if backgrounds is not None else np.array([], np.int64)
+    for row in pictured:
+        assert backgrounds is not None
+        packed[row, 0] = packed_picture(backgrounds, float(scene.picture[row]), tile_side(size), colour=colour)
+    return Tiles(packed, _placed(scene, pictured))
+
+
+def film_scene(
+    figures: Tensor, scene: Scene, tiles: Tiles, camera: Floats, front: Floats, *, threads: int | None = None
 ) -> Tensor:
     """Figures uint8 (B, C, T, H, W) in their scenes: the same shape.
 
     Args:
         figures: on the CPU.
         scene: of B samples.
+        tiles: of the same.
         camera: (B, T, 3, 3), from shares of the scene to pixels of the frame.
         front: (B, T, 3, 3), the same for the view of the first figure.
-        reliefs: uint8 (S, S) on the grounds of some samples.
-        backgrounds: a folder with pictures that are the grounds of others.
         threads: at most this many.
     """
-    size = figures.shape[-1]
-    tiles = draw_tiles(scene, reliefs, size, colour=figures.shape[1] == 3, threads=threads)
-    pictured = np.flatnonzero(scene.picture >= 0) if backgrounds is not None else np.array([], np.int64)
-    for row in pictured:
-        assert backgrounds is not None
-        share = float(scene.picture[row])
-        tiles[row, 0] = packed_picture(backgrounds, share, tile_side(size), colour=figures.shape[1] == 3)
-    placed = _placed(scene, pictured)
-    behind = camera[:, None] @ parallax(scene, scene.depth) @ placed[:, :3, None]
-    skin = front @ placed[:, 3, None]
+    behind = camera[:, None] @ parallax(scene, scene.depth) @ tiles.place[:, :3, None]
+    skin = front @ tiles.place[:, 3, None]
     places = np.linalg.inv(np.concatenate([behind, skin[:, None]], axis=1)).swapaxes(1, 2)
     look = scene.look.copy()
-    look[:, 7:9] = np.rint(look[:, 7:9] * size)
+    look[:, 7:9] = np.rint(look[:, 7:9] * figures.shape[-1])
     filmed = drawing.compose_scenes(
-        tiles,
+        tiles.packed,
         places.reshape(*places.shape[:3], 9).astype(np.float32),
         figures.numpy(),
         look.astype(np.float32),

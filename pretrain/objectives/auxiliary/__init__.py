@@ -1,1 +1,1 @@
-"""Heads that learn, beside any objective, what else the generator knows of a clip: masks and curves."""
+"""Heads that learn, beside any objective, what else the generator knows of a clip: masks, curves, motion."""

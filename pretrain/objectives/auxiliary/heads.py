@@ -5,7 +5,6 @@ They see those of first views only, since second views may run backwards in time
 """
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -13,26 +12,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fractalvid.pretrain.engine import Objective, Outcome
+from fractalvid.pretrain.objectives.auxiliary.head import Decoder, Head
 from fractalvid.pretrain.objectives.auxiliary.maps import Tap, as_clips
 from fractalvid.pretrain.objectives.losses import curve_regression, dice, mask_bce
 from fractalvid.pretrain.objectives.two_views import mlp
 
-WIDTHS = (64, 32, 32, 16)
-"""Channels of the mask decoder: at first, and after each doubling of the maps' sides."""
 STRIDE = 4
 """Pixels a side that one place of the finest maps covers; targets are the shares of foreground in such squares."""
 
 
-class MaskHead(nn.Module):
+class MaskHead(Decoder):
     """A light decoder from maps to where the foreground is."""
 
     def __init__(self, channels: int, weight: float) -> None:
         """For maps of `channels` channels; `weight` is that of its loss."""
-        super().__init__()
-        self.weight = weight
-        self.reduce = nn.Conv3d(channels, WIDTHS[0], kernel_size=1)
-        self.convs = nn.ModuleList(nn.Conv3d(a, b, kernel_size=3, padding=1) for a, b in pairwise(WIDTHS))
-        self.predict = nn.Conv3d(WIDTHS[-1], 1, kernel_size=1)
+        super().__init__(channels, weight, outputs=1)
 
     def forward(self, maps: Tensor, frames: int, size: tuple[int, int]) -> Tensor:
         """Logits (B, T', H', W') of the foreground; T' is at most `frames`, H' and W' are at most `size` / `STRIDE`.
@@ -43,12 +37,7 @@ class MaskHead(nn.Module):
             size: H and W of the clips.
         """
         most = (frames, *(max(side // STRIDE, now) for side, now in zip(size, maps.shape[3:], strict=True)))
-        x = F.relu(self.reduce(maps))
-        for conv in self.convs:
-            doubled = [min(2 * now, end) for now, end in zip(x.shape[2:], most, strict=True)]
-            x = F.relu(conv(F.interpolate(x, size=doubled, mode="trilinear")))
-        logits: Tensor = self.predict(x)[:, 0]
-        return logits
+        return self.decode(maps, most)[:, 0]
 
     def loss(self, maps: Tensor, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy and Dice loss of the batch's masks, and what the log says.
@@ -65,15 +54,14 @@ class MaskHead(nn.Module):
         return loss, {"mask_loss": loss.detach(), "mask_iou": overlap(logits, target)}
 
 
-class CurveHead(nn.Module):
+class CurveHead(Head):
     """Regresses how the class moves from one keyframe to the other (`curves.curve_targets`)."""
 
     targets: Tensor
 
     def __init__(self, channels: int, weight: float, targets: Tensor) -> None:
         """For maps of `channels` channels; `targets` is float32 (K, P), `weight` that of its loss."""
-        super().__init__()
-        self.weight = weight
+        super().__init__(weight)
         self.regress = mlp(channels, channels, targets.shape[1], norm=False)
         self.register_buffer("targets", targets)
 
@@ -86,7 +74,7 @@ class CurveHead(nn.Module):
 class WithAuxiliary(Objective):
     """Another objective and the weighted losses of some heads."""
 
-    def __init__(self, main: Objective, stage: nn.Module, heads: Mapping[str, MaskHead | CurveHead]) -> None:
+    def __init__(self, main: Objective, stage: nn.Module, heads: Mapping[str, Head]) -> None:
         """Put them together.
 
         Args:
@@ -109,7 +97,7 @@ class WithAuxiliary(Objective):
         maps = as_clips(self._tap.close()[0], batch.video.shape[2])[: len(batch.target)]
         loss, parts = outcome.loss, {"main_loss": outcome.loss.detach(), **outcome.parts}
         for head in self.heads.values():
-            assert isinstance(head, MaskHead | CurveHead)
+            assert isinstance(head, Head)
             head_loss, head_parts = head.loss(maps, batch)
             loss = loss + head.weight * head_loss
             parts |= head_parts

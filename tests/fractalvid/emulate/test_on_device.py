@@ -149,7 +149,7 @@ def emulated(bank: ClassBank, monkeypatch: pytest.MonkeyPatch, config: StreamCon
     def first(frames: torch.Tensor, colour: ColourConfig | None) -> torch.Tensor:
         return frames[:, None] if colour is None else frames.movedim(-1, 1).contiguous()
 
-    monkeypatch.setattr(layers, "render_figures", lambda *_, **options: fake(count, config.clip_len, *side))
+    monkeypatch.setattr(layers, "render_figures", lambda *_, **options: (fake(count, config.clip_len, *side), None))
     monkeypatch.setattr(layers, "render_backgrounds", pictures)
     monkeypatch.setattr(layers, "channels_first", first)
 

@@ -155,7 +155,7 @@ def test_a_batch_unpacks_into_video_target_and_the_rest(bank: ClassBank) -> None
     batch = take(FractalStream(bank, batch_size=2, config=CONFIG, seed=1), 1)[0]
     video, target, clip_id, next_index, *rest = batch
     assert video is batch.video and target is batch.target and clip_id is batch.clip_id and next_index == 2
-    assert rest == [None] * 4
+    assert rest == [None] * 5
     video, target, *_ = next(
         iter(DataLoader(FractalStream(bank, batch_size=2, config=CONFIG, seed=1), batch_size=None))
     )

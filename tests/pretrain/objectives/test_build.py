@@ -29,6 +29,7 @@ NAMES = tuple(OBJECTIVES)
         ({"name": "swav"}, "name must be supervised or moco or simclr or byol, got 'swav'"),
         ({"aux_mask": -1.0}, "aux-mask is -1.0"),
         ({"aux_curve": float("nan")}, "aux-curve is nan"),
+        ({"aux_flow": -0.1}, "aux-flow is -0.1"),
         ({"aux_curve": float("inf")}, "aux-curve is inf"),
         ({"name": "moco", "reverse": 2.0}, "reverse must be a probability"),
         ({"name": "byol", "key_strength": -0.5}, "key-strength must be a probability"),

@@ -1,6 +1,7 @@
 """Options that do nothing where they are given: each is refused there, and accepted where it does something."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,7 @@ def test_it_is_accepted_where_it_does_something() -> None:
         {"epoch_clips": 9, "engine": {"epochs": 2}},
         {"curriculum": 0.5, "stream": {"emulate": "paper"}},
         {"objective": {"aux_mask": 1.0}, "stream": {"masks": True}},
+        {"objective": {"aux_flow": 1.0, "aux_camera": 1.0}, "stream": {"truth": ["flow"], "emulate": "scene"}},
         {"videos": "own", "classes": 9},  # validation shows them
         {"videos": "own", "mix": 0.5, "val_clips": 0, "classes": 9},
         {"classes": 9, "kind": "shapes"},
@@ -115,6 +117,20 @@ def test_points_belong_to_the_kind_that_a_bank_or_a_set_has(tmp_path: Path) -> N
 def test_masks_of_a_recipe_have_to_be_for_something() -> None:
     with pytest.raises(UserError, match="masks is set, but masks are for --aux-mask alone"):
         check_unused(config(stream={"masks": True}), RULES, ALSO_UNSET)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"objective": {"aux_camera": 1.0}}, "aux-camera is set, but without --emulate no camera moves"),
+        ({"objective": {"aux_flow": 1.0}, "kind": "shapes"}, "aux-flow is set, but it is known of fractals alone"),
+        ({"objective": {"aux_order": 1.0}, "data": "set"}, "aux-order is set, but it is known of clips that are drawn"),
+        ({"stream": {"truth": ["flow"]}}, "truth is set, but --aux-motion and the like"),
+    ],
+)
+def test_heads_of_motion_need_clips_of_which_it_is_known(values: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        check_unused(config(**values), RULES, ALSO_UNSET)
 
 
 def test_rules_are_about_settings_that_there_are() -> None:

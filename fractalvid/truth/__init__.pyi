@@ -1,0 +1,11 @@
+from .find import find_truth as find_truth
+from .known import CAMERA as CAMERA
+from .known import FIGURE as FIGURE
+from .known import ORDER as ORDER
+from .known import TRUTHS as TRUTHS
+from .known import UNKNOWN as UNKNOWN
+from .known import Truth as Truth
+from .known import TruthName as TruthName
+from .known import check_truth as check_truth
+from .layout import filmed_layout as filmed_layout
+from .layout import plain_layout as plain_layout
