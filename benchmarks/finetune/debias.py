@@ -197,8 +197,8 @@ def main() -> None:
             kept = given.folder / f"{name} {seed}.json"
             if not kept.exists():
                 write_text(kept, json.dumps(run(way, seed)))
-                report({path.stem: json.loads(path.read_text("utf-8")) for path in sorted(given.folder.glob("*.json"))})
                 print(f"{kept.stem}: {kept.read_text('utf-8')}", flush=True)
+            report({path.stem: json.loads(path.read_text("utf-8")) for path in sorted(given.folder.glob("*.json"))})
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from fractalvid.finetune.cli import (
     bias,
     compare,
+    explain,
     finetune,
     generalise,
     predict,
@@ -25,6 +26,7 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "prepare": prepare.command,
     "test": test.command,
     "probe": probe.command,
+    "explain": explain.command,
     "bias": bias.command,
     "published": published.command,
     "sweep": sweep.command,

@@ -32,6 +32,7 @@ SAID = {
     "finetune sweep --target demo --out to --lr 1 2": "sweeping on demo from scratch: lr",
     "finetune study kinds mini_kinds --out to": "studying kinds by mini_kinds on demo",
     "finetune generalise --source demo --target folder --method search": "generalising from demo to folder by search",
+    "finetune explain --weights w --out to a.mp4": "looking where the weights w look",
     "doctor": "looking at this machine",
 }
 ENDS = """

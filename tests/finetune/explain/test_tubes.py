@@ -1,0 +1,127 @@
+"""Boxes over time as masks, their agreement with saliency, pictures of it, and the command."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fractalvid.finetune.cli.commands import main
+from fractalvid.finetune.explain.pictures import contact_sheet, mark, overlay
+from fractalvid.finetune.explain.run import stage_path
+from fractalvid.finetune.explain.tubes import Box, peak, read_boxes, tube_iou, tube_mask
+from fractalvid.pretrain.models import build_model
+from fractalvid.pretrain.weights import Card, save_weights
+from fractalvid.utils.errors import UserError
+from fractalvid.video.writer import write_video
+
+HEADER = "video,time,x1,y1,x2,y2\n"
+
+
+def test_boxes_become_masks_of_the_frames_that_are_near() -> None:
+    boxes = [Box(0.0, 0.25, 0, 0.75, 0.5, "line 2"), Box(3.0, 0.5, 0.5, 1, 1, "line 3")]
+    mask = tube_mask(boxes, np.array([0.0, 1.0, 1.5, 2.5]), 3.0, (40, 80), 8)
+    wanted = np.zeros((4, 8, 8), bool)
+    wanted[:2, :4] = True  # half of a frame twice as wide as high is all of its middle square
+    wanted[3, 4:, 4:] = True
+    np.testing.assert_array_equal(mask, wanted)  # and second 1.5 is far from both
+
+
+def test_agreement_is_intersection_over_union() -> None:
+    saliency = np.zeros((2, 4, 4), np.float32)
+    saliency[0, 1, 1:4] = 0.6
+    saliency[1, 2, 3] = 1
+    mask = np.zeros((2, 4, 4), bool)
+    mask[0, 1, 2:4] = mask[0, 2, 2:4] = True
+    assert tube_iou(saliency, mask, 0.5) == 2 / 6
+    assert tube_iou(saliency, mask, 0.7) == 0
+    assert tube_iou(saliency * 0, mask & False, 0.5) == 0
+    assert peak(saliency) == (1, 2, 3)
+    assert peak(saliency * 0) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("video,time\n", "no column 'x1'"),
+        (HEADER + "a.avi,0,0.5,0.1,0.4,0.9\n", "line 2: 0.5, 0.1, 0.4, 0.9 is no box inside the frame"),
+        (HEADER + "a.avi,0,0,0,1.5,1\n", "no box inside the frame"),
+        (HEADER + "a.avi,now,0,0,1,1\n", "no number"),
+    ],
+)
+def test_tables_without_boxes_are_refused(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text(text)
+    with pytest.raises(UserError, match=told):
+        read_boxes(tmp_path / "b.csv")
+
+
+def test_boxes_outside_the_clip_are_refused() -> None:
+    with pytest.raises(UserError, match="line 7: second 9 lies outside the video, which lasts 2 seconds"):
+        tube_mask([Box(9, 0, 0, 1, 1, "line 7")], np.zeros(2), 2.0, (8, 8), 8)
+
+
+def test_pictures_show_saliency_and_leave_the_rest() -> None:
+    frames = np.full((2, 6, 6, 3), 100, np.uint8)
+    saliency = np.zeros((2, 6, 6), np.float32)
+    saliency[1, 3, 3] = 1
+    shown = overlay(frames, saliency)
+    assert (shown[0] == 100).all()
+    assert shown[1, 3, 3, 0] > 150 > shown[1, 3, 3, 2]
+    crossed = mark(frames, (0, 0, 0), None)
+    assert (crossed[0, 0, :4] == 255).all()
+    assert (crossed[1] == 100).all()
+    assert contact_sheet([frames, shown]).shape == (20, 20, 3)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a small network that tells two classes, as a run of finetune leaves them."""
+    path = tmp_path_factory.mktemp("run") / "weights.safetensors"
+    card = Card(
+        architecture="r3d_10", num_classes=2, clip_len=4, size=32, frame_stride=1, mean=(0.4,) * 3, std=(0.2,) * 3,
+        seed=0, stream_version=None, config={"classes": ["clap", "wave"]}, metrics={}, precision="fp32",
+    )  # fmt: skip
+    save_weights(path, build_model("r3d_10", 2, seed=0), card)
+    return path
+
+
+def test_the_command_leaves_numbers_and_pictures(weights: Path, tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (8, 36, 48, 3), dtype=np.uint8)
+    write_video(tmp_path / "a.mp4", frames, fps=4)
+    (tmp_path / "b.csv").write_text(HEADER + "a.mp4,0.5,0.1,0.1,0.9,0.9\n")
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    out, boxes = tmp_path / "out", str(tmp_path / "b.csv")
+    videos = [str(tmp_path / "a.mp4"), str(tmp_path / "broken.mp4")]
+    asked = ["explain", "--weights", str(weights), "--out", str(out), "--boxes", boxes, "--of", "wave", "--no-progress"]
+    assert main([*asked, *videos]) == 1  # one can't be read
+    told = json.loads((out / "explain.json").read_text())
+    (found,) = told["videos"]
+    assert found["class"] == "wave"
+    assert 0 <= found["tube_iou"] <= 1
+    assert found["peak"] is None or set(found["peak"]) == {"frame", "y", "x", "seconds"}
+    assert Image.open(out / "0000_a.png").size == (4 * 68, 2 * 68)
+    assert (out / "0000_a.mp4").exists()
+    assert main([*asked, *videos]) == 2  # the folder is not empty
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--threshold", "0"], "--threshold is 0"),
+        (["--of", "waev"], "--of 'waev' is no class of the weights"),
+        (["--stage", "stage9"], "r3d_10 has stem, stage1"),
+    ],
+)
+def test_what_can_not_be_explained_is_refused(
+    options: list[str], told: str, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", "--weights", str(weights), "--out", str(tmp_path / "out"), *options, "a.mp4"]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_stages_without_places_are_none() -> None:
+    assert stage_path("x3d_s", None) == "layer4"
+    assert stage_path("r3d_10", "stem") == "stem"
+    with pytest.raises(UserError, match=r"x3d_s has stem, stage1, stage2, stage3, stage4$"):
+        stage_path("x3d_s", "stage5")
