@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import t as student
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.common import command_line, write
 from fractalvid.finetune.explain.shortcuts import probe_shortcuts
 from fractalvid.finetune.targets.demo.clips import film_clip
 from fractalvid.pretrain.engine import LoopConfig, Objective, TrainConfig, train
+from fractalvid.pretrain.models.pooling import FramePool
 from fractalvid.pretrain.models.r3d import R3D
 from fractalvid.pretrain.objectives import Supervised, SupervisedConfig
 from fractalvid.pretrain.objectives.debias import DebiasBatch, DebiasConfig, Debiased, fill_figures
@@ -130,11 +131,18 @@ def sets(seed: int) -> dict[str, Clips]:
     }
 
 
+def network() -> R3D:
+    """R3D-10, narrow, with fresh parameters of torch's generator."""
+    conv = nn.Conv3d(3, WIDTH, kernel_size=(3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3), bias=False)
+    stem = nn.Sequential(conv, nn.BatchNorm3d(WIDTH), nn.ReLU(inplace=True), FramePool())
+    return R3D(stem, WIDTH, (1, 1, 1, 1), len(ACTIONS))
+
+
 def run(way: Way, seed: int) -> dict[str, float]:
     """Train and test once."""
     clips, begin = sets(seed), time.perf_counter()
     torch.manual_seed(seed)
-    objective: Objective = Supervised(R3D(WIDTH, (1, 1, 1, 1), len(ACTIONS)), SupervisedConfig(), seed=seed)
+    objective: Objective = Supervised(network(), SupervisedConfig(), seed=seed)
     if way.scene or way.masked:
         weights = DebiasConfig(way.scene, way.masked)
         objective = Debiased(objective, weights, head="fc", features=8 * WIDTH, scenes=len(ACTIONS))
@@ -142,11 +150,11 @@ def run(way: Way, seed: int) -> dict[str, float]:
     config = TrainConfig(loop=loop, optim=OptimConfig(lr=2e-3), batch_size=BATCH, seed=seed)
     with TemporaryDirectory() as out:
         train(objective, Source(clips["train"], seed, exact=way.exact), config, Path(out), progress=False)
-    network = objective.backbone.eval()
+    trained = objective.backbone.eval()
     found = {}
     for side in ("biased", "swapped", "new"):
         of = clips[side]
-        scores = probe_shortcuts(network, of.video, of.mask, of.bare, of.label.numpy(), seed=seed)
+        scores = probe_shortcuts(trained, of.video, of.mask, of.bare, of.label.numpy(), seed=seed)
         found[side] = scores.whole
         if side == "biased":
             found |= {"masked": scores.masked, "followed": scores.followed}
