@@ -15,6 +15,7 @@ from fractalvid.finetune.cache.store import ClipStore, decoded_side
 from fractalvid.finetune.cache.stores import Stores
 from fractalvid.finetune.clips.loader import TrainLoader
 from fractalvid.finetune.clips.prediction import predict
+from fractalvid.finetune.explain.gradcam import last_maps
 from fractalvid.finetune.generalise.boxes import source_tubes
 from fractalvid.finetune.generalise.config import GeneraliseRecipe, MethodName
 from fractalvid.finetune.generalise.domains import Domains, Unlabelled, read_class_list, read_domains, read_mapping
@@ -22,6 +23,7 @@ from fractalvid.finetune.generalise.folder import Accuracies, check_out, claim, 
 from fractalvid.finetune.generalise.initial import starting_network
 from fractalvid.finetune.generalise.methods.base import Method
 from fractalvid.finetune.generalise.methods.build import Setting, build_method
+from fractalvid.finetune.generalise.methods.explain import check_places
 from fractalvid.finetune.generalise.objective import Generalising
 from fractalvid.finetune.generalise.source import DomainSource, Tubes
 from fractalvid.finetune.recipes.plan import ResolvedRecipe, resolve
@@ -102,6 +104,8 @@ def generalise(task: Task, *, out: Path, machine: Machine, resume: bool = False)
     here, there = (stores.get(data.root, decoded_side(clips.size)) for data in (task.source, task.target))
     network, loaded = starting_network(clips.model, domains.classes, task.init, seed=task.seed)
     tqdm.write(f"{clips.model}, {task.init.label}: {loaded}")
+    if task.method == "explain":
+        check_places(network, last_maps(clips.model), (3, clips.clip_len, clips.size, clips.size))
     settings = _settings(task, clips, domains)
     claim(out, settings)
     training = _Training(task, clips, domains.classes, domains.train, domains.unlabelled(), tubes, here, there, machine)

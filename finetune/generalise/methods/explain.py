@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fractalvid.finetune.explain.gradcam import grad_cam
-from fractalvid.finetune.generalise.methods.base import DomainBatch, Method
+from fractalvid.finetune.generalise.methods.base import DomainBatch, Method, evaluating
+from fractalvid.utils.errors import UserError
 
 
 class Explain(Method):
@@ -57,6 +58,24 @@ class Explain(Method):
         """How many clips were looked at, and masked."""
         looked, outside = self.counts.tolist()
         return {"looked_at": looked, "peaked_outside": outside}
+
+
+@torch.no_grad()
+def check_places(network: nn.Module, stage: str, shape: tuple[int, ...]) -> None:
+    """Raise `UserError` where the maps of `stage` have one place for a clip (3, T, H, W): no peak is outside a tube."""
+    seen = list[Tensor]()
+    hook = network.get_submodule(stage).register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    try:
+        with evaluating(network):
+            network(torch.zeros(1, *shape, device=next(network.parameters()).device))
+    finally:
+        hook.remove()
+    maps = seen[0]
+    if maps[:, 0].numel() < 2:
+        raise UserError(
+            f"--method explain: of clips of {shape[1]} x {shape[2]} x {shape[3]} the last block ({stage}) makes maps "
+            "of a single place, outside of which nothing can lie; give a larger --size or --clip-len"
+        )
 
 
 def peak_inside(saliency: Tensor, tubes: Tensor) -> Tensor:
