@@ -112,8 +112,8 @@ Accuracy in percent on 240 cartoon GIFs and 240 held-out filmed clips of 12 acti
 interval over seeds (Student's t); a difference whose interval holds 0 can't be told from none. `before` is the network
 after {BASE.steps} steps of {BASE.batch_size} filmed clips; every method trains on from it for {TRAINED_ON.steps} steps
 of {TRAINED_ON.batch_size} at {TRAINED_ON.lr:g}, renewed every {TRAINED_ON.every} steps.
-Network: r3d_10 at {BASE.clip_len} x {BASE.size}². Explainability is not there: the last block's maps of such clips have a
-single place, so that nothing lies outside a box. Pseudo-labelling sees the tested GIFs without their labels; RADA is
+Network: r3d_10 at {BASE.clip_len} x {BASE.size}². Explainability is not there: the last block's maps of such clips have
+a single place, so that nothing lies outside a box. Pseudo-labelling sees the tested GIFs without their labels; RADA is
 the simplified one. Settings were fixed before anything was tested on cartoons, and none was chosen by them. Drawn
 figures are no films and no cartoons of the wild: this shows what the methods do here, not on Ani-GIFs.
 """
