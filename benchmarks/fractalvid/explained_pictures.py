@@ -5,11 +5,9 @@ python -m benchmarks.fractalvid.explained_pictures
 
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -35,7 +33,9 @@ def frame_of_maps(box: NDArray[np.float32], maps: NDArray[np.float32], picture: 
     """The view as a square, what each map makes of it, and the attractor beside."""
     left, top, right, bottom = (float(edge) for edge in box)
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-    figure, (a, b) = plt.subplots(1, 2, figsize=(6.4, 3.2), dpi=100, facecolor="black")
+    figure = Figure(figsize=(6.4, 3.2), dpi=100, facecolor="black")
+    canvas = FigureCanvasAgg(figure)
+    a, b = figure.subplots(1, 2)
     for matrix, colour in zip(maps, COLOURS, strict=False):
         moved = corners @ matrix[:, :2].T + matrix[:, 2]
         a.fill(*moved.T, facecolor=colour, edgecolor=colour, alpha=0.35, linewidth=1.5)
@@ -46,10 +46,8 @@ def frame_of_maps(box: NDArray[np.float32], maps: NDArray[np.float32], picture: 
     for axes in (a, b):
         axes.axis("off")
     figure.tight_layout(pad=0.3)
-    figure.canvas.draw()
-    drawn = Image.frombuffer("RGBA", figure.canvas.get_width_height(), figure.canvas.buffer_rgba()).convert("RGB")
-    plt.close(figure)
-    return drawn
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
 def moving_maps(bank: fv.ClassBank, k: int, fits: Fits) -> list[Image.Image]:

@@ -2,8 +2,9 @@
 
 import dataclasses
 from pathlib import Path
+from typing import cast
 
-from fractalvid.core.bank import Bank, bank_difference
+from fractalvid.core.bank import Bank, KindName, bank_difference
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import load_bank, sample_bank
 from fractalvid.pretrain.run.config import DEFAULT_CLASSES, PretrainConfig
@@ -77,7 +78,7 @@ def resolved(config: PretrainConfig, bank: Bank) -> PretrainConfig:
     Raises:
         UserError: another colour was asked for.
     """
-    config = dataclasses.replace(config, classes=len(bank), kind=bank.kind)
+    config = dataclasses.replace(config, classes=len(bank), kind=cast(KindName, bank.kind))
     if config.data is None:
         return config
     own = SetReader(config.data).config.colour
