@@ -1,6 +1,7 @@
 """The demo: its report, its handling of folders and failures, and the whole chain at a tiny budget."""
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -16,6 +17,9 @@ from fractalvid.cli.demo_sizes import DemoSizes, announcement, shortened, sizes_
 from fractalvid.cli.demo_verdict import headline, slow_start
 from fractalvid.pages.gallery import Clip
 from fractalvid.utils.errors import UserError
+from tests.offline import forbid_network
+
+ROOT = Path(__file__).parents[3]
 
 
 def spread(mean: float, n: int = 1) -> dict[str, Any]:
@@ -282,7 +286,28 @@ def test_options_as_they_are_typed() -> None:
     assert typed == ["--batch-size", "16", "--no-tensorboard", "--quiet", "--seeds", "1", "2", "--out", "a"]
 
 
-def test_the_whole_chain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's empty home, where programs that are started write what they are not told to write elsewhere."""
+    home = tmp_path / "home"
+    for name, value in {"HOME": "", "USERPROFILE": "", "LOCALAPPDATA": "local", "TMPDIR": "tmp", "PWD": "here"}.items():
+        (home / value).mkdir(parents=True, exist_ok=True)
+        monkeypatch.setenv(name, str(home / value))
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "FRACTALVID_CACHE", "MPLCONFIGDIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", os.environ.get("NUMBA_CACHE_DIR", str(home / ".cache" / "numba")))
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path / "pycache"))
+    monkeypatch.chdir(home / "here")
+    return home
+
+
+def test_the_whole_chain(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guard = tmp_path / "guard"
+    guard.mkdir()
+    attempts = forbid_network(guard)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(guard), str(ROOT)]))
     out = tmp_path / "demo"
     report = run_demo(DemoConfig(out=out, minutes=0.1, classes=8, seeds=1))
     page = report.read_text()
@@ -299,5 +324,8 @@ def test_the_whole_chain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     for entry in scores:
         assert f"{entry['top1']['mean']:.1f}" in page
     assert list((out / "pretrain").glob("weights.safetensors"))
+    assert not attempts.exists(), attempts.read_text()
+    left = {path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()}
+    assert left == set(), "the README says what is written outside of --out"
     with pytest.raises(UserError, match="finished demo"):
         run_demo(DemoConfig(out=out))
