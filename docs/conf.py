@@ -23,6 +23,7 @@ html_theme = "furo"
 html_title = "fractalvid"
 html_show_sourcelink = False
 myst_heading_anchors = 4
+default_role = "code"  # docstrings write `names` as Markdown does
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 napoleon_numpy_docstring = False

@@ -144,7 +144,7 @@ def draw(phases: dict[str, list[Sample]]) -> Figure:
     axes = figure.subplots(3, len(phases), squeeze=False, sharex="col")
     for column, (name, samples) in enumerate(phases.items()):
         minutes = [s.seconds / 60 for s in samples]
-        shown = ([s.memory for s in samples], rates(samples), [s.handles for s in samples])
+        shown = [[s.memory for s in samples], rates(samples), [float(s.handles) for s in samples]]
         labels = ("MiB, all processes", "clips a minute", "open handles")
         for axis, values, label in zip(axes[:, column], shown, labels, strict=True):
             axis.plot(minutes[len(minutes) - len(values) :], values)

@@ -49,7 +49,7 @@ class FractalStream(IterableDataset[Batch]):
         instances: show only instances 0..n-1 of each class, at most 2^20 of them, in a keyed order; by default every
             round shows new ones.
         rank: which of `world_size` processes this is.
-        world_size: R.
+        world_size: R, how many processes there are.
         threads: for rendering; by default all cores, or one in a DataLoader's worker.
         emulate: instead of the config's: how clips are made to look filmed, or the name of a preset.
         views: 2 gives another view of each instance beside the first, as `video2` and, with masks, `mask2`. What the

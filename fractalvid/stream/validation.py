@@ -32,7 +32,7 @@ class ValidationClips(IterableDataset[Batch]):
         config: how samples are taken.
         threads: at most this many for rendering; by default all cores.
         rank: which of `world_size` processes this is: it has batches rank, rank + world_size, ...
-        world_size: R.
+        world_size: R, how many processes there are.
         device: where batches are wanted, and rendered as those of a stream are.
     """
 
