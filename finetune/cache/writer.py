@@ -18,7 +18,7 @@ from tqdm import tqdm
 from fractalvid.finetune.cache.parallel import as_done
 from fractalvid.finetune.cache.reader import FRAMES, INFO, ROWS, CacheKind, CacheRow, pack_pictures, read_rows
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import remove_temporaries, sync_folders, write_text
+from fractalvid.utils.files import make_folders, remove_temporaries, sync_folders, write_text
 from fractalvid.utils.locks import exclusive_lock
 from fractalvid.video.errors import MAX_PIXELS, check_frame, check_kept
 from fractalvid.video.index import Stamp, is_same, stamp_of
@@ -53,15 +53,18 @@ class CacheWriter:
         self.waiting += data.nbytes
 
     def commit(self) -> None:
-        """Make what was added count: first its frames on the disk, then the rows."""
-        if not self._added:
+        """Make what was added count: first its frames on the disk, then the rows.
+
+        What a failure kept from the disk counts never: a second sync may succeed with nothing written, since systems
+        forget what a first one failed to write.
+        """
+        added, self._added, self.waiting = self._added, [], 0
+        if not added:
             return
         _to_disk(self._frames)
-        self._rows.write("".join(row.line() for row in self._added).encode("ascii"))
+        self._rows.write("".join(row.line() for row in added).encode("ascii"))
         _to_disk(self._rows)
-        self.rows |= {row.path: row for row in self._added}
-        self._added.clear()
-        self.waiting = 0
+        self.rows |= {row.path: row for row in added}
 
     def close(self) -> None:
         """Let go of the files; what was not committed is lost."""
@@ -123,7 +126,7 @@ def make_cache(
     """
     folder = kind.folder(cache_dir, root)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
         with exclusive_lock(folder / _LOCK, f"another process is decoding videos into {folder}: wait for it"):
             _begin(folder, json.dumps(kind.info(root)) + "\n")
             return _complete(root, facts, kind, folder, threads, progress, max_pixels)

@@ -73,7 +73,8 @@ def check_folder(out: Path, plan: Plan, *, resume: bool, extends: bool = False) 
         with suppress(UserError):  # settings that can't be read are nobody's
             if not differences(out, plan):
                 tidy_finished(out)
-        raise UserError(f"{out} holds a finished run; {_after(out, resume=resume)}")
+        after = what_next(out) if resume else "choose another --out, or remove it"
+        raise UserError(f"{out} holds a finished run; {after}")
     if (out / CONFIG).exists():
         if not resume:
             raise UserError(f"{out} holds an unfinished run; --resume continues it, or choose another --out")
@@ -85,16 +86,26 @@ def check_folder(out: Path, plan: Plan, *, resume: bool, extends: bool = False) 
         raise UserError(f"--out {out} is not empty and holds no fine-tuning run; choose another folder")
 
 
-def _after(out: Path, *, resume: bool) -> str:
-    """What can be done after a finished run, for an error."""
-    if not resume:
-        return "choose another --out, or remove it"
+def what_next(out: Path) -> str:
+    """How one can go on from a finished run."""
     if keeps_checkpoint(out):
         return "--resume with more --epochs goes on with it"
     return (
         f"it kept no checkpoint (--keep-checkpoint) to go on from: begin another from its weights, as with --init "
         f"{out} and another --out"
     )
+
+
+def finished_metrics(out: Path, plan: Plan) -> dict[str, Any] | None:
+    """What the finished run in `out` says, where it is of this plan; None where there is no such run.
+
+    What one that was killed in its last moment has left is removed.
+    """
+    with suppress(UserError):  # settings that can't be read are nobody's
+        if (out / METRICS).exists() and not differences(out, plan):
+            tidy_finished(out)
+            return read_json(out / METRICS, Table, what="the results")
+    return None
 
 
 def keeps_checkpoint(out: Path) -> bool:

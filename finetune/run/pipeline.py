@@ -1,6 +1,7 @@
 """One transfer from its plan to `metrics.json`: videos, network, training, test."""
 
 import json
+import sys
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +20,10 @@ from fractalvid.finetune.results.folder import (
     WEIGHTS,
     check_folder,
     claim_folder,
+    finished_metrics,
     tidy_finished,
     videos_digest,
+    what_next,
 )
 from fractalvid.finetune.results.scores import labels_of, scores
 from fractalvid.finetune.run.extend import Continuation, begin_extended, continuation, describe
@@ -69,7 +72,8 @@ def transfer(
         machine: what the run may use.
         stores: decoded clips, where several runs share them.
         resume: go on with the run in `out`, if there is one: it is unfinished, or has kept its checkpoint and is to
-            have another number of epochs. Then the learning rate is that of a run of so many, from where it is.
+            have another number of epochs. Then the learning rate is that of a run of so many, from where it is. Of one
+            that is finished nothing is done again.
         keep_checkpoint: do not remove the checkpoint in the end, so that the run can go on for more epochs.
         listing: what `read_videos` gives of the split, where that is known already.
 
@@ -80,9 +84,21 @@ def transfer(
         UserError: data, weights or a folder that do not serve, or a training that diverges.
     """
     machine = machine or Machine()
+    finished = from_main(partial(_finished, plan, out)) if resume else None
+    if finished is not None:
+        return finished
     trained = _train(data, plan, out=out, machine=machine, stores=stores, resume=resume, listing=listing)
     # The main process alone tests, and writes what it finds.
     return from_main(partial(_test, trained, keep_checkpoint=keep_checkpoint))
+
+
+def _finished(plan: Plan, out: Path) -> dict[str, Any] | None:
+    """What the run in `out` says, where all that is asked for is done already; a line says so."""
+    going = continuation(plan, out)
+    found = None if going.extended else finished_metrics(out, going.plan)
+    if found is not None:
+        tqdm.write(f"note: the run in {out} is finished; {what_next(out)}", file=sys.stderr)
+    return found
 
 
 def validate(

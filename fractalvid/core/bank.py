@@ -17,7 +17,7 @@ from fractalvid.core.seeds import STREAM_VERSION
 from fractalvid.utils.checks import is_whole
 from fractalvid.utils.documents import Seed, Table, convert_config, parse_json
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import write_with
+from fractalvid.utils.files import make_folders, write_with
 from fractalvid.utils.npz import Npz, NpzError, open_npz
 
 C = TypeVar("C")
@@ -171,7 +171,7 @@ def write_bank(path: str | Path, bank: Bank, *, file_format: str) -> None:
     header |= {"seed": bank.seed, "config": dataclasses.asdict(bank.config)}
     target = Path(path)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(target.parent)
     except OSError as error:
         raise UserError(f"cannot make the folder {target.parent}: {error.strerror}") from error
     arrays = {name: getattr(bank, name) for name in array_names(bank)}

@@ -2,7 +2,6 @@
 
 import math
 import shlex
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -36,8 +35,9 @@ from fractalvid.sets.remote import Upload
 from fractalvid.sets.workers import ClipMaker, Engine, Made, Workers, local_engine, store_of
 from fractalvid.utils.checks import check_instance, check_integer, check_number
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import remove_temporaries, remove_temporary
+from fractalvid.utils.files import make_folders, remove_temporaries, remove_temporary
 from fractalvid.utils.locks import exclusive_lock
+from fractalvid.utils.temporary import temporary_folder
 
 CHUNK = 8
 """Clips that a worker makes at a time."""
@@ -46,7 +46,7 @@ FLUSH_ROWS = 64
 """Rows of the manifest that are written together, unless that takes longer than FLUSH_SECONDS."""
 FLUSH_SECONDS = 2.0
 LOCK_FILE = ".lock"
-_MADE_BEFORE_CARD = {LOCK_FILE, f".{CARD_FILE}.tmp"}
+MADE_BEFORE_CARD = {LOCK_FILE, f".{CARD_FILE}.tmp"}
 """Files that a kill may leave in a set's folder before the card is there."""
 
 
@@ -113,9 +113,9 @@ def generate(
 def exclusive_folder(out: Path) -> Iterator[None]:
     """Hold the set's folder for this process; made where it is missing, refused where it holds other things."""
     ours = (out / CARD_FILE).exists() or not out.exists()
-    if not ours and (not out.is_dir() or {path.name for path in out.iterdir()} - _MADE_BEFORE_CARD):
+    if not ours and (not out.is_dir() or {path.name for path in out.iterdir()} - MADE_BEFORE_CARD):
         raise UserError(f"{out} holds something else: choose another --out, or an empty folder")
-    out.mkdir(parents=True, exist_ok=True)
+    make_folders(out)
     with exclusive_lock(
         out / LOCK_FILE, f"another process is generating into {out}: wait for it, or choose another --out"
     ):
@@ -133,8 +133,8 @@ def _working_folder(out: str | Path, part: Part) -> Iterator[tuple[Path, Upload 
             yield folder, None
     else:
         remote = RemoteFolder(address if part.whole else f"{address.rstrip('/')}/{part.folder}")
-        with tempfile.TemporaryDirectory(prefix="fractalvid-", ignore_cleanup_errors=True) as temporary:
-            yield Path(temporary), Upload(remote, Path(temporary))
+        with temporary_folder() as folder:
+            yield folder, Upload(remote, folder)
 
 
 def _merged(bank: Bank, out: str | Path, config: SetConfig, part: Part) -> frozenset[ClipId]:
@@ -151,7 +151,7 @@ def _merged(bank: Bank, out: str | Path, config: SetConfig, part: Part) -> froze
             f"fractalvid merge {shlex.quote(str(out))}"
         )
     there = place.names("")
-    if CARD_FILE not in there and there - {PARTS_FOLDER} - (_MADE_BEFORE_CARD if part.whole else frozenset()):
+    if CARD_FILE not in there and there - {PARTS_FOLDER} - MADE_BEFORE_CARD:
         raise UserError(f"{out} holds something else: choose another --out, or an empty folder")
     if part.whole or CARD_FILE not in there:
         return frozenset()

@@ -1,12 +1,11 @@
 """Putting together the parts of a set that several machines have made (`generate --shard`).
 
 Files are moved, not copied, and the parts' manifests stay until the set's own is written: after a kill, the same call
-goes on.
+goes on; of a set that is complete already it says so.
 """
 
 import shlex
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -15,15 +14,16 @@ from typing import Protocol
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import load_bank
 from fractalvid.sets.card import CARD_FILE, check_continues, write_card
-from fractalvid.sets.generation import LOCK_FILE, exclusive_folder
+from fractalvid.sets.generation import MADE_BEFORE_CARD, exclusive_folder
 from fractalvid.sets.manifest import MANIFEST_FILE, ClipId, ManifestRow, write_manifest
 from fractalvid.sets.part import PARTS_FOLDER, Part
 from fractalvid.sets.place import RemoteFolder, place_of
 from fractalvid.sets.reader import SetReader
 from fractalvid.sets.workers import store_of
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import DurableFolder
+from fractalvid.utils.files import DurableFolder, sync_folders
 from fractalvid.utils.phrases import first_few
+from fractalvid.utils.temporary import temporary_folder
 
 _MERGED_FOLDER = ".merged"
 """What the folder of parts is called while it is removed; where folders can't be renamed, a file that says so."""
@@ -39,12 +39,16 @@ def merge(out: str | Path) -> int:
         How many clips the set holds.
 
     Raises:
-        UserError: there are no parts, some are missing, incomplete or of another set, or nothing can be written.
+        UserError: there are neither parts nor a complete set, parts are missing, incomplete or of another set, or
+            nothing can be written.
     """
     target = _target(out)
     try:
         target.clean()
-        parts = _read_parts(out)
+        names = sorted(name for name in place_of(out).names(PARTS_FOLDER) if "-of-" in name)
+        if not names:
+            return _merged_before(out)
+        parts = _read_parts(out, names)
         before = _rows_before(out, parts[0])
         _check_complete(parts, frozenset(row.clip for row in before))
         rows = before + [row for part in parts for row in part.rows]
@@ -56,16 +60,28 @@ def merge(out: str | Path) -> int:
     return len(rows)
 
 
-def _read_parts(out: str | Path) -> list[SetReader]:
+def _merged_before(out: str | Path) -> int:
+    """The clips of a set without parts that is complete, as after a merge that was killed in its last moment.
+
+    Raises:
+        UserError: there is none.
+    """
+    if CARD_FILE in place_of(out).names(""):
+        reader = SetReader(out)
+        store = store_of(reader.path, reader.config, reader.classes)
+        clips = len(store.complete_rows(reader.rows))
+        if reader.part.whole and clips == store.count():
+            return clips
+    quoted = shlex.quote(str(out))
+    raise UserError(f"{out} holds no parts to merge: fractalvid generate --out {quoted} --shard 1/16 makes one")
+
+
+def _read_parts(out: str | Path, names: list[str]) -> list[SetReader]:
     """All parts that lie under `out`, which must be those of one set.
 
     Raises:
-        UserError: there are none, some are missing, or they are not of one set.
+        UserError: some are missing, or they are not of one set.
     """
-    names = sorted(name for name in place_of(out).names(PARTS_FOLDER) if "-of-" in name)
-    if not names:
-        quoted = shlex.quote(str(out))
-        raise UserError(f"{out} holds no parts to merge: fractalvid generate --out {quoted} --shard 1/16 makes one")
     parts = [SetReader(f"{str(out).rstrip('/')}/{PARTS_FOLDER}/{name}") for name in names]
     first = parts[0]
     for part in parts[1:]:
@@ -136,7 +152,7 @@ class _LocalTarget:
     @contextmanager
     def opened(self, part: SetReader) -> Iterator[None]:
         names = {path.name for path in self._out.iterdir()}
-        if CARD_FILE not in names and names - {PARTS_FOLDER, LOCK_FILE}:
+        if CARD_FILE not in names and names - {PARTS_FOLDER} - MADE_BEFORE_CARD:
             raise UserError(f"{self._out} holds something else beside the parts: move that away first")
         _write_head(self._out, part)
         with exclusive_folder(self._out):
@@ -156,6 +172,7 @@ class _LocalTarget:
     def finish(self, rows: list[ManifestRow]) -> None:
         write_manifest(self._out / MANIFEST_FILE, rows)
         (self._out / PARTS_FOLDER).rename(self._out / _MERGED_FOLDER)
+        sync_folders([self._out])  # or a loss of power may bring back parts of which files are missing
         shutil.rmtree(self._out / _MERGED_FOLDER)
 
 
@@ -172,8 +189,7 @@ class _RemoteTarget:
 
     @contextmanager
     def opened(self, part: SetReader) -> Iterator[None]:
-        with tempfile.TemporaryDirectory(prefix="fractalvid-") as temporary:
-            self._folder = Path(temporary)
+        with temporary_folder() as self._folder:
             _write_head(self._folder, part)
             self._remote.put(self._folder, [BANK_FILE, CARD_FILE])
             yield

@@ -163,6 +163,17 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8", errors="replace"))
 
 
+def make_folders(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, and have their names on the disk.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    sync_folders(one.parent for one in missing)
+
+
 def make_folder(folder: Path) -> None:
     """Make the folder that a command's --out names, unless it is there.
 
@@ -170,7 +181,7 @@ def make_folder(folder: Path) -> None:
         UserError: it can't be made.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
     except OSError as error:
         raise UserError(f"can't make the folder {folder}: {error.strerror}; choose another --out") from error
 
@@ -192,7 +203,7 @@ def check_can_make(out: Path) -> None:
         if not there.is_dir():
             raise UserError(f"can't make the folder {out}: {there} is a file; choose another with --out")
         # Permission bits alone say nothing to root, nor on file systems like /proc.
-        with tempfile.NamedTemporaryFile(dir=there, prefix=".", suffix=".tmp"):
+        with tempfile.TemporaryFile(dir=there):  # without a name, where the system knows such: a kill leaves nothing
             pass
     except OSError as error:
         raise UserError(
@@ -207,7 +218,7 @@ def check_place(path: Path) -> None:
         UserError: the file could not be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         _temporary(path).open("wb").close()

@@ -1,6 +1,7 @@
 """What a run has measured, row by row: `metrics.jsonl` and TensorBoard."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -107,6 +108,12 @@ class MetricLog:
         with _writing(self._board):
             for name, value in values.items() if self._writer else ():
                 self._writer.add_scalar(f"{kind}/{name}", value, step)
+
+    def sync(self) -> None:
+        """Have all rows on the disk: a checkpoint counts on those before it."""
+        if self._file is not None:
+            with _writing(self._path):
+                os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Write out what is left."""

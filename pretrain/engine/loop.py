@@ -216,4 +216,5 @@ class Loop:
     def _save(self) -> None:
         state = self.state.state_dict()
         if is_main():
+            self.reporter.log.sync()
             save_checkpoint(self.out / CHECKPOINT, state)

@@ -23,12 +23,13 @@ from fractalvid.finetune.targets.demo.target import DemoSet
 from fractalvid.utils.documents import Table, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import DurableFolder, sync_folders
-from fractalvid.utils.locks import exclusive_lock, waiting_lock
+from fractalvid.utils.locks import waiting_lock
+from fractalvid.utils.temporary import LOCK, remove_abandoned
 from fractalvid.video.writer import write_video
 
 RATE = 12
 """Frames a second of filmed clips."""
-_MANIFEST, _LOCK = "demo.json", ".lock"
+_MANIFEST = "demo.json"
 
 
 def draw_demo(folder: Path, config: DemoSet, *, progress: bool) -> None:
@@ -77,12 +78,12 @@ def render_actions(
     ]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _remove_left(out)
+        remove_abandoned(out.parent.glob(f".{escape(out.name)}-*"))
         work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     except OSError as error:
         raise UserError(f"cannot write the demo clips to {out}: {error.strerror}; choose another folder") from error
     try:
-        with waiting_lock(work / _LOCK):
+        with waiting_lock(work / LOCK):
             for side, action, _ in jobs:
                 (work / side / action).mkdir(parents=True, exist_ok=True)
             with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
@@ -91,21 +92,13 @@ def render_actions(
                         progress(done, len(jobs))
             (work / _MANIFEST).write_text(json.dumps(_card(config), indent=1) + "\n")
             with suppress(PermissionError):  # Windows removes no open file
-                (work / _LOCK).unlink()
-        (work / _LOCK).unlink(missing_ok=True)
+                (work / LOCK).unlink()
+        (work / LOCK).unlink(missing_ok=True)
         work.chmod(0o755)  # mkdtemp keeps its folders to their maker
         _move(work, out, config)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return out
-
-
-def _remove_left(out: Path) -> None:
-    """Remove what killed processes left of this set; while one lives, it holds the lock in its folder."""
-    for work in out.parent.glob(f".{escape(out.name)}-*"):
-        if (work / _LOCK).is_file():
-            with suppress(UserError, OSError), exclusive_lock(work / _LOCK, "it is being drawn"):
-                shutil.rmtree(work)
 
 
 def _check(config: DemoSet) -> None:

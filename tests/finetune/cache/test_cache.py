@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -250,6 +251,22 @@ def test_a_full_disk_is_one_line_and_what_counts_stays(root: Path, monkeypatch: 
             make(root)
     assert is_right(root)
     assert make(root).made == 2
+
+
+def test_what_a_failed_sync_kept_from_the_disk_counts_never(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def fails_once(file: BinaryIO) -> None:
+        calls.append(file)
+        if len(calls) == 1:  # the next one would succeed, and write nothing
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fractalvid.finetune.cache.writer._to_disk", fails_once)
+        with pytest.raises(UserError, match="Input/output error"):
+            make(root)
+    assert not (RAW.folder(root.parent / "cache", root) / ROWS).read_bytes()
+    assert make(root).made == 3
 
 
 @pytest.mark.parametrize(("kind", "advice"), [(RAW, "--cache-quality 90 takes"), (JPEG, "--cache-dir chooses")])

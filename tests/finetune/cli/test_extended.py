@@ -32,8 +32,9 @@ def test_a_finished_run_that_kept_its_checkpoint_goes_on(
     before = (out / "weights.safetensors").read_bytes()
     assert (out / "checkpoint.pt").exists() and "extended_at" not in config(out)
     capsys.readouterr()
-    assert finetune(data, out, "--epochs", 2, "--resume") == 2
-    assert "holds a finished run; --resume with more --epochs goes on with it" in capsys.readouterr().err
+    assert finetune(data, out, "--epochs", 2, "--resume") == 0
+    assert "is finished; --resume with more --epochs goes on with it" in capsys.readouterr().err
+    assert (out / "weights.safetensors").read_bytes() == before
     for other in (("--lr", 1), ("--warmup-epochs", 1), ("--seed", 3)):
         assert finetune(data, out, "--epochs", 4, "--resume", *other) == 2
         assert f"begun with other settings ({other[0].strip('-').replace('-', '_')}" in capsys.readouterr().err
@@ -61,10 +62,10 @@ def test_a_finished_run_without_its_checkpoint_says_what_to_do(
 ) -> None:
     out = tmp_path / "run"
     assert finetune(data, out, "--epochs", 1) == 0
-    for epochs in (1, 3):
-        assert finetune(data, out, "--epochs", epochs, "--resume") == 2
+    for epochs, code, are in ((1, 0, "is finished"), (3, 2, "holds a finished run")):
+        assert finetune(data, out, "--epochs", epochs, "--resume") == code
         told = capsys.readouterr().err
-        assert "holds a finished run; it kept no checkpoint (--keep-checkpoint) to go on from" in told
+        assert f"{are}; it kept no checkpoint (--keep-checkpoint) to go on from" in told
         assert f"as with --init {out} and another --out" in told
     assert finetune(data, tmp_path / "more", "--epochs", 1, "--init", out) == 0
 

@@ -164,8 +164,8 @@ def test_an_interrupted_run_resumes_exactly(
     whole, resumed = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "again"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert not (tmp_path / "again" / "checkpoint.pt").exists()
-    assert command(*again, "--resume", cache=tmp_path / "c") == 2
-    assert "holds a finished run" in capsys.readouterr().err
+    assert command(*again, "--resume", cache=tmp_path / "c") == 0
+    assert "is finished" in capsys.readouterr().err
 
 
 def test_hmdb51_with_missing_and_broken_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

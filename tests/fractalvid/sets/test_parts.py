@@ -113,3 +113,25 @@ def test_a_part_is_verified_as_one(four: ClassBank, tmp_path: Path) -> None:
 def test_parts_that_there_are_not(text: str) -> None:
     with pytest.raises(UserError):
         Part.parse(text)
+
+
+def test_a_merge_that_was_killed_in_its_last_moment_is_one_that_is_done(four: ClassBank, tmp_path: Path) -> None:
+    for number in (1, 2):
+        make(four, tmp_path, SHARDS, Part(number, 2))
+    merge(tmp_path)
+    before = digest(tmp_path)
+    assert merge(tmp_path) == 12
+    (tmp_path / ".merged" / "000001-of-000002").mkdir(parents=True)
+    assert merge(tmp_path) == 12
+    assert digest(tmp_path) == before
+    (tmp_path / "manifest.csv").write_text("")
+    with pytest.raises(UserError, match="holds no parts to merge"):
+        merge(tmp_path)
+
+
+def test_a_merge_that_was_killed_before_it_wrote_the_card_goes_on(four: ClassBank, tmp_path: Path) -> None:
+    for number in (1, 2):
+        make(four, tmp_path, SHARDS, Part(number, 2))
+    (tmp_path / ".dataset.json.tmp").write_text("{")
+    assert merge(tmp_path) == 12
+    assert not (tmp_path / ".dataset.json.tmp").exists()

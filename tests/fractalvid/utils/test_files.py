@@ -92,6 +92,17 @@ def test_contents_and_then_names_are_on_the_disk(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not say what a descriptor is of")
+def test_folders_that_are_made_have_their_names_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "there").mkdir()
+    disk = Disk(tmp_path, monkeypatch)
+    make_folder(tmp_path / "there" / "a" / "b")
+    assert sorted(disk.done) == ["sync there", "sync there/a"]
+    disk.done.clear()
+    make_folder(tmp_path / "there" / "a" / "b")
+    assert not disk.done
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not say what a descriptor is of")
 def test_files_of_a_group_share_the_syncs_of_their_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "set"
     files = [root / "clips" / name for name in ("0/a", "0/b", "1/a")]
