@@ -7,6 +7,7 @@ more than 5 %. Results are saved with every sample, so an interrupt loses only t
 """
 
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -114,13 +115,13 @@ def rates(samples: list[Sample]) -> list[float]:
 
 
 def change(values: list[float]) -> float:
-    """By what part the mean of the last quarter differs from that of the first, after a tenth of warming up."""
+    """By what part the mean of the last quarter differs from the first, after a tenth of warming up; NaN if unknown."""
     rest = values[max(1, len(values) // 10) :]
     quarter = max(1, len(rest) // 4)
     if not rest:
-        return 0.0
+        return math.nan
     first, last = (statistics.fmean(part) for part in (rest[:quarter], rest[-quarter:]))
-    return last / first - 1 if first else 0.0
+    return last / first - 1 if first else math.nan
 
 
 def verdicts(samples: list[Sample]) -> list[list[str]]:
