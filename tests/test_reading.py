@@ -45,3 +45,12 @@ def test_tensors_come_without_code() -> None:
     for path in sources():
         for call in re.findall(r"torch\.load\([^\n]*", path.read_text("utf-8")):
             assert "weights_only=True" in call, path
+
+
+def test_arrays_and_messages_come_without_pickles() -> None:
+    for path in sources():
+        text = path.read_text("utf-8")
+        assert "allow_pickle=True" not in text, path
+        # Objects that queues and pipes carry are pickles: nothing that decodes videos of others may use them.
+        if "video" in path.relative_to(ROOT).parts:
+            assert not re.search(r"\bmultiprocessing\b|ProcessPool", text), path

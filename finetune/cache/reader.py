@@ -117,7 +117,7 @@ class DecodedCache:
         self._file = (folder / FRAMES).open("rb")
         rows, _ = read_rows(folder, kind)
         self.rows = {path: row for path, row in rows.items() if is_same(root / path, row.stamp)}
-        self.stale = frozenset(path for path in rows if path not in self.rows and (root / path).exists())
+        self.stale = frozenset(path for path in rows if path not in self.rows and os.path.exists(root / path))
 
     def frames(self, path: str) -> Frames | None:
         """The frames of a video, None where it is not there."""

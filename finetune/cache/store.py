@@ -57,11 +57,13 @@ class ClipStore:
         facts: Mapping[str, VideoFacts] | None = None,
         cache: DecodedCache | None = None,
         max_pixels: int = MAX_PIXELS,
+        isolate: bool = False,
     ) -> None:
         """A store of the videos below `root`, resized to `short_side` pixels, that keeps what `memory` has room for.
 
         `facts`: path -> what is known of videos, which saves decoding more of them than is looked at; `cache`: decoded
-        videos on disk, at `short_side` pixels or more; `max_pixels`: what a frame of a file may have.
+        videos on disk, at `short_side` pixels or more; `max_pixels`: what a frame of a file may have; `isolate`: child
+        processes decode files.
         """
         self.root = root
         self.short_side = short_side
@@ -69,6 +71,7 @@ class ClipStore:
         self.facts = facts or {}
         self.cache = cache
         self.max_pixels = max_pixels
+        self.isolate = isolate
         self.decoded = 0
         self._clips: dict[_Key, Bytes] = {}
         self._lock = threading.Lock()
@@ -97,7 +100,9 @@ class ClipStore:
             known = self._clips.get(key)
         if known is not None:
             return known
-        frames: Bytes = read_video(self.root / video.path, short_side=self.short_side, max_pixels=self.max_pixels)
+        frames: Bytes = read_video(
+            self.root / video.path, short_side=self.short_side, max_pixels=self.max_pixels, isolate=self.isolate
+        )
         if video.start is not None or video.end is not None:
             frames = frames[video.start : video.end].copy()  # a view would keep the whole video alive
         with self._lock:
@@ -131,7 +136,7 @@ class ClipStore:
     def _read(self, path: Path, numbers: Numbers) -> Bytes:
         with self._lock:
             self.decoded += 1
-        return read_frames(path, numbers, short_side=self.short_side, max_pixels=self.max_pixels)
+        return read_frames(path, numbers, short_side=self.short_side, max_pixels=self.max_pixels, isolate=self.isolate)
 
 
 def _cut(frames: Frames, video: Video) -> Frames:

@@ -14,12 +14,14 @@ from fractalvid.video.index import VideoIndex
 class Stores:
     """Decoded clips shared by the runs of one process: what one fold trains on, the next tests on."""
 
-    def __init__(self, limit_bytes: int, cache_dir: Path | None = None, *, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self, limit_bytes: int, cache_dir: Path | None = None, *, max_pixels: int = MAX_PIXELS, isolate: bool = False
+    ) -> None:
         """At most `limit_bytes` in memory in all; with what `cache_dir` holds of indices and decoded videos.
 
-        A frame of a file may have `max_pixels`.
+        A frame of a file may have `max_pixels`; where `isolate`, child processes decode.
         """
-        self.max_pixels = max_pixels
+        self.max_pixels, self.isolate = max_pixels, isolate
         self.memory = Memory(limit_bytes)
         self.cache_dir = cache_dir
         self._stores: dict[tuple[Path, int], ClipStore] = {}
@@ -33,11 +35,19 @@ class Stores:
 
     def _open(self, root: Path, short_side: int) -> ClipStore:
         if self.cache_dir is None:
-            return ClipStore(root, short_side=short_side, memory=self.memory, max_pixels=self.max_pixels)
+            return ClipStore(
+                root, short_side=short_side, memory=self.memory, max_pixels=self.max_pixels, isolate=self.isolate
+            )
         facts = VideoIndex(root, self.cache_dir).unchanged()
         cache, refused = open_cache(self.cache_dir, root, short_side, facts)
         if refused:
             tqdm.write(f"note: {refused}", file=sys.stderr)
         return ClipStore(
-            root, short_side=short_side, memory=self.memory, facts=facts, cache=cache, max_pixels=self.max_pixels
+            root,
+            short_side=short_side,
+            memory=self.memory,
+            facts=facts,
+            cache=cache,
+            max_pixels=self.max_pixels,
+            isolate=self.isolate,
         )

@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,9 @@ from fractalvid.video.reader import VideoError, VideoFacts, read_frames, read_vi
 _LOCK = "lock"
 _COMMIT_SECONDS, _COMMIT_BYTES = 2.0, 2**28  # at most what a kill costs
 _SAMPLES = 16
+
+_Decoded = tuple[Stamp, tuple[int, int, int], memoryview]
+"""A file's stamp, the shape T, H, W and what the cache is to hold."""
 
 
 class CacheWriter:
@@ -109,6 +112,7 @@ def make_cache(
     threads: int,
     progress: bool,
     max_pixels: int = MAX_PIXELS,
+    isolate: bool = False,
 ) -> CacheReport:
     """Decode what the cache of the videos below `root` does not hold yet, or not as the files are now.
 
@@ -119,6 +123,7 @@ def make_cache(
         cache_dir: where caches lie.
         threads: videos decoded at once.
         progress: whether to show a bar.
+        isolate: decode in child processes (`fractalvid.video.isolation`).
         max_pixels: what a frame may have; a video may take `video.errors.KEPT_FRAMES` times as many.
 
     Raises:
@@ -129,7 +134,7 @@ def make_cache(
         make_folders(folder)
         with exclusive_lock(folder / _LOCK, f"another process is decoding videos into {folder}: wait for it"):
             _begin(folder, json.dumps(kind.info(root)) + "\n")
-            return _complete(root, facts, kind, folder, threads, progress, max_pixels)
+            return _complete(root, facts, kind, folder, threads, progress, max_pixels, isolate)
     except OSError as error:
         raise UserError(
             f"cannot write decoded videos to {folder}: {error.strerror or error}; what is there stays valid; "
@@ -155,6 +160,7 @@ def _complete(
     threads: int,
     progress: bool,
     max_pixels: int,
+    isolate: bool,
 ) -> CacheReport:
     writer = CacheWriter(folder, kind)
     try:
@@ -162,8 +168,8 @@ def _complete(
         lacking = [path for path in facts if path not in kept]
         large = {path for path in lacking if _is_large(facts[path], kind, max_pixels)}
         todo = [path for path in lacking if path not in large]
-        _check_room(root, {path: facts[path] for path in todo}, kind, folder)
-        broken = _add_all(writer, root, todo, kind, threads, progress, max_pixels)
+        _check_room(root, {path: facts[path] for path in todo}, kind, folder, isolate)
+        broken = _add_all(writer, partial(_decode, root, kind, max_pixels, isolate), todo, threads, progress)
         used = sum(row.count for row in writer.rows.values())
         return CacheReport(
             folder, len(todo) - len(broken), len(facts) - len(lacking), broken, writer.size, used, tuple(sorted(large))
@@ -173,7 +179,7 @@ def _complete(
 
 
 def _add_all(
-    writer: CacheWriter, root: Path, paths: list[str], kind: CacheKind, threads: int, progress: bool, max_pixels: int
+    writer: CacheWriter, work: Callable[[str], _Decoded | None], paths: list[str], threads: int, progress: bool
 ) -> tuple[str, ...]:
     """Decode and add; returns which did not decode."""
     broken = []
@@ -181,7 +187,6 @@ def _add_all(
     try:
         with tqdm(total=len(paths), desc="decoding videos", unit="video", disable=not progress or not paths) as bar:
             # As many decoded videos as are under way, and one more, are in memory.
-            work = partial(_decode, root, kind, max_pixels)
             for path, made in as_done(work, paths, threads=threads, ahead=threads + 1):
                 bar.update()
                 if made is None:
@@ -210,13 +215,11 @@ def _is_large(facts: VideoFacts, kind: CacheKind, max_pixels: int) -> bool:
     return False
 
 
-def _decode(
-    root: Path, kind: CacheKind, max_pixels: int, path: str
-) -> tuple[Stamp, tuple[int, int, int], memoryview] | None:
-    """The file's stamp, the shape T, H, W and what the cache is to hold; None where nothing decodes."""
+def _decode(root: Path, kind: CacheKind, max_pixels: int, isolate: bool, path: str) -> _Decoded | None:
+    """A video for the cache; None where nothing decodes."""
     try:
         stamp = stamp_of(root / path)  # before: a file that changes meanwhile is not the one that was decoded
-        frames = read_video(root / path, short_side=kind.short_side, max_pixels=max_pixels)
+        frames = read_video(root / path, short_side=kind.short_side, max_pixels=max_pixels, isolate=isolate)
     except (VideoError, OSError):
         return None
     length, height, width = frames.shape[:3]
@@ -224,7 +227,7 @@ def _decode(
     return stamp, (length, height, width), data
 
 
-def decoded_bytes(root: Path, facts: Mapping[str, VideoFacts], kind: CacheKind) -> int:
+def decoded_bytes(root: Path, facts: Mapping[str, VideoFacts], kind: CacheKind, *, isolate: bool = False) -> int:
     """How many bytes these videos take: exactly so as they are, else judged by a frame of a few of them."""
     sizes = {path: 3 * math.prod(scaled_size(f.width, f.height, kind.short_side)) for path, f in facts.items()}
     whole = sum(f.frames * sizes[path] for path, f in facts.items())
@@ -235,14 +238,15 @@ def decoded_bytes(root: Path, facts: Mapping[str, VideoFacts], kind: CacheKind) 
     for path in few:
         middle = np.array([facts[path].frames // 2])
         with contextlib.suppress(VideoError):
-            packed += len(pack_pictures(read_frames(root / path, middle, short_side=kind.short_side), kind.quality))
+            frame = read_frames(root / path, middle, short_side=kind.short_side, isolate=isolate)
+            packed += len(pack_pictures(frame, kind.quality))
             plain += sizes[path]
     return round(whole * packed / plain) if plain else whole
 
 
-def _check_room(root: Path, facts: Mapping[str, VideoFacts], kind: CacheKind, folder: Path) -> None:
+def _check_room(root: Path, facts: Mapping[str, VideoFacts], kind: CacheKind, folder: Path, isolate: bool) -> None:
     """Raise `UserError` where the disk has no room for these videos."""
-    needed, free = decoded_bytes(root, facts, kind), shutil.disk_usage(folder).free
+    needed, free = decoded_bytes(root, facts, kind, isolate=isolate), shutil.disk_usage(folder).free
     if needed > free:
         smaller = "" if kind.quality is not None else "--cache-quality 90 takes about a tenth, or "
         raise UserError(

@@ -51,6 +51,8 @@ class Predict:
     """Squares a clip: 1 (centre) or 3 (along the long side); default as the weights were tested."""
     max_pixels: int = MAX_PIXELS
     """Pixels that a frame or picture may have; 8K has 33 to 36 million."""
+    isolate: bool = False
+    """Decode in child processes: a video that crashes, hangs or fills the decoder is one that cannot be read."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     threads: int | None = None
@@ -102,7 +104,9 @@ def run(options: Predict) -> int:
     predictor = Predictor(options.weights, device=options.device, views=options.views, crops=options.crops)
     threads = available_cores() if options.threads is None else options.threads
     paths = [clip for path in options.videos for clip in clips_at(path)]
-    predicted = predictor.predict(paths, top=options.top, threads=threads, max_pixels=options.max_pixels)
+    predicted = predictor.predict(
+        paths, top=options.top, threads=threads, max_pixels=options.max_pixels, isolate=options.isolate
+    )
     results = list(_told(predicted, len(paths), options.progress))
     named = [result for result in results if isinstance(result, Prediction)]
     if not named:

@@ -55,6 +55,8 @@ class Prepare:
     """Pictures a second of videos that are folders of pictures, which do not say it: for rate and duration."""
     max_pixels: int = MAX_PIXELS
     """Pixels that a frame of a video may have; one with more does not count as a video. 8K has 33 to 36 million."""
+    isolate: bool = False
+    """Decode in child processes: a video that crashes, hangs or fills the decoder counts as broken, and no more."""
     progress: bool = True
     """Show progress bars."""
 
@@ -81,6 +83,7 @@ class Prepare:
             cache_dir=self.cache_dir,
             max_broken=self.max_broken,
             max_pixels=self.max_pixels,
+            isolate=self.isolate,
             progress=self.progress,
         )
 

@@ -30,6 +30,7 @@ def source_tubes(source: Data, domains: Domains, boxes: Path | None, machine: Ma
         max_broken=machine.max_broken,
         progress=False,
         max_pixels=machine.max_pixels,
+        isolate=machine.isolate,
     )
     if boxes is not None:
         tubes = tubes_of(domains.train, domains.classes, read_boxes(boxes), index.facts)

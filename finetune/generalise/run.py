@@ -100,7 +100,7 @@ def generalise(task: Task, *, out: Path, machine: Machine, resume: bool = False)
     for line in domains.left_out:
         tqdm.write(line)
     tubes = source_tubes(task.source, domains, task.boxes, machine) if task.method == "explain" else None
-    stores = Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels)
+    stores = Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels, isolate=machine.isolate)
     here, there = (stores.get(data.root, decoded_side(clips.size)) for data in (task.source, task.target))
     network, loaded = starting_network(clips.model, domains.classes, task.init, seed=task.seed)
     tqdm.write(f"{clips.model}, {task.init.label}: {loaded}")

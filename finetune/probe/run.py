@@ -125,7 +125,7 @@ def open_probe(
     training = listing.side("train")
     groups = [data.target.group(video.path) or video.path for video in training]
     parts = grouped_parts(labels_of(training), groups, config.cv_folds, config.seed)
-    stores = Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels)
+    stores = Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels, isolate=machine.isolate)
     make_folder(machine.cache() / "probe")
     return Probe(data, config, named, listing, networks, parts, machine, stores)
 

@@ -255,7 +255,7 @@ def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine, stores: Stores |
     `stores` are those of decoded clips, where other runs share them.
     """
     _check_precision(jobs, machine)
-    stores = stores or Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels)
+    stores = stores or Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels, isolate=machine.isolate)
     jobs = list_jobs(data, jobs, machine, stores)
     results = []
     for number, job in enumerate(jobs, start=1):

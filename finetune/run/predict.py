@@ -61,9 +61,9 @@ class Predictor:
         self.classes, self.config = trained.classes, trained.views
         self.network = trained.network().to(chosen).eval()
 
-    def views(self, path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, Tensor]:
+    def views(self, path: Path, *, max_pixels: int = MAX_PIXELS, isolate: bool = False) -> tuple[int, Tensor]:
         """How many frames a video has, and its views. Raises `UserError` or `OSError` where it cannot be read."""
-        frames = open_clip(path, short_side=decoded_side(self.config.size), max_pixels=max_pixels)
+        frames = open_clip(path, short_side=decoded_side(self.config.size), max_pixels=max_pixels, isolate=isolate)
         return len(frames), video_views(frames, self.config)
 
     @torch.no_grad()
@@ -73,7 +73,13 @@ class Predictor:
         return p
 
     def predict(
-        self, paths: Sequence[Path], *, top: int = 5, threads: int = 1, max_pixels: int = MAX_PIXELS
+        self,
+        paths: Sequence[Path],
+        *,
+        top: int = 5,
+        threads: int = 1,
+        max_pixels: int = MAX_PIXELS,
+        isolate: bool = False,
     ) -> Iterator[Prediction | Unreadable]:
         """What is in each of some videos, in their order; decoded a few ahead in threads.
 
@@ -83,7 +89,7 @@ class Predictor:
 
         def read(path: Path) -> tuple[int, Tensor] | Unreadable:
             try:
-                return self.views(path, max_pixels=max_pixels)
+                return self.views(path, max_pixels=max_pixels, isolate=isolate)
             except (UserError, OSError) as error:
                 return Unreadable(str(path), str(error))
 

@@ -52,6 +52,7 @@ def prepare_videos(
         max_broken=machine.max_broken,
         progress=machine.progress,
         max_pixels=machine.max_pixels,
+        isolate=machine.isolate,
     )
     yield from report(data, there, index, frame_rate)
     yield f"index     {place}"
@@ -64,6 +65,7 @@ def prepare_videos(
             threads=machine.decoders(),
             progress=machine.progress,
             max_pixels=machine.max_pixels,
+            isolate=machine.isolate,
         )
         yield cache_line(cache, made)
 

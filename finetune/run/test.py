@@ -78,7 +78,7 @@ def test_weights(test: WeightsTest, *, out: Path, machine: Machine) -> dict[str,
     listing = decode_listed(test.data, listing, machine)
     device = resolve_device(machine.device)
     write_config(out, _config(test))
-    stores = Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels)
+    stores = Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels, isolate=machine.isolate)
     store = stores.get(test.data.root, decoded_side(trained.views.size))
     started = time.perf_counter()
     p = predict(

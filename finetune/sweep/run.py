@@ -35,7 +35,7 @@ class _OpenSweep:
         machine = place.machine(self.machine)
         data = open_data(self.options, machine)
         listing = read_videos(data, self.split, machine, allow_missing=self.allow_missing)
-        stores = Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels)
+        stores = Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels, isolate=machine.isolate)
 
         def run(task: SweepRun) -> dict[str, Any]:
             return validate(data, task.plan, out=task.out, machine=machine, stores=stores, listing=listing)

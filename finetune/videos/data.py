@@ -83,6 +83,7 @@ def decode_listed(data: Data, listing: Listing, machine: Machine) -> Listing:
         max_broken=machine.max_broken,
         progress=machine.progress,
         max_pixels=machine.max_pixels,
+        isolate=machine.isolate,
     )
     listing = keep_decodable(listing, index, data.root)
     for path, why in listing.broken[:10] if machine.progress else ():

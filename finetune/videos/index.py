@@ -38,6 +38,7 @@ def build_index(
     max_broken: float,
     progress: bool,
     max_pixels: int = MAX_PIXELS,
+    isolate: bool = False,
 ) -> ClipIndex:
     """Decode every video once, several files at a time, and say what there is of it.
 
@@ -50,6 +51,7 @@ def build_index(
         max_broken: share of broken videos, 0 to 1, past which the index stops.
         progress: whether to show a bar.
         max_pixels: what a frame may have.
+        isolate: decode in child processes (`fractalvid.video.isolation`).
 
     Raises:
         UserError: more than `max_broken` of the videos do not decode; some are named.
@@ -58,7 +60,9 @@ def build_index(
     looked_at: dict[str, ProbeResult] = {}
     limit, broken = max_broken * len(wanted), 0
     with (
-        closing(probe_videos(root, wanted, cache_dir=cache_dir, threads=threads, max_pixels=max_pixels)) as looked,
+        closing(
+            probe_videos(root, wanted, cache_dir=cache_dir, threads=threads, max_pixels=max_pixels, isolate=isolate)
+        ) as looked,
         # Nothing to see where all is known, which is at once.
         tqdm(total=len(wanted), desc="reading videos", unit="video", disable=not progress, delay=1) as bar,
     ):

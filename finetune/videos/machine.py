@@ -26,6 +26,8 @@ class Machine:
     """Share of videos that may fail to decode; those are skipped, counted and named."""
     max_pixels: int = MAX_PIXELS
     """Pixels that a frame of a video may have; one with more does not count as a video. 8K has 33 to 36 million."""
+    isolate: bool = False
+    """Decode videos in child processes: one that crashes, hangs or fills the decoder counts as broken, and no more."""
     progress: bool = True
     """Show progress bars."""
 

@@ -68,6 +68,8 @@ MASK_FOLDER = "masks"
 """Of masks that are files of their own."""
 _MAX_BYTES = 2**34
 """Of a manifest: a hundred million clips."""
+_MAX_SIZE = 2**62
+"""Of a file, or a place in one: systems count in 63 bits."""
 HEADER = ",".join(field.name for field in fields(ManifestRow)) + "\n"
 
 
@@ -139,7 +141,8 @@ def _row(line: str, where: str) -> ManifestRow:
     except (ValueError, csv.Error) as error:
         reason = str(error)[:80]
     else:
-        possible = 1 <= row.frames <= MAX_CLIP_FRAMES and min(row.bytes, row.offset, row.mask_bytes) >= 0
+        sizes = row.bytes, row.offset, row.mask_bytes
+        possible = 1 <= row.frames <= MAX_CLIP_FRAMES and min(sizes) >= 0 and max(sizes) <= _MAX_SIZE
         if possible and "\0" not in path:
             return row
         reason = "impossible numbers"

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from fractalvid.utils.log import show_log
 from fractalvid.utils.notes import forget_notes
-from fractalvid.utils.phrases import one_line
+from fractalvid.utils.phrases import one_line, shortened
 from fractalvid.utils.words import with_home
 
 _SIGINT_CODE, _SIGPIPE_CODE = 130, 141  # what a shell reports of programs that end by these signals
@@ -17,6 +17,10 @@ _SIGINT_CODE, _SIGPIPE_CODE = 130, 141  # what a shell reports of programs that 
 
 class UserError(Exception):
     """Something that the user can put right. Its one line says what was wrong, where, and what to do."""
+
+    def __str__(self) -> str:
+        """The line, without its middle where it quotes at length."""
+        return shortened(super().__str__())
 
 
 def run_cli(program: str, main: Callable[[list[str]], int | None], argv: Sequence[str] | None = None) -> int:

@@ -2,10 +2,18 @@
 
 from collections.abc import Iterable
 
+_LONGEST, _START, _END = 1000, 700, 250
+"""Characters of a message, and what is left of its start and end where it has more."""
+
 
 def one_line(text: str) -> str:
     """A text on one line: what would break or hide it, as line feeds in file names do, is written as in Python."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shortened(text: str) -> str:
+    """A message without its middle where that is long: it may quote a line of a damaged list, which has no end."""
+    return text if len(text) <= _LONGEST else f"{text[:_START]} ... {text[-_END:]}"
 
 
 def first_few(names: Iterable[str], limit: int = 5) -> str:

@@ -18,7 +18,7 @@ class VideoError(UserError):
         lasting: whether it says something of the file as it is, and will be so until that changes.
     """
 
-    lasting = True
+    lasting: bool = True
 
     def __init__(self, why: str, name: object = None) -> None:
         """`name` is the file's, as it was given."""

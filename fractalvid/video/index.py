@@ -93,7 +93,13 @@ def is_same(path: Path, stamp: Stamp) -> bool:
 
 
 def probe_videos(
-    root: Path, names: Iterable[str], *, cache_dir: Path | None, threads: int, max_pixels: int = MAX_PIXELS
+    root: Path,
+    names: Iterable[str],
+    *,
+    cache_dir: Path | None,
+    threads: int,
+    max_pixels: int = MAX_PIXELS,
+    isolate: bool = False,
 ) -> Generator[tuple[str, ProbeResult], None, None]:
     """Yield what decodes of each video below `root`, or why nothing does: first what is known, then the rest.
 
@@ -107,6 +113,7 @@ def probe_videos(
         cache_dir: where the index is kept; None keeps nothing.
         threads: videos decoded at once.
         max_pixels: what a frame may have.
+        isolate: decode in child processes (`video.isolation`).
     """
     check_integer("threads", threads, 0, MAX_COUNT)
     index, todo = VideoIndex(root, cache_dir), dict[str, Stamp]()
@@ -123,7 +130,7 @@ def probe_videos(
             yield name, _named(known, root / name, max_pixels)
     saved = time.monotonic()
     try:
-        for name, result, lasting in _probed(root, list(todo), threads, max_pixels):
+        for name, result, lasting in _probed(root, list(todo), threads, max_pixels, isolate):
             if lasting:
                 index.add(name, todo[name], result)
             if time.monotonic() - saved > _SAVE_SECONDS:
@@ -145,12 +152,14 @@ def _named(result: ProbeResult, path: Path, max_pixels: int) -> ProbeResult:
     return result
 
 
-def _probed(root: Path, names: list[str], threads: int, max_pixels: int) -> Iterator[tuple[str, ProbeResult, bool]]:
+def _probed(
+    root: Path, names: list[str], threads: int, max_pixels: int, isolate: bool
+) -> Iterator[tuple[str, ProbeResult, bool]]:
     """Each name, its result without the path, and whether that lasts as long as the file stays the same."""
 
     def probe(name: str) -> tuple[str, ProbeResult, bool]:
         try:
-            return name, probe_video(root / name, max_pixels=max_pixels), True
+            return name, probe_video(root / name, max_pixels=max_pixels, isolate=isolate), True
         except VideoError as error:
             return name, error.why, error.lasting
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fractalvid.utils.errors import UserError
 from fractalvid.video.errors import check_frame
@@ -36,7 +36,8 @@ def read_picture(file: Path, *, max_pixels: int) -> Image.Image:
     except UserError:
         raise
     except Exception as error:  # Pillow has no common type for what a damaged file does to it
-        why = " ".join(str(error).split()) or type(error).__name__
+        unknown = isinstance(error, UnidentifiedImageError)  # which shows how the file was opened
+        why = "no format that is known" if unknown else " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{file}: cannot be read as a picture ({why})") from error
 
 

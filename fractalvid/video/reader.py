@@ -10,6 +10,7 @@ from fractalvid.utils.checks import MAX_COUNT, check_integer
 from fractalvid.utils.checks import shown as in_words
 from fractalvid.video.decode import Damage, Shown, decoded
 from fractalvid.video.errors import MAX_PIXELS, ReadError, TooLargeError, VideoError, check_frame, check_kept
+from fractalvid.video.isolation.pool import POOL
 from fractalvid.video.pixels import Converter
 from fractalvid.video.sequences import first_size, is_sequence, sequence_facts, sequence_pictures
 from fractalvid.video.source import VideoSource, source_name
@@ -33,7 +34,12 @@ MAX_SIDE = 2**15
 
 
 def read_video(
-    video: VideoSource, *, rgb: bool = True, short_side: int | None = None, max_pixels: int = MAX_PIXELS
+    video: VideoSource,
+    *,
+    rgb: bool = True,
+    short_side: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    isolate: bool = False,
 ) -> NDArray[np.uint8]:
     """Decode every frame: uint8 (T, H, W, 3), or (T, H, W) grey where `rgb` is False.
 
@@ -44,12 +50,18 @@ def read_video(
     (`video.gif.shown_frames`), composed as its disposal methods say. The pictures of a folder come in the order in
     which people count them, each as `video.pictures.read_picture` has it; none may be missing or broken.
 
+    Where `isolate`, a child process decodes (`fractalvid.video.isolation`): a video at which it crashes, or for which
+    it needs too much time or memory, is one that does not decode.
+
     Raises:
         ReadError: missing, or the system fails to read it.
         TooLargeError: a frame of more than `max_pixels`, or too many to be kept (`errors.KEPT_FRAMES`).
         VideoError: empty, not a video, or without a single frame that decodes.
     """
-    return np.stack(list(_read(video, rgb, short_side, max_pixels).values()))
+    if isolate:
+        _check(short_side, max_pixels)
+        return POOL.read(video, None, rgb=rgb, short_side=short_side, max_pixels=max_pixels)
+    return np.stack(list(frames_by_number(video, rgb, short_side, max_pixels).values()))
 
 
 def read_frames(
@@ -59,6 +71,7 @@ def read_frames(
     rgb: bool = True,
     short_side: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    isolate: bool = False,
 ) -> NDArray[np.uint8]:
     """The same as `read_video(...)[numbers]`, for numbers (n,) from 0, n >= 1.
 
@@ -74,7 +87,10 @@ def read_frames(
         raise ValueError(f"{source_name(video)}: numbers must name at least one frame")
     if wanted.dtype.kind not in "iu" or wanted.ndim != 1:
         raise TypeError(f"numbers must be whole numbers (n,), got {in_words(numbers)}")
-    found = _read(video, rgb, short_side, max_pixels, frozenset(wanted.tolist()))
+    if isolate:
+        _check(short_side, max_pixels)
+        return POOL.read(video, wanted, rgb=rgb, short_side=short_side, max_pixels=max_pixels)
+    found = frames_by_number(video, rgb, short_side, max_pixels, frozenset(wanted.tolist()))
     try:
         return np.stack([found[number] for number in wanted.tolist()])
     except KeyError as missing:
@@ -97,14 +113,16 @@ class VideoFacts:
     damaged: int = 0
 
 
-def probe_video(video: VideoSource, *, max_pixels: int = MAX_PIXELS) -> VideoFacts:
-    """Decode a video and say what there is of it.
+def probe_video(video: VideoSource, *, max_pixels: int = MAX_PIXELS, isolate: bool = False) -> VideoFacts:
+    """Decode a video and say what there is of it; `isolate` is that of `read_video`.
 
     Raises:
         ReadError: the system fails to read it.
         TooLargeError: a frame of more than `max_pixels`.
         VideoError: no frame decodes.
     """
+    if isolate:
+        return VideoFacts(*POOL.facts(video, max_pixels=max_pixels))
     if is_sequence(video):
         count, width, height = sequence_facts(_folder(video), max_pixels)
         return VideoFacts(count, width, height, 0.0, 0.0)
@@ -129,13 +147,11 @@ def scaled_size(width: int, height: int, short_side: int | None) -> tuple[int, i
     return round(width * scale), round(height * scale)
 
 
-def _read(
+def frames_by_number(
     video: VideoSource, rgb: bool, short_side: int | None, max_pixels: int, wanted: frozenset[int] | None = None
 ) -> dict[int, NDArray[np.uint8]]:
     """Frame number -> pixels, of all frames that decode or of those that are wanted, in order."""
-    if short_side is not None:
-        check_integer("short_side", short_side, 1, MAX_SIDE)
-    check_integer("max_pixels", max_pixels, 1, MAX_COUNT)
+    _check(short_side, max_pixels)
     if is_sequence(video):
         return _read_sequence(_folder(video), rgb, short_side, max_pixels, wanted)
     frames, name = dict[int, NDArray[np.uint8]](), source_name(video)
@@ -151,6 +167,12 @@ def _read(
         if number == last:
             break
     return frames
+
+
+def _check(short_side: int | None, max_pixels: int) -> None:
+    if short_side is not None:
+        check_integer("short_side", short_side, 1, MAX_SIDE)
+    check_integer("max_pixels", max_pixels, 1, MAX_COUNT)
 
 
 def _read_sequence(

@@ -30,7 +30,13 @@ class Video:
 
 
 def probe_all(
-    root: Path, listed: list[ListedVideo], *, threads: int, progress: bool, max_pixels: int = MAX_PIXELS
+    root: Path,
+    listed: list[ListedVideo],
+    *,
+    threads: int,
+    progress: bool,
+    max_pixels: int = MAX_PIXELS,
+    isolate: bool = False,
 ) -> list[Video]:
     """What decodes of every video; those of which nothing does are named and left out.
 
@@ -44,6 +50,7 @@ def probe_all(
         threads: videos decoded at once by this process.
         progress: show a bar while this process decodes.
         max_pixels: what a frame may have.
+        isolate: decode in child processes (`fractalvid.video.isolation`).
 
     Raises:
         UserError: more than 5 % of them do not decode.
@@ -52,7 +59,9 @@ def probe_all(
     share, results = names[rank() :: world_size()], dict[str, ProbeResult]()
     with (
         closing(
-            probe_videos(root, share, cache_dir=default_cache_dir(), threads=threads, max_pixels=max_pixels)
+            probe_videos(
+                root, share, cache_dir=default_cache_dir(), threads=threads, max_pixels=max_pixels, isolate=isolate
+            )
         ) as looked,
         # Nothing to see where all is known, which is at once.
         tqdm(total=len(share), desc="reading videos", unit="video", disable=not progress, delay=1) as bar,

@@ -48,6 +48,7 @@ class OwnVideos(IndexedSource):
         second: gives a second view of each video, too, differing so from the first.
         progress: show a progress bar while the videos are read for the first time.
         max_pixels: what a frame of a video may have.
+        isolate: decode in child processes (`fractalvid.video.isolation`).
 
     Raises:
         UserError: what is no folder of videos, or more than 5 % of them do not decode.
@@ -65,13 +66,16 @@ class OwnVideos(IndexedSource):
         second: SecondView | None = None,
         progress: bool = False,
         max_pixels: int = MAX_PIXELS,
+        isolate: bool = False,
     ) -> None:
         """See the class."""
         super().__init__(share)
-        self._root, self._max_pixels = root, max_pixels
+        self._root, self._max_pixels, self._isolate = root, max_pixels, isolate
         listed = from_main(partial(list_videos, root)).videos
         self._threads = available_cores() if threads is None else threads
-        self._videos = probe_all(root, listed, threads=self._threads, progress=progress, max_pixels=max_pixels)
+        self._videos = probe_all(
+            root, listed, threads=self._threads, progress=progress, max_pixels=max_pixels, isolate=isolate
+        )
         self._config, self._seed, self._first, self._second = config, seed, first_label, second
         self._order = ShuffledOrder(seed, len(self._videos))
         self._side = round(config.size * 8 / 7)
@@ -142,8 +146,8 @@ class OwnVideos(IndexedSource):
         path, facts = self._videos[item].path, self._videos[item].facts
         width, height = scaled_size(facts.width, facts.height, self._side)
         if not self._reserve(item, 3 * facts.frames * width * height):
-            return read_frames(path, numbers, short_side=self._side, max_pixels=self._max_pixels)
-        self._kept[item] = read_video(path, short_side=self._side, max_pixels=self._max_pixels)
+            return read_frames(path, numbers, short_side=self._side, max_pixels=self._max_pixels, isolate=self._isolate)
+        self._kept[item] = read_video(path, short_side=self._side, max_pixels=self._max_pixels, isolate=self._isolate)
         return self._kept[item][numbers]
 
     def _reserve(self, item: int, count: int) -> bool:

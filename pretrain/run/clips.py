@@ -86,6 +86,7 @@ def open_clips(config: PretrainConfig, bank: Bank, *, threads: int | None, progr
         second=config.objective.second,
         progress=progress,
         max_pixels=config.max_pixels,
+        isolate=config.isolate,
     )
     source: Source = videos if config.mix is None else MixedClips(drawn.at, videos.at, part=config.mix, share=share)
     digest = videos.digest() if stored is None else f"{stored} {videos.digest()}"

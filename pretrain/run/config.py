@@ -31,7 +31,7 @@ _MOST = dict.fromkeys(("batch_size", "epoch_clips", "grow_clips", "instances", "
 CURRICULUM = 0.6
 """Share of a run over which emulation comes in: strong from the first step, it costs accuracy in short runs."""
 FREE = frozenset(
-    {"bank", "data", "videos", "max_pixels", "threads"}
+    {"bank", "data", "videos", "max_pixels", "isolate", "threads"}
     | {
         f"engine.{name}"
         for name in (
@@ -82,6 +82,8 @@ class PretrainConfig:
     """Share of --videos among the clips, above 0 and below 1; all clips if not given."""
     max_pixels: int = MAX_PIXELS
     """Pixels that a frame of --videos may have; 8K has 33 to 36 million."""
+    isolate: bool = False
+    """Decode --videos in child processes: one that crashes, hangs or fills the decoder counts as broken."""
     found: Annotated[str | None, tyro.conf.Suppress] = None
     """What --data and --videos held when the run began, as a digest: a run goes on with the same."""
     extended_at: Annotated[tuple[int, ...] | None, tyro.conf.Suppress] = None

@@ -117,7 +117,7 @@ RULES: tuple[Rule[PretrainConfig], ...] = (
         lambda c: _kind(c) == "ifs",
         "points belong to the chaos game, and the classes are of another kind",
     ),
-    Rule(("max_pixels",), lambda c: c.videos is not None, "there are no --videos"),
+    Rule(("max_pixels", "isolate"), lambda c: c.videos is not None, "there are no --videos"),
     Rule(("objective.recolour",), _recolours, "the clips are grey, without --colour"),
 )
 

@@ -79,7 +79,7 @@ def parts_of(index: Path) -> dict[Path, frozenset[str]]:
     elsewhere = [name for name in names if not name or Path(name).name != name or "\\" in name or name == index.name]
     if elsewhere:
         raise UserError(f"the index of weights {index} names {elsewhere[0]!r}, which is no file beside it")
-    missing = [name for name in names if not (index.parent / name).is_file()]
+    missing = [name for name in names if not os.path.isfile(index.parent / name)]  # also where a name is too long
     if missing:
         raise UserError(
             f"of the weights {index}, {len(missing)} of {len(names)} parts are missing ({first_few(missing, 2)}): get "
