@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -224,9 +225,7 @@ def _lists() -> list[Target]:
         "own table": ([own], _table),
         "class map": ([b"class,weights\na,b\nc,\n"], read_class_map),
     }
-    return [
-        Target(f"list {name}", lambda data=data: data, _file("a.csv", read)) for name, (data, read) in readers.items()
-    ]  # type: ignore[misc]
+    return [Target(f"list {name}", partial(list, data), _file("a.csv", read)) for name, (data, read) in readers.items()]
 
 
 def _videos() -> list[Target]:

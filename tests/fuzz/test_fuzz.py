@@ -9,7 +9,7 @@ from tests.fuzz.mutations import mutated
 from tests.fuzz.oracle import Oracle
 from tests.fuzz.targets import BY_NAME
 
-CASES = 300
+CASES = 100
 
 
 @pytest.mark.parametrize("name", BY_NAME)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from fractalvid.video.errors import check_kept
 from fractalvid.video.isolation.messages import Answer, Request, receive, send
 
+_START_SECONDS = 120.0
 _PIPE_BYTES = 2**20
 _SET_PIPE_BYTES = 1031
 """Linux's number for how much a pipe holds; there is no constant for it on other systems."""
@@ -35,6 +37,7 @@ class Child:
             env=os.environ | one_thread,
         )
         _enlarge(self._process.stdout)
+        self._ready = False
 
     def ask(self, request: Request, data: bytes, seconds: float) -> tuple[Answer, NDArray[np.uint8] | None]:
         """What it says of a video.
@@ -42,13 +45,23 @@ class Child:
         Raises:
             EOFError, OSError, UserError: it ended, or was ended, or said what is no answer.
         """
+        if not self._ready:
+            with self._ending_after(_START_SECONDS):
+                receive(self._process.stdout, Answer)
+            self._ready = True
+        with self._ending_after(seconds):
+            send(self._process.stdin, request, [data])
+            answer = receive(self._process.stdout, Answer)
+            return answer, None if answer.shape is None else self._frames(request, answer.shape)
+
+    @contextlib.contextmanager
+    def _ending_after(self, seconds: float) -> Iterator[None]:
+        """End the process unless what is done here is done by then."""
         late = threading.Timer(seconds, self._process.kill)
         late.daemon = True
         late.start()
         try:
-            send(self._process.stdin, request, [data])
-            answer = receive(self._process.stdout, Answer)
-            return answer, None if answer.shape is None else self._frames(request, answer.shape)
+            yield
         finally:
             late.cancel()
 
