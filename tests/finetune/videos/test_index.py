@@ -1,6 +1,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_a_second_index_decodes_only_what_changed(tmp_path: Path, monkeypatch: p
     first = index(root, "a.mp4", "b.mp4", cache=cache)
     decoded: list[str] = []
 
-    def spy(path: Path, **options: int) -> VideoFacts:
+    def spy(path: Path, **options: Any) -> VideoFacts:
         decoded.append(path.name)
         return probe_video(path, **options)
 

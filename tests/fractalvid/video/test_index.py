@@ -5,6 +5,7 @@ import os
 import shutil
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -49,7 +50,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the videos that are decoded."""
     names: list[str] = []
 
-    def counting(path: Path, **options: int) -> VideoFacts:
+    def counting(path: Path, **options: Any) -> VideoFacts:
         names.append(path.name)
         return probe_video(path, **options)
 
@@ -104,7 +105,7 @@ def test_what_was_decoded_before_an_interrupt_is_kept(
     own: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-    def interrupted(path: Path, **options: int) -> VideoFacts:
+    def interrupted(path: Path, **options: Any) -> VideoFacts:
         if len(decoded) == 2:
             raise KeyboardInterrupt
         decoded.append(path.name)
@@ -128,7 +129,7 @@ def test_broken_videos_are_remembered_and_unreadable_ones_tried_again(
     assert capfd.readouterr().err.count("text.avi") == 2  # said every time
     os.utime(own / "run" / "a.mp4", ns=(1, 1))
 
-    def unreadable(path: Path, **options: int) -> VideoFacts:
+    def unreadable(path: Path, **options: Any) -> VideoFacts:
         raise ReadError("cannot be read: too many open files", path)
 
     with monkeypatch.context() as patched:
@@ -225,7 +226,7 @@ def open_on_rank(root: Path, out: Path) -> None:
     os.environ["XDG_CACHE_HOME"] = str(out)  # processes of their own have not what the fixture set
     counted: list[int] = []
 
-    def counting(path: Path, **options: int) -> VideoFacts:
+    def counting(path: Path, **options: Any) -> VideoFacts:
         counted.append(1)
         return probe_video(path, **options)
 
