@@ -25,6 +25,7 @@ LAYERS = {
         "videos",
         "weights",
         "recipes",
+        "debias",
         "results",
         "report",
         "run",

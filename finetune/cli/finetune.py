@@ -49,6 +49,10 @@ class Finetune:
     """Seed of the head, the order and the augmentation."""
     allow_missing: bool = False
     """Go on without listed videos that are not there; they are counted in the result."""
+    scenes: Path | None = None
+    """For --debias: CSV file with the columns video (its path below --data) and scene, of all training videos."""
+    masks: Path | None = None
+    """For --debias: folder with masks of the people in all training videos, a PNG or npz file each."""
     out: Path | None = None
     """Folder of the run; default runs/finetune/<target>/<init>/<split>_<seed>; of one's own videos <target> is
     folder-<name of --data or --csv>."""
@@ -84,6 +88,8 @@ def run(options: Finetune) -> None:
         split=options.split if options.fold is None else options.fold,
         seed=options.seed,
         allow_missing=options.allow_missing,
+        scenes=options.scenes,
+        masks=options.masks,
     )
     out = options.out or Path("runs") / "finetune" / data_name(data) / init.label / run_name(plan)
     metrics = transfer(

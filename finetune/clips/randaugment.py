@@ -67,6 +67,8 @@ OPERATIONS: dict[str, Operation] = {
     "autocontrast": Operation(lambda x, _: F.autocontrast(x)),
     "equalize": Operation(lambda x, _: F.equalize(x)),
 }
+_MOVING = frozenset({"shear_x", "shear_y", "translate_x", "translate_y", "rotate"})
+"""Those that move pixels."""
 _NAMES = tuple(OPERATIONS)  # their order belongs to what a seed gives: append only
 
 
@@ -100,4 +102,14 @@ def apply_policy(frames: Tensor, drawn: Policy, i: int, magnitude: float) -> Ten
         x = OPERATIONS[name].apply(x, strength(name, magnitude, bool(negative)))
     if drawn.blur[i]:
         x = F.gaussian_blur(x, [3, 3])
+    return x.permute(0, 2, 3, 1)
+
+
+def move_mask(mask: Tensor, drawn: Policy, i: int, magnitude: float) -> Tensor:
+    """A mask, uint8 (T, H, W, 1), of clip i after those of its operations that move pixels."""
+    x = mask.permute(0, 3, 1, 2)
+    for which, negative in zip(drawn.which[i], drawn.negative[i], strict=True):
+        name = _NAMES[which]
+        if name in _MOVING:
+            x = OPERATIONS[name].apply(x, strength(name, magnitude, bool(negative)))
     return x.permute(0, 2, 3, 1)

@@ -86,6 +86,7 @@ class Plan:
     `columns` are those of the table, if there is one; `held_out` says how a side was drawn, if one was.
     `videos_digest` tells lists of videos apart (`results.folder.videos_digest`), and `frames` says at how many pixels
     they are read, and whether as JPEG pictures (`ClipStore.kept`); both are None until the videos are listed.
+    `scenes` and `masks` say where those that debiasing takes lie, and `beside_digest` tells what they hold apart.
     `extended_at` tells after which steps the number of epochs became another.
     """
 
@@ -104,6 +105,9 @@ class Plan:
     frames: str | None = None
     held_out: HeldOut | None = None
     extended_at: tuple[int, ...] | None = None
+    scenes: str | None = None
+    masks: str | None = None
+    beside_digest: str | None = None
 
     def steps(self, videos: int) -> int:
         """Training steps: enough that `videos` are each seen `epochs` times."""
@@ -116,6 +120,8 @@ class Plan:
         del recipe["normalise"]  # mean and std say what it came to
         if self.extended_at is None:
             del values["extended_at"]
+        if not self.recipe.debias:
+            del recipe["debias"], values["scenes"], values["masks"], values["beside_digest"]
         return values | recipe
 
 
@@ -166,6 +172,8 @@ def plan_run(
     split: str | None = None,
     seed: int = 0,
     allow_missing: bool = False,
+    scenes: Path | None = None,
+    masks: Path | None = None,
 ) -> Plan:
     """Settle everything that the options leave open.
 
@@ -176,11 +184,17 @@ def plan_run(
         split: official split or fold; None for the benchmark's first.
         seed: of the head, the order and the augmentation.
         allow_missing: whether listed videos may be missing.
+        scenes: table of the training videos' scenes, for debiasing.
+        masks: folder with masks of the people in them.
 
     Raises:
         UserError: for what the options cannot mean.
     """
     check_seed(seed, "--seed")
+    if recipe.debias and scenes is None and masks is None:
+        raise UserError("--debias needs --scenes, --masks or both, which finetune without a subcommand takes")
+    if not recipe.debias and (scenes is not None or masks is not None):
+        raise UserError(f"--{'scenes' if masks is None else 'masks'} is for --debias, as in --debias 0.5")
     if recipe.mode == "full":  # the BatchNorm of frozen features needs no clips to normalise by
         check_norms(recipe.batch_size, LoopConfig().part(recipe.batch_size))
     options, target = data.options, data.target
@@ -207,6 +221,8 @@ def plan_run(
         allow_missing=allow_missing,
         init=init,
         recipe=resolve(recipe, target.protocol, init),
+        scenes=_absolute(scenes),
+        masks=_absolute(masks),
     )
 
 

@@ -10,6 +10,7 @@ from fractalvid.finetune.clips.config import AugmentConfig, Sampling, Triple, Vo
 from fractalvid.pretrain.machine import PrecisionName
 from fractalvid.pretrain.models import architecture
 from fractalvid.pretrain.objectives import check_alpha
+from fractalvid.pretrain.objectives.debias.config import check_debias
 from fractalvid.pretrain.recipes import load
 from fractalvid.utils.checks import MAX_COUNT, check_at_most, check_fields
 from fractalvid.utils.errors import UserError
@@ -74,6 +75,9 @@ class Recipe:
     """Blend clips and labels in pairs: alpha of mixup's Beta distribution, such as 0.2; 0 is off."""
     cutmix: float = 0.0
     """Paste boxes of other clips: alpha of CutMix's Beta distribution, such as 1; 0 is off; with --mixup, either."""
+    debias: float = 0.0
+    """Weights of scene debiasing (arXiv 1912.05534; 0.5 as published) by --scenes, --masks or both: features are made
+    worse at telling the scene, and of clips without their people the network is to say nothing; 0 is off."""
     grad_clip: float = 5.0
     """Largest norm of the gradient."""
     model: Annotated[str | None, tyro.conf.arg(aliases=("--arch",))] = None
@@ -133,6 +137,9 @@ class Recipe:
             raise UserError(f"--label-smoothing is {self.label_smoothing}: at least 0 and below 1")
         check_alpha("--mixup", self.mixup)
         check_alpha("--cutmix", self.cutmix)
+        check_debias("--debias", self.debias)
+        if self.debias and (self.mode == "linear" or self.mixup or self.cutmix):
+            raise UserError("--debias goes neither with --mode linear nor with --mixup and --cutmix: leave out one")
         if not self.weight_decay >= 0:
             raise UserError(f"--weight-decay is {self.weight_decay}: it must be 0 or more")
         if not self.grad_clip > 0:

@@ -18,8 +18,10 @@ _EQUAL = (
 _OF_A_MODE = {"mode", "epochs", "batch_size", "lr", "optimizer", "shots"}
 """What a head alone may be trained with otherwise than a whole network."""
 _COMPARED = {"init", "mean", "std", "seed", "split", "mode", "videos_digest", "frames", "precision"}
+_COMPARED |= {"beside_digest"}
 """Settings that other initialisations and repetitions differ in, or that are compared in a way of their own."""
 _HARMLESS = {"data", "annotations", "table", "columns", "held_out", "classes", "official_classes", "allow_missing"}
+_HARMLESS |= {"scenes", "masks"}
 _HARMLESS |= {"metric", "eval_every", "views", "crops", "voting"}
 """Where the videos lie, which are compared themselves, and what no weights follow from; `_EQUAL` has what tests do."""
 
@@ -90,9 +92,11 @@ def _check_training(results: Sequence[RunResult], of: str) -> None:
     _check_normalised(known, of)
     _check_one(f"frames{of}", [result.frames_trained_on for result in results if result.settings])
     for split in dict.fromkeys(settings.get("split") for settings in known):
-        lists = {settings.get("videos_digest") for settings in known if settings.get("split") == split}
-        if len(lists) > 1:
-            where = f" of split {split}" if split else ""
+        of_split = [settings for settings in known if settings.get("split") == split]
+        where = f" of split {split}" if split else ""
+        if len({settings.get("beside_digest") for settings in of_split}) > 1:
+            raise UserError(f"the runs{where} differ in what --scenes and --masks held{of}: they do not compare")
+        if len({settings.get("videos_digest") for settings in of_split}) > 1:
             raise UserError(
                 f"the runs{where} differ in their lists of videos, labels, sides or groups{of}: they do not compare"
             )

@@ -145,13 +145,16 @@ def differences(out: Path, plan: Plan) -> list[str]:
     new = parse_json(json.dumps(plan.to_dict()), Table, where="the plan")
     old = read_settings(out)
     # What a run is called or where its weights lie does not change it: their content does.
-    ignored = {"init.label", "init.path"} | {name for name in ("videos_digest", "frames") if new[name] is None}
+    ignored = {"init.label", "init.path", "scenes", "masks"}
+    ignored |= {name for name in ("videos_digest", "frames", "beside_digest") if new.get(name) is None}
     return [_differing(name, old, new) for name in differing_names(old, new) if name not in ignored]
 
 
 def _differing(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     if name == "videos_digest":
         return "the list of videos, their labels, sides or groups changed"
+    if name == "beside_digest":
+        return "what --scenes and --masks hold changed"
     change = f"{name.replace('.', ' ')}: {_at(old, name)}, not {_at(new, name)}"
     return f"{change}, by finetune prepare --cache or another --cache-dir" if name == "frames" else change
 

@@ -31,9 +31,10 @@ class Continuation:
         """Whether the number of epochs is another one now."""
         return self.begun.recipe.epochs != self.plan.recipe.epochs
 
-    def listed(self, videos_digest: str, frames: str) -> "Continuation":
-        """The same, once it is known which videos it has and what their frames are read from."""
-        begun, plan = (replace(one, videos_digest=videos_digest, frames=frames) for one in (self.begun, self.plan))
+    def listed(self, videos_digest: str, frames: str, beside_digest: str | None) -> "Continuation":
+        """The same, once it is known which videos it has, what their frames are read from, and what is beside them."""
+        digests = {"videos_digest": videos_digest, "frames": frames, "beside_digest": beside_digest}
+        begun, plan = (replace(one, **digests) for one in (self.begun, self.plan))
         return Continuation(begun, plan)
 
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from fractalvid.finetune.cache.store import decoded_side
 from fractalvid.finetune.cache.stores import Stores
 from fractalvid.finetune.clips.prediction import predict
+from fractalvid.finetune.debias.beside import Beside, read_beside
 from fractalvid.finetune.recipes.plan import Plan
 from fractalvid.finetune.results.folder import (
     VALIDATION,
@@ -145,18 +146,25 @@ def _train(
         listing = from_main(partial(read_videos, data, plan.split, machine, allow_missing=plan.allow_missing))
     recipe, store = plan.recipe, stores.get(data.root, decoded_side(plan.recipe.size))
     frames = store.kept(video.path for video in listing.videos)
-    going = going.listed(videos_digest(listing, data.target), frames)
-    from_main(partial(check_folder, out, going.begun, resume=resume, extends=going.extended))
-    plan = going.plan
+    digest = videos_digest(listing, data.target)
     if recipe.shots is not None:
         listing = draw_few_shot(listing, recipe.shots, plan.seed)
+    beside = from_main(partial(_read_beside, data, plan, listing, machine)) if recipe.debias else None
+    going = going.listed(digest, frames, None if beside is None else beside.digest)
+    from_main(partial(check_folder, out, going.begun, resume=resume, extends=going.extended))
+    plan = going.plan
     network, loaded = build_initial(recipe.model, len(listing.classes), plan.init, seed=plan.seed)
     from_main(partial(_claim, going, len(listing.side("train")), out))
     if is_main():
         started = (out / CHECKPOINT).exists()
         tqdm.write(f"{recipe.model}, {plan.init.label}: {'going on from its checkpoint' if started else loaded}")
-    run = ListedRun(plan=plan, target=data.target, listing=listing, store=store, out=out, machine=machine)
+    run = ListedRun(plan, data.target, listing, store, out, machine, beside)
     return _Trained(network, run, train_network(network, run, resume=resume))
+
+
+def _read_beside(data: Data, plan: Plan, listing: Listing, machine: Machine) -> Beside:
+    scenes, masks = (None if path is None else Path(path) for path in (plan.scenes, plan.masks))
+    return read_beside(data, listing.side("train"), scenes, masks, machine)
 
 
 def _claim(going: Continuation, videos: int, out: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
@@ -12,16 +13,19 @@ from tqdm import tqdm
 from fractalvid.finetune.cache.store import ClipStore
 from fractalvid.finetune.clips.loader import TrainLoader
 from fractalvid.finetune.clips.prediction import predict
+from fractalvid.finetune.debias.beside import Beside
+from fractalvid.finetune.debias.source import DebiasedClips
 from fractalvid.finetune.recipes.plan import Plan
 from fractalvid.finetune.results.scores import labels_of, scores
 from fractalvid.finetune.run.frozen import CLIPS, prepare_frozen
 from fractalvid.finetune.targets.base import Target
 from fractalvid.finetune.videos.listing import Listing, curve_side
 from fractalvid.finetune.videos.machine import Machine
-from fractalvid.pretrain.engine import LoopConfig, TrainConfig, TrainResult, train
+from fractalvid.pretrain.engine import LoopConfig, Objective, TrainConfig, TrainResult, train
 from fractalvid.pretrain.machine import is_main, local_world_size, rank, resolve_device, world_size
-from fractalvid.pretrain.models import head_name
+from fractalvid.pretrain.models import feature_dim, head_name
 from fractalvid.pretrain.objectives import Supervised, SupervisedConfig
+from fractalvid.pretrain.objectives.debias import DebiasConfig, Debiased
 from fractalvid.pretrain.optim import OptimConfig
 from fractalvid.utils.phrases import counted
 
@@ -35,7 +39,8 @@ _FEW_STEPS = 50
 class ListedRun:
     """A planned run whose videos are listed: all that training and testing need beside the network.
 
-    `listing` has the videos that are trained and tested on, `store` their frames; `out` is the folder of the run.
+    `listing` has the videos that are trained and tested on, `store` their frames; `out` is the folder of the run;
+    `beside` is what debiasing takes beside the videos.
     """
 
     plan: Plan
@@ -44,6 +49,7 @@ class ListedRun:
     store: ClipStore
     out: Path
     machine: Machine
+    beside: Beside | None = None
 
 
 def train_network(network: nn.Module, run: ListedRun, *, resume: bool) -> TrainResult:
@@ -67,10 +73,9 @@ def train_network(network: nn.Module, run: ListedRun, *, resume: bool) -> TrainR
     head: nn.Module = getattr(network, head_name(recipe.model))
     if recipe.dropout:
         head.register_forward_pre_hook(_dropper(recipe.dropout))
-    labels = SupervisedConfig(label_smoothing=recipe.label_smoothing, mixup=recipe.mixup, cutmix=recipe.cutmix)
     result = train(
-        Supervised(network, labels, seed=plan.seed),
-        loader,
+        _objective(network, run),
+        loader if run.beside is None else DebiasedClips(loader, run.beside),
         TrainConfig(loop=engine, optim=optim_config(plan), batch_size=recipe.batch_size, seed=plan.seed),
         run.out,
         validate=_curve(run) if recipe.eval_every else None,
@@ -81,6 +86,21 @@ def train_network(network: nn.Module, run: ListedRun, *, resume: bool) -> TrainR
     if fold is not None:
         fold()
     return result
+
+
+def _objective(network: nn.Module, run: ListedRun) -> Objective:
+    """Tell the classes apart and, where there is something beside the clips, do so debiased."""
+    recipe, beside, seed = run.plan.recipe, run.beside, run.plan.seed
+    labels = SupervisedConfig(label_smoothing=recipe.label_smoothing, mixup=recipe.mixup, cutmix=recipe.cutmix)
+    main = Supervised(network, labels, seed=seed)
+    if beside is None:
+        return main
+    weights = DebiasConfig(*(recipe.debias if of is not None else 0.0 for of in (beside.scenes, beside.masks)))
+    scenes = 0 if beside.scenes is None else len(beside.scenes.names)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        model = recipe.model
+        return Debiased(main, weights, head=head_name(model), features=feature_dim(model), scenes=scenes)
 
 
 def _note_few_steps(plan: Plan, videos: int, steps: int) -> None:

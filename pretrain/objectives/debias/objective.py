@@ -36,20 +36,25 @@ class Debiased(Objective):
         super().__init__()
         self.main, self.config = main, config
         self.scene_head = mlp(features, features, scenes, norm=False) if config.scene and scenes else None
-        self._seen: list[Tensor] = []
-        main.backbone.get_submodule(head).register_forward_pre_hook(self._see)
+        self._seen: list[Tensor] | None = None
+        # First of all hooks: what others drop of the features, the scene classifier sees.
+        main.backbone.get_submodule(head).register_forward_pre_hook(self._see, prepend=True)
         # Past nn.Module's bookkeeping: as a second submodule, its parameters would be saved twice.
         object.__setattr__(self, "backbone", main.backbone)
 
     def _see(self, _head: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        """Keep the features of a pass."""
-        self._seen.append(inputs[0].flatten(1))
+        """Keep the features of a pass that is looked at: elsewhere, as in tests, they would only take memory."""
+        if self._seen is not None:
+            features = inputs[0]
+            # Some heads take features (B, C, T, 1, 1) of several times.
+            self._seen.append(features if features.ndim == 2 else features.flatten(2).mean(2))
 
     def forward(self, batch: DebiasBatch) -> Outcome:
         """The sum of all losses of a batch."""
-        self._seen.clear()
+        self._seen = seen = []
         outcome = self.main(batch)
-        features = self._seen.pop()
+        self._seen = None
+        features = seen.pop()
         loss, parts = outcome.loss, {"main_loss": outcome.loss.detach(), **outcome.parts}
         if self.scene_head is not None and batch.scene is not None:
             logits = self.scene_head(reverse_gradient(features, self.config.scene))
@@ -63,7 +68,6 @@ class Debiased(Objective):
             loss = loss - self.config.masked * open_minded
             # As a share of the most there can be.
             parts["masked_entropy"] = open_minded.detach() / math.log(max(2, logits.shape[1]))
-        self._seen.clear()
         return Outcome(loss, outcome.logits, outcome.target, parts)
 
     def after_step(self, step: int, total: int | None) -> None:
