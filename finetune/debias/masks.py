@@ -72,7 +72,8 @@ def _read_png(file: Path, facts: VideoFacts) -> Mask:
     if rows.shape != wanted:
         size = f"a picture of {rows.shape[1]} x {rows.shape[0]} pixels"
         raise UserError(f"{size}, and {_shown(facts)} one under another make {wanted[1]} x {wanted[0]}")
-    return rows.reshape(facts.frames, facts.height, facts.width)
+    mask: Mask = rows.reshape(facts.frames, facts.height, facts.width)
+    return mask
 
 
 def _read_npz(file: Path, facts: VideoFacts) -> Mask:
@@ -82,7 +83,8 @@ def _read_npz(file: Path, facts: VideoFacts) -> Mask:
         ((name, announced),) = arrays.arrays.items()
         if announced.dtype != np.bool_ or announced.shape != (facts.frames, facts.height, facts.width):
             raise UserError(f"{announced.dtype} {announced.shape} instead of bool (T, H, W) for {_shown(facts)}")
-        return arrays.read(name, most=announced.size)
+        mask: Mask = arrays.read(name, most=announced.size)
+        return mask
 
 
 def _shown(facts: VideoFacts) -> str:

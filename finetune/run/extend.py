@@ -33,8 +33,10 @@ class Continuation:
 
     def listed(self, videos_digest: str, frames: str, beside_digest: str | None) -> "Continuation":
         """The same, once it is known which videos it has, what their frames are read from, and what is beside them."""
-        digests = {"videos_digest": videos_digest, "frames": frames, "beside_digest": beside_digest}
-        begun, plan = (replace(one, **digests) for one in (self.begun, self.plan))
+        begun, plan = (
+            replace(one, videos_digest=videos_digest, frames=frames, beside_digest=beside_digest)
+            for one in (self.begun, self.plan)
+        )
         return Continuation(begun, plan)
 
 

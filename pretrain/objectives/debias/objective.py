@@ -51,7 +51,8 @@ class Debiased(Objective):
 
     def forward(self, batch: DebiasBatch) -> Outcome:
         """The sum of all losses of a batch."""
-        self._seen = seen = []
+        seen: list[Tensor] = []
+        self._seen = seen
         outcome = self.main(batch)
         self._seen = None
         features = seen.pop()

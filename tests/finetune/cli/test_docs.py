@@ -12,6 +12,7 @@ import pytest
 from fractalvid.finetune.cli import (
     bias,
     compare,
+    explain,
     finetune,
     generalise,
     predict,
@@ -80,6 +81,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Read:
         (predict, "run"),
         (prepare, "run"),
         (probe, "run"),
+        (explain, "run"),
         (bias, "measure"),
         (bias, "compare"),
         (bias, "overlap"),

@@ -72,7 +72,7 @@ def test_masks_go_where_their_clips_go() -> None:
     assert moves.any() and drawn.flip.any() and not drawn.flip.all()
     mask = figure(4)
     white = np.repeat(scale_mask(mask, (24, 32)).numpy(), 3, axis=3)
-    for i in np.flatnonzero(moves):
+    for i in map(int, np.flatnonzero(moves)):
         clip = apply_policy(crop(white, np.arange(4), drawn, i, 16), policy, i, 5.0)
         seen = clip_mask(mask, (24, 32), drawn, policy, i, size=16, magnitude=5.0)
         torch.testing.assert_close(seen, clip[..., 0] >= 128)

@@ -1,12 +1,16 @@
 """`finetune --debias`: what it trains with, that it goes on, and what it refuses before training."""
 
 import json
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from fractalvid.finetune.debias.source import DebiasedClips
 from fractalvid.finetune.run import train as training
 from fractalvid.pretrain.engine import CHECKPOINT
+from fractalvid.pretrain.objectives.debias import DebiasBatch
 from fractalvid.pretrain.weights import load_tensors
 from tests.finetune.debias.helpers import beside_set, figure, put_mask
 from tests.finetune.helpers import command, metrics
@@ -32,17 +36,14 @@ def test_a_debiased_run_learns_both_and_goes_on_as_if_nothing_had_been(
     assert config["debias"] == 0.5 and len(config["beside_digest"]) == 32
 
     monkeypatch.setattr(training, "CHECKPOINT_STEPS", 1)
-    original, made = training.DebiasedClips.__iter__, []
+    original = DebiasedClips.__iter__
 
-    def some(source: training.DebiasedClips) -> object:
-        for batch in original(source):
-            if len(made) == 3:
-                raise KeyboardInterrupt
-            made.append(batch)
-            yield batch
+    def some(source: DebiasedClips) -> Iterator[DebiasBatch]:
+        yield from islice(original(source), 3)
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.DebiasedClips, "__iter__", some)
+        patch.setattr(DebiasedClips, "__iter__", some)
         assert run(data, tmp_path / "parts", *words, cache=cache) != 0
     assert (tmp_path / "parts" / CHECKPOINT).exists()
     assert run(data, tmp_path / "parts", *words, "--resume", cache=cache) == 0
