@@ -46,6 +46,7 @@ def read_beside(
             max_broken=machine.max_broken,
             progress=False,
             max_pixels=machine.max_pixels,
+            isolate=machine.isolate,
         )
         found = Masks(masks, index.facts)
         digest.update(check_masks(masks, paths, index.facts, threads=machine.decoders()).encode())
