@@ -39,6 +39,10 @@ class Prepare:
     """Keep videos decoded, with a short side of so many pixels; a run with --size 112 reads 128 (8/7 of it)."""
     cache_quality: int | None = None
     """Keep them as JPEG pictures of this quality, 1 to 100, a tenth of the room; default bit for bit."""
+    masks: Path | None = None
+    """Folder for masks of the people in the videos, by Mask R-CNN, for `finetune --debias`."""
+    device: str = "auto"
+    """With --masks, where people are looked for: auto, cpu, cuda or cuda:N."""
     download: bool = False
     """ucf101: fetch what is not there yet into --data (7 GB, and as much again while it is unpacked)."""
     test_only: bool = False
@@ -79,6 +83,7 @@ class Prepare:
     def machine(self) -> Machine:
         """The options that runs have, too."""
         return Machine(
+            device=self.device,
             threads=self.threads,
             cache_dir=self.cache_dir,
             max_broken=self.max_broken,
@@ -111,6 +116,7 @@ def run(options: Prepare) -> None:
         cache=kind,
         allow_missing=options.allow_missing,
         frame_rate=options.frame_rate,
+        masks=options.masks,
     ):
         print(line)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from fractalvid.finetune.cache.reader import CacheKind
 from fractalvid.finetune.cache.writer import CacheReport, gigabytes, make_cache
+from fractalvid.finetune.debias import detector
+from fractalvid.finetune.debias.detector import make_masks
 from fractalvid.finetune.targets.demo.files import draw_demo
 from fractalvid.finetune.targets.demo.target import demo_set
 from fractalvid.finetune.videos.data import Data
@@ -25,6 +27,7 @@ def prepare_videos(
     cache: CacheKind | None = None,
     allow_missing: bool = False,
     frame_rate: float | None = None,
+    masks: Path | None = None,
 ) -> Iterator[str]:
     """Look for the videos of some splits, decode each once, and say what there is, a line at a time.
 
@@ -34,6 +37,7 @@ def prepare_videos(
         machine: what may be used.
         cache: how to keep the videos decoded on disk, if at all.
         allow_missing: whether listed videos may be missing.
+        masks: folder for masks of the people in the videos, which are made where they are not there yet.
         frame_rate: pictures a second of videos that are folders of pictures; None where that is not known.
 
     Raises:
@@ -68,6 +72,16 @@ def prepare_videos(
             isolate=machine.isolate,
         )
         yield cache_line(cache, made)
+    if masks is not None:
+        yield from make_masks(
+            data.root,
+            index.facts,
+            masks,
+            lambda: detector.PersonDetector(machine.device),
+            max_pixels=machine.max_pixels,
+            progress=machine.progress,
+            isolate=machine.isolate,
+        )
 
 
 def _check_place(folder: Path) -> None:
