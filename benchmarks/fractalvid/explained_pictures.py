@@ -4,6 +4,7 @@ python -m benchmarks.fractalvid.explained_pictures
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -34,7 +35,7 @@ def frame_of_maps(box: NDArray[np.float32], maps: NDArray[np.float32], picture: 
     left, top, right, bottom = (float(edge) for edge in box)
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
     figure = Figure(figsize=(6.4, 3.2), dpi=100, facecolor="black")
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     a, b = figure.subplots(1, 2)
     for matrix, colour in zip(maps, COLOURS, strict=False):
         moved = corners @ matrix[:, :2].T + matrix[:, 2]

@@ -43,7 +43,7 @@ def result(out: Path) -> dict[str, Any]:
 
 
 def test_all_methods_end_in_one_table(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    boxes = ("--boxes", folder / "boxes.csv", "--method", "explain")
+    boxes: tuple[object, ...] = ("--boxes", folder / "boxes.csv", "--method", "explain")
     assert call(folder, tmp_path / "small", *boxes) == 2  # maps of one place
     assert "maps of a single place" in capsys.readouterr().err
     for method in METHODS:
