@@ -142,7 +142,7 @@ ON_DISK = (
     "read_video",
     "write_video",
 )
-WITHOUT_NUMBERS = {"Bank", "Batch", "UserError", "load_bank", "finetune", "kernels", "pretrain"}
+WITHOUT_NUMBERS = {"Bank", "Batch", "UserError", "load_bank", "register_kind", "finetune", "kernels", "pretrain"}
 WITHOUT_NUMBERS |= {"Accumulated", "MAX_COLOUR_POINTS", "MAX_PIXELS", "backends"}
 
 

@@ -117,7 +117,7 @@ def command(args: list[str]) -> int:
     text = inspect.getdoc(Explain) or ""
     main = {
         "what": {"videos": "", "weights": "A .safetensors file, or the folder of a run", "of": "", "stage": ""},
-        "what it is compared with": {"boxes": "", "threshold": ""},
+        "what it is compared with": {"boxes": "", "threshold": "Share of the peak above which a place counts"},
         "the result": {"out": "", "device": ""},
     }
     return run(parse(Explain, args, program="finetune explain", default=wanted, description=text, main=main))

@@ -146,7 +146,10 @@ def command(args: list[str]) -> None:
                     "steps": "",
                     "every": "Steps between a method's searches, looks or answers",
                 },
-                "the run": {"out": "Folder; below runs/generalise if not given", "resume": ""},
+                "the run": {
+                    "out": "Folder; below runs/generalise if not given",
+                    "resume": "Go on with the run in --out",
+                },
             },
         )
     )

@@ -47,5 +47,11 @@ def run(options: Published) -> None:
 def command(args: list[str]) -> None:
     """`finetune published` with the arguments behind these words."""
     text = inspect.getdoc(Published) or ""
-    main = {"what is shown": {"targets": "", "runs": "", "out": ""}}
+    main = {
+        "what is shown": {
+            "targets": "",
+            "runs": "Folders in which finished runs are found",
+            "out": "File to write to; standard output if not given",
+        }
+    }
     run(parse(Published, args, program="finetune published", default=Published(), description=text, main=main))

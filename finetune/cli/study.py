@@ -128,8 +128,8 @@ def command(args: list[str]) -> None:
             description=text,
             main={
                 "what is compared": {
-                    "axis": "classes, clips, budget, init, objectives, kinds or emulation",
-                    "grid": "mini_<axis>, synapt_classes, synapt_clips, or a .toml file",
+                    "axis": "What varies: classes, clips, budget, kinds, ...",
+                    "grid": "mini_<axis>, synapt_classes or a .toml file",
                     "pretrain-seeds": "Of the pre-trainings, instead of the grid's",
                 },
                 "the benchmark": {

@@ -40,9 +40,8 @@ MAIN = {
     "where to": {
         "out": "Folder of the set; the same command goes on",
         "format": "mp4, webdataset, npz or png",
-        "images": "Single frames instead of clips: as --format png",
         "workers": "Clips in the making at once; one a core if not given",
-        "shard": "Make the third of 16 parts: 3/16; fractalvid merge joins them",
+        "shard": "One part of several, such as 3/16: see merge",
         "engine": "local, or ray: a cluster",
         "time": "Stop after so long: 90s, 20m, 2h",
     },

@@ -28,7 +28,7 @@ def run(arguments: Sequence[str]) -> None:
         program="fractalvid merge",
         default=MergeArguments(),
         description="Put the parts of a set together.",
-        main={"what": {"source": ""}},
+        main={"what": {"source": "The folder that `generate --shard` named by --out"}},
     )
     announce(f"putting the parts of {args.source} together")
     from fractalvid.sets.merging import merge  # not for --help: it brings Numba
