@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fractalvid.finetune.cli.commands import COMMANDS as SUBCOMMANDS
 from fractalvid.pretrain.export import export_weights
 from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.weights.cards import Card, save_weights
@@ -29,7 +30,7 @@ SAID = {
     "emulate_clips(": "torch.Size([32, 3, 8, 112, 112])",
     "load_file(": "",
     "webdataset.WebDataset(": "(3, 256)",
-    "clips = fv.FractalSet(": "torch.float32 torch.Size([3, 8]) 000000",
+    'fv.FractalSet("dataset", frames=8)\n': "torch.float32 torch.Size([3, 8]) 000000",
 }
 """What tells a block from the others, and what its last line prints."""
 
@@ -93,10 +94,11 @@ def test_linked_files_are_there() -> None:
         assert (ROOT / link).exists(), link
 
 
-FRACTALVID = ("classes import", "classes", "generate", "preview", "verify", "stats", "demo")
+FRACTALVID = ("classes import", "classes", "generate", "preview", "merge", "verify", "stats", "demo")
 COMMANDS = (
     *(f"fractalvid {name}" for name in FRACTALVID),
-    *(f"finetune {name}" for name in ("compare", "prepare", "predict", "test")),
+    *(f"finetune bias {name}" for name in ("gap", "overlap")),
+    *(f"finetune {name}" for name in SUBCOMMANDS),
     *("finetune", "pretrain export", "pretrain"),
 )
 """Longer names before those they begin with."""

@@ -41,10 +41,12 @@ class LocalFolder:
     def read(self, name: str, offset: int, size: int) -> bytes:
         """See `Place`."""
         with (self._path / name).open("rb") as file:
-            # Asked first: a damaged row may ask for more bytes than there is memory.
+            # Asked first: a damaged row may ask for more bytes than there is memory, or for a place beyond all files.
             size = min(size, os.fstat(file.fileno()).st_size - offset)
+            if size <= 0:
+                return b""
             file.seek(offset)
-            return file.read(max(0, size))
+            return file.read(size)
 
     def open(self, name: str) -> BinaryIO:
         """See `Place`."""

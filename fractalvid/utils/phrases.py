@@ -12,8 +12,8 @@ def one_line(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """A message without its middle where that is long: it may quote a line of a damaged list, which has no end."""
-    return text if len(text) <= _LONGEST else f"{text[:_START]} ... {text[-_END:]}"
+    """A line without its middle where it is long: it may quote a damaged list, which has no end. Texts stay whole."""
+    return text if len(text) <= _LONGEST or "\n" in text else f"{text[:_START]} ... {text[-_END:]}"
 
 
 def first_few(names: Iterable[str], limit: int = 5) -> str:

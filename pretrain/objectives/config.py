@@ -198,11 +198,11 @@ class ObjectiveConfig:
         """
         check_unused(self, RULES)
         if self.debias and (mixing or self.auxiliary):
-            raise UserError("debias goes neither with mixup and cutmix nor with --aux-...: leave out one")
+            raise UserError("debias goes neither with mixup and cutmix nor with auxiliary heads: leave out one")
         if mixing and (self.views == 2 or self.auxiliary):
             raise UserError(
                 "mixup and cutmix mix labels, so they go with --objective supervised alone, without --aux-mask or "
-                "another --aux-...: leave out one or the other"
+                "another auxiliary head: leave out one or the other"
             )
 
     @property

@@ -44,7 +44,7 @@ def last_stage(network: nn.Module, arch: str) -> nn.Module:
     for name in STAGES:
         if isinstance(stage := getattr(network, name, None), nn.Module):
             return stage
-    raise UserError(f"{arch} has no part called {' or '.join(STAGES)}: leave out all --aux-...")
+    raise UserError(f"{arch} has no part called {' or '.join(STAGES)}: leave out the auxiliary heads")
 
 
 def stage_shape(arch: str) -> tuple[int, ...]:

@@ -151,7 +151,7 @@ def test_rows_that_are_wrong(copy: Callable[[str], Path], sound: Callable[[str],
 def test_rows_that_ask_for_too_many_bytes(copy: Callable[[str], Path], sound: Callable[[str], Path]) -> None:
     out = copy("webdataset")
     rows = read_manifest(out / "manifest.csv")
-    odd = [replace(rows[0], bytes=10**18), replace(rows[1], mask_bytes=10**18), replace(rows[2], offset=10**30)]
+    odd = [replace(rows[0], bytes=10**18), replace(rows[1], mask_bytes=10**18), replace(rows[2], offset=2**62)]
     write_manifest(out / "manifest.csv", [*odd, *rows[3:]])
     found = check(out)
     # Where a clip's mask lies follows from its offset and size, so two masks are missed too.
