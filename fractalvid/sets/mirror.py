@@ -9,6 +9,7 @@ from fractalvid.sets.manifest import MANIFEST_FILE, ManifestRow, read_manifest, 
 from fractalvid.sets.place import RemoteFolder
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import move_durably, write_text
+from fractalvid.utils.locks import waiting_lock
 from fractalvid.video.index import default_cache_dir
 
 PIECES_FOLDER = "manifest"
@@ -24,12 +25,13 @@ def mirrored(remote: RemoteFolder) -> Path:
     folder = default_cache_dir() / "sets" / hashlib.sha256(remote.address.encode()).hexdigest()[:20]
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        there = remote.names()
-        for name in (CARD_FILE, BANK_FILE, MANIFEST_FILE):
-            _fetch(remote, name, folder, there)
-        if PIECES_FOLDER in there:
-            write_manifest(folder / MANIFEST_FILE, _with_pieces(remote, folder))
-            (folder / f"{MANIFEST_FILE}.state").unlink(missing_ok=True)
+        with waiting_lock(folder / ".lock"):  # processes that train together all come here at once
+            there = remote.names()
+            for name in (CARD_FILE, BANK_FILE, MANIFEST_FILE):
+                _fetch(remote, name, folder, there)
+            if PIECES_FOLDER in there:
+                write_manifest(folder / MANIFEST_FILE, _with_pieces(remote, folder))
+                (folder / f"{MANIFEST_FILE}.state").unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"can't read {remote.address}: {error}") from error
     return folder

@@ -34,8 +34,8 @@ from fractalvid.utils.errors import UserError
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PLACES = [*PAGES, *sorted(path for folder in (RECIPES, GRIDS, PRESETS) for path in folder.glob("*.toml"))]
-PLACES = [*PAGES, *sorted(RECIPES.glob("*.toml")), *sorted(STUDIES.glob("*.toml"))]
+TABLES = (RECIPES, STUDIES, GRIDS, PRESETS)
+PLACES = [*PAGES, *sorted(path for folder in TABLES for path in folder.glob("*.toml"))]
 
 
 @dataclass
