@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fractalvid.kernels.compiled.compile import inlined
+from fractalvid.kernels.compiled.compile import scalar
 from fractalvid.kernels.compiled.elementary import (
     F32,
     PI,
@@ -104,7 +104,7 @@ def _row(number: int, *params: Param, **traits: Any) -> Callable[[Callable[..., 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         arguments = tuple(inspect.signature(function).parameters)[2:]
         formula = " ".join((inspect.getdoc(function) or "").split())
-        compiled = inlined(function)
+        compiled = scalar(function)
         VARIATIONS[number] = Variation(number, function.__name__, formula, compiled, arguments, params, **traits)
         return function
 
@@ -120,12 +120,12 @@ def by_name(name: str) -> Variation:
     return _BY_NAME[name]
 
 
-@inlined
+@scalar
 def _radius(x, y):
     return np.sqrt(x * x + y * y)
 
 
-@inlined
+@scalar
 def _direction(x, y):
     """(r, sin θ, cos θ), with θ = 0 at the origin."""
     r = _radius(x, y)
@@ -134,7 +134,7 @@ def _direction(x, y):
     return r, x * q, (y * q if away else _ONE)
 
 
-@inlined
+@scalar
 def _bell(u1, u2, u3, u4):
     """Ψ1 + Ψ2 + Ψ3 + Ψ4 - 2, nearly Gaussian."""
     return ((u1 + u2) + (u3 + u4)) - _TWO

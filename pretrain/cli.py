@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import tyro
 
 from fractalvid.cli.parsing import parse
-from fractalvid.pretrain.machine import from_main, is_main, process_name, run_together, wait_asleep
+from fractalvid.pretrain.machine import from_main, is_main, keep_freed_memory, process_name, run_together, wait_asleep
 from fractalvid.pretrain.models import ARCHITECTURES
 from fractalvid.pretrain.objectives import OBJECTIVES
 from fractalvid.pretrain.recipes import headline, load_recipe, recipe_names
@@ -55,6 +55,8 @@ class ExportArguments:
     """Weights, a checkpoint.pt, or the folder of a run, finished or not."""
     out: Path
     """Folder for the weights, their card and README.md; new or empty."""
+    half: bool = False
+    """Store them in float16, in half the bytes; whoever loads them computes in float32 as before."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Arguments:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command, alone or as one of the processes that torchrun has started; returns its exit code."""
     wait_asleep()
+    keep_freed_memory()
     return run_cli(process_name(PROGRAM), partial(run_together, _main), argv)
 
 
@@ -148,7 +151,7 @@ def _export(argv: Sequence[str]) -> None:
     announce(f"exporting {given.source} to {given.out}")
     from fractalvid.pretrain.export import export_weights  # not for --help: it brings torch
 
-    weights = export_weights(given.source, given.out)
+    weights = export_weights(given.source, given.out, half=given.half)
     print(f"{weights}, {weights.with_suffix('.json').name} and README.md: give the folder {given.out} to others")
 
 

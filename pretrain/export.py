@@ -23,13 +23,14 @@ TORCHVISION = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d")
 """Architectures that torchvision has whole, under these names in `torchvision.models.video`."""
 
 
-def export_weights(source: Path, out: Path) -> Path:
+def export_weights(source: Path, out: Path, *, half: bool = False) -> Path:
     """Write weights.safetensors, weights.json and README.md to the folder `out`; returns the weights' path.
 
     Args:
         source: weights, a checkpoint, or the folder of a run. Of an unfinished run the last checkpoint is taken, and
             of one with an average of the weights (EMA), that.
         out: new or empty.
+        half: store them in float16, in half the bytes. Loading brings them back to float32, rounded.
 
     Raises:
         UserError: nothing to export, something damaged, or `out` holds something already.
@@ -45,6 +46,8 @@ def export_weights(source: Path, out: Path) -> Path:
         raise UserError(f"the weights of {source} do not fit their card's {card.architecture}: {first}") from error
     make_folder(out)
     weights = out / WEIGHTS
+    if half:
+        network = network.half()
     save_weights(weights, network, card)
     write_text(out / "README.md", readme(card))
     return weights

@@ -31,7 +31,12 @@ PARTS = {
     "fractalvid.view_statistics": "pretrain.objectives longer",
 }
 """Files that another benchmark measures with, and how."""
-NEEDED = {"pretrain.objectives": ["short"], "pretrain.heads": ["runs", "--data", "clips", "--csv", "clips.csv"]}
+NEEDED = {
+    "pretrain.objectives": ["short"],
+    "pretrain.search": ["runs", "--data", "clips", "--csv", "clips.csv"],
+    "finetune.proof": ["runs", "--data", "clips", "--csv", "clips.csv"],
+    "finetune.debias_transfer": ["runs", "--data", "clips", "--csv", "clips.csv"],
+}
 """What they can't do without."""
 
 

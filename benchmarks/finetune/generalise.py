@@ -26,7 +26,7 @@ from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.weights import parse_initial
 
 SEEDS = (0, 1, 2, 3, 4)
-AUGMENT = AugmentConfig((0.7, 1.0), (1.0, 1.0), flip=0.5, brightness=0.0, contrast=0.0, saturation=0.0)
+AUGMENT = AugmentConfig((0.7, 1.0), (1.0, 1.0), flip=0.5, blur=0.0, operations=0)
 BASE = GeneraliseRecipe(
     steps=500, batch_size=16, lr=1e-3, every=500, model="r3d_10", clip_len=8, size=32, augment=AUGMENT
 )

@@ -15,8 +15,9 @@ import torch
 import tyro
 
 from benchmarks.common import shown, spread, timed, write_beside
-from fractalvid.emulate.config import PRESETS, EmulationConfig
+from fractalvid.emulate.config import EmulationConfig
 from fractalvid.emulate.draw import pool_ids
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.emulate.renderer import CpuRenderer
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kernels.compiled import available_cores

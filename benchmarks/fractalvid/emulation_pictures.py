@@ -19,7 +19,6 @@ from benchmarks.common import command_line
 from fractalvid.core.camera import CameraConfig, camera_matrices, draw_camera, identity_camera
 from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.config import (
-    PRESETS,
     BackgroundConfig,
     DisplacementConfig,
     EmulationConfig,
@@ -44,6 +43,7 @@ from fractalvid.emulate.photometric.config import (
     VignetteConfig,
     WhiteBalanceConfig,
 )
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.emulate.renderer import CpuRenderer, RenderOptions
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.stream import FractalStream, StreamConfig

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common import write
 from fractalvid.core.colour import ColourConfig
-from fractalvid.emulate.config import PRESETS
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.finetune.clips.sampling import view_windows
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.stats import figures

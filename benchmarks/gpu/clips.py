@@ -9,7 +9,8 @@ from benchmarks.common import part_of
 from benchmarks.gpu.place import RUNS, Place, begin
 from benchmarks.gpu.report import Report
 from fractalvid.core.colour import ColourConfig
-from fractalvid.emulate.config import PRESETS, EmulationConfig
+from fractalvid.emulate.config import EmulationConfig
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.stream import Batch, FractalStream, StreamConfig
 

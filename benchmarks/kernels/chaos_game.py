@@ -152,6 +152,7 @@ def merged(before: dict[str, Any], rows: dict[str, Row], maps: dict[str, Row], a
         "measured": datetime.date.today().isoformat(),
         "rows": {name: (own["rows"] | rows)[name] for name in order},
         "maps": own["maps"] | maps,
+        "findings": own.get("findings", []),
     }
     return before | {processor: own}
 
@@ -167,6 +168,8 @@ def page(results: dict[str, Any]) -> str:
             numbers = (f"{n} maps {m['l1']:.4f} and {m['l1_independent']:.4f}" for n, m in own["maps"].items())
             about = "Linear with other numbers of maps, L1 of the kernel and of independent choice: "
             lines += ["", about + "; ".join(numbers) + "."]
+        for finding in own.get("findings", []):
+            lines += ["", finding]
         lines += ["", "Measured on: " + ", ".join(f"{k} {v}" for k, v in own["machine"].items()) + "."]
     return "\n".join(lines) + "\n"
 

@@ -27,7 +27,7 @@ from torchvision.models.video.resnet import Conv2Plus1D, Conv3DNoTemporal
 from benchmarks.common import RESULTS, command_line, shown, write
 from fractalvid.core.fingerprint import fingerprint
 from fractalvid.pretrain.engine import read_rows
-from fractalvid.pretrain.machine import resolve_precision
+from fractalvid.pretrain.machine import keep_freed_memory, resolve_precision
 from fractalvid.pretrain.models import build_model, r3d
 from fractalvid.pretrain.models.pooling import FramePool
 
@@ -177,11 +177,14 @@ def measure(options: Any) -> dict[str, dict[str, list[float]]]:
     how = ", passive" if options.passive else ""
     how += f", {options.processes} processes" if options.processes > 1 else ""
     processor = fingerprint()["processor"].split()[-1]
+    how += ", freed memory given back" if options.given_back else ""
     key = f"{processor}, {options.part}, {options.precision}, {options.isa}{how}"
     if options.part == "runs":
         return {key: run_all(options.only or list(RUNS), options)}
     if any(os.environ.get(name) != value for name, value in ISAS[options.isa].items()):
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | ISAS[options.isa])
+    if not options.given_back:
+        keep_freed_memory()
     return {key: time_steps(options.only or list(STEPS), options.precision, options.rounds)}
 
 
@@ -207,6 +210,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16")
     parser.add_argument("--only", nargs="*", help="names of ways; all if not given")
     parser.add_argument("--passive", action="store_true", help="runs with OMP_WAIT_POLICY=passive")
+    parser.add_argument("--given-back", action="store_true", help="steps that leave freed memory to the system")
     parser.add_argument("--processes", type=int, default=1, help="of each run")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=18, help="of each run")

@@ -12,11 +12,12 @@ from fractalvid.finetune.cli import (
     prepare,
     probe,
     published,
+    shortcuts,
     study,
     sweep,
     test,
 )
-from fractalvid.pretrain.machine import process_name, run_together, started_together, wait_asleep
+from fractalvid.pretrain.machine import keep_freed_memory, process_name, run_together, started_together, wait_asleep
 from fractalvid.utils.errors import UserError, run_cli
 from fractalvid.utils.nearest import unknown_command
 
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "test": test.command,
     "probe": probe.command,
     "explain": explain.command,
+    "shortcuts": shortcuts.command,
     "bias": bias.command,
     "published": published.command,
     "sweep": sweep.command,
@@ -50,4 +52,5 @@ def run_command(args: list[str]) -> int | None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `finetune` or one of its subcommands; the exit code is 2 for errors of the user."""
     wait_asleep()
+    keep_freed_memory()
     return run_cli(process_name("finetune"), run_command, argv)

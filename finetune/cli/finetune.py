@@ -23,6 +23,7 @@ from fractalvid.finetune.recipes.recipe import RECIPES, Recipe
 from fractalvid.finetune.targets.registry import TARGETS, check_folds
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.recipes import headline, recipe_names
+from fractalvid.pretrain.weights.shipped import SMALL
 from fractalvid.utils.log import announce
 
 
@@ -41,10 +42,11 @@ class Finetune:
     """Official split, by default the first: 1, 2 or 3 (hmdb51, ucf101), v2 or v1 (diving48), val or test (kinetics)."""
     fold: str | None = None
     """With --fold-column: the fold that is the test set."""
-    init: str = "scratch"
-    """What to start from: weights (a file or a run of pretrain), scratch, torchvision's weights as kinetics:ARCH or
-    imagenet:ARCH, or as FILE:ARCH any file, or folder of a hub's, with the tensors of one of the networks by name;
-    LABEL=... before it names it."""
+    init: str | None = None
+    """What to start from: weights (a file or a run of pretrain), fractal-small (pre-trained on fractals, comes with
+    the program; the default for folder where no --model is given), scratch (the default otherwise), torchvision's
+    weights as kinetics:ARCH or imagenet:ARCH, or as FILE:ARCH any file, or folder of a hub's, with the tensors of one
+    of the networks by name; LABEL=... before it names it."""
     seed: int = 0
     """Seed of the head, the order and the augmentation."""
     allow_missing: bool = False
@@ -68,7 +70,8 @@ class Finetune:
 
 def run(options: Finetune) -> None:
     """Run one fine-tuning."""
-    announce(f"fine-tuning on {options.target.target} from {options.init}")
+    start, why = starting_point(options)
+    announce(f"fine-tuning on {options.target.target} from {start}{why}")
     from fractalvid.finetune.recipes.plan import plan_run
     from fractalvid.finetune.results.folder import run_name
     from fractalvid.finetune.run.outcome import result_line
@@ -79,7 +82,7 @@ def run(options: Finetune) -> None:
 
     options.machine.check()
     check_folds(options.target, options.split is not None, options.fold is not None, "")
-    init = parse_initial(options.init, options.recipe.model)
+    init = parse_initial(start, options.recipe.model)
     data = open_data(options.target, options.machine)
     plan = plan_run(
         data,
@@ -97,6 +100,18 @@ def run(options: Finetune) -> None:
     )
     if is_main():
         print(result_line(metrics, out))
+
+
+def starting_point(options: Finetune) -> tuple[str, str]:
+    """What `--init` comes to, and, where nobody has said it, a clause on why.
+
+    One's own videos are few, as a rule: they start from the weights that come with the program.
+    """
+    if options.init is not None:
+        return options.init, ""
+    if options.target.target == "folder" and options.recipe.model is None:
+        return SMALL, ", pre-trained on fractals: no --init or --model is given (--init scratch starts afresh)"
+    return "scratch", ""
 
 
 def _list() -> str:
@@ -125,7 +140,7 @@ def command(args: list[str]) -> None:
             description=text,
             main={
                 "the benchmark": {**DATA, "split": "1, 2, 3 (hmdb51, ucf101); v1, v2; val, test"},
-                "the training": {"init": "Weights, scratch, kinetics:ARCH or imagenet:ARCH", **TRAINING},
+                "the training": {"init": "Weights, fractal-small, scratch or kinetics:ARCH", **TRAINING},
                 "the run": {
                     "out": "Folder; below runs/finetune if not given",
                     "resume": "Continue the unfinished run there",

@@ -10,8 +10,7 @@ from tqdm import tqdm
 from fractalvid.finetune.debias.masks import Masks, check_masks
 from fractalvid.finetune.debias.scenes import Scenes, match_scenes, read_scenes
 from fractalvid.finetune.targets.base import Video
-from fractalvid.finetune.videos.data import Data
-from fractalvid.finetune.videos.index import build_index
+from fractalvid.finetune.videos.data import Data, index_videos
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.phrases import counted
 
@@ -38,16 +37,7 @@ def read_beside(
     found = None
     if masks is not None:
         paths = list(dict.fromkeys(video.path for video in trained))
-        index = build_index(  # known already: the videos were listed
-            data.root,
-            paths,
-            cache_dir=machine.cache(),
-            threads=machine.decoders(),
-            max_broken=machine.max_broken,
-            progress=False,
-            max_pixels=machine.max_pixels,
-            isolate=machine.isolate,
-        )
+        index = index_videos(data.root, paths, machine)
         found = Masks(masks, index.facts)
         digest.update(check_masks(masks, paths, index.facts, threads=machine.decoders()).encode())
     known = [counted(len(told.names), "scene")] if told is not None else []

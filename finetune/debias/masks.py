@@ -18,7 +18,10 @@ from torch.nn import functional
 
 from fractalvid.finetune.cache.parallel import in_order
 from fractalvid.finetune.clips.augment import Augmentation, crop
+from fractalvid.finetune.clips.config import ViewConfig
 from fractalvid.finetune.clips.randaugment import Policy, move_mask
+from fractalvid.finetune.clips.sampling import view_frames
+from fractalvid.finetune.clips.views import cut_views
 from fractalvid.sets.formats.mask import decode_mask
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.npz import open_npz
@@ -140,6 +143,20 @@ def clip_mask(
     white = scale_mask(mask, frame).numpy()
     cut = crop(white, np.arange(len(white)), drawn, i, size)
     return move_mask(cut, policy, i, magnitude)[..., 0] >= _HALF
+
+
+def view_masks(mask: Mask, frame: tuple[int, int], config: ViewConfig) -> Tensor:
+    """The mask as all test views of a video show it: bool (views · crops, T, size, size).
+
+    Args:
+        mask: of all frames of the video, (N, H, W), of any size.
+        frame: rows and columns of the frames that the views are cut from.
+        config: of the views.
+    """
+    windows = view_frames(len(mask), config.frames, config.views)
+    used, where = np.unique(windows, return_inverse=True)
+    white = scale_mask(mask[used], frame).numpy()
+    return cut_views(white, where.reshape(windows.shape), config)[..., 0] >= _HALF
 
 
 def scale_mask(mask: Mask, frame: tuple[int, int]) -> Tensor:

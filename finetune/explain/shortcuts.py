@@ -1,6 +1,6 @@
 """Whether a network looks at the figure or at what is behind it: the shortcut probe."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -34,8 +34,14 @@ class ShortcutScores:
         return asdict(self)
 
 
-def other_backgrounds(labels: Ints, seed: int) -> Ints:
+def other_backgrounds(labels: Ints, seed: int, sources: Sequence[str] | None = None) -> Ints:
     """For each of N clips the number of one of another class, whose background it gets; a draw by the seed.
+
+    Args:
+        labels: (N,).
+        seed: of the draw.
+        sources: of the N clips; a background is of another source, where there is one: a film's is the same behind
+            several actions.
 
     Raises:
         ValueError: all clips are of one class.
@@ -43,7 +49,13 @@ def other_backgrounds(labels: Ints, seed: int) -> Ints:
     if len(np.unique(labels)) < 2:
         raise ValueError("backgrounds are swapped between classes: clips of at least 2 are needed")
     rng = np.random.default_rng(seed)
-    return np.array([rng.choice(np.flatnonzero(labels != label)) for label in labels])
+    source = np.arange(len(labels)) if sources is None else np.unique(np.array(sources, object), return_inverse=True)[1]
+    chosen = []
+    for label, own in zip(labels, source, strict=True):
+        other = labels != label
+        elsewhere = other & (source != own)
+        chosen.append(rng.choice(np.flatnonzero(elsewhere if elsewhere.any() else other)))
+    return np.array(chosen)
 
 
 def swap(video: Tensor, mask: Tensor, bare: Tensor) -> Tensor:

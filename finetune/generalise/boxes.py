@@ -10,8 +10,7 @@ from fractalvid.finetune.generalise.source import Tubes
 from fractalvid.finetune.generalise.tubes import Tube, describe_tubes, read_boxes, tubes_of
 from fractalvid.finetune.targets.demo.files import RATE, demo_boxes
 from fractalvid.finetune.targets.demo.target import demo_set
-from fractalvid.finetune.videos.data import Data
-from fractalvid.finetune.videos.index import build_index
+from fractalvid.finetune.videos.data import Data, index_videos
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
 
@@ -22,16 +21,7 @@ def source_tubes(source: Data, domains: Domains, boxes: Path | None, machine: Ma
     Raises:
         UserError: there are no boxes, or they do not fit.
     """
-    index = build_index(  # known already: the clips were listed
-        source.root,
-        [video.path for video in domains.train],
-        cache_dir=machine.cache(),
-        threads=machine.decoders(),
-        max_broken=machine.max_broken,
-        progress=False,
-        max_pixels=machine.max_pixels,
-        isolate=machine.isolate,
-    )
+    index = index_videos(source.root, [video.path for video in domains.train], machine)
     if boxes is not None:
         tubes = tubes_of(domains.train, domains.classes, read_boxes(boxes), index.facts)
     elif source.options.target == "demo":

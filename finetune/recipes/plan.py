@@ -148,7 +148,7 @@ def resolve(recipe: Recipe, protocol: TargetProtocol, init: Initial) -> Resolved
         "model": model,
         "clip_len": clip_len,
         "size": size,
-        "frame_stride": recipe.frame_stride or protocol.frame_stride,
+        "frame_stride": recipe.frame_stride or protocol.stride_of(clip_len),
         "views": recipe.views or protocol.views,
         "crops": recipe.crops or protocol.crops,
         "lr": recipe.lr or LR[recipe.mode],

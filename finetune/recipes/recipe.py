@@ -85,7 +85,8 @@ class Recipe:
     clip_len: int | None = None
     """Frames of a clip; default that of the weights, else the benchmark's."""
     frame_stride: int | None = None
-    """Frames from one frame of a clip to the next; default the benchmark's. Short videos shrink it."""
+    """Frames from one frame of a clip to the next; default what spans as many as the benchmark's clips: 4 where those
+    are of 16, every other one, and these of 8. Short videos shrink it."""
     size: int | None = None
     """Rows and columns of a frame; default that of the weights, else 112."""
     sampling: Sampling = "window"

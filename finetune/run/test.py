@@ -52,14 +52,17 @@ class WeightsTest:
         return told | {"precision": card.precision}
 
 
-def default_folder(test: WeightsTest) -> Path:
-    """Where the result lies unless the user says otherwise: the name tells what the weights were trained on."""
+def default_folder(test: WeightsTest, kind: str = _MODE) -> Path:
+    """Where the result of a `kind` of test lies unless the user says otherwise, below `runs`.
+
+    The name tells what the weights were trained on.
+    """
     learned, seed = test.trained_on, test.trained.card.seed
     split, trained = (f"split-{name}" if name else None for name in (test.split, learned["split"]))
     of = [str(part) for part in (learned["target"], trained, learned["mode"]) if part]
     name = "_".join(part for part in (split, f"seed-{seed}", *(["of", *of] if of else [])) if part)
     # A card may come from elsewhere: its words are no path.
-    return Path("runs") / "test" / data_name(test.data) / test.init.label / re.sub(r"[^\w.-]", "-", name)
+    return Path("runs") / kind / data_name(test.data) / test.init.label / re.sub(r"[^\w.-]", "-", name)
 
 
 def test_weights(test: WeightsTest, *, out: Path, machine: Machine) -> dict[str, Any]:
@@ -73,7 +76,7 @@ def test_weights(test: WeightsTest, *, out: Path, machine: Machine) -> dict[str,
     """
     trained = test.trained
     _check_folder(out)
-    listing, classes, left_out = _list(test, machine)
+    listing, classes, left_out = list_tested(test, machine)
     network = trained.network()
     listing = decode_listed(test.data, listing, machine)
     device = resolve_device(machine.device)
@@ -104,7 +107,7 @@ def test_weights(test: WeightsTest, *, out: Path, machine: Machine) -> dict[str,
     return metrics
 
 
-def _list(test: WeightsTest, machine: Machine) -> tuple[Listing, ClassMap, int]:
+def list_tested(test: WeightsTest, machine: Machine) -> tuple[Listing, ClassMap, int]:
     """The videos, their labels counting the answers of the weights; these; and how many videos are left out.
 
     Raises:

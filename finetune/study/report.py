@@ -109,7 +109,7 @@ def _table(study: Study, rows: Sequence[Row], pretrained: Sequence[Pretrained], 
         own = [one for one in pretrained if one.column.label == column.label]
         cells = [cell for recipe in study.recipes for cell in _accuracy(column, recipe.mode, parts)]
         body.append((column.label, _amount(column), _held_out(own), _seconds(own), *cells, _runs(column, rows)))
-    head = (study.axis, "clips", "held-out (top-1, %)", "seconds", *both, "runs")
+    head = (study.axis, "clips seen", "held-out (top-1, %)", "seconds", *both, "runs")
     return Table(title(study), head, tuple(body))
 
 

@@ -53,6 +53,10 @@ class TargetProtocol:
     groups_apart: bool = False
     mirror: bool = True
 
+    def stride_of(self, clip_len: int) -> int:
+        """Frames from one to the next, of so many: a clip of any length spans as much time as the protocol's."""
+        return max(1, self.clip_len * self.frame_stride // clip_len)
+
 
 @dataclass(frozen=True)
 class Download:

@@ -1,6 +1,7 @@
 """The data of a run: a benchmark, its folder, and its videos that decode."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from fractalvid.finetune.targets.demo.files import draw_demo
 from fractalvid.finetune.targets.demo.target import demo_path, demo_set
 from fractalvid.finetune.targets.registry import TargetOptions, make_target
 from fractalvid.finetune.videos.holdout import hold_out
-from fractalvid.finetune.videos.index import build_index
+from fractalvid.finetune.videos.index import ClipIndex, build_index
 from fractalvid.finetune.videos.listing import Listing, keep_decodable, list_videos
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
@@ -73,18 +74,27 @@ def read_videos(data: Data, split: str, machine: Machine, *, allow_missing: bool
     return decode_listed(data, list_split(data, split, machine, allow_missing=allow_missing), machine)
 
 
-def decode_listed(data: Data, listing: Listing, machine: Machine) -> Listing:
-    """The videos of a list that decode, with their lengths; the others are named."""
-    index = build_index(
-        data.root,
-        [video.path for video in listing.videos],
+def index_videos(root: Path, paths: Sequence[str], machine: Machine, *, progress: bool = False) -> ClipIndex:
+    """What is known of videos below `root`; without a bar, for videos that were listed and so are known already.
+
+    Raises:
+        UserError: more of them than `machine.max_broken` do not decode.
+    """
+    return build_index(
+        root,
+        paths,
         cache_dir=machine.cache(),
         threads=machine.decoders(),
         max_broken=machine.max_broken,
-        progress=machine.progress,
+        progress=progress,
         max_pixels=machine.max_pixels,
         isolate=machine.isolate,
     )
+
+
+def decode_listed(data: Data, listing: Listing, machine: Machine) -> Listing:
+    """The videos of a list that decode, with their lengths; the others are named."""
+    index = index_videos(data.root, [video.path for video in listing.videos], machine, progress=machine.progress)
     listing = keep_decodable(listing, index, data.root)
     for path, why in listing.broken[:10] if machine.progress else ():
         tqdm.write(f"skipped {why}" if path in why else f"skipped {path}: {why}")

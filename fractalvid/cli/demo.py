@@ -175,6 +175,7 @@ def _finetune(commands: Commands, config: DemoConfig, epochs: int) -> None:
         "finetune",
         "compare",
         target="demo",
+        recipe="mild",
         init=("scratch", f"fractal={config.out / 'pretrain' / 'weights.safetensors'}"),
         seeds=tuple(config.seed + k for k in range(config.seeds)),
         epochs=epochs,

@@ -13,7 +13,8 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 from fractalvid import __version__
 from fractalvid.cli.short_help import Groups, short_help
 from fractalvid.core.colour import ColourConfig, colour_config
-from fractalvid.emulate.config import PRESETS, EmulationConfig
+from fractalvid.emulate.config import EmulationConfig
+from fractalvid.emulate.presets import PRESETS, preset
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import nearest
 
@@ -40,24 +41,13 @@ def _show_colour(config: ColourConfig | None) -> str:
     return f"structural,gamma={config.gamma:g},vibrancy={config.vibrancy:g},drift={config.drift:g}"
 
 
-_CURRICULUM: dict[str, Callable[[str], float]] = {"samples": int, "share": float}
-
-
 def _read_emulation(arguments: list[str]) -> EmulationConfig | None:
-    """`none`, the name of a preset, or `paper,samples=60000,share=0.5`."""
-    name, *settings = arguments[0].split(",")
-    if name not in PRESETS:
-        raise ValueError(f"it is {', '.join(PRESETS)}, or one of them with settings as in paper,samples=60000")
-    if name == "none" and settings:
-        raise ValueError("none has no settings; it is a preset with settings as in paper,samples=60000, or none alone")
-    chosen = PRESETS[name]
-    for setting in settings:
-        key, _, value = setting.partition("=")
-        if key not in _CURRICULUM:
-            raise ValueError(f"its settings are {' and '.join(_CURRICULUM)}, as in paper,samples=60000,share=0.5")
-        changed: dict[str, Any] = {key: _CURRICULUM[key](value)}
-        chosen = replace(chosen, curriculum=replace(chosen.curriculum, **changed))
-    return None if name == "none" else chosen
+    """`none`, or a preset as `emulate.presets.preset` takes it."""
+    try:
+        chosen = preset(arguments[0])
+    except UserError as error:
+        raise ValueError(str(error)) from None
+    return None if chosen == PRESETS["none"] else chosen
 
 
 def _show_emulation(config: EmulationConfig | None) -> str:

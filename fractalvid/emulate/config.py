@@ -5,13 +5,12 @@ held over the frames of a sample. Crop and flip are the stream's own unless `Emu
 """
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from fractalvid.core.camera import CameraConfig
 from fractalvid.emulate.photometric.config import PhotometricConfig
 from fractalvid.emulate.scene.config import SceneConfig
 from fractalvid.utils.checks import Range, check_fields, check_integer, check_number, check_p, check_range
-from fractalvid.utils.errors import UserError
 
 MAX_COPIES = 7
 MAX_POOL = 1_000_000
@@ -283,81 +282,3 @@ class EmulationConfig:
     def __post_init__(self) -> None:
         """Refuse what is no effect's configuration."""
         check_fields(self, "emulate.")
-
-
-_PAPER = EmulationConfig(
-    background=BackgroundConfig(p=1.0),
-    placement=PlacementConfig(p=1.0),
-    group=GroupConfig(p=0.15),
-    foreground_motion=DisplacementConfig(p=0.3),
-    background_motion=DisplacementConfig(p=0.3),
-    perspective=PerspectiveConfig(p=0.8),
-    camera_motion=DisplacementConfig(p=0.3),
-    zoom=ZoomConfig(p=0.3),
-    shake=ShakeConfig(p=0.3),
-    photometric=PhotometricConfig.preset("paper"),
-    crop=CameraConfig(crop_scale=(0.9, 1.0)),
-)
-
-PRESETS: dict[str, EmulationConfig] = {
-    "none": EmulationConfig(),
-    "light": EmulationConfig(
-        background=BackgroundConfig(p=0.7, alpha=(0.2, 0.4), gamma=(0.7, 1.0), maximum=0.0),
-        placement=PlacementConfig(p=0.7, scale=(0.6, 1.0)),
-        foreground_motion=DisplacementConfig(p=0.3, speed=(0.1, 0.4)),
-        background_motion=DisplacementConfig(p=0.2, speed=(0.1, 0.4)),
-        perspective=PerspectiveConfig(p=0.3, distortion=0.3, enlarge=1.15),
-        camera_motion=DisplacementConfig(p=0.3, speed=(0.1, 0.4)),
-        zoom=ZoomConfig(p=0.3, rate=(0.1, 0.4)),
-        shake=ShakeConfig(p=0.3, deviation=(0.5 / 112, 2 / 112)),
-        photometric=PhotometricConfig.preset("light"),
-    ),
-    "paper": _PAPER,
-    "full": replace(
-        _PAPER,
-        group=GroupConfig(p=0.15, copies=3),
-        roll=RollConfig(p=0.3),
-        timing=TimingConfig(p=0.2),
-        photometric=PhotometricConfig.preset("full"),
-    ),
-    "scene": EmulationConfig(
-        background=BackgroundConfig(p=0.25, dynamic=0.0, crop=(0.05, 0.4)),
-        scene=SceneConfig(p=1.0),
-        placement=PlacementConfig(p=0.9, scale=(0.5, 1.0)),
-        group=GroupConfig(p=0.15),
-        foreground_motion=DisplacementConfig(p=0.2, speed=(0.1, 0.4)),
-        perspective=PerspectiveConfig(p=0.3, distortion=0.4, enlarge=1.2),
-        zoom=ZoomConfig(p=0.2, rate=(0.1, 0.4)),
-        shake=ShakeConfig(p=0.3, deviation=(0.5 / 112, 2 / 112)),
-        roll=RollConfig(p=0.2),
-        timing=TimingConfig(p=0.1),
-        photometric=PhotometricConfig.preset("light"),
-        crop=CameraConfig(crop_scale=(0.9, 1.0)),
-    ),
-}
-"""By name: nothing; a little of most; the reference method's; that with roll, dropped frames and a real camera; and
-textured matter that fills the frame."""
-
-
-def preset(name: str) -> EmulationConfig:
-    """The preset of that name.
-
-    Raises:
-        UserError: there is none.
-    """
-    if name not in PRESETS:
-        raise UserError(f"there is no preset {name!r} of emulation; choose one of {', '.join(PRESETS)}")
-    return PRESETS[name]
-
-
-def resolve(emulate: EmulationConfig | str) -> EmulationConfig:
-    """A configuration as it is, or the preset of that name.
-
-    Raises:
-        UserError: it is neither.
-    """
-    if isinstance(emulate, str):
-        return preset(emulate)
-    if not isinstance(emulate, EmulationConfig):
-        raise UserError(f"emulate must be an EmulationConfig or one of {', '.join(PRESETS)}, got {emulate!r}")
-    return emulate

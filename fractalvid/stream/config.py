@@ -9,7 +9,8 @@ import tyro
 from fractalvid.core.camera import CameraConfig
 from fractalvid.core.colour import ColourConfig, check_points
 from fractalvid.core.constants import MAX_POINTS
-from fractalvid.emulate.config import EmulationConfig, resolve
+from fractalvid.emulate.config import EmulationConfig
+from fractalvid.emulate.presets import resolve
 from fractalvid.truth.known import TruthName
 from fractalvid.utils.checks import MAX_SETTING, check_fields, check_integer, is_real, shown
 from fractalvid.utils.errors import UserError
@@ -31,7 +32,7 @@ class StreamConfig:
         colour: how clips are coloured; grey by default.
         masks: give the foreground masks too.
         truth: what else is given that the generator knows exactly: some of `fractalvid.truth.TRUTHS`.
-        emulate: how clips are made to look filmed, or the name of a preset, which then stands here; not at all by
+        emulate: how clips are made to look filmed, or as text, "light" or "light,share=0.5"; not at all by
             default. Never those of validation.
         backgrounds: a folder with your own pictures, which are the grounds of most scenes (`--emulate scene`).
     """

@@ -13,7 +13,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from fractalvid.core.bank import Bank, check_bank, check_seed
 from fractalvid.core.constants import FIRST_VALIDATION_ID
-from fractalvid.emulate.config import EmulationConfig, resolve
+from fractalvid.emulate.config import EmulationConfig
+from fractalvid.emulate.presets import resolve
 from fractalvid.emulate.renderer import CpuRenderer
 from fractalvid.emulate.scene.pictures import list_pictures
 from fractalvid.stream.batch import Batch
@@ -51,7 +52,7 @@ class FractalStream(IterableDataset[Batch]):
         rank: which of `world_size` processes this is.
         world_size: R, how many processes there are.
         threads: for rendering; by default all cores, or one in a DataLoader's worker.
-        emulate: instead of the config's: how clips are made to look filmed, or the name of a preset.
+        emulate: instead of the config's: how clips are made to look filmed, or as text, "light" or "light,share=0.5".
         views: 2 gives another view of each instance beside the first, as `video2` and, with masks, `mask2`. What the
             config asks of truth is that of the first.
         second: how that one differs from the first (`stream.second_view`); by default it runs backwards half the time.

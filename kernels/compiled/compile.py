@@ -12,11 +12,15 @@ from numba import config, njit
 
 from fractalvid.kernels.compiled import ahead
 from fractalvid.kernels.compiled.cache import CAN_KEEP
+from fractalvid.kernels.compiled.library import OwnCopies
 from fractalvid.kernels.compiled.progress import compiling
 
 # Fused multiply-adds halve the polynomials; no other liberty is taken, so results depend neither on vector width nor on
 # load. NumPy's error model leaves out the checks for division by zero, which would stop vectorisation.
 FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+
+# For what compiled code alone calls: unpacking Python's arguments takes longest to compile.
+_CALLED = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 COMPILED: list[tuple[str, bool]] = []
 """Drivers made in this process so far, and whether each came from the disk cache."""
@@ -40,8 +44,18 @@ def _jitted(function: Callable[..., Any], *signature: Any, **options: Any) -> An
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A small function that becomes part of its callers."""
+    """A function that becomes part of its callers before their types are known: for one that arrays or tuples pass."""
     jitted: Callable[..., Any] = _jitted(function, inline="always", **FLAGS)
+    return jitted
+
+
+def scalar(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A small function of numbers that becomes part of the machine code of its callers.
+
+    It is compiled once a process. `inlined` copies it into each caller, and copies of copies are what takes longest in
+    a chain of such functions.
+    """
+    jitted: Callable[..., Any] = _jitted(function, forceinline=True, **FLAGS)
     return jitted
 
 
@@ -50,8 +64,7 @@ def subroutine(function: Callable[..., Any]) -> Callable[..., Any]:
 
     Python cannot call it: what would unpack Python's arguments is left out, since compiling that takes longer.
     """
-    wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    jitted: Callable[..., Any] = _jitted(function, inline="never", **wrappers, **FLAGS)
+    jitted: Callable[..., Any] = _jitted(function, inline="never", **_CALLED, **FLAGS)
     return jitted
 
 
@@ -72,7 +85,7 @@ def digest() -> str:
 def driver(signature: Any, function: Callable[..., Any], *, as_pointer: bool = False) -> Any:
     """Compile a top-level function for one signature, kept in the disk cache; returns Numba's compile result.
 
-    Python can call it; and compiled code, where it is handed over `as_pointer`.
+    Python can call it; or, where it is handed over `as_pointer`, compiled code.
     """
     # Numba's cache notices changes of the function's own file only, not of what is compiled into it from others.
     function.__qualname__ = f"{function.__name__}_{digest()}"
@@ -80,7 +93,8 @@ def driver(signature: Any, function: Callable[..., Any], *, as_pointer: bool = F
     with compiling(function.__name__):
         ahead.wait_for(key)
         ahead.report(ahead.BEGUN, key)
-        dispatcher = _jitted(function, signature, cache=CAN_KEEP, no_cfunc_wrapper=not as_pointer, **FLAGS)
+        wrappers = {"no_cfunc_wrapper": not as_pointer, "no_cpython_wrapper": as_pointer}
+        dispatcher = _jitted(function, signature, cache=CAN_KEEP, pipeline_class=OwnCopies, **wrappers, **FLAGS)
         ahead.report(ahead.DONE, key)
     COMPILED.append((function.__name__, sum(dispatcher.stats.cache_hits.values()) > 0))
     return dispatcher.get_compile_result(signature)

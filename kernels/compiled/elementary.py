@@ -6,7 +6,7 @@ arctangent on [0, 1], all with the error spread evenly (minimax).
 
 import numpy as np
 
-from fractalvid.kernels.compiled.compile import inlined
+from fractalvid.kernels.compiled.compile import scalar
 
 F32 = np.float32
 I32 = np.int32
@@ -26,7 +26,7 @@ _SQRT_HALF = F32(0.707106781186547524)
 _TINY = F32(1.17549435e-38)
 
 
-@inlined
+@scalar
 def _reduce(x):
     """(r, odd): x - kπ in [-π/2, π/2] for the nearest k, and whether k is odd."""
     k = np.rint(min(max(x, F32(-1e8)), F32(1e8)) * _ONE_OVER_PI)
@@ -34,7 +34,7 @@ def _reduce(x):
     return min(max(r, -_HALF_PI), _HALF_PI), (I32(k) & I32(1)) != I32(0)
 
 
-@inlined
+@scalar
 def _sin_half(r):
     """Sine on [-π/2, π/2]."""
     z = r * r
@@ -45,7 +45,7 @@ def _sin_half(r):
     return r + r * z * p
 
 
-@inlined
+@scalar
 def _cos_half(r):
     """Cosine on [-π/2, π/2]."""
     z = r * r
@@ -56,7 +56,7 @@ def _cos_half(r):
     return F32(1.0) + z * (F32(-0.5) + z * p)
 
 
-@inlined
+@scalar
 def sin(x):
     """Sine of x in radians: error below 3e-7 for |x| < 1e4; beyond, the phase coarsens but it stays in [-1, 1]."""
     r, odd = _reduce(x)
@@ -64,7 +64,7 @@ def sin(x):
     return -s if odd else s
 
 
-@inlined
+@scalar
 def cos(x):
     """Cosine of x in radians, as exact as `sin`."""
     r, odd = _reduce(x)
@@ -72,7 +72,7 @@ def cos(x):
     return -c if odd else c
 
 
-@inlined
+@scalar
 def sincos(x):
     """(sin x, cos x)."""
     r, odd = _reduce(x)
@@ -80,14 +80,14 @@ def sincos(x):
     return (-s if odd else s), (-c if odd else c)
 
 
-@inlined
+@scalar
 def tan(x):
     """Tangent of x in radians, the quotient of sine and cosine."""
     r, _ = _reduce(x)
     return _sin_half(r) / _cos_half(r)
 
 
-@inlined
+@scalar
 def exp(x):
     """Exponential of x clamped to [-87, 88], relative error below 2e-7."""
     x = min(max(x, F32(-87.0)), F32(88.0))
@@ -103,13 +103,13 @@ def exp(x):
     return (p * r * r + r + F32(1.0)) * scale
 
 
-@inlined
+@scalar
 def tanh(x):
     """Hyperbolic tangent, absolute error below 2e-7."""
     return F32(1.0) - F32(2.0) / (exp(F32(2.0) * x) + F32(1.0))
 
 
-@inlined
+@scalar
 def log(x):
     """Natural logarithm of a positive, normal x, relative error below 2e-7."""
     bits = F32(x).view(I32)
@@ -131,20 +131,20 @@ def log(x):
     return r + (r * z * p + exponent * _LN2_LOW - F32(0.5) * z) + exponent * _LN2_HIGH
 
 
-@inlined
+@scalar
 def log10(x):
     """Decimal logarithm of a positive, normal x."""
     return log(x) * _LOG10_E
 
 
-@inlined
+@scalar
 def raised(x, p):
     """Power p of x >= 0, relative error below 1e-7 · (2 + |p log x|); of 0 it is 0 if p > 0, and 1 if p is 0."""
     q = exp(p * log(max(x, _TINY)))
     return F32(0.0) if x < _TINY and p > F32(0.0) else q
 
 
-@inlined
+@scalar
 def atan2(y, x):
     """Angle of (x, y) in [-π, π], absolute error below 4e-7; 0 at the origin. Zeros have no sign here."""
     ax, ay = abs(x), abs(y)
@@ -164,7 +164,7 @@ def atan2(y, x):
     return -angle if y < F32(0.0) else angle
 
 
-@inlined
+@scalar
 def sincos_turns(t):
     """(sin 2πt, cos 2πt) for |t| < 1e6 turns."""
     k = np.rint(t + t)
@@ -174,7 +174,7 @@ def sincos_turns(t):
     return (-s if odd else s), (-c if odd else c)
 
 
-@inlined
+@scalar
 def fmod(x, m):
     """Remainder x - m · trunc(x/m) for m > 0, as in C: of the sign of x and below m in size."""
     q = abs(x)

@@ -4,6 +4,7 @@ A wish is "task:NAME:LOOPS:fused" or "task:NAME:LOOPS:summed" for a driver and a
 "loop:NUMBER:fused" or "loop:NUMBER:summed" for a variation, or "points" for the statistics of points.
 """
 
+import gc
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -64,6 +65,7 @@ def grant(wish: str) -> None:
 
 def main(wishes: Iterable[str]) -> None:
     """Grant wishes, and say on standard output which kernels are begun and done."""
+    gc.disable()  # compilers make many objects that live as long as this process
     ahead.report_to(sys.stdout)
     try:
         for wish in wishes:

@@ -3,14 +3,17 @@
 from typing import NamedTuple
 
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
 from fractalvid.kernels.compiled.compile import inlined
 from fractalvid.kernels.compiled.types import (
+    FLOAT32_1D,
     FLOAT32_2D,
     FLOAT32_3D,
     FLOAT32_4D,
     INT32_1D,
+    INT32_2D,
     INT32_3D,
     UINT64_1D,
     named_tuple,
@@ -60,6 +63,10 @@ class Job(NamedTuple):
 
 BATCH_TYPE = named_tuple(
     Batch, FLOAT32_3D, FLOAT32_2D, INT32_3D, FLOAT32_3D, FLOAT32_4D, INT32_1D, FLOAT32_3D, UINT64_1D, FLOAT32_3D
+)
+JOB_TYPE = named_tuple(
+    Job,
+    *(FLOAT32_2D, FLOAT32_1D, INT32_2D, FLOAT32_2D, FLOAT32_3D, INT32_1D, FLOAT32_2D, types.uint64, FLOAT32_2D),
 )
 
 

@@ -22,6 +22,7 @@ from fractalvid.kernels.cpu import frames, orbits
 from fractalvid.kernels.cpu.batch import BATCH_TYPE
 from fractalvid.kernels.cpu.row_loops import ROW_LOOP_TYPE, loop_name, row_loop
 from fractalvid.kernels.cpu.sums import FUSED, Mode
+from fractalvid.kernels.cpu.walkers import Calls, _assign_columns, assign_type, assigning
 from fractalvid.kernels.variations import VARIATIONS
 
 Task = frames.FrameTask | orbits.OrbitTask | orbits.GrowthTask
@@ -46,13 +47,19 @@ _NUMBERS_OF_LOOPS = (1, 3, len(VARIATIONS))
 """How many row loops drivers are compiled for: that of one variation, those of a sum, and those of a choice by map."""
 
 
+def signature_of(task: type, loops: int, fused: bool) -> Any:
+    """The signature of a driver for a number of row loops."""
+    pointers = types.UniTuple(types.FunctionType(ROW_LOOP_TYPE), loops)
+    calls = named_tuple(Calls, pointers, types.FunctionType(assign_type(fused)))
+    modes = types.none if fused else types.int64, types.int64
+    fields = named_tuple(task, *DRIVERS[task][1])
+    return types.void(calls, *modes, INT64_1D, BATCH_TYPE, _SHAPE_TYPE, types.int64, fields)
+
+
 @cache
 def compiled(task: type, loops: int, fused: bool) -> Any:
     """A driver for a number of row loops. They arrive as pointers, so it serves every choice of variations."""
-    function, fields = DRIVERS[task]
-    pointers = types.UniTuple(types.FunctionType(ROW_LOOP_TYPE), loops)
-    modes = types.none if fused else types.int64, types.int64
-    signature = types.void(pointers, *modes, INT64_1D, BATCH_TYPE, _SHAPE_TYPE, types.int64, named_tuple(task, *fields))
+    function, signature = DRIVERS[task][0], signature_of(task, loops, fused)
     # Not through the dispatcher: it would look up the types of all arguments again at every call.
     return driver(signature, function).entry_point
 
@@ -64,7 +71,8 @@ def loops_for(passes: int) -> int:
 
 def kernel_names(task: type, variations: tuple[int, ...], mode: Mode) -> list[str]:
     """What `driver_for` compiles, by name."""
-    return [DRIVERS[task][0].__name__, *(loop_name(number, mode is FUSED) for number in variations)]
+    own = DRIVERS[task][0].__name__, _assign_columns.__name__
+    return [*own, *(loop_name(number, mode is FUSED) for number in variations)]
 
 
 def driver_for(task: type, variations: tuple[int, ...], mode: Mode) -> Any:
@@ -77,7 +85,8 @@ def driver_for(task: type, variations: tuple[int, ...], mode: Mode) -> Any:
     most = loops_for(passes)
     entry = compiled(task, most, mode is FUSED)
     loops += loops[:1] * (most - passes)  # to fill up; never called
-    return lambda *arguments: entry(loops, mode, passes, *arguments)
+    calls = Calls(loops, assigning(mode is FUSED))
+    return lambda *arguments: entry(calls, mode, passes, *arguments)
 
 
 @cache

@@ -1,7 +1,7 @@
 """Drivers that count points in frames: walk each job, then do with its histogram what a task asks for.
 
-A driver takes (loops, mode, passes, order, batch, shape, burn_in, task). It plays the jobs of a `Batch` whose numbers
-stand in `order`, with walkers in rows and columns of `shape`; `loops`, `mode` and `passes` are those of
+A driver takes (calls, mode, passes, order, batch, shape, burn_in, task). It plays the jobs of a `Batch` whose numbers
+stand in `order`, with walkers in rows and columns of `shape`; `calls` are `walkers.Calls`, `mode` and `passes` those of
 `kernels.cpu.sums`. A task holds what a driver needs besides, and the arrays it fills.
 """
 
@@ -19,7 +19,6 @@ from fractalvid.kernels.cpu.picture import (
     CAMERA,
     box3,
     count,
-    locate,
     locate_and_count,
     look,
     mix,
@@ -30,7 +29,6 @@ from fractalvid.kernels.cpu.picture import (
 from fractalvid.kernels.cpu.walkers import (
     ESCAPE,
     STEPS_OF_A_TABLE,
-    assign_columns,
     begin,
     draw_offsets,
     new_walkers,
@@ -160,9 +158,10 @@ def _colour_columns(colours, owner):
 
 
 @subroutine
-def _walk(loops, mode, passes, walkers, job, points, burn_in, frame, colours):
+def _walk(calls, mode, passes, walkers, job, points, burn_in, frame, colours):
     """Walk one job and count its points, and add up their colours unless `colours` is None."""
     # What the loop over rows uses is taken out of its tuple once, as a pointer (see `kernels.compiled.pointers`).
+    loops, assign = calls
     moving, tables, seed = stepping(walkers, mode), walkers.tables, job.seed
     height, width, pixels, camera = frame.height, frame.width, at(frame.pixel, 0), at(frame.camera, 0)
     rows, c = walkers.x.shape
@@ -182,7 +181,7 @@ def _walk(loops, mode, passes, walkers, job, points, burn_in, frame, colours):
     step = np.int64(0)
     while counted < points:
         if step % STEPS_OF_A_TABLE == 0:
-            assign_columns(job, mode, tables, step)
+            assign(job, mode, tables, step)
             if colours is not None:
                 _colour_columns(colours, tables.owner)
         for r in range(rows):
@@ -194,17 +193,14 @@ def _walk(loops, mode, passes, walkers, job, points, burn_in, frame, colours):
             if colours is not None:
                 indices, old_indices = at(all_indices, turn * c), at(all_indices, (1 - turn) * c)
                 mix(at(shades, r * c), at(of_column, offset), c, indices)
-            if pending == c:
-                escaped = locate_and_count(x, y, c, camera, height, width, pixel, old, old_indices, histogram)
-            else:
-                escaped = locate(x, y, c, camera, height, width, pixel)
-                count(old, old_indices, pending, histogram)
-            if escaped:
+            if locate_and_count(x, y, c, camera, height, width, pixel, old, old_indices, pending, histogram):
                 _discard(x, y, c, discarded, pixel)
                 restart(x, y, c, seed, step, r)
             turn = 1 - turn
             pending = min(c, points - counted) if step >= burn_in else 0
             counted += pending
+            if counted == points:
+                break  # of this row there may be a part to count, and no row comes after it
         step += 1
     last = (1 - turn) * c
     count(at(pixels, last), None if colours is None else at(all_indices, last), pending, histogram)
@@ -233,37 +229,37 @@ def _take_counts(frame, shift, out):
     return inside, np.int64(frame.histogram[-1] >> shift)
 
 
-def _accumulate(loops, mode, passes, order, batch, shape, burn_in, task):
+def _accumulate(calls, mode, passes, order, batch, shape, burn_in, task):
     height, width = task.counts.shape[1:]
     walkers, frame = new_walkers(shape, batch, mode), _new_frame(height, width, shape[1], np.uint32)
     for j in order:
-        _walk(loops, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, None)
+        _walk(calls, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, None)
         inside, task.discarded[j] = _take_counts(frame, U32(0), task.counts[j])
         task.outside[j] = task.points[j] - inside - task.discarded[j]
 
 
-def _accumulate_colour(loops, mode, passes, order, batch, shape, burn_in, task):
+def _accumulate_colour(calls, mode, passes, order, batch, shape, burn_in, task):
     height, width = task.counts_and_sums.shape[1:]
     walkers, frame = new_walkers(shape, batch, mode), _new_frame(height, width, shape[1], np.uint64)
     shade, indices, of_column = _new_colours(shape)
     for j in order:
         colours = Colours(task.colour[j], shade, indices, of_column)
-        _walk(loops, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, colours)
+        _walk(calls, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, colours)
         inside, task.discarded[j] = _take_counts(frame, U64(COUNT_BITS), task.counts_and_sums[j])
         task.outside[j] = task.points[j] - inside - task.discarded[j]
 
 
-def _render(loops, mode, passes, order, batch, shape, burn_in, task):
+def _render(calls, mode, passes, order, batch, shape, burn_in, task):
     height, width = task.pictures.shape[1:]
     walkers, frame = new_walkers(shape, batch, mode), _new_frame(height, width, shape[1], np.uint32)
     box, line = np.empty((height, width), np.uint32), np.empty(width + 2, np.uint32)
     for j in order:
-        _walk(loops, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, None)
+        _walk(calls, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, None)
         box3(frame.histogram, height, width, box, line)
         tone_map(box, task.plan[j, 0], task.plan[j, 1], task.plan[j, 2:], task.pictures[j])
 
 
-def _render_colour(loops, mode, passes, order, batch, shape, burn_in, task):
+def _render_colour(calls, mode, passes, order, batch, shape, burn_in, task):
     height, width = task.pictures.shape[1:3]
     walkers, frame = new_walkers(shape, batch, mode), _new_frame(height, width, shape[1], np.uint64)
     shade, indices, of_column = _new_colours(shape)
@@ -272,30 +268,30 @@ def _render_colour(loops, mode, passes, order, batch, shape, burn_in, task):
     mean, grey = np.empty((height, width), np.uint8), np.empty((height, width), np.uint8)
     for j in order:
         colours = Colours(task.colour[j], shade, indices, of_column)
-        _walk(loops, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, colours)
+        _walk(calls, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, colours)
         box3(frame.histogram, height, width, box, line)
         split(box, counts, mean)
         tone_map(counts, task.plan[j, 0], task.plan[j, 1], task.plan[j, 2:], grey)
         paint(grey, mean, task.curve, task.palette[j], task.pictures[j])
 
 
-def _boxes(loops, mode, passes, order, batch, shape, burn_in, task):
+def _boxes(calls, mode, passes, order, batch, shape, burn_in, task):
     height, width = task.sums.shape[1:]
     walkers, frame = new_walkers(shape, batch, mode), _new_frame(height, width, shape[1], np.uint32)
     line = np.empty(width + 2, np.uint32)
     for j in order:
-        _walk(loops, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, None)
+        _walk(calls, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, None)
         box3(frame.histogram, height, width, task.sums[j], line)
 
 
-def _boxes_colour(loops, mode, passes, order, batch, shape, burn_in, task):
+def _boxes_colour(calls, mode, passes, order, batch, shape, burn_in, task):
     height, width = task.sums.shape[1:]
     walkers, frame = new_walkers(shape, batch, mode), _new_frame(height, width, shape[1], np.uint64)
     shade, indices, of_column = _new_colours(shape)
     line = np.empty(width + 2, np.uint64)
     for j in order:
         colours = Colours(task.colour[j], shade, indices, of_column)
-        _walk(loops, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, colours)
+        _walk(calls, mode, passes, walkers, job_of(batch, j), task.points[j], burn_in, frame, colours)
         box3(frame.histogram, height, width, task.sums[j], line)
 
 

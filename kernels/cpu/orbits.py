@@ -12,7 +12,6 @@ from fractalvid.kernels.cpu.batch import job_of
 from fractalvid.kernels.cpu.walkers import (
     ESCAPE,
     STEPS_OF_A_TABLE,
-    assign_columns,
     begin,
     draw_offsets,
     new_walkers,
@@ -48,9 +47,10 @@ class GrowthTask(NamedTuple):
 
 
 @subroutine
-def _follow(loops, mode, passes, walkers, job, burn_in, points):
+def _follow(calls, mode, passes, walkers, job, burn_in, points):
     """Write the points (n, 2) of one job's orbit."""
     rows, c = walkers.x.shape
+    loops, assign = calls
     moving, seed = stepping(walkers, mode), job.seed
     out, n = at(points, 0), points.shape[0]
     begin(walkers.x, walkers.y, job.start, seed)
@@ -59,7 +59,7 @@ def _follow(loops, mode, passes, walkers, job, burn_in, points):
     step = np.int64(0)
     while written < n:
         if step % STEPS_OF_A_TABLE == 0:
-            assign_columns(job, mode, walkers.tables, step)
+            assign(job, mode, walkers.tables, step)
         for r in range(rows):
             if r & 3 == 0:
                 words = draw_offsets(seed, step, r)
@@ -71,10 +71,10 @@ def _follow(loops, mode, passes, walkers, job, burn_in, points):
         step += 1
 
 
-def _orbit(loops, mode, passes, order, batch, shape, burn_in, task):
+def _orbit(calls, mode, passes, order, batch, shape, burn_in, task):
     walkers = new_walkers(shape, batch, mode)
     for j in order:
-        _follow(loops, mode, passes, walkers, job_of(batch, j), burn_in, task.points[j])
+        _follow(calls, mode, passes, walkers, job_of(batch, j), burn_in, task.points[j])
 
 
 @subroutine
@@ -91,9 +91,10 @@ def _record(x, y, n, out, taken):
 
 
 @subroutine
-def _grow(loops, mode, passes, walkers, job, burn_in, steps, ratios):
+def _grow(calls, mode, passes, walkers, job, burn_in, steps, ratios):
     """The rate of growth of one job; `ratios` float32 (C,) holds the products of each walker."""
     c = walkers.x.shape[1]
+    loops, assign = calls
     moving, seed, ratio = stepping(walkers, mode), job.seed, at(ratios, 0)
     begin(walkers.x, walkers.y, job.start[:0], seed)
     words = draw_offsets(seed, 0, 0)
@@ -101,7 +102,7 @@ def _grow(loops, mode, passes, walkers, job, burn_in, steps, ratios):
     _renormalise(moving.x, moving.y, ratio, c)
     for step in range(burn_in + steps):
         if step % STEPS_OF_A_TABLE == 0:
-            assign_columns(job, mode, walkers.tables, step)
+            assign(job, mode, walkers.tables, step)
         # The product of four ratios fits float32 (see `_UNIT`), that of five may not; logarithms cost most here.
         if step & 3 == 0 or step == burn_in:
             logs = _take_logs(ratio, c)
@@ -113,11 +114,11 @@ def _grow(loops, mode, passes, walkers, job, burn_in, steps, ratios):
     return (total + _take_logs(ratio, c)) / F32(c * steps)
 
 
-def _growth(loops, mode, passes, order, batch, shape, burn_in, task):
+def _growth(calls, mode, passes, order, batch, shape, burn_in, task):
     walkers = new_walkers(shape, batch, mode)
     ratios = np.full(shape[1], _UNIT)
     for j in order:
-        task.rates[j] = _grow(loops, mode, passes, walkers, job_of(batch, j), burn_in, task.steps, ratios)
+        task.rates[j] = _grow(calls, mode, passes, walkers, job_of(batch, j), burn_in, task.steps, ratios)
 
 
 @subroutine

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from fractalvid.kernels.compiled.compile import inlined, subroutine
+from fractalvid.kernels.compiled.compile import inlined, scalar, subroutine
 from fractalvid.kernels.compiled.elementary import F32, I32, log
 from fractalvid.kernels.compiled.pointers import at, distinct, fill
 from fractalvid.kernels.compiled.random import U32, U64
+from fractalvid.kernels.compiled.vectors import wide
 from fractalvid.kernels.cpu.walkers import ESCAPE
 
 F64 = np.float64
@@ -24,7 +25,7 @@ CAMERA = 9
 
 @subroutine
 def look(projection, camera):
-    """Fill the CAMERA numbers that `locate` takes, row by row those of a projection (3, 3).
+    """Fill the CAMERA numbers that `locate_and_count` takes, row by row those of a projection (3, 3).
 
     Without perspective its scale is applied here, once; so is the width of the histogram's border.
     """
@@ -38,7 +39,7 @@ def look(projection, camera):
             camera[3 * i + 2] += F32(1.0)
 
 
-@inlined
+@scalar
 def _within(position, end):
     """A point's cell along an axis of the histogram; outside the frame, and where it is no number, the border."""
     position = position if position > F32(0.0) else F32(0.0)
@@ -76,28 +77,23 @@ def _place(x, y, first, n, camera, height, width, pixel):
 
 
 @subroutine
-def locate(x, y, n, camera, height, width, pixel):
-    """Index of each of n points in a histogram with a border of one pixel, where everything outside lands.
+def locate_and_count(x, y, n, camera, height, width, pixel, old, indices, pending, histogram):
+    """Locate n points, and `count` those of the row before in between: whole blocks of the first `pending`.
+
+    `pixel` gets the index of each point in a histogram with a border of one pixel, where everything outside lands.
+    Counting waits for memory and locating for arithmetic, so both take little longer than one of them. The row must be
+    another: what vectors have just stored can't be read in parts without waiting for all of it.
 
     Returns whether any walker escaped.
     """
     distinct()
-    return _place(x, y, 0, n, _numbers(camera), height, width, pixel) != I32(0)
-
-
-@subroutine
-def locate_and_count(x, y, n, camera, height, width, pixel, old, indices, histogram):
-    """`locate` n points, and `count` the n of the row before in between.
-
-    Counting waits for memory and locating for arithmetic, so they take little longer than one of them. The row must be
-    another: what vectors have just stored can't be read in parts without waiting for all of it.
-    """
-    distinct()
+    wide()
     numbers = _numbers(camera)
     escaped = I32(0)
     for first in range(0, n, BLOCK):
         escaped = I32(escaped | _place(x, y, first, BLOCK, numbers, height, width, pixel))
-        _count(old, indices, first, BLOCK, histogram)
+        if first < pending:
+            _count(old, indices, first, BLOCK, histogram)
     return escaped != I32(0)
 
 
@@ -148,6 +144,7 @@ def box3(histogram, height, width, box, row):
 @subroutine
 def tone_map(box, gain, white, inverse, out):
     """Grey = min(1, log(1 + gain · box · s³) / log(1 + white)), with s of `kernels.tone.plan` at the pixel's centre."""
+    wide()
     height, width = box.shape
     scale = F32(255.0) / log(F32(1.0) + white)
     flat = inverse[0] == F32(0.0) and inverse[1] == F32(0.0)
@@ -183,13 +180,13 @@ def paint(grey, index, curve, palette, out):
     """Colours (H, W, 3): `curve` (256,) of the grey times the palette (256, 3) at the index, over 255, rounded."""
     height, width = grey.shape
     # The three channels of a colour, 16 bits apart in one word, are multiplied at once.
-    wide = np.empty(256, np.uint64)
+    words = np.empty(256, np.uint64)
     for e in range(256):
-        wide[e] = U64(palette[e, 0]) | U64(palette[e, 1]) << U64(16) | U64(palette[e, 2]) << U64(32)
+        words[e] = U64(palette[e, 0]) | U64(palette[e, 1]) << U64(16) | U64(palette[e, 2]) << U64(32)
     for i in range(height):
         brightness, entry, colour = at(grey, i * width), at(index, i * width), at(out, 3 * i * width)
         for k in range(width):
-            v = U64(curve[brightness[k]]) * wide[entry[k]] + HALVES
+            v = U64(curve[brightness[k]]) * words[entry[k]] + HALVES
             v = (v + ((v >> U64(8)) & BYTES)) >> U64(8)  # v / 255, rounded, for every product of two bytes
             colour[3 * k] = np.uint8(v)
             colour[3 * k + 1] = np.uint8(v >> U64(16))

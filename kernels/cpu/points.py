@@ -80,7 +80,7 @@ def _extent(points, kept, smallest, out):
 def _share_within(points, radius, out):
     for j in range(points.shape[0]):
         numbers = points[j].reshape(-1)
-        inside = I32(0)  # and cast back at every step, as in `picture.locate`
+        inside = I32(0)  # and cast back at every step, as in `picture._place`
         for i in range(points.shape[1]):
             x, y = numbers[2 * i], numbers[2 * i + 1]
             inside = I32(inside + (I32(1) if x * x + y * y <= radius * radius else I32(0)))

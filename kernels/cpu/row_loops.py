@@ -13,6 +13,7 @@ from fractalvid.kernels.compiled.compile import driver, inlined
 from fractalvid.kernels.compiled.elementary import F32, I32
 from fractalvid.kernels.compiled.pointers import FLOAT32_POINTER, at, distinct
 from fractalvid.kernels.compiled.random import U32, U64, UNIT, philox
+from fractalvid.kernels.compiled.vectors import wide
 from fractalvid.kernels.variations import MAX_PARAMS, VARIATIONS
 
 USE = U32(6)
@@ -24,6 +25,7 @@ ROW_LOOP_TYPE = types.void(*[FLOAT32_POINTER] * 5, types.int64, types.int64, typ
 _FUSED = """\
 def fused_{name}(x, y, u, v, columns, pitch, base, n, draw_key):
     distinct()
+    wide()
 {setup}
     for i in range(n):
         s = a_[i] * x[i] + b_[i] * y[i] + c_[i]
@@ -33,6 +35,7 @@ def fused_{name}(x, y, u, v, columns, pitch, base, n, draw_key):
 """
 _SUMMED = """\
 def summed_{name}(x, y, u, v, columns, pitch, base, n, draw_key):
+    wide()
     amount = at(columns, base * pitch)
 {setup}
     for i in range(n):
@@ -92,7 +95,7 @@ def row_loop(number: int, fused: bool) -> Any:
     source = (_FUSED if fused else _SUMMED).format(name=row.name, setup=setup, draws=draws, values=values)
     namespace: dict[str, Any] = {
         "__name__": __name__, row.name: row.function, "F32": F32, "U32": U32, "U64": U64, "USE": USE,
-        "at": at, "distinct": distinct, "philox": philox, "scrambled": scrambled,
+        "at": at, "distinct": distinct, "wide": wide, "philox": philox, "scrambled": scrambled,
     }  # fmt: skip
     exec(compile(source, __file__, "exec"), namespace)
     function = namespace[loop_name(number, fused)]

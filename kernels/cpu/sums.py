@@ -17,6 +17,14 @@ from fractalvid.kernels.compiled.compile import inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32
 from fractalvid.kernels.compiled.pointers import at, distinct, fill, twice
 from fractalvid.kernels.compiled.random import U32
+from fractalvid.kernels.compiled.types import (
+    FLOAT32_2D,
+    INT64_1D,
+    INT64_2D,
+    UINT32_1D,
+    UINT32_2D,
+    named_tuple,
+)
 from fractalvid.kernels.variations import AFFINE_ROWS, MAX_PARAMS
 
 Mode = int | None
@@ -51,6 +59,11 @@ class GatherTables(NamedTuple):
     source: NDArray[np.uint32]
     columns: NDArray[np.float32]
     moved: NDArray[np.float32]
+
+
+GATHER_TABLES_TYPE = named_tuple(
+    GatherTables, INT64_2D, INT64_1D, INT64_1D, UINT32_2D, UINT32_1D, FLOAT32_2D, FLOAT32_2D
+)
 
 
 @inlined

@@ -7,16 +7,21 @@ contiguous loads and no walker moves, and yet two walkers share a map no more of
 STEPS_OF_A_TABLE steps, its shares rounded at random, so that a map of tiny weight keeps its mean.
 """
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
-from fractalvid.kernels.compiled.compile import inlined, subroutine
+from fractalvid.kernels.compiled.compile import driver, inlined, subroutine
 from fractalvid.kernels.compiled.elementary import F32
 from fractalvid.kernels.compiled.pointers import at, distinct, fill, twice
 from fractalvid.kernels.compiled.random import U32, U64, UNIT, philox
+from fractalvid.kernels.compiled.types import FLOAT32_2D, INT64_1D, UINT32_1D, named_tuple
+from fractalvid.kernels.cpu.batch import JOB_TYPE
 from fractalvid.kernels.cpu.sums import (
+    GATHER_TABLES_TYPE,
     GATHERED,
     PASS_ROWS,
     GatherPointers,
@@ -170,8 +175,7 @@ def _tabulate(maps, owner, c, columns, pitch):
         twice(at(columns, e * pitch), c)
 
 
-@subroutine
-def assign_columns(job, mode, tables, step):
+def _assign_columns(job, mode, tables, step):
     """Draw who owns each column, and fill the tables accordingly."""
     maps, weights, seed = job.maps, job.weights, job.seed
     share, block, owner, columns = tables.share, tables.block, tables.owner, tables.columns
@@ -190,6 +194,29 @@ def assign_columns(job, mode, tables, step):
         fill_gathered(job.variation, job.amount, job.params, job.tabled, share, owner, columns, tables.gathered)
     else:
         fill_dense(job.variation, job.amount, job.params, job.tabled, owner, columns)
+
+
+def assign_type(fused: bool) -> Any:
+    """The type of `assigning`: (job, mode, tables, step) -> None."""
+    gathered = types.none if fused else types.Optional(GATHER_TABLES_TYPE)  # so Numba types `new_walkers`
+    tables = named_tuple(Tables, INT64_1D, UINT32_1D, UINT32_1D, FLOAT32_2D, gathered)
+    return types.void(JOB_TYPE, types.none if fused else types.int64, tables, types.int64)
+
+
+@cache
+def assigning(fused: bool) -> Any:
+    """Compiled, as a pointer: draw who owns each column, and fill the tables accordingly.
+
+    All drivers share it: it is called once for many steps, and compiled into each of them it would take longest.
+    """
+    return types.CompileResultWAP(driver(assign_type(fused), _assign_columns, as_pointer=True))
+
+
+class Calls(NamedTuple):
+    """What drivers call by pointers: the row loops of variations, and what assigns columns to maps."""
+
+    loops: tuple[Any, ...]
+    assign: Any
 
 
 @subroutine

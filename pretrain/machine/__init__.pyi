@@ -9,6 +9,7 @@ from .devices import PrecisionName as PrecisionName
 from .devices import check_compiler as check_compiler
 from .devices import resolve_device as resolve_device
 from .interrupt import StopRequest as StopRequest
+from .memory import keep_freed_memory as keep_freed_memory
 from .precision import Precision as Precision
 from .precision import computes_bf16 as computes_bf16
 from .precision import resolve_precision as resolve_precision

@@ -91,6 +91,6 @@ def rmc3_10(num_classes: int) -> nn.Module:
 
     The reversed mixed convolutions of Tran et al. 2018 (arXiv 1711.11248, section 3.3), which Xie et al. 2018 (arXiv
     1712.04851) call top-heavy. Where R3D-10 strides by 2 and pools, its stem strides by 4. On a CPU a training step
-    takes less than half of R3D-10's time, and as many steps teach it somewhat less: benchmarks/results/cpu_training.md.
+    takes less than half of R3D-10's time, but it carries over less to real video: benchmarks/results/hmdb51_rmc3.md.
     """
     return R3D(_stem(32, 1, 4), 32, (1, 1, 1, 1), num_classes, first=Conv3DNoTemporal)

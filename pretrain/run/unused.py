@@ -4,12 +4,14 @@ from pathlib import Path
 
 from fractalvid.core.bank import bank_kind
 from fractalvid.core.constants import BANK_FILE
+from fractalvid.pretrain.objectives.config import AUXILIARY
 from fractalvid.pretrain.run.config import DEFAULT_CLASSES, PretrainConfig
 from fractalvid.sets import SetReader
 from fractalvid.truth import TRUTHS
 from fractalvid.utils import unused
 from fractalvid.utils.unused import Rule
 
+_HEADS = tuple(f"objective.aux_{name}" for name in AUXILIARY)
 _ON_CLASSES = {"knn", "linear", "crops"}
 """Monitors on classes that are not trained on; that of motion has classes of its own."""
 
@@ -106,6 +108,12 @@ RULES: tuple[Rule[PretrainConfig], ...] = (
         "it is known of fractals alone, and the classes are of another kind",
     ),
     Rule(("objective.aux_camera",), lambda c: c.stream.emulate is not None, "without --emulate no camera moves"),
+    Rule(_HEADS, lambda c: c.videos is None, "--videos do not have what it asks for"),
+    Rule(
+        _HEADS,
+        lambda c: not (c.objective.debias or c.engine.mixup or c.engine.cutmix),
+        "such heads go neither with mixup and cutmix nor with --debias",
+    ),
     Rule(
         ("classes", "kind", "bank"),
         _uses_classes,

@@ -17,3 +17,6 @@ from .loading import empty_network as empty_network
 from .loading import load_backbone as load_backbone
 from .loading import load_backbone_state as load_backbone_state
 from .loading import load_network as load_network
+from .shipped import SMALL as SMALL
+from .shipped import shipped_names as shipped_names
+from .shipped import shipped_weights as shipped_weights

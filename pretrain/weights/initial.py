@@ -3,6 +3,7 @@
 `--init` of both commands reads
 
 - `scratch`: nothing;
+- `fractal-small`: weights that come with the program (see `fractalvid.pretrain.weights.shipped`);
 - `kinetics:ARCH` or `imagenet:ARCH`: torchvision's weights for the architecture ARCH;
 - a weights file with its card, or a run's folder: our own weights, whose card says what they are;
 - `FILE:ARCH`: any other file with the tensors of a network by name (see `fractalvid.pretrain.weights.matching`), or a
@@ -28,10 +29,11 @@ from fractalvid.pretrain.weights.folders import NAMES, find_in_folder, is_index,
 from fractalvid.pretrain.weights.loading import LoadReport, load_backbone
 from fractalvid.pretrain.weights.matching import find_network
 from fractalvid.pretrain.weights.published import IMAGENET, KINETICS, load_published, normalisation, with_imagenet
+from fractalvid.pretrain.weights.shipped import SMALL, shipped_names, shipped_weights
 from fractalvid.pretrain.weights.state_dicts import SUFFIXES
 from fractalvid.utils.errors import UserError
 
-FORMS = f"scratch, kinetics:ARCH, imagenet:ARCH, FILE:ARCH, or FOLDER:ARCH with {' or '.join(NAMES)}"
+FORMS = f"scratch, {SMALL}, kinetics:ARCH, imagenet:ARCH, FILE:ARCH, or FOLDER:ARCH with {' or '.join(NAMES)}"
 """What `--init` takes besides our own weights."""
 _PLAIN_STEMS = ("weights", "model", "pytorch_model", "checkpoint")
 """Names of files that do not say what they are: their folder does."""
@@ -98,7 +100,8 @@ def _split_label(text: str) -> tuple[str, str]:
         raise UserError("the label before = is empty")
     source = _split_arch(rest)[0]
     in_a_folder = any(separator in label for separator in "/\\:")
-    if in_a_folder and not (source in ("scratch", KINETICS, IMAGENET) or _is_path(rest)):
+    named = source in ("scratch", KINETICS, IMAGENET, *shipped_names())
+    if in_a_folder and not (named or _is_path(rest)):
         return "", text
     return label, rest
 
@@ -131,7 +134,7 @@ def _parse(text: str, arch: str | None) -> Initial:
     wanted = named or arch
     if source in (KINETICS, IMAGENET):
         return _published(source, wanted or _meant(source))
-    path = Path(source)
+    path = shipped_weights(source) or Path(source)
     inside = find_in_folder(path) if path.is_dir() else path if is_index(path) and path.is_file() else None
     if inside is not None:
         return _foreign(inside, wanted)

@@ -79,7 +79,7 @@ class ArrayStore(ClipStore):
         self.videos = videos
 
     def get(self, video: Video) -> Bytes:
-        return self.videos[video.path]
+        return self.videos[video.path][video.start : video.end]
 
 
 SMALL = "--model r3d_10 --size 16 --clip-len 2 --frame-stride 1 --views 2"

@@ -14,6 +14,7 @@ from fractalvid.pretrain.cli import main
 from fractalvid.pretrain.export import TORCHVISION, export_weights, readme
 from fractalvid.pretrain.models import backbone, build_model
 from fractalvid.pretrain.weights.cards import Card, load_card, load_tensors, save_weights
+from fractalvid.pretrain.weights.loading import load_network
 from fractalvid.utils.errors import UserError
 
 _OPTIONS = "--arch r3d_10 --classes 3 --batch-size 4 --clip-len 2 --size 32 --points 1000 --val-clips 0 --no-progress"
@@ -132,3 +133,17 @@ def test_a_checkpoint_that_lacks_its_bank_is_named(tmp_path: Path, monkeypatch: 
         export_weights(Path("run/checkpoint.pt"), tmp_path / "out")
     ClassBank.sample(3, seed=0).save(tmp_path / "run" / "classes.npz")
     assert export_weights(Path("run/checkpoint.pt"), tmp_path / "out").exists()
+
+
+def test_half_the_bytes_hold_the_same_network_rounded(tmp_path: Path) -> None:
+    network = build_model("r3d_10", 4, seed=2).eval()
+    save_weights(tmp_path / "w.safetensors", network, card("r3d_10", 4))
+    whole = export_weights(tmp_path / "w.safetensors", tmp_path / "whole")
+    assert main(["export", str(tmp_path / "w.safetensors"), "--half", "--out", str(tmp_path / "half")]) == 0
+    half = tmp_path / "half" / "weights.safetensors"
+    assert half.stat().st_size < 0.51 * whole.stat().st_size
+    loaded = load_network(half).eval()
+    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
+    clip = torch.rand(1, 3, 8, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(clip), network(clip), rtol=0.02, atol=0.02)

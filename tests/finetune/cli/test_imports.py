@@ -27,6 +27,7 @@ def brought(code: str) -> set[str]:
         "prepare",
         "probe",
         "generalise",
+        "shortcuts",
         "test",
     ],
 )

@@ -60,8 +60,8 @@ def test_draws_belong_to_seed_and_sample_and_fill_their_range() -> None:
     assert draw_policy(4, np.array([5]), config).which.tolist() != again.which[1:].tolist()
 
 
-def test_nothing_is_drawn_by_default() -> None:
-    drawn = draw_policy(0, np.arange(4), AugmentConfig())
+def test_nothing_is_drawn_where_nothing_is_asked_for() -> None:
+    drawn = draw_policy(0, np.arange(4), AugmentConfig(operations=0, blur=0.0))
     assert drawn.which.shape == (4, 0)
     assert not drawn.blur.any()
 

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from fractalvid.finetune.clips.augment import crop, draw
-from fractalvid.finetune.clips.config import AugmentConfig
+from fractalvid.finetune.clips.config import AugmentConfig, FrameConfig, ViewConfig
 from fractalvid.finetune.clips.randaugment import apply_policy, draw_policy
-from fractalvid.finetune.debias.masks import check_masks, clip_mask, read_mask, scale_mask
+from fractalvid.finetune.clips.views import video_views
+from fractalvid.finetune.debias.masks import check_masks, clip_mask, read_mask, scale_mask, view_masks
 from fractalvid.utils.errors import UserError
-from tests.finetune.debias.helpers import facts, figure, put_mask
+from tests.finetune.debias.helpers import HEIGHT, WIDTH, facts, figure, put_mask
 
 
 @pytest.mark.parametrize("suffix", [".png", ".npz"])
@@ -66,7 +67,7 @@ def test_all_masks_are_looked_at_before_training(tmp_path: Path) -> None:
 def test_masks_go_where_their_clips_go() -> None:
     """A clip that is white where somebody is, through crop, flip and operations that move: the mask shows the same."""
     indices = np.arange(24)
-    config = AugmentConfig(operations=2, magnitude=5.0)
+    config = AugmentConfig(crop_scale=(0.4, 1.0), blur=0.0, operations=2, magnitude=5.0)
     drawn, policy = draw(3, indices, config), draw_policy(3, indices, config)
     moves = np.isin(policy.which, np.arange(6)).all(1)  # those after the sixth change colours
     assert moves.any() and drawn.flip.any() and not drawn.flip.all()
@@ -79,8 +80,19 @@ def test_masks_go_where_their_clips_go() -> None:
 
 
 def test_a_mask_of_the_size_of_the_frames_is_kept_exactly() -> None:
-    config = AugmentConfig(crop_scale=(1, 1), crop_ratio=(4 / 3, 4 / 3), flip=0.0)
+    config = AugmentConfig((1, 1), (4 / 3, 4 / 3), flip=0.0, operations=0, blur=0.0)
     drawn, policy = draw(0, np.arange(1), config), draw_policy(0, np.arange(1), config)
     square = figure(3)[:, :, :36]
     seen = clip_mask(square, (36, 36), replace(drawn, ratio=np.ones(1)), policy, 0, size=36, magnitude=0.0)
     np.testing.assert_array_equal(seen.numpy(), square)
+
+
+@pytest.mark.parametrize("size", [36, 20])
+def test_masks_are_cut_as_the_views_of_their_videos(size: int) -> None:
+    config = ViewConfig(FrameConfig(3, 2), size, (0.0,) * 3, (1.0,) * 3, views=3, crops=3)
+    mask = figure(9)
+    white = np.repeat(mask[..., None], 3, axis=3).astype(np.uint8) * 255
+    views = video_views(white, config)[..., 0] >= 128
+    assert torch.equal(view_masks(mask, (HEIGHT, WIDTH), config), views)
+    large = mask.repeat(2, 1).repeat(2, 2)
+    assert torch.equal(view_masks(large, (HEIGHT, WIDTH), config), views)

@@ -32,7 +32,7 @@ def loader(rank: int = 0, world_size: int = 1) -> TrainLoader:
     for path, length in LENGTHS.items():
         frames[path] = video(length, height=HEIGHT, width=WIDTH)
         frames[path][figure(length)] = 255
-    plain = AugmentConfig(brightness=0, contrast=0, saturation=0)
+    plain = AugmentConfig(operations=0, blur=0.0)
     config = ClipConfig(FrameConfig(4, 2), 16, (0.5,) * 3, (0.5,) * 3, plain)
     args = {"batch_size": 4, "config": config, "seed": 5, "threads": 2, "rank": rank, "world_size": world_size}
     return TrainLoader(VIDEOS, Cuts(frames), **args)  # type: ignore[arg-type]

@@ -51,6 +51,13 @@ def test_backgrounds_are_of_other_classes_and_follow_from_the_seed() -> None:
         other_backgrounds(np.zeros(3, np.int64), 0)
 
 
+def test_backgrounds_are_of_other_sources_where_there_are_such() -> None:
+    films = ["a"] * 4 + ["b"] * 4 + ["a"] * 4
+    place = other_backgrounds(LABELS, 1, films)
+    assert all(films[k] != films[one] and LABELS[k] != LABELS[one] for k, one in enumerate(place))
+    assert (LABELS[other_backgrounds(LABELS, 1, ["a"] * 12)] != LABELS).all()
+
+
 def test_a_figure_stays_what_it_is_before_another_background() -> None:
     video, mask, bare = clips()
     swapped = swap(video, mask, bare.roll(4, 0))

@@ -51,7 +51,7 @@ def test_learning_rates_are_the_papers_at_their_batch() -> None:
 
 def test_labels_are_smoothed_only_where_a_recipe_says_so() -> None:
     smoothing = {name: load_recipe(name, Recipe(), RECIPES).label_smoothing for name in NAMES}
-    assert {name for name, share in smoothing.items() if share} == {"small_cpu"}  # it was measured so
+    assert {name for name, share in smoothing.items() if share} == {"small_cpu", "mild"}  # they were measured so
     for name in NAMES:
         assert "\nlabel_smoothing = " in (RECIPES / f"{name}.toml").read_text()
 
@@ -73,6 +73,12 @@ def test_what_a_recipe_says_reaches_the_clips() -> None:
     assert (fractal.clip_len, fractal.frame_stride, fractal.views, fractal.epochs) == (8, 6, 10, 100)
     small = resolved(load_recipe("small_cpu", Recipe(), RECIPES))
     assert small.augment == replace(fractal.augment, magnitude=7 / 3)  # as in what was measured
+
+
+@pytest.mark.parametrize(("clip_len", "stride"), [(None, 2), (16, 2), (8, 4), (32, 1), (64, 1), (5, 6)])
+def test_clips_of_any_length_span_as_much_time(clip_len: int | None, stride: int) -> None:
+    assert resolved(Recipe(clip_len=clip_len)).frame_stride == stride
+    assert resolved(Recipe(clip_len=clip_len, frame_stride=3)).frame_stride == 3
 
 
 def test_weights_say_how_values_are_normalised_unless_told_otherwise() -> None:

@@ -33,6 +33,7 @@ SAID = {
     "finetune study kinds mini_kinds --out to": "studying kinds by mini_kinds on demo",
     "finetune generalise --source demo --target folder --method search": "generalising from demo to folder by search",
     "finetune explain --weights w --out to a.mp4": "looking where the weights w look",
+    "finetune shortcuts --target demo --weights w --masks m": "looking for shortcuts of w on demo",
     "doctor": "looking at this machine",
 }
 ENDS = """

@@ -9,7 +9,8 @@ from fractalvid.cli.emulated_clips import filmed_clips, filmed_files
 from fractalvid.cli.preview import PreviewConfig, clips_of_bank, preview, run
 from fractalvid.core.camera import CameraConfig
 from fractalvid.core.colour import ColourConfig
-from fractalvid.emulate.config import PRESETS, EmulationConfig
+from fractalvid.emulate.config import EmulationConfig
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import render_clip
 from fractalvid.sets import SetConfig, generate

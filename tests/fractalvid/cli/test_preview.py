@@ -12,7 +12,7 @@ from PIL import Image
 
 from fractalvid.cli.preview import PreviewConfig, preview, spread_over_classes
 from fractalvid.core.constants import FIRST_VALIDATION_ID
-from fractalvid.emulate.config import PRESETS
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import sample_bank
 from fractalvid.sets import SetConfig, generate

@@ -9,7 +9,6 @@ import tyro
 
 from fractalvid.cli.parsing import REGISTRY, parse
 from fractalvid.emulate.config import (
-    PRESETS,
     BackgroundConfig,
     CurriculumConfig,
     DisplacementConfig,
@@ -21,10 +20,8 @@ from fractalvid.emulate.config import (
     ShakeConfig,
     TimingConfig,
     ZoomConfig,
-    preset,
-    resolve,
 )
-from fractalvid.stream import StreamConfig
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.utils.errors import UserError
 
 WITH_P = (
@@ -91,33 +88,9 @@ def test_reversed_and_impossible_ranges_are_refused(kind: Any, values: dict[str,
         kind(**values)
 
 
-def test_presets_are_named_and_an_unknown_one_is_refused() -> None:
-    assert set(PRESETS) == {"none", "light", "paper", "full", "scene"}
-    assert preset("none") == EmulationConfig()
-    assert preset("paper").background.p == preset("paper").placement.p == 1
-    with pytest.raises(UserError, match="none, light, paper, full, scene"):
-        preset("papr")
-
-
-def test_presets_say_the_crop_of_the_reference_method() -> None:
-    for name, scale in (("paper", (0.9, 1.0)), ("full", (0.9, 1.0)), ("none", None), ("light", None)):
-        crop = PRESETS[name].crop
-        assert (None if crop is None else crop.crop_scale) == scale
-
-
 def test_numbers_of_numpy_are_numbers() -> None:
     config = BackgroundConfig(p=np.float32(0.5), alpha=(np.float64(0.1), 1), pool=np.int64(9))  # type: ignore[arg-type]
     assert (config.p, config.alpha, config.pool) == (0.5, (0.1, 1), 9)
-
-
-def test_a_preset_may_be_named_wherever_a_configuration_goes() -> None:
-    assert resolve("paper") is PRESETS["paper"]
-    assert resolve(PRESETS["full"]) is PRESETS["full"]
-    assert StreamConfig(emulate="paper").emulate == PRESETS["paper"]  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="none, light, paper, full, scene"):
-        StreamConfig(emulate="papr")  # type: ignore[arg-type]
-    with pytest.raises(UserError, match=r"EmulationConfig or one of none, light, paper, full, scene, got 5"):
-        StreamConfig(emulate=5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import pytest
 
 from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.emulate.config import (
-    PRESETS,
     BackgroundConfig,
     CurriculumConfig,
     DisplacementConfig,
@@ -22,6 +21,7 @@ from fractalvid.emulate.config import (
 )
 from fractalvid.emulate.draw import curriculum_position, draw_emulation, pool_ids
 from fractalvid.emulate.parameters import Emulation
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.fractals.bank import ClassBank
 
 FULL = PRESETS["full"]

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from fractalvid.emulate.config import (
-    PRESETS,
     DisplacementConfig,
     EmulationConfig,
     GroupConfig,
@@ -22,6 +21,7 @@ from fractalvid.emulate.draw import draw_emulation
 from fractalvid.emulate.geometry import homographies, in_pixels, picture_motion, sample_times
 from fractalvid.emulate.parameters import Emulation
 from fractalvid.emulate.photometric.config import PhotometricConfig, RandAugmentConfig
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.fractals.bank import ClassBank
 
 INDEX = np.arange(40)

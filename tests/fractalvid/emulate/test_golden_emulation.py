@@ -20,13 +20,13 @@ import pytest
 from fractalvid.core.colour import ColourConfig
 from fractalvid.core.fingerprint import fingerprint
 from fractalvid.emulate.config import (
-    PRESETS,
     BackgroundConfig,
     CurriculumConfig,
     EmulationConfig,
     GroupConfig,
     TimingConfig,
 )
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.stream import FractalStream, StreamConfig
 

@@ -15,7 +15,6 @@ from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.backgrounds import render_backgrounds
 from fractalvid.emulate.blend import blend, blend_tables
 from fractalvid.emulate.config import (
-    PRESETS,
     BackgroundConfig,
     CurriculumConfig,
     DisplacementConfig,
@@ -29,6 +28,7 @@ from fractalvid.emulate.config import (
 from fractalvid.emulate.draw import draw_emulation
 from fractalvid.emulate.layers import emulate_samples
 from fractalvid.emulate.photometric.config import NoiseConfig, PhotometricConfig
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.emulate.renderer import CpuRenderer, RenderOptions
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import KINDS, fit_clips, render_fits, sample_bank

@@ -17,7 +17,6 @@ from fractalvid.core.camera import camera_matrices
 from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate import layers
 from fractalvid.emulate.config import (
-    PRESETS,
     BackgroundConfig,
     CurriculumConfig,
     GroupConfig,
@@ -27,6 +26,7 @@ from fractalvid.emulate.config import (
 from fractalvid.emulate.photometric import compression, noise
 from fractalvid.emulate.photometric.config import PhotometricConfig
 from fractalvid.emulate.photometric.tables import _counted_by_column, histogram
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.stream import StreamConfig
 from fractalvid.stream import device as device_stream

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from fractalvid.core.colour import ColourConfig
-from fractalvid.emulate.config import PRESETS, BackgroundConfig, CurriculumConfig, EmulationConfig
+from fractalvid.emulate.config import BackgroundConfig, CurriculumConfig, EmulationConfig
 from fractalvid.emulate.draw import draw_emulation
 from fractalvid.emulate.geometry import homographies, sample_times
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.emulate.scene.config import SceneConfig
 from fractalvid.emulate.scene.path import parallax
 from fractalvid.fractals.bank import ClassBank

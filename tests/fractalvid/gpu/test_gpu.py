@@ -15,13 +15,13 @@ from torch.utils.data import DataLoader
 
 from fractalvid.core.colour import ColourConfig
 from fractalvid.emulate.config import (
-    PRESETS,
     BackgroundConfig,
     CurriculumConfig,
     EmulationConfig,
     GroupConfig,
     TimingConfig,
 )
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.config import ClassConfig
 from fractalvid.fractals.fit import fit_fractals

@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader
 
 from fractalvid.core.camera import CameraConfig
 from fractalvid.core.colour import ColourConfig
-from fractalvid.emulate.config import EmulationConfig, preset
+from fractalvid.emulate.config import EmulationConfig
+from fractalvid.emulate.presets import preset
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import fit_clips
 from fractalvid.stream import Batch, FractalStream, SecondView, StreamConfig

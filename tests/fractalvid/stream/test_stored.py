@@ -12,9 +12,10 @@ from torch.utils.data import DataLoader
 from fractalvid.core.camera import CameraConfig, camera_matrices
 from fractalvid.core.colour import ColourConfig
 from fractalvid.core.seeds import Domain, Field, uniforms
-from fractalvid.emulate.config import PRESETS, BackgroundConfig, EmulationConfig, GroupConfig
+from fractalvid.emulate.config import BackgroundConfig, EmulationConfig, GroupConfig
 from fractalvid.emulate.draw import draw_emulation
 from fractalvid.emulate.layers import emulate_samples
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.emulate.renderer import CpuRenderer, RenderOptions
 from fractalvid.emulate.resample import FRACTAL, PAINTED, taps
 from fractalvid.fractals.bank import ClassBank

@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from fractalvid.core.camera import Camera, CameraConfig
 from fractalvid.emulate.config import (
-    PRESETS,
     BackgroundConfig,
     DisplacementConfig,
     EmulationConfig,
@@ -21,6 +20,7 @@ from fractalvid.emulate.config import (
     ZoomConfig,
 )
 from fractalvid.emulate.geometry import perspectives
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.fit import fit_fractals
 from fractalvid.kinds import fit_clips, sample_bank

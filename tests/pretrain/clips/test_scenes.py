@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from fractalvid.emulate.config import PRESETS, BackgroundConfig, EmulationConfig
+from fractalvid.emulate.config import BackgroundConfig, EmulationConfig
 from fractalvid.emulate.photometric.config import PhotometricConfig
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.kernels.drawing.matter import SHAPED
 from fractalvid.kinds import sample_bank
 from fractalvid.pretrain.cli import main

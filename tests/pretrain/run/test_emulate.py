@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from fractalvid.emulate.config import PRESETS, CurriculumConfig
+from fractalvid.emulate.config import CurriculumConfig
+from fractalvid.emulate.presets import PRESETS
 from fractalvid.pretrain.cli import main
 from fractalvid.pretrain.engine.update import Update
 from fractalvid.pretrain.recipes.fields import override, to_json

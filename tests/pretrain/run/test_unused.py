@@ -158,7 +158,24 @@ def test_what_a_recipe_sets_gives_way_where_it_has_no_effect(capsys: pytest.Capt
     assert made.stream.points == PretrainConfig().stream.points != recipe.stream.points
     assert made.stream.size == recipe.stream.size
     own = override(given, {"stream": {"points": 7000}}, where="test")
-    assert without_unused(own, recipe) == own
+    assert without_unused(own, recipe).stream.points == 7000
+
+
+@pytest.mark.parametrize(
+    ("changed", "left"),
+    [
+        ({"engine": {"mixup": 0.2}}, set()),
+        ({"objective": {"debias": 0.5}}, set()),
+        ({"videos": "clips", "mix": 0.5}, set()),
+        ({"kind": "perlin"}, {"camera"}),
+        ({"stream": {"emulate": "none"}}, {"motion", "flow"}),
+        ({"objective": {"name": "moco"}}, {"motion", "flow", "camera"}),
+    ],
+)
+def test_heads_of_a_recipe_give_way(changed: dict[str, Any], left: set[str]) -> None:
+    heads = {"objective": {"aux_motion": 0.5, "aux_flow": 0.5, "aux_camera": 0.5}}
+    recipe = override(load_recipe("small_cpu", PretrainConfig()), heads, where="test")
+    assert set(without_unused(override(recipe, changed, where="test"), recipe).objective.auxiliary) == left
 
 
 @pytest.mark.parametrize("changed", [{"emulate": "none"}, {"emulate": "paper,samples=60000"}])
