@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -113,16 +114,33 @@ def open_workers(maker: ClipMaker, out: Path, *, workers: int, clips: int) -> It
     Raises:
         UserError: a process was killed from outside.
     """
-    processes = workers > 1 and clips >= CLIPS_FOR_PROCESSES
-    pool = _processes(maker, out, workers) if processes else ThreadPoolExecutor(workers, "clips")
-    with pool:
+    if workers == 1 or clips < CLIPS_FOR_PROCESSES:
+        with _drained(ThreadPoolExecutor(workers, "clips")) as pool:
+            yield LocalWorkers(pool, maker, workers)
+        return
+    # Spawned, not forked: there are threads already, and a forked child has only copies of the locks that they hold.
+    context = multiprocessing.get_context("spawn")
+    over, end = context.Pipe(duplex=False)
+    processes = min(workers, _MAX_ON_WINDOWS) if sys.platform == "win32" else workers
+    began = (out, maker.config, over)
+    with over, end, _drained(ProcessPoolExecutor(processes, context, _start_process, began)) as pool:
         try:
-            yield LocalWorkers(pool, None if processes else maker, workers)
+            yield LocalWorkers(pool, None, workers)
         except BrokenExecutor as error:
+            # A pool waits for a worker that it had just started, and forgets to end it, when another one dies.
+            end.close()
             raise UserError(
                 f"a worker was killed, perhaps for want of memory; what is in {out} stays valid: the same command goes "
                 "on, with fewer --workers"
             ) from error
+
+
+@contextmanager
+def _drained(pool: Executor) -> Iterator[Executor]:
+    """The pool; after an error it finishes what is in its workers' hands and nothing else."""
+    with pool:
+        try:
+            yield pool
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -135,28 +153,21 @@ _MAX_ON_WINDOWS = 61
 """Processes that one can wait for on Windows."""
 
 
-def _processes(maker: ClipMaker, out: Path, workers: int) -> Executor:
-    # Spawned, not forked: there are threads already, and a forked child has only copies of the locks that they hold.
-    context = multiprocessing.get_context("spawn")
-    workers = min(workers, _MAX_ON_WINDOWS) if sys.platform == "win32" else workers
-    return ProcessPoolExecutor(workers, context, initializer=_start_process, initargs=(out, maker.config))
-
-
-def _start_process(out: Path, config: SetConfig) -> None:
-    """Set up a worker process."""
+def _start_process(out: Path, config: SetConfig, over: Connection) -> None:
+    """Set up a worker process, which ends when the other end of `over` is closed."""
     global _maker
     # Ctrl-C reaches all processes at once; the one that started this one answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(over,), daemon=True).start()
     bank = load_bank(out / BANK_FILE)
     _maker = ClipMaker(bank, store_of(out, config, len(bank)), config)
 
 
-def _end_with_parent() -> None:
-    """End this process when the one that started it was killed: nobody would collect what it makes."""
+def _end_with_parent(over: Connection) -> None:
+    """End this process when the one that started it was killed, or gave up: nobody would collect what it makes."""
     parent = multiprocessing.parent_process()
     assert parent is not None
-    parent.join()
+    wait([parent.sentinel, over])
     os._exit(1)
 
 

@@ -1,6 +1,7 @@
 """Arrays of an npz file, of which nothing is unpacked before its announced type and shape were judged."""
 
 import math
+import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from fractalvid.utils.errors import UserError
 
 _MEMBERS = 100
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_PARSER = threading.Lock()
+"""Held while Python's parser reads a head: in Python 3.11, threads that parse at the same time raise `SystemError`."""
 
 
 class Announced(NamedTuple):
@@ -115,7 +118,8 @@ def _head(file: IO[bytes]) -> tuple[Announced, bool]:
     version = npy.read_magic(file)
     if version != (1, 0):  # the others are for heads of more than 64 KiB
         raise NpzError(f"version {version} of NumPy's format")
-    shape, in_columns, dtype = npy.read_array_header_1_0(file)
+    with _PARSER:
+        shape, in_columns, dtype = npy.read_array_header_1_0(file)
     if any(length < 0 for length in shape):
         raise NpzError(f"shape {shape}")
     return Announced(tuple(int(length) for length in shape), dtype), in_columns

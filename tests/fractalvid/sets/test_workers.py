@@ -1,12 +1,14 @@
 """Processes that make a set's clips: the same bytes as threads, and nobody left behind or kept waiting."""
 
 import hashlib
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,21 @@ def test_a_short_set_starts_no_process(maker: ClipMaker, tmp_path: Path) -> None
         assert [row.clip for row in rows] == [(0, 0), (1, 0)]
         assert all(isinstance(row, ManifestRow) for row in rows)  # and not all the bytes, which processes would send
         assert not children(os.getpid())
+
+
+def never_ending(out: Path, config: SetConfig, over: Connection) -> None:
+    workers._start_process(out, config, over)
+    time.sleep(300)
+
+
+def test_a_process_ends_when_nobody_waits_for_it_any_more(maker: ClipMaker, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    over, end = context.Pipe(duplex=False)
+    process = context.Process(target=never_ending, args=(tmp_path, maker.config, over))
+    process.start()
+    end.close()
+    process.join(100)
+    assert process.exitcode == 1
 
 
 def test_a_process_that_is_killed_is_said_in_a_line(maker: ClipMaker, tmp_path: Path) -> None:

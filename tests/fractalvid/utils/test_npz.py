@@ -1,9 +1,12 @@
 """Arrays of npz files: nothing is unpacked that was not announced, and nothing that is announced too large."""
 
 import io
+import threading
+import time
 import tracemalloc
 import zipfile
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -20,6 +23,29 @@ def archive(
         npy.write_array_header_1_0(member, {"descr": dtype, "fortran_order": False, "shape": shape})
         member.write(data)
     return file
+
+
+def test_threads_do_not_meet_in_the_parser_of_heads(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, met = threading.Lock(), []
+    original = npy.read_array_header_1_0
+
+    def slowly(file: IO[bytes]) -> Any:
+        met.append(not alone.acquire(blocking=False))
+        time.sleep(0.01)
+        if not met[-1]:
+            alone.release()
+        return original(file)
+
+    monkeypatch.setattr(npy, "read_array_header_1_0", slowly)
+    data = archive("a", (3,), "<f8", np.arange(3.0).tobytes()).getvalue()
+
+    def read(_: int) -> Any:
+        with open_npz(io.BytesIO(data)) as opened:
+            return opened.read("a", most=100)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(values.tolist() == [0, 1, 2] for values in pool.map(read, range(8)))
+    assert len(met) == 16 and not any(met)
 
 
 def test_arrays_come_back_as_they_were() -> None:
