@@ -274,7 +274,10 @@ def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine, stores: Stores |
 
 
 def gather(texts: Sequence[str]) -> list[RunResult]:
-    """Results of finished runs elsewhere: folders, each as PATH or LABEL=PATH, searched for results."""
+    """Results of finished runs elsewhere: folders, each as PATH or LABEL=PATH, searched for results.
+
+    Those from scratch come first, since gains are over what comes first.
+    """
     results = []
     for text in texts:
         label, equals, rest = text.partition("=")
@@ -283,7 +286,7 @@ def gather(texts: Sequence[str]) -> list[RunResult]:
         if not Path(rest).is_dir():
             raise UserError(f"--runs {text!r}: there is no such folder")
         results += [read_run(folder, label or None, together=bool(label)) for folder in find_runs([Path(rest)])]
-    return results
+    return sorted(results, key=lambda run: run.metrics["init"].get("kind") != "scratch")
 
 
 def check_out(out: Path, *, may_hold_runs: bool) -> None:

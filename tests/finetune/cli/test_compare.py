@@ -56,8 +56,8 @@ def test_compare_runs_reuses_and_gathers(
     gathered = [
         "compare",
         "--runs",
-        f"{out / 'scratch'}",
         f"theirs={out / 'ours'}",
+        f"{out / 'scratch'}",
         "--out",
         f"{tmp_path / 'g'}",
     ]
