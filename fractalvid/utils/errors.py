@@ -51,6 +51,10 @@ def run_cli(program: str, main: Callable[[list[str]], int | None], argv: Sequenc
         return _SIGPIPE_CODE
     except MemoryError as error:
         return _failed(program, f"not enough memory: {_first_line(error)}")
+    except RuntimeError as error:
+        if not _wants_memory(error):
+            raise
+        return _failed(program, f"not enough memory: {_first_line(error)}; smaller batches or clips take less")
     except OSError as error:
         _discard_output()
         named = "" if error.filename is None else f"{error.filename}: "
@@ -95,6 +99,15 @@ def _open_null() -> TextIO:
     descriptor = os.open(os.devnull, os.O_WRONLY)
     os.set_inheritable(descriptor, True)
     return os.fdopen(descriptor, "w", encoding="utf-8")
+
+
+_WANT = ("can't allocate memory", "could not create a primitive", "could not execute a primitive", "unable to mmap")
+"""What PyTorch and oneDNN say on processors."""
+
+
+def _wants_memory(error: RuntimeError) -> bool:
+    """Whether it is how PyTorch says that memory is out: on GPUs by a class of its own."""
+    return type(error).__name__ == "OutOfMemoryError" or any(text in str(error) for text in _WANT)
 
 
 def _first_line(error: BaseException) -> str:

@@ -140,13 +140,17 @@ class Bench:
 
     def ended(self, process: ForkServerProcess, folder: Path) -> str:
         """What a command that may fail has said of that; nothing where it has not failed."""
-        _wait(process)
-        said = folder.with_name(f"{folder.name}.txt").read_text()
-        assert process.exitcode in (0, 2), f"it ended with {process.exitcode}: {said}"
+        code, said = self.over(process, folder)
+        assert code in (0, 2), f"it ended with {code}: {said}"
         assert "Traceback" not in said, said
         errors = [line for line in said.splitlines() if "error: " in line]
-        assert len(errors) == (process.exitcode == 2), said
+        assert len(errors) == (code == 2), said
         return "".join(errors)
+
+    def over(self, process: ForkServerProcess, folder: Path) -> tuple[int | None, str]:
+        """Wait for a command: its exit code, and all that it has said."""
+        _wait(process)
+        return process.exitcode, folder.with_name(f"{folder.name}.txt").read_text()
 
     def complete(self, scenario: Scenario, folder: Path) -> None:
         """Give the same command again, and compare what it leaves with an undisturbed run's."""

@@ -1,6 +1,7 @@
-"""Workers that crash, as an encoder may."""
+"""Workers that crash, as an encoder may, and that run out of memory."""
 
 import os
+import resource
 import signal
 import time
 from multiprocessing.context import ForkServerProcess
@@ -13,7 +14,7 @@ from tests.faults.scenarios import SETS
 PROCESSES = next(scenario for scenario in SETS if "processes" in scenario.name)
 
 
-def _workers(process: ForkServerProcess) -> list[int]:
+def workers_of(process: ForkServerProcess) -> list[int]:
     """The worker processes of a command, once there are some."""
     assert process.pid is not None
     deadline = time.monotonic() + PATIENCE
@@ -28,6 +29,25 @@ def _workers(process: ForkServerProcess) -> list[int]:
 def test_a_worker_that_crashes(bench: Bench) -> None:
     folder = bench.folder(PROCESSES)
     process = bench.start(PROCESSES, folder)
-    os.kill(_workers(process)[0], signal.SIGSEGV)
+    os.kill(workers_of(process)[0], signal.SIGSEGV)
     assert "a worker was killed" in bench.ended(process, folder)
     bench.complete(PROCESSES, folder)
+
+
+def test_a_worker_that_runs_out_of_memory(bench: Bench) -> None:
+    folder = bench.folder(PROCESSES)
+    process = bench.start(PROCESSES, folder)
+    worker = workers_of(process)[0]
+    _wait_for(folder / "set" / "clips")
+    has = int(Path(f"/proc/{worker}/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.prlimit(worker, resource.RLIMIT_AS, (has, has))
+    bench.ended(process, folder)  # the encoder may name it otherwise, or be killed by it
+    bench.complete(PROCESSES, folder)
+
+
+def _wait_for(folder: Path) -> None:
+    """Wait until there is something in a folder."""
+    deadline = time.monotonic() + PATIENCE
+    while not (folder.is_dir() and any(folder.iterdir())):
+        assert time.monotonic() < deadline, f"nothing in {folder}"
+        time.sleep(0.01)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from fractalvid.utils.errors import UserError, run_cli
 
@@ -18,6 +19,10 @@ def raising(error: BaseException) -> Callable[[list[str]], int]:
     return main
 
 
+ALLOCATOR = "DefaultCPUAllocator: can't allocate memory"
+SHORT = "p: error: not enough memory: {}; smaller batches or clips take less\n"
+
+
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
@@ -27,6 +32,8 @@ def raising(error: BaseException) -> Callable[[list[str]], int]:
         (OSError("first\nsecond"), 2, "p: error: first\n"),
         (MemoryError("Unable to allocate 625. GiB"), 2, "p: error: not enough memory: Unable to allocate 625. GiB\n"),
         (MemoryError(), 2, "p: error: not enough memory: MemoryError\n"),
+        (torch.OutOfMemoryError("CUDA out of memory.\nMore"), 2, SHORT.format("CUDA out of memory.")),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, SHORT.format(ALLOCATOR)),
         (KeyboardInterrupt(), 130, "p: interrupted\n"),
         (SystemExit(0), 0, ""),
     ],
@@ -36,9 +43,15 @@ def test_errors_are_one_line(error: BaseException, code: int, said: str, capsys:
     assert capsys.readouterr().err == said
 
 
-def test_mistakes_of_the_program_keep_their_traces() -> None:
-    with pytest.raises(ZeroDivisionError):
-        run_cli("p", raising(ZeroDivisionError()), [])
+def test_pytorch_says_so_itself_where_memory_is_out() -> None:
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        torch.empty(1 << 50, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), RuntimeError("shapes differ")])
+def test_mistakes_of_the_program_keep_their_traces(error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        run_cli("p", raising(error), [])
     with pytest.raises(SystemExit):
         run_cli("p", raising(SystemExit(3)), [])
 
