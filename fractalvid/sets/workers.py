@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +25,11 @@ from fractalvid.sets.encoding import encode_clips
 from fractalvid.sets.formats import Store, open_store
 from fractalvid.sets.manifest import ClipId
 from fractalvid.utils.errors import UserError
+
+if sys.platform == "win32":
+    from multiprocessing.connection import PipeConnection as Connection
+else:
+    from multiprocessing.connection import Connection
 
 CLIPS_FOR_PROCESSES = 2000
 """From so many clips on, processes are worth their start."""
