@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import load_bank
@@ -47,10 +47,18 @@ def export_weights(source: Path, out: Path, *, half: bool = False) -> Path:
     make_folder(out)
     weights = out / WEIGHTS
     if half:
-        network = network.half()
+        network = _halved(network, source)
     save_weights(weights, network, card)
     write_text(out / "README.md", readme(card))
     return weights
+
+
+def _halved(network: nn.Module, source: Path) -> nn.Module:
+    """The network in float16. Raises `UserError` where a number is too large for it."""
+    halved = network.half()
+    if not all(tensor.isfinite().all() for tensor in halved.state_dict().values()):
+        raise UserError(f"--half: {source} has numbers that float16 cannot hold; leave it out")
+    return halved
 
 
 def _read(source: Path) -> tuple[dict[str, Tensor], Card]:

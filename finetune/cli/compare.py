@@ -79,7 +79,8 @@ class Gather:
     """Compare runs that are finished, wherever they lie."""
 
     runs: tuple[str, ...]
-    """Folders with runs in or below them, as PATH or LABEL=PATH (which renames their initialisation)."""
+    """Folders with runs in or below them, as PATH or LABEL=PATH (which renames their initialisation). Gains are over
+    what comes first; without labels those from scratch do."""
     out: Path
     """Folder for the comparison."""
 

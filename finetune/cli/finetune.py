@@ -17,13 +17,13 @@ from fractalvid.finetune.cli.options import (
     RecipeName,
     RecipeOptions,
     Target,
+    starting_point,
     starting_recipe,
 )
 from fractalvid.finetune.recipes.recipe import RECIPES, Recipe
 from fractalvid.finetune.targets.registry import TARGETS, check_folds
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.recipes import headline, recipe_names
-from fractalvid.pretrain.weights.shipped import SMALL
 from fractalvid.utils.log import announce
 
 
@@ -70,7 +70,7 @@ class Finetune:
 
 def run(options: Finetune) -> None:
     """Run one fine-tuning."""
-    start, why = starting_point(options)
+    start, why = starting_point(options.init, options.target, options.recipe)
     announce(f"fine-tuning on {options.target.target} from {start}{why}")
     from fractalvid.finetune.recipes.plan import plan_run
     from fractalvid.finetune.results.folder import run_name
@@ -100,18 +100,6 @@ def run(options: Finetune) -> None:
     )
     if is_main():
         print(result_line(metrics, out))
-
-
-def starting_point(options: Finetune) -> tuple[str, str]:
-    """What `--init` comes to, and, where nobody has said it, a clause on why.
-
-    One's own videos are few, as a rule: they start from the weights that come with the program.
-    """
-    if options.init is not None:
-        return options.init, ""
-    if options.target.target == "folder" and options.recipe.model is None:
-        return SMALL, ", pre-trained on fractals: no --init or --model is given (--init scratch starts afresh)"
-    return "scratch", ""
 
 
 def _list() -> str:

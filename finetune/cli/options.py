@@ -9,6 +9,7 @@ import tyro
 from fractalvid.finetune.recipes.recipe import Recipe, load_recipe
 from fractalvid.finetune.targets.registry import TARGETS, TargetOptions
 from fractalvid.finetune.videos.machine import Machine
+from fractalvid.pretrain.weights.shipped import SMALL
 from fractalvid.utils.errors import UserError
 
 Target = Annotated[TargetOptions, tyro.conf.arg(name="")]
@@ -40,6 +41,18 @@ TRAINING = {
 }
 """And of those that train."""
 TARGETS_LINE = f"Targets: {', '.join(TARGETS)}."
+
+
+def starting_point(init: str | None, target: TargetOptions, recipe: Recipe) -> tuple[str, str]:
+    """What `--init` comes to, and, where nobody has said it, a clause on why.
+
+    One's own videos are few, as a rule: they start from the weights that come with the program.
+    """
+    if init is not None:
+        return init, ""
+    if target.target == "folder" and recipe.model is None:
+        return SMALL, ", pre-trained on fractals: no --init or --model is given (--init scratch starts afresh)"
+    return "scratch", ""
 
 
 def starting_recipe(args: list[str]) -> Recipe:

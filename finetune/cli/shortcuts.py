@@ -52,7 +52,7 @@ class Shortcuts:
     """Go on without listed videos that are not there."""
     out: Path | None = None
     """Folder for the result, new or empty; default runs/shortcuts/<target>/<label>/<split>_<seed>_of_<what the weights
-    were trained on>."""
+    were trained on>/backgrounds-<seed>; the first seed is that of the weights."""
     machine: MachineOptions = field(default_factory=Machine)
 
     def check(self) -> None:
@@ -86,10 +86,10 @@ def run(options: Shortcuts) -> None:
 
     options.check()
     wanted = open_test(options.as_test())
-    out = options.out or default_folder(wanted, "shortcuts")
+    out = options.out or default_folder(wanted, "shortcuts") / f"backgrounds-{options.seed}"
     check_can_make(out)
     if out.is_dir() and not is_empty(out):
-        raise UserError(f"--out {out} is not empty: choose another folder")
+        raise UserError(f"{out} is not empty: choose another folder by --out")
     found = find_shortcuts(wanted, options.masks, out=out, machine=options.machine, seed=options.seed)
     print(found.table())
     print(f"\nwritten: {out}")

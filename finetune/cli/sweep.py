@@ -17,6 +17,7 @@ from fractalvid.finetune.cli.options import (
     RecipeName,
     RecipeOptions,
     Target,
+    starting_point,
     starting_recipe,
 )
 from fractalvid.finetune.recipes.recipe import Recipe
@@ -44,8 +45,8 @@ class SweepOptions:
     absolute_lr: bool = False
     """Rates are those of a step, whatever its clips; without, they are for 32 clips, and scaled with the batch."""
     preset: RecipeName = None
-    init: str = "scratch"
-    """What to start from, as for `finetune --init`."""
+    init: str | None = None
+    """What to start from, as for `finetune --init`, with the same default."""
     split: str | None = None
     """Official split, by default the first."""
     fold: str | None = None
@@ -77,7 +78,8 @@ class SweepOptions:
 
 def run(options: SweepOptions, axes: dict[str, list[Any]], fixed: frozenset[str]) -> None:
     """Run a sweep of axes from the command line, which has also fixed some settings."""
-    announce(f"sweeping on {options.target.target} from {options.init}: {first_few(axes) if axes else options.grid}")
+    start, why = starting_point(options.init, options.target, options.recipe)
+    announce(f"sweeping on {options.target.target} from {start}{why}: {first_few(axes) if axes else options.grid}")
     from fractalvid.finetune.grids import find_places
     from fractalvid.finetune.sweep import Sweep, read_grid, run_sweep
     from fractalvid.finetune.videos.data import open_data
@@ -92,7 +94,7 @@ def run(options: SweepOptions, axes: dict[str, list[Any]], fixed: frozenset[str]
         data=open_data(options.target, options.machine),
         recipe=options.recipe,
         grid=grid,
-        init=parse_initial(options.init, options.recipe.model),
+        init=parse_initial(start, options.recipe.model),
         split=options.split if options.fold is None else options.fold,
         seeds=options.seeds,
         allow_missing=options.allow_missing,

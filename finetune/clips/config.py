@@ -28,8 +28,8 @@ FLIP = 0.5
 class AugmentConfig:
     """Random resized crop, flip, colours and RandAugment of a training clip; each is held over the frames of the clip.
 
-    The defaults are those of the reference method (arXiv 2411.17584, fine-tuning). With weaker ones little is left of
-    what was learned before (benchmarks/results/defaults.md).
+    The defaults are those of the reference method (arXiv 2411.17584, fine-tuning). From pre-trained weights, and with
+    a longer stride, they gave 4 points more than weaker ones (benchmarks/results/defaults.md).
     """
 
     crop_scale: tuple[float, float] = (0.2, 1.0)

@@ -36,7 +36,7 @@ class ShortcutResult:
         empty: others, in whose views nobody is.
         sources: that the videos are of.
         grouped: whether the benchmark knows sources; else each file is one.
-        classes: K, of all videos; chance is 1 / K.
+        classes: that the weights tell apart, of which each clip is given one: chance is one of them.
     """
 
     percent: dict[str, float]
@@ -55,8 +55,8 @@ class ShortcutResult:
         """A Markdown table, and what it is of."""
         of = "sources" if self.grouped else "files, whose sources are not known"
         note = (
-            f"{counted(self.videos, 'video')} of {counted(self.classes, 'class', 'classes')}, chance "
-            f"{100 / self.classes:.1f} %; intervals over {self.sources} {of}."
+            f"{counted(self.videos, 'video')}, each taken for one of {counted(self.classes, 'class', 'classes')}, "
+            f"chance {100 / self.classes:.1f} %; intervals over {self.sources} {of}."
         )
         if self.empty:
             note += f" Videos in whose clips nobody is do not count: {self.empty}."
@@ -65,7 +65,9 @@ class ShortcutResult:
         return f"{as_markdown(Table('', head, tuple(body)))}\n\n{note}"
 
 
-def summarise(answers: Answers, labels: Ints, place: Ints, sources: Sequence[str], *, grouped: bool) -> ShortcutResult:
+def summarise(
+    answers: Answers, labels: Ints, place: Ints, sources: Sequence[str], *, grouped: bool, classes: int
+) -> ShortcutResult:
     """Accuracies on those of n videos in whose views somebody is, with their intervals.
 
     Args:
@@ -74,6 +76,7 @@ def summarise(answers: Answers, labels: Ints, place: Ints, sources: Sequence[str
         place: (n,), the number of the video whose background each got.
         sources: of the videos.
         grouped: whether the benchmark knows them.
+        classes: that the weights tell apart.
 
     Raises:
         UserError: nobody is in any.
@@ -98,4 +101,4 @@ def summarise(answers: Answers, labels: Ints, place: Ints, sources: Sequence[str
     percent["lost"] = percent["whole"] - percent["swapped"]
     intervals["lost"] = bootstrap([runs["whole"]], "top1", minus=[runs["swapped"]])
     empty = len(labels) - len(kept)
-    return ShortcutResult(percent, intervals, len(kept), empty, len(set(of)), grouped, len(np.unique(labels)))
+    return ShortcutResult(percent, intervals, len(kept), empty, len(set(of)), grouped, classes)

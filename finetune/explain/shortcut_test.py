@@ -57,7 +57,7 @@ def find_shortcuts(test: WeightsTest, folder: Path, *, out: Path, machine: Machi
     store = stores.get(test.data.root, decoded_side(trained.views.size))
     answerer = Answerer(network.to(device), trained.views, classes.columns)
     answers = answerer.ask(videos, place, store, masks, threads=machine.decoders(), progress=machine.progress)
-    found = summarise(answers, labels, place, sources, grouped=any(groups))
+    found = summarise(answers, labels, place, sources, grouped=any(groups), classes=len(classes.columns))
     about = {
         **{"target": target.name, "split": test.split, "init": vars(test.init).copy(), "seed": seed},
         **{"trained_on": test.trained_on, "masks": str(folder), "left_out": left_out},

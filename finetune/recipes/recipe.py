@@ -108,7 +108,7 @@ class Recipe:
     """Look every so many epochs at one central view of each validation video (--val-share), or test video where there
     are none, for the curve: no weights are chosen by it. 0: no."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """Random crop, flip and colours of training clips."""
+    """Random crop, flip, RandAugment and blur of training clips."""
     precision: PrecisionName = "auto"
     """Arithmetic: auto is bfloat16 where the processor computes it itself."""
 

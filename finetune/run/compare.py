@@ -276,7 +276,7 @@ def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine, stores: Stores |
 def gather(texts: Sequence[str]) -> list[RunResult]:
     """Results of finished runs elsewhere: folders, each as PATH or LABEL=PATH, searched for results.
 
-    Those from scratch come first, since gains are over what comes first.
+    Gains are over what comes first: those from scratch, unless labels are given.
     """
     results = []
     for text in texts:
@@ -286,6 +286,8 @@ def gather(texts: Sequence[str]) -> list[RunResult]:
         if not Path(rest).is_dir():
             raise UserError(f"--runs {text!r}: there is no such folder")
         results += [read_run(folder, label or None, together=bool(label)) for folder in find_runs([Path(rest)])]
+    if any("=" in text and not Path(text).exists() for text in texts):
+        return results
     return sorted(results, key=lambda run: run.metrics["init"].get("kind") != "scratch")
 
 

@@ -139,13 +139,17 @@ def optim_config(plan: Plan) -> OptimConfig:
 
 
 def _prepare_frozen(network: nn.Module, run: ListedRun) -> Callable[[], None]:
-    """Settle and standardise frozen features, as the recipe says; every process does so by the same clips."""
+    """Settle and standardise frozen features, as the recipe says; every process does so by the same clips.
+
+    They are cropped and mirrored as in training, but their colours are left alone: so are those of tested clips.
+    """
     recipe = run.plan.recipe
+    clips = recipe.clip_config()
     loader = TrainLoader(
         run.listing.side("train"),
         run.store,
         batch_size=CLIPS,
-        config=recipe.clip_config(),
+        config=replace(clips, augment=replace(clips.augment, operations=0, blur=0.0)),
         seed=run.plan.seed,
         threads=run.machine.decoders(),
     )

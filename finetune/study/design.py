@@ -138,8 +138,12 @@ def _pretraining(table: Table, where: str) -> PretrainConfig:
         raise UserError(f"{where}: [pretrain] has a seed; pre-trainings are repeated with those of pretrain_seeds")
     name = settings.pop("recipe", None)
     base = PretrainConfig() if name is None else load_pretraining(str(name), PretrainConfig())
-    config = override(base, settings, where=f"{where}, [pretrain]")
-    return without_unused(config, base)
+    config = without_unused(override(base, settings, where=f"{where}, [pretrain]"), base)
+    try:
+        config.check()  # else columns would drop, as what a recipe has set, one of two that exclude each other
+    except UserError as error:
+        raise UserError(f"{where}, [pretrain]: {error}") from error
+    return config
 
 
 def _recipe(mode: Mode, told: _File, where: str) -> Recipe:

@@ -54,8 +54,8 @@ class TargetProtocol:
     mirror: bool = True
 
     def stride_of(self, clip_len: int) -> int:
-        """Frames from one to the next, of so many: a clip of any length spans as much time as the protocol's."""
-        return max(1, self.clip_len * self.frame_stride // clip_len)
+        """Frames from one to the next, of so many: a clip of any length spans about as much time as the protocol's."""
+        return max(1, round(self.clip_len * self.frame_stride / clip_len))
 
 
 @dataclass(frozen=True)

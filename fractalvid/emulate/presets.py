@@ -88,18 +88,21 @@ def preset(text: str) -> EmulationConfig:
         raise UserError(f"there is no preset {name!r} of emulation; choose one of {', '.join(PRESETS)}")
     if name == "none" and settings:
         raise UserError("none has no settings; it is a preset with settings as in paper,samples=60000, or none alone")
-    chosen = PRESETS[name]
+    changed = dict[str, Any]()
     for setting in settings:
         key, _, value = setting.partition("=")
-        try:
-            changed: dict[str, Any] = {key: _SETTINGS[key](value)}
-        except (KeyError, ValueError):
+        if key not in _SETTINGS or key in changed:
             raise UserError(
-                f"{setting!r} is no setting of a preset; they are {' and '.join(_SETTINGS)}, as in "
+                f"{setting!r} is no setting of a preset; they are {' and '.join(_SETTINGS)}, each once, as in "
                 "paper,samples=60000,share=0.5"
-            ) from None
-        chosen = replace(chosen, curriculum=replace(chosen.curriculum, **changed))
-    return chosen
+            )
+        try:
+            changed[key] = _SETTINGS[key](value)
+        except ValueError:
+            wanted = "a whole number" if _SETTINGS[key] is int else "a number, such as 0.5"
+            raise UserError(f"{key} of a preset is {wanted}, not {value!r}") from None
+    chosen = PRESETS[name]
+    return replace(chosen, curriculum=replace(chosen.curriculum, **changed)) if changed else chosen
 
 
 def resolve(emulate: EmulationConfig | str) -> EmulationConfig:

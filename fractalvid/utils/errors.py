@@ -101,13 +101,15 @@ def _open_null() -> TextIO:
     return os.fdopen(descriptor, "w", encoding="utf-8")
 
 
-_WANT = ("can't allocate memory", "could not create a primitive", "could not execute a primitive", "unable to mmap")
-"""What PyTorch and oneDNN say on processors."""
+_WANT = ("can't allocate memory", "not enough memory: you tried", "Cannot allocate memory", "out of memory")
+"""What PyTorch says on Linux, on Windows, of files in memory, and where CUDA says it."""
 
 
 def _wants_memory(error: RuntimeError) -> bool:
-    """Whether it is how PyTorch says that memory is out: on GPUs by a class of its own."""
-    return type(error).__name__ == "OutOfMemoryError" or any(text in str(error) for text in _WANT)
+    """Whether it is how PyTorch, or oneDNN below it, says that memory is out."""
+    said = str(error)
+    # Of oneDNN alone: what it can't make for other reasons, it names.
+    return said == "could not execute a primitive" or any(text in said for text in _WANT)
 
 
 def _first_line(error: BaseException) -> str:

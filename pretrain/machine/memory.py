@@ -12,7 +12,7 @@ _OWN = ("GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "M
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep up to 2 GiB of what is freed, unless the user's environment says otherwise.
+    """Have glibc keep what is freed, up to 2 GiB at the end of its heap, unless the user's environment says otherwise.
 
     By itself it gives large arrays back and asks for them anew, in every step, and the system clears each page before
     it hands it over: a tenth of a training step on a CPU (benchmarks/results/cpu_training.md).

@@ -32,6 +32,7 @@ from fractalvid.pretrain.weights.published import IMAGENET, KINETICS, load_publi
 from fractalvid.pretrain.weights.shipped import SMALL, shipped_names, shipped_weights
 from fractalvid.pretrain.weights.state_dicts import SUFFIXES
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.notes import note
 
 FORMS = f"scratch, {SMALL}, kinetics:ARCH, imagenet:ARCH, FILE:ARCH, or FOLDER:ARCH with {' or '.join(NAMES)}"
 """What `--init` takes besides our own weights."""
@@ -135,6 +136,8 @@ def _parse(text: str, arch: str | None) -> Initial:
     if source in (KINETICS, IMAGENET):
         return _published(source, wanted or _meant(source))
     path = shipped_weights(source) or Path(source)
+    if path != Path(source) and Path(source).exists():
+        note(f"--init {source} is what comes with the program; ./{source} is what lies here")
     inside = find_in_folder(path) if path.is_dir() else path if is_index(path) and path.is_file() else None
     if inside is not None:
         return _foreign(inside, wanted)

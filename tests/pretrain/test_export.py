@@ -135,6 +135,15 @@ def test_a_checkpoint_that_lacks_its_bank_is_named(tmp_path: Path, monkeypatch: 
     assert export_weights(Path("run/checkpoint.pt"), tmp_path / "out").exists()
 
 
+def test_half_the_bytes_hold_no_large_numbers(tmp_path: Path) -> None:
+    network = build_model("r3d_10", 4, seed=2)
+    network.state_dict()["stem.1.running_var"][0] = 1e5
+    save_weights(tmp_path / "w.safetensors", network, card("r3d_10", 4))
+    with pytest.raises(UserError, match="float16 cannot hold"):
+        export_weights(tmp_path / "w.safetensors", tmp_path / "half", half=True)
+    assert not (tmp_path / "half" / "weights.safetensors").exists()
+
+
 def test_half_the_bytes_hold_the_same_network_rounded(tmp_path: Path) -> None:
     network = build_model("r3d_10", 4, seed=2).eval()
     save_weights(tmp_path / "w.safetensors", network, card("r3d_10", 4))

@@ -19,6 +19,11 @@ def folds_table(data: Path, path: Path) -> Path:
     return path
 
 
+def labels(comparison: Path) -> list[str]:
+    saved = json.loads((comparison / "comparison.json").read_text())
+    return [entry["label"] for entry in saved["initialisations"]]
+
+
 def test_compare_runs_reuses_and_gathers(
     data: Path,
     weights: Path,
@@ -62,8 +67,9 @@ def test_compare_runs_reuses_and_gathers(
         f"{tmp_path / 'g'}",
     ]
     assert main(gathered) == 0
-    saved = json.loads((tmp_path / "g" / "comparison.json").read_text())
-    assert [entry["label"] for entry in saved["initialisations"]] == ["scratch", "theirs"]
+    assert labels(tmp_path / "g") == ["theirs", "scratch"]
+    assert main(["compare", "--runs", str(out), "--out", str(tmp_path / "h")]) == 0
+    assert labels(tmp_path / "h") == ["scratch", "ours"]
 
 
 def test_compare_notices_that_weights_changed(data: Path, weights: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fractalvid.finetune.cli import main
-from fractalvid.finetune.cli.finetune import Finetune, starting_point
+from fractalvid.finetune.cli.options import starting_point
 from fractalvid.finetune.recipes.recipe import Recipe
 from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.pretrain.weights import SMALL, load_card, shipped_weights
@@ -25,8 +25,7 @@ from tests.finetune.helpers import metrics
 def test_own_videos_start_from_the_weights_that_are_here(
     target: str, model: str | None, init: str | None, start: str
 ) -> None:
-    options = Finetune(TargetOptions(target), init=init, recipe=Recipe(model=model))
-    assert starting_point(options)[0] == start
+    assert starting_point(init, TargetOptions(target), Recipe(model=model))[0] == start
 
 
 def test_the_run_says_it(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

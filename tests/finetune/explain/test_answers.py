@@ -64,7 +64,7 @@ def test_who_looks_at_backgrounds_follows_them(batch_size: int, tmp_path: Path) 
     answers = asked(Looks(BEHIND, 0.0), tmp_path, batch_size=batch_size)
     assert equal(answers.whole, LABELS) and equal(answers.masked, LABELS)
     assert equal(answers.swapped, LABELS[PLACE]) and answers.seen.all()
-    found = summarise(answers, LABELS, PLACE, [str(k) for k in range(6)], grouped=False)
+    found = summarise(answers, LABELS, PLACE, [str(k) for k in range(6)], grouped=False, classes=3)
     assert found.percent == {"whole": 100, "masked": 100, "swapped": 0, "followed": 100, "lost": 100}
     assert re.search(r"\| people before a background of another class +\| 0\.0 +\| 0\.0 to 0\.0 ", found.table())
 
@@ -73,7 +73,7 @@ def test_who_looks_at_people_needs_them(tmp_path: Path) -> None:
     answers = asked(Looks(FIGURE, 150.0), tmp_path)
     assert equal(answers.whole, LABELS) and equal(answers.swapped, LABELS)
     assert equal(answers.masked, 0 * LABELS)
-    found = summarise(answers, LABELS, PLACE, ["a", "b"] * 3, grouped=True)
+    found = summarise(answers, LABELS, PLACE, ["a", "b"] * 3, grouped=True, classes=3)
     assert (found.percent["lost"], found.percent["followed"], found.sources) == (0, 0, 2)
     assert found.percent["masked"] == pytest.approx(found.to_dict()["chance"])
     assert "intervals over 2 sources." in found.table()
@@ -82,12 +82,19 @@ def test_who_looks_at_people_needs_them(tmp_path: Path) -> None:
 def test_videos_without_anybody_do_not_count(tmp_path: Path) -> None:
     answers = asked(Looks(FIGURE, 150.0), tmp_path, empty=3)
     assert answers.seen.tolist() == [True, True, True, False, True, True]
-    found = summarise(answers, LABELS, PLACE, ["film"] * 6, grouped=True)
+    found = summarise(answers, LABELS, PLACE, ["film"] * 6, grouped=True, classes=3)
     assert (found.videos, found.empty, found.percent["whole"]) == (5, 1, 100)
     assert found.intervals["whole"] is None, "one source says nothing of others"
     assert "Videos in whose clips nobody is do not count: 1." in found.table()
     with pytest.raises(UserError, match="nobody is in the clips"):
-        summarise(Answers(LABELS, LABELS, LABELS, np.zeros(6, bool)), LABELS, PLACE, ["film"] * 6, grouped=True)
+        summarise(
+            Answers(LABELS, LABELS, LABELS, np.zeros(6, bool)),
+            LABELS,
+            PLACE,
+            ["film"] * 6,
+            grouped=True,
+            classes=3,
+        )
 
 
 def test_a_cut_of_a_file_has_its_part_of_the_mask(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ def test_every_recipe_can_be_used_and_says_what_it_is(name: str) -> None:
         assert word in text
     assert len(headline(name, RECIPES)) > 30
     assert recipe.model is None  # that of the weights
+    command = text[text.index("command:") :].partition("\n\n")[0]
+    assert "--init" in command or "--model" in command  # which folder would start from is another network
 
 
 def test_the_protocols_of_the_papers_are_covered() -> None:
@@ -75,7 +77,7 @@ def test_what_a_recipe_says_reaches_the_clips() -> None:
     assert small.augment == replace(fractal.augment, magnitude=7 / 3)  # as in what was measured
 
 
-@pytest.mark.parametrize(("clip_len", "stride"), [(None, 2), (16, 2), (8, 4), (32, 1), (64, 1), (5, 6)])
+@pytest.mark.parametrize(("clip_len", "stride"), [(None, 2), (16, 2), (8, 4), (32, 1), (64, 1), (5, 6), (20, 2)])
 def test_clips_of_any_length_span_as_much_time(clip_len: int | None, stride: int) -> None:
     assert resolved(Recipe(clip_len=clip_len)).frame_stride == stride
     assert resolved(Recipe(clip_len=clip_len, frame_stride=3)).frame_stride == 3

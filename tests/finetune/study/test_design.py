@@ -10,6 +10,8 @@ from fractalvid.utils.errors import UserError
 
 DEMO = TargetOptions("demo")
 BASE = "[pretrain]\narch = 'r3d_10'\n[pretrain.stream]\nclip_len = 4\nsize = 32\n[pretrain.engine]\nsteps = 2\n"
+BOTH = BASE.replace("arch", "objective.aux_mask = 0.5\narch") + "mixup = 0.2\n"
+"""With two settings that exclude each other."""
 
 
 def study(path: Path, axis: Axis, values: str, base: str = BASE) -> Study:
@@ -80,6 +82,7 @@ def test_what_a_recipe_has_set_for_other_columns_is_left_out(tmp_path: Path) -> 
         ("classes", "[4, 8]\nseeds = []", BASE, "seeds has no values"),
         ("classes", "[4, 8]\npretrain_seeds = [-1]", BASE, "pretrain_seeds"),
         ("classes", "[4, 8]\nepochs = 3", BASE, "'epochs' is no setting"),
+        ("classes", "[4, 8]", BOTH, "mixup"),
         ("classes", "[4, 8]", BASE + "[finetune]\nmode = 'full'", "modes names them"),
         ("classes", "[4, 8]", BASE + "[finetune]\nepoch = 3", "epoch is no setting; did you mean epochs"),
         ("classes", "[4, 8]", BASE + "[finetune]\nrecipe = 'nosuch'", "there is no recipe 'nosuch'"),

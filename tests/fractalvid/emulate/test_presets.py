@@ -53,8 +53,10 @@ def test_a_stream_takes_the_text_of_the_command_line() -> None:
         ("pape", "no preset 'pape'"),
         ("none,share=0.5", "none has no settings"),
         ("paper,speed=2", "'speed=2' is no setting of a preset"),
-        ("paper,share", "'share' is no setting of a preset"),
-        ("paper,samples=many", "'samples=many' is no setting of a preset"),
+        ("paper,share", "share of a preset is a number, such as 0.5, not ''"),
+        ("paper,samples=many", "samples of a preset is a whole number, not 'many'"),
+        ("paper,share=0,5", "'5' is no setting of a preset"),
+        ("paper,share=0.1,share=0.5", "each once"),
         ("paper,share=2", "curriculum.share"),
     ],
 )

@@ -20,6 +20,7 @@ def raising(error: BaseException) -> Callable[[list[str]], int]:
 
 
 ALLOCATOR = "DefaultCPUAllocator: can't allocate memory"
+WINDOWS = "DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."
 SHORT = "p: error: not enough memory: {}; smaller batches or clips take less\n"
 
 
@@ -34,6 +35,8 @@ SHORT = "p: error: not enough memory: {}; smaller batches or clips take less\n"
         (MemoryError(), 2, "p: error: not enough memory: MemoryError\n"),
         (torch.OutOfMemoryError("CUDA out of memory.\nMore"), 2, SHORT.format("CUDA out of memory.")),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, SHORT.format(ALLOCATOR)),
+        (RuntimeError(WINDOWS), 2, SHORT.format(WINDOWS)),
+        (RuntimeError("could not execute a primitive"), 2, SHORT.format("could not execute a primitive")),
         (KeyboardInterrupt(), 130, "p: interrupted\n"),
         (SystemExit(0), 0, ""),
     ],
@@ -48,7 +51,7 @@ def test_pytorch_says_so_itself_where_memory_is_out() -> None:
         torch.empty(1 << 50, dtype=torch.uint8)
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError(), RuntimeError("shapes differ")])
+@pytest.mark.parametrize("error", [ZeroDivisionError(), RuntimeError("could not create a primitive descriptor")])
 def test_mistakes_of_the_program_keep_their_traces(error: BaseException) -> None:
     with pytest.raises(type(error)):
         run_cli("p", raising(error), [])

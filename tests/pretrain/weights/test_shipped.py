@@ -49,7 +49,10 @@ def test_they_fit_no_other_network() -> None:
         parse_initial(SMALL, "r3d_18")
 
 
-def test_a_file_of_that_name_does_not_take_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_that_name_does_not_take_their_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / SMALL).mkdir()
     monkeypatch.chdir(tmp_path)
     assert parse_initial(SMALL).path == str(small().resolve())
+    assert f"./{SMALL} is what lies here" in capsys.readouterr().err
