@@ -13,7 +13,7 @@ from fractalvid.core.bank import Bank, array_names, check_draw
 from fractalvid.core.fingerprint import fingerprint
 from fractalvid.sets.config import SetConfig
 from fractalvid.sets.formats import digest
-from fractalvid.sets.part import WHOLE, Part
+from fractalvid.sets.part import PARTS_FOLDER, WHOLE, Part
 from fractalvid.utils.documents import Count, Seed, Table, convert, convert_config, parse_json, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
@@ -80,7 +80,11 @@ def read_card(out: Path) -> dict[str, Any]:
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is no folder: name the folder of a generated set")
     if not path.exists():
-        raise UserError(f"{out} is no generated set: it has no {CARD_FILE} (fractalvid generate makes one)")
+        parts = out / PARTS_FOLDER
+        advice = (
+            f"fractalvid merge {out} puts its parts together" if parts.is_dir() else "fractalvid generate makes one"
+        )
+        raise UserError(f"{out} is no generated set: it has no {CARD_FILE} ({advice})")
     content = read_json(path, Table, what="the card")
     if content.get("format") != FORMAT:
         raise UserError(f"{path} was written by another version ({str(content.get('format'))[:40]}; here {FORMAT})")

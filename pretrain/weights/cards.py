@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from fractalvid.core.constants import MAX_CLASSES
 from fractalvid.pretrain.models import head_name
+from fractalvid.pretrain.weights.shipped import shipped_weights
 from fractalvid.utils.documents import Table, convert, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text, write_with
@@ -111,6 +112,10 @@ def find_weights(path: Path) -> Path:
     """
     file = path / "weights.safetensors" if path.is_dir() else path
     if not file.is_file():
+        if shipped_weights(str(path)) is not None:
+            raise UserError(
+                f"{path} is a start for --init, and knows no classes but its fractals: fine-tune from it first"
+            )
         raise UserError(f"no weights at {file}; give a .safetensors file or the folder of a finished run")
     return file
 

@@ -123,6 +123,8 @@ def _is_path(text: str) -> bool:
 
 def _parse(text: str, arch: str | None) -> Initial:
     """The initialisation `text`, which has no label."""
+    if not text:
+        raise UserError("nothing is named to start from: scratch, weights or a run")
     if text == "scratch":
         return Initial("scratch", "scratch")
     source, named = _split_arch(text)

@@ -125,7 +125,7 @@ def test_time_runs_out_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["generate", "--images", "--format", "npz"], "exclude"),
         (["generate", "--shard-size", "10"], "--shard-size belongs to shards"),
         (["generate", "--format", "webdataset", "--shard-size", "0"], "--shard-size"),
-        (["verify", "nosuch"], "nosuch is no generated set"),
+        (["verify", "nosuch"], "nosuch is no generated set: it has no dataset.json (fractalvid generate makes one)"),
         (["classes", "import"], "name class files"),
         (["classes", "import", "nosuch.npz"], "nosuch.npz"),
         (["preview", "--animate", "mp4"], "animate"),

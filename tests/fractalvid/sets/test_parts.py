@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.sets import Part, SetConfig, generate, merge, merging, verify
+from fractalvid.sets import FractalSet, Part, SetConfig, generate, merge, merging, verify
 from fractalvid.sets.manifest import read_manifest
 from fractalvid.sets.part import WHOLE
 from fractalvid.sets.workers import store_of
@@ -100,6 +100,12 @@ def test_parts_are_refused_where_they_do_not_fit(four: ClassBank, tmp_path: Path
     (tmp_path / "other" / "mine.txt").touch()
     with pytest.raises(UserError, match="holds something else"):
         make(four, tmp_path / "other", FILES, Part(1, 3))
+
+
+def test_parts_that_are_not_merged_are_no_set_yet(four: ClassBank, tmp_path: Path) -> None:
+    make(four, tmp_path, FILES, Part(1, 2))
+    with pytest.raises(UserError, match=r"fractalvid merge .* puts its parts together"):
+        FractalSet(tmp_path)
 
 
 def test_a_part_is_verified_as_one(four: ClassBank, tmp_path: Path) -> None:

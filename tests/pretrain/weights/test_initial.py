@@ -121,6 +121,7 @@ def test_weights_of_others_name_their_network(tmp_path: Path) -> None:
         ("kinetics:x3d_s", "torchvision has no kinetics weights for x3d_s; it has them for r3d_18, mc3_18"),
         ("imagenet:r3d_18", "torchvision has no imagenet weights for r3d_18"),
         ("x.pth:r3d_18", "there is no file x.pth"),
+        ("", "nothing is named to start from"),
         ("x.pth:tsm_r50", "there is no file x.pth"),
         (":tsm_r50", "there is no file"),
         ("kinetics:", "no architecture is called ''"),
