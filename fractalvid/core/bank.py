@@ -244,6 +244,8 @@ def reading(path: str | Path) -> Iterator[None]:
     except FileNotFoundError:
         made = f"fractalvid classes --classes 1000 --out {shlex.quote(str(path))}"
         raise UserError(f"no class bank at {path}; {made} makes one") from None
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder: name a class bank in it, a .npz file") from None
     except NpzError as error:
         raise UserError(f"{path} is not a class bank of fractalvid, or is damaged: {error}") from None
     except UserError:

@@ -113,7 +113,9 @@ def generate(
 def exclusive_folder(out: Path) -> Iterator[None]:
     """Hold the set's folder for this process; made where it is missing, refused where it holds other things."""
     ours = (out / CARD_FILE).exists() or not out.exists()
-    if not ours and (not out.is_dir() or {path.name for path in out.iterdir()} - MADE_BEFORE_CARD):
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file: name a folder, new or empty")
+    if not ours and {path.name for path in out.iterdir()} - MADE_BEFORE_CARD:
         raise UserError(f"{out} holds something else: choose another --out, or an empty folder")
     make_folders(out)
     with exclusive_lock(

@@ -353,3 +353,12 @@ def test_ctrl_c_says_how_to_go_on(
     monkeypatch.setattr("fractalvid.sets.generation.generate", stopped)
     assert fractalvid("generate", "--classes", 2, "--out", tmp_path / "set") == 130
     assert "the same command goes on with what is missing" in capsys.readouterr().err
+
+
+def test_files_and_folders_that_were_mixed_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "file.txt"
+    file.touch()
+    assert fractalvid("generate", "--classes", 2, "--out", file) == 2
+    assert f"{file} is a file: name a folder" in capsys.readouterr().err
+    assert fractalvid("generate", "--bank", tmp_path, "--out", tmp_path / "set") == 2
+    assert f"{tmp_path} is a folder: name a class bank in it" in capsys.readouterr().err

@@ -212,7 +212,7 @@ def test_foreign_folders_stay_as_they_are(four: ClassBank, tmp_path: Path) -> No
     with pytest.raises(UserError, match="something else"):
         make(four, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
-    with pytest.raises(UserError, match="something else"):
+    with pytest.raises(UserError, match="is a file"):
         make(four, tmp_path / "notes.txt")
     damaged = tmp_path / "damaged"
     damaged.mkdir()
