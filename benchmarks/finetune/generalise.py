@@ -120,7 +120,7 @@ are no films and no cartoons of the wild: this shows what the methods do here, n
 
 
 EXPLAINED = """Explainability is plain training here, to the bit: the last block's maps have two by two places, all of
-which the figures' boxes touch, so that nothing is masked. With larger clips it was run apart: generalise_128.md.
+which the figures' boxes touch, so that nothing is masked.
 """
 OWN = "Each seed has a first network of its own.\n"
 ONE = """All seeds start from one first network: intervals hold what the training after it does by chance, and not what

@@ -1,6 +1,8 @@
 """Arrays of an npz file, of which nothing is unpacked before its announced type and shape were judged."""
 
 import math
+import os
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -16,8 +18,18 @@ from fractalvid.utils.errors import UserError
 
 _MEMBERS = 100
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_PARSER = threading.Lock()
+_parser = threading.Lock()
 """Held while Python's parser reads a head: in Python 3.11, threads that parse at the same time raise `SystemError`."""
+
+
+def _reset_after_fork() -> None:
+    """A forked child may have a lock that nobody will open."""
+    global _parser
+    _parser = threading.Lock()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 class Announced(NamedTuple):
@@ -118,7 +130,7 @@ def _head(file: IO[bytes]) -> tuple[Announced, bool]:
     version = npy.read_magic(file)
     if version != (1, 0):  # the others are for heads of more than 64 KiB
         raise NpzError(f"version {version} of NumPy's format")
-    with _PARSER:
+    with _parser:
         shape, in_columns, dtype = npy.read_array_header_1_0(file)
     if any(length < 0 for length in shape):
         raise NpzError(f"shape {shape}")
