@@ -158,6 +158,11 @@ def report(given: argparse.Namespace, told: dict[str, dict[str, Any]]) -> None:
         "the 95 % interval over test videos drawn by their source, the mean of each fold, and the gain over scratch in "
         "the same use, with its interval and the p value of the corrected resampled t test.\n\n"
         + "\n".join(f"- {USES[use].says}: `{USES[use].options or 'the defaults'}`" for use in told)
+        + "".join(
+            f"\n- {row}: `pretrain {RECIPE} {PRETRAININGS[row]} --steps {given.steps}`"
+            for row in given.rows
+            if row in PRETRAININGS
+        )
     )
     head = ["use", "start", "top-1", "interval", "folds", "runs", "over scratch"]
     raw = {use: [{**asdict(score(run)), "precision": run.precision} for run in runs[use]] for use in told}
