@@ -80,10 +80,8 @@ def read_card(out: Path) -> dict[str, Any]:
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is no folder: name the folder of a generated set")
     if not path.exists():
-        parts = out / PARTS_FOLDER
-        advice = (
-            f"fractalvid merge {out} puts its parts together" if parts.is_dir() else "fractalvid generate makes one"
-        )
+        in_parts = (out / PARTS_FOLDER).is_dir()
+        advice = f"fractalvid merge {out} puts its parts together" if in_parts else "fractalvid generate makes one"
         raise UserError(f"{out} is no generated set: it has no {CARD_FILE} ({advice})")
     content = read_json(path, Table, what="the card")
     if content.get("format") != FORMAT:
