@@ -85,7 +85,7 @@ class _File:
 
 def find_study(name: str) -> Path:
     """The file of a study: one that comes with the program by its name, or any by its path."""
-    return find_recipe(name, PRESETS)
+    return find_recipe(name, PRESETS, what="study")
 
 
 def read_target(path: Path, default: TargetOptions) -> TargetOptions:

@@ -54,7 +54,7 @@ def read_grid(file: str | None, axes: Axes, *, absolute_lr: bool = False) -> Gri
     """
     where, told = "the grid", _File()
     if file is not None:
-        path = find_recipe(file, GRIDS)
+        path = find_recipe(file, GRIDS, what="grid")
         where = f"the grid {path}"
         told = convert_config(read_toml(path, Table, what="the grid"), _File, where=where)
     named = flat(told.grid)

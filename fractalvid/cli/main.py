@@ -35,7 +35,7 @@ COMMANDS = {
     "stats": "fractalvid.cli.stats:run",
     "pretrain": "fractalvid.pretrain.cli:main",
     "finetune": "fractalvid.finetune.cli:main",
-    "demo": "fractalvid.cli.demo:run",
+    "demo": "fractalvid.cli.demo.run:run",
     "doctor": "fractalvid.cli.doctor:run",
 }
 """Where each subcommand is defined. Numba, PyTorch and matplotlib take seconds to import, so only that module is.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fractalvid.kernels.variations import MAX_PARAMS, VARIATIONS, Param, Variation, by_name
 from fractalvid.utils.checks import check_fields, check_integer
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import nearest
+from fractalvid.utils.nearest import suggestion
 
 PAPER_VARIATIONS = ("horseshoe", "bent", "fisheye", "popcorn", "cosine", "eyefish", "cylinder")
 PAPER_LINEAR_SHARE = 0.5
@@ -51,8 +51,8 @@ def parse_mix(text: str) -> tuple[tuple[str, ...], float]:
 def check_name(name: str, *, also: Sequence[str] = ()) -> None:
     """Refuse a name that no variation has, and suggest the nearest; `also` are other words to suggest."""
     if name not in NAMES:
-        guess = nearest(name, [*NAMES, *also])
-        raise UserError(f"unknown variation {name!r}; did you mean {guess}? docs/variations.md lists all {len(NAMES)}")
+        hint = suggestion(name, [*NAMES, *also])
+        raise UserError(f"unknown variation {name!r}{hint}docs/variations.md lists all {len(NAMES)}")
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,12 @@ def nearest(name: str, known: Iterable[str], *, at_least: float = 0.0) -> str | 
     return best if best is not None and likeness(best)[0] >= at_least else None
 
 
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """How a sentence ends that says a name is unknown: by asking for the one that is much alike, if there is one."""
+    meant = nearest(name, known, at_least=ALIKE)
+    return ". " if meant is None else f"; did you mean {meant}? "
+
+
 def unknown_command(name: str, commands: Collection[str]) -> str:
     """What to say of a word that is none of the commands."""
-    meant = nearest(name, commands, at_least=ALIKE)
-    hint = "" if meant is None else f"did you mean {meant}? "
-    return f"unknown command {name!r}; {hint}There are: {', '.join(commands)}"
+    return f"unknown command {name!r}{suggestion(name, commands)}There are: {', '.join(commands)}"

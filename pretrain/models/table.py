@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fractalvid.pretrain.models.keymaps import SLOWFAST_X3D, TSM_MOBILENET_V2, TSM_R50, TSN_R50, Checkpoint
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import nearest
+from fractalvid.utils.nearest import suggestion
 
 if TYPE_CHECKING:
     from torch import nn
@@ -130,8 +130,8 @@ def architecture(name: str) -> Architecture:
     """The row called `name`; a `UserError` naming the nearest one where there is none."""
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
-    near = nearest(name, ARCHITECTURES)
-    raise UserError(f"no architecture is called {name!r}; did you mean {near}? There are {', '.join(ARCHITECTURES)}")
+    hint = suggestion(name, ARCHITECTURES)
+    raise UserError(f"no architecture is called {name!r}{hint}There are {', '.join(ARCHITECTURES)}")
 
 
 def head_name(name: str) -> str:

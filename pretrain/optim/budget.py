@@ -49,7 +49,10 @@ def epoch_steps(epochs: float, clips: int, batch_size: int) -> int:
 def check_budget(steps: int | None, epochs: float | None, hours: float | None) -> None:
     """Raise a `UserError` unless exactly one of them is given, and above 0."""
     if sum(value is not None for value in (steps, epochs, hours)) != 1:
-        raise UserError("a run needs one budget: give steps (--steps 5000), epochs (--epochs 30) or time (--hours 20m)")
+        raise UserError(
+            "a run needs one budget: give steps (--steps 5000), epochs (--epochs 30) or time (--hours 20m), "
+            "or a recipe that has one (--recipe small_cpu)"
+        )
     check_amounts(steps, epochs, hours)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from fractalvid.pretrain.recipes.fields import C, override
 from fractalvid.utils.documents import Table, read_toml
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import nearest
+from fractalvid.utils.nearest import suggestion
 
 RECIPES = Path(__file__).parent
 
@@ -15,8 +15,10 @@ def recipe_names(folder: Path = RECIPES) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in folder.glob("*.toml")))
 
 
-def find_recipe(name: str, folder: Path = RECIPES) -> Path:
+def find_recipe(name: str, folder: Path = RECIPES, *, what: str = "recipe") -> Path:
     """The file of a recipe: one that comes with the program by its name, or any TOML file by its path.
+
+    `what` is a word for such files in messages.
 
     Raises:
         UserError: neither, naming the nearest that there is.
@@ -26,10 +28,10 @@ def find_recipe(name: str, folder: Path = RECIPES) -> Path:
     if Path(name).suffix == ".toml":
         if Path(name).is_file():
             return Path(name)
-        raise UserError(f"there is no recipe file {name}")
+        raise UserError(f"there is no {what} file {name}")
     known = recipe_names(folder)
     raise UserError(
-        f"there is no recipe {name!r}; did you mean {nearest(name, known)}? "
+        f"there is no {what} {name!r}{suggestion(name, known)}"
         f"There are {', '.join(known)}, or give the path of a .toml file"
     )
 

@@ -20,6 +20,7 @@ from tests.pretrain.helpers import SMALL, run
         (["--steps", "2", "--hours", "1"], "one budget"),
         (["--hours", "soon"], "'soon' is no time"),
         (["--steps", "2", "--arch", "r3d18"], "did you mean r3d_18"),
+        (["--steps", "2", "--arch", "resnet"], "no architecture is called 'resnet'. There are r3d_18"),
         (["--steps", "2", "--model", "r3d18"], "did you mean r3d_18"),
         (["--steps", "2", "--classes", "1"], "at least 2"),
         (["--steps", "2", "--batch-size", "0"], "batch-size"),

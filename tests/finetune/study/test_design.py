@@ -99,5 +99,5 @@ def test_a_file_without_values(tmp_path: Path) -> None:
     file.write_text(BASE)
     with pytest.raises(UserError, match="has no values"):
         read_study("classes", file, DEMO)
-    with pytest.raises(UserError, match="there is no recipe file"):
+    with pytest.raises(UserError, match="there is no study file"):
         find_study("nosuch.toml")

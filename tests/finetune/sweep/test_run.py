@@ -141,7 +141,7 @@ def test_nothing_that_succeeds_is_an_error(
         ("--lr 0.1 0.1", "lr names 0.1 twice"),
         ("--lr 0.1 0", "--lr is 0"),
         ("--lr 0.1 0.2 --lr 0.3 0.4", "--lr stands there twice"),
-        ("--grid nosuch", "there is no recipe 'nosuch'"),
+        ("--grid nosuch", "there is no grid 'nosuch'"),
         ("--lr 0.1 --grid synapt_r50_transfer", "the grid has values of lr, and the command line another"),
         ("--lr 0.1 0.2 --seeds 1 1", "--seeds names something twice"),
         ("--lr 0.1 0.2 --jobs 0", "--jobs must be"),

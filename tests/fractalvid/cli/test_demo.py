@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fractalvid.cli.demo import DemoConfig, run_demo
-from fractalvid.cli.demo_commands import Part, as_options, last_line, run_logged
-from fractalvid.cli.demo_report import DemoResult, render_report, wrapped
-from fractalvid.cli.demo_sizes import DemoSizes, announcement, shortened, sizes_for, timed_step
-from fractalvid.cli.demo_verdict import headline, slow_start
+from fractalvid.cli.demo.commands import Part, as_options, last_line, run_logged
+from fractalvid.cli.demo.report import DemoResult, render_report, wrapped
+from fractalvid.cli.demo.run import DemoConfig, run_demo
+from fractalvid.cli.demo.sizes import DemoSizes, announcement, shortened, sizes_for, timed_step
+from fractalvid.cli.demo.verdict import headline, slow_start
 from fractalvid.pages.gallery import Clip
 from fractalvid.utils.errors import UserError
 from tests.offline import forbid_network
@@ -195,7 +195,7 @@ def test_a_demo_that_is_begun_again_keeps_its_sizes(tmp_path: Path, monkeypatch:
             return 0
         return 2
 
-    monkeypatch.setattr("fractalvid.cli.demo_commands.run_logged", stop_at_rendering)
+    monkeypatch.setattr("fractalvid.cli.demo.commands.run_logged", stop_at_rendering)
     out = tmp_path / "demo"
     with pytest.raises(UserError, match="step 2 of 6, inventing classes"):
         run_demo(DemoConfig(out=out))
@@ -241,7 +241,7 @@ def test_a_failing_command_is_named_and_a_second_run_starts_over(
         (tmp_path / "demo" / "clips").mkdir()
         return 2
 
-    monkeypatch.setattr("fractalvid.cli.demo_commands.run_logged", fail)
+    monkeypatch.setattr("fractalvid.cli.demo.commands.run_logged", fail)
     config = DemoConfig(out=tmp_path / "demo")
     for _ in range(2):
         with pytest.raises(UserError, match=r"step 1 of 6.*`pretrain`.*disk is full.*1-pretrain.log"):
@@ -250,7 +250,7 @@ def test_a_failing_command_is_named_and_a_second_run_starts_over(
 
 
 def test_overwrite_removes_only_what_a_demo_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fractalvid.cli.demo_commands.run_logged", lambda command, log: log.write_text("no") and 1)
+    monkeypatch.setattr("fractalvid.cli.demo.commands.run_logged", lambda command, log: log.write_text("no") and 1)
     (tmp_path / "demo.json").write_text(json.dumps({"program": "fractalvid demo", "finished": True}))
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "pretrain").mkdir()

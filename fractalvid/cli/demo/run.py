@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fractalvid.cli.demo_commands import Commands, Part
-from fractalvid.cli.demo_sizes import (
+from fractalvid.cli.demo.commands import Commands, Part
+from fractalvid.cli.demo.sizes import (
     BATCH,
     PROBE_STEPS,
     TESTS,
@@ -22,7 +22,7 @@ from fractalvid.cli.demo_sizes import (
     sizes_for,
     timed_step,
 )
-from fractalvid.cli.demo_verdict import headline
+from fractalvid.cli.demo.verdict import headline
 from fractalvid.cli.parsing import parse
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.utils.documents import MAX_LOG_BYTES, Table, convert, parse_json, read_bytes, read_json
@@ -30,7 +30,7 @@ from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
 
 if TYPE_CHECKING:
-    from fractalvid.cli.demo_report import DemoResult
+    from fractalvid.cli.demo.report import DemoResult
 
 _PROGRAM = "fractalvid demo"
 _MARKER, REPORT = "demo.json", "report.html"
@@ -106,7 +106,7 @@ def run_demo(config: DemoConfig) -> Path:
         sizes = shortened(sizes, pre_training=commands.parts[-1].seconds, left=left, seeds=config.seeds)
         _mark(config, sizes)
     _finetune(commands, config, sizes.epochs)
-    from fractalvid.cli.demo_report import render_report  # not for --help: its charts need matplotlib
+    from fractalvid.cli.demo.report import render_report  # not for --help: its charts need matplotlib
 
     result = collect(config.out, commands.parts)
     report = config.out / REPORT
@@ -190,7 +190,7 @@ def _finetune(commands: Commands, config: DemoConfig, epochs: int) -> None:
 
 def collect(out: Path, parts: list[Part]) -> "DemoResult":
     """Read what the commands of a demo left in its folder."""
-    from fractalvid.cli.demo_report import DemoResult
+    from fractalvid.cli.demo.report import DemoResult
     from fractalvid.cli.preview import clips_of_set
     from fractalvid.pages.gallery import Clip
     from fractalvid.video.reader import read_video

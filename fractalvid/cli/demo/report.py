@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fractalvid.cli.demo_commands import Part
-from fractalvid.cli.demo_verdict import Rows, slow_start, verdict
+from fractalvid.cli.demo.commands import Part
+from fractalvid.cli.demo.verdict import Rows, slow_start, verdict
 from fractalvid.pages import (
     COLOURS,
     INK,

@@ -1,0 +1,1 @@
+"""The command `demo`: what it runs, how large for this machine, and the page that it writes."""
