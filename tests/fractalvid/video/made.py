@@ -54,7 +54,7 @@ def write(
             for name, value in (settings or {}).items():
                 setattr(stream.codec_context, name, value)
             if default is not None:
-                stream.disposition = av.stream.Disposition.default if number == default else 0
+                stream.disposition = av.stream.Disposition.default.value if number == default else 0
             streams.append(stream)
         for stream, clip in zip(streams, clips, strict=True):
             for number, image in enumerate(clip):

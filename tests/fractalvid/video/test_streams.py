@@ -18,7 +18,7 @@ def with_cover(path: Path, *, video: bool = True, default: bool = False) -> Path
     with av.open(str(path), "w") as container:
         picture: Any = container.add_stream("mjpeg", rate=1)
         picture.height, picture.width, picture.pix_fmt = 200, 300, "yuvj420p"
-        picture.disposition = Disposition.attached_pic | (Disposition.default if default else 0)
+        picture.disposition = Disposition.attached_pic.value | (Disposition.default.value if default else 0)
         stream: Any = container.add_stream("mpeg4", rate=12) if video else None
         if stream is not None:
             stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
