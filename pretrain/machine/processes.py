@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from fractalvid.utils.errors import UserError
 
@@ -31,6 +31,9 @@ class _Joined:
 
     patient: "ProcessGroup | None" = None
     """All processes, as a group that waits for the main one as long as `PATIENCE` says."""
+    kept: ClassVar[list["ProcessGroup"]] = []
+    """Every group there was. Its threads take Python's lock to let go of what they last sent. To be freed, it waits for
+    them and holds that lock: where it is freed at once, it may wait for ever."""
 
 
 def started_together() -> bool:
@@ -105,6 +108,8 @@ def connected() -> Iterator[None]:
     with _telling_of_losses():
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=TIMEOUT)
         with _patience():
+            assert dist.group.WORLD is not None
+            _Joined.kept.append(dist.group.WORLD)
             yield
         # After an error the others may be gone, and an orderly end would wait for them.
         dist.destroy_process_group()
@@ -118,6 +123,7 @@ def _patience() -> Iterator[None]:
     group = dist.new_group(backend="gloo", timeout=PATIENCE)
     assert isinstance(group, dist.ProcessGroup)  # this process is in it, as all are
     _Joined.patient = group
+    _Joined.kept.append(group)
     try:
         yield
     finally:
