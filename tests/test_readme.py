@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -29,8 +30,9 @@ SAID = {
     'seed=0, emulate="paper"': "torch.Size([32, 3, 8, 112, 112]) torch.Size([32, 8, 112, 112])",
     "emulate_clips(": "torch.Size([32, 3, 8, 112, 112])",
     "load_file(": "",
+    'parse_initial("fractal-small")': "(2, 21)",
     "webdataset.WebDataset(": "(3, 256)",
-    'fv.FractalSet("dataset", frames=8)\n': "torch.float32 torch.Size([3, 8]) 000000",
+    'fv.FractalSet("small_set", frames=8)\n': "torch.float32 torch.Size([3, 8]) 000000",
 }
 """What tells a block from the others, and what its last line prints."""
 
@@ -45,6 +47,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         [*GENERATE, "--clips", "5", "--points", "5000", "--out", out], env=environment(), check=True, timeout=120
     )
+    shutil.copytree(out, out.with_name("small_set"))
     return out
 
 
@@ -55,7 +58,7 @@ def test_the_python_examples_run(mark: str, tmp_path: Path, request: pytest.Fixt
     where = tmp_path
     if "import lightning" in block:
         pytest.importorskip("lightning", reason="this example needs the package lightning, which dev brings")
-    if 'fv.FractalSet("dataset"' in block:
+    if 'fv.FractalSet("dataset"' in block or 'fv.FractalSet("small_set"' in block:
         where = request.getfixturevalue("dataset").parent
     if "import webdataset" in block:
         pytest.importorskip("webdataset", reason="this example needs the package webdataset, which dev brings")
@@ -68,10 +71,9 @@ def test_the_python_examples_run(mark: str, tmp_path: Path, request: pytest.Fixt
             "--format",
             "webdataset",
             "--out",
-            str(tmp_path / "set"),
+            str(tmp_path / "shards_set"),
         ]
         subprocess.run(shards, env=environment(), check=True, timeout=120)
-        where = tmp_path / "set"
     if 'load_file("weights.safetensors")' in block:
         card = Card("r3d_18", 1000, 8, 112, 2.0, None, None, 0, 1, {"arch": "r3d_18"}, {})
         save_weights(tmp_path / "run.safetensors", build_model("r3d_18", 1000, seed=0), card)

@@ -56,8 +56,8 @@ class Finetune:
     masks: Path | None = None
     """For --debias: folder with masks of the people in all training videos, a PNG or npz file each."""
     out: Path | None = None
-    """Folder of the run; default runs/finetune/<target>/<init>/<split>_<seed>; of one's own videos <target> is
-    folder-<name of --data or --csv>."""
+    """Folder of the run; default runs/finetune/<target>/<init>/split-<split>_seed-<seed>; of one's own videos <target>
+    is folder-<name of --data or --csv>."""
     resume: bool = False
     """Continue the unfinished run in the output folder, if there is one; with other --epochs, for so many."""
     keep_checkpoint: bool = False

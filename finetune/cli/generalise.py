@@ -142,7 +142,7 @@ def command(args: list[str]) -> None:
                     "method": "",
                     "recipe": "study_gifs, study_ava, or a .toml file",
                     "boxes": "explain: CSV file of AVA-Kinetics",
-                    "init": "Weights, scratch, kinetics:ARCH or imagenet:ARCH",
+                    "init": "Weights, fractal-small, scratch or kinetics:ARCH",
                     "steps": "",
                     "every": "Steps between a method's searches, looks or answers",
                 },

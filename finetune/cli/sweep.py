@@ -155,7 +155,7 @@ def command(args: list[str]) -> None:
             "the benchmark": {**DATA, "val-share": "Share of the training videos to choose by"},
             "what is swept": {
                 "grid": "As synapt_r50_transfer, or a .toml file; or with",
-                "init": "Weights, scratch, kinetics:ARCH or imagenet:ARCH",
+                "init": "Weights, fractal-small, scratch or kinetics:ARCH",
                 **TRAINING,
                 "lr": "Several values make an axis, as of all of these",
             },

@@ -65,7 +65,7 @@ def examine() -> list[Finding]:
         _video(),
         _compiler(),
     ]
-    return findings if packages.state == "missing" else [*findings, _cache_folder(), *_cuda()]
+    return findings if packages.state == "missing" else [*findings, _kernel_folder(), _data_folder(), *_cuda()]
 
 
 def summary(findings: list[Finding]) -> str:
@@ -115,7 +115,16 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _cache_folder() -> Finding:
+def _data_folder() -> Finding:
+    """Where what was found out about videos is kept, and what was decoded of them."""
+    from fractalvid.video.index import default_cache_dir
+
+    return Finding(
+        "data", "ok", f"indices of videos, and what is decoded or drawn once, are kept in {default_cache_dir()}"
+    )
+
+
+def _kernel_folder() -> Finding:
     """Where compiled kernels are kept: else every process compiles them anew."""
     from fractalvid.kernels.compiled import cache
 

@@ -66,8 +66,9 @@ class PretrainConfig:
     arch: Annotated[str, tyro.conf.arg(aliases=("--model",))] = "r3d_18"
     """The network: see --list."""
     init: str | None = None
-    """Weights to start from, all but the head: kinetics or imagenet (torchvision's), weights of an earlier run, or any
-    file, or folder of a hub's, with the tensors of this network by name. Without it, fresh ones from --seed."""
+    """Weights to start from, all but the head: fractal-small (comes with the program), kinetics or imagenet
+    (torchvision's), weights of an earlier run, or any file, or folder of a hub's, with the tensors of this network by
+    name. Without it, fresh ones from --seed."""
     kind: KindName | None = None
     """What the classes are of: fractals (ifs) if not given, or a rival of theirs. With --bank, the bank's own kind."""
     classes: int | None = None

@@ -11,6 +11,7 @@ from fractalvid.cli.doctor import Finding, examine, summary
 from fractalvid.cli.main import dispatch
 from fractalvid.kernels.cuda import cupy_device
 from fractalvid.utils.errors import run_cli
+from fractalvid.video.index import default_cache_dir
 from tests.kernels.compiled.unwritable import temporary, without_cache_folder
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +28,8 @@ def test_what_is_here() -> None:
     assert found["packages"].state == "ok"
     assert str(ROOT) in found["packages"].text
     assert found["GPU"].state == "ok" if cupy_device.missing() is None else found["GPU"].state != "ok"
-    assert {"Python", "processor", "cache", "CuPy", "PyAV", "compilers"} < set(found)
+    assert {"Python", "processor", "cache", "data", "CuPy", "PyAV", "compilers"} < set(found)
+    assert str(default_cache_dir()) in found["data"].line()
 
 
 def test_the_command_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
