@@ -66,7 +66,7 @@ USES = {
     "longer": Use(
         f"--epochs {EPOCHS + math.ceil(PRETRAINED / VIDEOS)}",
         f"all videos, {EPOCHS + math.ceil(PRETRAINED / VIDEOS)} epochs",
-        (SCRATCH,),
+        (SCRATCH, SMALL),
     ),
 }
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +15,8 @@ from fractalvid.core.fingerprint import fingerprint
 from fractalvid.sets.config import SetConfig
 from fractalvid.sets.formats import digest
 from fractalvid.sets.part import PARTS_FOLDER, WHOLE, Part
-from fractalvid.utils.documents import Count, Seed, Table, convert, convert_config, parse_json, read_json
+from fractalvid.sets.place import place_of
+from fractalvid.utils.documents import Count, Seed, Table, convert, convert_config, parse_json, read_bytes
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
 from fractalvid.video.codecs import encoder_options
@@ -70,20 +72,21 @@ def write_card(out: Path, card: dict[str, Any]) -> None:
     write_text(out / CARD_FILE, json.dumps(card, indent=2) + "\n")
 
 
-def read_card(out: Path) -> dict[str, Any]:
-    """The card of the set in `out`.
+def read_card(out: Path, name: str | None = None) -> dict[str, Any]:
+    """The card of the set in `out`, which is called `name` in errors: its address, where `out` holds a copy.
 
     Raises:
         UserError: there is none, it is damaged or lacks something, or it is of another version.
     """
-    path = out / CARD_FILE
+    name = str(out) if name is None else name
+    path = f"{name.rstrip('/')}/{CARD_FILE}"
     if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is no folder: name the folder of a generated set")
-    if not path.exists():
-        in_parts = (out / PARTS_FOLDER).is_dir()
-        advice = f"fractalvid merge {out} puts its parts together" if in_parts else "fractalvid generate makes one"
-        raise UserError(f"{out} is no generated set: it has no {CARD_FILE} ({advice})")
-    content = read_json(path, Table, what="the card")
+        raise UserError(f"{name} is no folder: name the folder of a generated set")
+    if not (out / CARD_FILE).exists():
+        merge = f"fractalvid merge {shlex.quote(name)} puts its parts together"
+        advice = merge if place_of(name).names(PARTS_FOLDER) else "fractalvid generate makes one"
+        raise UserError(f"{name} is no generated set: it has no {CARD_FILE} ({advice})")
+    content = parse_json(read_bytes(out / CARD_FILE, what="the card"), Table, where=f"the card {path}")
     if content.get("format") != FORMAT:
         raise UserError(f"{path} was written by another version ({str(content.get('format'))[:40]}; here {FORMAT})")
     card = convert(content, _Card, where=f"the card {path}")
@@ -91,7 +94,7 @@ def read_card(out: Path) -> dict[str, Any]:
         check_draw(card.classes, card.seed)
     except UserError as error:
         raise UserError(f"{path} is damaged ({error})") from None
-    config_of(content, out)
+    config_of(content, name)
     part_of(content)
     return content
 
@@ -101,13 +104,13 @@ def part_of(card: dict[str, Any]) -> Part:
     return Part.parse(card.get("part", str(WHOLE)))
 
 
-def config_of(card: dict[str, Any], out: Path) -> SetConfig:
-    """The config that a card holds.
+def config_of(card: dict[str, Any], name: str | Path) -> SetConfig:
+    """The config that the card of the set called `name` holds.
 
     Raises:
         UserError: it lacks values, or holds some that are none.
     """
-    where = f"the card {out / CARD_FILE}, set_config"
+    where = f"the card {str(name).rstrip('/')}/{CARD_FILE}, set_config"
     # Values that are left out would be taken for the defaults, which they need not have been.
     return convert_config(card["set_config"], SetConfig, where=where, complete=True)
 

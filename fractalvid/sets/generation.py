@@ -16,7 +16,7 @@ from tqdm import tqdm
 from fractalvid.core.bank import Bank, check_bank, extends
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import load_bank
-from fractalvid.sets.card import CARD_FILE, card_of, check_continues, read_card, write_card
+from fractalvid.sets.card import CARD_FILE, card_of, check_continues, config_of, read_card, write_card
 from fractalvid.sets.config import SetConfig
 from fractalvid.sets.formats import Store
 from fractalvid.sets.manifest import (
@@ -78,7 +78,7 @@ def generate(
         engine: who renders, if not `workers` of this machine; such as `fractalvid.sets.ray_workers.ray_engine`.
 
     Returns:
-        How many clips, of the part if it is one, are still missing.
+        How many clips, of the part if it is one, are still to be made.
 
     Raises:
         UserError: another process is at work there, the folder holds something else or another set, it can't be
@@ -155,12 +155,20 @@ def _merged(bank: Bank, out: str | Path, config: SetConfig, part: Part) -> froze
     there = place.names("")
     if CARD_FILE not in there and there - {PARTS_FOLDER} - MADE_BEFORE_CARD:
         raise UserError(f"{out} holds something else: choose another --out, or an empty folder")
-    if part.whole or CARD_FILE not in there:
-        return frozenset()
+    return frozenset() if part.whole else frozenset(row.clip for row in rows_before(out, card_of(bank, config)))
+
+
+def rows_before(out: str | Path, card: dict[str, Any]) -> list[ManifestRow]:
+    """What the set in `out` holds already, from parts that were merged before it grew to be that of `card`.
+
+    Raises:
+        UserError: it is another set.
+    """
+    if CARD_FILE not in place_of(out).names(""):
+        return []
     reader = SetReader(out)
-    check_continues(reader.card, card_of(bank, config), Path(reader.name))
-    store = store_of(reader.path, config, len(bank))
-    return frozenset(row.clip for row in store.complete_rows(reader.rows))
+    check_continues(reader.card, card, Path(reader.name))
+    return store_of(reader.path, config_of(card, reader.name), card["classes"]).complete_rows(reader.rows)
 
 
 def render_missing(
@@ -189,10 +197,13 @@ def render_missing(
         upload: takes complete clips to where the set lies, if not here.
 
     Returns:
-        How many clips are missing in the end.
+        How many clips are still to be made in the end.
     """
     store = store_of(folder, config, len(bank))
-    rows = store.complete_rows(_open_set(bank, folder, config, part))
+    listed = _open_set(bank, folder, config, part)
+    rows = list(store.complete_rows(listed))
+    # A shard that was shorter before the set grew stays as it is, and in the manifest, until the longer one is there.
+    stale = frozenset(listed).difference(rows)
     done = merged.union(row.clip for row in rows)
     _remove_unfinished(folder, store, done, part)
     if upload is not None:
@@ -200,9 +211,9 @@ def render_missing(
     total = store.count(part)
     missing = total - sum(clip in done for clip in store.plan(part))
     if not missing:
-        _finish(folder, rows, upload)  # a kill may have come between the last row and this
+        _finish(folder, listed, rows, upload)  # a kill may have come between the last row and this
         return 0
-    writer = ManifestWriter(folder, rows)
+    writer = ManifestWriter(folder, listed)
     try:
         with (
             tqdm(total=total, initial=total - missing, unit="clip", disable=not progress, smoothing=0.05) as bar,
@@ -211,7 +222,9 @@ def render_missing(
             deadline = None if hours is None else time.monotonic() + 3600 * hours
             planned = _until(deadline, (clip for clip in store.plan(part) if clip not in done), store)
             for group in _flushes(_made(planned, store, workers), bar.update):
-                writer.append(group)
+                new = [row for row in group if row not in stale]
+                writer.append(new)
+                listed += new
                 if upload is not None:
                     upload.add(group)
                 rows += group
@@ -220,7 +233,7 @@ def render_missing(
         store.close()
         writer.close()
     if not missing:
-        _finish(folder, rows, upload)
+        _finish(folder, listed, rows, upload)
     return missing
 
 
@@ -252,10 +265,13 @@ def _open_set(bank: Bank, out: Path, config: SetConfig, part: Part) -> list[Mani
     return rows
 
 
-def _finish(folder: Path, rows: list[ManifestRow], upload: Upload | None) -> None:
-    """Write a complete set's manifest by path, so that it does not depend on the pieces in which the set was made."""
+def _finish(folder: Path, listed: list[ManifestRow], rows: list[ManifestRow], upload: Upload | None) -> None:
+    """Order a complete set's manifest by path, so that it does not depend on the pieces in which the set was made.
+
+    `listed` is what the manifest says so far, `rows` what it should say.
+    """
     ordered = sorted(rows, key=lambda row: (row.path, row.offset))
-    if rows != ordered:
+    if listed != ordered:
         write_manifest(folder / MANIFEST_FILE, ordered)
     if upload is not None:
         upload.finish()

@@ -14,7 +14,7 @@ from typing import Protocol
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import load_bank
 from fractalvid.sets.card import CARD_FILE, check_continues, write_card
-from fractalvid.sets.generation import MADE_BEFORE_CARD, exclusive_folder
+from fractalvid.sets.generation import MADE_BEFORE_CARD, exclusive_folder, rows_before
 from fractalvid.sets.manifest import MANIFEST_FILE, ClipId, ManifestRow, write_manifest
 from fractalvid.sets.part import PARTS_FOLDER, Part
 from fractalvid.sets.place import RemoteFolder, place_of
@@ -49,9 +49,10 @@ def merge(out: str | Path) -> int:
         if not names:
             return _merged_before(out)
         parts = _read_parts(out, names)
-        before = _rows_before(out, parts[0])
+        before = rows_before(out, parts[0].card)
         _check_complete(parts, frozenset(row.clip for row in before))
-        rows = before + [row for part in parts for row in part.rows]
+        # By clip: after a kill in the last moments of this the set's own manifest names what the parts' do.
+        rows = list({row.clip: row for row in (*before, *(row for part in parts for row in part.rows))}.values())
         with target.opened(parts[0]):
             target.move({name: part.part.folder for part in parts for row in part.rows for name in row.files()})
             target.finish(sorted(rows, key=lambda row: (row.path, row.offset)))
@@ -92,15 +93,6 @@ def _read_parts(out: str | Path, names: list[str]) -> list[SetReader]:
     if lacking:
         raise UserError(f"{out} lacks parts: {first_few(lacking)}; run generate with --shard {lacking[0]}")
     return parts
-
-
-def _rows_before(out: str | Path, part: SetReader) -> list[ManifestRow]:
-    """What the set holds already, from parts that were merged before it grew."""
-    if CARD_FILE not in place_of(out).names(""):
-        return []
-    reader = SetReader(out)
-    check_continues(reader.card, part.card, Path(reader.name))
-    return store_of(reader.path, part.config, part.classes).complete_rows(reader.rows)
 
 
 def _check_complete(parts: list[SetReader], before: frozenset[ClipId]) -> None:

@@ -75,11 +75,13 @@ class RemoteFolder:
         address: such as "s3://bucket/dataset".
 
     Raises:
-        UserError: nothing that is installed knows such addresses.
+        UserError: nothing that is installed knows such addresses, or this one would be a pattern for many.
     """
 
     def __init__(self, address: str) -> None:
         """See the class."""
+        if set("*?[") & set(address):
+            raise UserError(f"{address} is a pattern to fsspec, which may remove what else it fits: no * ? or [ in it")
         self.address = address
         self._process, self._connection = 0, None
         self._files()

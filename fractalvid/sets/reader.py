@@ -40,8 +40,8 @@ class SetReader:
         self.place = place_of(path)
         self.path = mirrored(self.place) if isinstance(self.place, RemoteFolder) else Path(path)
         self.name = self.place.address if isinstance(self.place, RemoteFolder) else str(path)
-        self.card = read_card(self.path)
-        self.config = config_of(self.card, self.path)
+        self.card = read_card(self.path, self.name)
+        self.config = config_of(self.card, self.name)
         self.classes: int = self.card["classes"]
         self.part = part_of(self.card)
         manifest = self.path / MANIFEST_FILE

@@ -102,7 +102,7 @@ class FractalSet(Dataset[tuple[Any, ...]]):
         config, seed = self._reader.config, self._reader.card["seed"]
         shape = f"{config.size} x {config.size}, {config.format}"
         return (
-            f"{type(self).__name__}({str(self._reader.path)!r}, {len(self)} clips of {self._reader.classes} classes, "
+            f"{type(self).__name__}({self._reader.name!r}, {len(self)} clips of {self._reader.classes} classes, "
             f"{shape}, seed={seed})"
         )
 

@@ -4,6 +4,7 @@ Nothing is ever removed: files that do not belong to the set are named, and what
 """
 
 import io
+import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +20,9 @@ from fractalvid.kinds import kind_named, load_bank
 from fractalvid.sets.card import CARD_FILE, bank_digest, card_of, check_continues
 from fractalvid.sets.formats import EncodedClip, digest
 from fractalvid.sets.formats.shards import add_clip
-from fractalvid.sets.generation import LOCK_FILE, MAX_WORKERS, exclusive_folder, render_missing
+from fractalvid.sets.generation import LOCK_FILE, MAX_WORKERS, exclusive_folder, render_missing, rows_before
 from fractalvid.sets.manifest import MANIFEST_FILE, ClipId, ManifestRow, write_manifest
+from fractalvid.sets.part import PARTS_FOLDER
 from fractalvid.sets.place import address_of
 from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.sets.workers import local_engine, store_of
@@ -108,8 +110,9 @@ def verify(path: str | Path, *, workers: int, progress: bool = True) -> Findings
         for part, of_part in zip(parts, pool.map(lambda part: _check_part(reader, part, lengths), parts), strict=True):
             problems += of_part
             bar.update(len(part))
-    total = store_of(reader.path, reader.config, reader.classes).count(reader.part)
-    return Findings(len(reader.rows), total - len(rows), problems, _strays(reader))
+    there = _merged(reader).union(row.clip for row in rows)
+    planned = store_of(reader.path, reader.config, reader.classes).plan(reader.part)
+    return Findings(len(reader.rows), sum(clip not in there for clip in planned), problems, _strays(reader))
 
 
 def repair(path: str | Path, findings: Findings, *, workers: int, progress: bool = True) -> list[str]:
@@ -138,8 +141,14 @@ def repair(path: str | Path, findings: Findings, *, workers: int, progress: bool
                 bank.save(out / BANK_FILE)
             if broken:
                 write_manifest(out / MANIFEST_FILE, [row for row in reader.rows if row not in broken])
-            engine = local_engine(workers)
-            render_missing(bank, out, reader.config, engine=engine, hours=None, progress=progress, part=reader.part)
+            render_missing(
+                *(bank, out, reader.config),
+                engine=local_engine(workers),
+                hours=None,
+                progress=progress,
+                part=reader.part,
+                merged=_merged(reader),
+            )
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror or error}; run the same command again") from error
     before = {row.clip: row for row in reader.rows}
@@ -275,10 +284,22 @@ class _Comparison(io.RawIOBase):
         return self._file.tell()
 
 
+def _merged(reader: SetReader) -> frozenset[ClipId]:
+    """Of a part, the clips that the set above it holds already, from parts that were merged before it grew."""
+    if reader.part.whole:
+        return frozenset()
+    name = reader.name if address_of(reader.name) else Path(reader.name).resolve().as_posix()
+    above = name.rstrip("/").removesuffix(f"/{reader.part.folder}")
+    return frozenset() if above == name else frozenset(row.clip for row in rows_before(above, reader.card))
+
+
+_OF_PARTS = re.compile(rf"{PARTS_FOLDER}/\d{{6}}-of-\d{{6}}/")
+
+
 def _strays(reader: SetReader) -> list[str]:
-    """Files under the set's folder that belong to no row."""
+    """Files under the set's folder that belong to no row, nor to a part that waits to be merged."""
     expected = {CARD_FILE, MANIFEST_FILE, BANK_FILE, LOCK_FILE} | {path for row in reader.rows for path in row.files()}
-    return sorted(path for path in reader.place.walk() if path not in expected)
+    return sorted(path for path in reader.place.walk() if path not in expected and not _OF_PARTS.match(path))
 
 
 def _by_file(rows: Iterable[ManifestRow]) -> Iterator[list[ManifestRow]]:

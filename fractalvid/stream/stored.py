@@ -53,12 +53,15 @@ def emulate_clips(
         threads: at most this many.
 
     Raises:
-        UserError: no clips, clips whose channels are not those of the config, or no seed.
+        UserError: no clips, clips whose channels are not those of the config, no seed, or a config that asks for truth,
+            which is known while clips are rendered.
     """
     check_bank(bank)
     check_seed(seed)
     check_count("threads", threads)
     check_instance("config", config, StreamConfig)
+    if config.truth:
+        raise UserError(f"{', '.join(config.truth)}: known of a stream's clips alone; leave it out")
     _check_video(video, config)
     clip_id, index = _clip_ids(bank, clip_id), checked_index(index)
     if not len(video) == len(clip_id) == len(index):

@@ -15,6 +15,7 @@ from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.device import Chunk, DeviceRenderer, available_device, device_renderer
 from fractalvid.stream.render import render_samples
 from fractalvid.stream.samples import Samples, window_times
+from fractalvid.truth import check_truth
 from fractalvid.utils.checks import MAX_COUNT, check_count, check_instance, check_integer, check_share
 from fractalvid.utils.errors import UserError
 
@@ -56,6 +57,7 @@ class ValidationClips(IterableDataset[Batch]):
         self.bank, self.num_clips, self.batch_size = bank, num_clips, batch_size
         self.config, self.threads = StreamConfig() if config is None else config, threads
         check_instance("config", self.config, StreamConfig)
+        check_truth(self.config.truth, bank.kind, self.config.clip_len)
         self.device = available_device(device)
         self._first = range(rank * batch_size, num_clips, world_size * batch_size)
 

@@ -43,7 +43,10 @@ def write_video(
         UserError: no such encoder, or no place to write to.
     """
     data = encode_video(frames, fps=fps, codec=codec, crf=crf, preset=preset)
-    replace_file(Path(path), data)
+    try:
+        replace_file(Path(path), data)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
     return len(data)
 
 
@@ -84,6 +87,8 @@ def encode_video(
 def _even(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if frames.dtype != np.uint8 or frames.ndim not in (3, 4) or (frames.ndim == 4 and frames.shape[3] != 3):
         raise ValueError(f"frames must be uint8 (T, H, W) or (T, H, W, 3), got {frames.dtype} {frames.shape}")
+    if not len(frames):
+        raise ValueError("a video has at least one frame")
     height, width = frames.shape[1:3]
     if height % 2 or width % 2:
         padding = [(0, 0), (0, height % 2), (0, width % 2), *[(0, 0)] * (frames.ndim - 3)]

@@ -143,6 +143,7 @@ SETS = (
         points=(
             Point("replace", "set/dataset.json"),  # nothing but what the card's writing leaves
             Point("replace", "set/clips/*", 4, after=True),  # some files moved
+            Point("rename", "set/.merged"),  # the set's manifest is written, and the parts are there
             Point("rename", "set/.merged", after=True),  # all done, but for what is removed
             Point("unlink", "*", 3, after=True),  # some of the parts removed
         ),

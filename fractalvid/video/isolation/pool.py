@@ -4,8 +4,10 @@ import atexit
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +50,22 @@ class Limits:
     memory: int = MEMORY
 
 
+_POOLS: "weakref.WeakSet[Pool]" = weakref.WeakSet()
+
+
+def _begin_anew() -> None:
+    for pool in _POOLS:
+        pool.begin()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_begin_anew)
+
+
 class Pool:
     """Children, started when they are needed. Safe to use from several threads; a forked process has its own.
+
+    A fork copies a lock that a thread holds, and nobody there would open it: so each pool gets a new one.
 
     Args:
         limits: of a video.
@@ -59,9 +75,14 @@ class Pool:
     def __init__(self, limits: Limits | None = None, program: str | None = None) -> None:
         """See the class."""
         self.limits, self._program = limits or Limits(), program or PROGRAM
-        self._idle: list[Child] = []
-        self._owner, self._lock = os.getpid(), threading.Lock()
+        self.begin()
         self.started = 0
+        _POOLS.add(self)
+
+    def begin(self) -> None:
+        """Begin without children: those of the process that forked this one are its own."""
+        self._idle: list[Child] = []
+        self._lock = threading.Lock()
 
     def read(
         self,
@@ -104,7 +125,7 @@ class Pool:
         seconds = self.limits.seconds + SECONDS_A_BYTE * _bytes_of(video)
         # The child ends itself a little later, should there be nobody any more who does.
         ends = 1.1 * seconds + 5
-        request = Request(os.getcwd(), path, len(data), probe, numbers, rgb, short_side, max_pixels, ends)
+        request = Request(_folder(), path, len(data), probe, numbers, rgb, short_side, max_pixels, ends)
         with self._child(max_pixels) as child:
             begin = time.monotonic()
             try:
@@ -134,8 +155,6 @@ class Pool:
 
     def _take(self, memory: int) -> Child:
         with self._lock:
-            if self._owner != os.getpid():  # the pipes are the parent's
-                self._idle, self._owner = [], os.getpid()
             while self._idle:
                 child = self._idle.pop()
                 if child.memory == memory and child.alive():
@@ -147,10 +166,17 @@ class Pool:
     def close(self) -> None:
         """End all children that nobody asks just now."""
         with self._lock:
-            if self._owner == os.getpid():
-                for child in self._idle:
-                    child.kill()
+            for child in self._idle:
+                child.kill()
             self._idle = []
+
+
+def _folder() -> str:
+    """Where relative paths begin; nowhere if that folder is gone, as the child then finds out."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
 
 
 def _ended(code: int, late: bool, seconds: float, video: VideoSource) -> VideoError:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.sets import FractalSet, Part, SetConfig, generate, merge, merging, verify
+from fractalvid.sets import FractalSet, Part, SetConfig, generate, merge, merging, repair, verify
 from fractalvid.sets.manifest import read_manifest
 from fractalvid.sets.part import WHOLE
 from fractalvid.sets.workers import store_of
@@ -68,13 +68,34 @@ def test_a_merge_that_was_killed_goes_on(four: ClassBank, tmp_path: Path, monkey
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    for name in ("write_manifest", "DurableFolder"):
+    for place, name in ((merging, "write_manifest"), (merging, "DurableFolder"), (Path, "rename")):
         with monkeypatch.context() as patch:
-            patch.setattr(merging, name, killed)
+            patch.setattr(place, name, killed)
             with pytest.raises(KeyboardInterrupt):
                 merge(tmp_path / "many")
-    merge(tmp_path / "many")
+    assert merge(tmp_path / "many") == 12
     assert digest(tmp_path / "many") == digest(tmp_path / "one")
+
+
+@pytest.mark.parametrize("config", [FILES, SHARDS])
+def test_parts_of_a_set_that_grows_are_verified_as_what_they_are(
+    four: ClassBank, config: SetConfig, tmp_path: Path
+) -> None:
+    out, more = tmp_path / "many", SetConfig(**(vars(config) | {"clips": 5}))
+    for wanted in (config, more):
+        for number in (1, 2):
+            make(four, out, wanted, Part(number, 2))
+        if wanted is config:
+            merge(out)
+    part = out / Part(1, 2).folder
+    before, findings = read_manifest(part / "manifest.csv"), verify(part, workers=1, progress=False)
+    assert findings.clean
+    repair(part, findings, workers=1, progress=False)
+    assert read_manifest(part / "manifest.csv") == before
+    assert verify(out, workers=1, progress=False).clean  # the parts that wait are no strays
+    merge(out)
+    make(four, tmp_path / "one", more)
+    assert digest(out) == digest(tmp_path / "one")
 
 
 def test_parts_are_refused_where_they_do_not_fit(four: ClassBank, tmp_path: Path) -> None:

@@ -105,13 +105,20 @@ def test_clips_are_read_from_there(four: ClassBank, tmp_path: Path, monkeypatch:
     assert [int(target) for batch in batches for target in batch[1]] == here.targets
     assert bool((batches[0][0][0] == here[0][0]).all())
     assert pickle.loads(pickle.dumps(there))[0][1] == 0
+    assert repr(there).startswith(f"FractalSet('{address}', 12 clips of 4 classes")
     clips = StoredClips(Path(address), config=StreamConfig(clip_len=4, size=32), seed=0, share=Share(4), threads=1)
     assert next(iter(clips)).video.shape == (4, 3, 4, 32, 32)
 
 
 def test_what_is_wrong_there_is_said_in_a_line(four: ClassBank, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="is no generated set"):
+    with pytest.raises(UserError, match=r"^memory:///bucket/set is no generated set: .* generate makes one"):
         FractalSet(address)
+    with pytest.raises(UserError, match=r"memory:///bucket\*/set is a pattern to fsspec"):
+        generate(four, "memory://bucket*/set", FILES, workers=1, progress=False)
+    make(four, address, FILES, Part(1, 2))
+    with pytest.raises(UserError, match="fractalvid merge memory:///bucket/set puts its parts together"):
+        FractalSet(address)
+    RemoteFolder(address).remove("parts")
     with pytest.raises(UserError, match="nowhere://x"):
         FractalSet("nowhere://x")
     make(four, address, FILES)

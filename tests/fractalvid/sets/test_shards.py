@@ -18,7 +18,7 @@ import webdataset
 from PIL import Image
 
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.sets import SetConfig, generate
+from fractalvid.sets import FractalSet, SetConfig, generate, verify
 from fractalvid.sets.formats.mask import decode_mask
 from fractalvid.sets.manifest import read_manifest
 from fractalvid.sets.reader import SetReader
@@ -121,6 +121,17 @@ def test_clips_may_grow(whole: Path, tmp_path: Path) -> None:
     assert [path.name for path in (out / "shards").iterdir()] == ["000000.tar"]
     make(3, out, shards(clips=2, masks=True))
     make(3, out, shards(masks=True))
+    assert contents(out) == contents(whole)
+
+
+def test_a_set_that_grows_loses_no_clip_on_the_way(whole: Path, tmp_path: Path) -> None:
+    out, more = tmp_path / "set", shards(masks=True)
+    make(3, out, shards(clips=1, masks=True))
+    assert make(3, out, more, hours=0) == 9  # the short shard is made again as well
+    assert len(FractalSet(out)) == 3
+    findings = verify(out, workers=1, progress=False)
+    assert not findings.problems and not findings.strays
+    make(3, out, more)
     assert contents(out) == contents(whole)
 
 

@@ -223,6 +223,12 @@ def test_what_are_no_clips_is_refused(bank: ClassBank, video: torch.Tensor, ids:
         emulate_clips(video, clip_id, np.arange(len(clip_id)), bank=bank, config=SMALL, seed=0)
 
 
+def test_truth_is_refused_since_nobody_knows_it_of_stored_clips(bank: ClassBank) -> None:
+    config = replace(SMALL, truth=("motion",))
+    with pytest.raises(UserError, match="motion: known of a stream's clips alone"):
+        emulate_clips(noise(1, 1, 3, 8, 8), np.array([[0, 0]]), np.arange(1), bank=bank, config=config, seed=0)
+
+
 def test_no_seed_is_taken_for_another(bank: ClassBank) -> None:
     with pytest.raises(UserError, match="seed must be in"):
         emulate_clips(noise(1, 1, 3, 8, 8), np.array([[0, 0]]), np.arange(1), bank=bank, config=SMALL, seed=2**64)

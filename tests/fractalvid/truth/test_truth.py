@@ -244,6 +244,8 @@ def test_what_is_not_known_is_refused(bank: ClassBank) -> None:
     FractalStream(shapes, batch_size=2, config=replace(PLAIN, truth=("camera",)), seed=0).at(np.arange(2))
     with pytest.raises(UserError, match="camera: known from two frames on, and clips have 1"):
         FractalStream(bank, batch_size=2, config=replace(PLAIN, clip_len=1, truth=("camera",)), seed=0)
+    with pytest.raises(UserError, match="flow: known of fractals alone"):
+        FractalStream.validation(shapes, num_clips=2, batch_size=2, config=replace(PLAIN, truth=("flow",)))
     with pytest.raises(UserError, match="truth"):
         replace(PLAIN, truth=("depth",))  # type: ignore[arg-type]  # none of them
     with pytest.warns(RuntimeWarning, match="flow are found on the CPU"):

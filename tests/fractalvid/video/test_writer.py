@@ -185,6 +185,13 @@ def test_an_encoder_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert fractalvid("generate", "--classes", 1, "--clips", 1, "--size", 32, "--points", 500, "--out", tmp_path) == 2
 
 
+def test_nothing_to_write_and_nowhere(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least one frame"):
+        encode_video(noise(0)[:0])
+    with pytest.raises(UserError, match=r"cannot write .*nowhere/a.mp4: No such file"):
+        write_video(tmp_path / "nowhere" / "a.mp4", noise(0))
+
+
 def test_encoders_that_are_not_here_are_named_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"no encoder 'libfoo' here; there are: libx264, .*mpeg4"):
         encode_video(noise(0), codec="libfoo")

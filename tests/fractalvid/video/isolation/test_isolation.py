@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,21 @@ def test_frames_and_facts_are_the_same(videos: Path) -> None:
         grey = read_frames(video, numbers, rgb=False, short_side=16, isolate=True)
         assert np.array_equal(grey, read_frames(video, numbers, rgb=False, short_side=16))
         assert probe_video(video, isolate=True) == probe_video(video)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing forks there")
+def test_a_fork_while_a_thread_asks_has_children_of_its_own(videos: Path, pool: Pool) -> None:
+    with pool._lock:
+        process = os.fork()
+        if process == 0:  # no assert here: it would end as a second pytest
+            signal.alarm(60)
+            os._exit(0 if read(pool, videos / "good.mp4").shape == (8, 32, 48, 3) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+
+
+def test_it_does_not_matter_where_we_are(videos: Path, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getcwd", lambda: (_ for _ in ()).throw(FileNotFoundError()))
+    assert read(pool, videos / "good.mp4").shape == (8, 32, 48, 3)
 
 
 def test_errors_are_the_same(videos: Path, tmp_path: Path) -> None:
