@@ -85,6 +85,7 @@ def dry_run_parts(config: PretrainConfig, out: Path | None = None, *, seconds: f
         from_main(partial(check_free, out))
     bank = find_bank(config)
     config = resolved(config, bank)
+    config.check_growth()
     classes = from_main(partial(count_classes, config, bank))
     objective = make_objective(bank, config, classes)
     yield "\n".join([to_toml(to_json(config)), "", *_network(config, objective, classes)])

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from fractalvid.finetune.recipes.recipe import Recipe, load_recipe
+from fractalvid.finetune.recipes.recipe import Recipe, load_recipe, with_warmup
 from fractalvid.finetune.targets.registry import TARGETS, TargetOptions
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.weights.shipped import SMALL
@@ -67,10 +67,9 @@ def starting_recipe(args: list[str]) -> Recipe:
     if given.recipe is None:
         return Recipe()
     recipe = load_recipe(given.recipe)
-    if recipe.warmup_epochs is None or not (given.epochs or "").isdecimal():
+    if not (given.epochs or "").isdecimal():
         return recipe
-    epochs = int(given.epochs)
-    return replace(recipe, epochs=epochs, warmup_epochs=recipe.warmup_epochs * epochs / recipe.epochs)
+    return replace(recipe, **with_warmup(recipe, {"epochs": int(given.epochs)}))
 
 
 def check_views(views: int | None, crops: int | None) -> None:

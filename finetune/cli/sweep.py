@@ -86,10 +86,7 @@ def run(options: SweepOptions, axes: dict[str, list[Any]], fixed: frozenset[str]
     from fractalvid.pretrain.weights import parse_initial
 
     options.check()
-    grid = read_grid(options.grid, axes, absolute_lr=options.absolute_lr)
-    both = next((name for name in grid.axes if name in fixed), None)
-    if both is not None:
-        raise UserError(f"the grid has values of {both}, and the command line another: leave one of them out")
+    grid = read_grid(options.grid, axes, absolute_lr=options.absolute_lr, fixed=fixed)
     sweep = Sweep(
         data=open_data(options.target, options.machine),
         recipe=options.recipe,

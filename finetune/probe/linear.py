@@ -84,10 +84,13 @@ def ridge_answers(x: Floats, y: Integers, asked: Floats, strengths: Sequence[flo
 def logistic_answers(x: Floats, y: Integers, asked: Floats, strengths: Sequence[float]) -> list[Integers]:
     """Classes (M,) that multinomial logistic regression gives features (M, D), for each strength.
 
-    Each begins with the coefficients of the one before, so the largest comes first at best.
+    Each begins with the coefficients of the one before, so the largest comes first at best. Of a single class there is
+    nothing to learn: all are taken for it.
     """
     from sklearn.linear_model import LogisticRegression
 
+    if (y == y[0]).all():
+        return [np.full(len(asked), y[0])] * len(strengths)
     model, given = LogisticRegression(max_iter=_ITERATIONS, tol=_TOLERANCE, warm_start=True), []
     x, asked = x.astype(np.float32), asked.astype(np.float32)
     for strength in strengths:

@@ -87,7 +87,7 @@ class Plan:
     `videos_digest` tells lists of videos apart (`results.folder.videos_digest`), and `frames` says at how many pixels
     they are read, and whether as JPEG pictures (`ClipStore.kept`); both are None until the videos are listed.
     `scenes` and `masks` say where those that debiasing takes lie, and `beside_digest` tells what they hold apart.
-    `extended_at` tells after which steps the number of epochs became another.
+    `extended_at` tells after which steps the number of epochs became another, `extended_from` which it was until then.
     """
 
     target: str
@@ -105,6 +105,7 @@ class Plan:
     frames: str | None = None
     held_out: HeldOut | None = None
     extended_at: tuple[int, ...] | None = None
+    extended_from: tuple[int, ...] | None = None
     scenes: str | None = None
     masks: str | None = None
     beside_digest: str | None = None
@@ -118,8 +119,9 @@ class Plan:
         values = asdict(self)
         recipe: dict[str, Any] = values.pop("recipe")
         del recipe["normalise"]  # mean and std say what it came to
-        if self.extended_at is None:
-            del values["extended_at"]
+        for name in ("extended_at", "extended_from"):
+            if values[name] is None:
+                del values[name]
         if not self.recipe.debias:
             del recipe["debias"], values["scenes"], values["masks"], values["beside_digest"]
         return values | recipe

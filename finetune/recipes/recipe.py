@@ -1,8 +1,9 @@
 """How a network is fine-tuned and tested: every option."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -156,6 +157,14 @@ class Recipe:
         if self.eval_every < 0:
             raise UserError(f"--eval-every is {self.eval_every}: it must be 0 or more")
         check_at_most(self, _MOST)
+
+
+def with_warmup(recipe: Recipe, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that are to change a recipe: of other epochs, its warm-up stays the same share unless they name one."""
+    epochs = settings.get("epochs")
+    if recipe.warmup_epochs is None or not isinstance(epochs, int) or not 0 < epochs <= MAX_COUNT:
+        return dict(settings)
+    return {"warmup_epochs": recipe.warmup_epochs * epochs / recipe.epochs, **settings}
 
 
 def load_recipe(name: str) -> Recipe:

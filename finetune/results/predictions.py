@@ -25,8 +25,8 @@ class Predictions:
     """What a run said of each of its n test videos.
 
     `videos` tell them apart: the path, and for the k-th cut of one file its number. `groups` are their sources, or the
-    video itself where none is known (`grouped` says whether any is). `label` and `predicted` are int64 (n,), `in_top5`
-    bool (n,).
+    file where none is known (`grouped` says whether any is, or a file has several cuts). `label` and `predicted` are
+    int64 (n,), `in_top5` bool (n,).
     """
 
     videos: tuple[str, ...]
@@ -78,7 +78,7 @@ def read_predictions(result: RunResult) -> Predictions | None:
         number = {name: k for k, name in enumerate(result.metrics["class_names"])}
         label = np.array([number[line["label"]] for line in lines], dtype=np.int64)
         predicted = np.array([number[line["predicted"]] for line in lines], dtype=np.int64)
-        videos = _told_apart([line["path"] for line in lines])
+        paths = [line["path"] for line in lines]
         # Names of classes may hold the character between them.
         in_top5 = [f"|{line['label']}|" in f"|{line['top5']}|" for line in lines]
     except (KeyError, TypeError, csv.Error) as error:
@@ -90,8 +90,9 @@ def read_predictions(result: RunResult) -> Predictions | None:
             f"{top1:.2f} %, where {METRICS} says {expected} and {result.metrics['top1']:.2f} %"
         )
     sources = [line.get("group") for line in lines]
-    groups = tuple(source or video for source, video in zip(sources, videos, strict=True))
-    return Predictions(videos, groups, any(sources), label, predicted, np.array(in_top5))
+    groups = tuple(source or path for source, path in zip(sources, paths, strict=True))
+    grouped = any(sources) or len(set(paths)) < len(paths)
+    return Predictions(_told_apart(paths), groups, grouped, label, predicted, np.array(in_top5))
 
 
 def _told_apart(paths: Sequence[str]) -> tuple[str, ...]:

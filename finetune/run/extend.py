@@ -1,9 +1,10 @@
 """How a fine-tuning goes on for another number of epochs than it began with."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fractalvid.finetune.recipes.plan import Plan, default_warmup
+from fractalvid.finetune.recipes.plan import Plan, ResolvedRecipe, default_warmup
 from fractalvid.finetune.results.folder import CONFIG, METRICS, WEIGHTS, read_settings, write_config
 from fractalvid.finetune.run.train import optim_config
 from fractalvid.pretrain.engine import CHECKPOINT, load_checkpoint
@@ -46,29 +47,42 @@ class _Kept:
 
     epochs: int
     warmup_epochs: float
-    extended_at: tuple[int, ...] | None = None
+    extended_at: tuple[int, ...] = ()
+    extended_from: tuple[int, ...] = ()
+
+    def leaves_open(self, recipe: ResolvedRecipe) -> bool:
+        """Whether nobody has asked for another warm-up: it is this, the default, or the same share as it was once."""
+        if recipe.warmup_epochs in (self.warmup_epochs, default_warmup(recipe.epochs)):
+            return True
+        share = recipe.warmup_epochs / recipe.epochs
+        return any(math.isclose(share * epochs, self.warmup_epochs) for epochs in (*self.extended_from, self.epochs))
 
 
 def continuation(plan: Plan, out: Path) -> Continuation:
     """What the run in `out` goes on with, where `plan` is asked for.
 
-    With other epochs, the warm-up is that which there was, unless these end before it, or another is asked for.
+    With other epochs, the warm-up is that which there was, unless these end before it.
 
     Raises:
-        UserError: the settings or the checkpoint of the run are damaged.
+        UserError: the settings or the checkpoint of the run are damaged, or another warm-up is asked for.
     """
     if not ((out / CONFIG).exists() and (out / CHECKPOINT).exists()):
         return Continuation(plan, plan)
     kept = convert(read_settings(out), _Kept, where=str(out / CONFIG))
-    plan, recipe = replace(plan, extended_at=kept.extended_at), plan.recipe
-    if recipe.epochs == kept.epochs:
+    recipe, warmup = plan.recipe, kept.warmup_epochs
+    plan = replace(plan, extended_at=kept.extended_at or None, extended_from=kept.extended_from or None)
+    if recipe.epochs == kept.epochs and not kept.extended_at:
         return Continuation(plan, plan)
-    left_open = recipe.warmup_epochs == default_warmup(recipe.epochs)
-    warmup = kept.warmup_epochs if left_open else recipe.warmup_epochs
+    if not kept.leaves_open(recipe):
+        asked = f"warmup_epochs: {warmup:g}, not {recipe.warmup_epochs:g}"
+        raise UserError(f"{out} was begun with other settings ({asked}); choose another --out")
     begun = replace(plan, recipe=replace(recipe, epochs=kept.epochs, warmup_epochs=warmup))
+    if recipe.epochs == kept.epochs:
+        return Continuation(begun, begun)
     recipe = replace(recipe, warmup_epochs=warmup if warmup < recipe.epochs else recipe.warmup_epochs)
-    step = int(load_checkpoint(out / CHECKPOINT)["step"])
-    return Continuation(begun, replace(plan, recipe=recipe, extended_at=(*(kept.extended_at or ()), step)))
+    steps = (*kept.extended_at, int(load_checkpoint(out / CHECKPOINT)["step"]))
+    epochs = (*kept.extended_from, kept.epochs)
+    return Continuation(begun, replace(plan, recipe=recipe, extended_at=steps, extended_from=epochs))
 
 
 def describe(going: Continuation, videos: int, out: Path) -> str:

@@ -118,7 +118,8 @@ def _engine_config(plan: Plan, steps: int, machine: Machine) -> LoopConfig:
         device=machine.device,
         grad_clip=recipe.grad_clip,
         log_every=max(1, min(20, steps_an_epoch)),
-        val_every=recipe.eval_every * steps_an_epoch,
+        # Of the exact length of an epoch: rounded, few videos would be far off.
+        val_every=max(1, round(recipe.eval_every * steps / recipe.epochs)) if recipe.eval_every else 0,
         checkpoint_every=max(CHECKPOINT_STEPS, steps_an_epoch),
         tensorboard=False,
     )

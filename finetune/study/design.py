@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fractalvid.finetune.grids import changed, check_values, flat, shown
-from fractalvid.finetune.recipes.recipe import Mode, Recipe, load_recipe
+from fractalvid.finetune.recipes.recipe import Mode, Recipe, load_recipe, with_warmup
 from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.pretrain.recipes import find_recipe, override
 from fractalvid.pretrain.recipes import load_recipe as load_pretraining
@@ -153,7 +153,7 @@ def _recipe(mode: Mode, told: _File, where: str) -> Recipe:
     if settings["mode"] != mode or "mode" in told.finetune:
         raise UserError(f"{where}: the mode is none of the settings of a fine-tuning here; modes names them")
     base = Recipe() if name is None else load_recipe(str(name))
-    return override(base, settings, where=f"{where}, [finetune]")
+    return override(base, with_warmup(base, settings), where=f"{where}, [finetune]")
 
 
 def _of_the_network(recipe: Recipe, config: PretrainConfig) -> Recipe:

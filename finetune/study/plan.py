@@ -100,7 +100,7 @@ def settings_of(study: Study) -> dict[str, Any]:
     """What a study's result keeps of it, and what another call in its folder has to agree with."""
     return {
         "axis": study.axis,
-        "target": to_json(study.target),
+        "target": _absolute(to_json(study.target)),
         "recipes": {recipe.mode: to_json(recipe) for recipe in study.recipes},
         "columns": {
             column.label: {"start": column.start} if column.config is None else to_json(column.config)
@@ -109,11 +109,20 @@ def settings_of(study: Study) -> dict[str, Any]:
     }
 
 
+def _absolute(target: Table) -> Table:
+    """A target as JSON, with its paths absolute: they may be written otherwise by each call."""
+    paths = {name: target.get(name) for name in ("data", "annotations", "csv")}
+    told = {name: path for name, path in paths.items() if isinstance(path, str) and "\0" not in path}
+    return target | {name: str(Path(path).resolve()) for name, path in told.items()}
+
+
 def check_same(kept: Table, study: Study, out: Path) -> None:
     """Raise `UserError` where the study in a folder is another one; columns, modes, seeds and splits may be added."""
     before, now = kept.get("settings"), settings_of(study)
     if not isinstance(before, dict):
         raise UserError(f"the study in {out} is damaged (no settings); choose another --out")
+    if isinstance(before.get("target"), dict):  # of a version that kept paths as they were written
+        before = before | {"target": _absolute(before["target"])}
     changes = [name for name in ("axis", "target") if before.get(name) != now[name]]
     for part in ("recipes", "columns"):
         told = before.get(part)

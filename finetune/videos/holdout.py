@@ -33,7 +33,8 @@ def hold_out(listing: Listing, target: Target, options: TargetOptions, root: Pat
 
     drawn = draw_share(training, options.val_share, options.val_seed, source, listing.classes, side="val")
     if not any(video.side == "val" for video in drawn):
-        raise UserError("--val-share: no source can be held out without leaving a class untrained; --val-by file may")
+        instead = "; --val-by file may" if options.val_by == "group" else ""
+        raise UserError(f"--val-share: no source can be held out without leaving a class untrained{instead}")
     rest = iter(drawn)
     videos = tuple(next(rest) if video.side == "train" else video for video in listing.videos)
     return replace(listing, videos=videos)

@@ -21,16 +21,20 @@ _HEAD = 1 << 16
 def check_lists(target: Target, videos: Sequence[Video]) -> None:
     """Raise `UserError` where lists have a video in training and in test, or twice.
 
-    Cuts of one video may lie on both sides where they share no frame. Where the benchmark's splits keep groups of
-    videos apart (`TargetProtocol.groups_apart`), a group on both sides means that the lists are of different splits.
+    Cuts of one video may lie on both sides where they share no frame; on one side those of one class may overlap, as
+    sliding windows do. Where the benchmark's splits keep groups of videos apart (`TargetProtocol.groups_apart`), a
+    group on both sides means that the lists are of different splits.
     """
     known = defaultdict[str, list[Video]](list)
     leaking = []
     for video in videos:
         others = [other for other in known[video.path] if _overlap(video, other)]
-        if any(other.side == video.side for other in others):
-            raise UserError(f"{target.name} lists {video.path} twice for {video.side}; take one line out")
-        leaking += [video.path] if others else []
+        for other in (other for other in others if other.side == video.side):
+            same = (other.start or 0, other.end) == (video.start or 0, video.end)
+            if same or other.label != video.label:
+                how = "" if same else ", with frames of two classes"
+                raise UserError(f"{target.name} lists {video.path} twice for {video.side}{how}; take one line out")
+        leaking += [video.path] if any(other.side != video.side for other in others) else []
         known[video.path].append(video)
     _refuse(target.name, leaking, "video")
     if target.protocol.groups_apart:

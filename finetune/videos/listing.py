@@ -58,8 +58,7 @@ def list_videos(
     classes = target.classes(root, split)
     check_labels(target, videos, classes, sides)
     check_lists(target, videos)
-    # What is there to choose by belongs to training.
-    videos = [video for video in videos if video.side in (*sides, *(["val"] if "train" in sides else []))]
+    videos = of_sides(videos, sides)
     lost = why_absent(root, (video.path for video in videos))
     there = [video for video in videos if video.path not in lost]
     if not there:
@@ -78,6 +77,11 @@ def list_videos(
     require_sides(listing, root)
     check_files(root, listing.videos, official=bool(splits))
     return listing
+
+
+def of_sides(videos: Iterable[Video], sides: tuple[Side, ...]) -> list[Video]:
+    """Those of the sides that are needed, and with training videos those that are there to choose by."""
+    return [video for video in videos if video.side in sides or (video.side == "val" and "train" in sides)]
 
 
 def why_absent(root: Path, paths: Iterable[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.videos.data import Data
 from fractalvid.finetune.videos.index import ClipIndex, damaged_videos
-from fractalvid.finetune.videos.listing import links_among, list_videos, why_absent
+from fractalvid.finetune.videos.listing import links_among, list_videos, of_sides, why_absent
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import counted, first_few
 from fractalvid.video.reader import VideoFacts
@@ -46,7 +46,7 @@ def survey_splits(data: Data, splits: Sequence[str], *, allow_missing: bool) -> 
     sides = set()
     try:
         for split in splits:
-            listed = [video for video in target.index(root, split) if video.side in data.sides]
+            listed = of_sides(target.index(root, split), data.sides)
             classes = target.classes(root, split)
             videos |= {(video.path, video.start, video.end): video for video in listed}
             sides |= {video.side for video in listed}
@@ -65,7 +65,7 @@ def survey_splits(data: Data, splits: Sequence[str], *, allow_missing: bool) -> 
             f"{len(missing)} of {len(labels)} listed videos are not in {root}: {first_few(missing, 3)}"
             f"{links_among(lost)}{without}{go_on}. Expected: {target.layout}. {target.obtain}"
         )
-    if len(sides) == 2:  # a set that is only there to be tested on has nothing to leak
+    if {"train", "test"} <= sides:  # a set that is only there to be tested on has nothing to leak
         for split in splits:
             list_videos(target, root, split, allow_missing=True)
     present = tuple(video for video in videos.values() if video.path in there)

@@ -159,7 +159,7 @@ class PretrainConfig:
         self.engine.check()
         self._check_debias()
         self._check_norms()
-        self._check_growth()
+        self.check_growth()
         self.streamed()
         if self.stream.backgrounds is not None:
             from fractalvid.emulate.scene.pictures import list_pictures  # brings Pillow
@@ -272,11 +272,15 @@ class PretrainConfig:
         """Steps of the run, None where its budget is in time."""
         return self.engine.budget(self.batch_size, self.an_epoch()).total
 
-    def _check_growth(self) -> None:
-        """Raise a `UserError` for clips that the network can't take, or that would never be whole."""
+    def check_growth(self) -> None:
+        """Raise a `UserError` for clips that the network can't take, or that would never be whole.
+
+        How many clips a run has may follow from the classes of a bank: then the latter shows once these are known.
+        """
         for stage in self.stages():
             check_clip(self.arch, stage.frames, stage.size)
-        steps = self._steps() if self.grow else None
+        known = self.bank is None or self.classes is not None
+        steps = self._steps() if self.grow and known else None
         if steps is not None and self.growth() >= steps * self.batch_size:
             raise UserError(
                 f"grow-clips is {self.grow_clips}, and the run has {steps * self.batch_size} clips, which would never "

@@ -46,6 +46,7 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False, progres
     from_main(partial(check_run, config))
     bank = from_main(partial(run_bank, config, out, resume=resume))
     config = resolved(config, bank)
+    config.check_growth()
     going = Resumption(resolved(going.begun, bank), config)
     if resume and from_main(partial(_is_finished, going, out)):
         return out / WEIGHTS

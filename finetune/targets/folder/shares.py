@@ -45,6 +45,7 @@ def draw_share(
     """Put about `share` of the videos of each class on another side, whole sources at a time, by a seed.
 
     Which sources is a matter of the seed and their names alone, as far as the shares allow: more videos change little.
+    One that is much larger than the share is passed over where the class has others.
 
     Every class keeps training videos. A class whose videos are all of one source has none to choose by.
 
@@ -58,25 +59,36 @@ def draw_share(
     training = Counter(video.label for video in videos)
     wanted = {label: max(1, round(share * count)) for label, count in training.items()}
     tested, chosen = Counter[int](), set[str]()
-    for label in sorted(training):
-        for name in order:
-            count = labels[name][label]
-            over = tested[label] + count - wanted[label]
-            empties = any(training[other] <= held for other, held in labels[name].items())
-            # The last source is taken where that comes nearer to the share than going without.
-            if not count or name in chosen or empties or (tested[label] and over > wanted[label] - tested[label]):
-                continue
-            if tested[label] >= wanted[label]:
-                break
+
+    def take(name: str) -> None:
+        """Put a source on the other side, unless it is there, or a class would be left without training videos."""
+        if name not in chosen and all(held < training[label] for label, held in labels[name].items()):
             chosen.add(name)
             tested.update(labels[name])
             training.subtract(labels[name])
+
+    for label in sorted(training):
+        sizes = {name: labels[name][label] for name in order if labels[name][label]}
+        for name, size in sizes.items():
+            # The last source is taken where that comes nearer to the share than going without.
+            if size <= 2 * (wanted[label] - tested[label]):
+                take(name)
+        for name in sorted(sizes, key=sizes.__getitem__):
+            if not tested[label]:  # each is too large: the smallest goes least beyond the share
+                take(name)
         if not tested[label] and side == "test":
-            raise UserError(
-                f"--val-share: the videos of class {classes[label]!r} are of one source by their names, which cannot "
-                "be on both sides; --val-by file takes single files, or sort them into train/ and test/"
-            )
+            raise UserError(f"--val-share: {_why_none(classes[label], training[label])}")
     return [replace(video, side=side if source(video.path) in chosen else "train") for video in videos]
+
+
+def _why_none(name: str, videos: int) -> str:
+    """Why so many videos of a class give none to be tested on, and what helps."""
+    if videos == 1:
+        return f"class {name!r} has a single video, and it takes two: one to train and one to test on"
+    return (
+        f"the videos of class {name!r} are of one source by their names, which cannot be on both sides; --val-by file "
+        "takes single files, or sort them into train/ and test/"
+    )
 
 
 def _rank(name: str, seed: int) -> bytes:

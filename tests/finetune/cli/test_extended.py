@@ -19,6 +19,19 @@ def finetune(data: Path, out: Path, *more: object) -> int:
     return main([str(word) for word in (*words, "--batch-size", 4, "--no-progress", "--device", "cpu", *more)])
 
 
+def stop_at(patch: pytest.MonkeyPatch, batch: int) -> None:
+    """Let training stop when it takes this batch, counted from 1."""
+    real, seen = TrainLoader._finish, list[int]()
+
+    def finish(self: TrainLoader, pending: Any) -> ClipBatch:
+        seen.append(1)
+        if len(seen) == batch:
+            raise RuntimeError("the plug was pulled")
+        return real(self, pending)
+
+    patch.setattr(TrainLoader, "_finish", finish)
+
+
 def config(out: Path) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads((out / "config.json").read_text())
     return loaded
@@ -57,6 +70,33 @@ def test_a_finished_run_that_kept_its_checkpoint_goes_on(
     assert not (out / "checkpoint.pt").exists()
 
 
+@pytest.mark.parametrize(("words", "warmup"), [((), 0.4), (("--recipe", "small_cpu", "--batch-size", 4), 0.2)])
+def test_an_extended_run_keeps_its_first_warm_up_when_it_goes_on(
+    words: tuple[object, ...],
+    warmup: float,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """That of a recipe is scaled with --epochs, without being asked for."""
+    out = tmp_path / "run"
+    monkeypatch.setattr(train, "CHECKPOINT_STEPS", 1)
+    assert finetune(data, out, *words, "--epochs", 2, "--keep-checkpoint") == 0
+    assert finetune(data, out, *words, "--epochs", 30, "--warmup-epochs", 3.5, "--resume") == 2
+    told = capsys.readouterr().err
+    assert f"{out} was begun with other settings (warmup_epochs: {warmup}, not 3.5)" in told
+    with monkeypatch.context() as patch:
+        stop_at(patch, 3)
+        with pytest.raises(RuntimeError, match="plug"):
+            finetune(data, out, *words, "--epochs", 4, "--resume")
+    for epochs in (4, 5):
+        kept = ["--keep-checkpoint"] * (epochs == 4)
+        assert finetune(data, out, *words, "--epochs", epochs, "--resume", *kept) == 0
+        assert (metrics(out)["epochs"], config(out)["warmup_epochs"]) == (epochs, pytest.approx(warmup))
+    assert config(out)["extended_from"] == [2, 4]
+
+
 def test_a_finished_run_without_its_checkpoint_says_what_to_do(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,16 +114,9 @@ def test_an_unfinished_run_goes_on_for_more_epochs_or_fewer(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(train, "CHECKPOINT_STEPS", 1)
-    real, seen, out = TrainLoader._finish, [], tmp_path / "run"
-
-    def stop_at_fourth(self: TrainLoader, pending: Any) -> ClipBatch:
-        seen.append(1)
-        if len(seen) == 4:
-            raise RuntimeError("the plug was pulled")
-        return real(self, pending)
-
+    out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(TrainLoader, "_finish", stop_at_fourth)
+        stop_at(patch, 4)
         with pytest.raises(RuntimeError, match="plug"):
             finetune(data, out, "--epochs", 5)
     assert finetune(data, out, "--epochs", 1, "--resume") == 2

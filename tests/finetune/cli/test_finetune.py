@@ -16,15 +16,16 @@ from fractalvid.finetune.cli import main
 from fractalvid.finetune.clips.config import AugmentConfig
 from fractalvid.finetune.clips.loader import ClipBatch, TrainLoader
 from fractalvid.finetune.clips.prediction import predict
-from fractalvid.finetune.recipes.recipe import LR
+from fractalvid.finetune.recipes.recipe import LR, Recipe
 from fractalvid.finetune.results.scores import scores
 from fractalvid.finetune.run import outcome, pipeline, train
 from fractalvid.finetune.targets.demo.stick_figures import ACTIONS
 from fractalvid.finetune.targets.demo.target import DemoSet
+from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.optim.optimizer import build_optimizer
 from fractalvid.pretrain.weights.cards import load_card
-from tests.finetune.helpers import SMALL, command, hmdb_set, metrics, show_help
+from tests.finetune.helpers import SMALL, command, hmdb_set, metrics, plan_of, show_help
 from tests.finetune.targets.test_hmdb51 import FILES, LISTS
 
 
@@ -96,6 +97,17 @@ def test_a_network_learns_what_can_be_told_apart(data: Path, tmp_path: Path) -> 
     assert metrics(tmp_path / "out")["top1"] == 100.0
     rows = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if row["kind"] == "val"] == [12, 24]
+
+
+@pytest.mark.parametrize(
+    ("videos", "epochs", "every", "steps"),
+    [(6, 100, 10, 4), (6, 30, 30, 12), (40, 30, 10, 25), (1, 30, 1, 1), (6, 9, 0, 0)],
+)
+def test_curves_have_a_point_every_so_many_epochs_however_few_videos_there_are(
+    videos: int, epochs: int, every: int, steps: int
+) -> None:
+    plan = plan_of(Recipe(epochs=epochs, eval_every=every))
+    assert train._engine_config(plan, plan.steps(videos), Machine()).val_every == steps
 
 
 def test_a_linear_probe_trains_the_head_alone(data: Path, weights: Path, tmp_path: Path) -> None:

@@ -71,6 +71,23 @@ def test_a_complete_folder_is_described_and_indexed(tmp_path: Path, capsys: pyte
     assert index[path][5:7] == [pytest.approx(12), pytest.approx(7 / 12)]
 
 
+def test_validation_videos_are_looked_for_and_kept_like_all_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = folder_set(tmp_path / "data")
+    put(root / "val" / "dark" / "0.mp4", 8, level=13)
+    put(root / "val" / "light" / "0.mp4", 8, level=170)
+    assert folder(root, "--cache", 18) == 0
+    out, _ = said(capsys)
+    assert ": 14 videos, 2 classes\n" in out and " 14 videos now, 0 were there" in out
+    assert folder(root, "--test-only") == 0
+    assert ": 4 videos, 2 classes\n" in said(capsys)[0]
+    (root / "test/dark/0.mp4").unlink()
+    (root / "test/dark/0.mp4").symlink_to(root / "train/dark/0.mp4")
+    assert folder(root) == 2
+    assert "in training and in test" in said(capsys)[1]
+
+
 def test_a_run_reads_the_cache_and_gives_the_same_result(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,6 +81,18 @@ def test_no_source_is_in_two_parts() -> None:
 
 
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_a_class_of_one_source_leaves_the_other_alone_where_that_is_held_out(classifier: Classifier) -> None:
+    labels = np.repeat([3, 5], 4)
+    x = RNG.normal(size=(8, 5))
+    parts = grouped_parts(labels, ["film"] * 4 + ["p", "q", "r", "s"], 4, seed=0)
+    assert any(len(set(labels[known])) == 1 for known, _ in parts)
+    found = classify(classifier, "raw", (x, labels), (x, labels), parts, (1.0, 0.1))
+    assert 0 <= found.cv_top1 <= 50  # nothing is known of the first when it is held out
+    given = CLASSIFIERS[classifier](x[4:], labels[4:], x, (1.0, 0.1))
+    assert [answers.tolist() for answers in given] == [[5] * 8] * 2
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
 def test_nothing_is_chosen_on_the_test_side(classifier: Classifier) -> None:
     (x, y), (asked, labels) = clips(80, apart=0.4), clips(60, apart=0.4)
     parts = grouped_parts(y, [str(k) for k in range(80)], 4, seed=0)

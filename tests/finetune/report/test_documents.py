@@ -217,6 +217,7 @@ def test_cuts_of_one_file_are_told_apart(tmp_path: Path) -> None:
     found = read_predictions(read_run(folder))
     assert found is not None
     assert found.videos == ("v0", "v0#2", "v0#3")
+    assert (found.groups, found.grouped) == (("v0",) * 3, True)
 
 
 def test_tables_of_classes_are_sorted_by_change(tmp_path: Path) -> None:

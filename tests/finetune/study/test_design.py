@@ -94,6 +94,12 @@ def test_files_that_are_no_study_are_one_line(axis: Axis, values: str, base: str
     assert "\n" not in str(caught.value)
 
 
+def test_the_warm_up_of_a_recipe_stays_the_same_share_of_other_epochs(tmp_path: Path) -> None:
+    base = f"{BASE}[finetune]\nrecipe = 'small_cpu'\nepochs = 2\n[linear]\nwarmup_epochs = 1.0\n"
+    read = study(tmp_path, "classes", "[4, 8]", base)
+    assert [recipe.warmup_epochs for recipe in read.recipes] == pytest.approx([0.2, 1])
+
+
 def test_a_file_without_values(tmp_path: Path) -> None:
     file = tmp_path / "grid.toml"
     file.write_text(BASE)

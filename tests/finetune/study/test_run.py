@@ -184,6 +184,21 @@ def test_a_study_of_an_earlier_version_goes_on(trainer: Trainer, study: Callable
     assert len(trainer.done) == 8
 
 
+def test_how_the_data_folder_is_written_makes_no_difference(
+    trainer: Trainer, study: Callable[..., int], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert study("--pretrain-seeds", 0) == 0
+    told = result(tmp_path)
+    monkeypatch.chdir(data.parent)
+    for kept in (told["settings"]["target"]["data"], data.name):  # earlier versions kept what was written
+        told["settings"]["target"]["data"] = kept
+        (tmp_path / "out" / "study.json").write_text(json.dumps(told))
+        for now in (data, data.name, f"../{data.parent.name}/{data.name}"):
+            assert study("--pretrain-seeds", 0, "--data", now) == 0
+    assert len(trainer.done) == 8
+    assert study("--pretrain-seeds", 0, "--data", folder_set(tmp_path / "other", train=2, test=1)) == 2
+
+
 def test_targets_share_pretrainings(trainer: Trainer, study: Callable[..., int], tmp_path: Path) -> None:
     assert study("--pretrainings", tmp_path / "shared", "--pretrain-seeds", 0) == 0
     assert trainer.done == FIRST + SEED_0

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from fractalvid.finetune.recipes.recipe import Recipe
+from fractalvid.finetune.recipes.recipe import Recipe, load_recipe
 from fractalvid.finetune.sweep import GRIDS, read_grid
 from fractalvid.pretrain.optim import scaled
 from fractalvid.pretrain.recipes import recipe_names
@@ -31,6 +31,25 @@ def test_axes_of_a_file_and_of_the_command_line_make_one_grid(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("axes", "fixed", "warmups"),
+    [
+        ({"epochs": [2, 60]}, frozenset(), [0.2, 6]),
+        ({"epochs": [10, 60]}, frozenset({"warmup_epochs"}), [3, 3]),
+        ({"epochs": [10, 60], "warmup_epochs": [1.0]}, frozenset(), [1, 1]),
+        ({"lr": [0.1, 0.2]}, frozenset(), [3, 3]),
+    ],
+)
+def test_the_warm_up_stays_the_same_share_of_epochs(
+    axes: dict[str, list[float]], fixed: frozenset[str], warmups: list[float]
+) -> None:
+    cells = list(read_grid(None, axes, fixed=fixed).cells(load_recipe("small_cpu")))
+    assert [recipe.warmup_epochs for _, recipe in cells] == pytest.approx(warmups)
+    assert [set(values) for values, _ in cells] == [set(axes)] * 2
+    open_one = read_grid(None, axes, fixed=fixed).cells(Recipe())
+    assert [recipe.warmup_epochs for _, recipe in open_one] == ([1, 1] if "warmup_epochs" in axes else [None, None])
+
+
+@pytest.mark.parametrize(
     ("text", "axes", "message"),
     [
         ("", {}, "no setting has several values"),
@@ -56,6 +75,8 @@ def test_files_that_are_no_grid_are_one_line(
     ("axes", "message"),
     [
         ({"lr": [0.1, 0.0]}, "the cell lr 0.0: --lr is 0.0"),
+        ({"epochs": [2, 10**400]}, "epochs is 1000.*: no number that long has a meaning here"),
+        ({"epochs": [2, 0]}, "the cell epochs 0: --epochs is 0"),
         ({"epochz": [1, 2]}, "epochz is no setting; did you mean epochs"),
         ({"batch_size": [4, "x"]}, "batch_size can't be 'x': it must be a whole number"),
         ({"mode": ["full", "half"]}, "mode can't be 'half'"),
@@ -63,4 +84,4 @@ def test_files_that_are_no_grid_are_one_line(
 )
 def test_cells_that_cannot_be_are_found_before_any_is_run(axes: dict[str, list[object]], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        list(read_grid(None, axes).cells(Recipe()))
+        list(read_grid(None, axes).cells(Recipe(warmup_epochs=1.0)))

@@ -84,6 +84,10 @@ def test_a_side_that_cannot_be_had_is_explained(tmp_path: Path) -> None:
         listed(TargetOptions("folder", tmp_path, val_share=0.2))
     _, held = listed(TargetOptions("folder", tmp_path, val_share=0.25, val_by="file"))
     assert Counter(v.label for v in held.side("val")) == {0: 1, 1: 1}
+    for file in (tmp_path / "train").rglob("*_[123].mp4"):
+        file.unlink()
+    with pytest.raises(UserError, match=r"without leaving a class untrained$"):
+        listed(TargetOptions("folder", tmp_path, val_share=0.25, val_by="file"))
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="FRACTALVID_TEST_DATA names no folder of real clips")

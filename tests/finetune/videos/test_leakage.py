@@ -1,6 +1,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,27 @@ def test_cuts_may_lie_on_both_sides_unless_they_overlap(
             check_lists(Folder(), rows)
     else:
         check_lists(Folder(), rows)
+
+
+@pytest.mark.parametrize(
+    ("second", "label", "refused"),
+    [
+        ((2, 6), 0, None),
+        ((0, None), 0, None),
+        ((None, 4), 0, "twice for train; take one line out"),
+        ((0, 4), 1, "twice for train; take one line out"),
+        ((2, 6), 1, "twice for train, with frames of two classes"),
+        ((4, 6), 1, None),
+    ],
+)
+def test_cuts_of_one_side_may_overlap_within_a_class(
+    second: tuple[int | None, int | None], label: int, refused: str | None
+) -> None:
+    rows = [Video("long.mp4", 0, "train", 0, 4), Video("long.mp4", label, "train", *second)]
+    with pytest.raises(UserError, match=refused) if refused else nullcontext():
+        check_lists(Folder(), rows)
+    with pytest.raises(UserError, match=r"1 video is in training and in test"):
+        check_lists(Folder(), [rows[0], Video("long.mp4", 0, "test", 2, 6)])
 
 
 def put(root: Path, **texts: str) -> Path:

@@ -2,15 +2,18 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from fractalvid.kinds import sample_bank
 from fractalvid.pretrain.cli import main
 from fractalvid.pretrain.dryrun import Measured, dry_run
 from fractalvid.pretrain.engine.update import Update
+from fractalvid.pretrain.run import pretrain
 from fractalvid.pretrain.run.config import EngineConfig, PretrainConfig
 from fractalvid.pretrain.run.unused import without_unused
 from fractalvid.stream import StreamConfig
@@ -117,6 +120,16 @@ def test_a_budget_in_time_needs_a_number_of_clips(tmp_path: Path, capsys: pytest
     timed = dataclasses.replace(CONFIG, grow_clips=400, engine=EngineConfig(hours=1.0))
     timed.check()
     assert (timed.growth(), timed.cost()) == (400, 1)
+
+
+@pytest.mark.parametrize("begin", [pretrain, dry_run])
+def test_how_many_clips_an_epoch_has_is_asked_of_a_bank(begin: Callable[..., object], tmp_path: Path) -> None:
+    sample_bank(6, kind="perlin").save(tmp_path / "bank.npz")
+    config = dataclasses.replace(CONFIG, classes=None, bank=tmp_path / "bank.npz", engine=EngineConfig(epochs=2.0))
+    dataclasses.replace(config, grow_clips=1200 * 2).check()  # the bank may be larger than what is invented otherwise
+    with pytest.raises(UserError, match="grow-clips is 500, and the run has 12 clips"):
+        begin(dataclasses.replace(config, grow_clips=500), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_that_of_a_recipe_gives_way() -> None:

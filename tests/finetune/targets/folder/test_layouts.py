@@ -10,7 +10,7 @@ from fractalvid.finetune.recipes.plan import plan_run
 from fractalvid.finetune.recipes.recipe import Recipe
 from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.targets.folder import Folder
-from fractalvid.finetune.targets.folder.shares import source_of
+from fractalvid.finetune.targets.folder.shares import draw_share, source_of
 from fractalvid.finetune.targets.hmdb51 import Hmdb51
 from fractalvid.finetune.targets.registry import TargetOptions, make_target
 from fractalvid.finetune.videos.data import data_name, open_data
@@ -85,6 +85,23 @@ def test_a_share_of_class_folders_is_tested_by_source(tmp_path: Path) -> None:
     assert target.group("a/u_03.mp4") == target.group("b/u_00.mp4") == "u"
 
 
+@pytest.mark.parametrize(
+    ("sizes", "share", "drawn"),
+    [
+        ({"holiday": 10, "trip": 2}, 0.2, {2}),
+        ({"holiday": 20, "trip": 2, "walk": 2, "party": 2}, 0.2, {4, 6}),
+        ({"holiday": 8, "trip": 6}, 0.05, {6}),  # both are too large
+        ({"holiday": 3, "trip": 3, "walk": 3, "party": 3}, 0.25, {3}),
+    ],
+)
+def test_a_source_much_larger_than_the_share_is_passed_over(
+    sizes: dict[str, int], share: float, drawn: set[int]
+) -> None:
+    videos = [Video(f"{name}_{k:02}.mp4", 0, "train") for name, count in sizes.items() for k in range(count)]
+    shares = [draw_share(videos, share, seed, source_of, ["a"]) for seed in range(20)]
+    assert {sum(video.side == "test" for video in share) for share in shares} <= drawn
+
+
 def test_a_share_by_file_and_of_train_alone(tmp_path: Path) -> None:
     videos = Folder(val_share=0.25, val_by="file").index(flat(tmp_path / "1"), "")
     assert [sum(v.side == "test" for v in videos if v.label == label) for label in (0, 1)] == [6, 6]
@@ -98,6 +115,9 @@ def test_what_cannot_be_shared_is_explained(tmp_path: Path) -> None:
         Folder(val_share=0.5).index(one, "")
     cameras = touch(tmp_path / "2", *(f"{c}/IMG_{k:04}.mov" for c in "ab" for k in range(5)))
     assert sum(video.side == "test" for video in Folder(val_share=0.2).index(cameras, "")) == 2
+    for by in ("group", "file"):
+        with pytest.raises(UserError, match=r"class 'c' has a single video, and it takes two: one to train and one to"):
+            Folder(val_share=0.2, val_by=by).index(touch(tmp_path / "4", "c/10.mp4", "d/1.mp4", "d/2.mp4"), "")
     with pytest.raises(UserError, match=r"--val-share 0\.2 takes a fifth"):
         Folder().index(one, "")
     sided = touch(tmp_path / "3", "train/a/1.mp4", "test/a/2.mp4")
