@@ -117,11 +117,17 @@ def _cores() -> int:
 
 def _data_folder() -> Finding:
     """Where what was found out about videos is kept, and what was decoded of them."""
+    from fractalvid.kernels.compiled.cache import writable
     from fractalvid.video.index import default_cache_dir
 
-    return Finding(
-        "data", "ok", f"indices of videos, and what is decoded or drawn once, are kept in {default_cache_dir()}"
-    )
+    advice = "set XDG_CACHE_HOME to a folder that can be written"
+    try:
+        folder = default_cache_dir()
+    except RuntimeError as error:  # nobody knows this user's home
+        return Finding("data", "note", f"no folder for indices of videos: {error}", advice)
+    if not writable(folder):
+        return Finding("data", "note", f"{folder} cannot be written, where indices of videos would be kept", advice)
+    return Finding("data", "ok", f"indices of videos, and what is decoded or drawn once, are kept in {folder}")
 
 
 def _kernel_folder() -> Finding:
