@@ -2,7 +2,7 @@
 
 Rows are starting points: scratch, the weights that come with the program, these with the numbers in each tensor
 shuffled (norms without structure), and pre-trainings of equal steps. Uses are ways to fine-tune: as the defaults say,
-for a third of the epochs, with five videos a class, and from scratch for as many more clips as pre-training saw. Each
+for a third of the epochs, with five videos a class, and for as many more clips as pre-training saw. Each
 is `finetune compare` on every fold, and each seed has a folder of its own: processes for several seeds run side by
 side. What is done is not run again, and the table is of all seeds that are there. Nothing is chosen here, and test
 videos are looked at once a run.

@@ -201,7 +201,7 @@ def render_missing(
     """
     store = store_of(folder, config, len(bank))
     listed = _open_set(bank, folder, config, part)
-    rows = list(store.complete_rows(listed))
+    rows = store.complete_rows(listed)
     # A shard that was shorter before the set grew stays as it is, and in the manifest, until the longer one is there.
     stale = frozenset(listed).difference(rows)
     done = merged.union(row.clip for row in rows)
@@ -211,7 +211,7 @@ def render_missing(
     total = store.count(part)
     missing = total - sum(clip in done for clip in store.plan(part))
     if not missing:
-        _finish(folder, listed, rows, upload)  # a kill may have come between the last row and this
+        _finish(folder, listed, store, upload)  # a kill may have come between the last row and this
         return 0
     writer = ManifestWriter(folder, listed)
     try:
@@ -227,13 +227,12 @@ def render_missing(
                 listed += new
                 if upload is not None:
                     upload.add(group)
-                rows += group
                 missing -= len(group)
     finally:
         store.close()
         writer.close()
     if not missing:
-        _finish(folder, listed, rows, upload)
+        _finish(folder, listed, store, upload)
     return missing
 
 
@@ -265,12 +264,12 @@ def _open_set(bank: Bank, out: Path, config: SetConfig, part: Part) -> list[Mani
     return rows
 
 
-def _finish(folder: Path, listed: list[ManifestRow], rows: list[ManifestRow], upload: Upload | None) -> None:
+def _finish(folder: Path, listed: list[ManifestRow], store: Store[Any], upload: Upload | None) -> None:
     """Order a complete set's manifest by path, so that it does not depend on the pieces in which the set was made.
 
-    `listed` is what the manifest says so far, `rows` what it should say.
+    `listed` is what the manifest says so far.
     """
-    ordered = sorted(rows, key=lambda row: (row.path, row.offset))
+    ordered = sorted(store.complete_rows(listed), key=lambda row: (row.path, row.offset))
     if listed != ordered:
         write_manifest(folder / MANIFEST_FILE, ordered)
     if upload is not None:

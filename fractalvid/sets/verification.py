@@ -32,6 +32,7 @@ from fractalvid.utils.errors import UserError
 
 BATCH = 16
 """Clips that are checked together where each has a file of its own."""
+_OF_PARTS = re.compile(rf"{PARTS_FOLDER}/\d{{6}}-of-\d{{6}}/")
 
 
 @dataclass(frozen=True)
@@ -291,9 +292,6 @@ def _merged(reader: SetReader) -> frozenset[ClipId]:
     name = reader.name if address_of(reader.name) else Path(reader.name).resolve().as_posix()
     above = name.rstrip("/").removesuffix(f"/{reader.part.folder}")
     return frozenset() if above == name else frozenset(row.clip for row in rows_before(above, reader.card))
-
-
-_OF_PARTS = re.compile(rf"{PARTS_FOLDER}/\d{{6}}-of-\d{{6}}/")
 
 
 def _strays(reader: SetReader) -> list[str]:

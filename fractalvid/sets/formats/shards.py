@@ -15,7 +15,7 @@ from fractalvid.sets.formats.encoded_clip import EncodedClip
 from fractalvid.sets.formats.encodings import Format
 from fractalvid.sets.manifest import ClipId, ManifestRow
 from fractalvid.sets.part import WHOLE, Part
-from fractalvid.utils.files import unfinished
+from fractalvid.utils.files import sync_files, unfinished
 
 _BLOCK = tarfile.BLOCKSIZE
 
@@ -114,6 +114,8 @@ class Shards:
         rows, self._rows = self._rows, []
         self._tar.close()
         self._tar = None
+        if target.exists():  # a shorter one, whose rows count: a loss of power must leave one of the two whole
+            sync_files([unfinished(target)])
         unfinished(target).replace(target)
         return rows
 
