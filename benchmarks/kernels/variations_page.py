@@ -48,7 +48,7 @@ popcorn, cosine, eyefish, cylinder), `linear`, `all`, or names, each equally oft
 sums, whose amounts add up to 1; `--per-map` draws a choice for each map instead of one for the class. Amounts and
 parameters are drawn at both keyframes, parameters from the ranges below, and move between them along the curves of
 their maps; integers stay as drawn. The bank keeps all of it, and the mix. In Python:
-`ClassConfig(variations=..., linear_share=..., max_summed=..., per_map=...)`.
+`ClassConfig(variations="all", max_summed=3, per_map=True)`; a tuple of names is as good.
 
 ## The table
 
