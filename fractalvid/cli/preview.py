@@ -151,7 +151,7 @@ class PreviewConfig:
     size: int = 128
     """Longest side of a frame in pixels."""
     points: int = 200_000
-    """Chaos-game points a frame, where clips are rendered from a bank."""
+    """Chaos-game points a frame of what is rendered: clips of a bank, and what --emulate draws into those of a set."""
     colours: Annotated[ColourOptions, tyro.conf.arg(name="")] = field(default_factory=ColourOptions)
     """Of clips that are rendered from a bank."""
     animate: Literal["none", "webp", "gif"] = "none"
@@ -301,6 +301,8 @@ def _loader(source: Path, config: PreviewConfig) -> Callable[[], list[Clip]]:
             bank = load_bank(reader.path / BANK_FILE)
             _check_points(bank, config)
             return lambda: _filmed(reader, bank, config)
+        if config.points != PreviewConfig.points:
+            raise UserError(f"{source} is a set, whose clips are rendered already: leave --points out")
         return lambda: _read_clips(reader, config.clips, config.size)
     bank = load_bank(source)
     _check_points(bank, config)

@@ -13,6 +13,7 @@ from fractalvid.stats.results import SourceStats, to_json
 from fractalvid.stats.source import Request, Source, open_source
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place, write_text
+from fractalvid.utils.unused import Rule, check_unused
 
 MAX_SOURCES = 12
 
@@ -37,7 +38,8 @@ def stats(
         progress: show progress bars.
 
     Raises:
-        UserError: a path is neither, one is named twice, a file is there already, or `out` can't be written.
+        UserError: a path is neither, one is named twice, a setting has no effect on what is measured, a file is there
+            already, or `out` can't be written.
     """
     if not 1 <= len(paths) <= MAX_SOURCES:
         raise UserError(f"name 1 to {MAX_SOURCES} banks or sets, got {len(paths)}")
@@ -50,6 +52,7 @@ def stats(
         if path.exists() and not overwrite:
             raise UserError(f"{path} is there already; add --overwrite to replace it, or choose another --out")
     sources = [open_source(path, config) for path in paths]
+    check_unused(config, _rules(sources))
     for source in sources:  # names of files need not be UTF-8, but text that is drawn has to be
         source.name = source.name.encode(errors="backslashreplace").decode()
     for path in files:
@@ -67,6 +70,17 @@ def stats(
         measured[number] = add_probe(measured[number], source, config, workers=workers, progress=progress)
         write()
     return measured
+
+
+def _rules(sources: Sequence[Source]) -> tuple[Rule[StatsConfig], ...]:
+    """Which settings have an effect on what is measured of these sources."""
+    kinds = {source.kind for source in sources if source.origin == "bank"}
+    stored = "clips of sets are taken as they are, and no bank is named"
+    return (
+        Rule(("size", "points", "frames"), lambda _: bool(kinds), stored),
+        Rule(("points",), lambda _: "ifs" in kinds, f"no chaos game is played for clips of {', '.join(sorted(kinds))}"),
+        Rule(("probe",), lambda config: config.motion_probe, "motion_probe is off"),
+    )
 
 
 def _clips(source: Source, measured: SourceStats) -> list[Clip]:

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,8 @@ from fractalvid.sets.reader import SetReader
 from fractalvid.utils.errors import UserError
 
 SMALL = PreviewConfig(clips=3, columns=4, size=32, points=2000)
+STORED = replace(SMALL, points=PreviewConfig.points)
+"""The same of clips that are rendered already."""
 
 
 def images_of(page: str) -> list[Image.Image]:
@@ -54,11 +57,11 @@ def made(out: Path, classes: int, **options: Any) -> Path:
 
 def test_preview_of_a_set_and_what_it_refuses_to_replace(tmp_path: Path) -> None:
     made(tmp_path / "set", 3, split="val")
-    _, page = preview(tmp_path / "set", tmp_path / "out", SMALL)
+    _, page = preview(tmp_path / "set", tmp_path / "out", STORED)
     assert re.findall("<figcaption>([^<]*)", page.read_text()) == [f"{c} · {FIRST_VALIDATION_ID}" for c in range(3)]
     before = page.read_bytes()
     with pytest.raises(UserError, match="--overwrite"):
-        preview(tmp_path / "set", tmp_path / "out", SMALL)
+        preview(tmp_path / "set", tmp_path / "out", STORED)
     assert page.read_bytes() == before
     preview(tmp_path / "set", tmp_path / "out", PreviewConfig(clips=1, size=32, overwrite=True))
     assert len(images_of(page.read_text())) == 1
@@ -67,7 +70,7 @@ def test_preview_of_a_set_and_what_it_refuses_to_replace(tmp_path: Path) -> None
 @pytest.mark.parametrize("kept", FORMATS)
 def test_preview_of_every_format(tmp_path: Path, kept: str) -> None:
     made(tmp_path / "set", 2, format=kept)
-    _, page = preview(tmp_path / "set", tmp_path / "out", SMALL)
+    _, page = preview(tmp_path / "set", tmp_path / "out", STORED)
     images = images_of(page.read_text())
     assert [getattr(image, "n_frames", 1) > 1 for image in images] == [not FORMATS[kept].still] * 2
 
@@ -106,7 +109,7 @@ def test_what_is_neither_bank_nor_set_is_one_clear_error(tmp_path: Path, source:
     (tmp_path / "no_clips" / "clips").mkdir(parents=True)
     (tmp_path / "text.npz").write_text("not a bank")
     with pytest.raises(UserError, match=source):
-        preview(tmp_path / source, tmp_path / "out", SMALL)
+        preview(tmp_path / source, tmp_path / "out", STORED)
     assert not (tmp_path / "out" / "gallery.html").exists()
 
 
@@ -174,7 +177,7 @@ def test_a_set_of_which_nothing_can_be_read_is_refused(tmp_path: Path) -> None:
     made(tmp_path / "set", 1, format="npz")
     (tmp_path / "set" / SetReader(tmp_path / "set").rows[0].path).unlink()
     with pytest.raises(UserError, match="clip 0/0"):
-        preview(tmp_path / "set", tmp_path / "out", SMALL)
+        preview(tmp_path / "set", tmp_path / "out", STORED)
 
 
 def test_what_a_set_lacks_is_known_before_its_clips_are_filmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,3 +211,10 @@ def test_points_belong_to_the_chaos_game(tmp_path: Path) -> None:
     filmed = PreviewConfig(clips=2, size=32, points=2000, emulate=PRESETS["light"])
     with pytest.raises(UserError, match="--points belongs to the chaos game"):
         preview(tmp_path / "set", tmp_path / "filmed", filmed)
+
+
+def test_clips_of_a_set_have_their_points(tmp_path: Path) -> None:
+    made(tmp_path / "set", 2, format="npz")
+    with pytest.raises(UserError, match="set is a set, whose clips are rendered already: leave --points out"):
+        preview(tmp_path / "set", tmp_path / "out", SMALL)
+    assert not (tmp_path / "out").exists()

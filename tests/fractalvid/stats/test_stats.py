@@ -30,6 +30,8 @@ from fractalvid.utils.errors import UserError
 from tests.fractalvid.command import fractalvid
 
 SMALL = StatsConfig(classes=3, clips=3, held_out=1, size=32, points=2000, motion_probe=False)
+STORED = StatsConfig(classes=3, clips=3, held_out=1, motion_probe=False)
+"""The same of clips that a set holds."""
 TINY_PROBE = ProbeConfig(shapes=1, motions=2, train=2, test=2, size=16, frames=4, points=500, steps=1, batch=2)
 
 
@@ -128,7 +130,7 @@ def test_encoders_noise_is_not_counted(tmp_path: Path) -> None:
 
 def test_pictures_have_no_motion(three: ClassBank, tmp_path: Path) -> None:
     path = set_of(three, tmp_path / "set", format="png", clips=2)
-    found = stats([path], tmp_path / "out", SMALL, workers=1, progress=False)[0]
+    found = stats([path], tmp_path / "out", STORED, workers=1, progress=False)[0]
     assert found.figures["motion"] is None and found.figures["still"] is None
     assert found.figures["occupancy"] is not None
     assert json.loads((tmp_path / "out" / "stats.json").read_text())["sources"][0]["figures"]["motion"] is None
@@ -163,7 +165,7 @@ def test_rows_of_no_clip_of_the_set_are_one_line(three: ClassBank, tmp_path: Pat
 def test_colour_is_measured_as_its_luma(three: ClassBank, tmp_path: Path) -> None:
     assert fractalvid("generate", "--classes", 2, "--clips", 2, "--size", 32, "--points", 2000, "--format", "npz",
                       "--colour", "structural", "--out", tmp_path / "set") == 0  # fmt: skip
-    found = stats([tmp_path / "set"], tmp_path / "out", SMALL, workers=1, progress=False)[0]
+    found = stats([tmp_path / "set"], tmp_path / "out", STORED, workers=1, progress=False)[0]
     grey = measured(ClassBank.sample(2, seed=0), dataclasses.replace(SMALL, clips=2, held_out=0)).figures["occupancy"]
     coloured = found.figures["occupancy"]
     assert grey is not None and coloured is not None
@@ -245,6 +247,25 @@ def test_mistakes_are_one_line(
     three.save(tmp_path / "bank.npz")
     (tmp_path / "text.npz").write_text("not a bank")
     (tmp_path / "empty").mkdir()
+    refuses(said, "stats", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["set", "--points", "2000"], "--points is set, but clips of sets are taken as they are"),
+        (["set", "--frames", "4"], "--frames is set, but clips of sets are taken as they are"),
+        (["set", "--size", "32"], "--size is set, but clips of sets are taken as they are"),
+        (["perlin.npz", "set", "--points", "2000"], "--points is set, but no chaos game is played for clips of perlin"),
+        (["bank.npz", "--no-motion-probe", "--probe.steps", "9"], "probe is set, but motion_probe is off"),
+    ],
+)
+def test_what_has_no_effect_on_the_sources_is_refused(
+    arguments: list[str], said: str, three: ClassBank, tmp_path: Path, refuses: Callable[..., None]
+) -> None:
+    three.save(tmp_path / "bank.npz")
+    sample_bank(3, kind="perlin", seed=0).save(tmp_path / "perlin.npz")
+    set_of(three, tmp_path / "set", clips=1, format="npz")
     refuses(said, "stats", *arguments)
 
 
