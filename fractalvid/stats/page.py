@@ -335,15 +335,25 @@ def _extremes(extremes: Mapping[str, Sequence[Clip]]) -> str:
 
 def _definitions(sources: Sequence[SourceStats], config: StatsConfig) -> str:
     """What each row of the table means, and how it was measured."""
+    more = measured_how(config)
+    entries = "".join(
+        f"<dt>{html.escape(row.label)}</dt><dd>{html.escape(row.about + more.get(row.label, ''))}</dd>"
+        for row in rows(sources)
+    )
+    return f"<dl>{entries}</dl>"
+
+
+def measured_how(config: StatsConfig) -> dict[str, str]:
+    """How figures were measured, by the label of their row; it goes on after what they mean."""
     probe = config.probe
-    more = {
+    return {
         "lit pixels": "; in videos, whose encoders leave noise in black, above a grey level of 8"
         if config.above is None
         else f"; black is a grey level of {config.above} or less",
         "nearly full frames": ": over 99 % of the pixels lit, grey levels with a standard deviation under 8",
         "frame distance": ": √(2 tr Σ / 256), Σ their covariance, of four equidistant frames a clip",
         "effective rank": ": exp of the entropy of Σ's normalised eigenvalues (Roy & Vetterli 2007)",
-        "classes entries apart": (
+        "classes told apart": (
             ": a linear discriminant on means and deviations of thumbnails over time, octaves of the spectrum, lit "
             f"pixels and the path of the centre, fitted on {config.clips} clips a class, tested on {config.held_out}"
         ),
@@ -353,11 +363,6 @@ def _definitions(sources: Sequence[SourceStats], config: StatsConfig) -> str:
             f"{probe.size}, {probe.steps} steps; a mean over {probe.shapes} shapes"
         ),
     }
-    entries = "".join(
-        f"<dt>{html.escape(row.label)}</dt><dd>{html.escape(row.about + more.get(row.label, ''))}</dd>"
-        for row in rows(sources)
-    )
-    return f"<dl>{entries}</dl>"
 
 
 def _notes(sources: Sequence[SourceStats]) -> str:

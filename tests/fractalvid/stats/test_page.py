@@ -1,6 +1,7 @@
 """The page of figures says how each is to be read, and what is usual is what was measured."""
 
 import dataclasses
+import html
 import re
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from fractalvid.fractals.bank import ClassBank
 from fractalvid.stats.config import StatsConfig
 from fractalvid.stats.guide import GUIDES
 from fractalvid.stats.measure import measure
-from fractalvid.stats.page import render_page
+from fractalvid.stats.page import measured_how, render_page
+from fractalvid.stats.probe import VIEWS, ProbeResult
 from fractalvid.stats.results import BINS, SourceStats
 from fractalvid.stats.source import BankSource
+from fractalvid.stats.table import rows
 
 QUALITY = Path(__file__).parents[3] / "benchmarks" / "results" / "quality.md"
 CONFIG = StatsConfig(classes=3, clips=3, held_out=1, size=32, points=2000, motion_probe=False)
@@ -66,3 +69,12 @@ def test_a_figure_that_no_clip_has_has_no_histogram(measured: SourceStats) -> No
     page = render_page([still], CONFIG, {}, "")
     assert GUIDES["motion"].text not in page
     assert GUIDES["path of the centre"].text in page
+
+
+def test_what_is_said_of_a_row_finds_its_row(measured: SourceStats) -> None:
+    shares = dict.fromkeys(VIEWS, 0.5)
+    probed = dataclasses.replace(measured, probe=ProbeResult(shares, {view: [0.5] for view in VIEWS}, 0.5, 4))
+    said, labels = measured_how(CONFIG), {row.label for row in rows([probed])}
+    assert said.keys() | GUIDES.keys() <= labels
+    page = render_page([probed], CONFIG, {}, "")
+    assert all(html.escape(text) in page for text in said.values())
