@@ -1,8 +1,10 @@
 """Command lines read by tyro, with errors of one line."""
 
+import os
+import shutil
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -22,6 +24,8 @@ T = TypeVar("T")
 
 _ALIKE = 0.7
 """Likeness (0 to 1) of a mistyped option to the one that is suggested for it."""
+_NARROWEST = 40
+"""Columns of the screen that help is set for at least: of few enough that its boxes have no room, tyro never ends."""
 
 
 def _read_colour(arguments: list[str]) -> ColourConfig | None:
@@ -121,8 +125,24 @@ def parse(
         print(short_help(actions, main, program=program, description=description))
         raise SystemExit(0)
     words = ["--help" if word == "--help-all" else word for word in args]
-    with _on_parse_error(refuse):
+    with _on_parse_error(refuse), _wide_enough():
         return tyro.cli(kind, args=words, prog=program, default=default, description=description, registry=REGISTRY)
+
+
+@contextmanager
+def _wide_enough() -> Iterator[None]:
+    """Within, the screen counts as `_NARROWEST` columns wide where it is narrower."""
+    if shutil.get_terminal_size().columns >= _NARROWEST:
+        yield
+        return
+    said = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(_NARROWEST)
+    try:
+        yield
+    finally:
+        os.environ.pop("COLUMNS")
+        if said is not None:
+            os.environ["COLUMNS"] = said
 
 
 class _Asked(BaseException):

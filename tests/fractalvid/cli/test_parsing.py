@@ -1,6 +1,8 @@
 """Errors of command lines, whatever characters the output takes."""
 
 import io
+import os
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -94,3 +96,22 @@ def test_a_tyro_without_its_private_interface_explains_itself(
         parse(Options, ["--clasess", "3"], program="p", default=Options(), description="")
     assert ended.value.code == 2
     assert "--clasess" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("columns", ["1", "4"])
+def test_help_is_there_on_a_screen_without_room(columns: str) -> None:
+    command = [sys.executable, "-m", "fractalvid", "verify", "--help-all"]
+    done = subprocess.run(command, env=os.environ | {"COLUMNS": columns}, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "--repair" in done.stdout
+
+
+@pytest.mark.parametrize("columns", ["4", "100", None])
+def test_the_width_that_is_said_is_as_it_was(columns: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    parse(Options, ["--classes", "4"], program="p", default=Options(), description="")
+    with pytest.raises(UserError):
+        parse(Options, ["--classes", "x"], program="p", default=Options(), description="")
+    assert os.environ.get("COLUMNS") == columns
