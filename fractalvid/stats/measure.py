@@ -25,7 +25,7 @@ from fractalvid.stats.figures import (
     radial_power,
     thumbnails,
 )
-from fractalvid.stats.probe import MOTION, motion_probe
+from fractalvid.stats.probe import motion_arrays, motion_probe
 from fractalvid.stats.results import FIGURES, Acceptance, Diversity, Extreme, SourceStats, Summary
 from fractalvid.stats.separability import Separability, clip_features, separability
 from fractalvid.stats.source import ClipBatch, DrawOutcomes, Request, Source, check_band, variations_taken
@@ -133,7 +133,7 @@ def add_probe(
     why = None
     if source.bank is None:
         why = f"the set has no {BANK_FILE}"
-    elif source.kind not in MOTION:
+    elif not motion_arrays(source.kind):
         why = f"for classes of kind {source.kind} motion is not drawn apart from looks"
     elif len(source.bank) < config.probe.motions:
         why = f"it takes {config.probe.motions} classes"

@@ -30,9 +30,6 @@ Labels = NDArray[np.int64]
 VIEWS = ("video", "shuffled", "frame")
 """What a network sees of a clip: all of it, its frames in random order, or one of them."""
 
-MOTION = {name: kind.motion for name, kind in KINDS.items()}
-"""For each kind of bank the arrays that say how its classes move; the others say what they look like."""
-
 
 @dataclass(frozen=True)
 class ProbeResult:
@@ -49,6 +46,11 @@ class ProbeResult:
     single: dict[str, list[float]]
     chance: float
     tested: int
+
+
+def motion_arrays(kind: str) -> tuple[str, ...]:
+    """The arrays of a kind's banks that say how its classes move; none where they are not apart from their looks."""
+    return KINDS[kind].motion if kind in KINDS else ()
 
 
 def motion_probe(
@@ -70,7 +72,7 @@ def motion_probe(
         UserError: of a kind whose motion can't be told from its looks, or with too few classes.
     """
     check_count("threads", threads)
-    if bank.kind not in MOTION:
+    if not motion_arrays(bank.kind):
         raise UserError(f"no motion-only probe for classes of kind {bank.kind}")
     if len(bank) < config.motions:
         raise UserError(f"a probe of {config.motions} motions needs as many classes, the bank has {len(bank)}")
@@ -108,14 +110,14 @@ def share_shapes(bank: AnyBank, shape: int, motions: Sequence[int]) -> AnyBank:
     donors = np.asarray(motions, np.int64).reshape(-1)
     if not len(donors):
         raise UserError("motions names no class: give at least one")
-    columns: dict[str, NDArray[Any]] = {}
+    moving, columns = motion_arrays(bank.kind), dict[str, NDArray[Any]]()
     for name in array_names(type(bank)):
         values = getattr(bank, name)
-        columns[name] = values[donors] if name in MOTION[bank.kind] else np.repeat(values[[shape]], len(donors), axis=0)
-    if "curve" in MOTION[bank.kind]:
+        columns[name] = values[donors] if name in moving else np.repeat(values[[shape]], len(donors), axis=0)
+    if "curve" in moving:
         length = int(bank.native_frames[shape])
         columns["curve"] = np.stack([_fitted_curve(bank, donor, length) for donor in donors.tolist()])
-    if "curve_kind" in MOTION[bank.kind]:
+    if "curve_kind" in moving:
         kinds: Any = bank
         columns["curve_kind"] = np.stack([kinds.curve_kind[d][_maps(bank, d)] for d in donors.tolist()])
     return dataclasses.replace(bank, **columns)  # type: ignore[type-var]

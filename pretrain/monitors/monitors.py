@@ -19,7 +19,7 @@ from fractalvid.pretrain.machine import rank, world_size
 from fractalvid.pretrain.monitors.config import MonitorConfig
 from fractalvid.pretrain.monitors.features import features_of, headless
 from fractalvid.pretrain.monitors.probes import linear_share, neighbour_share
-from fractalvid.stats.probe import MOTION, share_shapes
+from fractalvid.stats.probe import motion_arrays, share_shapes
 from fractalvid.stream import FractalStream, StreamConfig
 from fractalvid.utils.errors import UserError
 
@@ -124,7 +124,7 @@ def build_monitors(
         measures = {f"crops_{name}": measure for name, measure in heldout.items()}
         rows.append(row(_other_classes(bank, config.monitor_classes), _cropped, measures))
     if "motion" in asked:
-        if bank.kind not in MOTION:
+        if not motion_arrays(bank.kind):
             raise UserError(f"there is no motion-only probe for classes of kind {bank.kind}")
         one_shape = share_shapes(_other_classes(bank, MOTIONS), 0, range(MOTIONS))
         rows.append(row(one_shape, FractalStream.validation, {"motion_linear": linear_share}))

@@ -1,6 +1,8 @@
 """The probe sees motion where there is one to see, and nothing where there is none."""
 
 import dataclasses
+from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -8,12 +10,37 @@ import pytest
 from fractalvid.core.bank import array_names
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.config import ClassConfig
-from fractalvid.kinds import KINDS, fit_clips, render_fits, sample_bank
+from fractalvid.kinds import KINDS, fit_clips, register_kind, render_fits, sample_bank
 from fractalvid.stats.config import ProbeConfig
-from fractalvid.stats.probe import MOTION, motion_probe, share_shapes, tell_apart
+from fractalvid.stats.probe import motion_probe, share_shapes, tell_apart
+from fractalvid.textures.perlin import PerlinBank
 from fractalvid.utils.errors import UserError
 
 QUICK = ProbeConfig(shapes=1, motions=2, train=24, test=24, size=16, frames=8, points=1500, steps=60, batch=16)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class LateBank(PerlinBank):
+    """A kind that somebody makes known after all of this package was imported."""
+
+    kind: ClassVar[str] = "late"
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class MixedBank(PerlinBank):
+    """Another, whose motion is in no arrays of its own."""
+
+    kind: ClassVar[str] = "mixed"
+    motion: ClassVar[tuple[str, ...]] = ()
+
+
+@pytest.fixture
+def late() -> Iterator[None]:
+    for bank in (LateBank, MixedBank):
+        register_kind(bank)
+    yield
+    for bank in (LateBank, MixedBank):
+        del KINDS[bank.kind]
 
 
 def moving_squares(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -80,11 +107,11 @@ def test_a_bank_of_shared_shapes(kind: str) -> None:
     for name in array_names(type(bank)):
         values = getattr(shared, name)
         assert values.dtype == getattr(bank, name).dtype
-        if name not in MOTION[kind]:
+        if name not in KINDS[kind].motion:
             assert np.array_equal(values, getattr(bank, name)[[4, 4, 4]]), name
         elif name not in ("curve", "curve_kind"):
             assert np.array_equal(values, getattr(bank, name)[[0, 2, 5]]), name
-    assert any(len(np.unique(getattr(shared, name), axis=0)) > 1 for name in MOTION[kind])
+    assert any(len(np.unique(getattr(shared, name), axis=0)) > 1 for name in KINDS[kind].motion)
     times = np.tile(np.linspace(0, 17, 3), (3, 1))
     clips = render_fits(shared, fit_clips(shared, [0, 1, 2], 0), times, size=24, points=1500)
     assert clips.shape == (3, 3, 24, 24)
@@ -129,6 +156,19 @@ def test_impossible_probes_are_refused(values: dict[str, float]) -> None:
 def test_the_last_seed_goes_round() -> None:
     last = dataclasses.replace(QUICK, shapes=2, steps=1, train=2, test=2, batch=2, seed=2**64 - 1)
     assert len(motion_probe(ClassBank.sample(3, seed=0), last).single["video"]) == 2
+
+
+@pytest.mark.usefixtures("late")
+def test_kinds_that_are_known_late_are_probed_like_others() -> None:
+    bank = LateBank.sample(4, seed=2)
+    shared = share_shapes(bank, 3, [0, 1])
+    for name in array_names(LateBank):
+        rows = [0, 1] if name in PerlinBank.motion else [3, 3]
+        assert np.array_equal(getattr(shared, name), getattr(bank, name)[rows]), name
+    few = dataclasses.replace(QUICK, steps=1, train=2, test=2, batch=2)
+    assert set(motion_probe(bank, few).single) == {"video", "shuffled", "frame"}
+    with pytest.raises(UserError, match="no motion-only probe for classes of kind mixed"):
+        motion_probe(MixedBank.sample(4, seed=2), few)
 
 
 def test_too_few_classes_are_refused() -> None:
