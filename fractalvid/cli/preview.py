@@ -15,7 +15,7 @@ from fractalvid.cli.options import ColourOptions
 from fractalvid.cli.parsing import parse
 from fractalvid.core.bank import Bank
 from fractalvid.core.colour import ColourConfig, check_points
-from fractalvid.core.constants import BANK_FILE, MAX_FRAMES, MAX_POINTS
+from fractalvid.core.constants import BANK_FILE, MAX_POINTS
 from fractalvid.emulate.config import EmulationConfig
 from fractalvid.pages.gallery import GAP, Clip, animation, contact_sheet, fitted, gallery_page
 from fractalvid.sets.manifest import ManifestRow
@@ -93,20 +93,21 @@ def clips_of_set(folder: Path, *, clips: int, size: int) -> list[Clip]:
     Raises:
         UserError: no set, one that holds no clips yet, or one that can't be read.
     """
-    return _read_clips(SetReader(folder), clips, size)
+    reader = SetReader(folder)
+    return _read_clips(reader, _spread_rows(reader, clips), size)
 
 
-def _read_clips(reader: SetReader, count: int, size: int) -> list[Clip]:
-    return [Clip(_label(row), _shrunk(frames, size)) for row, frames in _readable(reader, count)]
+def _read_clips(reader: SetReader, rows: Sequence[ManifestRow], size: int) -> list[Clip]:
+    return [Clip(_label(row), _shrunk(frames, size)) for row, frames in _readable(reader, rows)]
 
 
-def _readable(reader: SetReader, count: int) -> Iterator[tuple[ManifestRow, NDArray[np.uint8]]]:
-    """At most `count` clips and their frames. A few may be broken: standard error names them.
+def _readable(reader: SetReader, rows: Sequence[ManifestRow]) -> Iterator[tuple[ManifestRow, NDArray[np.uint8]]]:
+    """Clips and their frames. A few may be broken: standard error names them.
 
     Raises:
         UserError: the first clip that is one too many of those that can't be read.
     """
-    rows, broken = _spread_rows(reader, count), 0
+    broken = 0
     for row in rows:
         try:
             frames = reader.frames(row)
@@ -169,14 +170,19 @@ class PreviewConfig:
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
                 raise UserError(f"--{name} is {getattr(self, name)}: it must be {low} to {high}")
-        # A row of the sheet, or a whole clip: whichever is more.
-        if self.clips * max(self.columns, MAX_FRAMES) * (self.size + GAP) ** 2 > MAX_PIXELS:
+        if self.clips * self.columns * (self.size + GAP) ** 2 > MAX_PIXELS:
             shown = f"{self.clips} clips in {self.columns} columns of {self.size} pixels"
             raise UserError(f"{shown} are too much for a picture: choose a smaller --clips, --columns or --size")
         if self.painted is not None:
             check_points(self.points)
         if self.backgrounds is not None:
             self._check_backgrounds(self.backgrounds)
+
+    def check_frames(self, frames: int, side: int) -> None:
+        """Raise `UserError` for clips that memory does not hold, of so many frames in all, that many pixels a side."""
+        if frames * (side + GAP) ** 2 > MAX_PIXELS:
+            shown = f"clips of {frames} frames of {side} pixels a side"
+            raise UserError(f"{shown} are too much to show at once: choose a smaller --clips or --size")
 
     def _check_backgrounds(self, folder: Path) -> None:
         if self.emulate is None or self.emulate.scene.p == 0:
@@ -300,12 +306,15 @@ def _loader(source: Path, config: PreviewConfig) -> Callable[[], list[Clip]]:
             reader.check_rows()
             bank = load_bank(reader.path / BANK_FILE)
             _check_points(bank, config)
-            return lambda: _filmed(reader, bank, config)
+            rows = _held_rows(reader, config, max(config.size, reader.config.size))  # filmed from as they are stored
+            return lambda: _filmed(reader, rows, bank, config)
         if config.points != PreviewConfig.points:
             raise UserError(f"{source} is a set, whose clips are rendered already: leave --points out")
-        return lambda: _read_clips(reader, config.clips, config.size)
+        rows = _held_rows(reader, config, config.size)
+        return lambda: _read_clips(reader, rows, config.size)
     bank = load_bank(source)
     _check_points(bank, config)
+    config.check_frames(config.clips * int(bank.native_frames.max()), config.size)
     shown = {"clips": config.clips, "size": config.size, "points": config.points}
     return lambda: clips_of_bank(
         bank, **shown, colour=config.painted, emulate=config.emulate, backgrounds=config.backgrounds
@@ -318,15 +327,22 @@ def _check_points(bank: Bank, config: PreviewConfig) -> None:
         raise UserError(f"--points belongs to the chaos game: leave it out for clips of {bank.kind}")
 
 
-def _filmed(reader: SetReader, bank: Bank, config: PreviewConfig) -> list[Clip]:
+def _held_rows(reader: SetReader, config: PreviewConfig, side: int) -> list[ManifestRow]:
+    """The clips of a set that are shown, which memory holds at that many pixels a side."""
+    rows = _spread_rows(reader, config.clips)
+    config.check_frames(sum(row.frames for row in rows), side)
+    return rows
+
+
+def _filmed(reader: SetReader, rows: Sequence[ManifestRow], bank: Bank, config: PreviewConfig) -> list[Clip]:
     """Clips of a set, made to look filmed with its own classes behind them."""
     from fractalvid.cli.emulated_clips import filmed_files  # plain clips are shown without torch
 
     assert config.emulate is not None
-    rows, clips = zip(*_readable(reader, config.clips), strict=True)
+    read, clips = zip(*_readable(reader, rows), strict=True)
     filmed = filmed_files(
         clips,
-        np.array([(row.class_id, row.instance_id) for row in rows]),
+        np.array([(row.class_id, row.instance_id) for row in read]),
         bank,
         config.emulate,
         size=config.size,
@@ -334,4 +350,4 @@ def _filmed(reader: SetReader, bank: Bank, config: PreviewConfig) -> list[Clip]:
         colour=reader.config.colour,
         backgrounds=config.backgrounds,
     )
-    return [Clip(_label(row), frames) for row, frames in zip(rows, filmed, strict=True)]
+    return [Clip(_label(row), frames) for row, frames in zip(read, filmed, strict=True)]

@@ -13,11 +13,13 @@ from PIL import Image
 
 from fractalvid.cli.preview import PreviewConfig, preview, spread_over_classes
 from fractalvid.core.constants import FIRST_VALIDATION_ID
+from fractalvid.emulate.config import EmulationConfig
 from fractalvid.emulate.presets import PRESETS
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kinds import sample_bank
 from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.formats import FORMATS
+from fractalvid.sets.manifest import read_manifest, write_manifest
 from fractalvid.sets.reader import SetReader
 from fractalvid.utils.errors import UserError
 
@@ -136,6 +138,32 @@ def test_what_no_memory_holds_is_refused_before_anything_is_read(tmp_path: Path,
         preview(tmp_path / "nosuch", tmp_path / "out", config)
     PreviewConfig(clips=100, size=256).check()
     PreviewConfig(clips=500).check()
+
+
+@pytest.mark.parametrize("emulate", [None, PRESETS["light"]])
+def test_long_clips_that_no_memory_holds_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, emulate: EmulationConfig | None
+) -> None:
+    def never(*arguments: Any, **options: Any) -> None:
+        pytest.fail("read in vain")
+
+    manifest = made(tmp_path / "set", 2, format="npz", frames=3) / "manifest.csv"
+    rows = [replace(row, frames=10_000) for row in read_manifest(manifest)]
+    write_manifest(manifest, rows)
+    monkeypatch.setattr(SetReader, "frames", never)
+    with pytest.raises(UserError, match="clips of 20000 frames of 128 pixels a side are too much to show at once"):
+        preview(tmp_path / "set", tmp_path / "out", PreviewConfig(clips=2, size=128, emulate=emulate))
+    assert not (tmp_path / "out").exists()
+
+
+def test_pictures_may_be_as_large_as_their_sheet(tmp_path: Path) -> None:
+    made(tmp_path / "set", 4, format="png")
+    large = PreviewConfig(clips=40, columns=1, size=1024)  # of clips of 20 frames, 12 would be too many
+    sheet, *_ = preview(tmp_path / "set", tmp_path / "out", large)
+    assert Image.open(sheet).height == 4 * (1024 + 4) + 4
+    ClassBank.sample(2, seed=0).save(tmp_path / "classes.npz")
+    with pytest.raises(UserError, match="too much to show at once"):
+        preview(tmp_path / "classes.npz", tmp_path / "bank", large)
 
 
 @pytest.mark.parametrize("place", ["file/out", "under/sheet.png", "/proc/self"])
