@@ -87,8 +87,9 @@ def scrolled(table: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A label that matplotlib takes literally."""
-    return text.replace("$", r"\$")
+    """A label that matplotlib takes literally: `$` would begin a formula, and legends leave out what begins by `_`."""
+    hidden = "\u200b" if text.startswith("_") else ""  # of no width
+    return hidden + text.replace("$", r"\$")
 
 
 @contextlib.contextmanager
