@@ -18,6 +18,7 @@ from fractalvid.core.colour import ColourConfig, check_points
 from fractalvid.core.constants import BANK_FILE, MAX_POINTS
 from fractalvid.emulate.config import EmulationConfig
 from fractalvid.pages.gallery import GAP, Clip, animation, contact_sheet, fitted, gallery_page
+from fractalvid.sets.card import check_outside_sets
 from fractalvid.sets.manifest import ManifestRow
 from fractalvid.sets.place import address_of
 from fractalvid.sets.reader import ClipError, SetReader
@@ -260,12 +261,13 @@ def preview(source: Path, out: Path, config: PreviewConfig = PreviewConfig()) ->
         The paths of the sheet, of the page, and of the clips.
 
     Raises:
-        UserError: `source` is neither, the pictures are there already, or `out` can't be written: all known before
-            anything is rendered. Or more than a few clips of a set can't be read.
+        UserError: `source` is neither, the pictures are there already, or `out` can't be written or is in a set: all
+            known before anything is rendered. Or more than a few clips of a set can't be read.
     """
     config.check()
     sheet, gallery = out / "sheet.png", out / "gallery.html"
     load = _loader(source, config)
+    check_outside_sets(out)
     for path in (sheet, gallery, *sorted(out.glob(f"clip-*.{config.animate}"))):
         if path.exists() and not config.overwrite:
             raise UserError(f"{path} is there already; add --overwrite to replace it, or choose another --out")

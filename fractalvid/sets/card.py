@@ -99,6 +99,26 @@ def read_card(out: Path, name: str | None = None) -> dict[str, Any]:
     return content
 
 
+def check_outside_sets(out: Path) -> None:
+    """Refuse a folder for something else in that of a set, or below it, where all that is no part of it is a stray.
+
+    Raises:
+        UserError: with the set's folder.
+    """
+    resolved = out.resolve()
+    for folder in (resolved, *resolved.parents):
+        if _is_set(folder):
+            raise UserError(f"{out} is in the generated set {folder}, which holds clips alone: choose another --out")
+
+
+def _is_set(folder: Path) -> bool:
+    """Whether there is a card; others call files of theirs dataset.json, too."""
+    try:
+        return (folder / CARD_FILE).is_file() and bool(read_card(folder))
+    except (UserError, OSError):
+        return False
+
+
 def part_of(card: dict[str, Any]) -> Part:
     """Which part of a set a card is of."""
     return Part.parse(card.get("part", str(WHOLE)))

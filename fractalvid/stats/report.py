@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fractalvid.pages import Clip
+from fractalvid.sets.card import check_outside_sets
 from fractalvid.sets.generation import MAX_WORKERS
 from fractalvid.stats.config import StatsConfig
 from fractalvid.stats.measure import add_probe, measure_clips
@@ -39,7 +40,7 @@ def stats(
 
     Raises:
         UserError: a path is neither, one is named twice, a setting has no effect on what is measured, a file is there
-            already, or `out` can't be written.
+            already, or `out` can't be written or is in a set.
     """
     if not 1 <= len(paths) <= MAX_SOURCES:
         raise UserError(f"name 1 to {MAX_SOURCES} banks or sets, got {len(paths)}")
@@ -53,6 +54,7 @@ def stats(
             raise UserError(f"{path} is there already; add --overwrite to replace it, or choose another --out")
     sources = [open_source(path, config) for path in paths]
     check_unused(config, _rules(sources))
+    check_outside_sets(out)
     for source in sources:  # names of files need not be UTF-8, but text that is drawn has to be
         source.name = source.name.encode(errors="backslashreplace").decode()
     for path in files:

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.formats import FORMATS
 from fractalvid.sets.manifest import read_manifest, write_manifest
 from fractalvid.sets.reader import SetReader
+from fractalvid.sets.verification import verify
 from fractalvid.utils.errors import UserError
 
 SMALL = PreviewConfig(clips=3, columns=4, size=32, points=2000)
@@ -239,6 +241,25 @@ def test_points_belong_to_the_chaos_game(tmp_path: Path) -> None:
     filmed = PreviewConfig(clips=2, size=32, points=2000, emulate=PRESETS["light"])
     with pytest.raises(UserError, match="--points belongs to the chaos game"):
         preview(tmp_path / "set", tmp_path / "filmed", filmed)
+
+
+@pytest.mark.parametrize("out", ["set", "set/preview", "set/clips/new", "link/preview", "set/../set"])
+def test_nothing_else_is_put_into_a_set(tmp_path: Path, refuses: Callable[..., None], out: str) -> None:
+    made(tmp_path / "set", 2, format="npz")
+    (tmp_path / "link").symlink_to("set")
+    ClassBank.sample(2, seed=0).save(tmp_path / "classes.npz")
+    said = f"is in the generated set {tmp_path / 'set'}, which holds clips alone: choose another --out"
+    for source in ("set", "classes.npz"):
+        refuses(said, "preview", source, "--out", out)
+        refuses(said, "stats", source, "--out", out)
+    assert verify(tmp_path / "set", workers=1, progress=False).clean
+
+
+def test_cards_of_others_are_in_nobodys_way(tmp_path: Path) -> None:
+    made(tmp_path / "all" / "set", 1, format="npz")
+    for content in ("", "[]", '{"name": "photographs"}'):
+        (tmp_path / "all" / "dataset.json").write_text(content)
+        preview(tmp_path / "all" / "set", tmp_path / "all" / "out", replace(STORED, overwrite=True))
 
 
 def test_clips_of_a_set_have_their_points(tmp_path: Path) -> None:
