@@ -4,19 +4,18 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
 from fractalvid.finetune.report.markup import Table, as_markdown
 from fractalvid.finetune.report.published import published_gaps
 from fractalvid.finetune.results.comparable import check_comparable
-from fractalvid.finetune.results.read import ACCURACIES, MODES, RunResult, find_runs, read_run
+from fractalvid.finetune.results.read import ACCURACIES, MODES, RunResult, find_runs, mean_over_splits, read_run
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import first_few
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Means over the runs of a target and a mode, in percent, and their ratio; below 1 real video is worth more."""
+    """Means over the splits of a target and a mode, in percent, and their ratio; below 1 real video is worth more."""
 
     target: str
     mode: str
@@ -70,7 +69,7 @@ def _gap(synthetic: Sequence[RunResult], real: Sequence[RunResult]) -> Gap:
     if {split for split, _ in splits[0]} != {split for split, _ in splits[1]}:
         raise UserError(f"{synthetic[0].metrics['target']}: the runs are of other splits on either side")
     first = synthetic[0]
-    means = [fmean(float(run.metrics["top1"]) for run in side) for side in (synthetic, real)]
+    means = [mean_over_splits(side, "top1") for side in (synthetic, real)]
     model = str(first.metrics.get("model") or "")
     return Gap(str(first.metrics["target"]), first.mode, model, means[0], means[1], (len(synthetic), len(real)))
 

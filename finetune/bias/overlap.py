@@ -5,7 +5,7 @@ import difflib
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fractalvid.finetune.targets.files.lists import class_key, read_csv, read_lines
@@ -77,11 +77,18 @@ def find_pairs(classes: Sequence[str], others: Sequence[str]) -> list[Pair]:
     return pairs
 
 
-def with_decisions(pairs: Sequence[Pair], path: Path) -> list[Pair]:
-    """The pairs with what a person has written into the column `same` of an earlier table, if there is one.
+def with_decisions(pairs: Sequence[Pair], path: Path, classes: Sequence[str], others: Sequence[str]) -> list[Pair]:
+    """The pairs with what a person has decided in an earlier table, if there is one.
+
+    Args:
+        pairs: of these classes and others, as `find_pairs` has them.
+        path: the table; rows that decide about another pair of these names are kept as well.
+        classes: of the benchmark.
+        others: classes of the pre-training set.
 
     Raises:
-        UserError: the table has other columns, or something else than yes, no or nothing there.
+        UserError: the table has other columns, something else than yes, no or nothing in the column `same`, or decides
+            about a name that there isn't.
     """
     if not path.exists():
         return list(pairs)
@@ -93,8 +100,19 @@ def with_decisions(pairs: Sequence[Pair], path: Path) -> list[Pair]:
         same = line["same"].casefold()
         if same not in ("", "yes", "no"):
             raise UserError(f"{path}, line {number}: same is {line['same']!r}; it can be yes, no, or empty")
-        decided[line["class"], line["pre-training class"]] = same
-    return [Pair(one.name, one.other, one.likeness, decided.get((one.name, one.other)) or one.same) for one in pairs]
+        pair = line["class"], line["pre-training class"]
+        if same:
+            _check_known(pair, classes, others, f"{path}, line {number}")
+            decided[pair] = same
+    found = [replace(one, same=decided.pop((one.name, one.other), one.same)) for one in pairs]
+    found += [Pair(name, other, round(likeness(name, other), 3), same) for (name, other), same in decided.items()]
+    return sorted(found, key=lambda pair: classes.index(pair.name))
+
+
+def _check_known(pair: tuple[str, str], classes: Sequence[str], others: Sequence[str], where: str) -> None:
+    for name, known, of in zip(pair, (classes, others), ("the benchmark", "the pre-training set"), strict=True):
+        if name not in known:
+            raise UserError(f"{where}: {name!r} is no class of {of}; take the line out, or choose another --out")
 
 
 def as_csv(pairs: Sequence[Pair]) -> str:

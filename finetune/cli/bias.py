@@ -55,7 +55,7 @@ class BiasOptions:
 class GapOptions:
     """Accuracy from synthetic pre-training over that from real pre-training, for each target and mode in both folders.
 
-    Runs must compare: the same videos, network and budget. Means are taken over their splits and seeds.
+    Runs must compare: the same videos, network and budget. Means are taken over the runs of a split, then over splits.
     """
 
     synthetic: tyro.conf.Positional[Path]
@@ -71,7 +71,7 @@ class OverlapOptions:
     """Classes of a benchmark that a pre-training set has, too: equal names, and names alike for a person to judge.
 
     The table's column same says yes for names that are equal but for how they are written; write yes or no for the
-    others and call it again: what is decided stays.
+    others, or lines of your own, and call it again: what is decided stays.
     """
 
     names: tyro.conf.Positional[Path]
@@ -80,7 +80,7 @@ class OverlapOptions:
     split: str | None = None
     """Official split, by default the first."""
     out: Path | None = None
-    """CSV file; default runs/bias/<target>_overlap.csv."""
+    """CSV file; default runs/bias/<target>_<names>_overlap.csv."""
     machine: MachineOptions = field(default_factory=Machine)
 
 
@@ -133,10 +133,10 @@ def overlap(options: OverlapOptions) -> None:
 
     names = read_names(options.names)
     data = open_data(options.target, options.machine)
-    out = options.out or Path("runs") / "bias" / f"{data_name(data)}_overlap.csv"
+    out = options.out or Path("runs") / "bias" / f"{data_name(data)}_{options.names.resolve().stem}_overlap.csv"
     check_place(out)
     classes = data.target.classes(data.root, split_name(data, options.split))
-    pairs = with_decisions(find_pairs(classes, names), out)
+    pairs = with_decisions(find_pairs(classes, names), out, classes, names)
     write_text(out, as_csv(pairs))
     print(summary(pairs, classes, out))
     print(f"written: {out}")

@@ -15,6 +15,7 @@ from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.log import announce
+from fractalvid.utils.phrases import counted
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class GeneraliseOptions:
     """Train in one domain by a method of single-source generalisation, and test in another.
 
     Labels of the target are used by the test alone. Classes are matched by name; those that only one domain has are
-    left out. The same command goes on with --resume. Runs side by side in a folder are set in one table, with what is
-    published of the study beside.
+    left out. The same command goes on with --resume. Runs side by side in a folder, alike but for method and seed, are
+    set in one table, with what is published of the study beside.
     """
 
     source: str
@@ -75,6 +76,7 @@ class GeneraliseOptions:
 def run(options: GeneraliseOptions) -> None:
     """Train, test, and print the table."""
     announce(f"generalising from {options.source} to {options.target.target} by {options.method}")
+    from fractalvid.finetune.generalise.domains import naming_the_source
     from fractalvid.finetune.generalise.folder import Accuracies, siblings
     from fractalvid.finetune.generalise.run import Task, generalise
     from fractalvid.finetune.generalise.table import describe, table
@@ -83,10 +85,8 @@ def run(options: GeneraliseOptions) -> None:
 
     options.check()
     init = parse_initial(options.init, options.recipe.model)
-    try:
+    with naming_the_source():
         source = open_data(options.source_options(), options.machine)
-    except UserError as error:
-        raise UserError(_of_the_source(error)) from error
     target = open_data(options.target, options.machine, test_only=True)
     pair = f"{data_name(source)}-{data_name(target)}"
     out = options.out or Path("runs") / "generalise" / pair / f"{options.method}_seed-{options.seed}"
@@ -104,12 +104,10 @@ def run(options: GeneraliseOptions) -> None:
     )
     found = generalise(task, out=out, machine=options.machine, resume=options.resume)
     print(f"{options.method}, {data_name(target)}: {describe(Accuracies(**found['target_scores']))}; {out}\n")
-    print(table(siblings(out)))
-
-
-def _of_the_source(error: UserError) -> str:
-    """An error about a benchmark's options, with those of the source in it."""
-    return f"--source: {str(error).replace('--target', '--source').replace('--data', '--source-data')}"
+    alike, others = siblings(out)
+    print(table(alike))
+    if others:
+        print(f"\nNot in the table: {counted(others, 'run')} beside, of other data, weights or settings.")
 
 
 def starting_study(args: list[str]) -> GeneraliseRecipe:

@@ -125,14 +125,16 @@ def split_axes(args: list[str]) -> tuple[list[str], dict[str, list[Any]], frozen
     rest, waiting = list[str](), list(args)
     while waiting:
         word = waiting.pop(0)
-        name = known.get(word.partition("=")[0].replace("_", "-"))
+        option, joined, first = word.partition("=")
+        name = known.get(option.replace("_", "-"))
         count = next((k for k, other in enumerate(waiting) if other.startswith("--")), len(waiting))
         values, waiting = (waiting[:count], waiting[count:]) if word.startswith("--") else ([], waiting)
+        words, values = [word, *values], [first, *values] if joined else values
         if name is None or len(values) < 2:
-            rest += [word, *values]
+            rest += words
             fixed |= {name} if name else set()
         elif name in axes:
-            raise UserError(f"{word} stands there twice; give all its values at once")
+            raise UserError(f"{option} stands there twice; give all its values at once")
         else:
             axes[name] = [parse_value(value) for value in values]
     return rest, axes, frozenset(fixed)

@@ -60,12 +60,21 @@ def draw(seed: int, indices: NDArray[np.int64], config: AugmentConfig) -> Augmen
 def crop_box(height: int, width: int, drawn: Augmentation, i: int) -> tuple[int, int, int, int]:
     """Top, left, rows and columns of clip i's crop in a frame of `height` x `width` pixels.
 
-    A crop that would be wider or higher than the frame is cut to it, so that one draw always suffices.
+    A crop that would be wider or higher than the frame is cut to it, so that one draw always suffices. All of the area
+    asks for no crop at random: it is the largest of its ratio, from the middle, as torchvision's RandomResizedCrop.
     """
+    if drawn.area[i] == 1:
+        rows, columns = (max(1, round(side)) for side in _largest(height, width, drawn.ratio[i]))
+        return (height - rows) // 2, (width - columns) // 2, rows, columns
     area = drawn.area[i] * height * width
     rows = int(np.clip(round(np.sqrt(area / drawn.ratio[i])), 1, height))
     columns = int(np.clip(round(np.sqrt(area * drawn.ratio[i])), 1, width))
     return int(drawn.top[i] * (height - rows + 1)), int(drawn.left[i] * (width - columns + 1)), rows, columns
+
+
+def _largest(height: int, width: int, ratio: float) -> tuple[float, float]:
+    """Rows and columns of the largest crop whose width is `ratio` times its height."""
+    return (width / ratio, width) if width < height * ratio else (height, height * ratio)
 
 
 def resize(frames: Bytes, size: int) -> Tensor:

@@ -33,7 +33,8 @@ class AugmentConfig:
     """
 
     crop_scale: tuple[float, float] = (0.2, 1.0)
-    """Least and largest share of the frame's area that a crop takes, above 0 and up to 1."""
+    """Least and largest share of the frame's area that a crop takes, above 0 and up to 1; 1 1: the largest crop, from
+    the middle."""
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
     """Least and largest width to height of a crop."""
     flip: float | None = None

@@ -17,9 +17,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from fractalvid.finetune.cache.parallel import in_order
-from fractalvid.finetune.clips.augment import Augmentation, crop
+from fractalvid.finetune.clips.augment import Augmentation
 from fractalvid.finetune.clips.config import ViewConfig
-from fractalvid.finetune.clips.randaugment import Policy, move_mask
+from fractalvid.finetune.clips.masks import HALF, cut_mask
+from fractalvid.finetune.clips.randaugment import Policy
 from fractalvid.finetune.clips.sampling import view_frames
 from fractalvid.finetune.clips.views import cut_views
 from fractalvid.sets.formats.mask import decode_mask
@@ -31,7 +32,6 @@ from fractalvid.video.reader import VideoFacts
 Mask = NDArray[np.bool_]
 SUFFIXES = (".png", ".npz")
 """Behind the name of the video."""
-_HALF = 128
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,7 @@ def clip_mask(
         magnitude: strength of the operations.
     """
     white = scale_mask(mask, frame).numpy()
-    cut = crop(white, np.arange(len(white)), drawn, i, size)
-    return move_mask(cut, policy, i, magnitude)[..., 0] >= _HALF
+    return cut_mask(white, drawn, policy, i, size=size, magnitude=magnitude)
 
 
 def view_masks(mask: Mask, frame: tuple[int, int], config: ViewConfig) -> Tensor:
@@ -156,7 +155,7 @@ def view_masks(mask: Mask, frame: tuple[int, int], config: ViewConfig) -> Tensor
     windows = view_frames(len(mask), config.frames, config.views)
     used, where = np.unique(windows, return_inverse=True)
     white = scale_mask(mask[used], frame).numpy()
-    return cut_views(white, where.reshape(windows.shape), config)[..., 0] >= _HALF
+    return cut_views(white, where.reshape(windows.shape), config)[..., 0] >= HALF
 
 
 def scale_mask(mask: Mask, frame: tuple[int, int]) -> Tensor:

@@ -22,7 +22,7 @@ RECIPES = Path(__file__).parent / "studies"
 """The benchmark's studies, a TOML file each."""
 
 AS_THEY_ARE = AugmentConfig((1.0, 1.0), (1.0, 1.0), flip=0.0, blur=0.0, operations=0)
-"""Clips as the benchmark trains on them: whole frames, whatever their sides, and no other change."""
+"""Clips as the benchmark trains on them: the square in the middle, and no other change."""
 _LEAST = {
     **dict.fromkeys(("steps", "every", "rounds", "ascents"), 1),
     **{"batch_size": 2, "clips_per_class": 1, "clip_len": 1, "frame_stride": 1, "size": 16, "views": 1},
@@ -73,7 +73,7 @@ class GeneraliseRecipe:
     views: int = 1
     """Clips of a test video."""
     augment: AugmentConfig = AS_THEY_ARE
-    """Random crop, flip and colours of training clips, before the method; default none."""
+    """Crop, flip and colours of training clips, before the method; default the square in the middle."""
     precision: PrecisionName = "auto"
     """Arithmetic, as for finetune."""
 

@@ -4,7 +4,9 @@ What is trained gets `Unlabelled`, a type that has no labels. Those of the targe
 only the test at the end is given.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -124,7 +126,8 @@ def read_domains(
         UserError: a domain is empty or can't be read, fewer than two classes are in both, a class of the study is
             missing in one, or a class has too few clips.
     """
-    listed = _source_listing(source, machine, allow_missing=allow_missing)
+    with naming_the_source():
+        listed = _source_listing(source, machine, allow_missing=allow_missing)
     other = read_videos(target, split_name(target, None), machine, allow_missing=allow_missing)
     places = match_classes(listed.classes, other.classes, mapping or {})
     shared = sorted({place for place in places if place is not None})
@@ -145,6 +148,16 @@ def read_domains(
         replace(video, label=new[place]) for video in other.side("test") if (place := places[video.label]) in new
     )
     return Domains(names, kept.side("train"), kept.side("test"), tested, _left_out(listed, other, places, set(shared)))
+
+
+@contextmanager
+def naming_the_source() -> Iterator[None]:
+    """Inside, errors about a benchmark's options name those of the source."""
+    try:
+        yield
+    except UserError as error:
+        text = re.sub("--(data|annotations|csv)", r"--source-\1", str(error).replace("--target", "--source"))
+        raise UserError(f"--source: {text}") from error
 
 
 def _source_listing(source: Data, machine: Machine, *, allow_missing: bool) -> Listing:

@@ -74,15 +74,21 @@ def read_finished(out: Path) -> Finished:
     return read_json(out / RESULT, Finished, what="the result")
 
 
-def siblings(out: Path) -> list[Finished]:
-    """Finished runs in the folders beside `out`, itself included, that differ from it in method and seed alone."""
+def siblings(out: Path) -> tuple[list[Finished], int]:
+    """Finished runs in the folders beside `out`, itself included, that differ from it in method and seed alone.
+
+    Returns:
+        These, and how many others lie there: of other data, weights to start from, or settings.
+    """
     own = read_finished(out)
-    found = []
+    alike, others = [], 0
     for path in sorted(out.resolve().parent.glob(f"*/{RESULT}")):
         try:
             other = read_finished(path.parent)
         except UserError:  # not ours to complain about
             continue
         if other.settings == own.settings:
-            found.append(other)
-    return found
+            alike.append(other)
+        else:
+            others += 1
+    return alike, others

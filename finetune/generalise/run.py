@@ -32,7 +32,7 @@ from fractalvid.finetune.results.predictions import write_predictions
 from fractalvid.finetune.results.scores import labels_of, scores
 from fractalvid.finetune.run.outcome import versions
 from fractalvid.finetune.targets.base import Video
-from fractalvid.finetune.videos.data import Data
+from fractalvid.finetune.videos.data import Data, data_name
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.engine import LoopConfig, TrainConfig, TrainResult, train
 from fractalvid.pretrain.machine import resolve_device
@@ -220,7 +220,8 @@ def _test(
         "steps": result.steps,
         "seconds": round(result.seconds, 1),
         "precision": result.precision,
-        "settings": _digest([settings[name] for name in ("study", "recipe", "clips", "target_videos")]),
+        "init": {name: settings["init"][name] for name in ("kind", "sha256")} | {"label": task.init.label},
+        "settings": _alike(task, domains, settings),
         "versions": versions(resolve_device(machine.device)),
     }
     card = Card(
@@ -265,6 +266,13 @@ def _settings(task: Task, clips: ResolvedRecipe, domains: Domains) -> dict[str, 
         "target_videos": _digest([asdict(clip) for clip in domains.unlabelled().clips]),
         "boxes": None if task.boxes is None else hashlib.sha256(task.boxes.read_bytes()).hexdigest(),
     }
+
+
+def _alike(task: Task, domains: Domains, settings: Mapping[str, Any]) -> str:
+    """A digest of what runs have in common that one table compares: all but the method, its boxes and the seed."""
+    drawn = task.recipe.clips_per_class is not None  # by the seed
+    source = [data_name(task.source), domains.classes, None if drawn else settings["source_videos"]]
+    return _digest([source, *(settings[name] for name in ("study", "init", "recipe", "clips", "target_videos"))])
 
 
 def _digest(values: Any) -> str:

@@ -8,9 +8,11 @@ import torch
 
 from fractalvid.finetune.clips.augment import draw
 from fractalvid.finetune.clips.loader import ClipBatch, TrainLoader
+from fractalvid.finetune.clips.masks import cut_mask
+from fractalvid.finetune.clips.randaugment import draw_policy
 from fractalvid.finetune.clips.sampling import draw_offsets, training_frames
 from fractalvid.finetune.generalise.methods.base import DomainBatch
-from fractalvid.finetune.generalise.tubes import Tube, clip_tube
+from fractalvid.finetune.generalise.tubes import Tube, draw_tube
 from fractalvid.video.reader import VideoFacts
 
 
@@ -59,6 +61,7 @@ class DomainSource:
         loader, config = self.clips, self.clips.config
         indices = np.arange(clips.next_index - len(clips.target), clips.next_index)
         drawn = draw(loader.seed, indices, config.augment)
+        policy = draw_policy(loader.seed, indices, config.augment)
         offsets = draw_offsets(loader.seed, indices, config.frames)
         masks, boxed = [], []
         for i, index in enumerate(indices):
@@ -71,5 +74,6 @@ class DomainSource:
             frames, within = loader.store.clip(video), None if offsets is None else offsets[i]
             chosen = (video.start or 0) + training_frames(len(frames), config.frames, float(drawn.time[i]), within)
             seconds = (chosen + 0.5) / facts.rate if facts.rate else (chosen + 0.5) / facts.frames * facts.duration
-            masks.append(clip_tube(tube, seconds, (frames.shape[1], frames.shape[2]), drawn, i, config.size))
+            white = draw_tube(tube, seconds, (frames.shape[1], frames.shape[2]))
+            masks.append(cut_mask(white, drawn, policy, i, size=config.size, magnitude=config.augment.magnitude))
         return replace(batch, tubes=torch.stack(masks), boxed=torch.tensor(boxed))

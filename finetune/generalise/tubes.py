@@ -13,11 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from fractalvid.finetune.clips.augment import Augmentation, crop_box
+from fractalvid.finetune.cache.frames import Bytes
 from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.targets.files.lists import class_key, read_csv
 from fractalvid.utils.errors import UserError
@@ -103,34 +101,38 @@ def tubes_of(
     table: Mapping[tuple[str, str], list[Row]],
     facts: Mapping[str, VideoFacts],
 ) -> dict[int, Tube]:
-    """The tubes of those of `videos` that have boxes, by their place.
+    """The tubes of those of `videos` that have boxes, by their place; of a film's boxes a clip has those in its time.
 
     Raises:
-        UserError: a box lies behind the end of its clip, or no clip has any.
+        UserError: a box lies outside the file that it names, or no clip has any.
     """
-    tubes = dict[int, Tube]()
+    tubes, strays = dict[int, Tube](), list[str]()
     for place, video in enumerate(videos):
-        stem = PurePosixPath(video.path).stem
-        action = class_key(classes[video.label])
+        stem, action = PurePosixPath(video.path).stem, class_key(classes[video.label])
         named = _KINETICS.search(stem)
-        rows = table.get((stem, action)) or table.get((stem[: named.start()] if named else stem, action))
-        if rows:
-            start = float(named[1]) if named else 0.0
-            tubes[place] = _tube(rows, start, facts[video.path], video)
+        start = float(named[1]) if named else 0.0
+        end = start + _seconds(facts[video.path])
+        own = table.get((stem, action), [])
+        rows = own or table.get((stem[: named.start()] if named else stem, action), [])
+        inside = [row for row in rows if start - REACH <= row.time <= end + REACH]
+        strays += [
+            f"{row.where}: second {row.time:g} lies outside {video.path}, which lasts from {start:g} to {end:g}"
+            for row in rows
+            if row not in inside
+        ]
+        if own and len(inside) < len(own):
+            raise UserError(strays[-1])
+        if inside:
+            tubes[place] = Tube(np.array([row.time - start for row in inside]), np.array([row.box for row in inside]))
+    if not tubes and strays:
+        raise UserError(strays[0])
     if not tubes:
         raise UserError(f"--boxes: none of its videos and actions is among the {len(videos)} clips of the source")
     return tubes
 
 
-def _tube(rows: list[Row], start: float, facts: VideoFacts, video: Video) -> Tube:
-    length = facts.frames / facts.rate if facts.rate else facts.duration
-    for row in rows:
-        if not 0 <= row.time - start <= length + REACH:
-            raise UserError(
-                f"{row.where}: second {row.time:g} lies outside {video.path}, which lasts from {start:g} to "
-                f"{start + length:g}"
-            )
-    return Tube(np.array([row.time - start for row in rows]), np.array([row.box for row in rows]))
+def _seconds(facts: VideoFacts) -> float:
+    return facts.frames / facts.rate if facts.rate else facts.duration
 
 
 def describe_tubes(tubes: Mapping[int, Tube], videos: int) -> str:
@@ -140,24 +142,11 @@ def describe_tubes(tubes: Mapping[int, Tube], videos: int) -> str:
     return f"boxes of {len(tubes)} of {counted(videos, 'clip')}{rest}"
 
 
-def clip_tube(
-    tube: Tube, seconds: NDArray[np.floating[Any]], frame: tuple[int, int], drawn: Augmentation, i: int, size: int
-) -> Tensor:
-    """The tube as clip i of a batch shows it, after its crop and flip: bool (T, size, size).
-
-    Args:
-        tube: of the video.
-        seconds: (T,) times of the clip's frames in the video.
-        frame: rows and columns of a frame before the crop.
-        drawn: the draws of the batch.
-        i: which clip of the batch it is.
-        size: rows and columns of the clip.
-    """
-    top, left, rows, columns = crop_box(*frame, drawn, i)
-    mask = torch.zeros(len(seconds), size, size, dtype=torch.bool)
+def draw_tube(tube: Tube, seconds: NDArray[np.floating[Any]], frame: tuple[int, int]) -> Bytes:
+    """A tube in frames of so many rows and columns at `seconds` (T,): uint8 (T, H, W, 1), 255 inside its boxes."""
+    height, width = frame
+    white = np.zeros((len(seconds), height, width, 1), np.uint8)
     for number, second in enumerate(seconds):
         for x1, y1, x2, y2 in tube.at(float(second)):
-            above, below = (round((y * frame[0] - top) / rows * size) for y in (y1, y2))
-            before, behind = (round((x * frame[1] - left) / columns * size) for x in (x1, x2))
-            mask[number, max(0, above) : max(0, below), max(0, before) : max(0, behind)] = True
-    return mask.flip(2) if drawn.flip[i] else mask
+            white[number, round(y1 * height) : round(y2 * height), round(x1 * width) : round(x2 * width)] = 255
+    return white

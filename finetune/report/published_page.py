@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from statistics import fmean
 
 from fractalvid.finetune.report.markup import Table, as_markdown
 from fractalvid.finetune.report.published import (
@@ -12,7 +11,7 @@ from fractalvid.finetune.report.published import (
     published_numbers,
     published_remarks,
 )
-from fractalvid.finetune.results.read import MODES, RunResult
+from fractalvid.finetune.results.read import MODES, RunResult, mean_over_splits
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import ALIKE, nearest
 
@@ -75,5 +74,5 @@ def _own_rows(runs: Sequence[RunResult]) -> Iterator[tuple[str, ...]]:
     for run in runs:
         groups[run.mode, run.label, str(run.metrics.get("model") or "")].append(run)
     for (mode, label, model), some in sorted(groups.items(), key=lambda group: modes.index(group[0][0])):
-        top1, top5 = (fmean(float(run.metrics[name]) for run in some) for name in ("top1", "top5"))
+        top1, top5 = (mean_over_splits(some, name) for name in ("top1", "top5"))
         yield label, model, mode, f"{top1:.2f}", f"{top5:.2f}", f"here: {len(some)} run{'s' * (len(some) > 1)}"

@@ -1,9 +1,11 @@
 """Finished runs as they lie on disk: their metrics, their settings, their logs."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from fractalvid.finetune.results.folder import CONFIG, LOG, METRICS, read_settings
@@ -169,3 +171,16 @@ def by_mode(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
     there = {result.mode for result in results}
     modes = [*(mode for mode in MODES if mode in there), *sorted(there - MODES.keys())]
     return {mode: [result for result in results if result.mode == mode] for mode in modes}
+
+
+def mean_over_splits(runs: Sequence[RunResult], name: str) -> float:
+    """The mean over splits of the means of their runs, so that a split with more seeds does not count for more.
+
+    Args:
+        runs: of one initialisation and mode; at least one.
+        name: an accuracy, as "top1".
+    """
+    splits = defaultdict[str, list[float]](list)
+    for run in runs:
+        splits[run.split].append(float(run.metrics[name]))
+    return fmean(map(fmean, splits.values()))

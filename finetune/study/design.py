@@ -11,6 +11,7 @@ from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.pretrain.recipes import find_recipe, override
 from fractalvid.pretrain.recipes import load_recipe as load_pretraining
 from fractalvid.pretrain.run import PretrainConfig, check_settings, without_unused
+from fractalvid.pretrain.weights import split_label
 from fractalvid.utils.documents import Seed, Table, convert_config, read_toml
 from fractalvid.utils.errors import UserError
 
@@ -170,10 +171,13 @@ def _of_the_network(recipe: Recipe, config: PretrainConfig) -> Recipe:
 def _column(axis: Axis, value: Any, base: PretrainConfig, where: str) -> Column:
     """One value of the axis: of its setting, or a table of any settings with a label, or with what to start from."""
     name = AXES[axis]
-    table = dict(value) if isinstance(value, Mapping) else _table_of(axis, name, value)
+    table = dict(value) if isinstance(value, Mapping) else _table_of(name, value)
     label, start = table.pop("label", None), table.pop("start", None)
     settings = flat(table)
-    label = label or (shown(settings[name]) if name in settings else start)
+    if isinstance(start, str):
+        named, start = split_label(start)
+        label = label or named or start
+    label = label or (shown(settings[name]) if name in settings else None)
     where = f"{where}, the column {label}"
     if not isinstance(label, str):
         raise UserError(f"{where}: {shown(value)} has no label to be called by in tables")
@@ -191,10 +195,10 @@ def _column(axis: Axis, value: Any, base: PretrainConfig, where: str) -> Column:
     return Column(label, config)
 
 
-def _table_of(axis: Axis, name: str | None, value: Any) -> dict[str, Any]:
+def _table_of(name: str | None, value: Any) -> dict[str, Any]:
     if name is not None:
         return {name: value}
-    return {"label": PRETRAINED} if value == PRETRAINED else {"start": value, "label": str(value).partition("=")[0]}
+    return {"label": PRETRAINED} if value == PRETRAINED else {"start": value}
 
 
 def _check_columns(axis: Axis, columns: Sequence[Column], where: str) -> None:

@@ -34,6 +34,8 @@ class _OpenStudy:
     out: Path
     machine: Machine
     allow_missing: bool
+    again: frozenset[str] = frozenset()
+    """Names of cells whose pre-training has failed, and is tried again."""
 
     def __call__(self, place: Place) -> Callable[[Cell], None]:
         machine = place.machine(self.machine)
@@ -41,10 +43,23 @@ class _OpenStudy:
         stores = Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels, isolate=machine.isolate)
 
         def run(cell: Cell) -> None:
-            start = cell.column.start or _pretrained(cell, self.out, place, progress=machine.progress)
+            start = cell.column.start or self.pretrained(cell, place, progress=machine.progress)
             self.transfer(cell, start, data, machine, stores)
 
         return run
+
+    def pretrained(self, cell: Cell, place: Place, *, progress: bool) -> str:
+        """The weights of a cell's pre-training, which is made or gone on with where they are not there."""
+        config, folder = cell.config(), cell.folder(self.out)
+        assert config is not None
+        make_folder(folder.parent)
+        with waiting_lock(folder.with_suffix(".lock")):  # another study may be making it
+            if not cell.weights(self.out).exists():
+                if cell.name in self.again:
+                    (folder / CHECKPOINT).unlink(missing_ok=True)  # it may be that of a training that has diverged
+                resume = (folder / CONFIG).exists()
+                pretrain(at_place(config, place), folder, resume=resume, progress=progress)
+        return str(folder)
 
     def transfer(self, cell: Cell, start: str, data: Data, machine: Machine, stores: Stores) -> None:
         """Make the transfers of a cell; one that fails is kept as such, and the next is begun."""
@@ -66,17 +81,6 @@ class _OpenStudy:
                 run_jobs(data, [job], machine, stores)
             except Exception as error:  # one run's bad luck, whatever it is, is not the end of the others
                 failures.keep(name, failure_of(error))
-
-
-def _pretrained(cell: Cell, out: Path, place: Place, *, progress: bool) -> str:
-    """The weights of a cell's pre-training, which is made or gone on with where they are not there."""
-    config, folder = cell.config(), cell.folder(out)
-    assert config is not None
-    make_folder(folder.parent)
-    with waiting_lock(folder.with_suffix(".lock")):  # another study may be making it
-        if not cell.weights(out).exists():
-            pretrain(at_place(config, place), folder, resume=(folder / CONFIG).exists(), progress=progress)
-    return str(folder)
 
 
 def at_place(config: PretrainConfig, place: Place) -> PretrainConfig:
@@ -114,8 +118,9 @@ def run_study(
         read_videos(data, split_name(data, split), machine, allow_missing=allow_missing)
     make_folder(out)
     with held(out):
-        failures = Failures(out / FAILURES)
-        waiting = [cell for cell in cells_of(study) if _waits(study, cell, out, data, failures, retry=retry_failed)]
+        failures, cells = Failures(out / FAILURES), cells_of(study)
+        again = frozenset(cell.name for cell in cells if retry_failed and failures.of(cell.name) is not None)
+        waiting = [cell for cell in cells if _waits(study, cell, out, data, failures, retry=retry_failed)]
         write_study(study, out, data)
         _announce(study, waiting, places)
 
@@ -126,7 +131,7 @@ def run_study(
             write_study(study, out, data)
 
         try:
-            deal(waiting, _OpenStudy(study, out, machine, allow_missing), places, ended)
+            deal(waiting, _OpenStudy(study, out, machine, allow_missing, again), places, ended)
         finally:  # after Ctrl-C, too, some of a cell's transfers are there
             text = write_study(study, out, data)
         _compare(study, out, data)
@@ -157,8 +162,6 @@ def _waits(study: Study, cell: Cell, out: Path, data: Data, failures: Failures, 
     if retry:
         for name in (cell.name, *(transfer.name for transfer in transfers)):
             failures.forget(name)
-        if not cell.weights(out).exists():
-            (cell.folder(out) / CHECKPOINT).unlink(missing_ok=True)  # of a training that has diverged
     if failures.of(cell.name) is not None:
         return False
     return any(failures.of(transfer.name) is None for transfer in transfers)

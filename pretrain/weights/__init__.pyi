@@ -12,6 +12,7 @@ from .initial import build_initial as build_initial
 from .initial import describe_loaded as describe_loaded
 from .initial import load_initial as load_initial
 from .initial import parse_initial as parse_initial
+from .initial import split_label as split_label
 from .loading import LoadReport as LoadReport
 from .loading import empty_network as empty_network
 from .loading import load_backbone as load_backbone

@@ -82,7 +82,7 @@ def parse_initial(text: str, arch: str | None = None, *, option: str = "--init")
             that has no such weights or is not `arch`, or a label that cannot be a folder's name.
     """
     try:
-        label, rest = _split_label(text)
+        label, rest = split_label(text)
         init = _parse(rest, arch)
         init = replace(init, label=label or init.label)
         if init.label in ("", ".", "..") or any(c in init.label for c in _NOT_IN_NAMES) or not init.label.isprintable():
@@ -92,8 +92,12 @@ def parse_initial(text: str, arch: str | None = None, *, option: str = "--init")
     return init
 
 
-def _split_label(text: str) -> tuple[str, str]:
-    """The label, empty where there is none, and the rest."""
+def split_label(text: str) -> tuple[str, str]:
+    """The label of what `--init` says, empty where there is none, and the rest.
+
+    Raises:
+        UserError: nothing stands before the =.
+    """
     label, equals, rest = text.partition("=")
     if not equals or _is_path(text):  # a path may itself hold a =
         return "", text

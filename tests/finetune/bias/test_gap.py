@@ -27,6 +27,18 @@ def test_the_gap_is_the_ratio_of_the_means(tmp_path: Path, capsys: pytest.Captur
     assert '"ratio": 0.66' in (tmp_path / "gap.json").read_text()
 
 
+def test_a_split_with_more_seeds_counts_no_more(tmp_path: Path) -> None:
+    good, bad = [True, True, True, False], [True, False, False, False]
+    fake, real = tmp_path / "fake", tmp_path / "real"
+    for seed in range(3):
+        write_run_folder(fake / f"first{seed}", run_of(good, label="fractal"), seed=seed)
+    write_run_folder(fake / "second", run_of(bad, label="fractal"), split="2")
+    for split in ("1", "2"):
+        write_run_folder(real / split, run_of(good, label="kinetics"), split=split)
+    gap = read_gaps(fake, real)[0]
+    assert (gap.synthetic, gap.real, gap.runs) == (pytest.approx(50), pytest.approx(75), (4, 2))
+
+
 def test_nothing_that_real_pretraining_names_has_no_ratio(tmp_path: Path) -> None:
     fake = runs(tmp_path / "fake", "fractal", [True, False, True])
     real = runs(tmp_path / "real", "kinetics", [False, False, False])

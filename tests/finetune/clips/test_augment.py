@@ -90,8 +90,17 @@ def test_a_crop_reaches_all_four_sides() -> None:
 
 
 def test_impossibly_wide_crops_and_tiny_frames_are_cut_to_the_frame() -> None:
-    assert crop_box(10, 100, identity(ratio=0.01), 0) == (0, 0, 10, 3)
+    assert crop_box(10, 100, identity(area=0.9, ratio=0.01), 0) == (0, 0, 10, 3)
     assert crop_box(1, 1, identity(area=0.1, left=0.999, top=0.999), 0) == (0, 0, 1, 1)
+
+
+def test_all_of_the_area_is_the_largest_crop_from_the_middle() -> None:
+    drawn = draw(0, np.arange(4), AugmentConfig(crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0)))
+    assert {crop_box(240, 320, drawn, i) for i in range(4)} == {(0, 40, 240, 240)}
+    assert {crop_box(320, 240, drawn, i) for i in range(4)} == {(40, 0, 240, 240)}
+    wide = draw(0, np.arange(4), AugmentConfig(crop_scale=(1.0, 1.0), crop_ratio=(4 / 3, 4 / 3)))
+    assert {crop_box(240, 320, wide, i) for i in range(4)} == {(0, 0, 240, 320)}
+    assert {crop_box(240, 240, wide, i) for i in range(4)} == {(30, 0, 180, 240)}
 
 
 def test_the_plain_crop_is_the_frame_and_a_flip_mirrors_it() -> None:

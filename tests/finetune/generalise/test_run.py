@@ -109,6 +109,22 @@ def test_fine_tuned_weights_keep_their_head(folder: Path, tmp_path: Path, capsys
     assert torch.allclose(before.fc.weight, after.fc.weight)  # type: ignore[arg-type, union-attr]
 
 
+def test_runs_from_other_weights_or_videos_are_not_averaged(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = tmp_path / "half.csv"
+    lines = [
+        f"train/{name}/{k}.mp4,{name},{('train', 'train', 'test')[k]}" for name in ("dark", "light") for k in range(3)
+    ]
+    listed.write_text("path,label,split\n" + "\n".join(lines) + "\n")
+    assert call(folder, tmp_path / "zero") == call(folder, tmp_path / "one", "--seed", 1) == 0
+    assert "| plain | 2 |" in capsys.readouterr().out
+    for number, other in enumerate((("--init", tmp_path / "zero"), ("--source-csv", listed))):
+        assert call(folder, tmp_path / f"other{number}", *other) == 0
+        told = capsys.readouterr().out
+        assert "| plain | 1 |" in told and f"Not in the table: {2 + number} runs beside, of other data" in told
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
@@ -117,7 +133,8 @@ def test_fine_tuned_weights_keep_their_head(folder: Path, tmp_path: Path, capsys
         (("--threshold", 1.5), "--threshold is 1.5: it is a probability"),
         (("--steps", 0), "--steps is 0: it must be at least 1"),
         (("--recipe", "study_gif"), "did you mean study_gifs"),
-        (("--source-csv", "nosuch.csv"), "nosuch.csv"),
+        (("--source-csv", "nosuch.csv"), "--source: cannot read the table nosuch.csv"),
+        (("--source-annotations", "nosuch"), "--source-annotations"),
         (("--clips-per-class", 9), "--clips-per-class is 9"),
         (("--init", "nosuch"), "nosuch"),
     ],

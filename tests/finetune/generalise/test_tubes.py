@@ -8,7 +8,9 @@ import torch
 
 from fractalvid.finetune.clips.augment import crop, draw
 from fractalvid.finetune.clips.config import AugmentConfig
-from fractalvid.finetune.generalise.tubes import Tube, clip_tube, describe_tubes, read_boxes, tubes_of
+from fractalvid.finetune.clips.masks import cut_mask
+from fractalvid.finetune.clips.randaugment import draw_policy, move_mask
+from fractalvid.finetune.generalise.tubes import Tube, describe_tubes, draw_tube, read_boxes, tubes_of
 from fractalvid.finetune.targets.base import Video
 from fractalvid.utils.errors import UserError
 from fractalvid.video.reader import VideoFacts
@@ -69,17 +71,29 @@ def test_boxes_outside_the_clip_and_of_nothing(tmp_path: Path) -> None:
         tubes_of(VIDEOS, ("bow",), read_boxes(table(tmp_path, "a,1,0,0,1,1,run")), FACTS)
 
 
-def test_a_tube_is_cropped_and_flipped_with_its_clip() -> None:
+def test_a_film_in_several_clips(tmp_path: Path) -> None:
+    """Each clip has the boxes of its own time; those of a time that no clip shows are no mistake."""
+    paths = ("bow/b_000010_000014.mp4", "bow/b_000020_000024.mp4")
+    facts = dict.fromkeys(paths, FACTS["bow/a.mp4"])
+    videos = tuple(Video(path, 0, "train") for path in paths)
+    lines = ("b,12,0,0,1,0.5,bow", "b,21,0,0,0.5,1,bow", "b,40,0,0,1,1,bow")
+    tubes = tubes_of(videos, ("bow",), read_boxes(table(tmp_path, *lines)), facts)
+    assert [tubes[k].times.tolist() for k in (0, 1)] == [[2.0], [1.0]]
+
+
+@pytest.mark.parametrize("operations", [0, 4])
+def test_a_tube_moves_with_its_clip(operations: int) -> None:
     """A box drawn into the frames in white is where the mask is, but for the edges that resizing softens."""
-    config, size = AugmentConfig(crop_scale=(0.3, 1.0)), 24
-    drawn = draw(5, np.arange(8), config)
+    config, size = AugmentConfig(crop_scale=(0.3, 1.0), operations=operations, blur=0.0), 24
+    drawn, policy = draw(5, np.arange(8), config), draw_policy(5, np.arange(8), config)
     frames = np.zeros((3, 48, 64, 3), np.uint8)
     frames[:, 12:36, 16:40] = 255
     tube = Tube(np.array([1.0]), np.array([[16 / 64, 12 / 48, 40 / 64, 36 / 48]]))
+    white = draw_tube(tube, np.array([0.5, 1.0, 3.0]), (48, 64))
     assert set(drawn.flip.tolist()) == {False, True}
     for i in range(8):
-        seen = crop(frames, np.arange(3), drawn, i, size)[..., 0].float() / 255
-        mask = clip_tube(tube, np.array([0.5, 1.0, 3.0]), (48, 64), drawn, i, size)
+        seen = move_mask(crop(frames, np.arange(3), drawn, i, size), policy, i, 7.0)[..., 0].float() / 255
+        mask = cut_mask(white, drawn, policy, i, size=size, magnitude=7.0)
         assert mask.shape == (3, size, size) and mask.dtype == torch.bool
         assert not mask[2].any()  # too long after its time
         assert mask[0].equal(mask[1])

@@ -46,7 +46,10 @@ def test_values_become_columns(tmp_path: Path) -> None:
     assert kinds.columns[1].config is not None and kinds.columns[1].config.kind == "shapes"
     assert kinds.columns[2].config is not None and kinds.columns[2].config.videos == Path("V")
     init = study(tmp_path, "init", "['scratch', 'imagenet=imagenet:tsn_r18', 'pretrained']")
-    assert [column.label for column in init.columns] == ["scratch", "imagenet", "pretrained"]
+    starts = [(column.label, column.start) for column in init.columns]
+    assert starts == [("scratch", "scratch"), ("imagenet", "imagenet:tsn_r18"), ("pretrained", None)]
+    told = study(tmp_path, "init", "['pretrained', {start = 'mine=a/b'}, {label = 'c', start = 'mine=a/b'}]").columns
+    assert [(column.label, column.start) for column in told[1:]] == [("mine", "a/b"), ("c", "a/b")]
     budget = study(tmp_path, "budget", "[2, 4]")
     assert [column.clips() for column in budget.columns] == [64, 128]
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from fractalvid.finetune.cli import main
 from fractalvid.finetune.recipes.plan import Plan
 from fractalvid.finetune.results.folder import METRICS, claim_folder
 from fractalvid.finetune.study.plan import Cell
+from fractalvid.pretrain.engine import CHECKPOINT
 from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.recipes import to_json
 from fractalvid.pretrain.run import WEIGHTS, PretrainConfig
@@ -54,12 +56,15 @@ class Trainer:
 
     def __init__(self) -> None:
         self.done: list[str] = []
+        self.resumed: list[str] = []
         self.until = 100
         self.diverges = ""
 
-    def pretrain(self, config: PretrainConfig, out: Path, **_: Any) -> None:
+    def pretrain(self, config: PretrainConfig, out: Path, *, resume: bool = False, **_: Any) -> None:
+        if not resume:
+            begin_run(out, to_json(config))
+        self.resumed += [f"{config.classes} {config.seed}"] * (out / CHECKPOINT).exists()
         self._note(f"{config.classes} {config.seed}")
-        begin_run(out, to_json(config))
         stream = config.stream
         card = Card(config.arch, 2, stream.clip_len, stream.size, 2, None, None, config.seed, 1, metrics={"top1": 0.5})
         number = (config.classes or 0) + 10 * config.seed
@@ -173,6 +178,20 @@ def test_what_diverges_is_a_row_with_its_reason(
     assert study("--retry-failed") == 0
     assert trainer.done[before:] == ["2 1", "2 full 0", "2 linear 0"]
     assert [row["mode"] for row in result(tmp_path)["rows"] if row["status"] == "failed"] == ["full"]
+
+
+def test_only_what_has_failed_begins_anew(trainer: Trainer, study: Callable[..., int], tmp_path: Path) -> None:
+    """A pre-training that was interrupted goes on from its checkpoint, whatever another one came to."""
+    trainer.diverges = "2 1"
+    assert study("--pretrain-seeds", 0, 1) == 0
+    for column in ("2", "3"):
+        folder = tmp_path / "out" / "pretrain" / column / "seed-1"
+        (folder / CHECKPOINT).touch()
+        (folder / WEIGHTS).unlink(missing_ok=True)
+    shutil.rmtree(tmp_path / "out" / "transfer" / "pretraining-1" / "3")
+    trainer.diverges = ""
+    assert study("--retry-failed") == 0
+    assert {"2 1", "3 1"} <= set(trainer.done[-6:]) and trainer.resumed == ["3 1"]
 
 
 def test_a_study_of_an_earlier_version_goes_on(trainer: Trainer, study: Callable[..., int], tmp_path: Path) -> None:

@@ -192,6 +192,9 @@ def test_options_with_several_values_are_axes() -> None:
     assert axes == {"lr": [1e-4, 5e-4], "model": ["r3d_10", "r3d_18"]}
     assert rest == ["--seeds", "0", "1", "--augment.crop-scale", "0.2", "1", "--batch-size", "8", "--settle"]
     assert fixed == {"batch_size"}
+    rest, axes, fixed = split_axes("--lr=1e-4 5e-4 1e-3 --batch-size=8 --out=a=b".split())
+    assert axes == {"lr": [1e-4, 5e-4, 1e-3]} and fixed == {"batch_size"}
+    assert rest == ["--batch-size=8", "--out=a=b"]
 
 
 def test_a_tiny_sweep_from_end_to_end(sweep: Callable[..., int], tmp_path: Path) -> None:
