@@ -10,7 +10,7 @@ import tyro
 
 from fractalvid.cli.options import FractalOptions
 from fractalvid.cli.parsing import parse
-from fractalvid.core.bank import Bank, KindName
+from fractalvid.core.bank import Bank, KindName, check_draw
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.textures import TEXTURE_BANKS
 from fractalvid.utils.errors import UserError
@@ -102,7 +102,8 @@ def run(arguments: Sequence[str]) -> None:
             },
         },
     )
-    _refuse_to_overwrite(args.out)
+    _check_out(args.out)
+    check_draw(args.classes, args.seed)
     announce(f"inventing {args.classes} classes of {args.kind}")
     config = args.config()
     check_place(args.out)
@@ -128,7 +129,7 @@ def _import(arguments: Sequence[str]) -> None:
         description="Read class files (.npz) of the reference method's public code into a bank.",
         main={"what": {"files": "Class files, or folders of them", "out": "", "seed": ""}},
     )
-    _refuse_to_overwrite(args.out)
+    _check_out(args.out)
     announce(f"reading class files into {args.out}")
     from fractalvid.fractals import class_files, import_classes  # not for --help: they bring Numba
 
@@ -142,7 +143,9 @@ def _import(arguments: Sequence[str]) -> None:
     print(f"{_count(bank)} in {args.out}, from {files[0].name} (class 0) to {files[-1].name}; {_look(args.out)}")
 
 
-def _refuse_to_overwrite(out: Path) -> None:
+def _check_out(out: Path) -> None:
+    if out.is_dir():
+        raise UserError(f"{out} is a folder: --out names the file to write, such as {out / BANK_FILE}")
     if out.exists():
         raise UserError(f"{out} exists already: choose another --out, or remove it")
 
