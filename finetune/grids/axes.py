@@ -92,7 +92,8 @@ def _merged(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
 def shown(value: Any) -> str:
     """A value of a cell as tables show it."""
     if isinstance(value, float):
-        return f"{value:g}"
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
     return "-".join(map(shown, value)) if isinstance(value, list | tuple) else one_line(str(value))
 
 

@@ -35,10 +35,8 @@ def read_annotations(path: Path) -> list[tuple[str, int]]:
 
     Some activities are written with `-` and some with `_`; the boxes of players behind them are passed over.
     """
-    if path.stat().st_size == 0:
-        return []
     clips = []
-    for number, line in read_lines(path, _EXPECTED):
+    for number, line in read_lines(path, _EXPECTED, empty=True):
         picture, activity, *_ = [*line.split(), ""]
         frame = picture.removesuffix(".jpg")
         if frame == picture or not frame.isdecimal():

@@ -52,19 +52,19 @@ def find_list(name: str, folders: Sequence[Path], origin: str) -> Path:
     raise UserError(f"no {name} ({origin}) in {looked}; give its folder with --annotations")
 
 
-def read_lines(path: Path, expected: str) -> list[tuple[int, str]]:
+def read_lines(path: Path, expected: str, *, empty: bool = False) -> list[tuple[int, str]]:
     """The lines of a list file that are not blank, with their numbers from 1.
 
     They come without their ends (LF or CRLF), a byte order mark or trailing blanks. Bytes that are not UTF-8 are kept
     as surrogates, as Python reads the names of such files.
 
     Raises:
-        UserError: it cannot be read, or holds no line; `expected` says what its lines look like.
+        UserError: it cannot be read, or holds no line and may not be `empty`; `expected` says what its lines look like.
     """
     text = read_bytes(path, what="the list", most=MAX_LOG_BYTES).decode("utf-8", errors="surrogateescape")
     # Not splitlines(): that would also split at form feeds and other characters that names may hold.
     lines = [line.rstrip() for line in text.removeprefix("\ufeff").split("\n")]
-    if not any(lines):
+    if not any(lines) and not empty:
         raise UserError(f"{path} is empty; expected lines {expected}")
     odd = next((n for n, line in enumerate(lines, start=1) if "\0" in line or len(line) > _MOST_CHARACTERS), None)
     if odd is not None:

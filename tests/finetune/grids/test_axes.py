@@ -29,6 +29,7 @@ def test_tables_are_flat_and_nested_again() -> None:
 
 def test_names_of_folders_are_plain_and_stay_apart() -> None:
     assert folder_name({"lr": 1e-4, "augment.crop_scale": [0.2, 1.0]}) == "lr-0.0001_augment.crop_scale-0.2-1"
+    assert folder_name({"lr": 1.2345671e-4}) != folder_name({"lr": 1.2345672e-4})
     odd, other = folder_name({"model": "a/b"}), folder_name({"model": "a:b"})
     assert "/" not in odd and odd != other
     assert len(folder_name({f"setting{k}": k for k in range(100)})) < 120
