@@ -2,10 +2,11 @@
 
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
-from benchmarks.fractalvid.soak import Sample, change, draw, rates, run, verdicts
+from benchmarks.fractalvid.soak import Sample, change, draw, kept, rates, run, save, verdicts
 
 STEADY = [Sample(60.0 * i, 500.0, 40, 6000 * i) for i in range(1, 41)]
 
@@ -36,6 +37,12 @@ def test_warming_up_does_not_count() -> None:
 def test_a_run_cut_short_is_drawn_all_the_same(count: int) -> None:
     assert len(verdicts(STEADY[:count])) == 3
     assert len(draw({"stream": STEADY[:count]}).axes) == 3
+
+
+def test_a_phase_is_kept_for_when_the_other_runs(tmp_path: Path) -> None:
+    assert kept(tmp_path) == {}
+    save({"stream": STEADY}, tmp_path)
+    assert kept(tmp_path) == {"stream": STEADY}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
