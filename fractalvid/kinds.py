@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.core.bank import Bank, Fit, Size, bank_kind, check_bank, check_clip_ids, check_times
+from fractalvid.core.camera import check_camera
 from fractalvid.core.colour import ColourConfig
 from fractalvid.core.constants import MAX_CLIP_FRAMES, MAX_POINTS, PAPER_POINTS, PAPER_SIZE
 from fractalvid.fractals import ClassBank, ClassConfig, fit_fractals, render_fractals
@@ -130,10 +131,14 @@ def fit_clips(bank: Bank, class_id: ArrayLike, instance_id: ArrayLike, *, thread
     """Draw instances (B,) of classes (B,) and find what their clips need. A pure function of the bank and the ids.
 
     Raises:
-        UserError: classes that the bank does not have, instances beyond 2³²-1, or no threads.
+        UserError: no clips, classes that the bank does not have, instances beyond 2³²-1, or no threads.
     """
     check_bank(bank)
     check_clip_ids(bank, class_id, instance_id)
+    shapes = np.shape(class_id), np.shape(instance_id)
+    lengths = {int(np.prod(shape)) for shape in shapes} - {1}
+    if max(map(len, shapes)) > 1 or len(lengths) > 1 or 0 in lengths:
+        raise UserError(f"class_id and instance_id must be (B,), of at least one clip, got shapes {shapes}")
     check_count("threads", threads)
     return KINDS[bank.kind].fit(bank, class_id, instance_id, threads=threads)
 
@@ -146,7 +151,7 @@ def render_fits(
     size: Size,
     points: int = PAPER_POINTS,
     exposure: str = "density",
-    camera: NDArray[np.float32] | None = None,
+    camera: NDArray[np.floating] | None = None,
     colour: ColourConfig | None = None,
     threads: int | None = None,
 ) -> NDArray[np.uint8]:
@@ -155,7 +160,7 @@ def render_fits(
     Args:
         bank: the classes.
         fit: of `fit_clips`.
-        times: (B, F), real numbers in [0, T - 1].
+        times: (B, F), or (1, F) for all clips, real numbers in [0, T - 1].
         size: H and W in pixels.
         points: points of the chaos game a frame, for the kinds that play one.
         exposure: "density" or "max", likewise.
@@ -165,17 +170,25 @@ def render_fits(
         threads: at most this many, by default all cores.
 
     Raises:
-        UserError: no pixels or too many, no points or too many, or no threads.
+        UserError: times that a clip does not have, no pixels or too many, no points or too many, a camera without an
+            inverse or of another shape, or no threads.
     """
+    at = check_times(times, bank.native_frames[fit.class_id])
+    at = np.repeat(at, len(fit) // len(at), axis=0)
+    frame = _frame_size(size)
+    if camera is not None:
+        camera = check_camera(camera, *at.shape)
     check_integer("points", points, 1, MAX_POINTS)
     check_count("threads", threads)
     if colour is not None:
         check_instance("colour", colour, ColourConfig)
+    if not at.size:
+        return np.zeros((*at.shape, *frame, *([] if colour is None else [3])), np.uint8)
     return KINDS[bank.kind].render(
         bank,
         fit,
-        check_times(times),
-        size=_frame_size(size),
+        at,
+        size=frame,
         points=points,
         exposure=exposure,
         camera=camera,

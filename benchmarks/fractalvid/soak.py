@@ -3,8 +3,8 @@
 Each phase is a process of its own, sampled with all its children every minute: resident memory, open file handles, and
 clips made since. The first tenth is warming up. Of what follows, the mean of the last quarter is compared with that of
 the first: memory may not have grown by more than 5 %, handles not at all, and clips a minute may not have changed by
-more than 5 %. Results are saved with every sample, so an interrupt loses only the rest. A phase of no time keeps what --out holds
-of it, so that each may be run alone. It reads /proc: Linux only.
+more than 5 %. Results are saved with every sample, so an interrupt loses only the rest. Of a phase given no time
+the result is kept that --out holds: each can be run alone. It reads /proc: Linux only.
 """
 
 import contextlib
@@ -177,8 +177,8 @@ def kept(folder: Path) -> dict[str, list[Sample]]:
 def main() -> None:
     """Run both phases and write."""
     parser = command_line(__doc__)
-    parser.add_argument("--stream", default="2h", help="how long to stream, as 2h or 10m; 0m: not now")
-    parser.add_argument("--generate", default="1h", help="how long to generate and verify sets of 400 clips; 0m: not now")
+    parser.add_argument("--stream", default="2h", help="how long to stream, as 2h or 10m")
+    parser.add_argument("--generate", default="1h", help="how long to generate and verify sets of 400 clips")
     parser.add_argument("--every", default="1m", help="time between samples")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for soak.json, soak.md and soak.png")
     arguments = parser.parse_args()

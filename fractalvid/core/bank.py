@@ -12,9 +12,9 @@ from typing import Any, Literal, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fractalvid.core.constants import MAX_CLASSES, MAX_FRAMES
+from fractalvid.core.constants import MAX_CLASSES
 from fractalvid.core.seeds import STREAM_VERSION
-from fractalvid.utils.checks import is_whole
+from fractalvid.utils.checks import is_whole, shown
 from fractalvid.utils.documents import Seed, Table, convert_config, parse_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import make_folders, write_with
@@ -23,6 +23,8 @@ from fractalvid.utils.npz import Npz, NpzError, open_npz
 C = TypeVar("C")
 
 _LONGEST_HEADER = 2**20
+ROUNDING = 1e-9
+"""Native frames by which a time may lie beyond the last one, where it was added up."""
 
 KindName = Literal["ifs", "shapes", "perlin", "octopus", "dead_leaves"]
 """Rows of `fractalvid.kinds.KINDS`."""
@@ -58,7 +60,11 @@ class Bank(Protocol):
 
 
 class Fit(Protocol):
-    """What B clips need to be drawn at any time, size and number of points. Opaque to all but its kind."""
+    """What B clips need to be drawn at any time, size and number of points. All else is its kind's own affair."""
+
+    @property
+    def class_id(self) -> NDArray[np.int64]:
+        """Their classes (B,)."""
 
     def __len__(self) -> int:
         """The number of clips B."""
@@ -93,18 +99,27 @@ def check_bank(bank: Bank) -> None:
         raise UserError(f"bank must be a bank of classes, as fractalvid.sample_bank draws one, got {bank!r}")
 
 
-def check_times(times: ArrayLike) -> NDArray[np.float64]:
-    """Times (B, F) in native frames as float64.
+def check_times(times: ArrayLike, native_frames: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Times (B, F), or (1, F) for all clips, in native frames, as float64.
+
+    Args:
+        times: in [0, T - 1].
+        native_frames: T of each clip (B,).
 
     Raises:
-        UserError: another shape, or times that no clip has.
+        UserError: another shape, or times that the clip does not have.
     """
     try:
         at = np.asarray(times, np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise UserError(f"times must be numbers (B, F), got {times!r}") from None
-    if at.ndim != 2 or not np.all((at >= 0) & (at <= MAX_FRAMES - 1)):
-        raise UserError(f"times must be (B, F) numbers of native frames, 0 to T - 1, got {times!r}")
+        raise UserError(f"times must be numbers (B, F), got {shown(times)}") from None
+    if at.ndim != 2 or len(at) not in (1, len(native_frames)):
+        raise UserError(f"times must be (B, F), a row for each of {len(native_frames)} clips, got shape {at.shape}")
+    outside = np.argwhere(~((at >= 0) & (at <= native_frames[:, None] - 1 + ROUNDING)))
+    if len(outside):
+        row, column = outside[0].tolist()
+        time, last = at[row % len(at), column], native_frames[row] - 1
+        raise UserError(f"times must be native frames, 0 to T - 1, which is {last} for clip {row}, got {time:g}")
     return at
 
 
@@ -117,7 +132,10 @@ def check_clip_ids(bank: Bank, class_id: ArrayLike, instance_id: ArrayLike) -> N
         instance_id: some of 0..2³²-1.
     """
     for name, given, end in (("class_id", class_id, len(bank)), ("instance_id", instance_id, 2**32)):
-        ids = np.asarray(given)
+        try:
+            ids = np.asarray(given)
+        except ValueError:
+            raise UserError(f"{name} must be whole numbers (B,), got {shown(given)}") from None
         if ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= end):
             wrong = (one for one in ids.ravel().tolist() if not (is_whole(one) and 0 <= one < end))
             raise UserError(f"{name} {next(wrong)!r} is out of range: whole numbers of 0..{end - 1}")

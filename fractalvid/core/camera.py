@@ -6,10 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fractalvid.core.seeds import Domain, Field, index_words, uniforms
-from fractalvid.utils.checks import check_fields, check_p, check_range
+from fractalvid.utils.checks import check_fields, check_p, check_range, shown
+from fractalvid.utils.errors import UserError
 
 SMALLEST = 1e-4
 """Smallest area and aspect of a crop, and smallest inverse of its aspect."""
+
+_FLATTEST = 1e-12
+"""Least determinant of a camera, as a share of the product of its rows' lengths: below, rounding alone makes it one."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,31 @@ def draw_parts(
     aspect = np.exp(first + u[:, 1] * (last - first))
     extent = np.minimum(np.stack([np.sqrt(area * aspect), np.sqrt(area / aspect)], axis=1), 1)
     return u[:, 2:] * (1 - extent), extent
+
+
+def check_camera(camera: ArrayLike, clips: int, frames: int) -> NDArray[np.floating]:
+    """Homographies of B clips of F frames: (B, 3, 3), or (B, F, 3, 3); one may serve all clips, or all frames.
+
+    Raises:
+        UserError: other shapes, numbers that are not finite, or homographies that have no inverse.
+    """
+    try:
+        matrices = np.asarray(camera)
+    except ValueError:  # of lists of several lengths
+        matrices = np.array(None)
+    if matrices.dtype.kind not in "fiu":
+        raise UserError(f"camera must be numbers (B, 3, 3) or (B, F, 3, 3), got {shown(camera)}")
+    fits = zip(matrices.shape[:-2], (clips, frames), strict=False)
+    if matrices.ndim not in (3, 4) or matrices.shape[-2:] != (3, 3) or not all(n in (1, most) for n, most in fits):
+        wanted = f"({clips}, 3, 3) or ({clips}, {frames}, 3, 3)"
+        raise UserError(f"camera must be of shape {wanted}, got {matrices.shape}")
+    exact = matrices.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.linalg.norm(exact, axis=-1).prod(axis=-1)
+        inverted = np.abs(np.linalg.det(exact)) > _FLATTEST * lengths
+    if not (np.isfinite(exact).all() and inverted.all()):
+        raise UserError("camera must be homographies that are finite and have an inverse")
+    return matrices if matrices.dtype.kind == "f" else exact
 
 
 def per_frame(camera: NDArray[np.float32]) -> NDArray[np.float32]:

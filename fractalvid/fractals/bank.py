@@ -156,10 +156,9 @@ class ClassBank:
         ids = np.asarray(class_ids)
         if ids.ndim != 1 or (ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= len(self))):
             raise UserError(f"class_ids must be whole numbers (B,), 0 to {len(self) - 1}, got {class_ids!r}")
-        at = np.zeros((len(ids), 1)) if times is None else check_times(times)
-        if len(at) != len(ids) and (len(at) != 1 or not len(ids)):
-            raise UserError(f"times must have a row for each of class_ids, {len(ids)} of them, got {len(at)}")
-        return ids.astype(np.int64, copy=False), at
+        ids = ids.astype(np.int64, copy=False)
+        at = np.zeros((len(ids), 1)) if times is None else check_times(times, self.native_frames[ids])
+        return ids, at
 
 
 def stacked(classes: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:

@@ -53,6 +53,11 @@ class Fits:
     rejected: Ints
     fault: NDArray[np.int8]
 
+    @property
+    def class_id(self) -> Ints:
+        """(B,)."""
+        return self.instances.class_id
+
     def __len__(self) -> int:
         """The number of clips B."""
         return len(self.instances)
