@@ -1,7 +1,7 @@
 from .config import Band as Band
 from .config import ProbeConfig as ProbeConfig
 from .config import StatsConfig as StatsConfig
-from .probe import MOTION as MOTION
+from .probe import motion_arrays as motion_arrays
 from .probe import motion_probe as motion_probe
 from .probe import share_shapes as share_shapes
 from .results import SourceStats as SourceStats
