@@ -135,10 +135,10 @@ def fit_clips(bank: Bank, class_id: ArrayLike, instance_id: ArrayLike, *, thread
     """
     check_bank(bank)
     check_clip_ids(bank, class_id, instance_id)
-    shapes = np.shape(class_id), np.shape(instance_id)
-    lengths = {int(np.prod(shape)) for shape in shapes} - {1}
-    if max(map(len, shapes)) > 1 or len(lengths) > 1 or 0 in lengths:
-        raise UserError(f"class_id and instance_id must be (B,), of at least one clip, got shapes {shapes}")
+    one, other = np.shape(class_id), np.shape(instance_id)
+    lengths = {int(np.prod(shape)) for shape in (one, other)} - {1}
+    if max(len(one), len(other)) > 1 or len(lengths) > 1 or 0 in lengths:
+        raise UserError(f"class_id and instance_id must be (B,), as many, at least one, got shapes {one} and {other}")
     check_count("threads", threads)
     return KINDS[bank.kind].fit(bank, class_id, instance_id, threads=threads)
 
@@ -173,8 +173,9 @@ def render_fits(
         UserError: times that a clip does not have, no pixels or too many, no points or too many, a camera without an
             inverse or of another shape, or no threads.
     """
+    check_clip_ids(bank, fit.class_id, 0)  # of a fit by another bank
     at = check_times(times, bank.native_frames[fit.class_id])
-    at = np.repeat(at, len(fit) // len(at), axis=0)
+    at = np.broadcast_to(at, (len(fit), at.shape[1])).copy()
     frame = _frame_size(size)
     if camera is not None:
         camera = check_camera(camera, *at.shape)

@@ -99,12 +99,13 @@ def check_bank(bank: Bank) -> None:
         raise UserError(f"bank must be a bank of classes, as fractalvid.sample_bank draws one, got {bank!r}")
 
 
-def check_times(times: ArrayLike, native_frames: NDArray[np.int64]) -> NDArray[np.float64]:
+def check_times(times: ArrayLike, native_frames: NDArray[np.int64], of: str = "clips") -> NDArray[np.float64]:
     """Times (B, F), or (1, F) for all clips, in native frames, as float64.
 
     Args:
         times: in [0, T - 1].
         native_frames: T of each clip (B,).
+        of: what the B are called, for the message.
 
     Raises:
         UserError: another shape, or times that the clip does not have.
@@ -113,8 +114,9 @@ def check_times(times: ArrayLike, native_frames: NDArray[np.int64]) -> NDArray[n
         at = np.asarray(times, np.float64)
     except (TypeError, ValueError, OverflowError):
         raise UserError(f"times must be numbers (B, F), got {shown(times)}") from None
-    if at.ndim != 2 or len(at) not in (1, len(native_frames)):
-        raise UserError(f"times must be (B, F), a row for each of {len(native_frames)} clips, got shape {at.shape}")
+    clips = len(native_frames)
+    if at.ndim != 2 or (len(at) != clips and (len(at) != 1 or not clips)):
+        raise UserError(f"times must be (B, F), a row for each of {clips} {of}, got shape {at.shape}")
     outside = np.argwhere(~((at >= 0) & (at <= native_frames[:, None] - 1 + ROUNDING)))
     if len(outside):
         row, column = outside[0].tolist()

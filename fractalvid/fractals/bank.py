@@ -157,7 +157,7 @@ class ClassBank:
         if ids.ndim != 1 or (ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= len(self))):
             raise UserError(f"class_ids must be whole numbers (B,), 0 to {len(self) - 1}, got {class_ids!r}")
         ids = ids.astype(np.int64, copy=False)
-        at = np.zeros((len(ids), 1)) if times is None else check_times(times, self.native_frames[ids])
+        at = np.zeros((len(ids), 1)) if times is None else check_times(times, self.native_frames[ids], "class_ids")
         return ids, at
 
 

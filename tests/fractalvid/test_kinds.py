@@ -346,3 +346,63 @@ def test_from_bank_to_stream_set_and_pages(kind: str, tmp_path: Path) -> None:
         sheet, page, *_ = preview(source, tmp_path / f"of-{source.stem}", PreviewConfig(clips=3, columns=3, size=32))
         assert sheet.stat().st_size > 500
         assert "base64" in page.read_text()
+
+
+@every_kind
+@pytest.mark.parametrize("ids", [([], []), ([], 0), ([0, 1], [0, 1, 2]), ([[0, 1]], 0), ([0], [[1]])])
+def test_clips_are_named_one_by_one(kind: str, ids: tuple[Any, Any]) -> None:
+    with pytest.raises(UserError, match=r"^class_id and instance_id must be \(B,\), as many, at least one"):
+        fit_clips(bank_of(kind), *ids)
+    with pytest.raises(UserError, match=r"^class_id must be whole numbers \(B,\)"):
+        fit_clips(bank_of(kind), [[0], [1, 2]], 0)
+
+
+@every_kind
+def test_times_are_those_of_the_class(kind: str) -> None:
+    bank = bank_of(kind, 40)
+    short = int(np.flatnonzero(bank.native_frames == 18)[0])
+    fit = fit_clips(bank, [short, short], [0, 1])
+
+    def shape(times: Any, colour: ColourConfig | None = None) -> tuple[int, ...]:
+        return render_fits(bank, fit, times, size=(8, 12), points=100, colour=colour).shape
+
+    assert shape([[0.0, 17.0]]) == shape([[0, 17], [0, 17.0 + 1e-12]]) == (2, 2, 8, 12)
+    assert shape([[]]) == shape([[], []]) == (2, 0, 8, 12)
+    assert shape([[]], COLOUR) == (2, 0, 8, 12, 3)
+    for late in (17.5, 18, -1, float("nan")):
+        said = f"^times must be native frames, 0 to T - 1, which is 17 for clip 1, got {late:g}$"
+        with pytest.raises(UserError, match=said):
+            shape([[0.0, 17], [3, late]])
+    for wrong in ([], [0.0, 1], [[0.0]] * 3, np.zeros((2, 1, 1)), np.zeros((0, 3))):
+        with pytest.raises(UserError, match=r"^times must be \(B, F\), a row for each of 2 clips, got shape"):
+            shape(wrong)
+    with pytest.raises(UserError, match=r"^times must be numbers"):
+        shape([[0], [0, 1]])
+    with pytest.raises(UserError, match=rf"class_id {short} is out of range"):
+        render_fits(bank_of(kind, short), fit, [[0.0]], size=8, points=100)
+
+
+WHOLE = np.eye(3)
+FLAT = np.array([[1, 2, 0], [2, 4, 0], [0, 0, 1.0]])
+
+
+@every_kind
+def test_cameras_that_show_nothing_are_refused(kind: str) -> None:
+    bank = bank_of(kind)
+    fit = fit_clips(bank, [0, 1], 0)
+
+    def seen(camera: Any) -> np.ndarray:
+        return render_fits(bank, fit, [[0.0, 5, 9]], size=8, points=100, camera=camera)
+
+    still = seen(None)
+    for right in ([WHOLE.tolist()], [WHOLE] * 2, np.broadcast_to(WHOLE, (2, 3, 3, 3)), np.array([[WHOLE]], int)):
+        assert np.array_equal(seen(right), still)
+    for wrong in (WHOLE, [WHOLE] * 3, np.ones(9), np.ones((2, 2, 3)), np.broadcast_to(WHOLE, (2, 2, 3, 3))):
+        with pytest.raises(UserError, match=r"^camera must be of shape \(2, 3, 3\) or \(2, 3, 3, 3\), got \("):
+            seen(wrong)
+    for word in ("abc", [[1], [1, 2]], WHOLE[None] * 1j):
+        with pytest.raises(UserError, match=r"^camera must be numbers"):
+            seen(word)
+    for value in (FLAT, 0 * WHOLE, WHOLE * np.nan, WHOLE + np.inf, FLAT.astype(np.float32) / 3):
+        with pytest.raises(UserError, match=r"^camera must be homographies that are finite and have an inverse"):
+            seen([WHOLE, value])
