@@ -4,8 +4,6 @@ Torch's own threads wait for each other in busy loops. Beside anything else that
 all, they take many times as long, so work is dealt out by samples instead.
 """
 
-import os
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,24 +12,14 @@ from itertools import pairwise
 import torch
 
 from fractalvid.kernels.compiled import available_cores
+from fractalvid.utils.forks import per_process
 
 MIN_SAMPLES = 4
 """For every so many samples, another thread is worth it. Four at a time cost a tenth more each than eight, and keep 8
 cores busy with a batch of 32; of fewer, NumPy and Python are the larger part of the work."""
 
-_pools: dict[int, ThreadPoolExecutor] = {}
-_lock = threading.Lock()
-
-
-def _reset_after_fork() -> None:
-    """A forked child has the pools but none of their threads, and perhaps a lock that nobody will open."""
-    global _lock
-    _pools.clear()
-    _lock = threading.Lock()
-
-
-if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_reset_after_fork)
+_pools = per_process(dict[int, ThreadPoolExecutor])
+_lock = per_process(threading.Lock)
 
 
 def in_parts(work: Callable[[slice, int], None], count: int, threads: int | None = None) -> None:
@@ -53,8 +41,9 @@ def in_parts(work: Callable[[slice, int], None], count: int, threads: int | None
 
 def _pool(size: int) -> ThreadPoolExecutor:
     """As many threads, made when first needed."""
-    with _lock:
-        if size not in _pools:
+    with _lock():
+        pools = _pools()
+        if size not in pools:
             ready = threading.Barrier(size + 1)
             # The number is each thread's own, but threads made later begin with the last one that anybody set.
             pool = ThreadPoolExecutor(size, "samples", initializer=lambda: torch.set_num_threads(1))
@@ -62,5 +51,5 @@ def _pool(size: int) -> ThreadPoolExecutor:
                 pool.submit(ready.wait)
             ready.wait()
             torch.set_num_threads(torch.get_num_threads())
-            _pools[size] = pool
-        return _pools[size]
+            pools[size] = pool
+        return pools[size]

@@ -1,8 +1,6 @@
 """Arrays of an npz file, of which nothing is unpacked before its announced type and shape were judged."""
 
 import math
-import os
-import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -15,21 +13,12 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.forks import per_process
 
 _MEMBERS = 100
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_parser = threading.Lock()
+_parser = per_process(threading.Lock)
 """Held while Python's parser reads a head: in Python 3.11, threads that parse at the same time raise `SystemError`."""
-
-
-def _reset_after_fork() -> None:
-    """A forked child may have a lock that nobody will open."""
-    global _parser
-    _parser = threading.Lock()
-
-
-if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 class Announced(NamedTuple):
@@ -130,7 +119,7 @@ def _head(file: IO[bytes]) -> tuple[Announced, bool]:
     version = npy.read_magic(file)
     if version != (1, 0):  # the others are for heads of more than 64 KiB
         raise NpzError(f"version {version} of NumPy's format")
-    with _parser:
+    with _parser():
         shape, in_columns, dtype = npy.read_array_header_1_0(file)
     if any(length < 0 for length in shape):
         raise NpzError(f"shape {shape}")

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.forks import per_process
 from fractalvid.video.errors import check_frame
 from fractalvid.video.pixels import on_white
 from fractalvid.video.source import open_plain
@@ -18,7 +19,7 @@ _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "TIFF", "PPM", "GIF")
 _WHITE = 65535
 """White in more than 8 bits."""
 
-_lock = threading.Lock()
+_lock = per_process(threading.Lock)
 
 
 def read_picture(file: Path, *, max_pixels: int) -> Image.Image:
@@ -45,7 +46,7 @@ def read_picture(file: Path, *, max_pixels: int) -> Image.Image:
 def _opened(file: Path) -> Iterator[Image.Image]:
     """The picture, of which only the header was read."""
     with open_plain(file) as opened:
-        with _lock:  # Pillow's own limit is a global and knows no option
+        with _lock():  # Pillow's own limit is a global and knows no option
             limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
             try:
                 picture = Image.open(opened, formats=_FORMATS)

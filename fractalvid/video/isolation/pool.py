@@ -4,10 +4,8 @@ import atexit
 import contextlib
 import os
 import signal
-import sys
 import threading
 import time
-import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.forks import per_process
 from fractalvid.video.errors import KEPT_FRAMES, ReadError, TooLargeError, VideoError
 from fractalvid.video.isolation.messages import Answer, Request
 from fractalvid.video.isolation.process import Child
@@ -50,22 +49,8 @@ class Limits:
     memory: int = MEMORY
 
 
-_POOLS: "weakref.WeakSet[Pool]" = weakref.WeakSet()
-
-
-def _begin_anew() -> None:
-    for pool in _POOLS:
-        pool.begin()
-
-
-if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_begin_anew)
-
-
 class Pool:
     """Children, started when they are needed. Safe to use from several threads; a forked process has its own.
-
-    A fork copies a lock that a thread holds, and nobody there would open it: so each pool gets a new one.
 
     Args:
         limits: of a video.
@@ -75,14 +60,8 @@ class Pool:
     def __init__(self, limits: Limits | None = None, program: str | None = None) -> None:
         """See the class."""
         self.limits, self._program = limits or Limits(), program or PROGRAM
-        self.begin()
+        self._idle, self._lock = per_process(list[Child]), per_process(threading.Lock)
         self.started = 0
-        _POOLS.add(self)
-
-    def begin(self) -> None:
-        """Begin without children: those of the process that forked this one are its own."""
-        self._idle: list[Child] = []
-        self._lock = threading.Lock()
 
     def read(
         self,
@@ -150,13 +129,13 @@ class Pool:
         except BaseException:
             child.kill()
             raise
-        with self._lock:
-            self._idle.append(child)
+        with self._lock():
+            self._idle().append(child)
 
     def _take(self, memory: int) -> Child:
-        with self._lock:
-            while self._idle:
-                child = self._idle.pop()
+        with self._lock():
+            while idle := self._idle():
+                child = idle.pop()
                 if child.memory == memory and child.alive():
                     return child
                 child.kill()
@@ -165,10 +144,10 @@ class Pool:
 
     def close(self) -> None:
         """End all children that nobody asks just now."""
-        with self._lock:
-            for child in self._idle:
+        with self._lock():
+            for child in self._idle():
                 child.kill()
-            self._idle = []
+            self._idle().clear()
 
 
 def _folder() -> str:

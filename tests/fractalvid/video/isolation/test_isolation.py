@@ -58,7 +58,7 @@ def test_frames_and_facts_are_the_same(videos: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing forks there")
 def test_a_fork_while_a_thread_asks_has_children_of_its_own(videos: Path, pool: Pool) -> None:
-    with pool._lock:
+    with pool._lock():
         process = os.fork()
         if process == 0:  # no assert here: it would end as a second pytest
             signal.alarm(60)
@@ -110,7 +110,7 @@ def test_one_child_serves_many_videos_and_what_is_printed_is_no_answer(videos: P
 
 def test_a_child_that_died_meanwhile_is_replaced(videos: Path, pool: Pool) -> None:
     good = read(pool, videos / "good.mp4")
-    (idle,) = pool._idle
+    (idle,) = pool._idle()
     os.kill(idle._process.pid, signal.SIGKILL)
     idle._process.wait()
     assert np.array_equal(read(pool, videos / "good.mp4"), good)
@@ -144,6 +144,6 @@ def test_a_survey_goes_on_past_them(videos: Path, pool: Pool, monkeypatch: pytes
 def test_children_end_with_their_pool(videos: Path) -> None:
     made = Pool(Limits(), module.PROGRAM)
     read(made, videos / "good.mp4")
-    (child,) = made._idle
+    (child,) = made._idle()
     made.close()
     assert not child.alive()
