@@ -18,7 +18,7 @@ from fractalvid.cli.parsing import parse
 from fractalvid.core.bank import Bank, KindName
 from fractalvid.core.colour import ColourConfig
 from fractalvid.kernels.compiled import available_cores
-from fractalvid.sets.config import SetConfig
+from fractalvid.sets.config import FormatName, SetConfig
 from fractalvid.sets.part import WHOLE, Part
 from fractalvid.utils.duration import parse_hours
 from fractalvid.utils.errors import UserError
@@ -39,7 +39,7 @@ MAIN = {
     "how it looks": {"size": "", "points": "", "colour": "grey or structural"},
     "where to": {
         "out": "Folder of the set; the same command goes on",
-        "format": "mp4, webdataset, npz or png",
+        "format": "mp4 if not given, webdataset, npz or png",
         "workers": "Clips in the making at once; one a core if not given",
         "shard": "One part of several, such as 3/16: see merge",
         "engine": "local, or ray: a cluster",
@@ -55,6 +55,7 @@ class SetOptions(SetConfig):
 
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "superfast"
     """Effort of the encoder."""
+    format: tyro.conf.Suppress[FormatName] = SetConfig.format  # of `GenerateArguments`: whether it was given counts
     colour: tyro.conf.Suppress[ColourConfig | None] = None  # of `ColourOptions`
 
     def __post_init__(self) -> None:
@@ -82,6 +83,8 @@ class GenerateArguments:
     out: Path = Path("dataset")
     """Folder of the set. The same command again does what is missing."""
     set: Annotated[SetOptions, tyro.conf.arg(name="")] = field(default_factory=SetOptions)
+    format: FormatName | None = None
+    """Video files; tar shards of them for WebDataset; arrays of uint8; or pictures of single frames (default: mp4)."""
     images: bool = False
     """PNG images of single frames instead of clips: the same as --format png."""
     workers: int | None = None
@@ -99,11 +102,11 @@ class GenerateArguments:
 
     def config(self) -> SetConfig:
         """What the set holds."""
-        if self.images and self.set.format not in ("mp4", "png"):
-            raise UserError(f"--images and --format {self.set.format} exclude each other")
+        if self.images and self.format not in (None, "png"):
+            raise UserError(f"--images and --format {self.format} exclude each other: leave one out")
         return self.set.config(
             clips=1 if self.unlabelled is not None else self.set.clips,
-            format="png" if self.images else self.set.format,
+            format="png" if self.images else self.format or SetConfig.format,
             colour=self.colours.config(),
         )
 

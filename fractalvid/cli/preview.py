@@ -254,7 +254,8 @@ def preview(source: Path, out: Path, config: PreviewConfig = PreviewConfig()) ->
 
     Args:
         source: a bank (`classes.npz`) or the folder of a set.
-        out: folder for `sheet.png`, `gallery.html` and `clip-<class>-<instance>.webp` or `.gif`; made where missing.
+        out: folder for `sheet.png`, `gallery.html` and `clip-<class>-<instance>.webp` or `.gif`, without the instance
+            where each class of a bank is shown once; made where missing.
         config: how much to show.
 
     Returns:

@@ -74,6 +74,14 @@ def test_every_format_from_start_to_end(tmp_path: Path, capsys: pytest.CaptureFi
     assert fractalvid("verify", out, "--repair") == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "kept"), [([], "mp4"), (["--images"], "png"), (["--images", "--format", "png"], "png")]
+)
+def test_what_a_set_holds_where_its_format_is_not_said(options: list[str], kept: str, tmp_path: Path) -> None:
+    assert fractalvid("generate", "--classes", 1, "--out", tmp_path / "set", *TINY, *options) == 0
+    assert SetReader(tmp_path / "set").config.format == kept
+
+
 def test_unlabelled_clips_are_unmutated(tmp_path: Path) -> None:
     assert fractalvid("generate", "--unlabelled", 3, "--out", tmp_path / "u", *TINY[:4]) == 0
     config = ClassBank.load(tmp_path / "u" / "classes.npz").config
@@ -123,6 +131,7 @@ def test_time_runs_out_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["generate", "--format", "npz", "--crf", "20"], "crf belongs to videos"),
         (["generate", "--images", "--codec", "mpeg4"], "codec belongs to videos"),
         (["generate", "--images", "--format", "npz"], "exclude"),
+        (["generate", "--images", "--format", "mp4"], "--images and --format mp4 exclude each other: leave one out"),
         (["generate", "--shard-size", "10"], "--shard-size belongs to shards"),
         (["generate", "--format", "webdataset", "--shard-size", "0"], "--shard-size"),
         (["verify", "nosuch"], "nosuch is no generated set: it has no dataset.json (fractalvid generate makes one)"),

@@ -107,6 +107,14 @@ def test_files_that_move(tmp_path: Path, kind: Literal["webp", "gif"]) -> None:
         preview(tmp_path / "set", tmp_path / "out", config)
 
 
+def test_files_of_a_bank_are_named_by_class_and_where_needed_by_instance(tmp_path: Path) -> None:
+    ClassBank.sample(2, seed=0).save(tmp_path / "classes.npz")
+    for clips, names in ((2, ["clip-0.gif", "clip-1.gif"]), (3, ["clip-0-0.gif", "clip-0-1.gif", "clip-1-0.gif"])):
+        config = replace(SMALL, clips=clips, animate="gif")
+        paths = preview(tmp_path / "classes.npz", tmp_path / str(clips), config)[2:]
+        assert [path.name for path in paths] == names
+
+
 @pytest.mark.parametrize("source", ["missing", "empty_folder", "no_clips", "text.npz"])
 def test_what_is_neither_bank_nor_set_is_one_clear_error(tmp_path: Path, source: str) -> None:
     (tmp_path / "empty_folder").mkdir()
