@@ -140,8 +140,8 @@ def curves(findings: Findings) -> str:
     every = [row for _, runs in histories for rows in runs for row in rows]
     wanted = [("train", "loss", "training loss")]
     if any(row["kind"] == "val" and "top1" in row for row in every):
-        sides = {run.metrics.get("curve_side") for entry in findings.summary for run in entry["runs"]}
-        side = "validation" if sides == {"val"} else "test"
+        sides = {run.metrics.get("curve_side") for entry in findings.summary for run in entry["runs"]} - {None}
+        side = {("val",): "validation", ("test", "val"): "test or validation"}.get(tuple(sorted(sides)), "test")
         wanted.append(("val", "top1", f"{side} top-1, one central view (%)"))
     if not any(row["kind"] == "train" for row in every):
         return ""

@@ -1,6 +1,6 @@
 """Everything that a report says, worked out once from the runs; tables, pictures and pages only show it."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -37,7 +37,8 @@ class Comparison:
 
     `difference` of the headline accuracy over the `unit` and its bootstrap `interval`. The unit is the fold, over whose
     seeds and pre-trainings is averaged, since its runs test the same videos; with one fold alone it is the seed.
-    p-values of the paired t test over units, of the corrected resampled one (of folds only), of the permutation test
+    p-values of the paired t test over units, of the corrected resampled one (of folds whose training videos are known
+    in number), of the permutation test
     over units and of that over test videos (of their sources where known), and McNemar's of each pair. What there are
     too few runs or no predictions for is None or empty.
     """
@@ -94,7 +95,7 @@ def summarise(results: Sequence[RunResult]) -> list[dict[str, Any]]:
     """One entry per initialisation, in order of appearance.
 
     Each holds its runs, a `Spread` of every metric, and, but for the first initialisation, the spread of the
-    paired differences of the headline accuracy to the first (over the splits and seeds that both have).
+    differences of the headline accuracy to the first over the unit of a `Comparison`.
     """
     by_label, metric = _by_label(results), headline_metric(results)
     first = next(iter(by_label))
@@ -102,7 +103,7 @@ def summarise(results: Sequence[RunResult]) -> list[dict[str, Any]]:
     for label, runs in by_label.items():
         entry: dict[str, Any] = {"label": label, "runs": runs}
         entry |= {name: spread([run.metrics[name] for run in runs]) for name in ACCURACIES}
-        paired = _differences(by_label[first], runs, metric)
+        _, paired = _of_units(by_label[first], runs, metric)
         entry["gain"] = spread(paired) if paired and label != first else None
         summary.append(entry)
     return summary
@@ -111,12 +112,6 @@ def summarise(results: Sequence[RunResult]) -> list[dict[str, Any]]:
 def _by_label(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
     labels = dict.fromkeys(result.label for result in results)
     return {label: [result for result in results if result.label == label] for label in labels}
-
-
-def _differences(first: Sequence[RunResult], second: Sequence[RunResult], metric: str) -> list[float]:
-    """Of each repetition that both have, over whose pre-trainings is averaged."""
-    ours, theirs = _by_repetition(first, metric), _by_repetition(second, metric)
-    return [value - ours[key] for key, value in theirs.items() if key in ours]
 
 
 def _by_repetition(runs: Sequence[RunResult], metric: str) -> dict[Repetition, float]:
@@ -138,11 +133,13 @@ def _of_units(first: Sequence[RunResult], second: Sequence[RunResult], metric: s
     return "seed", [value for each in folds.values() for value in each]
 
 
-def _test_share(results: Sequence[RunResult]) -> float:
-    """Test videos for each training video, over the runs."""
+def _test_share(results: Sequence[RunResult]) -> float | None:
+    """Test videos for each training video, over the runs; None where one does not know what it was trained on."""
     videos = [run.metrics["videos"] for run in results]
+    if not all(one["train"] for one in videos):  # a test of weights has none
+        return None
     tested, trained = (sum(int(one[side]) for one in videos) for side in ("test", "train"))
-    return tested / max(1, trained)
+    return tested / trained
 
 
 def analyse(results: Sequence[RunResult]) -> Findings:
@@ -204,9 +201,9 @@ def _comparisons(results: Sequence[RunResult], tested: dict[str, list[Tested]], 
                 second=second,
                 difference=spread(differences),
                 unit=unit,
-                interval=bootstrap([b for _, b in pairs], metric, minus=[a for a, _ in pairs]),
+                interval=bootstrap([b for _, b in pairs], metric, [a for a, _ in pairs], _counts(pairs)),
                 t_test=t_test(differences),
-                corrected_t_test=corrected_t_test(differences, share) if unit == "fold" else None,
+                corrected_t_test=None if share is None or unit != "fold" else corrected_t_test(differences, share),
                 run_flips=sign_flips(differences),
                 video_flips=sign_flips_over_videos(pairs),
                 pairs=tuple(mcnemar(a, b) for a, b in pairs),
@@ -218,3 +215,10 @@ def _comparisons(results: Sequence[RunResult], tested: dict[str, list[Tested]], 
 def _pairs(first: Sequence[Tested], second: Sequence[Tested]) -> list[tuple[Tested, Tested]]:
     """Runs of one split and seed; where one side has several pre-trainings, each of them against what there is."""
     return [(a, b) for b in second for a in first if a.result.repetition == b.result.repetition]
+
+
+def _counts(pairs: Sequence[tuple[Tested, Tested]]) -> list[float]:
+    """How much each pair counts where folds count alike, and in a fold its seeds, whatever their pre-trainings."""
+    keys = [b.result.repetition for _, b in pairs]
+    seeds = Counter(key[:2] for key in dict.fromkeys(keys))
+    return [1 / (keys.count(key) * seeds[key[:2]]) for key in keys]

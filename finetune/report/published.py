@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fractalvid.finetune.results.read import RunResult
 from fractalvid.utils.documents import Table, read_toml
 from fractalvid.utils.phrases import counted
 
@@ -71,9 +72,9 @@ def published_remarks() -> list[tuple[str, str]]:
     return [(remark["name"], remark["text"]) for remark in _read()["remark"]]
 
 
-def published_beside(metrics: dict[str, Any]) -> tuple[tuple[PublishedNumber, ...], str]:
+def published_beside(run: RunResult) -> tuple[tuple[PublishedNumber, ...], str]:
     """The numbers of a run's benchmark and mode, and why there are none where the run is not the whole benchmark."""
-    target = metrics["target"]
+    metrics, target = run.metrics, run.metrics["target"]
     numbers = tuple(n for n in published_numbers() if n.target == target and n.mode == metrics["mode"])
     if not numbers:
         return (), ""
@@ -91,10 +92,15 @@ def published_beside(metrics: dict[str, Any]) -> tuple[tuple[PublishedNumber, ..
         )
     videos = metrics["videos"]
     missing, skipped = videos.get("missing", 0), videos.get("skipped", 0)
-    listed = missing + skipped + videos["train"] + videos["test"]
+    listed = missing + skipped + sum(videos.get(side, 0) for side in ("train", "val", "test"))
     if missing + skipped > 0.05 * listed:
         how = "are missing here or do not decode" if skipped else "are missing here"
         return (), f"None: {missing + skipped} of the {listed} videos of {target} {how}."
+    if run.settings.get("held_out") and videos.get("val"):
+        return (), (
+            f"None: these runs hold {counted(videos['val'], 'training video')} out to choose by, the published ones "
+            "learn from all."
+        )
     trained = (metrics.get("trained_on") or {}).get("target")
     if trained is not None and _base_target(str(trained)) == _base_target(target):
         return (), f"None: these weights were trained on {trained}, those of the published tests on another target."

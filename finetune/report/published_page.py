@@ -1,8 +1,11 @@
 """Published rows of targets as Markdown, other people's marked as such, with one's own runs beside."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+from fractalvid.finetune.grids import flat
 from fractalvid.finetune.report.markup import Table, as_markdown
 from fractalvid.finetune.report.published import (
     PublishedNumber,
@@ -11,9 +14,11 @@ from fractalvid.finetune.report.published import (
     published_numbers,
     published_remarks,
 )
+from fractalvid.finetune.results.comparable import EQUAL
 from fractalvid.finetune.results.read import MODES, RunResult, mean_over_splits
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.nearest import ALIKE, nearest
+from fractalvid.utils.phrases import counted
 
 _ABOUT = (
     "Accuracies in percent. Rows marked * are other people's: none was measured with this program, and networks, "
@@ -49,7 +54,7 @@ def _section(target: str, runs: Sequence[RunResult]) -> Iterator[str]:
     others = [number for number in published_numbers() if number.target == target]
     yield f"## {target}"
     yield as_markdown(Table("", _HEAD, (*_own_rows(own), *map(_row, others))))
-    refused = dict.fromkeys(why for run in own for _, why in [published_beside(run.metrics)] if why)
+    refused = dict.fromkeys(why for run in own for _, why in [published_beside(run)] if why)
     if refused:
         yield "\n".join(f"Not to be compared: {why.removeprefix('None: ')}" for why in refused)
     biases = published_bias(target)
@@ -68,11 +73,23 @@ def _row(number: PublishedNumber) -> tuple[str, ...]:
 
 
 def _own_rows(runs: Sequence[RunResult]) -> Iterator[tuple[str, ...]]:
-    """Means over splits and seeds of each initialisation, network and mode."""
+    """Means of each initialisation, network and mode over splits and seeds; what was trained otherwise has its own."""
     modes = [*MODES, *sorted({run.mode for run in runs} - set(MODES))]
-    groups = defaultdict[tuple[str, str, str], list[RunResult]](list)
+    rows = defaultdict[tuple[str, str, str], dict[str, list[RunResult]]](lambda: defaultdict(list))
     for run in runs:
-        groups[run.mode, run.label, str(run.metrics.get("model") or "")].append(run)
-    for (mode, label, model), some in sorted(groups.items(), key=lambda group: modes.index(group[0][0])):
-        top1, top5 = (mean_over_splits(some, name) for name in ("top1", "top5"))
-        yield label, model, mode, f"{top1:.2f}", f"{top5:.2f}", f"here: {len(some)} run{'s' * (len(some) > 1)}"
+        apart = json.dumps(_apart(run), sort_keys=True)
+        rows[run.mode, run.label, str(run.metrics.get("model") or "")][apart].append(run)
+    for (mode, label, model), groups in sorted(rows.items(), key=lambda row: modes.index(row[0][0])):
+        told = [_apart(some[0]) for some in groups.values()]
+        for some, own in zip(groups.values(), told, strict=True):
+            top1, top5 = (mean_over_splits(some, name) for name in ("top1", "top5"))
+            others = [name for name in own if own[name] is not None and any(one.get(name) != own[name] for one in told)]
+            settings = "".join(f", {name.replace('_', ' ')} {own[name]}" for name in others)
+            yield label, model, mode, f"{top1:.2f}", f"{top5:.2f}", f"here: {counted(len(some), 'run')}{settings}"
+
+
+def _apart(run: RunResult) -> dict[str, Any]:
+    """Settings of a run whose accuracies are averaged with no others, flat; splits too, if they are no repetitions."""
+    repeated = run.split.isdecimal() or run.metrics["target"] == "folder"  # 1, 2, 3 divide the same videos anew
+    told = {name: run.metrics.get(name) for name in EQUAL if name not in ("target", "mode", "model")}
+    return flat(told) | {"split": None if repeated else run.split}

@@ -103,20 +103,23 @@ class _Accuracy:
         return percent, weight
 
 
-def _mean(runs: Sequence[_Accuracy], drawn: Floats) -> Floats:
-    """Percent (n,) over runs, nan where nothing of any was drawn.
+def _mean(runs: Sequence[_Accuracy], drawn: Floats, counts: Floats) -> Floats:
+    """Percent (n,) over runs of which each counts so much (r,), nan where nothing of any was drawn.
 
-    A run counts by how much of it was drawn: where folds test different sources, one whose sources were not drawn says
-    nothing, and one whose only source was drawn twice counts twice. Runs on the same videos count alike.
+    A run counts by how much of it was drawn as well: where folds test different sources, one whose sources were not
+    drawn says nothing, and one whose only source was drawn twice counts twice. Runs on the same videos count alike.
     """
     values, weights = np.stack([run(drawn) for run in runs], axis=1)
+    weights *= counts[:, None]
     total = weights.sum(0)
     share = np.divide(weights, total, out=np.full_like(weights, math.nan), where=total > 0)
     mean: Floats = (values * share).sum(0)
     return mean
 
 
-def bootstrap(runs: Sequence[Tested], metric: Metric, minus: Sequence[Tested] = ()) -> Interval | None:
+def bootstrap(
+    runs: Sequence[Tested], metric: Metric, minus: Sequence[Tested] = (), counts: Sequence[float] | None = None
+) -> Interval | None:
     """Percentile interval of the mean accuracy of `runs`, or of its difference to that of `minus`.
 
     Sources of test videos are drawn with replacement, with all their videos, and the same ones for all runs; a run
@@ -125,19 +128,23 @@ def bootstrap(runs: Sequence[Tested], metric: Metric, minus: Sequence[Tested] = 
     Args:
         runs: of one initialisation.
         metric: top1, top5 or mean_class.
-        minus: the runs of another one, on the same splits and seeds.
+        minus: the runs of another one, on the same splits and seeds, in the same order.
+        counts: how much each run counts, and each of `minus` likewise; default all alike.
     """
     clusters = clusters_of([*runs, *minus])
     if len(clusters) < 2 or not runs:
         return None
     added = [_Accuracy(run, clusters, metric) for run in runs]
     taken = [_Accuracy(run, clusters, metric) for run in minus]
+    each = np.asarray([1.0] * len(runs) if counts is None else counts)
 
     def statistic(index: Integers, axis: int = -1) -> Floats:
         flat = index.reshape(-1, len(clusters))
         offset = len(clusters) * np.arange(len(flat))[:, None]
         drawn = np.bincount((flat + offset).ravel(), minlength=flat.size).reshape(flat.shape).astype(np.float64)
-        value = _mean(added, drawn) - _mean(taken, drawn) if taken else _mean(added, drawn)
+        value = _mean(added, drawn, each)
+        if taken:
+            value = value - _mean(taken, drawn, each)
         return np.asarray(value.reshape(index.shape[:-1]))
 
     with warnings.catch_warnings():  # of resamples that say nothing of one side: they are dropped below

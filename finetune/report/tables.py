@@ -66,7 +66,7 @@ def _setting(value: object) -> str:
 def _about_result(findings: Findings) -> str:
     text = "Means ± sample standard deviation over the runs"
     if len(findings.labels) > 1:
-        text += "; differences are paired by split and seed, over whose pre-trainings is averaged"
+        text += "; differences are of folds, over whose seeds and pre-trainings is averaged, or of one fold's seeds"
     if not findings.intervals:
         return text + "."
     return f"{text}. Intervals are percentile bootstraps over {about_videos(findings)}, given these trained networks."
@@ -223,7 +223,7 @@ def _rate(count: float, seconds: float) -> str:
 
 def published_table(findings: Findings) -> Table | None:
     """Other people's numbers of this benchmark; None where there are none at all."""
-    each_run = [published_beside(result.metrics) for result in findings.results]
+    each_run = [published_beside(result) for result in findings.results]
     numbers, why = next((each for each in each_run if each[1]), each_run[0])
     if not numbers and not why:
         return None
@@ -249,10 +249,27 @@ def about(metrics: dict[str, Any]) -> str:
     how = {"softmax": "", "logits": ", logits averaged", "votes": ", majority vote"}[metrics.get("voting", "softmax")]
     trained = "" if metrics["mode"] == "test" else f"{videos['train']} training and "
     return (
-        f"{metrics['target']}, {_about_classes(metrics)}, {trained}{counted(videos['test'], 'test video')}; "
+        f"{metrics['target']}, {_about_classes(metrics)}, {trained}{counted(videos['test'], 'test video')}"
+        f"{_about_others(metrics)}; "
         f"{metrics['model']}, {frames} of {clip['size']} x {clip['size']}{only}, {_about_training(metrics)}; "
         f"{metrics['views']} x {metrics['crops']} views a test video{how}."
     )
+
+
+def _about_others(metrics: dict[str, Any]) -> str:
+    """Videos that are neither trained on nor tested, and what validation videos say."""
+    videos = metrics["videos"]
+    said = {
+        "missing": videos.get("missing"),
+        "not decodable": videos.get("skipped"),
+        "of classes left out": metrics.get("left_out"),
+        "to choose by": videos.get("val"),
+    }
+    told = [f"{count} {what}" for what, count in said.items() if count]
+    chosen = metrics.get("validation")
+    if chosen:
+        told[-1] += f" ({ACCURACIES[metrics['metric']]} {chosen[metrics['metric']]:.1f} %)"
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _about_classes(metrics: dict[str, Any]) -> str:

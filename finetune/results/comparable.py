@@ -10,7 +10,7 @@ from fractalvid.finetune.results.read import RunResult, by_mode
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import first_few
 
-_EQUAL = (
+EQUAL = (
     *("target", "classes", "mode", "model", "clip", "views", "crops", "sampling", "first_frames", "voting"),
     *("shots", "epochs", "batch_size", "lr", "optimizer"),
 )
@@ -20,10 +20,11 @@ _OF_A_MODE = {"mode", "epochs", "batch_size", "lr", "optimizer", "shots"}
 _COMPARED = {"init", "mean", "std", "seed", "split", "mode", "videos_digest", "frames", "precision"}
 _COMPARED |= {"beside_digest"}
 """Settings that other initialisations and repetitions differ in, or that are compared in a way of their own."""
+_OFF: tuple[object, ...] = (None, False, 0)
 _HARMLESS = {"data", "annotations", "table", "columns", "held_out", "classes", "official_classes", "allow_missing"}
 _HARMLESS |= {"scenes", "masks"}
 _HARMLESS |= {"metric", "eval_every", "views", "crops", "voting"}
-"""Where the videos lie, which are compared themselves, and what no weights follow from; `_EQUAL` has what tests do."""
+"""Where the videos lie, which are compared themselves, and what no weights follow from; `EQUAL` has what tests do."""
 
 
 def check_comparable(results: Sequence[RunResult]) -> None:
@@ -35,10 +36,10 @@ def check_comparable(results: Sequence[RunResult]) -> None:
     trained. Of a run whose folder holds no `config.json`, only its metrics are compared.
     """
     for runs in by_mode(results).values():
-        _check_equal(runs, _EQUAL)
+        _check_equal(runs, EQUAL)
         for split in dict.fromkeys(run.split for run in runs):
             _check_counts([run for run in runs if run.split == split], ("train", "test"))
-    _check_equal(results, [name for name in _EQUAL if name not in _OF_A_MODE])
+    _check_equal(results, [name for name in EQUAL if name not in _OF_A_MODE])
     _check_one("precision", [result.precision for result in results if result.mode != "test"])
     tests = [result.trained_on for result in results if result.mode == "test"]
     for name in sorted({name for one in tests for name in one} - {"split"}):
@@ -73,7 +74,14 @@ def _check_distinct(results: Sequence[RunResult]) -> None:
 def _check_equal(results: Sequence[RunResult], names: Sequence[str]) -> None:
     """Raise `UserError` where the runs' settings of these names differ."""
     for name in names:
-        _check_one(name, [result.metrics.get(name) for result in results])
+        _check_one(name, _values(name, [result.metrics for result in results]))
+
+
+def _values(name: str, tables: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The values of a setting; what an earlier version did not have yet was off, however that is written now."""
+    there = [table[name] for table in tables if name in table]
+    absent = len(tables) - len(there)
+    return there if all(value in _OFF for value in there) else [*there, *[None] * absent]
 
 
 def _check_one(name: str, values: Iterable[object]) -> None:
@@ -88,7 +96,7 @@ def _check_training(results: Sequence[RunResult], of: str) -> None:
     known = [result.settings for result in results if result.settings]
     flat = [dict(training_settings(settings)) for settings in known]
     for name in dict.fromkeys(name for settings in flat for name in settings):
-        _check_one(f"{name}{of}", [settings.get(name) for settings in flat])
+        _check_one(f"{name}{of}", _values(name, flat))
     _check_normalised(known, of)
     _check_one(f"frames{of}", [result.frames_trained_on for result in results if result.settings])
     for split in dict.fromkeys(settings.get("split") for settings in known):

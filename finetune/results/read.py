@@ -91,8 +91,10 @@ class RunResult:
 
     @property
     def precision(self) -> str | None:
-        """What it was trained in; None for a test."""
-        return self.metrics.get("precision")
+        """What it was trained in; None for a test, and where an early version did not say it of a GPU."""
+        said = self.metrics.get("precision")
+        early = said is None and self.mode != "test" and (self.metrics.get("versions") or {}).get("device") == "cpu"
+        return "fp32" if early else said
 
     @property
     def frames(self) -> str:

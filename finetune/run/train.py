@@ -79,6 +79,7 @@ def train_network(network: nn.Module, run: ListedRun, *, resume: bool) -> TrainR
         TrainConfig(loop=engine, optim=optim_config(plan), batch_size=recipe.batch_size, seed=plan.seed),
         run.out,
         validate=_curve(run) if recipe.eval_every else None,
+        validated={"val": "validation", "test": "test videos"}[curve_side(run.listing)],
         trainable=list(head.parameters()) if recipe.mode == "linear" else None,
         resume=resume,
         progress=machine.progress,

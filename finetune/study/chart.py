@@ -51,7 +51,7 @@ def _draw_mode(axes: "Axes", findings: Findings, trained: Sequence[str], number:
         axes.plot([x + 0.04] * len(values), values, ".", color="black", markersize=3, alpha=0.6)
     for style, label in zip(("--", "-.", (0, (1, 1))), (one for one in entries if one not in trained), strict=False):
         axes.axhline(
-            _mean(entries[label], metric), color=colour, linestyle=style, linewidth=1, label=f"{name}, {label}"
+            _mean(entries[label], metric), color=colour, linestyle=style, linewidth=1, label=plain(f"{name}, {label}")
         )
 
 

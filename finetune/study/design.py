@@ -11,7 +11,6 @@ from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.pretrain.recipes import find_recipe, override
 from fractalvid.pretrain.recipes import load_recipe as load_pretraining
 from fractalvid.pretrain.run import PretrainConfig, check_settings, without_unused
-from fractalvid.pretrain.weights import split_label
 from fractalvid.utils.documents import Seed, Table, convert_config, read_toml
 from fractalvid.utils.errors import UserError
 
@@ -175,6 +174,8 @@ def _column(axis: Axis, value: Any, base: PretrainConfig, where: str) -> Column:
     label, start = table.pop("label", None), table.pop("start", None)
     settings = flat(table)
     if isinstance(start, str):
+        from fractalvid.pretrain.weights import split_label  # brings torch, which --dry-run's first line is before
+
         named, start = split_label(start)
         label = label or named or start
     label = label or (shown(settings[name]) if name in settings else None)

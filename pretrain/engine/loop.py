@@ -74,6 +74,7 @@ class Loop:
         config: of the training.
         out: folder of the run; it exists.
         validate: what is measured now and then.
+        validated: what that is called.
         lasting: whether an interrupted run can be gone on with: its folder stays.
     """
 
@@ -84,10 +85,12 @@ class Loop:
         out: Path,
         *,
         validate: Validate | None,
+        validated: str,
         lasting: bool,
     ) -> None:
         """See the class."""
-        self.state, self.config, self.out, self.validate, self.lasting = state, config, out, validate, lasting
+        self.state, self.config, self.out, self.lasting = state, config, out, lasting
+        self.validate, self.validated = validate, validated
         self.update, self.budget = state.update, state.budget
 
     def go(self, source: Source, *, show: bool) -> TrainResult:
@@ -124,7 +127,7 @@ class Loop:
             if self.validate and measures:
                 with self.reporter.bar.during("validating"):
                     metrics = self._measure(self.validate)
-                self.reporter.validation(metrics)
+                self.reporter.validation(metrics, self.validated)
             if saves:
                 self._save()
             if stopping and not last:

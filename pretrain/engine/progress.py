@@ -100,11 +100,11 @@ class Reporter:
         so_far = {"skipped": state.skipped, "seconds": state.budget.seconds}
         self.log.write("train", state.step, {**measured, **rates, **shares, **so_far})
 
-    def validation(self, metrics: dict[str, float]) -> None:
-        """Write what a validation has found."""
+    def validation(self, metrics: dict[str, float], of: str) -> None:
+        """Write what a validation has found; `of` says by what videos."""
         self.log.write("val", self._state.step, metrics)
         told = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        self.bar.say(f"step {self._state.step}: validation {told}")
+        self.bar.say(f"step {self._state.step}: {of} {told}")
 
     def last_validation(self) -> dict[str, float]:
         """What the last one has found, also before a resume; empty without one."""

@@ -42,6 +42,7 @@ def train(
     out: Path,
     *,
     validate: Validate | None = None,
+    validated: str = "validation",
     trainable: Iterable[nn.Parameter] | None = None,
     resume: bool = False,
     lasting: bool = True,
@@ -58,6 +59,7 @@ def train(
         out: folder of the run.
         validate: called every `config.loop.val_every` steps and at the end with the objective's backbone, on the main
             process, or on all where it is a `SharedValidation`, without gradients, in evaluation mode.
+        validated: what its line is called, as it may be of test videos.
         trainable: parameters to train, None for all; the rest, BatchNorm statistics too, stays bit-equal.
         resume: go on from the checkpoint in `out`, where there is one.
         lasting: False where `out` is thrown away: a run that is stopped then neither saves nor says how to go on.
@@ -89,7 +91,8 @@ def train(
         if saved is not None:
             state.load_state_dict(saved, out / CHECKPOINT)
             source.load_state_dict({"next_index": state.next_index})
-        result = Loop(state, config, out, validate=validate, lasting=lasting).go(source, show=progress)
+        loop = Loop(state, config, out, validate=validate, validated=validated, lasting=lasting)
+        result = loop.go(source, show=progress)
         if ema is not None:
             objective.backbone.load_state_dict(ema.network.state_dict())
         return result

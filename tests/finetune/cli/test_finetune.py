@@ -88,12 +88,15 @@ def test_mixing_is_part_of_the_recipe(data: Path, tmp_path: Path) -> None:
     assert (config["mixup"], config["cutmix"]) == (0.4, 1.0)
 
 
-def test_a_network_learns_what_can_be_told_apart(data: Path, tmp_path: Path) -> None:
+def test_a_network_learns_what_can_be_told_apart(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     args = ["--target", "folder", "--data", data, "--out", tmp_path / "out", "--eval-every", 12]
     plain = ["--augment.brightness", 0, "--augment.contrast", 0, "--mode", "full"]
     small = f"{SMALL} --epochs 24 --batch-size 8 --no-progress --device cpu"
     words = [str(arg) for arg in (*args, *plain, *small.split(), "--cache-dir", tmp_path / "c")]
     assert main(words) == 0
+    assert "step 12: test videos top1" in capsys.readouterr().err
     assert metrics(tmp_path / "out")["top1"] == 100.0
     rows = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if row["kind"] == "val"] == [12, 24]
@@ -305,7 +308,8 @@ def test_a_validation_side_is_looked_at_instead_of_the_test_side(
     got = metrics(tmp_path / "out")
     assert [got["videos"][side] for side in ("train", "val", "test")] == [6, 2, 4]
     assert (got["side"], got["curve_side"], got["validation"]["side"]) == ("test", "val", "val")
-    said = capsys.readouterr().out
+    said = "".join(capsys.readouterr())
+    assert "step 2: validation top1" in said and "test videos top1" not in said
     assert f"top-1 {got['validation']['top1']:.1f} % on 2 validation videos; curve of validation videos" in said
     assert "validation top-1, one central view" in (tmp_path / "out" / "report.html").read_text()
     assert json.loads((tmp_path / "out" / "config.json").read_text())["held_out"]["share"] == 0.25

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,17 +12,21 @@ import pytest
 from fractalvid.finetune.report.findings import Comparison, analyse
 from fractalvid.finetune.report.markup import Table, as_latex, as_markdown
 from fractalvid.finetune.report.page import against
-from fractalvid.finetune.report.published import published_beside, published_numbers
+from fractalvid.finetune.report.published import PublishedNumber, published_beside, published_numbers
 from fractalvid.finetune.report.statistics import Interval, Spread
 from fractalvid.finetune.report.tables import about, class_table, confused_table, paired_table, published_table
 from fractalvid.finetune.report.write import write_comparison, write_run
 from fractalvid.finetune.results.predictions import read_predictions
-from fractalvid.finetune.results.read import read_run
+from fractalvid.finetune.results.read import RunResult, read_run
 from fractalvid.finetune.targets.diving48 import Diving48
 from fractalvid.utils.errors import UserError
 from tests.finetune.report.helpers import metrics, run_of, write_run_folder
 
 RNG = np.random.default_rng(0)
+
+
+def beside(values: dict[str, Any]) -> tuple[tuple[PublishedNumber, ...], str]:
+    return published_beside(RunResult("a", "1", 0, values))
 
 
 def runs(root: Path, *, groups: bool = True) -> list[Path]:
@@ -232,28 +237,45 @@ def test_tables_of_classes_are_sorted_by_change(tmp_path: Path) -> None:
 
 def test_published_numbers_stand_beside_whole_benchmarks_only() -> None:
     whole = metrics("a", "1", 0, target="hmdb51", classes=51, official_classes=51)
-    numbers, why = published_beside(whole)
+    numbers, why = beside(whole)
     assert why == ""
     assert {n.target for n in numbers} == {"hmdb51"}
     assert 57.45 in [n.top1 for n in numbers]
     assert all(n.mode == "full" and n.source and n.conditions for n in numbers)
-    assert {n.top1 for n in published_beside(whole | {"mode": "linear"})[0]} == {24.64, 12.35}
-    numbers, why = published_beside(whole | {"classes": 21})
+    assert {n.top1 for n in beside(whole | {"mode": "linear"})[0]} == {24.64, 12.35}
+    numbers, why = beside(whole | {"classes": 21})
     assert numbers == ()
     assert "21 of them" in why
-    numbers, why = published_beside(whole | {"videos": {"train": 10, "test": 5, "missing": 5}})
+    numbers, why = beside(whole | {"videos": {"train": 10, "test": 5, "missing": 5}})
     assert (numbers, why) == ((), "None: 5 of the 20 videos of hmdb51 are missing here.")
-    numbers, why = published_beside(whole | {"videos": {"train": 88, "test": 6, "missing": 3, "skipped": 3}})
+    numbers, why = beside(whole | {"videos": {"train": 88, "test": 6, "missing": 3, "skipped": 3}})
     assert (numbers, why) == ((), "None: 6 of the 100 videos of hmdb51 are missing here or do not decode.")
-    assert published_beside(whole | {"videos": {"train": 89, "test": 6, "missing": 2, "skipped": 3}})[0]
-    assert published_beside(whole | {"shots": 5})[0] == ()
-    assert published_beside(metrics("a", "1", 0)) == ((), "")
+    assert beside(whole | {"videos": {"train": 89, "test": 6, "missing": 2, "skipped": 3}})[0]
+    assert beside(whole | {"shots": 5})[0] == ()
+    assert beside(metrics("a", "1", 0)) == ((), "")
+
+
+def test_runs_that_hold_videos_out_stand_beside_no_published_numbers() -> None:
+    videos = {"train": 9, "val": 4, "test": 5}
+    values = metrics("a", "1", 0, target="hmdb51", classes=51, official_classes=51, videos=videos)
+    official, drawn = (RunResult("a", "1", 0, values, settings=held) for held in ({}, {"held_out": {"share": 0.3}}))
+    assert published_beside(official)[0]
+    why = "None: these runs hold 4 training videos out to choose by, the published ones learn from all."
+    assert published_beside(drawn) == ((), why)
+    assert "1 of the 100 videos" not in beside(values | {"videos": {"train": 5, "val": 89, "test": 5, "missing": 1}})[1]
+
+
+def test_what_was_neither_trained_on_nor_tested_is_said() -> None:
+    videos = {"train": 9, "val": 4, "test": 5, "missing": 3, "skipped": 1}
+    text = about(metrics("a", "1", 0, videos=videos, left_out=2, validation={"side": "val", "top1": 61.24}))
+    told = "3 missing, 1 not decodable, 2 of classes left out, 4 to choose by (top-1 61.2 %)"
+    assert f"9 training and 5 test videos ({told}); " in text
 
 
 def test_runs_on_the_first_frames_stand_beside_no_published_numbers() -> None:
     whole = metrics("a", "1", 0, target="hmdb51", classes=51, official_classes=51, first_frames=None)
-    assert published_beside(whole)[0]
-    numbers, why = published_beside(whole | {"first_frames": 1})
+    assert beside(whole)[0]
+    numbers, why = beside(whole | {"first_frames": 1})
     assert (numbers, why) == (
         (),
         "None: these runs see only the first frame of each video, the published ones all of it.",
@@ -263,13 +285,13 @@ def test_runs_on_the_first_frames_stand_beside_no_published_numbers() -> None:
 def test_published_numbers_of_diving48_are_of_the_classes_that_the_lists_of_v2_use(tmp_path: Path) -> None:
     # 48 labels, of which the official lists use 47: a complete run has 47 classes.
     whole = metrics("a", "v2", 0, target="diving48", classes=47, official_classes=Diving48().protocol.num_classes)
-    numbers, why = published_beside(whole)
+    numbers, why = beside(whole)
     assert why == ""
     assert {n.target for n in numbers} == {"diving48"}
     assert "v1" in Diving48().protocol.splits
-    numbers, why = published_beside(whole | {"split": "v1"})
+    numbers, why = beside(whole | {"split": "v1"})
     assert (numbers, why) == ((), "None: what others have published is of diving48 v2, and this is about v1.")
-    numbers, why = published_beside(whole | {"classes": 46})
+    numbers, why = beside(whole | {"classes": 46})
     assert numbers == ()
     assert "all 47 classes of diving48, and this is about 46" in why
     run = run_of([True, False, True])
@@ -277,7 +299,7 @@ def test_published_numbers_of_diving48_are_of_the_classes_that_the_lists_of_v2_u
     both = [read_run(write_run_folder(tmp_path / split, run, split=split, **changes)) for split in ("v2", "v1")]
     table = published_table(analyse(both))
     assert table is not None
-    assert (table.body, table.note) == ((), published_beside(whole | {"split": "v1"})[1])
+    assert (table.body, table.note) == ((), beside(whole | {"split": "v1"})[1])
 
 
 def test_published_numbers_are_percentages_with_a_source() -> None:
@@ -318,7 +340,7 @@ def test_published_tests_are_of_weights_that_were_not_trained_on_the_target() ->
     def of(trained: str) -> tuple[int, str]:
         learned = {"target": trained, "split": "", "mode": "full", "epochs": 30}
         said = metrics("a", "", 0, target="anigifs", mode="test", trained_on=learned, classes=536, official_classes=536)
-        numbers, why = published_beside(said)
+        numbers, why = beside(said)
         return len(numbers), why
 
     assert of("kinetics-gifs") == (2, "")

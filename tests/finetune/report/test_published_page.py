@@ -35,6 +35,26 @@ def test_a_target_of_ones_own_has_no_rows_of_others() -> None:
     assert "## folder" in page and " * " not in page.partition("## Also published")[0].partition("## folder")[2]
 
 
+def test_own_runs_that_differ_have_rows_of_their_own() -> None:
+    """Only what divides the same videos anew is averaged, of runs that were trained and tested alike."""
+    told = [
+        ("1", {"top1": 70.0}),
+        ("2", {"top1": 50.0}),
+        ("1", {"top1": 20.0, "shots": 5}),
+        ("2", {"top1": 6.0, "epochs": 1}),
+        ("v1", {"top1": 40.0}),
+    ]
+    runs = [RunResult("a", split, 0, metrics("a", split, 0, target="ucf101", **said)) for split, said in told]
+    lines = [line for line in published_page(["ucf101"], runs).splitlines() if "here:" in line]
+    rows = [[cell.strip() for cell in line.split("|")[4:7:2]] for line in lines]
+    assert rows == [
+        ["60.00", "here: 2 runs, epochs 30"],
+        ["20.00", "here: 1 run, shots 5, epochs 30"],
+        ["6.00", "here: 1 run, epochs 1"],
+        ["40.00", "here: 1 run, epochs 30, split v1"],
+    ]
+
+
 def test_unknown_targets_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="nothing is published here of 'ufc101'; did you mean 'ucf101'"):
         published_page(["ufc101"])

@@ -1,18 +1,21 @@
 import json
 import statistics
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fractalvid.finetune.cli import main
+from fractalvid.finetune.report.charts import curves
 from fractalvid.finetune.report.documents import as_document
-from fractalvid.finetune.report.findings import analyse_modes, summarise
+from fractalvid.finetune.report.findings import Comparison, _comparisons, analyse, analyse_modes, summarise
 from fractalvid.finetune.report.statistics import spread
 from fractalvid.finetune.report.write import FILES, write_comparison
 from fractalvid.finetune.results.comparable import check_comparable
 from fractalvid.finetune.results.read import RunResult, find_runs, read_run
 from fractalvid.utils.errors import UserError
+from tests.finetune.report.helpers import run_of, write_run_folder
 
 
 def result(label: str, split: str, seed: int, top1: float, **changes: Any) -> RunResult:
@@ -63,6 +66,59 @@ def test_gains_are_paired_by_split_and_seed() -> None:
     assert entries[1]["gain"].mean == pytest.approx(statistics.fmean(gains))
     assert entries[1]["gain"].deviation == pytest.approx(statistics.stdev(gains))
     assert (entries[2]["gain"].mean, entries[2]["gain"].n) == (pytest.approx(6.6), 1)
+
+
+def several(label: str, tops: dict[str, list[list[bool]]], **changes: Any) -> list[Any]:
+    """Runs of each split with a seed for each list of answers."""
+    runs = []
+    for split, answers in tops.items():
+        for seed, right in enumerate(answers):
+            run = run_of(right, [f"{split}{k}" for k in range(len(right))], label=label, split=split)
+            values = run.result.metrics | {"seed": seed} | changes
+            runs.append(replace(run, result=replace(run.result, seed=seed, metrics=values)))
+    return runs
+
+
+def compared(first: list[Any], second: list[Any]) -> Comparison:
+    results = [run.result for run in (*first, *second)]
+    (comparison,) = _comparisons(results, {run.result.label: part for part in (first, second) for run in part}, "top1")
+    return comparison
+
+
+def test_folds_count_alike_in_the_difference_and_its_interval() -> None:
+    """Five seeds of one fold at +20 points, one of the other at 0: both say 10."""
+    low, high = [True, False, False, False, False] * 10, [True, True, False, False, False] * 10
+    first = several("a", {"1": [low] * 5, "2": [low]})
+    second = several("b", {"1": [high] * 5, "2": [low]})
+    found = compared(first, second)
+    assert (found.difference.mean, found.unit) == (pytest.approx(10), "fold")
+    assert found.interval is not None and found.interval.low < 10 < found.interval.high
+    assert (found.interval.low + found.interval.high) / 2 == pytest.approx(10, abs=1.5)
+    gain = summarise([run.result for run in (*first, *second)])[1]["gain"]
+    assert (gain.mean, gain.n) == (pytest.approx(10), 2)
+
+
+def test_tests_of_weights_have_no_corrected_p() -> None:
+    """It needs to know how many videos were trained on, and a test of weights does not."""
+    answers = [[k % 10 < n for k in range(50)] for n in (3, 4, 5, 6)]
+    for trained, known in ((60, True), (0, False)):
+        videos = {"videos": {"train": trained, "test": 50, "missing": 0, "skipped": 0}}
+        first = several("a", {"1": [answers[0]], "2": [answers[1]]}, **videos)
+        second = several("b", {"1": [answers[2]], "2": [answers[2]]}, **videos)
+        assert (compared(first, second).corrected_t_test is not None) == known
+
+
+@pytest.mark.parametrize(
+    ("sides", "said"),
+    [(("val", None), "validation"), ((None, None), "test"), (("val", "test"), "test or validation")],
+)
+def test_curves_say_whose_they_are(tmp_path: Path, sides: tuple[str | None, ...], said: str) -> None:
+    folders = [
+        write_run_folder(tmp_path / str(k), run_of([True, False, True], label=str(k)), curve_side=side)
+        for k, side in enumerate(sides)
+    ]
+    found = analyse([read_run(folder) for folder in folders])
+    assert f"{said} top-1, one central view" in curves(found).replace("\n", " ")
 
 
 def test_the_table_says_what_was_measured() -> None:

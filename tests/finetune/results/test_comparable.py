@@ -74,6 +74,18 @@ def test_runs_that_were_augmented_otherwise_do_not_compare(tmp_path: Path) -> No
         check_comparable([finished(tmp_path / "a", plan()), finished(tmp_path / "b", other)])
 
 
+def test_what_earlier_versions_did_not_have_was_off(tmp_path: Path) -> None:
+    early = plan(OURS).to_dict()
+    for name in ("settle", "standardise", "mixup"):
+        del early[name]
+    runs = [finished(tmp_path / "a", plan()), finished(tmp_path / "b", early, precision=None)]
+    check_comparable(runs)
+    with pytest.raises(UserError, match=r"the runs differ in mixup \(0\.2, null\)"):
+        check_comparable([runs[1], finished(tmp_path / "c", plan(mixup=0.2))])
+    with pytest.raises(UserError, match=r'the runs differ in precision \("bf16", "fp32"\)'):
+        check_comparable([runs[1], finished(tmp_path / "d", plan(), precision="bf16")])
+
+
 def test_initialisations_repetitions_and_places_may_differ(tmp_path: Path) -> None:
     elsewhere = {
         "data": "/elsewhere",

@@ -192,7 +192,7 @@ def test_options_with_several_values_are_axes() -> None:
     assert axes == {"lr": [1e-4, 5e-4], "model": ["r3d_10", "r3d_18"]}
     assert rest == ["--seeds", "0", "1", "--augment.crop-scale", "0.2", "1", "--batch-size", "8", "--settle"]
     assert fixed == {"batch_size"}
-    rest, axes, fixed = split_axes("--lr=1e-4 5e-4 1e-3 --batch-size=8 --out=a=b".split())
+    rest, axes, fixed = split_axes(["--lr=1e-4", "5e-4", "1e-3", "--batch-size=8", "--out=a=b"])
     assert axes == {"lr": [1e-4, 5e-4, 1e-3]} and fixed == {"batch_size"}
     assert rest == ["--batch-size=8", "--out=a=b"]
 
