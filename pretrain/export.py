@@ -23,7 +23,7 @@ TORCHVISION = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d")
 """Architectures that torchvision has whole, under these names in `torchvision.models.video`."""
 
 
-def export_weights(source: Path, out: Path, *, half: bool = False) -> Path:
+def export_weights(source: Path | str, out: Path | str, *, half: bool = False) -> Path:
     """Write weights.safetensors, weights.json and README.md to the folder `out`; returns the weights' path.
 
     Args:
@@ -35,6 +35,7 @@ def export_weights(source: Path, out: Path, *, half: bool = False) -> Path:
     Raises:
         UserError: nothing to export, something damaged, or `out` holds something already.
     """
+    source, out = Path(source), Path(out)
     if out.exists() and not (out.is_dir() and is_empty(out)):
         raise UserError(f"{out} exists already: choose another --out, or empty it")
     tensors, card = _read(source)

@@ -105,8 +105,9 @@ def clip_macs(config: PretrainConfig, *, size: int | None = None) -> float:
 def affordable_batch(config: PretrainConfig, macs: float) -> tuple[int, bool]:
     """Clips a step of a probe of so many multiply-adds, and whether it has few steps; a clip's cost hardly differs."""
     clips = macs / (clip_macs(config) * config.objective.views)
-    few, batch, parts = config.batch_size * STEPS > clips, config.batch_size, config.engine.accumulate
-    while few and batch * FEW_STEPS > clips and batch % (4 * parts) == 0:  # a part needs two clips
+    few, batch = config.batch_size * STEPS > clips, config.batch_size
+    groups = config.engine.accumulate * (config.objective.moco.bn_groups or 1)
+    while few and batch * FEW_STEPS > clips and batch % (4 * groups) == 0:  # a group of BatchNorm needs two clips
         batch //= 2
     return batch, few
 

@@ -7,6 +7,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from fractalvid.utils.errors import UserError
+
+_TAKEN = frozenset(
+    {"kind", "step", "loss", "accuracy", "grad_norm", "lr", "clips", "clips_per_s", "seconds", "skipped"}
+    | {"waited", "data_wait", "forward", "backward"}
+)
+"""Names of what the loop itself measures, in its rows or on their way there."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -16,13 +24,24 @@ class Outcome:
         loss: scalar, with gradient; the mean over the batch, so that means of parts of a batch are that of all.
         logits: (B, K), where the objective classifies: accuracy is measured from it.
         target: what `logits` should be: classes int64 (B,), or probabilities float32 (B, K).
-        parts: detached scalars for the log, by name.
+        parts: detached scalars for the log, by names that it does not have yet.
+
+    Raises:
+        UserError: a part that is no scalar tensor, or has the name of something else in the log.
     """
 
     loss: Tensor
     logits: Tensor | None = None
     target: Tensor | None = None
     parts: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the parts, which whoever writes an objective names."""
+        for name, value in self.parts.items():
+            if name in _TAKEN:
+                raise UserError(f"a part of a loss is called {name!r}, and so is something else in the log: rename it")
+            if not isinstance(value, Tensor) or value.ndim:
+                raise UserError(f"the part {name!r} of a loss must be a scalar tensor, got {value!r}")
 
 
 class Objective(nn.Module, ABC):

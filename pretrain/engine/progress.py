@@ -104,7 +104,8 @@ class Reporter:
         """Write what a validation has found; `of` says by what videos."""
         self.log.write("val", self._state.step, metrics)
         told = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        self.bar.say(f"step {self._state.step}: {of} {told}")
+        if told:
+            self.bar.say(f"step {self._state.step}: {of} {told}")
 
     def last_validation(self) -> dict[str, float]:
         """What the last one has found, also before a resume; empty without one."""

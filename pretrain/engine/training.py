@@ -31,6 +31,7 @@ from fractalvid.pretrain.machine import (
     world_size,
 )
 from fractalvid.pretrain.optim import Ema, build_optimizer
+from fractalvid.utils.checks import check_instance
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import make_folder
 
@@ -39,7 +40,7 @@ def train(
     objective: Objective,
     source: Source,
     config: TrainConfig,
-    out: Path,
+    out: Path | str,
     *,
     validate: Validate | None = None,
     validated: str = "validation",
@@ -70,6 +71,8 @@ def train(
             weights that are not finite, which are neither returned nor saved.
         KeyboardInterrupt: SIGINT or SIGTERM, after a checkpoint was written if the run is lasting.
     """
+    check_instance("config", config, TrainConfig)
+    out = Path(out)
     config.check()
     budget = config.budget()
     saved = from_main(lambda: _checkpoint(out, resume=resume))

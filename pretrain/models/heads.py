@@ -3,6 +3,7 @@
 from torch import nn
 
 from fractalvid.pretrain.models.table import architecture
+from fractalvid.utils.errors import UserError
 
 
 def init_head(head: nn.Linear) -> None:
@@ -21,12 +22,17 @@ def put_projector(network: nn.Module, arch: str, layers: int) -> None:
         network: of `build_model`.
         arch: its row of the table.
         layers: at least 1.
+
+    Raises:
+        UserError: the head takes maps, not features.
     """
-    row = architecture(arch)
+    row, head = architecture(arch), getattr(network, architecture(arch).head)
+    if any(isinstance(module, nn.Conv3d) for module in head.modules()):
+        raise UserError(f"projector is {layers}: it stands before a linear head, and that of {arch} is a convolution")
     width, inner = row.feature_dim, 4 * row.feature_dim
     modules: list[nn.Module] = []
     for _ in range(layers - 1):
         modules += [nn.Linear(width, inner, bias=False), nn.BatchNorm1d(inner), nn.ReLU(inplace=True)]
         width = inner
     modules.append(nn.Linear(width, row.feature_dim))
-    setattr(network, row.head, nn.Sequential(*modules, getattr(network, row.head)))
+    setattr(network, row.head, nn.Sequential(*modules, head))

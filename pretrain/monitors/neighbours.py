@@ -28,10 +28,13 @@ def neighbour_metrics(backbone: nn.Module, batches: Iterable[Batch]) -> dict[str
 
 
 def nearest_share(features: Tensor, target: Tensor) -> dict[str, float]:
-    """`knn_top1` of features (N, D) of classes (N,); only clips whose class has another one are asked."""
+    """`knn_top1` of features (N, D) of classes (N,); only clips whose class has another one are asked.
+
+    Nothing where none has, or where there is one class, which every neighbour is of.
+    """
     counts = torch.bincount(target)
     asked = counts[target] > 1
-    if not asked.any():
+    if not asked.any() or (counts > 0).sum() < 2:
         return {}
     unit = F.normalize(features, dim=1)
     with torch.autocast(unit.device.type, enabled=False):
@@ -41,8 +44,8 @@ def nearest_share(features: Tensor, target: Tensor) -> dict[str, float]:
 
 
 def first_classes(bank: Bank, num_clips: int) -> Bank:
-    """The first classes of a bank, as many as `num_clips` held-out clips show `CLIPS_A_CLASS` times each."""
-    count = max(1, min(len(bank), num_clips // CLIPS_A_CLASS))
+    """The first classes of a bank: as many as `num_clips` held-out clips show `CLIPS_A_CLASS` times each, but two."""
+    count = min(len(bank), max(2, num_clips // CLIPS_A_CLASS))
     rows = {name: getattr(bank, name)[:count] for name in array_names(bank)}
     shorter: Bank = dataclasses.replace(bank, **rows)  # type: ignore[type-var]  # every bank is a dataclass
     return shorter

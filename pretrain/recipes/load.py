@@ -36,13 +36,13 @@ def find_recipe(name: str, folder: Path = RECIPES, *, what: str = "recipe") -> P
     )
 
 
-def load_recipe(name: str, base: C, folder: Path = RECIPES) -> C:
+def load_recipe(name: str | Path, base: C, folder: Path = RECIPES) -> C:
     """`base` with the fields changed that the recipe names.
 
     Raises:
         UserError: no such recipe, no TOML, or a key or value the configuration doesn't know.
     """
-    path = find_recipe(name, folder)
+    path = find_recipe(str(name), folder)
     return override(base, read_toml(path, Table, what="the recipe"), where=f"recipe {path}")
 
 

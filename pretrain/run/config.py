@@ -150,7 +150,7 @@ class PretrainConfig:
     def check(self) -> None:
         """Raise a `UserError` for values no run can use; what the bank, the stream and the machine refuse, they say."""
         check_clip(self.arch, self.stream.clip_len, self.stream.size)
-        if self.classes is not None and self.classes < 2:
+        if self.classes is not None and self.classes < 2 and self.objective.name == "supervised":
             raise UserError(f"classes is {self.classes}; telling classes apart needs at least 2")
         if self.stream.channels != 3:
             raise UserError(f"channels is {self.stream.channels}; these networks take 3")
@@ -184,7 +184,12 @@ class PretrainConfig:
         if self.objective.auxiliary:
             name = next(iter(self.objective.auxiliary))
             raise UserError(f"aux-{name} asks for what --videos do not have: leave one of them out")
-        unused = {"instances": self.instances, "emulate": self.stream.emulate, "colour": self.stream.colour}
+        unused = {
+            "data": self.data,
+            "instances": self.instances,
+            "emulate": self.stream.emulate,
+            "colour": self.stream.colour,
+        }
         given = [name for name, value in unused.items() if value is not None]
         given += ["render-on"] if self.render_on != "cpu" else []
         if self.mix is None and given:

@@ -22,10 +22,11 @@ from fractalvid.pretrain.run.unused import check_run
 from fractalvid.pretrain.run.validation import build_validation
 from fractalvid.pretrain.weights import Card, save_weights
 from fractalvid.stream import StreamConfig
+from fractalvid.utils.checks import check_instance
 from fractalvid.utils.errors import UserError
 
 
-def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False, progress: bool = True) -> Path:
+def pretrain(config: PretrainConfig, out: Path | str, *, resume: bool = False, progress: bool = True) -> Path:
     """Run, or go on with, a pre-training run in the folder `out`; returns the path of the weights.
 
     The folder holds `config.json`, `classes.npz`, the loop's files, and in the end `weights.safetensors` and
@@ -41,6 +42,8 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False, progres
         UserError: whatever is wrong with the configuration, the bank or the folder, before any training; or a training
             that diverges, before its weights are saved.
     """
+    check_instance("config", config, PretrainConfig)
+    out = Path(out)
     going = from_main(partial(resumption, config, out)) if resume else Resumption(config, config)
     config = going.config
     from_main(partial(check_run, config))
@@ -87,11 +90,15 @@ def _prepare(going: Resumption, bank: Bank, out: Path, *, resume: bool) -> bool:
     """Make the folder of the run; returns whether there is a checkpoint to go on from."""
     settings = to_json(going.begun)
     if resume:
-        check_same_clips(read_config(out), settings, out)
+        kept = read_config(out)
+        check_same_clips(kept, settings, out)
         resume_run(out, settings, free=going.config.free(), defaults=to_json(PretrainConfig()))
+        places = {name: settings[name] for name in ("data", "videos", "bank")}
         if going.extended:
             keep_earlier_weights(out, (going.config.extended_at or (0,))[-1])
             write_config(out, to_json(going.config))
+        elif any(kept.get(name) != place for name, place in places.items()):
+            write_config(out, {**kept, **places})  # so that --resume alone finds them the next time
     else:
         begin_run(out, settings)
     keep_bank(bank, out, resume=resume)
@@ -177,7 +184,7 @@ def make_card(
         mean=None if stream.mean is None else (stream.mean,) * stream.channels,
         std=None if stream.std is None else (stream.std,) * stream.channels,
         seed=config.seed,
-        stream_version=STREAM_VERSION,
+        stream_version=STREAM_VERSION if config.videos is None or config.mix else None,
         config=to_json(config),
         metrics=metrics,
         precision=precision,

@@ -51,7 +51,7 @@ def resumption(config: PretrainConfig, out: Path) -> Resumption:
     Raises:
         UserError: there is no run, or its checkpoint is damaged.
     """
-    kept = kept_config(out)
+    kept = _at_its_places(kept_config(out), config)
     config = dataclasses.replace(config, extended_at=kept.extended_at)
     if kept.extended_at:
         config = _with_clips_of(kept, config)
@@ -61,6 +61,11 @@ def resumption(config: PretrainConfig, out: Path) -> Resumption:
         step = int(load_checkpoint(out / CHECKPOINT)["step"])
         config = dataclasses.replace(_with_clips_of(kept, config), extended_at=(*(kept.extended_at or ()), step))
     return Resumption(begun, config)
+
+
+def _at_its_places(kept: PretrainConfig, config: PretrainConfig) -> PretrainConfig:
+    """The run that is there, with its clips where they lie now."""
+    return dataclasses.replace(kept, data=config.data, videos=config.videos, bank=config.bank)
 
 
 def _budget(config: PretrainConfig) -> tuple[int | float | None, ...]:

@@ -78,24 +78,33 @@ class _Described:
     precision: str | None = None
 
 
-def save_weights(path: Path, model: nn.Module, card: Card) -> None:
+def save_weights(path: Path | str, model: nn.Module, card: Card) -> None:
     """Write the parameters and buffers of `model` to `path` (.safetensors) and its card beside it (.json).
 
     Both appear whole or not at all, the card first: where the weights lie, their card does. Where the card counts no
     classes, the model's head is left out.
 
     Raises:
-        UserError: the folder can't be written to.
+        UserError: `path` has another ending, the card is not one of `model` or of anything that JSON can say, or the
+            folder can't be written to.
     """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise UserError(f"{path} is no name for weights: it has to end in .safetensors, beside which the card is .json")
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     if card.num_classes == 0:
         tensors = without_head(tensors, card.architecture)
+    _check_head(tensors, card, "the weights")
     described = {"format": WEIGHTS_FORMAT, "version": VERSION, **dataclasses.asdict(card)}
     # JSON has no word for what is no number.
     described["metrics"] = {name: v if math.isfinite(v) else None for name, v in card.metrics.items()}
     # One key: safetensors writes several in random order, and equal weights are to be equal files.
     data = safetensors.torch.save(tensors, metadata={"format": "pt"})
-    write_text(card_path(path), json.dumps(described, indent=2) + "\n")
+    try:
+        text = json.dumps(described, indent=2)
+    except TypeError as error:
+        raise UserError(f"the card of {path} can't be written: {error}") from None
+    write_text(card_path(path), text + "\n")
     write_with(path, lambda file: file.write(data))
 
 
@@ -104,12 +113,13 @@ def card_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def find_weights(path: Path) -> Path:
+def find_weights(path: Path | str) -> Path:
     """The weights file `path` means: itself, or `weights.safetensors` in the run folder `path`.
 
     Raises:
         UserError: there is none.
     """
+    path = Path(path)
     file = path / "weights.safetensors" if path.is_dir() else path
     if not file.is_file():
         if shipped_weights(str(path)) is not None:
@@ -120,12 +130,13 @@ def find_weights(path: Path) -> Path:
     return file
 
 
-def load_card(path: Path) -> Card:
+def load_card(path: Path | str) -> Card:
     """The card of the weights at `path` (the weights file, its card or the run folder).
 
     Raises:
         UserError: no card, or it is damaged, foreign or of a newer version.
     """
+    path = Path(path)
     file = path if path.suffix == ".json" else card_path(find_weights(path))
     if not file.is_file():
         raise UserError(f"the weights have no card: there is no file {file}")
@@ -136,11 +147,14 @@ def load_card(path: Path) -> Card:
         version = str(content.get("version"))[:40]
         raise UserError(f"the card {file} has version {version}; this program reads version {VERSION}")
     card = convert(content, _Described, where=f"the card {file}")
+    for name, values in (("mean", card.mean), ("std", card.std)):
+        if values is not None and len(values) == 2:  # a value for all channels, or one for each
+            raise UserError(f"the card {file}: {name} has 2 values; expected 1 or 3")
     metrics = {name: math.nan if value is None else value for name, value in card.metrics.items()}
     return Card(**{field.name: getattr(card, field.name) for field in dataclasses.fields(Card)} | {"metrics": metrics})
 
 
-def load_tensors(path: Path) -> dict[str, Tensor]:
+def load_tensors(path: Path | str) -> dict[str, Tensor]:
     """The tensors of a weights file, on the CPU.
 
     Raises:
@@ -173,17 +187,22 @@ def head_classes(tensors: Mapping[str, Tensor], architecture_name: str) -> int:
     return rows[-1] if rows else 0
 
 
-def load_described(path: Path) -> tuple[dict[str, Tensor], Card]:
+def load_described(path: Path | str) -> tuple[dict[str, Tensor], Card]:
     """The tensors of weights and their card, which agree on the head: before a network is built of what the card says.
 
     Raises:
         UserError: as `load_card` and `load_tensors`; an unknown architecture; or a head of another number of classes.
     """
     card, tensors = load_card(path), load_tensors(path)
+    _check_head(tensors, card, f"the weights {find_weights(path)}")
+    return tensors, card
+
+
+def _check_head(tensors: Mapping[str, Tensor], card: Card, what: str) -> None:
+    """Raise `UserError` where weights have another number of classes than their card says."""
     there = head_classes(tensors, card.architecture)
     if there != card.num_classes:
         raise UserError(
-            f"the weights {find_weights(path)} are not those of their card: it says {card.num_classes} classes, the "
-            f"head of {card.architecture} in them has {there}"
+            f"{what} are not those of their card: it says {card.num_classes} classes, the head of {card.architecture} "
+            f"in them has {there}"
         )
-    return tensors, card

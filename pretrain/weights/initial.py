@@ -69,11 +69,11 @@ class Initial:
     std: Triple | None = None
 
 
-def parse_initial(text: str, arch: str | None = None, *, option: str = "--init") -> Initial:
+def parse_initial(text: str | Path, arch: str | None = None, *, option: str = "--init") -> Initial:
     """Read what `--init` says.
 
     Args:
-        text: one of the forms above.
+        text: one of the forms above, or the path of weights.
         arch: the architecture that is to be initialised, where that is known.
         option: what the user has typed before it, for errors.
 
@@ -81,6 +81,7 @@ def parse_initial(text: str, arch: str | None = None, *, option: str = "--init")
         UserError: no such file, a file without a readable card that holds no tensors of our networks, an architecture
             that has no such weights or is not `arch`, or a label that cannot be a folder's name.
     """
+    text = str(text)
     try:
         label, rest = split_label(text)
         init = _parse(rest, arch)

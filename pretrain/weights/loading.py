@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from fractalvid.pretrain.models import backbone, build_model
+from fractalvid.pretrain.models import backbone, build_model, head_name
 from fractalvid.pretrain.weights.cards import find_weights, in_head, load_card, load_described, load_tensors
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import first_few
@@ -38,7 +38,7 @@ class LoadReport:
         return f"{loaded}; newly initialised: {new}; not used: {first_few(self.unexpected)}"
 
 
-def load_network(path: Path) -> nn.Module:
+def load_network(path: Path | str) -> nn.Module:
     """The network that the card of the weights at `path` describes, with these weights.
 
     Args:
@@ -67,18 +67,19 @@ def empty_network(architecture: str, num_classes: int) -> nn.Module:
     return build_model(architecture, num_classes, seed=0) if num_classes else backbone(architecture, seed=0)
 
 
-def load_backbone(model: nn.Module, path: Path, *, head: str = "fc") -> LoadReport:
+def load_backbone(model: nn.Module, path: Path | str, *, head: str | None = None) -> LoadReport:
     """Load everything but the head from weights that `save_weights` wrote.
 
     Args:
         model: a network of the same architecture; changed in place, and only if everything fits.
         path: the weights file or the folder of a finished run.
-        head: the attribute that stays as it is.
+        head: the attribute that stays as it is; default that of the architecture on the card.
 
     Raises:
-        UserError: unreadable weights, or weights that do not cover the whole backbone exactly.
+        UserError: unreadable weights, weights that do not cover the whole backbone exactly, or no such head.
     """
     card = load_card(path)
+    head = head_name(card.architecture) if head is None else head
     source = f"the weights {find_weights(path)} ({card.architecture})"
     return load_backbone_state(model, load_tensors(path), head=head, source=source)
 
@@ -93,8 +94,12 @@ def load_backbone_state(model: nn.Module, state: Mapping[str, Tensor], *, head: 
         source: what to call `state` in an error.
 
     Raises:
-        UserError: a backbone tensor is missing, left over or of another shape.
+        UserError: a backbone tensor is missing, left over or of another shape, or there is no such head.
     """
+    if not hasattr(model, head):
+        raise UserError(
+            f"head is {head!r}, and this {type(model).__name__} has no such attribute: its last layer is meant"
+        )
     own = model.state_dict()
     wanted = {k for k in own if not in_head(k, head)}
     offered = {k for k in state if not in_head(k, head)}

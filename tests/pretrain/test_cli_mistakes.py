@@ -91,6 +91,7 @@ def test_one_class_cannot_be_told_apart(tmp_path: Path, capsys: pytest.CaptureFi
             assert not (tmp_path / "run").exists()
     assert main([*options, *where, "--objective", "simclr", "--out", str(tmp_path / "run")]) == 0
     assert "on 1 class of ifs" in capsys.readouterr().err
+    assert main(["--resume", "--steps", "2", "--no-progress", "--out", str(tmp_path / "run")]) == 0
 
 
 def test_help_and_most_mistakes_need_no_torch() -> None:

@@ -14,6 +14,7 @@ from fractalvid.pretrain.cli import main
 from fractalvid.pretrain.dryrun import Measured, dry_run, probed
 from fractalvid.pretrain.engine import read_rows
 from fractalvid.pretrain.models.cost import cost
+from fractalvid.pretrain.objectives.config import MoCoConfig, ObjectiveConfig
 from fractalvid.pretrain.probe import FEW_STEPS, SETTLING, STEPS, affordable_batch, clip_macs, measure
 from fractalvid.pretrain.recipes.fields import override, to_json, to_toml
 from fractalvid.pretrain.recipes.load import load_recipe, recipe_names
@@ -164,3 +165,5 @@ def test_a_probe_of_a_large_network_is_short() -> None:
     assert affordable_batch(eight, each) == (2, True)
     in_parts = dataclasses.replace(eight, engine=dataclasses.replace(eight.engine, accumulate=2))
     assert affordable_batch(in_parts, each) == (4, True)
+    objective = ObjectiveConfig("moco", moco=MoCoConfig(bn_groups=4))
+    assert affordable_batch(dataclasses.replace(eight, objective=objective), each) == (8, True)

@@ -47,6 +47,23 @@ def test_a_set_on_disk(stored: Path, tmp_path: Path) -> None:
     assert main(["--data", str(moved), "--out", str(tmp_path / "run"), "--resume"]) == 0
 
 
+def test_a_set_that_has_moved_is_found_from_then_on(stored: Path, tmp_path: Path) -> None:
+    """Also where the number of clips decides over which emulation comes in, and by --resume alone the next time."""
+    there, moved, out = tmp_path / "set", tmp_path / "moved", tmp_path / "run"
+    shutil.copytree(stored / "set", there)
+    assert run("--data", there, "--steps", 1, "--emulate", "light", "--out", out) == 0
+    there.rename(moved)
+    resume = ["--resume", "--no-progress", "--out", str(out)]
+    assert main([*resume, "--steps", "2"]) == 2
+    assert main([*resume, "--steps", "2", "--data", str(moved)]) == 0
+    moved.rename(there)
+    (out / "weights.safetensors").unlink()
+    assert main([*resume, "--data", str(there)]) == 0
+    assert json.loads((out / "config.json").read_text())["config"]["data"] == str(there)
+    (out / "weights.safetensors").unlink()
+    assert main(resume) == 0
+
+
 def test_a_mixture_tells_both_apart(stored: Path, tmp_path: Path) -> None:
     options = ["--classes", 4, "--videos", stored / "own", "--mix", 0.5, "--steps", 2]
     assert run(*options, "--out", tmp_path / "run") == 0
@@ -179,6 +196,7 @@ def test_without_a_gpu_clips_are_drawn_on_the_cpu(tmp_path: Path) -> None:
         (["--videos", "{own}", "--mix", "0.5", "--aux-mask", "1"], "aux-mask"),
         (["--videos", "{own}/run", "--mix", "0.5"], "no labels"),
         (["--videos", "nowhere", "--mix", "0.5"], "no folder"),
+        (["--videos", "{own}", "--objective", "moco", "--data", "{set}"], "data belongs to fractals"),
         (["--monitors", "depth"], "depth"),
         (["--monitor-clips", "4"], "belong to --monitors"),
         (["--epoch-clips", "4"], "not in --epochs"),

@@ -66,6 +66,7 @@ def test_features_of_all_batches_are_compared() -> None:
         assert neighbour_metrics(Mean(), batches(4)) == {"knn_top1": 1.0}
         assert neighbour_metrics(Mean(), batches(1)) == {}  # one clip of each class
         assert neighbour_metrics(Mean(), []) == {}
+        assert nearest_share(torch.eye(4), torch.ones(4, dtype=torch.int64)) == {}  # one class alone
         assert set(classification_metrics(Mean(), batches(1))) == {"loss", "top1", "top5"}
 
 
@@ -78,7 +79,7 @@ def test_the_first_classes_of_a_bank_are_a_bank(kind: str) -> None:
     shown = [FractalStream.validation(b, num_clips=5, batch_size=5, config=config) for b in (bank, few)]
     one, other = (next(iter(clips)).video for clips in shown)
     assert torch.equal(one, other)
-    assert len(first_classes(bank, 1)) == 1
+    assert len(first_classes(bank, 1)) == len(first_classes(bank, 7)) == 2  # of one class, all neighbours are
     assert len(first_classes(bank, 10**6)) == 12
 
 

@@ -1,16 +1,19 @@
 import dataclasses
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from fractalvid.pretrain.models import build_model
-from fractalvid.pretrain.weights.cards import Card, find_weights, load_card, save_weights
-from fractalvid.pretrain.weights.loading import LoadReport, load_backbone, load_backbone_state
+from fractalvid.pretrain.models import build_model, head_name
+from fractalvid.pretrain.weights.cards import Card, find_weights, in_head, load_card, save_weights
+from fractalvid.pretrain.weights.initial import parse_initial
+from fractalvid.pretrain.weights.loading import LoadReport, load_backbone, load_backbone_state, load_network
 from fractalvid.utils.errors import UserError
 from tests.pretrain.helpers import equal_state, saved_model
 
@@ -48,6 +51,48 @@ def test_channels_last_weights_are_saved_as_usual(tmp_path: Path) -> None:
     model = build_model("r3d_10", 4, seed=1).to(memory_format=torch.channels_last_3d)
     save_weights(tmp_path / "w.safetensors", model, CARD)
     assert equal_state(saved_model(tmp_path / "w.safetensors"), build_model("r3d_10", 4, seed=1))
+
+
+def test_weights_and_cards_that_do_not_belong_together_are_not_written(tmp_path: Path) -> None:
+    network, path = build_model("r3d_10", 4, seed=1), tmp_path / "w.safetensors"
+    wrong: list[tuple[Path, dict[str, Any], str]] = [
+        (path, {"num_classes": 9}, "it says 9 classes, the head of r3d_10 in them has 4"),
+        (path, {"architecture": "r3d10"}, "did you mean r3d_10"),
+        (path, {"config": {"at": tmp_path}}, "can't be written: Object of type PosixPath"),
+        (tmp_path / "w.pt", {}, "has to end in .safetensors"),
+    ]
+    for place, changes, told in wrong:
+        with pytest.raises(UserError, match=told):
+            save_weights(place, network, dataclasses.replace(CARD, **changes))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_card_has_a_value_for_all_channels_or_for_each(weights: Path, tmp_path: Path) -> None:
+    told = json.loads(weights.with_suffix(".json").read_text())
+    for mean, known in (([0.4], True), ([0.4, 0.4, 0.4], True), ([0.1, 0.2], False)):
+        (tmp_path / "w.json").write_text(json.dumps(told | {"mean": mean}))
+        if known:
+            assert load_card(tmp_path / "w.json").mean == tuple(mean)
+        else:
+            with pytest.raises(UserError, match="mean has 2 values; expected 1 or 3"):
+                load_card(tmp_path / "w.json")
+
+
+def test_paths_may_be_text(weights: Path) -> None:
+    assert load_card(str(weights.parent)) == CARD
+    assert equal_state(load_network(str(weights)), build_model("r3d_10", 4, seed=1))
+    assert parse_initial(weights).path == str(weights.resolve())
+
+
+@pytest.mark.parametrize("name", ["r3d_10", "tsm_mobilenet_v2"])
+def test_the_head_stays_as_it_is_whatever_it_is_called(name: str, tmp_path: Path) -> None:
+    save_weights(tmp_path / "w.safetensors", build_model(name, 4, seed=1), dataclasses.replace(CARD, architecture=name))
+    network = build_model(name, 4, seed=2)
+    head = {k: v.clone() for k, v in network.state_dict().items() if in_head(k, head_name(name))}
+    load_backbone(network, tmp_path / "w.safetensors")
+    assert head and all(torch.equal(network.state_dict()[k], v) for k, v in head.items())
+    with pytest.raises(UserError, match="head is 'haed', and this"):
+        load_backbone(network, tmp_path / "w.safetensors", head="haed")
 
 
 SAVE = """
