@@ -117,7 +117,8 @@ def list_tested(test: WeightsTest, machine: Machine) -> tuple[Listing, ClassMap,
     classes = map_classes(listing.classes, test.trained.classes, test.class_map)
     answers = [(video, classes.answers[video.label]) for video in listing.videos]
     kept = tuple(replace(video, label=answer) for video, answer in answers if answer is not None)
-    check_untrained(str(test.trained.weights), kept, trained_on(test.trained.card.config, test.data))
+    learned = trained_on(test.trained.card.config, test.data)
+    check_untrained(str(test.trained.weights), test.data.root, kept, learned)
     return replace(listing, classes=classes.names, videos=kept), classes, len(answers) - len(kept)
 
 

@@ -1,9 +1,12 @@
 """Test videos that are trained on: an accuracy on them says nothing, so they are an error."""
 
 import hashlib
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tqdm import tqdm
@@ -74,25 +77,53 @@ def check_files(root: Path, videos: Sequence[Video], *, official: bool = False) 
         tqdm.write(f"note: {root}: {copies}, as the benchmark's own lists have it", file=sys.stderr)
 
 
-def check_untrained(weights: str, videos: Sequence[Video], trained: frozenset[str] | None) -> None:
+@dataclass(frozen=True)
+class TrainingVideos:
+    """What weights were trained on: videos, or cuts of them, below a folder."""
+
+    root: Path = Path()
+    videos: tuple[Video, ...] = ()
+
+
+def check_untrained(weights: str, root: Path, videos: Sequence[Video], trained: TrainingVideos | None) -> None:
     """Raise `UserError` where weights were trained on videos that they are to be tested on.
+
+    That is so for a file under another path, as through links, but not for copies; of two cuts of one file where they
+    share a frame.
 
     Args:
         weights: what to call them.
+        root: the folder of the videos.
         videos: what they are to be tested on.
-        trained: paths of what they were trained on (`weights.trained.trained_on`); None where that is not known.
+        trained: what they were trained on (`weights.trained.trained_on`); None where that is not known.
     """
     if trained is None:
         tqdm.write(
             f"note: the lists that {weights} were trained on are gone: test videos may be among them", file=sys.stderr
         )
         return
-    seen = [video.path for video in videos if video.path in trained]
+    learned = defaultdict[str, list[Video]](list)
+    files = _files(trained.root, trained.videos)
+    for video in trained.videos:
+        learned[files[video.path]].append(video)
+    files = _files(root, videos)
+    seen = [video.path for video in videos if any(_overlap(video, other) for other in learned[files[video.path]])]
     if seen:
         raise UserError(
             f"{weights} were trained on {len(seen)} of the {len(videos)} test videos ({first_few(seen, 3)}): a "
             "result on them says nothing; test on the split, fold or list that they were fine-tuned with"
         )
+
+
+def _files(root: Path, videos: Iterable[Video]) -> dict[str, str]:
+    """Path of a video below `root` -> that of the file behind it, through all links; each folder is looked at once."""
+    folder_of = cache(os.path.realpath)
+    files = dict[str, str]()
+    for video in videos:
+        folder, name = os.path.split(root / video.path)
+        file = os.path.join(folder_of(folder), name)
+        files[video.path] = os.path.realpath(file) if os.path.islink(file) else file
+    return files
 
 
 def _both_sides(

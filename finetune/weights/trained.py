@@ -12,11 +12,16 @@ import msgspec
 from torch import nn
 
 from fractalvid.finetune.clips.config import FrameConfig, Sampling, Triple, ViewConfig, Voting
+from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.targets.registry import TARGETS, WITH_SPLITS, TargetOptions, make_target
 from fractalvid.finetune.videos.data import Data
+from fractalvid.finetune.videos.holdout import hold_out
+from fractalvid.finetune.videos.leakage import TrainingVideos
+from fractalvid.finetune.videos.listing import Listing, why_absent
 from fractalvid.pretrain.weights import Card, Initial, load_card, load_network, parse_initial
 from fractalvid.utils.documents import convert
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.notes import noting_nothing
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class _Columns:
     label: str = "label"
     split: str = "split"
     fold: str | None = None
+    group: str | None = None
     path: str = "path"
     start: str | None = None
     end: str | None = None
@@ -62,6 +68,7 @@ class _Training:
     table: str | None = None
     columns: _Columns | None = None
     held_out: _HeldOut | None = None
+    allow_missing: bool = False
 
 
 def _training(config: Mapping[str, Any], where: str = "the card's config") -> _Training:
@@ -159,44 +166,73 @@ def _three(values: tuple[float, ...] | None) -> Triple:
     return values[0], values[1], values[2]
 
 
-def trained_on(config: Mapping[str, Any], data: Data) -> frozenset[str] | None:
-    """Paths below the data folder that weights were trained on, read again from the lists that their card names.
+def trained_on(config: Mapping[str, Any], data: Data) -> TrainingVideos | None:
+    """What weights were trained on, read again from the lists that their card names.
 
-    Videos of other folders count where official lists call them the same; else they are taken for other videos. None
-    where the lists are not to be had any more. Few-shot training counts as training on the whole list.
+    Where the official lists of the data call them the same, they are taken to lie where the data do; else they lie
+    where they lay, and where that folder is gone, they are other videos. None where the lists are not to be had any
+    more. Few-shot training counts as training on the whole list; what was held out was not trained on.
 
     Args:
         config: of the weights' card.
         data: what they are to be tested on.
     """
     training = _training(config)
-    target = re.sub(r"-\d+$", "", training.target or "")  # anigifs-40: its 40 most frequent classes
+    target, frequent = _named(training.target or "")
     same_lists = target == data.options.target and target in WITH_SPLITS
-    if target not in TARGETS or not (same_lists or training.data == str(data.root.resolve())):
-        return frozenset()
-    columns = training.columns or _Columns()
-    options = TargetOptions(
+    root = data.root if same_lists else _path(training.data)
+    if target not in TARGETS or root is None or not root.is_dir():
+        return TrainingVideos()
+    try:
+        options = _options(training, target, root, frequent)
+        if same_lists and (options.annotations is None or not options.annotations.is_dir()):
+            options = replace(options, annotations=data.options.annotations)
+        with noting_nothing():  # the user has not asked for these videos
+            return TrainingVideos(root, _training_side(training, options, root))
+    except UserError:
+        return None
+
+
+def _named(target: str) -> tuple[str, int | None]:
+    """The benchmark that a card names, and how many of its classes: anigifs-40 are its 40 most frequent ones."""
+    kept = re.fullmatch(r"(.+)-([0-9]{1,4})", target)
+    return (target, None) if kept is None else (kept[1], int(kept[2]))
+
+
+def _options(training: _Training, target: str, root: Path, frequent: int | None) -> TargetOptions:
+    """The options that named what weights were trained on. Raises `UserError` for ones that no benchmark can use."""
+    columns, share = training.columns or _Columns(), training.held_out
+    held_out: dict[str, Any] = {}
+    if share is not None:
+        held_out = {"val_share": share.share, "val_by": share.by, "val_seed": share.seed}
+    return TargetOptions(
         target,
-        data.root if TARGETS[target].needs_data else None,
+        root if TARGETS[target].needs_data else None,
         annotations=_path(training.annotations),
         csv=_path(training.table),
         label_column=columns.label,
         split_column=columns.split,
         fold_column=columns.fold,
+        group_column=columns.group,
         path_column=columns.path,
         start_column=columns.start,
         end_column=columns.end,
+        most_frequent=frequent,
+        **held_out,
     )
-    if training.held_out is not None:
-        share = training.held_out
-        options = replace(options, val_share=share.share, val_by=share.by, val_seed=share.seed)
-    if options.annotations is not None and not options.annotations.is_dir():
-        options = replace(options, annotations=data.options.annotations)
-    try:
-        videos = make_target(options).index(data.root, str(training.split))
-    except UserError:
-        return None
-    return frozenset(video.path for video in videos if video.side == "train")
+
+
+def _training_side(training: _Training, options: TargetOptions, root: Path) -> tuple[Video, ...]:
+    """The training videos that the options name below `root`. Raises `UserError` where they can't be listed."""
+    target, split = make_target(options), training.split or ""
+    if target.protocol.splits and split not in target.protocol.splits:
+        raise UserError(f"{target.name} has no split {split!r}")
+    videos = target.index(root, split)
+    if training.allow_missing:  # a share is drawn of the videos that are there
+        lost = why_absent(root, (video.path for video in videos))
+        videos = [video for video in videos if video.path not in lost]
+    listing = hold_out(Listing(target.classes(root, split), tuple(videos)), target, options, root)
+    return listing.side("train")
 
 
 def _path(text: object) -> Path | None:

@@ -1,15 +1,19 @@
 """Notes to the user that are no errors: each is said once in a command."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from fractalvid.utils.phrases import one_line
 
 _said = set[str]()
+_silent = ContextVar("silent", default=False)
 
 
 def note(text: str) -> None:
     """Write a line to stderr, unless it was written before in this command."""
-    if text not in _said:
+    if text not in _said and not _silent.get():
         _said.add(text)
         from tqdm import tqdm  # brings much that other commands do not need
 
@@ -19,3 +23,13 @@ def note(text: str) -> None:
 def forget_notes() -> None:
     """Begin another command, in which all may be said again."""
     _said.clear()
+
+
+@contextmanager
+def noting_nothing() -> Iterator[None]:
+    """Inside, this thread's notes are left out: what is looked at is nothing that the user has asked for."""
+    before = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(before)
