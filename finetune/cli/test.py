@@ -3,7 +3,7 @@
 import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import tyro
 from tqdm import tqdm
@@ -14,11 +14,13 @@ from fractalvid.finetune.clips.config import Voting
 from fractalvid.finetune.recipes.recipe import Metric
 from fractalvid.finetune.targets.registry import check_folds
 from fractalvid.finetune.videos.machine import Machine
+from fractalvid.utils.errors import UserError
 from fractalvid.utils.log import announce
 from fractalvid.utils.phrases import counted
 
 if TYPE_CHECKING:
     from fractalvid.finetune.run.test import WeightsTest
+    from fractalvid.finetune.weights.trained import Trained
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,20 @@ def open_test(options: WeightsTestOptions) -> "WeightsTest":
         init=init,
         trained=trained,
         class_map=class_map,
-        metric=options.metric or str(trained.card.config.get("metric", "top1")),
+        metric=options.metric or _metric_of(trained),
         allow_missing=options.allow_missing,
     )
+
+
+def _metric_of(trained: "Trained") -> Metric:
+    """The accuracy that the weights were headed by. Raises `UserError` where their card names one that is none."""
+    told = trained.card.config.get("metric", "top1")
+    if told not in get_args(Metric):
+        known = " or ".join(get_args(Metric))
+        where = f"the card of {trained.weights}, config: metric is {str(told)[:40]!r}"
+        raise UserError(f"{where}; --metric {known} says what heads the result")
+    metric: Metric = told
+    return metric
 
 
 def run(options: WeightsTestOptions) -> None:

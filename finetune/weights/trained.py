@@ -19,6 +19,7 @@ from fractalvid.finetune.videos.holdout import hold_out
 from fractalvid.finetune.videos.leakage import TrainingVideos
 from fractalvid.finetune.videos.listing import Listing, why_absent
 from fractalvid.pretrain.weights import Card, Initial, load_card, load_network, parse_initial
+from fractalvid.pretrain.weights.initial import check_label
 from fractalvid.utils.documents import convert
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.notes import noting_nothing
@@ -63,6 +64,8 @@ class _Training:
     first_frames: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
     target: str | None = None
     split: str | None = None
+    mode: str | None = None
+    epochs: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
     data: str | None = None
     annotations: str | None = None
     table: str | None = None
@@ -111,7 +114,8 @@ def open_weights(
     Without a label of their own (LABEL=...) they are called what they were fine-tuned from.
 
     Raises:
-        UserError: there are none, or they are damaged or not fine-tuned.
+        UserError: there are none, they are damaged or not fine-tuned, or what they were fine-tuned from is called what
+            no folder can be.
     """
     wanted = "fine-tuned weights are tested, a file or a run of finetune"
     if not Path(text).exists() and not Path(text.partition("=")[2] or text).exists():
@@ -124,6 +128,10 @@ def open_weights(
         return init, trained
     started_from = _training(trained.card.config).init
     label = started_from.label if isinstance(started_from, _Start) else None
+    try:
+        check_label(label or init.label)  # a card may come from elsewhere
+    except UserError as error:
+        raise UserError(f"--weights {text!r}: {error}") from error
     return replace(init, label=label or init.label), trained
 
 

@@ -86,11 +86,16 @@ def parse_initial(text: str | Path, arch: str | None = None, *, option: str = "-
         label, rest = split_label(text)
         init = _parse(rest, arch)
         init = replace(init, label=label or init.label)
-        if init.label in ("", ".", "..") or any(c in init.label for c in _NOT_IN_NAMES) or not init.label.isprintable():
-            raise UserError(f"the label {init.label!r} cannot be the name of a folder: give another with LABEL=...")
+        check_label(init.label)
     except UserError as error:
         raise UserError(f"{option} {text!r}: {error}") from error
     return init
+
+
+def check_label(label: str) -> None:
+    """Raise `UserError` for a label that cannot be a folder's name, as of results that are filed under it."""
+    if label in ("", ".", "..") or any(c in label for c in _NOT_IN_NAMES) or not label.isprintable():
+        raise UserError(f"the label {label!r} cannot be the name of a folder: give another with LABEL=...")
 
 
 def split_label(text: str) -> tuple[str, str]:

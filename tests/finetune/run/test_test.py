@@ -176,6 +176,9 @@ def test_videos_that_were_trained_on_are_refused(
         ("--data {data} --weights scratch", "fine-tuned weights are tested"),
         ("--data {data} --weights {tmp}/ghost", "no such file"),
         ("--data {data} --weights {tmp}/plain", "name no classes"),
+        ("--data {data} --weights {tmp}/escaping", "label '../../../escaped' cannot be the name of a folder"),
+        ("--data {data} --weights {tmp}/f1", "config: metric is 'f1'; --metric top1 or mean_class"),
+        ("--data {data} --weights {tmp}/modes", "(mode: expected text or nothing, got a list)"),
         ("--data {data} --weights {tmp}/other", "'light' (nearest: 'lights')"),
         ("--data {data} --weights {run} --class-map {tmp}/ghost.csv", "cannot read --class-map"),
         ("--data {data} --weights {run} --views 0", "--views is 0"),
@@ -191,6 +194,9 @@ def test_mistakes_are_one_line(
     words: str, message: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weights_of(tmp_path / "other", ["dark", "lights"])
+    weights_of(tmp_path / "escaping", ["dark", "light"], init={"label": "../../../escaped"})
+    weights_of(tmp_path / "f1", ["dark", "light"], metric="f1")
+    weights_of(tmp_path / "modes", ["dark", "light"], mode=["full"])
     (tmp_path / "plain").mkdir()
     plain = Card("r3d_10", 2, 2, 16, 1, None, None, 1, 1)
     save_weights(tmp_path / "plain" / "weights.safetensors", build_model("r3d_10", 2, seed=1), plain)
@@ -233,6 +239,14 @@ def test_results_lie_apart_by_what_the_weights_were_trained_on(trained: Path, tm
     assert len(set(folders)) == 6
     assert out("bare") == "runs/test/folder-set/ours/seed-1"
     assert out("odd", target="../..", split="", mode="full") == "runs/test/folder-set/ours/seed-1_of_..-.._full"
+
+
+def test_what_a_card_says_wrongly_can_be_said_otherwise(trained: Path, tmp_path: Path) -> None:
+    weights = weights_of(tmp_path / "w", ["dark", "light"], init={"label": "../out"}, metric="f1")
+    opened = open_test(
+        WeightsTestOptions(TargetOptions("folder", trained / "set"), f"mine={weights}", metric="mean_class")
+    )
+    assert (opened.init.label, opened.metric) == ("mine", "mean_class")
 
 
 def test_a_test_says_the_precision_of_the_weights(trained: Path, tmp_path: Path) -> None:
