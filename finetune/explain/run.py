@@ -22,7 +22,7 @@ from fractalvid.finetune.weights.trained import Trained
 from fractalvid.pretrain.machine import resolve_device
 from fractalvid.pretrain.models import architecture, stage_names
 from fractalvid.utils.errors import UserError
-from fractalvid.video.reader import probe_video
+from fractalvid.video.reader import frame_times
 from fractalvid.video.writer import write_video
 
 _ENLARGE = 2
@@ -40,7 +40,7 @@ class Explanation:
         confidence: the network's, in [0, 1].
         peak: frame (of the clip), row and column of the largest saliency, in pixels of what the network sees; None
             where nothing speaks for the class.
-        time: of that frame in the video, in seconds; None for folders of pictures.
+        time: when that frame comes on screen, in seconds from the first; None for folders of pictures.
         tube_iou: agreement with the video's boxes; None where there are none.
         inside: whether the peak lies in them.
         frames: uint8 (T, S, S, 3), what the network saw.
@@ -106,19 +106,19 @@ class Explainer:
             p = self.network(video).float().softmax(1)[0]
         number = int(p.argmax()) if self.number is None else self.number
         saliency = grad_cam(self.network, video, torch.tensor([number]), self.stage)[0].cpu().numpy()
-        place, rate, mask = peak(saliency), None, None
-        if not path.is_dir():
-            rate = probe_video(path, max_pixels=max_pixels).rate or None
+        place, mask = peak(saliency), None
+        times = frame_times(path, max_pixels=max_pixels)
         if boxes:
-            if rate is None:
+            if times is None:
                 raise UserError(f"{boxes[0].where}: {path} has no frame rate, so that the box's time means no frame")
-            mask = tube_mask(boxes, window[0] / rate, len(seen) / rate, (seen.shape[1], seen.shape[2]), config.size)
+            shape = (seen.shape[1], seen.shape[2])
+            mask = tube_mask(boxes, times[window[0]], float(times[-1]), shape, config.size)
         return Explanation(
             path=path,
             label=self.trained.classes[number],
             confidence=float(p[number]),
             peak=place,
-            time=None if rate is None or place is None else round(float(window[0][place[0]] / rate), 3),
+            time=None if times is None or place is None else round(float(times[window[0][place[0]]]), 3),
             tube_iou=None if mask is None else round(tube_iou(saliency, mask, threshold), 4),
             inside=None if mask is None or place is None else bool(mask[place]),
             frames=clip[0].numpy(),

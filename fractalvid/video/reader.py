@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ __all__ = [
     "VideoError",
     "VideoFacts",
     "VideoSource",
+    "frame_times",
     "probe_video",
     "read_frames",
     "read_video",
@@ -126,6 +128,46 @@ def probe_video(video: VideoSource, *, max_pixels: int = MAX_PIXELS, isolate: bo
     if is_sequence(video):
         count, width, height = sequence_facts(_folder(video), max_pixels)
         return VideoFacts(count, width, height, 0.0, 0.0)
+    seen = _seen(video, max_pixels)
+    known = [time for time in seen.times if time is not None]
+    duration = max(known) - min(known) + seen.last if len(known) == len(seen.times) else 0.0
+    rate = len(seen.times) / duration if duration > 0 else 0.0
+    return VideoFacts(len(seen.times), *seen.size, rate, duration, seen.damaged)
+
+
+def frame_times(video: VideoSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.float64] | None:
+    """Seconds (T + 1,) from the first frame on: frame k is on screen from `[k]` to `[k + 1]`, whatever the rate.
+
+    A frame that a GIF gives several times (`video.gif`) is on screen for equal parts of its time. None where frames
+    carry no times, as pictures do.
+
+    Raises:
+        VideoError: as `probe_video` does.
+    """
+    if is_sequence(video):
+        return None
+    seen = _seen(video, max_pixels)
+    if any(time is None for time in seen.times):
+        return None
+    # Of broken files, times may fall.
+    times = np.maximum.accumulate(np.array(seen.times, np.float64) - float(seen.times[0] or 0))
+    starts, first, counts = np.unique(times, return_index=True, return_counts=True)
+    ends = np.append(starts[1:], starts[-1] + seen.last)
+    part = (np.arange(len(times)) - np.repeat(first, counts)) / np.repeat(counts, counts)
+    found = np.append(times + part * np.repeat(ends - starts, counts), ends[-1])
+    return found if ends[-1] > 0 else None
+
+
+class _Seen(NamedTuple):
+    """All frames of a file: the size of the first, when each is shown and how long the last, in seconds."""
+
+    size: tuple[int, int]
+    times: list[float | None]
+    last: float
+    damaged: int
+
+
+def _seen(video: VideoSource, max_pixels: int) -> _Seen:
     damage, size, times, shown_for = Damage(), (0, 0), list[float | None](), 0.0
     for shown in decoded(video, damage, max_pixels=max_pixels):
         if not times:
@@ -133,10 +175,7 @@ def probe_video(video: VideoSource, *, max_pixels: int = MAX_PIXELS, isolate: bo
             _picture(video, Converter(rgb=True), shown, size)
         times.append(shown.frame.time)
         shown_for = float((shown.frame.duration or 0) * (shown.frame.time_base or 0))
-    known = [time for time in times if time is not None]
-    duration = max(known) - min(known) + shown_for if len(known) == len(times) else 0.0
-    rate = len(times) / duration if duration > 0 else 0.0
-    return VideoFacts(len(times), *size, rate, duration, damage.packets)
+    return _Seen(size, times, shown_for, damage.packets)
 
 
 def scaled_size(width: int, height: int, short_side: int | None) -> tuple[int, int]:

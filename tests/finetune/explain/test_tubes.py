@@ -2,15 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from fractalvid.finetune.cli.commands import main
 from fractalvid.finetune.explain.pictures import contact_sheet, mark, overlay
-from fractalvid.finetune.explain.run import stage_path
+from fractalvid.finetune.explain.run import Explainer, stage_path
 from fractalvid.finetune.explain.tubes import Box, peak, read_boxes, tube_iou, tube_mask
+from fractalvid.finetune.weights.trained import open_trained
 from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.weights import Card, save_weights
 from fractalvid.utils.errors import UserError
@@ -103,6 +106,30 @@ def test_the_command_leaves_numbers_and_pictures(weights: Path, tmp_path: Path) 
     assert Image.open(out / "0000_a.png").size == (4 * 68, 2 * 68)
     assert (out / "0000_a.mp4").exists()
     assert main([*asked, *videos]) == 2  # the folder is not empty
+
+
+@pytest.mark.parametrize(("second", "inside"), [(9.0, True), (4.0, False)])
+def test_seconds_are_those_of_the_frames_and_not_of_a_mean_rate(
+    weights: Path, tmp_path: Path, second: float, inside: bool
+) -> None:
+    """The middle clip of 8 frames a second apart and 24 frames at 24 a second lies behind second 8."""
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream: Any = container.add_stream("mpeg4", rate=24)
+        stream.height, stream.width, stream.pix_fmt = 36, 48, "yuv420p"
+        for number in range(32):
+            image = np.random.default_rng(number).integers(0, 255, (36, 48, 3), dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts = 24 * min(number, 8) + max(0, number - 8)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    box = Box(second, 0, 0, 1, 1, "line 2")
+    found = Explainer(open_trained(weights), device="cpu").explain(
+        tmp_path / "a.mp4", [box], threshold=0.5, max_pixels=10**6
+    )
+    assert found.peak is not None
+    assert found.time == pytest.approx(8 + (14 + found.peak[0] - 8) / 24, abs=1e-3)
+    assert found.mask is not None
+    assert (bool(found.mask.all()), bool(found.mask.any()), found.inside) == (inside,) * 3
 
 
 @pytest.mark.parametrize(

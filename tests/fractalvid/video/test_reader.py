@@ -8,8 +8,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
-from fractalvid.video.reader import ReadError, VideoError, probe_video, read_frames, read_video
+from fractalvid.video.reader import ReadError, VideoError, frame_times, probe_video, read_frames, read_video
 from fractalvid.video.writer import write_video
 
 Clip = np.ndarray[Any, np.dtype[np.uint8]]
@@ -147,6 +148,28 @@ def test_times_are_the_frames_own_not_the_headers(tmp_path: Path, clip: Clip) ->
     assert (facts.frames, facts.width, facts.height) == (14, 50, 36)
     assert facts.duration == pytest.approx(16 / 25)
     assert facts.rate == pytest.approx(14 / (16 / 25))
+
+
+def test_each_frame_is_on_screen_from_its_own_time_on(tmp_path: Path, clip: Clip) -> None:
+    times = [7, 8, 9, 36, 37, 38, 40, 41, 42, 43, 44, 46, 47, 49]
+    write_mpeg4(tmp_path / "a.mp4", clip, times)
+    seen = frame_times(tmp_path / "a.mp4")
+    assert seen is not None
+    assert seen == pytest.approx((np.array([*times, 50]) - 7) / 25)
+    assert seen[-1] == pytest.approx(probe_video(tmp_path / "a.mp4").duration)
+
+
+def test_a_frame_of_a_gif_shares_its_time(tmp_path: Path) -> None:
+    pictures = [Image.new("L", (8, 6), 20 * k) for k in range(9)]
+    delays = [100, 100, 200, *[100] * 6]  # in ms: the third comes twice
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=delays)
+    assert frame_times(tmp_path / "a.gif") == pytest.approx(np.arange(11) / 10)
+
+
+def test_pictures_have_no_times(tmp_path: Path) -> None:
+    for number in range(3):
+        Image.new("L", (8, 6)).save(tmp_path / f"{number}.png")
+    assert frame_times(tmp_path) is None
 
 
 def test_a_rate_of_12_a_second(tmp_path: Path, clip: Clip) -> None:
