@@ -38,7 +38,7 @@ class BiasOptions:
     allow_missing: bool = False
     """Go on without listed videos that are not there."""
     out: Path | None = None
-    """File for the result; default runs/bias/<target>.json."""
+    """File for the result; default runs/bias/<target>_split-<fold>.json, the split or fold where one is named."""
     config: Annotated[BiasConfig, tyro.conf.arg(name="")] = field(default_factory=BiasConfig)
     machine: MachineOptions = field(default_factory=Machine)
 
@@ -89,12 +89,12 @@ def measure(options: BiasOptions) -> None:
     announce(f"measuring the bias of {options.target.target} towards {', '.join(options.init)}")
     from fractalvid.finetune.bias.measure import bias_table, measure_bias, open_bias
     from fractalvid.finetune.run.compare import parse_initials
-    from fractalvid.finetune.videos.data import data_name, open_data
+    from fractalvid.finetune.videos.data import data_name, open_data, split_ending
 
     options.check()
     inits = parse_initials(options.init, options.config.model)
     data = open_data(options.target, options.machine)
-    out = options.out or Path("runs") / "bias" / f"{data_name(data)}.json"
+    out = options.out or Path("runs") / "bias" / f"{data_name(data)}{split_ending(options.fold)}.json"
     check_place(out)
     probe = open_bias(
         data,

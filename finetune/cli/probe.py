@@ -32,7 +32,8 @@ class ProbeOptions:
     allow_missing: bool = False
     """Go on without listed videos that are not there."""
     out: Path | None = None
-    """Folder for probe.json and probe.png; default runs/probe/<target>/<the labels>."""
+    """Folder for probe.json and probe.png; default runs/probe/<target>/<the labels>_split-<fold>, the split or fold
+    where one is named."""
     config: Annotated[ProbeConfig, tyro.conf.arg(name="")] = field(default_factory=ProbeConfig)
     machine: MachineOptions = field(default_factory=Machine)
 
@@ -53,14 +54,15 @@ def run(options: ProbeOptions) -> None:
     from fractalvid.finetune.probe.report import FILES, check_out, write_probe
     from fractalvid.finetune.probe.run import RANDOM, open_probe, probe_networks
     from fractalvid.finetune.run.compare import parse_initials
-    from fractalvid.finetune.videos.data import data_name, open_data
+    from fractalvid.finetune.videos.data import data_name, open_data, split_ending
 
     options.check()
     inits = parse_initials(options.init, options.config.model)
     if any(init.label == RANDOM for init in inits):
         raise UserError(f"--init: the label {RANDOM!r} is that of the random networks; name the weights otherwise")
     data = open_data(options.target, options.machine)
-    out = options.out or Path("runs") / "probe" / data_name(data) / "_".join(init.label for init in inits)[:100]
+    name = "_".join(dict.fromkeys(init.label for init in inits))[:100] + split_ending(options.fold)
+    out = options.out or Path("runs") / "probe" / data_name(data) / name
     check_out(out)
     probe = open_probe(
         data,

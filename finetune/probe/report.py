@@ -52,7 +52,7 @@ def labels_of(rows: Iterable[Row]) -> list[str]:
 
 
 def table(probe: Probe, rows: Sequence[Row]) -> str:
-    """Top-1 on the test side by stage, in at most `COLUMNS` columns: means ± deviations of the random networks."""
+    """Top-1 on the test side by stage, in at most `COLUMNS` columns: of several networks means ± deviations."""
     stages = list(dict.fromkeys(row.stage for row in rows))[-_MOST_STAGES:]
     lines = [*_headlines(probe, rows), ""]
     for cell in product(STATISTICS, SCALINGS, CLASSIFIERS):
@@ -79,12 +79,14 @@ def _headlines(probe: Probe, rows: Sequence[Row]) -> list[str]:
     split = f", split {probe.split}" if probe.split else ""
     lines = [f"{probe.data.target.name}{split}: {train}, {test}, chance {100 / len(listing.classes):.1f} %"]
     lines += ["Strength, and in the next lines everything, chosen on held-out training sources:"]
-    for row in best:
-        if row.network != RANDOM:
+    for label in labels_of(best):
+        own = [row for row in best if row.network == label]
+        for row in own if label != RANDOM else ():
             how = f"{row.stage}, {row.statistics}, {_NAMES[row.scaling]}, {row.classifier}"
-            lines.append(f"{_cut(row.network)} {row.test_top1:5.1f} %        {how}")
-    random = [row.test_top1 for row in best if row.network == RANDOM]
-    lines.append(f"{RANDOM:<{_LABEL}} {_both(random)} %  mean ± deviation of {len(random)} networks")
+            lines.append(f"{_cut(label)} {row.test_top1:5.1f} %        {how}")
+        if len(own) > 1:
+            both = _both([row.test_top1 for row in own])
+            lines.append(f"{_cut(label)} {both} %  mean ± deviation of {len(own)} networks")
     return lines
 
 
@@ -98,7 +100,7 @@ def _head(text: str) -> str:
 
 
 def _lines(rows: Sequence[Row], stages: Sequence[str], name: str) -> list[str]:
-    """A line a network, the random ones together."""
+    """A line a label: of several networks, as of the random ones, their mean."""
     made = []
     for label in labels_of(rows):
         cells = [spread([getattr(r, name) for r in rows if (r.network, r.stage) == (label, stage)]) for stage in stages]
@@ -139,7 +141,7 @@ def to_json(probe: Probe, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def draw(path: Path, rows: Sequence[Row], title: str, chance: float) -> None:
-    """Write a PNG: top-1 against the stage, a panel for each statistics and scaling; the random networks as a band."""
+    """Write a PNG: top-1 against the stage, a panel for each statistics and scaling; several networks as a band."""
     stages = list(dict.fromkeys(row.stage for row in rows))
     with look({}):
         figure = new_figure(10, 7.2)
@@ -151,7 +153,7 @@ def draw(path: Path, rows: Sequence[Row], title: str, chance: float) -> None:
                     got = [_of(cell, label, stage, classifier) for stage in stages]
                     mean, colour = [one.mean for one in got], "grey" if label == RANDOM else f"C{number}"
                     axes.plot(stages, mean, style, marker="o", color=colour, label=plain(f"{label}, {classifier}"))
-                    if label == RANDOM:
+                    if got[0].n > 1:
                         ends = [[one.mean + sign * (one.deviation or 0) for one in got] for sign in (-1, 1)]
                         axes.fill_between(stages, *ends, color=colour, alpha=0.2, linewidth=0)
             axes.axhline(chance, color="grey", linestyle=":", linewidth=1)

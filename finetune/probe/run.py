@@ -1,11 +1,12 @@
 """A probe from its options to its rows: networks, features, classifiers."""
 
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,7 +53,7 @@ RANDOM = "random"
 
 @dataclass(frozen=True)
 class Network:
-    """A network that is probed: `label` names the weights, or is `RANDOM`; of the random ones `number` counts."""
+    """A network that is probed: `label` names the weights, or is `RANDOM`; `number` counts those of one label."""
 
     label: str
     number: int
@@ -116,10 +117,12 @@ def open_probe(
     Raises:
         UserError: for whatever the user has got wrong: networks of several kinds, videos that are missing.
     """
-    shaped, random = same_shape(config.recipe(), inits), Initial(RANDOM, "scratch")
-    each = [(init.label, 0, init) for init in inits] + [(RANDOM, k, random) for k in range(config.random)]
-    protocol = data.target.protocol
-    networks = tuple(Network(label, k, init, resolve(shaped, protocol, init)) for label, k, init in each)
+    shaped, protocol = same_shape(config.recipe(), inits), data.target.protocol
+    counts = defaultdict[str, Iterator[int]](count)
+    networks = tuple(
+        Network(init.label, next(counts[init.label]), init, resolve(shaped, protocol, init))
+        for init in (*inits, *[Initial(RANDOM, "scratch")] * config.random)
+    )
     named = split_name(data, split)
     listing = read_videos(data, named, machine, allow_missing=allow_missing)
     training = listing.side("train")
@@ -168,7 +171,7 @@ class _Kept(NamedTuple):
 
 def _kept(probe: Probe, network: Network) -> _Kept:
     arch, config = network.recipe.model, probe.config
-    built, _ = build_initial(arch, 1, network.init, seed=network.number)
+    built, _ = build_initial(arch, 1, network.init, seed=network.number)  # the head, or all of a random one
     precision = resolve_precision(config.precision, resolve_device(probe.machine.device))
     store = probe.stores.get(probe.data.root, decoded_side(network.recipe.size))
     settings = {

@@ -61,6 +61,11 @@ def split_name(data: Data, split: str | None) -> str:
     return split if split is not None else (splits[0] if splits else "")
 
 
+def split_ending(split: str | None) -> str:
+    """What the names of results end in, so that those of several splits or folds lie apart; "" where none was named."""
+    return "" if split is None else "_split-" + re.sub(r"[^\w.-]", "-", split)
+
+
 def list_split(data: Data, split: str, machine: Machine, *, allow_missing: bool) -> Listing:
     """List the split's videos; draw them first if they are the demo's."""
     if data.options.data is None:

@@ -39,6 +39,21 @@ def test_bits_follow_from_the_accuracy(
     assert call(videos, out, "--init", f"ours={weights}") == 0
 
 
+def test_results_of_several_folds_lie_apart(
+    videos: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = sorted(path.relative_to(videos).as_posix() for path in videos.rglob("*.mp4"))
+    rows = [f"{file},{file.split('/')[1]},{k % 2}" for k, file in enumerate(files)]
+    Path("t.csv").write_text("\n".join(["path,label,fold", *rows]))
+    words = ["--target", "folder", "--data", videos, "--csv", "t.csv", "--fold-column", "fold", "--init", weights]
+    for fold in (0, 1):
+        assert main(["bias", *map(str, words), "--fold", str(fold), *SMALL, "--cache-dir", "cache"]) == 0
+    for fold in (0, 1):
+        saved = json.loads(Path(f"runs/bias/folder-t_split-{fold}.json").read_text())
+        assert [row["split"] for row in saved["rows"]] == [str(fold)]
+
+
 def test_without_a_network_the_weights_are_one_line(
     videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fractalvid.finetune.cli import main
 from fractalvid.finetune.probe import run as probing
 from fractalvid.finetune.probe.features import features_of
 from fractalvid.finetune.probe.report import COLUMNS
+from fractalvid.pretrain.models import build_model
+from fractalvid.pretrain.weights.cards import Card, save_weights
 from tests.finetune.helpers import folder_set, put
 
 LITTLE = "--frame-stride 1 --random 2 --cv-folds 2 --settle-clips 4 --no-progress --device cpu --precision fp32"
@@ -79,6 +82,41 @@ def test_features_are_taken_anew_where_clips_changed(
     next((tmp_path / "cache" / "probe").glob("*.npz")).write_bytes(b"PK damaged")
     assert call(data, tmp_path / "out", weights, "--seed", "0", "--logistic", "1") == 0
     assert len(made) in (6, 7)  # the damaged one may be of the clips as they were
+
+
+def test_several_pretrainings_of_one_label_are_each_shown_with_their_mean(
+    videos: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other" / "weights.safetensors"
+    other.parent.mkdir()
+    card = Card("r3d_10", 5, 2, 16, 2, None, None, 2, 1)
+    save_weights(other, build_model("r3d_10", 5, seed=2), card)
+    assert call(videos, tmp_path / "out", f"ours={weights},{other}", "--ridge", 1, "--logistic", 1) == 0
+    got, told = result(tmp_path / "out"), capsys.readouterr().out
+    known = [("ours", 0), ("ours", 1), ("random", 0), ("random", 1)]
+    assert [(one["label"], one["number"]) for one in got["networks"]] == known
+    assert got["networks"][0]["init"]["path"] != got["networks"][1]["init"]["path"] == str(other.resolve())
+    assert [(row["network"], row["number"]) for row in got["chosen"]] == known
+    accuracies = [row["test_top1"] for row in got["chosen"][:2]]
+    for accuracy in accuracies:
+        assert f"ours              {accuracy:5.1f} %        " in told
+    mean, deviation = np.mean(accuracies), np.std(accuracies, ddof=1)
+    assert f"ours              {mean:5.1f} ± {deviation:.1f} %  mean ± deviation of 2 networks" in told
+
+
+def test_results_of_several_folds_lie_apart(
+    videos: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = sorted(path.relative_to(videos).as_posix() for path in videos.rglob("*.mp4"))
+    rows = [f"{file},{file.split('/')[1]},{'ab'[k % 2]}/1" for k, file in enumerate(files)]
+    Path("t.csv").write_text("\n".join(["path,label,fold", *rows]))
+    words = ["--target", "folder", "--data", videos, "--csv", "t.csv", "--fold-column", "fold", "--init", weights]
+    for fold in ("a/1", "b/1"):
+        asked = ["probe", *words, "--fold", fold, "--ridge", 1, "--logistic", 1, *SMALL, "--cache-dir", "cache"]
+        assert main([*map(str, asked)]) == 0
+    folders = [Path("runs/probe/folder-t", f"fractal_split-{fold}-1") for fold in "ab"]
+    assert [result(folder)["split"] for folder in folders] == ["a/1", "b/1"]
 
 
 @pytest.mark.parametrize(
