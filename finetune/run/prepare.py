@@ -11,6 +11,7 @@ from fractalvid.finetune.debias.detector import make_masks
 from fractalvid.finetune.targets.demo.files import draw_demo
 from fractalvid.finetune.targets.demo.target import demo_set
 from fractalvid.finetune.videos.data import Data
+from fractalvid.finetune.videos.holdout import check_share
 from fractalvid.finetune.videos.index import build_index
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.finetune.videos.survey import report, survey_splits
@@ -45,6 +46,7 @@ def prepare_videos(
     """
     if data.options.data is None:
         draw_demo(data.root, demo_set(data.options.target), progress=machine.progress)
+    check_share(data.target, data.options, data.root, data.sides)
     there = survey_splits(data, splits, allow_missing=allow_missing)
     place = index_file(machine.cache(), data.root)
     _check_place(place.parent)

@@ -35,7 +35,7 @@ class Data:
 def open_data(options: TargetOptions, machine: Machine | None = None, *, test_only: bool = False) -> Data:
     """Make the target and find its folder; the clips of the demo are drawn when they are listed.
 
-    With `test_only` nothing is to be trained, and only test videos are asked for.
+    With `test_only` nothing is to be trained, and only test videos are asked for; nothing can be held out then.
     """
     target = make_target(options, test_only=test_only)
     root = options.data or demo_path((machine or Machine()).cache(), demo_set(options.target))

@@ -1,14 +1,31 @@
 """A validation side: what is looked at while choosing, so that the test side is looked at once, at the end."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
-from fractalvid.finetune.targets.base import Target
+from fractalvid.finetune.targets.base import Side, Target
 from fractalvid.finetune.targets.folder import Folder
 from fractalvid.finetune.targets.folder.shares import draw_share
 from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.utils.errors import UserError
+
+
+def check_share(target: Target, options: TargetOptions, root: Path, sides: Collection[Side]) -> None:
+    """Raise `UserError` for a share that nothing can be held out by: of `sides`, no training side is needed.
+
+    It may be what is tested, of folders that name no side.
+    """
+    if options.val_share is not None and "train" not in sides and not _draws_tests(target, root):
+        raise UserError(
+            "--val-share: nothing is trained, so there is nothing to hold out, and what is tested is said already; "
+            "leave it out"
+        )
+
+
+def _draws_tests(target: Target, root: Path) -> bool:
+    return isinstance(target, Folder) and target.draws_tests(root)
 
 
 def hold_out(listing: Listing, target: Target, options: TargetOptions, root: Path) -> Listing:
@@ -18,10 +35,11 @@ def hold_out(listing: Listing, target: Target, options: TargetOptions, root: Pat
     the share is what is tested.
 
     Raises:
-        UserError: there is a validation side already, or too few sources to take one.
+        UserError: there is a validation side already, too few sources to take one, or nothing is to be trained.
     """
+    check_share(target, options, root, listing.sides)
     training = listing.side("train")
-    if options.val_share is None or not training or (isinstance(target, Folder) and target.draws_tests(root)):
+    if options.val_share is None or _draws_tests(target, root):
         return listing
     if listing.side("val"):
         raise UserError(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fractalvid.finetune.run.prepare import prepare_videos
 from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.finetune.videos.data import Data, list_split, open_data
 from fractalvid.finetune.videos.few_shot import draw_few_shot
@@ -61,6 +62,21 @@ def test_where_no_side_is_named_the_share_is_tested(tmp_path: Path) -> None:
     _, held = listed(TargetOptions("folder", films(tmp_path, test=False), val_share=0.2))
     assert not held.side("val")
     assert len(held.side("test")) == 6
+
+
+def test_nothing_is_held_out_where_nothing_is_trained(tmp_path: Path) -> None:
+    root, flat = films(tmp_path / "sides"), films(tmp_path / "flat", test=False)
+    (tmp_path / "t.csv").write_text("path,label,split\ntest/a/filmxtest_0.mp4,a,test\n")
+    machine = Machine(progress=False)
+    for table in (None, tmp_path / "t.csv"):
+        data = open_data(TargetOptions("folder", root, csv=table, val_share=0.2), test_only=True)
+        with pytest.raises(UserError, match="--val-share: nothing is trained"):
+            list_split(data, "", machine, allow_missing=False)
+        with pytest.raises(UserError, match="--val-share: nothing is trained"):
+            next(prepare_videos(data, [""], machine))
+    drawn = TargetOptions("folder", flat, val_share=0.2)
+    tested = list_split(open_data(drawn, test_only=True), "", machine, allow_missing=False)
+    assert tested.videos == listed(drawn)[1].side("test")
 
 
 def test_validation_videos_that_are_there_are_used(tmp_path: Path) -> None:
