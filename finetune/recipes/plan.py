@@ -85,7 +85,8 @@ class Plan:
 
     `columns` are those of the table, if there is one; `held_out` says how a side was drawn, if one was.
     `videos_digest` tells lists of videos apart (`results.folder.videos_digest`), and `frames` says at how many pixels
-    they are read, and whether as JPEG pictures (`ClipStore.kept`); both are None until the videos are listed.
+    they are read, and whether as JPEG pictures (`ClipStore.kept`); both are None until the videos are listed, and so is
+    `files_digest`, which tells their files apart (`results.folder.files_digest`).
     `scenes` and `masks` say where those that debiasing takes lie, and `beside_digest` tells what they hold apart.
     `extended_at` tells after which steps the number of epochs became another, `extended_from` which it was until then.
     """
@@ -109,14 +110,16 @@ class Plan:
     scenes: str | None = None
     masks: str | None = None
     beside_digest: str | None = None
+    files_digest: str | None = None
 
     def steps(self, videos: int) -> int:
         """Training steps: enough that `videos` are each seen `epochs` times."""
         return math.ceil(self.recipe.epochs * videos / self.recipe.batch_size)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as in JSON; those of the recipe stand beside the others."""
+        """Plain values, as in JSON, but for `files_digest`; those of the recipe stand beside the others."""
         values = asdict(self)
+        del values["files_digest"]  # the folder of a run alone keeps it
         recipe: dict[str, Any] = values.pop("recipe")
         del recipe["normalise"]  # mean and std say what it came to
         for name in ("extended_at", "extended_from"):

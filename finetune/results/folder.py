@@ -25,6 +25,7 @@ CONFIG, METRICS, VALIDATION, LOG, PREDICTIONS, CONFUSION, WEIGHTS = (
     "confusion.png",
     "weights.safetensors",
 )
+_FILES = "files_digest"
 
 
 def videos_digest(listing: Listing, target: Target) -> str:
@@ -38,6 +39,16 @@ def videos_digest(listing: Listing, target: Target) -> str:
         line = (video.path, video.start, video.end, video.label, video.side, target.group(video.path))
         digest.update(b"\n" + json.dumps(line).encode())
     return digest.hexdigest()
+
+
+def files_digest(listing: Listing) -> str | None:
+    """The same of the files of a listing whose videos decode; None of another.
+
+    That is how many frames of which size decode of each: what a copy has, wherever it lies and whenever it was made.
+    """
+    if not listing.files:
+        return None
+    return hashlib.blake2b(json.dumps(listing.files).encode(), digest_size=16).hexdigest()
 
 
 def run_name(plan: Plan) -> str:
@@ -128,7 +139,17 @@ def claim_folder(out: Path, plan: Plan) -> None:
     if out.is_dir():
         remove_temporaries(out)
     if not (out / CONFIG).exists():
-        write_config(out, plan.to_dict())
+        write_plan(out, plan)
+
+
+def write_plan(out: Path, plan: Plan) -> None:
+    """Write the `config.json` of a run. Raises `UserError` where that cannot be done."""
+    write_config(out, _kept(plan))
+
+
+def _kept(plan: Plan) -> dict[str, Any]:
+    """What the folder of a run keeps of its plan: also which files it has, so that it goes on with the same."""
+    return plan.to_dict() | ({} if plan.files_digest is None else {_FILES: plan.files_digest})
 
 
 def write_config(out: Path, settings: Mapping[str, Any]) -> None:
@@ -142,17 +163,21 @@ def differences(out: Path, plan: Plan) -> list[str]:
 
     The lists of videos, and what their frames are read from, are compared once both are known.
     """
-    new = parse_json(json.dumps(plan.to_dict()), Table, where="the plan")
-    old = read_settings(out)
+    new = parse_json(json.dumps(_kept(plan)), Table, where="the plan")
+    old = _read_config(out)
     # What a run is called or where its weights lie does not change it: their content does.
     ignored = {"init.label", "init.path", "scenes", "masks"}
     ignored |= {name for name in ("videos_digest", "frames", "beside_digest") if new.get(name) is None}
+    if _FILES not in old or _FILES not in new:  # earlier versions did not keep it
+        ignored.add(_FILES)
     return [_differing(name, old, new) for name in differing_names(old, new) if name not in ignored]
 
 
 def _differing(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     if name == "videos_digest":
         return "the list of videos, their labels, sides or groups changed"
+    if name == _FILES:
+        return "the files of the videos changed, in their frames or their size"
     if name == "beside_digest":
         return "what --scenes and --masks hold changed"
     change = f"{name.replace('.', ' ')}: {_at(old, name)}, not {_at(new, name)}"
@@ -160,11 +185,17 @@ def _differing(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str
 
 
 def read_settings(out: Path) -> dict[str, Any]:
-    """The `config.json` of a run.
+    """The `config.json` of a run, but for which files it has: finished runs of other copies compare.
 
     Raises:
         UserError: there is none, or it is damaged.
     """
+    settings = _read_config(out)
+    settings.pop(_FILES, None)
+    return settings
+
+
+def _read_config(out: Path) -> dict[str, Any]:
     return read_json(out / CONFIG, Table, what="the configuration")
 
 

@@ -18,6 +18,7 @@ from fractalvid.finetune.results.folder import (
     METRICS,
     compared_name,
     differences,
+    files_digest,
     read_settings,
     tidy_finished,
     videos_digest,
@@ -201,13 +202,13 @@ def list_jobs(data: Data, jobs: Sequence[Job], machine: Machine, stores: Stores)
             another list of videos, or of videos decoded otherwise.
     """
     listings = dict[str, Listing]()
-    digests = dict[str, str]()
+    digests = dict[str, tuple[str, str | None]]()
     listed = []
     for job in jobs:
         plan = job.plan
         if plan.split not in listings:
             listings[plan.split] = read_videos(data, plan.split, machine, allow_missing=plan.allow_missing)
-            digests[plan.split] = videos_digest(listings[plan.split], data.target)
+            digests[plan.split] = videos_digest(listings[plan.split], data.target), files_digest(listings[plan.split])
         listing = listings[plan.split]
         if listing.classes != listings[jobs[0].plan.split].classes:
             raise UserError(
@@ -215,7 +216,8 @@ def list_jobs(data: Data, jobs: Sequence[Job], machine: Machine, stores: Stores)
             )
         if plan.recipe.shots is not None:
             draw_few_shot(listing, plan.recipe.shots, plan.seed)
-        listed.append(Job(replace(plan, videos_digest=digests[plan.split]), job.out, listing))
+        videos, files = digests[plan.split]
+        listed.append(Job(replace(plan, videos_digest=videos, files_digest=files), job.out, listing))
     # Only now is all known that stores look for.
     listed = [_with_frames(job, data, stores) for job in listed]
     for job in listed:

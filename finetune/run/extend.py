@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fractalvid.finetune.recipes.plan import Plan, ResolvedRecipe, default_warmup
-from fractalvid.finetune.results.folder import CONFIG, METRICS, WEIGHTS, read_settings, write_config
+from fractalvid.finetune.results.folder import CONFIG, METRICS, WEIGHTS, read_settings, write_plan
 from fractalvid.finetune.run.train import optim_config
 from fractalvid.pretrain.engine import CHECKPOINT, load_checkpoint
 from fractalvid.pretrain.optim import planned_lr
@@ -32,10 +32,18 @@ class Continuation:
         """Whether the number of epochs is another one now."""
         return self.begun.recipe.epochs != self.plan.recipe.epochs
 
-    def listed(self, videos_digest: str, frames: str, beside_digest: str | None) -> "Continuation":
+    def listed(
+        self, videos_digest: str, files_digest: str | None, frames: str, beside_digest: str | None
+    ) -> "Continuation":
         """The same, once it is known which videos it has, what their frames are read from, and what is beside them."""
         begun, plan = (
-            replace(one, videos_digest=videos_digest, frames=frames, beside_digest=beside_digest)
+            replace(
+                one,
+                videos_digest=videos_digest,
+                files_digest=files_digest,
+                frames=frames,
+                beside_digest=beside_digest,
+            )
             for one in (self.begun, self.plan)
         )
         return Continuation(begun, plan)
@@ -117,4 +125,4 @@ def begin_extended(going: Continuation, out: Path) -> None:
     for file in (out / METRICS, weights, card_path(weights)):
         if file.exists():
             file.rename(file.with_stem(f"{file.stem}-{going.begun.recipe.epochs}"))
-    write_config(out, going.plan.to_dict())
+    write_plan(out, going.plan)

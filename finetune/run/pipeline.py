@@ -21,6 +21,7 @@ from fractalvid.finetune.results.folder import (
     WEIGHTS,
     check_folder,
     claim_folder,
+    files_digest,
     finished_metrics,
     tidy_finished,
     videos_digest,
@@ -146,11 +147,11 @@ def _train(
         listing = from_main(partial(read_videos, data, plan.split, machine, allow_missing=plan.allow_missing))
     recipe, store = plan.recipe, stores.get(data.root, decoded_side(plan.recipe.size))
     frames = store.kept(video.path for video in listing.videos)
-    digest = videos_digest(listing, data.target)
+    digests = videos_digest(listing, data.target), files_digest(listing)
     if recipe.shots is not None:
         listing = draw_few_shot(listing, recipe.shots, plan.seed)
     beside = from_main(partial(_read_beside, data, plan, listing, machine)) if recipe.debias else None
-    going = going.listed(digest, frames, None if beside is None else beside.digest)
+    going = going.listed(*digests, frames, None if beside is None else beside.digest)
     from_main(partial(check_folder, out, going.begun, resume=resume, extends=going.extended))
     plan = going.plan
     network, loaded = build_initial(recipe.model, len(listing.classes), plan.init, seed=plan.seed)

@@ -8,7 +8,7 @@ from typing import Any
 from fractalvid.finetune.grids import folder_name
 from fractalvid.finetune.recipes.plan import Plan, plan_run
 from fractalvid.finetune.recipes.recipe import Recipe
-from fractalvid.finetune.results.folder import CONFIG, differences, videos_digest
+from fractalvid.finetune.results.folder import CONFIG, differences, files_digest, videos_digest
 from fractalvid.finetune.sweep.grid import Grid
 from fractalvid.finetune.targets.base import Target
 from fractalvid.finetune.videos.data import Data
@@ -80,11 +80,12 @@ def with_videos(cells: Sequence[Cell], listing: Listing, target: Target) -> list
     Raises:
         UserError: a run that is there had others, or a class has fewer than a cell asks for.
     """
-    digest = videos_digest(listing, target)
-    known = [
-        Cell(cell.values, tuple(replace(run, plan=replace(run.plan, videos_digest=digest)) for run in cell.runs))
-        for cell in cells
-    ]
+    videos, files = videos_digest(listing, target), files_digest(listing)
+
+    def listed(run: SweepRun) -> SweepRun:
+        return replace(run, plan=replace(run.plan, videos_digest=videos, files_digest=files))
+
+    known = [Cell(cell.values, tuple(map(listed, cell.runs))) for cell in cells]
     for run in (run for cell in known for run in cell.runs):
         _check_folder(run)
         if run.plan.recipe.shots is not None:

@@ -19,8 +19,8 @@ class Listing:
     """The videos of one split.
 
     `missing` are listed but not there; `broken` are there but do not decode (path -> why); of `damaged` ones some
-    packets do not (path -> how many). `frames` gives the length of each video in frames, in the order of `videos`.
-    `sides` are those that are needed.
+    packets do not (path -> how many). `frames` gives the length of each video in frames, in the order of `videos`;
+    `files` the frames, width and height of each file as it decodes, by its path. `sides` are those that are needed.
     """
 
     classes: tuple[str, ...]
@@ -30,6 +30,7 @@ class Listing:
     frames: tuple[int, ...] = ()
     sides: tuple[Side, ...] = SIDES
     damaged: tuple[tuple[str, int], ...] = ()
+    files: tuple[tuple[str, int, int, int], ...] = ()
 
     def side(self, side: Side) -> tuple[Video, ...]:
         """The videos of training, of validation or of testing."""
@@ -168,6 +169,7 @@ def keep_decodable(listing: Listing, index: ClipIndex, root: Path) -> Listing:
         frames=tuple(frames),
         broken=tuple(sorted(broken.items())),
         damaged=tuple((path, packets) for path, packets in damaged_videos(index.facts) if path in used),
+        files=tuple((path, it.frames, it.width, it.height) for path, it in sorted(index.facts.items()) if path in used),
     )
     require_sides(kept, root)
     _require_training(kept, listing.videos, root)

@@ -4,12 +4,19 @@ from pathlib import Path
 import pytest
 
 from fractalvid.finetune.recipes.plan import Plan
-from fractalvid.finetune.results.folder import check_folder, claim_folder, differences, videos_digest
+from fractalvid.finetune.results.folder import (
+    check_folder,
+    claim_folder,
+    differences,
+    files_digest,
+    read_settings,
+    videos_digest,
+)
 from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.targets.folder import Folder
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.utils.errors import UserError
-from tests.finetune.helpers import changed, command, folder_set, plan_of
+from tests.finetune.helpers import changed, command, folder_set, plan_of, put
 
 VIDEOS = (
     Video("a.mp4", 0, "train"),
@@ -50,6 +57,16 @@ def test_the_digest_knows_the_sources_of_videos(tmp_path: Path) -> None:
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_the_digest_of_files_tells_replaced_ones_apart() -> None:
+    digests = [
+        files_digest(replace(LISTING, files=(("a.mp4", *shape), ("b.mp4", 9, 64, 48))))
+        for shape in ((9, 64, 48), (9, 64, 48), (8, 64, 48), (9, 64, 50))
+    ]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+    assert files_digest(LISTING) is None  # nobody has looked
+
+
 def test_names_that_are_not_utf_8_have_a_digest() -> None:
     odd = Listing(("x", "y"), (replace(VIDEOS[0], path="\udcff.mp4"), *VIDEOS[1:]))
     assert len(videos_digest(odd, Folder())) == 32
@@ -62,6 +79,17 @@ def test_columns_and_videos_are_part_of_what_a_run_is(tmp_path: Path) -> None:
     assert differences(tmp_path, plan("f5")) == ["columns fold: f3, not f5"]
     with pytest.raises(UserError, match=r"begun with other settings \(the list of videos, .* changed\); choose"):
         check_folder(tmp_path, plan(digest="34"), resume=True)
+
+
+def test_a_run_goes_on_with_its_files_and_where_they_are_unknown(tmp_path: Path) -> None:
+    claim_folder(tmp_path / "new", changed(plan(digest="12"), files_digest="34"))
+    claim_folder(tmp_path / "old", plan(digest="12"))
+    listed = changed(plan(digest="12"), files_digest="56")
+    assert differences(tmp_path / "new", listed) == ["the files of the videos changed, in their frames or their size"]
+    assert differences(tmp_path / "new", plan(digest="12")) == []  # not listed yet
+    assert differences(tmp_path / "old", listed) == []  # of a version that did not keep it
+    # Finished runs compare as before.
+    assert read_settings(tmp_path / "new") == read_settings(tmp_path / "old")
 
 
 def test_a_run_does_not_go_on_with_other_labels(
@@ -86,6 +114,11 @@ def test_a_run_does_not_go_on_with_other_labels(
     assert "the list of videos, their labels, sides or groups changed" in error
     assert error.count("\n") == 1
     table.write_text("\n".join(["path,label,split", *lines]))
+    before = (data / videos[0]).read_bytes()
+    put(data / videos[0], 31)
+    assert command(*args, cache=tmp_path / "c") == 2
+    assert "the files of the videos changed, in their frames or their size" in capsys.readouterr().err
+    (data / videos[0]).write_bytes(before)
     assert command(*args, cache=tmp_path / "c") == 0
 
 

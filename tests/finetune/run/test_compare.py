@@ -18,7 +18,7 @@ from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.weights.cards import Card, save_weights
 from fractalvid.pretrain.weights.initial import Initial
 from fractalvid.utils.errors import UserError
-from tests.finetune.helpers import command, folder_set, metrics
+from tests.finetune.helpers import command, folder_set, metrics, put
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +59,28 @@ def test_a_finished_run_is_not_reused_for_other_videos(
     error = capsys.readouterr().err
     assert "the list of videos, their labels, sides or groups changed" in error
     assert error.count("\n") == 1
+
+
+def test_a_finished_run_is_not_reused_for_replaced_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = folder_set(tmp_path / "set", train=2, test=1), tmp_path / "out"
+    args = ["compare", "--target", "folder", "--data", data, "--out", out, "--seeds", "0"]
+    assert command(*args, cache=tmp_path / "c") == 0
+    monkeypatch.setattr("fractalvid.finetune.run.compare.transfer", never)
+    monkeypatch.setattr("fractalvid.finetune.run.compare.write_comparison", lambda *_: "")
+    file = data / "train" / "dark" / "0.mp4"
+    file.touch()
+    assert command(*args, cache=tmp_path / "c") == 0  # when it was made says nothing
+    put(file, 31)
+    capsys.readouterr()
+    assert command(*args, cache=tmp_path / "c") == 2
+    assert "the files of the videos changed, in their frames or their size" in capsys.readouterr().err
+    run = out / "scratch" / "seed-0" / "config.json"
+    settings = json.loads(run.read_text())
+    assert len(settings.pop("files_digest")) == 32
+    run.write_text(json.dumps(settings))
+    assert command(*args, cache=tmp_path / "c") == 0  # a run of a version that did not keep it
 
 
 @pytest.mark.parametrize(
