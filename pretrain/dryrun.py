@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -14,7 +13,6 @@ from pathlib import Path
 
 from torch import Tensor
 
-import fractalvid
 from fractalvid.pretrain.engine import Objective, read_rows
 from fractalvid.pretrain.engine.log import Row
 from fractalvid.pretrain.machine import from_main, world_size
@@ -31,6 +29,7 @@ from fractalvid.pretrain.run import (
     make_objective,
     resolved,
 )
+from fractalvid.utils.children import child_environment
 from fractalvid.utils.documents import Table, parse_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_can_make
@@ -112,14 +111,12 @@ def probed(config: PretrainConfig, seconds: float) -> Measured:
 
 def _told(wanted: Table) -> Table:
     """What a probe has printed."""
-    package = str(Path(fractalvid.__file__).resolve().parents[1])
-    path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-    environment = {name: value for name, value in os.environ.items() if name not in _TORCHRUN}
+    environment = {name: value for name, value in child_environment().items() if name not in _TORCHRUN}
     done = subprocess.run(
         [sys.executable, "-m", "fractalvid.pretrain.probe"],
         input=json.dumps(wanted).encode(),
         capture_output=True,
-        env=environment | {"PYTHONPATH": path},
+        env=environment,
     )
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]

@@ -60,7 +60,7 @@ class Compare:
 
     def check(self) -> None:
         """Raise `UserError` for values that nothing can be done with."""
-        from fractalvid.finetune.recipes.plan import check_seed
+        from fractalvid.finetune.recipes.plan import check_training_seed
 
         self.machine.check()
         check_folds(self.target, self.splits, self.folds, "s")
@@ -69,7 +69,7 @@ class Compare:
             if len(set(values)) < len(values):
                 raise UserError(f"--{name} names something twice: {' '.join(map(str, values))}")
         for seed in self.seeds:
-            check_seed(seed, "--seeds")
+            check_training_seed(seed, "--seeds")
         if not self.init or not self.seeds:
             raise UserError("a comparison needs at least one --init and one of --seeds")
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from fractalvid.cli.parsing import parse
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import check_can_make, is_empty, make_folder, write_text
+from fractalvid.utils.files import check_new, make_folder, write_text
 from fractalvid.utils.log import announce
 from fractalvid.utils.phrases import one_line
 from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
@@ -60,9 +60,7 @@ class Explain:
         if not 0 < self.threshold <= 1:
             raise UserError(f"--threshold is {self.threshold:g}: it must be above 0 and at most 1")
         check_max_pixels(self.max_pixels)
-        check_can_make(self.out)
-        if self.out.is_dir() and not is_empty(self.out):
-            raise UserError(f"--out {self.out} is not empty: choose another folder")
+        check_new(self.out)
 
 
 def run(options: Explain) -> int:

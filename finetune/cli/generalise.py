@@ -10,7 +10,7 @@ import tyro
 
 from fractalvid.cli.parsing import parse
 from fractalvid.finetune.cli.options import DATA, NO_TARGET, TARGETS_LINE, MachineOptions, Target
-from fractalvid.finetune.generalise.config import GeneraliseRecipe, MethodName, load_study
+from fractalvid.finetune.generalise.config import GeneraliseRecipe, MethodName, load_generalise_recipe
 from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
@@ -110,17 +110,17 @@ def run(options: GeneraliseOptions) -> None:
         print(f"\nNot in the table: {counted(others, 'run')} beside, of other data, weights or settings.")
 
 
-def starting_study(args: list[str]) -> GeneraliseRecipe:
+def starting_generalise_recipe(args: list[str]) -> GeneraliseRecipe:
     """What the options change: the recipe that --recipe names, or the defaults."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--recipe", nargs="?")
     given = early.parse_known_args(args)[0].recipe
-    return GeneraliseRecipe() if given is None else load_study(given)
+    return GeneraliseRecipe() if given is None else load_generalise_recipe(given)
 
 
 def command(args: list[str]) -> None:
     """`finetune generalise` with the arguments behind these words."""
-    defaults = GeneraliseOptions(source=tyro.MISSING, target=NO_TARGET, recipe=starting_study(args))
+    defaults = GeneraliseOptions(source=tyro.MISSING, target=NO_TARGET, recipe=starting_generalise_recipe(args))
     run(
         parse(
             GeneraliseOptions,

@@ -13,8 +13,7 @@ from fractalvid.finetune.clips.config import Voting
 from fractalvid.finetune.targets.registry import check_folds
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.checks import check_integer
-from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import check_can_make, is_empty
+from fractalvid.utils.files import check_new
 from fractalvid.utils.log import announce
 
 
@@ -87,9 +86,7 @@ def run(options: Shortcuts) -> None:
     options.check()
     wanted = open_test(options.as_test())
     out = options.out or default_folder(wanted, "shortcuts") / f"backgrounds-{options.seed}"
-    check_can_make(out)
-    if out.is_dir() and not is_empty(out):
-        raise UserError(f"{out} is not empty: choose another folder by --out")
+    check_new(out)
     found = find_shortcuts(wanted, options.masks, out=out, machine=options.machine, seed=options.seed)
     print(found.table())
     print(f"\nwritten: {out}")

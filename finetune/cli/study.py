@@ -57,7 +57,7 @@ class StudyOptions:
 
     def check(self) -> None:
         """Raise `UserError` for values that nothing can be done with."""
-        from fractalvid.finetune.recipes.plan import check_seed
+        from fractalvid.finetune.recipes.plan import check_training_seed
 
         self.machine.check()
         for name in ("pretrain_seeds", "seeds", "splits"):
@@ -65,9 +65,9 @@ class StudyOptions:
             if len(set(values)) < len(values):
                 raise UserError(f"--{name.replace('_', '-')} names something twice: {' '.join(map(str, values))}")
         for seed in self.seeds:
-            check_seed(seed, "--seeds")
+            check_training_seed(seed, "--seeds")
         for seed in self.pretrain_seeds:
-            check_seed(seed, "--pretrain-seeds")
+            check_training_seed(seed, "--pretrain-seeds")
 
 
 def run(options: StudyOptions) -> None:

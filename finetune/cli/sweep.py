@@ -66,14 +66,14 @@ class SweepOptions:
 
     def check(self) -> None:
         """Raise `UserError` for values that nothing can be done with."""
-        from fractalvid.finetune.recipes.plan import check_seed
+        from fractalvid.finetune.recipes.plan import check_training_seed
 
         self.machine.check()
         check_folds(self.target, self.split is not None, self.fold is not None, "")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"--seeds names {'something twice' if self.seeds else 'no seed'}")
         for seed in self.seeds:
-            check_seed(seed, "--seeds")
+            check_training_seed(seed, "--seeds")
 
 
 def run(options: SweepOptions, axes: dict[str, list[Any]], fixed: frozenset[str]) -> None:

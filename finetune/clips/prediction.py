@@ -15,6 +15,7 @@ from fractalvid.finetune.clips.config import ViewConfig, Voting
 from fractalvid.finetune.clips.draws import Floats
 from fractalvid.finetune.clips.views import video_views
 from fractalvid.finetune.targets.base import Video
+from fractalvid.pretrain.models.modes import evaluating
 from fractalvid.utils.errors import UserError
 
 
@@ -65,12 +66,10 @@ def predict(
     Raises:
         UserError: the network gives probabilities that are no numbers, as after a training that diverged.
     """
-    was_training = model.training
-    model.eval()
     at_once = max(1, batch_size // (config.views * config.crops))
     results, waiting = list[Tensor](), list[Tensor]()
     seen = in_order(lambda video: video_views(store.clip(video), config), videos, threads=threads)
-    try:
+    with evaluating(model):
         for number, views in enumerate(
             tqdm(seen, total=len(videos), desc="testing", unit="video", disable=not progress), start=1
         ):
@@ -78,9 +77,14 @@ def predict(
             if len(waiting) == at_once or number == len(videos):
                 results.append(probabilities(model, waiting, config, batch_size))
                 waiting.clear()
-    finally:
-        model.train(was_training)
     voted: Floats = torch.cat(results).numpy()
-    if not np.isfinite(voted).all():
-        raise UserError("the network's outputs are not finite: the training diverged; a lower learning rate helps")
+    check_finite(voted)
     return voted
+
+
+def check_finite(outputs: Floats) -> None:
+    """Raise `UserError` for what a network says that is no number."""
+    if not np.isfinite(outputs).all():
+        raise UserError(
+            "the network's outputs are not finite: its training has diverged; train again, with a lower learning rate"
+        )

@@ -14,13 +14,12 @@ from fractalvid.finetune.cache.parallel import in_order
 from fractalvid.finetune.cache.store import ClipStore
 from fractalvid.finetune.clips.augment import to_network
 from fractalvid.finetune.clips.config import ViewConfig
-from fractalvid.finetune.clips.prediction import vote
+from fractalvid.finetune.clips.prediction import check_finite, vote
 from fractalvid.finetune.clips.views import video_views
 from fractalvid.finetune.debias.masks import Masks, view_masks
 from fractalvid.finetune.explain.shortcuts import Ints, swap
 from fractalvid.finetune.targets.base import Video
 from fractalvid.pretrain.objectives.debias import fill_figures
-from fractalvid.utils.errors import UserError
 
 Views = tuple[Tensor, Tensor]
 """Of a video: uint8 (V, T, size, size, 3), and bool (V, T, size, size), where people are."""
@@ -102,8 +101,7 @@ class Answerer:
         device = next(self.network.parameters()).device
         parts = [self.network(part.to(device)).float().double().cpu() for part in torch.split(clips, batch_size)]
         logits = torch.cat(parts)
-        if not logits.isfinite().all():
-            raise UserError("the network's outputs are not finite: the training of these weights diverged")
+        check_finite(logits.numpy())
         voted = vote(logits.view(count, -1, logits.shape[1]), self.config.voting)
         best: Ints = voted[:, self.columns].argmax(1).numpy()
         return best

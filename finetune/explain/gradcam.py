@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fractalvid.pretrain.models import architecture
+from fractalvid.pretrain.models.modes import evaluating
 from fractalvid.utils.errors import UserError
 
 
@@ -35,7 +36,7 @@ def grad_cam(model: nn.Module, clips: Tensor, classes: Tensor, stage: str) -> Te
     Raises:
         UserError: there is no such module, or its output has no places.
     """
-    with torch.inference_mode(mode=False), torch.enable_grad(), _evaluating(model), _maps(model, stage) as seen:
+    with torch.inference_mode(mode=False), torch.enable_grad(), evaluating(model), _maps(model, stage) as seen:
         logits = model(clips.detach().clone())  # copies of what may come from inference mode
         chosen = logits.gather(1, classes.clone().to(logits.device)[:, None]).sum()
         (gradient,) = torch.autograd.grad(chosen, seen)
@@ -56,18 +57,6 @@ def _volume(maps: Tensor, clips: int) -> Tensor:
     if maps.ndim == 4:
         maps = maps.view(clips, -1, *maps.shape[1:]).transpose(1, 2)
     return maps.float()
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Inside, all of the network is in evaluation mode; afterwards each part is in its own again."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 @contextmanager

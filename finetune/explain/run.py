@@ -17,11 +17,11 @@ from fractalvid.finetune.clips.views import cut_views
 from fractalvid.finetune.explain.gradcam import grad_cam, last_maps
 from fractalvid.finetune.explain.pictures import Frames, contact_sheet, mark, overlay
 from fractalvid.finetune.explain.tubes import Box, Mask, Saliency, peak, tube_iou, tube_mask
-from fractalvid.finetune.targets.files.lists import did_you_mean
 from fractalvid.finetune.weights.trained import Trained
 from fractalvid.pretrain.machine import resolve_device
 from fractalvid.pretrain.models import architecture, stage_names
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import nearest_note
 from fractalvid.video.reader import frame_times
 from fractalvid.video.writer import write_video
 
@@ -145,7 +145,7 @@ def stage_path(arch: str, stage: str | None) -> str:
 
 def _number(label: str, classes: tuple[str, ...]) -> int:
     if label not in classes:
-        raise UserError(f"--of {label!r} is no class of the weights{did_you_mean(label, classes)}")
+        raise UserError(f"--of {label!r} is no class of the weights{nearest_note(label, classes)}")
     return classes.index(label)
 
 

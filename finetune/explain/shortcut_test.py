@@ -8,7 +8,6 @@ from typing import Any
 from tqdm import tqdm
 
 from fractalvid.finetune.cache.store import decoded_side
-from fractalvid.finetune.cache.stores import Stores
 from fractalvid.finetune.debias.masks import Masks, check_masks
 from fractalvid.finetune.explain.answers import Answerer, Answers
 from fractalvid.finetune.explain.shortcut_result import ShortcutResult, summarise
@@ -53,7 +52,7 @@ def find_shortcuts(test: WeightsTest, folder: Path, *, out: Path, machine: Machi
     sources = [group or video.path for group, video in zip(groups, videos, strict=True)]
     labels = labels_of(videos)
     place = other_backgrounds(labels, seed, sources)
-    stores = Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels, isolate=machine.isolate)
+    stores = machine.stores()
     store = stores.get(test.data.root, decoded_side(trained.views.size))
     answerer = Answerer(network.to(device), trained.views, classes.columns)
     answers = answerer.ask(videos, place, store, masks, threads=machine.decoders(), progress=machine.progress)

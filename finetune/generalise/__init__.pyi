@@ -1,7 +1,7 @@
 from .config import METHODS as METHODS
 from .config import GeneraliseRecipe as GeneraliseRecipe
 from .config import MethodName as MethodName
-from .config import load_study as load_study
+from .config import load_generalise_recipe as load_generalise_recipe
 from .domains import Domains as Domains
 from .domains import Unlabelled as Unlabelled
 from .domains import read_domains as read_domains

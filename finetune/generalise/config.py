@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import tyro
 
@@ -15,8 +15,8 @@ from fractalvid.utils.checks import MAX_COUNT, check_at_most, check_fields
 from fractalvid.utils.errors import UserError
 
 MethodName = Literal["plain", "random", "search", "explain", "pseudo", "rada"]
-METHODS: tuple[MethodName, ...] = ("plain", "random", "search", "explain", "pseudo", "rada")
-Study = Literal["gifs", "ava"]
+METHODS: tuple[MethodName, ...] = get_args(MethodName)
+StudyName = Literal["gifs", "ava"]
 
 RECIPES = Path(__file__).parent / "studies"
 """The benchmark's studies, a TOML file each."""
@@ -34,7 +34,7 @@ _MOST = dict.fromkeys(_LEAST, MAX_COUNT) | {"lr": 1e30, "ascent_rate": 1e30, "pe
 class GeneraliseRecipe:
     """How to train in the source; the defaults are those of the Ani-GIFs benchmark where it says them."""
 
-    study: Study | None = None
+    study: StudyName | None = None
     """Whose published table to print: gifs (Kinetics-GIFs to Ani-GIFs) or ava (AVA-Kinetics to Ani-GIFs)."""
     steps: int = 600
     """Steps to train."""
@@ -114,7 +114,7 @@ class GeneraliseRecipe:
         )
 
 
-def load_study(name: str) -> GeneraliseRecipe:
+def load_generalise_recipe(name: str) -> GeneraliseRecipe:
     """The recipe that a name or the path of a .toml file means.
 
     Raises:

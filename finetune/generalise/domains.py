@@ -12,12 +12,13 @@ from pathlib import Path
 
 from fractalvid.finetune.targets.anigifs import Gifs
 from fractalvid.finetune.targets.base import Video
-from fractalvid.finetune.targets.files.lists import class_key, did_you_mean, read_csv, read_lines
+from fractalvid.finetune.targets.files.lists import class_key, read_csv, read_lines
 from fractalvid.finetune.videos.data import Data, read_videos, split_name
 from fractalvid.finetune.videos.few_shot import draw_few_shot
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import nearest_note
 from fractalvid.utils.phrases import counted, first_few
 
 _COLUMNS = ("target", "source")
@@ -180,9 +181,9 @@ def match_classes(source: Sequence[str], target: Sequence[str], mapping: Mapping
     keys = [class_key(name) for name in target]
     for key, meant in mapping.items():
         if key not in keys:
-            raise UserError(f"--class-map: {key!r} is no class of the target{did_you_mean(key, target)}")
+            raise UserError(f"--class-map: {key!r} is no class of the target{nearest_note(key, target)}")
         if meant and class_key(meant) not in known:
-            raise UserError(f"--class-map: {meant!r} is no class of the source{did_you_mean(meant, source)}")
+            raise UserError(f"--class-map: {meant!r} is no class of the source{nearest_note(meant, source)}")
     return [known.get(class_key(mapping.get(key, key))) if mapping.get(key, key) else None for key in keys]
 
 
@@ -191,7 +192,7 @@ def _of_study(classes: Sequence[str], source: Sequence[str], shared: Sequence[in
     known = {class_key(name): place for place, name in enumerate(source)}
     for name in classes:
         if class_key(name) not in known:
-            raise UserError(f"--classes: {name!r} is no class of the source{did_you_mean(name, source)}")
+            raise UserError(f"--classes: {name!r} is no class of the source{nearest_note(name, source)}")
         if known[class_key(name)] not in shared:
             raise UserError(f"--classes: the target has no class {name!r}; --class-map may say which one is meant")
     return sorted(known[class_key(name)] for name in classes)

@@ -1,7 +1,6 @@
 """One run: domains, network, training by a method, test in the other domain."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from fractalvid.finetune.cache.store import ClipStore, decoded_side
-from fractalvid.finetune.cache.stores import Stores
 from fractalvid.finetune.clips.loader import TrainLoader
 from fractalvid.finetune.clips.prediction import predict
 from fractalvid.finetune.explain.gradcam import last_maps
@@ -38,6 +36,7 @@ from fractalvid.pretrain.engine import LoopConfig, TrainConfig, TrainResult, tra
 from fractalvid.pretrain.machine import resolve_device
 from fractalvid.pretrain.optim import OptimConfig
 from fractalvid.pretrain.weights import Card, Initial, save_weights
+from fractalvid.utils.digests import digest_of
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import counted
 
@@ -100,7 +99,7 @@ def generalise(task: Task, *, out: Path, machine: Machine, resume: bool = False)
     for line in domains.left_out:
         tqdm.write(line)
     tubes = source_tubes(task.source, domains, task.boxes, machine) if task.method == "explain" else None
-    stores = Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels, isolate=machine.isolate)
+    stores = machine.stores()
     here, there = (stores.get(data.root, decoded_side(clips.size)) for data in (task.source, task.target))
     network, loaded = starting_network(clips.model, domains.classes, task.init, seed=task.seed)
     tqdm.write(f"{clips.model}, {task.init.label}: {loaded}")
@@ -262,8 +261,8 @@ def _settings(task: Task, clips: ResolvedRecipe, domains: Domains) -> dict[str, 
         "crops": 1,
         "recipe": asdict(task.recipe),
         "clips": {"model": clips.model, **asdict(shown)},
-        "source_videos": _digest([[v.path, v.start, v.end, domains.classes[v.label]] for v in domains.train]),
-        "target_videos": _digest([asdict(clip) for clip in domains.unlabelled().clips]),
+        "source_videos": digest_of([[v.path, v.start, v.end, domains.classes[v.label]] for v in domains.train]),
+        "target_videos": digest_of([asdict(clip) for clip in domains.unlabelled().clips]),
         "boxes": None if task.boxes is None else hashlib.sha256(task.boxes.read_bytes()).hexdigest(),
     }
 
@@ -272,9 +271,4 @@ def _alike(task: Task, domains: Domains, settings: Mapping[str, Any]) -> str:
     """A digest of what runs have in common that one table compares: all but the method, its boxes and the seed."""
     drawn = task.recipe.clips_per_class is not None  # by the seed
     source = [data_name(task.source), domains.classes, None if drawn else settings["source_videos"]]
-    return _digest([source, *(settings[name] for name in ("study", "init", "recipe", "clips", "target_videos"))])
-
-
-def _digest(values: Any) -> str:
-    """BLAKE2b of plain values."""
-    return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=16).hexdigest()
+    return digest_of([source, *(settings[name] for name in ("study", "init", "recipe", "clips", "target_videos"))])

@@ -13,6 +13,7 @@ from torch import nn
 from fractalvid.finetune.probe.features import STATISTICS, Features
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.pretrain.models import head_name, stage_names
+from fractalvid.utils.digests import digest_of
 from fractalvid.utils.documents import Table, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text, write_with
@@ -23,11 +24,6 @@ VERSION = 1
 """Rises when features or rows come to mean something else."""
 _MOST = 2**33
 """Bytes of the features of one stage."""
-
-
-def digest_of(value: object) -> str:
-    """BLAKE2b, in hexadecimal, of a value as JSON."""
-    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def network_digest(network: nn.Module, arch: str) -> str:

@@ -104,12 +104,8 @@ def _lines(rows: Sequence[Row], stages: Sequence[str], name: str) -> list[str]:
     made = []
     for label in labels_of(rows):
         cells = [spread([getattr(r, name) for r in rows if (r.network, r.stage) == (label, stage)]) for stage in stages]
-        made.append(_line(label, [_cell(cell) for cell in cells]))
+        made.append(_line(label, list(map(str, cells))))
     return made
-
-
-def _cell(value: Spread) -> str:
-    return f"{value.mean:.1f}" if value.deviation is None else f"{value.mean:.1f} ± {value.deviation:.1f}"
 
 
 def _line(label: str, cells: Sequence[str]) -> str:

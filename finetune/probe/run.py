@@ -22,7 +22,6 @@ from fractalvid.finetune.probe.config import ProbeConfig
 from fractalvid.finetune.probe.features import Features, Views, features_of
 from fractalvid.finetune.probe.kept import (
     clips_digest,
-    digest_of,
     load_features,
     load_rows,
     network_digest,
@@ -45,6 +44,7 @@ from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.machine import Precision, resolve_device, resolve_precision
 from fractalvid.pretrain.weights import Initial, build_initial
 from fractalvid.stats.figures import Scatter, effective_rank
+from fractalvid.utils.digests import digest_of
 from fractalvid.utils.files import make_folder
 
 RANDOM = "random"
@@ -128,7 +128,7 @@ def open_probe(
     training = listing.side("train")
     groups = [data.target.group(video.path) or video.path for video in training]
     parts = grouped_parts(labels_of(training), groups, config.cv_folds, config.seed)
-    stores = Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels, isolate=machine.isolate)
+    stores = machine.stores()
     make_folder(machine.cache() / "probe")
     return Probe(data, config, named, listing, networks, parts, machine, stores)
 

@@ -195,7 +195,7 @@ def plan_run(
     Raises:
         UserError: for what the options cannot mean.
     """
-    check_seed(seed, "--seed")
+    check_training_seed(seed, "--seed")
     if recipe.debias and scenes is None and masks is None:
         raise UserError("--debias needs --scenes, --masks or both, which finetune without a subcommand takes")
     if not recipe.debias and (scenes is not None or masks is not None):
@@ -231,7 +231,7 @@ def plan_run(
     )
 
 
-def check_seed(seed: int, option: str) -> None:
+def check_training_seed(seed: int, option: str) -> None:
     """Raise `UserError` for a seed that cannot be; `option` is what the user gave it by."""
     if not 0 <= seed < 2**63:
         raise UserError(f"{option} is {seed}: it must be 0 to 2^63 - 1")

@@ -69,7 +69,8 @@ class Recipe:
     dropout: float = 0.0
     """Share of the features that the head does not see in a step of training."""
     warmup_epochs: float | None = None
-    """Epochs in which the learning rate rises, before it falls along a cosine; default 2, at most a fifth."""
+    """Epochs in which the learning rate rises, before it falls to a hundredth along a cosine; default 2, at most a
+    fifth."""
     label_smoothing: float = 0.1
     """Share of the target spread over all classes."""
     mixup: float = 0.0
@@ -144,8 +145,8 @@ class Recipe:
             raise UserError("--debias goes neither with --mode linear nor with --mixup and --cutmix: leave out one")
         if not self.weight_decay >= 0:
             raise UserError(f"--weight-decay is {self.weight_decay}: it must be 0 or more")
-        if not self.grad_clip > 0:
-            raise UserError(f"--grad-clip is {self.grad_clip}: it must be above 0")
+        if not self.grad_clip >= 0:
+            raise UserError(f"--grad-clip is {self.grad_clip}: it must be 0 (does not clip) or more")
         for name in ("dropout", "momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"--{name} is {getattr(self, name)}: at least 0 and below 1")

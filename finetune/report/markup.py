@@ -7,6 +7,11 @@ from dataclasses import dataclass
 NONE = "–"
 
 
+def or_none(value: object) -> str:
+    """A value as a cell shows it, and what it shows where there is none."""
+    return NONE if value is None else str(value)
+
+
 @dataclass(frozen=True)
 class Table:
     """Cells of text under a title; `note` says how to read them."""

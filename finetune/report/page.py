@@ -20,7 +20,7 @@ from fractalvid.finetune.report.tables import (
     single_table,
 )
 from fractalvid.finetune.results.read import ACCURACIES
-from fractalvid.pages.charts import STYLE, section
+from fractalvid.pages.charts import REPORT_STYLE, section
 from fractalvid.pages.gallery import page
 
 _STYLE = """
@@ -56,7 +56,7 @@ def render_page(parts: Sequence[Findings], title: str) -> str:
             _published(findings),
         ]
     text.append(_footer(parts[0].results[0].metrics))
-    return page(title, "\n".join(part for part in text if part), STYLE + _STYLE)
+    return page(title, "\n".join(part for part in text if part), REPORT_STYLE + _STYLE)
 
 
 def _top(parts: Sequence[Findings], title: str) -> str:

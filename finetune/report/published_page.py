@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fractalvid.finetune.grids import flat
 from fractalvid.finetune.report.markup import Table, as_markdown
 from fractalvid.finetune.report.published import (
     PublishedNumber,
@@ -17,7 +16,7 @@ from fractalvid.finetune.report.published import (
 from fractalvid.finetune.results.comparable import EQUAL
 from fractalvid.finetune.results.read import MODES, RunResult, mean_over_splits
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import ALIKE, nearest
+from fractalvid.utils.nearest import did_you_mean
 from fractalvid.utils.phrases import counted
 
 _ABOUT = (
@@ -41,8 +40,7 @@ def published_page(targets: Sequence[str] = (), runs: Sequence[RunResult] = ()) 
     known = list(dict.fromkeys([*(str(run.metrics["target"]) for run in runs), *published_targets()]))
     for target in targets:
         if target not in known:
-            near = nearest(target, known, at_least=ALIKE)
-            raise UserError(f"nothing is published here of {target!r}" + (f"; did you mean {near!r}?" if near else ""))
+            raise UserError(f"nothing is published here of {target!r}{did_you_mean(target, known)}")
     wanted = targets or (list(dict.fromkeys(str(run.metrics["target"]) for run in runs)) or known)
     parts = ["# Published rows", _ABOUT, *(part for target in wanted for part in _section(target, runs))]
     remarks = [f"- {name}: {text}." for name, text in published_remarks()]
@@ -92,4 +90,5 @@ def _apart(run: RunResult) -> dict[str, Any]:
     """Settings of a run whose accuracies are averaged with no others, flat; splits too, if they are no repetitions."""
     repeated = run.split.isdecimal() or run.metrics["target"] == "folder"  # 1, 2, 3 divide the same videos anew
     told = {name: run.metrics.get(name) for name in EQUAL if name not in ("target", "mode", "model")}
-    return flat(told) | {"split": None if repeated else run.split}
+    clip = told.pop("clip") or {}
+    return {**told, **clip, "split": None if repeated else run.split}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fractalvid.finetune.report.findings import Findings
-from fractalvid.finetune.report.markup import NONE, Table
+from fractalvid.finetune.report.markup import NONE, Table, or_none
 from fractalvid.finetune.report.published import first_frames, published_beside
 from fractalvid.finetune.report.statistics import CONFIDENCE, Spread
 from fractalvid.finetune.results.comparable import training_settings
@@ -35,7 +35,7 @@ def result_table(findings: Findings) -> Table:
     for entry in findings.summary:
         line = [entry["label"], *(str(entry[name]) for name in ACCURACIES)]
         if findings.intervals:
-            line.append(_or_none(findings.intervals.get(entry["label"], {}).get(metric)))
+            line.append(or_none(findings.intervals.get(entry["label"], {}).get(metric)))
         line += [_signed(entry["gain"]) if entry["gain"] else ""] * compared + [_runs(entry["runs"])]
         body.append(tuple(line))
     return Table(findings.title("Result"), tuple(head), tuple(body), _about_result(findings))
@@ -123,7 +123,7 @@ def paired_table(findings: Findings) -> Table:
             (
                 f"{c.second} – {c.first}",
                 _signed(c.difference),
-                _or_none(c.interval),
+                or_none(c.interval),
                 *tests,
                 counted(c.difference.n, c.unit),
             )
@@ -299,10 +299,6 @@ def _p(value: float | None) -> str:
     if value is None:
         return NONE
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
-
-
-def _or_none(value: object) -> str:
-    return NONE if value is None else str(value)
 
 
 def _signed(value: Spread) -> str:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from fractalvid.core.constants import WEIGHTS_FILE
 from fractalvid.finetune.recipes.plan import Plan
 from fractalvid.finetune.targets.base import Target
 from fractalvid.finetune.videos.listing import Listing
@@ -23,7 +24,7 @@ CONFIG, METRICS, VALIDATION, LOG, PREDICTIONS, CONFUSION, WEIGHTS = (
     "metrics.jsonl",
     "predictions.csv",
     "confusion.png",
-    "weights.safetensors",
+    WEIGHTS_FILE,
 )
 _FILES = "files_digest"
 
@@ -89,12 +90,28 @@ def check_folder(out: Path, plan: Plan, *, resume: bool, extends: bool = False) 
     if (out / CONFIG).exists():
         if not resume:
             raise UserError(f"{out} holds an unfinished run; --resume continues it, or choose another --out")
-        differing = differences(out, plan)
-        if differing:
-            raise UserError(f"{out} was begun with other settings ({'; '.join(differing[:3])}); choose another --out")
+        _check_settings(out, plan)
         return
     if out.is_dir() and not is_empty(out):
         raise UserError(f"--out {out} is not empty and holds no fine-tuning run; choose another folder")
+
+
+def check_begun(out: Path, plan: Plan) -> None:
+    """Make sure that a folder is that of a run, begun or finished, or of none yet.
+
+    Raises:
+        UserError: it holds something else, or a run with other settings.
+    """
+    if (out / CONFIG).exists():
+        _check_settings(out, plan)
+    elif out.exists() and (not out.is_dir() or not is_empty(out)):
+        raise UserError(f"{out} holds something else than a run; remove it, or choose another --out")
+
+
+def _check_settings(out: Path, plan: Plan) -> None:
+    differing = differences(out, plan)
+    if differing:
+        raise UserError(f"{out} was begun with other settings ({'; '.join(differing[:3])}); choose another --out")
 
 
 def what_next(out: Path) -> str:

@@ -14,10 +14,9 @@ from fractalvid.finetune.recipes.plan import Plan, plan_run
 from fractalvid.finetune.recipes.recipe import Mode, Recipe
 from fractalvid.finetune.report.write import FILES, is_comparison, write_comparison
 from fractalvid.finetune.results.folder import (
-    CONFIG,
     METRICS,
+    check_begun,
     compared_name,
-    differences,
     files_digest,
     read_settings,
     tidy_finished,
@@ -149,7 +148,7 @@ def plan_jobs(
         name = compared_name(recipe.mode, plan.split, seed)
         jobs.append(_with_begun_precision(Job(plan, _parent(out, init, inits) / name)))
     for job in jobs:
-        _check_folder(job)
+        check_begun(job.out, job.plan)
     return jobs
 
 
@@ -184,16 +183,6 @@ def _config(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def _check_folder(job: Job) -> None:
-    if not (job.out / CONFIG).exists():
-        if job.out.exists() and (not job.out.is_dir() or not is_empty(job.out)):
-            raise UserError(f"{job.out} holds something else; choose another --out")
-        return
-    differing = differences(job.out, job.plan)
-    if differing:
-        raise UserError(f"{job.out} was run with other settings ({', '.join(differing[:3])}); choose another --out")
-
-
 def list_jobs(data: Data, jobs: Sequence[Job], machine: Machine, stores: Stores) -> list[Job]:
     """The jobs with their videos and what these are read from, before the first is run: mistakes show at once.
 
@@ -221,7 +210,7 @@ def list_jobs(data: Data, jobs: Sequence[Job], machine: Machine, stores: Stores)
     # Only now is all known that stores look for.
     listed = [_with_frames(job, data, stores) for job in listed]
     for job in listed:
-        _check_folder(job)
+        check_begun(job.out, job.plan)
     return listed
 
 
@@ -257,7 +246,7 @@ def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine, stores: Stores |
     `stores` are those of decoded clips, where other runs share them.
     """
     _check_precision(jobs, machine)
-    stores = stores or Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels, isolate=machine.isolate)
+    stores = stores or machine.stores()
     jobs = list_jobs(data, jobs, machine, stores)
     results = []
     for number, job in enumerate(jobs, start=1):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from fractalvid.finetune.clips.loader import TrainLoader
 from fractalvid.finetune.clips.settling import settle
 from fractalvid.pretrain.models import head_name
+from fractalvid.pretrain.models.modes import evaluating
 
 BATCHES, CLIPS = 16, 16
 """So many batches of so many training clips give statistics and scale."""
@@ -85,13 +86,8 @@ def _measure(network: nn.Module, head: nn.Module, clips: Iterable[Tensor]) -> Sc
     """The scale of what the head takes, over clips (and over places, where it takes maps)."""
     seen = list[Tensor]()
     hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float()))
-    was_training = network.training
-    network.eval()
-    try:
+    with hook, evaluating(network):
         for video in clips:
             network(video)
-    finally:
-        hook.remove()
-        network.train(was_training)
     features = torch.cat([maps.transpose(0, 1).flatten(1) for maps in seen], dim=1).double()  # (D, n)
     return Scale(features.mean(1).float(), features.std(1, correction=0).float())

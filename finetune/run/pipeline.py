@@ -140,7 +140,7 @@ def _train(
     listing: Listing | None,
 ) -> _Trained:
     """All of a run but the looks at what it has trained; arguments and errors as of `transfer`."""
-    stores = stores or Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels, isolate=machine.isolate)
+    stores = stores or machine.stores()
     going = from_main(partial(continuation, plan, out)) if resume else Continuation(plan, plan)
     from_main(partial(check_folder, out, going.begun, resume=resume, extends=going.extended))
     if listing is None:

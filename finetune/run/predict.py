@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +11,7 @@ from fractalvid.finetune.cache.parallel import in_order
 from fractalvid.finetune.cache.store import decoded_side
 from fractalvid.finetune.clips.draws import Floats
 from fractalvid.finetune.clips.files import open_clip
-from fractalvid.finetune.clips.prediction import probabilities
+from fractalvid.finetune.clips.prediction import check_finite, probabilities
 from fractalvid.finetune.clips.views import video_views
 from fractalvid.finetune.results.scores import top_classes
 from fractalvid.finetune.weights.trained import open_trained
@@ -99,7 +98,6 @@ class Predictor:
                 continue
             frames, views = clip
             p = self.probabilities(views)
-            if not np.isfinite(p).all():
-                raise UserError("the network's outputs are not finite: the weights are of a training that diverged")
+            check_finite(p)
             best = top_classes(p[None], top)[0]
             yield Prediction(str(path), frames, tuple((self.classes[k], float(p[k])) for k in best))

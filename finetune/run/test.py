@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from fractalvid.finetune.cache.store import decoded_side
-from fractalvid.finetune.cache.stores import Stores
 from fractalvid.finetune.clips.prediction import predict
 from fractalvid.finetune.results.folder import CONFIG, METRICS, write_config
 from fractalvid.finetune.results.scores import labels_of, scores
@@ -81,7 +80,7 @@ def test_weights(test: WeightsTest, *, out: Path, machine: Machine) -> dict[str,
     listing = decode_listed(test.data, listing, machine)
     device = resolve_device(machine.device)
     write_config(out, _config(test))
-    stores = Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels, isolate=machine.isolate)
+    stores = machine.stores()
     store = stores.get(test.data.root, decoded_side(trained.views.size))
     started = time.perf_counter()
     p = predict(

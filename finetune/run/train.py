@@ -34,6 +34,9 @@ CHECKPOINT_STEPS = 200
 _FEW_STEPS = 50
 """With fewer, most networks have hardly begun to learn."""
 
+_FALL = 100
+"""What the learning rate is divided by over a run, along half a cosine."""
+
 
 @dataclass(frozen=True)
 class ListedRun:
@@ -136,7 +139,7 @@ def optim_config(plan: Plan) -> OptimConfig:
         lr=recipe.lr,
         weight_decay=recipe.weight_decay,
         warmup=recipe.warmup_epochs / recipe.epochs,
-        final_lr=recipe.lr / 100,
+        final_lr=recipe.lr / _FALL,
     )
 
 

@@ -40,7 +40,7 @@ class _OpenStudy:
     def __call__(self, place: Place) -> Callable[[Cell], None]:
         machine = place.machine(self.machine)
         data = open_data(self.study.target, machine)
-        stores = Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels, isolate=machine.isolate)
+        stores = machine.stores()
 
         def run(cell: Cell) -> None:
             start = cell.column.start or self.pretrained(cell, place, progress=machine.progress)

@@ -8,7 +8,7 @@ from typing import Any
 from fractalvid.finetune.grids import folder_name
 from fractalvid.finetune.recipes.plan import Plan, plan_run
 from fractalvid.finetune.recipes.recipe import Recipe
-from fractalvid.finetune.results.folder import CONFIG, differences, files_digest, videos_digest
+from fractalvid.finetune.results.folder import check_begun, files_digest, videos_digest
 from fractalvid.finetune.sweep.grid import Grid
 from fractalvid.finetune.targets.base import Target
 from fractalvid.finetune.videos.data import Data
@@ -16,7 +16,6 @@ from fractalvid.finetune.videos.few_shot import draw_few_shot
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.pretrain.weights import Initial
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import is_empty
 
 RUNS = "runs"
 """Where the runs of a sweep lie, in its folder."""
@@ -64,7 +63,7 @@ def plan_cells(sweep: Sweep) -> list[Cell]:
         for values, recipe in sweep.grid.cells(sweep.recipe)
     ]
     for run in (run for cell in cells for run in cell.runs):
-        _check_folder(run)
+        check_begun(run.out, run.plan)
     return cells
 
 
@@ -87,20 +86,10 @@ def with_videos(cells: Sequence[Cell], listing: Listing, target: Target) -> list
 
     known = [Cell(cell.values, tuple(map(listed, cell.runs))) for cell in cells]
     for run in (run for cell in known for run in cell.runs):
-        _check_folder(run)
+        check_begun(run.out, run.plan)
         if run.plan.recipe.shots is not None:
             draw_few_shot(listing, run.plan.recipe.shots, run.plan.seed)
     return known
-
-
-def _check_folder(run: SweepRun) -> None:
-    if not (run.out / CONFIG).exists():
-        if run.out.exists() and (not run.out.is_dir() or not is_empty(run.out)):
-            raise UserError(f"{run.out} holds something else than a run; remove it, or choose another --out")
-        return
-    differing = differences(run.out, run.plan)
-    if differing:
-        raise UserError(f"{run.out} was begun with other settings ({'; '.join(differing[:3])}); choose another --out")
 
 
 def check_validation(data: Data, listing: Listing) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fractalvid.finetune.grids import shown
-from fractalvid.finetune.report.markup import NONE, Table, as_markdown
-from fractalvid.finetune.report.statistics import Spread
+from fractalvid.finetune.report.markup import Table, as_markdown, or_none
 from fractalvid.finetune.results.read import ACCURACIES
 from fractalvid.finetune.sweep.plan import Cell, Sweep
 from fractalvid.finetune.sweep.rows import FILES, WHAT, Row, best_row, metric_of, read_rows
@@ -84,12 +83,8 @@ def _table(sweep: Sweep, rows: Sequence[Row], best: Row | None, name: str) -> Ta
         note = "best" if best is not None and row.number == best.number else ""
         note = row.reason if row.status == "failed" else note if row.status == "finished" else "to come"
         values = [shown(row.values[axis]) for axis in axes]
-        body.append((*values, _cell(row.validation(metric)), _cell(row.test(metric)), note))
+        body.append((*values, or_none(row.validation(metric)), or_none(row.test(metric)), note))
     return Table("Cells", head, tuple(body))
-
-
-def _cell(value: Spread | None) -> str:
-    return NONE if value is None else str(value)
 
 
 def _verdict(sweep: Sweep, rows: Sequence[Row], best: Row | None) -> list[str]:

@@ -6,7 +6,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from fractalvid.finetune.cache.stores import Stores
 from fractalvid.finetune.grids import Failure, Failures, Place, check_out, deal, held
 from fractalvid.finetune.results.folder import METRICS, VALIDATION
 from fractalvid.finetune.run.pipeline import transfer, validate
@@ -35,7 +34,7 @@ class _OpenSweep:
         machine = place.machine(self.machine)
         data = open_data(self.options, machine)
         listing = read_videos(data, self.split, machine, allow_missing=self.allow_missing)
-        stores = Stores(machine.memory(), machine.cache(), max_pixels=machine.max_pixels, isolate=machine.isolate)
+        stores = machine.stores()
 
         def run(task: SweepRun) -> dict[str, Any]:
             return validate(data, task.plan, out=task.out, machine=machine, stores=stores, listing=listing)

@@ -1,7 +1,7 @@
 """What a benchmark says about itself: its classes, videos and protocol. Everything else is shared."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -122,6 +122,12 @@ def require_folder(root: Path, expected: str) -> None:
         raise UserError(f"the data folder {root} does not exist; expected {expected}")
     if not root.is_dir():
         raise UserError(f"{root} is a file, not a data folder; expected {expected}")
+
+
+def require_videos(base: Path, files: Collection[str], expected: str) -> None:
+    """Raise `UserError` where a data set's folder of videos has none; `expected` says what should be in it."""
+    if not files:
+        raise UserError(f"{base} holds no video: expected {expected}, found {contents(base)}")
 
 
 def contents(root: Path) -> str:

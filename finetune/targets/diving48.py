@@ -5,15 +5,15 @@ and the files that are distributed are those clips: nothing is cut again here, s
 serve, too.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
-from fractalvid.finetune.targets.base import Side, TargetProtocol, Video, contents, require_folder
+from fractalvid.finetune.targets.base import SIDES, TargetProtocol, Video, require_folder, require_videos
 from fractalvid.finetune.targets.files.lists import find_list, first_folder, list_folders
-from fractalvid.finetune.targets.files.matching import benchmark_videos, match_files, note_matches
+from fractalvid.finetune.targets.files.matching import benchmark_videos, placed
 from fractalvid.utils.documents import DocumentError, convert, read_json
 from fractalvid.utils.errors import UserError
 
@@ -92,20 +92,13 @@ class Diving48:
         require_folder(root, _LAYOUT)
         base = first_folder(root, "rgb", "videos")
         files = [Path(path).name for path in benchmark_videos(root, base, depth=1)]
-        if not files:
-            raise UserError(f"{base} holds no video: expected {_LAYOUT}, found {contents(base)}")
-        sides: tuple[Side, Side] = ("train", "test")
+        require_videos(base, files, _LAYOUT)
         listed = [
             Video(f"{name}.mp4", label, side)
-            for side in sides
+            for side in SIDES
             for name, label in read_list(self._list(root, _FILES[split].format(side=side)))
         ]
-        matched = match_files((video.path for video in listed), files)
-        note_matches(self.name, matched, files)
-        return [
-            replace(video, path=(base / matched.get(video.path, video.path)).relative_to(root).as_posix())
-            for video in listed
-        ]
+        return placed(listed, root, base, files, of=self.name)
 
     def group(self, path: str) -> str:
         """The recording that the clip was cut from: its name without the number."""

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from fractalvid.finetune.targets.base import Side, TargetProtocol, Video, contents, require_folder
+from fractalvid.finetune.targets.base import SIDES, TargetProtocol, Video, require_folder, require_videos
 from fractalvid.finetune.targets.files.lists import find_list, first_folder, list_folders, read_lines
 from fractalvid.finetune.targets.files.matching import benchmark_videos, match_files, note_matches
 from fractalvid.utils.errors import UserError
@@ -75,12 +75,10 @@ class Egtea:
         require_folder(root, _LAYOUT)
         base = first_folder(root, "cropped_clips")
         files = {PurePosixPath(path).name: path for path in benchmark_videos(root, base)}
-        if not files:
-            raise UserError(f"{base} holds no video: expected {_LAYOUT}, found {contents(base)}")
-        sides: tuple[Side, Side] = ("train", "test")
+        require_videos(base, files, _LAYOUT)
         listed = [
             Video(f"{clip}.mp4", label, side)
-            for side in sides
+            for side in SIDES
             for clip, label in read_list(self._list(root, f"{side}_split{split}.txt"))
         ]
         matched = match_files((video.path for video in listed), files)

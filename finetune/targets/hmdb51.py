@@ -14,9 +14,10 @@ from fractalvid.finetune.targets.base import (
     contents,
     require_folder,
 )
-from fractalvid.finetune.targets.files.lists import did_you_mean, list_folders, read_lines
+from fractalvid.finetune.targets.files.lists import list_folders, read_lines
 from fractalvid.finetune.targets.files.matching import benchmark_videos, composed, match_files, note_matches
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import nearest_note
 from fractalvid.utils.phrases import first_few
 from fractalvid.video.folders import subfolders
 
@@ -103,7 +104,7 @@ class Hmdb51:
             files[folder].append(video)
         unlisted = [name for name in folders if name not in lists and files[name]]
         if unlisted:
-            hint = did_you_mean(unlisted[0], lists)
+            hint = nearest_note(unlisted[0], lists)
             raise UserError(
                 f"no split file *_test_split{split}.txt for the class folder(s) {first_few(unlisted)}{hint} in {root}"
             )

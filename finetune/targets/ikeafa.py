@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from fractalvid.finetune.targets.base import Side, TargetProtocol, Video, contents, require_folder
+from fractalvid.finetune.targets.base import Side, TargetProtocol, Video, require_folder, require_videos
 from fractalvid.finetune.targets.files.lists import (
     class_key,
     find_list,
@@ -100,8 +100,7 @@ class IkeaFa:
         classes, cuts = self.classes(root, split), read_table(self._list(root, _TABLE))
         base = first_folder(root, "videos")
         files = benchmark_videos(root, base)
-        if not files:
-            raise UserError(f"{base} holds no video: expected {_LAYOUT}, found {contents(base)}")
+        require_videos(base, files, _LAYOUT)
         tested = self._tested(root, cuts)
         start = "" if base == root else f"{base.relative_to(root).as_posix()}/"
         matched = match_files((start + cut.video for cut in cuts), files)

@@ -11,15 +11,10 @@ from fractalvid.finetune.targets.base import (
     contents,
     require_folder,
 )
-from fractalvid.finetune.targets.files.lists import (
-    class_key,
-    did_you_mean,
-    first_folder,
-    list_folders,
-    read_csv,
-)
+from fractalvid.finetune.targets.files.lists import class_key, first_folder, list_folders, read_csv
 from fractalvid.finetune.targets.files.matching import benchmark_videos, note_matches
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import nearest_note
 from fractalvid.video.folders import subfolders
 
 # The official archives call validation "validate", the usual copies of them "val".
@@ -193,7 +188,7 @@ def _from_folders(root: Path, base: Path, classes: tuple[str, ...], side: Side, 
     videos = []
     for name in subfolders(base):
         if class_key(name) not in labels:
-            raise UserError(f"class folder {name!r} in {base} has no training videos{did_you_mean(name, classes)}")
+            raise UserError(f"class folder {name!r} in {base} has no training videos{nearest_note(name, classes)}")
     for path in benchmark_videos(root, base):
         name = PurePosixPath(path).parent.name
         if class_key(name) in labels:
@@ -208,14 +203,14 @@ def _from_table(root: Path, base: Path, classes: tuple[str, ...], side: Side, ta
     full = {PurePosixPath(path).parent.name for path in there}
     for name in folders:
         if class_key(name) not in labels and name in full:
-            raise UserError(f"class folder {name!r} in {base} is no label of {table}{did_you_mean(name, classes)}")
+            raise UserError(f"class folder {name!r} in {base} is no label of {table}{nearest_note(name, classes)}")
     official_last = sorted(reversed(there), key=lambda path: path.endswith(".mp4"))
     files = {PurePosixPath(path).stem: path for path in official_last}
     videos = dict[Video, None]()  # some tables list a clip twice
     for clip in read_table(table, part):
         label = labels.get(class_key(clip.label))
         if label is None:
-            raise UserError(f"{table}: label {clip.label!r} has no training videos{did_you_mean(clip.label, classes)}")
+            raise UserError(f"{table}: label {clip.label!r} has no training videos{nearest_note(clip.label, classes)}")
         official, short = clip.stems()
         name = f"{clip.label}/{official}.mp4" if folders else f"{official}.mp4"
         path = files.get(official) or files.get(short) or (base / name).relative_to(root).as_posix()

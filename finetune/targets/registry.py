@@ -26,7 +26,7 @@ from fractalvid.finetune.targets.volleyball import Volleyball
 from fractalvid.finetune.targets.yup import Yup
 from fractalvid.utils.checks import check_count, check_fields, check_integer
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import ALIKE, nearest
+from fractalvid.utils.nearest import did_you_mean
 from fractalvid.utils.phrases import first_few
 
 _TABLE = (
@@ -139,9 +139,8 @@ def make_target(options: TargetOptions, *, test_only: bool = False) -> Target:
     """
     name = options.target
     if name not in TARGETS:
-        near = nearest(name, TARGETS, at_least=ALIKE)
-        hint = f"; did you mean {near!r}?" if near else ""
-        raise UserError(f"unknown target {name!r}: the targets are {first_few(TARGETS, len(TARGETS))}{hint}")
+        targets = first_few(TARGETS, len(TARGETS))
+        raise UserError(f"unknown target {name!r}: the targets are {targets}{did_you_mean(name, TARGETS)}")
     _refuse_others(options)
     if not TARGETS[name].needs_data and options.data is not None:
         raise UserError(f"--data does not go with --target {name}")

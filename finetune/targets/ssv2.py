@@ -5,17 +5,18 @@ Representations for Action Recognition", CVPR 2021). Left and right are classes,
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import msgspec
 
-from fractalvid.finetune.targets.base import Side, TargetProtocol, Video, contents, require_folder
-from fractalvid.finetune.targets.files.lists import did_you_mean, find_list, first_folder, list_folders
-from fractalvid.finetune.targets.files.matching import benchmark_videos, match_files, note_matches
+from fractalvid.finetune.targets.base import SIDES, Side, TargetProtocol, Video, require_folder, require_videos
+from fractalvid.finetune.targets.files.lists import find_list, first_folder, list_folders
+from fractalvid.finetune.targets.files.matching import benchmark_videos, placed
 from fractalvid.utils.documents import MAX_LOG_BYTES, DocumentError, convert, read_json
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import nearest_note
 from fractalvid.utils.notes import note
 from fractalvid.utils.phrases import counted
 
@@ -127,23 +128,16 @@ class SomethingSomething:
         require_folder(root, _LAYOUT)
         base = first_folder(root, *_FOLDERS)
         files = [PurePosixPath(path).name for path in benchmark_videos(root, base, depth=1)]
-        if not files:
-            raise UserError(f"{base} holds no video: expected {_LAYOUT}, found {contents(base)}")
+        require_videos(base, files, _LAYOUT)
         labels = {name: label for label, name in enumerate(self.classes(root, split))}
-        sides: tuple[Side, Side] = ("train", "test")
-        listed = [video for side in sides for video in self._side(self._list(root, side), labels, side)]
-        matched = match_files((video.path for video in listed), files)
-        note_matches(self.name, matched, files)
-        return [
-            replace(video, path=(base / matched.get(video.path, video.path)).relative_to(root).as_posix())
-            for video in listed
-        ]
+        listed = [video for side in SIDES for video in self._side(self._list(root, side), labels, side)]
+        return placed(listed, root, base, files, of=self.name)
 
     def _side(self, path: Path, labels: Mapping[str, int], side: Side) -> list[Video]:
         clips = read_list(path)
         others = [name for _, name in clips if name not in labels]
         if others and (self.name == "ssv2" or len(others) == len(clips)):
-            raise UserError(f"{path}: class {others[0]!r} is not in labels.json{did_you_mean(others[0], labels)}")
+            raise UserError(f"{path}: class {others[0]!r} is not in labels.json{nearest_note(others[0], labels)}")
         if others:
             note(f"{path}: {counted(len(others), 'clip')} of other classes than the {len(labels)} are left aside")
         return [Video(f"{clip}.webm", labels[name], side) for clip, name in clips if name in labels]

@@ -4,16 +4,11 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from fractalvid.finetune.targets.base import Download, Side, TargetProtocol, Video, contents, require_folder
-from fractalvid.finetune.targets.files.lists import (
-    did_you_mean,
-    find_list,
-    first_folder,
-    list_folders,
-    read_lines,
-)
+from fractalvid.finetune.targets.base import SIDES, Download, TargetProtocol, Video, contents, require_folder
+from fractalvid.finetune.targets.files.lists import find_list, first_folder, list_folders, read_lines
 from fractalvid.finetune.targets.files.matching import benchmark_videos, match_files, note_matches
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import nearest_note
 
 _PROTOCOL = TargetProtocol(splits=("1", "2", "3"), num_classes=101, average_splits=True, groups_apart=True)
 _LISTS = "ucfTrainTestlist"
@@ -78,7 +73,7 @@ def read_list(path: Path, classes: tuple[str, ...]) -> list[tuple[str, int]]:
             raise UserError(f"{where}: expected '<Class>/<video> [<class number>]', found {line!r}")
         label = labels.get(name.casefold())
         if label is None:
-            raise UserError(f"{where}: class {name!r} is not in classInd.txt{did_you_mean(name, classes)}")
+            raise UserError(f"{where}: class {name!r} is not in classInd.txt{nearest_note(name, classes)}")
         if code and code[0] != str(label + 1):
             raise UserError(
                 f"{where}: label {code[0]}, but classInd.txt has {name} as {label + 1} of 1 to {len(classes)}"
@@ -113,10 +108,9 @@ class Ucf101:
         if not any(_VIDEO.match(name) for name in files):
             raise UserError(f"{root} is not UCF101: expected {_LAYOUT}, found {contents(root)}")
 
-        sides: tuple[Side, Side] = ("train", "test")
         listed = [
             Video(video, label, side)
-            for side in sides
+            for side in SIDES
             for video, label in read_list(self._list(root, f"{side}list0{split}.txt"), classes)
         ]
         matched = match_files((PurePosixPath(video.path).name for video in listed), files)

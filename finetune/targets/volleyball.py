@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fractalvid.finetune.targets.base import Side, TargetProtocol, Video, contents, require_folder
-from fractalvid.finetune.targets.files.lists import did_you_mean, first_folder, read_lines
+from fractalvid.finetune.targets.files.lists import first_folder, read_lines
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import nearest_note
 from fractalvid.utils.phrases import first_few
 
 CLASSES = ("r_set", "r_spike", "r_pass", "r_winpoint", "l_set", "l_spike", "l_pass", "l_winpoint")
@@ -43,7 +44,7 @@ def read_annotations(path: Path) -> list[tuple[str, int]]:
             raise UserError(f"{path}, line {number}: expected {_EXPECTED}, found {line[:60]!r}")
         name = activity.replace("-", "_")
         if name not in CLASSES:
-            hint = did_you_mean(name, CLASSES)
+            hint = nearest_note(name, CLASSES)
             raise UserError(f"{path}, line {number}: {activity!r} is none of the {len(CLASSES)} activities{hint}")
         clips.append((frame, CLASSES.index(name)))
     return clips

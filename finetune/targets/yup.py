@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fractalvid.finetune.targets.base import Side, TargetProtocol, Video, contents, require_folder
-from fractalvid.finetune.targets.files.lists import did_you_mean, find_list, first_folder, list_folders, read_lines
+from fractalvid.finetune.targets.files.lists import find_list, first_folder, list_folders, read_lines
 from fractalvid.finetune.targets.files.matching import benchmark_videos, match_files, note_matches
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import nearest_note
 from fractalvid.video.folders import subfolders
 
 CLASSES = 20
@@ -104,5 +105,5 @@ def _class_of(clip: str, classes: Iterable[str], path: Path) -> str:
     name = clip.partition("_")[0]
     scene = next((one for one in classes if one.casefold() == name.casefold()), None)
     if scene is None:
-        raise UserError(f"{path}: {clip} is not there, and {name!r} is no class folder{did_you_mean(name, classes)}")
+        raise UserError(f"{path}: {clip} is not there, and {name!r} is no class folder{nearest_note(name, classes)}")
     return scene

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fractalvid.kernels.compiled import available_cores
 from fractalvid.pretrain.machine import resolve_device
 from fractalvid.utils.checks import MAX_SETTING, MAX_THREADS, check_at_most, check_fields
 from fractalvid.utils.errors import UserError
 from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
+
+if TYPE_CHECKING:
+    from fractalvid.finetune.cache.stores import Stores
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,9 @@ class Machine:
         """Number of decoding threads."""
         return available_cores() if self.threads is None else self.threads
 
-    def memory(self) -> int:
-        """Bytes of memory for decoded videos."""
-        return int(self.cache_gb * 2**30)
+    def stores(self) -> "Stores":
+        """New stores of decoded videos, within these limits."""
+        from fractalvid.finetune.cache.stores import Stores  # brings a decoder
+
+        limit = int(self.cache_gb * 2**30)
+        return Stores(limit, self.cache(), max_pixels=self.max_pixels, isolate=self.isolate)

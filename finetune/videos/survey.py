@@ -77,7 +77,7 @@ def report(data: Data, there: Survey, index: ClipIndex, frame_rate: float | None
     target = data.target
     protocol = target.protocol
     of = f" of {protocol.num_classes}" if protocol.num_classes else ""
-    parts = f", split{'s' * (len(there.splits) > 1)} {', '.join(there.splits)}" if protocol.splits else ""
+    parts = f", {'split' if len(there.splits) == 1 else 'splits'} {', '.join(there.splits)}" if protocol.splits else ""
     full = len(there.classes) - len(there.empty)
     yield f"{target.name} in {data.root}: {counted(len(there.paths), 'video')}, {full}{of} classes{parts}"
     if there.missing:

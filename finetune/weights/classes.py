@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fractalvid.finetune.targets.files.lists import class_key, did_you_mean, read_csv
+from fractalvid.finetune.targets.files.lists import class_key, read_csv
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import nearest_note
 from fractalvid.utils.phrases import first_few
 
 _COLUMNS = ("class", "weights")
@@ -57,7 +58,7 @@ def map_classes(wanted: Sequence[str], known: Sequence[str], table: Mapping[str,
     places = [_place(table.get(name, name), known) if table.get(name, name) else None for name in wanted]
     lost = [k for k, name in enumerate(wanted) if places[k] is None and table.get(name) != ""]
     if lost:
-        nearest = [f"{wanted[k]!r}{did_you_mean(table.get(wanted[k], wanted[k]), known)}" for k in lost]
+        nearest = [f"{wanted[k]!r}{nearest_note(table.get(wanted[k], wanted[k]), known)}" for k in lost]
         raise UserError(
             f"{len(lost)} of the {len(wanted)} classes are not among the {len(known)} of the weights: "
             f"{first_few(nearest, 3)}; say which are meant with --class-map FILE, a table with the columns class and "
@@ -75,7 +76,7 @@ def map_classes(wanted: Sequence[str], known: Sequence[str], table: Mapping[str,
 def _check_table(table: Mapping[str, str], wanted: Sequence[str]) -> None:
     for name in table:
         if name not in wanted:
-            raise UserError(f"--class-map: {name!r} is no class of the test videos{did_you_mean(name, wanted)}")
+            raise UserError(f"--class-map: {name!r} is no class of the test videos{nearest_note(name, wanted)}")
 
 
 def _place(name: str, known: Sequence[str]) -> int | None:

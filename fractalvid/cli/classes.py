@@ -10,13 +10,14 @@ import tyro
 
 from fractalvid.cli.options import FractalOptions
 from fractalvid.cli.parsing import parse
-from fractalvid.core.bank import Bank, KindName, check_draw
+from fractalvid.core.bank import KindName, check_draw
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.textures import TEXTURE_BANKS
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place
 from fractalvid.utils.log import announce
 from fractalvid.utils.nearest import unknown_command
+from fractalvid.utils.phrases import counted
 
 _OTHERS: dict[str, Any] = {bank.kind: bank.config_type for bank in TEXTURE_BANKS}
 _OtherKinds: Any = make_dataclass(
@@ -111,7 +112,7 @@ def run(arguments: Sequence[str]) -> None:
 
     bank = sample_bank(args.classes, kind=args.kind, seed=args.seed, config=config)
     bank.save(args.out)
-    print(f"{_count(bank)} in {args.out}; {_look(args.out)}")
+    print(f"{counted(len(bank), 'class', 'classes')} in {args.out}; {_look(args.out)}")
 
 
 def _look(bank: Path) -> str:
@@ -140,7 +141,8 @@ def _import(arguments: Sequence[str]) -> None:
     bank.save(args.out)
     for note in notes:
         print(f"note: {note}")
-    print(f"{_count(bank)} in {args.out}, from {files[0].name} (class 0) to {files[-1].name}; {_look(args.out)}")
+    made = counted(len(bank), "class", "classes")
+    print(f"{made} in {args.out}, from {files[0].name} (class 0) to {files[-1].name}; {_look(args.out)}")
 
 
 def _check_out(out: Path) -> None:
@@ -148,8 +150,3 @@ def _check_out(out: Path) -> None:
         raise UserError(f"{out} is a folder: --out names the file to write, such as {out / BANK_FILE}")
     if out.exists():
         raise UserError(f"{out} exists already: choose another --out, or remove it")
-
-
-def _count(bank: Bank) -> str:
-    """As `1 class` or `7 classes`."""
-    return f"{len(bank)} {'class' if len(bank) == 1 else 'classes'}"

@@ -25,6 +25,7 @@ from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place, write_bytes, write_text, write_with
 from fractalvid.utils.log import announce
+from fractalvid.utils.phrases import counted
 
 T = TypeVar("T")
 
@@ -243,9 +244,7 @@ def _made(paths: Sequence[Path]) -> str:
     sheet, gallery, *moving = (path.resolve() for path in paths)
     lines = [f"contact sheet: {sheet}", f"moving clips, for a browser: {gallery}"]
     if moving:
-        lines.append(
-            f"{len(moving)} moving picture{'s' * (len(moving) > 1)}, from {moving[0].name} on: {moving[0].parent}"
-        )
+        lines.append(f"{counted(len(moving), 'moving picture')}, from {moving[0].name} on: {moving[0].parent}")
     return "\n".join(lines)
 
 

@@ -20,3 +20,5 @@ PAPER_POINTS, PAPER_SIZE = 934_400, 256
 
 BANK_FILE = "classes.npz"
 """What a class bank is called in the folder of a set or a run, and by default."""
+WEIGHTS_FILE = "weights.safetensors"
+"""What weights are called in the folder of a run."""

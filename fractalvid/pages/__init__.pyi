@@ -1,7 +1,7 @@
 from .charts import COLOURS as COLOURS
 from .charts import INK as INK
 from .charts import MUTED as MUTED
-from .charts import STYLE as STYLE
+from .charts import REPORT_STYLE as REPORT_STYLE
 from .charts import captioned as captioned
 from .charts import chart_row as chart_row
 from .charts import look as look

@@ -32,7 +32,7 @@ LOOK: Any = {
     "legend.frameon": False,
 }
 
-STYLE = """
+REPORT_STYLE = """
 body { max-width: 62rem; }
 h2 { font-size: 1.15rem; font-weight: 650; margin: 3rem 0 .6rem; }
 section > p { max-width: 52rem; color: var(--muted); margin: 0 0 1.1rem; }

@@ -17,7 +17,7 @@ GAP = 4
 _PAGE_BYTES = 10_000_000
 _QUALITIES = (75, 50, 30, 15)
 
-STYLE = """
+_STYLE = """
 :root { color-scheme: dark; --paper: #151619; --card: #1d1f23; --line: #2c2f35; --ink: #e2e3e5;
   --muted: #8e9299; --accent: #e0a458; --plain: #6f8fae; }
 * { box-sizing: border-box; }
@@ -134,7 +134,7 @@ def clip_grid(
     columns: int | None = None,
     limit: int = _PAGE_BYTES,
 ) -> str:
-    """HTML of animated clips in a grid with captions; goes with `STYLE`.
+    """HTML of animated clips in a grid with captions; goes with `_STYLE`.
 
     Args:
         clips: what to show; of any number, lengths and sizes.
@@ -179,5 +179,5 @@ def page(title: str, body: str, style: str = "") -> str:
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{html.escape(title)}</title>\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<style>{STYLE}{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<style>{_STYLE}{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )

@@ -67,8 +67,6 @@ class SetConfig:
             check_integer("frames", self.frames, 1, MAX_CLIP_FRAMES)
         if self.colour is not None:
             check_points(self.points)
-        if self.format not in FORMATS:
-            raise UserError(f"unknown format {self.format!r}; one of: {', '.join(FORMATS)}")
         self._check_format()
         self._check_pixels()
 

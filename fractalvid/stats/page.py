@@ -11,7 +11,7 @@ from fractalvid.pages import (
     COLOURS,
     INK,
     MUTED,
-    STYLE,
+    REPORT_STYLE,
     Clip,
     captioned,
     chart_row,
@@ -94,7 +94,7 @@ def render_page(
         section("What was measured", "", _definitions(sources, config)),
         f"<footer>{html.escape(command)}<br>{_notes(sources)}</footer>",
     ]
-    return page("Quality figures", "\n".join(part for part in parts if part), STYLE + _PAGE_STYLE)
+    return page("Quality figures", "\n".join(part for part in parts if part), REPORT_STYLE + _PAGE_STYLE)
 
 
 def _table(sources: Sequence[SourceStats]) -> str:

@@ -220,7 +220,7 @@ def check_count(name: str, value: int | None) -> None:
         raise UserError(f"{name} must be at most {MAX_COUNT}, got {shown(value)}")
 
 
-def check_at_most(config: object, most: Mapping[str, float], where: str = "") -> None:
+def check_at_most(config: object, most: Mapping[str, float]) -> None:
     """Refuse fields of a dataclass that are above their largest values; None is in order.
 
     Raises:
@@ -229,7 +229,7 @@ def check_at_most(config: object, most: Mapping[str, float], where: str = "") ->
     for name, limit in most.items():
         value = getattr(config, name)
         if value is not None and not value <= limit:
-            raise UserError(f"{where}{name} must be a number of at most {limit:.12g}, got {shown(value)}")
+            raise UserError(f"{name} must be a number of at most {limit:.12g}, got {shown(value)}")
 
 
 def check_instance(name: str, value: object, kind: type) -> None:

@@ -64,10 +64,10 @@ def read_json(path: Path, kind: type[T], *, what: str, most: int = MAX_BYTES, no
     return parse_json(read_bytes(path, what=what, most=most), kind, where=f"{what} {path}", non_finite=non_finite)
 
 
-def read_toml(path: Path, kind: type[T], *, what: str, most: int = MAX_TOML_BYTES) -> T:
+def read_toml(path: Path, kind: type[T], *, what: str) -> T:
     """The content of a TOML file; arguments and errors as of `read_json`."""
     where = f"{what} {path}"
-    data = read_bytes(path, what=what, most=most)
+    data = read_bytes(path, what=what, most=MAX_TOML_BYTES)
     longest = max(map(len, data.splitlines()), default=0)
     if longest > _TOML_LINE:
         _refuse(where, f"a line of {longest} characters")

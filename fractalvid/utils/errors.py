@@ -78,7 +78,7 @@ def _as_typed(message: str, arguments: Sequence[str]) -> str:
     options = (argument.partition("=")[0] for argument in arguments if argument.startswith("--"))
     typed = {option.lstrip("-").replace("-", "_"): option for option in options}
     name, space, rest = message.partition(" ")
-    return f"{typed.get(name, name)}{space}{rest}"
+    return f"{typed.get(name.replace('-', '_'), name)}{space}{rest}"
 
 
 def _failed(program: str, text: str) -> int:

@@ -211,6 +211,17 @@ def check_can_make(out: Path) -> None:
         ) from error
 
 
+def check_new(out: Path) -> None:
+    """As `check_can_make`, of a folder that holds nothing yet.
+
+    Raises:
+        UserError: as there, or it holds something.
+    """
+    check_can_make(out)
+    if out.is_dir() and not is_empty(out):
+        raise UserError(f"{out} is not empty: choose another folder with --out")
+
+
 def check_place(path: Path) -> None:
     """Make the folder of a file and try to write there: called before the long work whose result goes there.
 

@@ -24,6 +24,18 @@ def nearest(name: str, known: Iterable[str], *, at_least: float = 0.0) -> str | 
     return best if best is not None and likeness(best)[0] >= at_least else None
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """How a sentence ends that names all there is: by asking for the one that is much alike, if there is one."""
+    meant = nearest(name, known, at_least=ALIKE)
+    return "" if meant is None else f"; did you mean {meant!r}?"
+
+
+def nearest_note(name: str, known: Iterable[str]) -> str:
+    """The same in brackets, in the midst of a sentence, behind the name."""
+    meant = nearest(name, known, at_least=ALIKE)
+    return "" if meant is None else f" (nearest: {meant!r})"
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """How a sentence ends that says a name is unknown: by asking for the one that is much alike, if there is one."""
     meant = nearest(name, known, at_least=ALIKE)

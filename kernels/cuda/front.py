@@ -9,7 +9,7 @@ CPU answers.
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,8 @@ def find_device(backend: str, jobs: Jobs) -> CupyDevice | None:
     Raises:
         ValueError: an unknown backend, or one of the CPU for jobs in a GPU's memory.
     """
-    known = ("auto", "cpu", "cuda", "reference")
-    if backend not in known:
-        raise ValueError(f"unknown backend {backend!r}; one of: {', '.join(known)}")
+    if backend not in get_args(Backend):
+        raise ValueError(f"unknown backend {backend!r}; one of: {', '.join(get_args(Backend))}")
     there = cupy_device.is_on_gpu(jobs.maps)
     if there and backend in ("cpu", "reference"):
         raise ValueError(f"backend {backend!r} takes NumPy arrays, and these jobs lie in a GPU's memory")

@@ -12,6 +12,7 @@ from fractalvid.pretrain.run.folder import check_free, discard_run, read_config
 from fractalvid.sets import SetReader
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_can_make
+from fractalvid.utils.phrases import counted
 
 
 def run_bank(config: PretrainConfig, out: Path, *, resume: bool) -> Bank:
@@ -37,7 +38,8 @@ def find_bank(config: PretrainConfig) -> Bank:
         return sample_bank(config.classes or DEFAULT_CLASSES, kind=config.kind or "ifs", seed=config.seed)
     bank = load_bank(source)
     if config.classes not in (None, len(bank)):
-        raise UserError(f"{source} has {counted_classes(len(bank))}, not {config.classes}; leave out --classes")
+        has = counted(len(bank), "class", "classes")
+        raise UserError(f"{source} has {has}, not {config.classes}; leave out --classes")
     if config.kind not in (None, bank.kind):
         raise UserError(f"{source} is of kind {bank.kind}, not {config.kind}; leave out --kind")
     return bank
@@ -48,7 +50,7 @@ def _kept_bank(config: PretrainConfig, out: Path) -> Bank:
     kept = load_bank(out / BANK_FILE)
     own = "a run goes on with its own classes"
     if config.classes not in (None, len(kept)):
-        has = counted_classes(len(kept))
+        has = counted(len(kept), "class", "classes")
         raise UserError(f"the run in {out} has {has}, not {config.classes}; {own}: leave out --classes")
     if config.kind not in (None, kept.kind):
         raise UserError(f"the run in {out} is on {kept.kind}, not {config.kind}; {own}: leave out --kind")
@@ -85,8 +87,3 @@ def resolved(config: PretrainConfig, bank: Bank) -> PretrainConfig:
     if config.stream.colour not in (None, own):
         raise UserError(f"the clips of {config.data} have a colour of their own: leave out --colour")
     return dataclasses.replace(config, stream=dataclasses.replace(config.stream, colour=own))
-
-
-def counted_classes(number: int) -> str:
-    """`1 class`, `2 classes`."""
-    return f"{number} {'class' if number == 1 else 'classes'}"

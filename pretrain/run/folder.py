@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fractalvid.core.constants import WEIGHTS_FILE
 from fractalvid.pretrain.recipes import differences
 from fractalvid.utils.documents import Table, convert, read_json
 from fractalvid.utils.errors import UserError
@@ -13,7 +14,7 @@ from fractalvid.utils.files import is_empty, make_folder, remove_temporaries, wr
 
 PROGRAM = "pretrain"
 CONFIG = "config.json"
-WEIGHTS = "weights.safetensors"
+WEIGHTS = WEIGHTS_FILE
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from fractalvid.pretrain.machine import from_main, is_main, world_size
 from fractalvid.pretrain.objectives import build_objective
 from fractalvid.pretrain.optim import scaled
 from fractalvid.pretrain.recipes import to_json
-from fractalvid.pretrain.run.classes import counted_classes, keep_bank, resolved, run_bank
+from fractalvid.pretrain.run.classes import keep_bank, resolved, run_bank
 from fractalvid.pretrain.run.clips import count_classes, open_clips, render_threads
 from fractalvid.pretrain.run.config import PretrainConfig
 from fractalvid.pretrain.run.folder import WEIGHTS, begin_run, read_config, resume_run, write_config
@@ -24,6 +24,7 @@ from fractalvid.pretrain.weights import Card, save_weights
 from fractalvid.stream import StreamConfig
 from fractalvid.utils.checks import check_instance
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import counted
 
 
 def pretrain(config: PretrainConfig, out: Path | str, *, resume: bool = False, progress: bool = True) -> Path:
@@ -143,7 +144,7 @@ def _opening(config: PretrainConfig, out: Path, *, go_on: bool) -> str:
     rate = f"learning rate {scaled(config.optim.lr, config.batch_size):.3g}"
     verb = "going on with" if go_on else "pre-training"
     name = "" if config.objective.name == "supervised" else f" by {config.objective.name}"
-    classes = f"{counted_classes(config.classes or 0)} of {config.kind}"
+    classes = f"{counted(config.classes or 0, 'class', 'classes')} of {config.kind}"
     own = "" if config.videos is None else f" and own videos ({config.mix:g})" if config.mix else "own videos"
     what = f"{verb} {config.arch}{name} on {classes + own if config.mix or not own else own}"
     return f"{what}, clips {grow}{clip}, {_shared_out(config)} a step, {rate}, in {out}"

@@ -10,6 +10,7 @@ from fractalvid.pretrain.engine import CHECKPOINT, load_checkpoint
 from fractalvid.pretrain.optim import planned_lr
 from fractalvid.pretrain.run.config import PretrainConfig, kept_config
 from fractalvid.pretrain.run.folder import PROGRAM, WEIGHTS
+from fractalvid.pretrain.weights import card_path
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import counted
 
@@ -123,6 +124,6 @@ def outlook(going: Resumption, out: Path) -> Outlook:
 def keep_earlier_weights(out: Path, step: int) -> None:
     """Put the weights of a finished run that goes on aside, under the number of their steps."""
     weights = out / WEIGHTS
-    for file in (weights, weights.with_suffix(".json")):  # a run without weights is to have no card of them
+    for file in (weights, card_path(weights)):  # a run without weights is to have no card of them
         if file.exists():
             file.rename(file.with_stem(f"{file.stem}-{step}"))

@@ -140,7 +140,7 @@ def check_run(config: PretrainConfig) -> None:
 
 
 def check_settings(config: PretrainConfig) -> None:
-    """What `check_run` does but for the machine, to look at which torch is imported, which takes seconds."""
+    """As `check_run`, but without looking at the machine: that imports torch, which takes seconds."""
     config.check()
     unused.check_unused(config, RULES, ALSO_UNSET)
 

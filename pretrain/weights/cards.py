@@ -12,7 +12,7 @@ import msgspec
 import safetensors.torch
 from torch import Tensor, nn
 
-from fractalvid.core.constants import MAX_CLASSES
+from fractalvid.core.constants import MAX_CLASSES, WEIGHTS_FILE
 from fractalvid.pretrain.models import head_name
 from fractalvid.pretrain.weights.shipped import shipped_weights
 from fractalvid.utils.documents import Table, convert, read_json
@@ -120,7 +120,7 @@ def find_weights(path: Path | str) -> Path:
         UserError: there is none.
     """
     path = Path(path)
-    file = path / "weights.safetensors" if path.is_dir() else path
+    file = path / WEIGHTS_FILE if path.is_dir() else path
     if not file.is_file():
         if shipped_weights(str(path)) is not None:
             raise UserError(

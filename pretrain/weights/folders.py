@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from fractalvid.core.constants import WEIGHTS_FILE
 from fractalvid.pretrain.weights.cards import card_path
 from fractalvid.utils.documents import read_json
 from fractalvid.utils.errors import UserError
@@ -13,7 +14,6 @@ INDEX = ".index.json"
 """Ending of a file that says which part holds which tensor."""
 NAMES = ("model.safetensors", f"model.safetensors{INDEX}", "pytorch_model.bin", f"pytorch_model.bin{INDEX}")
 """What folders are looked through for, the first that is there: safetensors before pickles, as libraries do."""
-_OURS = "weights.safetensors"
 _MOST_PARTS = 1000
 """Of one network."""
 
@@ -36,7 +36,7 @@ def find_in_folder(folder: Path) -> Path | None:
     Raises:
         UserError: several snapshots of a hub's cache, none of which is the one that is used.
     """
-    ours = folder / _OURS
+    ours = folder / WEIGHTS_FILE
     if ours.is_file():
         return None if card_path(ours).is_file() else ours
     there = (folder / name for name in NAMES)

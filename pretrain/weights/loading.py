@@ -84,7 +84,7 @@ def load_backbone(model: nn.Module, path: Path | str, *, head: str | None = None
     return load_backbone_state(model, load_tensors(path), head=head, source=source)
 
 
-def load_backbone_state(model: nn.Module, state: Mapping[str, Tensor], *, head: str = "fc", source: str) -> LoadReport:
+def load_backbone_state(model: nn.Module, state: Mapping[str, Tensor], *, head: str, source: str) -> LoadReport:
     """Load everything but the head from a state dict (torchvision's Kinetics weights, for example).
 
     Args:

@@ -1,7 +1,6 @@
 """What a method may do: to a batch, around the network's pass, to the loss, and every so many steps."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -63,15 +62,3 @@ class Method(nn.Module):
     def found(self) -> dict[str, object]:
         """What the method has come to, for the record: plain values."""
         return {}
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Inside, the network is in evaluation mode; after it, each part in the mode that it was in."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training

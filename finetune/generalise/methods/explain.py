@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fractalvid.finetune.explain.gradcam import grad_cam
-from fractalvid.finetune.generalise.methods.base import DomainBatch, Method, evaluating
+from fractalvid.finetune.generalise.methods.base import DomainBatch, Method
+from fractalvid.pretrain.models.modes import evaluating
 from fractalvid.utils.errors import UserError
 
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from fractalvid.finetune.generalise.methods.base import DomainBatch, Method, evaluating
+from fractalvid.finetune.generalise.methods.base import DomainBatch, Method
+from fractalvid.pretrain.models.modes import evaluating
 
 Classify = Callable[[nn.Module], Tensor]
 """A network -> its class probabilities float (n, K) of the target's n clips."""

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fractalvid.finetune.generalise.methods.base import DomainBatch, Method, evaluating
+from fractalvid.finetune.generalise.methods.base import DomainBatch, Method
 from fractalvid.finetune.generalise.pool import Pixels, draw_uniform
+from fractalvid.pretrain.models.modes import evaluating
 
 
 @dataclass(frozen=True)

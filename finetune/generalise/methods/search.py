@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fractalvid.finetune.generalise.methods.base import DomainBatch, Method, evaluating
+from fractalvid.finetune.generalise.methods.base import DomainBatch, Method
 from fractalvid.finetune.generalise.pool import Pixels, draw_tuples, draw_uniform, identity, named
+from fractalvid.pretrain.models.modes import evaluating
 
 _SEARCHES = 1 << 32
 """Numbers of drawings of searches begin here, those of steps at 0."""

@@ -5,22 +5,15 @@ import csv
 import io
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fractalvid.utils.documents import MAX_LOG_BYTES, read_bytes
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import ALIKE, nearest
 from fractalvid.utils.phrases import first_few
 
 _MOST_CHARACTERS = 4096
 """Of a cell or line: the longest path that systems know."""
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: the one of `known` that is most like `name`, or nothing."""
-    near = nearest(name, known, at_least=ALIKE)
-    return f" (nearest: {near!r})" if near else ""
 
 
 def list_folders(annotations: Path | None, places: Sequence[Path], *names: str) -> list[Path]:

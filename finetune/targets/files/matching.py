@@ -3,9 +3,11 @@
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from fractalvid.finetune.targets.base import Video
 from fractalvid.utils.notes import note
 from fractalvid.utils.phrases import counted, first_few
 from fractalvid.video.folders import LeftAside, find_videos, subfolders, without
@@ -140,3 +142,21 @@ def _folder_like(root: Path, folder: str) -> str | None:
             part = alike[0]
         here = start + part
     return here
+
+
+def placed(listed: Sequence[Video], root: Path, base: Path, files: Collection[str], *, of: str) -> list[Video]:
+    """Listed videos with the paths below `root` of the files that they are, or would be.
+
+    Args:
+        listed: their paths are names in `base`.
+        root: of the data.
+        base: the folder of the videos.
+        files: names of those that are there.
+        of: the benchmark, for notes.
+    """
+    matched = match_files((video.path for video in listed), files)
+    note_matches(of, matched, files)
+    return [
+        replace(video, path=(base / matched.get(video.path, video.path)).relative_to(root).as_posix())
+        for video in listed
+    ]

@@ -10,11 +10,11 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from fractalvid.finetune.targets.base import SIDES, Side
-from fractalvid.finetune.targets.files.lists import did_you_mean, read_csv
+from fractalvid.finetune.targets.files.lists import read_csv
 from fractalvid.finetune.targets.files.matching import composed
 from fractalvid.finetune.targets.folder.layouts import Part, part_named, side_of_parts
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import ALIKE, nearest
+from fractalvid.utils.nearest import did_you_mean, nearest_note
 from fractalvid.utils.notes import note
 from fractalvid.utils.phrases import counted, first_few
 
@@ -112,8 +112,7 @@ class VideoTable:
         more = [name for name in (self.group_column, self.start_column, self.end_column) if name is not None]
         for needed in (self.path_column, self.label_column, self.fold_column or self.split_column, *more):
             if needed not in columns:
-                near = nearest(needed, columns, at_least=ALIKE)
-                hint = f"; did you mean {near!r}?" if near else ""
+                hint = did_you_mean(needed, columns)
                 has = f"its columns are {first_few(columns, 12)}" if columns else "its first line is empty"
                 other = self._column_option(needed) if columns else ""
                 raise UserError(f"{self.path} has no column {needed!r}: {has}{hint}{other}")
@@ -185,7 +184,7 @@ def _check_labels(entries: list[Entry], table: Path, *, trained: bool) -> None:
         if other != label:
             raise UserError(f"{table}: the labels {other!r} and {label!r} differ only in upper and lower case")
         if trained and label not in known:
-            hint = did_you_mean(label, known)
+            hint = nearest_note(label, known)
             raise UserError(f"{table}: label {label!r} has test but no training videos{hint}")
 
 

@@ -14,7 +14,6 @@ from fractalvid.finetune.targets.base import (
     contents,
     require_folder,
 )
-from fractalvid.finetune.targets.files.lists import did_you_mean
 from fractalvid.finetune.targets.files.matching import find_listed, note_left_aside
 from fractalvid.finetune.targets.folder.layouts import (
     ClassFolder,
@@ -28,6 +27,7 @@ from fractalvid.finetune.targets.folder.layouts import (
 from fractalvid.finetune.targets.folder.shares import draw_share, own_source, source_of
 from fractalvid.finetune.targets.folder.table import VideoTable
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.nearest import nearest_note
 from fractalvid.utils.notes import note
 from fractalvid.utils.phrases import counted
 from fractalvid.video.folders import LeftAside, find_videos, subfolders
@@ -221,6 +221,6 @@ def _check_tested(root: Path, folders: Sequence[ClassFolder], classes: Sequence[
     check_same_case(list(tested), classes, train)
     for name, folder in tested.items():
         if name not in classes:
-            hint = did_you_mean(name, classes)
+            hint = nearest_note(name, classes)
             where = (root / folder.path).parent
             raise UserError(f"{folder.side} class {name!r} in {where} has no folder in {train}{hint}")

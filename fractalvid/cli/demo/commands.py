@@ -1,6 +1,5 @@
 """The commands that `fractalvid demo` runs, as a user would: started, shown, logged and timed."""
 
-import os
 import shlex
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import fractalvid
+from fractalvid.utils.children import child_environment
 from fractalvid.utils.errors import UserError
 
 
@@ -100,9 +99,7 @@ def run_logged(command: list[str], log: Path) -> int:
     Where stderr is a terminal, the command writes to it by itself, so that its progress bars move. Elsewhere finished
     lines are copied, without the states that a progress bar went through, and the file `log` keeps everything.
     """
-    package = str(Path(fractalvid.__file__).resolve().parents[1])
-    path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONPATH": path}
+    environment = child_environment(PYTHONUNBUFFERED="1", PYTHONUTF8="1")
     if sys.stderr.isatty():
         return subprocess.call(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, env=environment)
     with (

@@ -12,7 +12,7 @@ from fractalvid.pages import (
     COLOURS,
     INK,
     MUTED,
-    STYLE,
+    REPORT_STYLE,
     Clip,
     captioned,
     chart_row,
@@ -25,6 +25,7 @@ from fractalvid.pages import (
     section,
     svg,
 )
+from fractalvid.utils.phrases import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +86,7 @@ def render_report(result: DemoResult) -> str:
         "where what was learned before counts most; after three times as many they know these actions about alike. "
         "For a comparison to rely on, give both sides more time and several seeds (--minutes, --seeds).</footer>",
     ]
-    return page("fractalvid demo", "\n".join(sections), STYLE)
+    return page("fractalvid demo", "\n".join(sections), REPORT_STYLE)
 
 
 def _top(comparison: Mapping[str, Any], seconds: float) -> str:
@@ -106,7 +107,7 @@ def _about(comparison: Mapping[str, Any]) -> str:
     runs = comparison["initialisations"][0]["top1"]["n"]
     return (
         f"{metrics['classes']} actions, {videos['train']} training and {videos['test']} test clips; "
-        f"{metrics['model']}, {metrics['epochs']} epochs for each of {runs} seed{'s' * (runs > 1)}; "
+        f"{metrics['model']}, {metrics['epochs']} epochs for each of {counted(runs, 'seed')}; "
         "equal but for the initial weights. "
         f"Chance is {100 / metrics['classes']:.1f} %; each accuracy is uncertain by about "
         f"±\u00a0{error:.1f} points from the size of the test set alone, "

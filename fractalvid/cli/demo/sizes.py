@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fractalvid.utils.phrases import counted
+
 BATCH = 16
 """Clips a step, in pre-training as in fine-tuning."""
 PROBE_STEPS, PROBE_SETTLING = 16, 6
@@ -102,8 +104,8 @@ def announcement(sizes: DemoSizes, *, seeds: int) -> str:
     """What is to come, and how long it takes here."""
     minutes = max(1, round(sizes.seconds / 60))
     return (
-        f"this demo takes about {minutes} minute{'s' * (minutes > 1)} on this machine: {sizes.steps:,} steps of "
-        f"pre-training, then {sizes.epochs} epoch{'s' * (sizes.epochs > 1)} of each of {2 * seeds} fine-tunings"
+        f"this demo takes about {counted(minutes, 'minute')} on this machine: {sizes.steps:,} steps of "
+        f"pre-training, then {counted(sizes.epochs, 'epoch')} of each of {2 * seeds} fine-tunings"
     )
 
 

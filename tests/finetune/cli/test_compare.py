@@ -57,7 +57,7 @@ def test_compare_runs_reuses_and_gathers(
     monkeypatch.setattr("fractalvid.finetune.run.compare.transfer", never)
     assert command(*args, 1, cache=tmp_path / "c") == 0
     assert command(*args, 1, "--lr", 0.5, cache=tmp_path / "c") == 2
-    assert "run with other settings (lr: 0.001, not 0.5)" in capsys.readouterr().err
+    assert "begun with other settings (lr: 0.001, not 0.5)" in capsys.readouterr().err
     gathered = [
         "compare",
         "--runs",

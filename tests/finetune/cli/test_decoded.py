@@ -56,7 +56,7 @@ def test_runs_on_pictures_and_on_files_do_not_compare(
     monkeypatch.setattr("fractalvid.finetune.run.compare.transfer", never)
     capsys.readouterr()
     assert command(*args, "scratch", "more=scratch", cache=cache) == 2
-    assert "run with other settings (frames: 18 pixels, not 18 pixels, JPEG 5, by" in capsys.readouterr().err
+    assert "begun with other settings (frames: 18 pixels, not 18 pixels, JPEG 5, by" in capsys.readouterr().err
     assert main(["compare", "--runs", str(out), str(tmp_path / "single"), "--out", str(tmp_path / "g")]) == 2
     assert 'the runs differ in frames ("18 pixels", "18 pixels, JPEG 5")' in capsys.readouterr().err
 

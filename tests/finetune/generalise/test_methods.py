@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fractalvid.finetune.generalise.methods.base import Method, evaluating
+from fractalvid.finetune.generalise.methods.base import Method
 from fractalvid.finetune.generalise.methods.explain import Explain, peak_inside
 from fractalvid.finetune.generalise.methods.plain import Plain
 from fractalvid.finetune.generalise.methods.pseudo import Pseudo
@@ -18,6 +18,7 @@ from fractalvid.finetune.generalise.methods.random_pool import RandomPool
 from fractalvid.finetune.generalise.methods.search import Search
 from fractalvid.finetune.generalise.objective import Generalising, renewals
 from fractalvid.finetune.generalise.pool import draw_tuples, named
+from fractalvid.pretrain.models.modes import evaluating
 from tests.finetune.generalise.helpers import BATCH, PIXELS, SHAPE, Small, batch, clips, run
 
 ASCENT = Ascent(steps=4, rate=0.1, penalty=0.5, consistency=1.0)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fractalvid.finetune.cli import main
-from fractalvid.finetune.generalise.config import METHODS, RECIPES, GeneraliseRecipe, load_study
+from fractalvid.finetune.generalise.config import METHODS, RECIPES, GeneraliseRecipe, load_generalise_recipe
 from fractalvid.finetune.generalise.folder import Accuracies, Finished
 from fractalvid.finetune.generalise.table import table
 from fractalvid.pretrain.recipes import recipe_names
@@ -171,10 +171,10 @@ def test_published_numbers_stand_beside_ours_and_are_marked() -> None:
 def test_studies_are_the_benchmarks() -> None:
     assert recipe_names(RECIPES) == ("study_ava", "study_gifs")
     for name in ("study_ava", "study_gifs"):
-        study = load_study(name)
+        study = load_generalise_recipe(name)
         assert (study.steps, study.every, study.rounds, study.batch_size) == (600, 200, 50, 8)
         assert (study.clip_len, study.size, study.normalise, study.lr) == (40, 224, "symmetric", 1e-4)
-    assert load_study("study_ava").clips_per_class == 2000
+    assert load_generalise_recipe("study_ava").clips_per_class == 2000
     with pytest.raises(UserError, match="at least 2"):
         GeneraliseRecipe(batch_size=1)
 

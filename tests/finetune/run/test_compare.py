@@ -53,7 +53,7 @@ def test_a_finished_run_is_not_reused_for_other_videos(
     monkeypatch.setattr("fractalvid.finetune.run.compare.transfer", never)
     capsys.readouterr()
     assert command(*args, "--fold-column", "other3", cache=tmp_path / "c") == 2
-    assert "run with other settings (columns fold: fold3, not other3)" in capsys.readouterr().err
+    assert "begun with other settings (columns fold: fold3, not other3)" in capsys.readouterr().err
     write_table(data, table, swap=True)
     assert command(*args, "--fold-column", "fold3", cache=tmp_path / "c") == 2
     error = capsys.readouterr().err
@@ -217,7 +217,7 @@ def test_precisions_are_not_mixed(
         assert "give --precision fp32, or choose another --out" in error
         assert error.count("\n") == 1
         assert command(*args, 0, "--precision", "bf16", cache=tmp_path / "c") == 2
-        assert "run with other settings (precision: auto, not bf16)" in capsys.readouterr().err
+        assert "begun with other settings (precision: auto, not bf16)" in capsys.readouterr().err
     assert command(*args, 0, 1, "--precision", "fp32", cache=tmp_path / "c") == 0
     made = [json.loads((out / "scratch" / f"seed-{seed}" / "config.json").read_text()) for seed in (0, 1)]
     assert [config["precision"] for config in made] == ["auto", "fp32"]

@@ -149,7 +149,7 @@ def test_a_partial_load_is_refused_and_changes_nothing() -> None:
     for fault, state in cases.items():
         model = build_model("r3d_10", 4, seed=2)
         with pytest.raises(UserError, match=f"my weights do not fit.*{fault}"):
-            load_backbone_state(model, state, source="my weights")
+            load_backbone_state(model, state, head="fc", source="my weights")
         assert equal_state(model, build_model("r3d_10", 4, seed=2))
 
 
@@ -160,7 +160,7 @@ def test_weights_of_another_architecture_are_refused(weights: Path) -> None:
 
 def test_a_synthetic_torchvision_state_dict_loads() -> None:
     state = {k: v for k, v in build_model("r3d_18", 400, seed=1).state_dict().items() if "tracked" not in k}
-    report = load_backbone_state(build_model("r3d_18", 51, seed=2), state, source="Kinetics weights")
+    report = load_backbone_state(build_model("r3d_18", 51, seed=2), state, head="fc", source="Kinetics weights")
     assert isinstance(report, LoadReport)
     assert "stem.0.weight" in report.matched
     assert set(report.unexpected) == {"fc.weight", "fc.bias"}
