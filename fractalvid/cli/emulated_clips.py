@@ -43,7 +43,7 @@ def filmed_clips(
             instance_id=clip_id[row, 1],
             times=np.arange(frames, dtype=np.float64)[None],
             crop=np.eye(3, dtype=np.float32)[None],
-            options=RenderOptions(size, points, colour, backgrounds=None if backgrounds is None else str(backgrounds)),
+            options=RenderOptions(size, points, colour, backgrounds=backgrounds),
         )
         shown.append(_picture(done.video))
     return shown

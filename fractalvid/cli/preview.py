@@ -16,7 +16,7 @@ from fractalvid.cli.parsing import parse
 from fractalvid.core.bank import Bank
 from fractalvid.core.colour import ColourConfig, check_points
 from fractalvid.core.constants import BANK_FILE, MAX_POINTS
-from fractalvid.emulate.config import EmulationConfig
+from fractalvid.emulate.config import EmulationConfig, check_shown
 from fractalvid.pages.gallery import GAP, Clip, animation, contact_sheet, fitted, gallery_page
 from fractalvid.sets.card import check_outside_sets
 from fractalvid.sets.manifest import ManifestRow
@@ -177,21 +177,17 @@ class PreviewConfig:
             raise UserError(f"{shown} are too much for a picture: choose a smaller --clips, --columns or --size")
         if self.painted is not None:
             check_points(self.points)
+        check_shown(self.backgrounds, self.emulate)
         if self.backgrounds is not None:
-            self._check_backgrounds(self.backgrounds)
+            from fractalvid.emulate.scene.pictures import list_pictures  # brings NumPy and Pillow
+
+            list_pictures(self.backgrounds)
 
     def check_frames(self, frames: int, side: int) -> None:
         """Raise `UserError` for clips that memory does not hold, of so many frames in all, that many pixels a side."""
         if frames * (side + GAP) ** 2 > MAX_PIXELS:
             shown = f"clips of {frames} frames of {side} pixels a side"
             raise UserError(f"{shown} are too much to show at once: choose a smaller --clips or --size")
-
-    def _check_backgrounds(self, folder: Path) -> None:
-        if self.emulate is None or self.emulate.scene.p == 0:
-            raise UserError("--backgrounds are pictures for scenes: add --emulate scene, or leave --backgrounds out")
-        from fractalvid.emulate.scene.pictures import list_pictures  # brings NumPy and Pillow
-
-        list_pictures(str(folder))
 
     @property
     def painted(self) -> ColourConfig | None:

@@ -6,11 +6,13 @@ held over the frames of a sample. Crop and flip are the stream's own unless `Emu
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fractalvid.core.camera import CameraConfig
 from fractalvid.emulate.photometric.config import PhotometricConfig
 from fractalvid.emulate.scene.config import SceneConfig
 from fractalvid.utils.checks import Range, check_fields, check_integer, check_number, check_p, check_range
+from fractalvid.utils.errors import UserError
 
 MAX_COPIES = 7
 MAX_POOL = 1_000_000
@@ -282,3 +284,11 @@ class EmulationConfig:
     def __post_init__(self) -> None:
         """Refuse what is no effect's configuration."""
         check_fields(self, "emulate.")
+
+
+def check_shown(backgrounds: Path | None, emulate: EmulationConfig | None) -> None:
+    """Raise `UserError` for pictures that no scene shows."""
+    if backgrounds is not None and (emulate is None or emulate.scene.p == 0):
+        raise UserError(
+            "backgrounds are pictures for scenes, and without emulate scene there are none: add it, or leave them out"
+        )

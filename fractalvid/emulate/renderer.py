@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -37,7 +38,7 @@ class RenderOptions:
     points: int
     colour: ColourConfig | None = None
     threads: int | None = None
-    backgrounds: str | None = None
+    backgrounds: Path | None = None
 
 
 class Renderer(Protocol):

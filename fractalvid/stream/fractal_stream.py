@@ -92,7 +92,7 @@ class FractalStream(IterableDataset[Batch]):
             self.config = replace(self.config, emulate=resolve(emulate))
         check_truth(self.config.truth, bank.kind, self.config.clip_len)
         if self.config.backgrounds is not None:
-            list_pictures(str(self.config.backgrounds))
+            list_pictures(self.config.backgrounds)
         self.seed, self.instances, self.threads = seed, instances, threads
         self.views = views
         self.second = SecondView() if second is None else second

@@ -153,8 +153,7 @@ def film(
 
 def render_options(config: StreamConfig, threads: int | None = None) -> RenderOptions:
     """How a stream's pictures are rendered."""
-    folder = None if config.backgrounds is None else str(config.backgrounds)
-    return RenderOptions(config.size, config.points, config.colour, threads, folder)
+    return RenderOptions(config.size, config.points, config.colour, threads, config.backgrounds)
 
 
 def assemble(

@@ -68,7 +68,7 @@ def emulate_clips(
         raise UserError(f"{len(video)} clips need so many ids and indices, got {len(clip_id)} and {len(index)}")
     emulate = EmulationConfig() if config.emulate is None else config.emulate
     if config.backgrounds is not None:
-        list_pictures(str(config.backgrounds))
+        list_pictures(config.backgrounds)
     samples = draw_samples(bank, index, clip_id[:, 0], clip_id[:, 1], replace(config, emulate=emulate), seed)
     drawn = samples.emulation
     assert drawn is not None

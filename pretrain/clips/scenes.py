@@ -61,7 +61,7 @@ def _folders(config: StreamConfig) -> tuple[list[str], list[int]]:
     """The folders that hold pictures for grounds, and the number of that of each picture."""
     if config.backgrounds is None:
         return [], []
-    homes = [str(Path(file).parent) for file in list_pictures(str(config.backgrounds))]
+    homes = [str(Path(file).parent) for file in list_pictures(config.backgrounds)]
     folders = sorted(set(homes))
     return folders, [folders.index(home) for home in homes]
 

@@ -164,7 +164,7 @@ class PretrainConfig:
         if self.stream.backgrounds is not None:
             from fractalvid.emulate.scene.pictures import list_pictures  # brings Pillow
 
-            list_pictures(str(self.stream.backgrounds))
+            list_pictures(self.stream.backgrounds)
 
     def _check_source(self) -> None:
         """Raise a `UserError` for clips that exclude each other, or have not what the objective asks for."""

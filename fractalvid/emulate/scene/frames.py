@@ -1,6 +1,7 @@
 """Scenes as frames: layers where the camera sees them, and the figure in front."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ def paint_tiles(
     *,
     colour: bool,
     reliefs: dict[int, NDArray[np.uint8]],
-    backgrounds: str | None = None,
+    backgrounds: Path | None = None,
     threads: int | None = None,
 ) -> Tiles:
     """The tiles of B scenes.

@@ -21,7 +21,7 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 
 
 @lru_cache(maxsize=8)
-def list_pictures(folder: str) -> tuple[str, ...]:
+def list_pictures(folder: Path) -> tuple[str, ...]:
     """The pictures in a folder and in those inside it, by name; what is hidden is left out, and links aren't followed.
 
     Which picture a sample shows follows from their number, and from their names in order.
@@ -29,12 +29,12 @@ def list_pictures(folder: str) -> tuple[str, ...]:
     Raises:
         UserError: no folder, one that can't be read, or one without pictures.
     """
-    root = Path(folder).expanduser()
+    root = folder.expanduser()
     if not root.is_dir():
-        raise UserError(f"--backgrounds {folder}: there is no such folder; name one that holds pictures")
+        raise UserError(f"backgrounds {folder}: there is no such folder; name one that holds pictures")
 
     def refuse(error: OSError) -> None:
-        raise UserError(f"--backgrounds {folder}: can't be read ({error.strerror})") from error
+        raise UserError(f"backgrounds {folder}: can't be read ({error.strerror})") from error
 
     found: list[str] = []
     for place, inside, files in os.walk(root, onerror=refuse):
@@ -46,7 +46,7 @@ def list_pictures(folder: str) -> tuple[str, ...]:
         ]
     if not found:
         kinds = ", ".join(PICTURE_SUFFIXES)
-        raise UserError(f"--backgrounds {folder}: it holds no pictures ({kinds}); name a folder that does")
+        raise UserError(f"backgrounds {folder}: it holds no pictures ({kinds}); name a folder that does")
     return tuple(sorted(found)[:MOST])
 
 
@@ -61,16 +61,18 @@ def picture_tile(file: str, side: int) -> NDArray[np.uint8]:
         picture = read_picture(Path(file), max_pixels=MAX_PIXELS)
     except TooLargeError:
         wanted = "make it smaller, or take it out of the folder"
-        raise UserError(f"--backgrounds: {file} has more than {MAX_PIXELS // 10**6} million pixels; {wanted}") from None
+        raise UserError(
+            f"backgrounds hold {file}, which has more than {MAX_PIXELS // 10**6} million pixels; {wanted}"
+        ) from None
     except UserError as error:
-        raise UserError(f"--backgrounds: {error}; take it out of the folder") from error
+        raise UserError(f"backgrounds hold {error}; take it out of the folder") from error
     short = min(picture.size)
     left, top = (picture.width - short) // 2, (picture.height - short) // 2
     square = picture.resize((side, side), Image.Resampling.BOX, box=(left, top, left + short, top + short))
     return np.asarray(square)
 
 
-def packed_picture(folder: str, share: float, side: int, *, colour: bool) -> NDArray[np.uint32]:
+def packed_picture(folder: Path, share: float, side: int, *, colour: bool) -> NDArray[np.uint32]:
     """A picture of a folder as an opaque tile uint32 (side, side), see `fractalvid.kernels.drawing.make_tiles`.
 
     Args:

@@ -132,3 +132,11 @@ def test_a_setting_is_named_as_it_was_typed(
 
     assert run_cli("tool", refuse, arguments) == 2
     assert capsys.readouterr().err == f"tool: error: {said}\n"
+
+
+def test_a_setting_that_is_said_with_hyphens_is_named_as_it_was_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(_: list[str]) -> None:
+        raise UserError("batch-size is 0; it must be at least 2")
+
+    assert run_cli("tool", refuse, ["--batch-size", "0"]) == 2
+    assert capsys.readouterr().err == "tool: error: --batch-size is 0; it must be at least 2\n"
