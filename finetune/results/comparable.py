@@ -20,11 +20,12 @@ _OF_A_MODE = {"mode", "epochs", "batch_size", "lr", "optimizer", "shots"}
 _COMPARED = {"init", "mean", "std", "seed", "split", "mode", "videos_digest", "frames", "precision"}
 _COMPARED |= {"beside_digest"}
 """Settings that other initialisations and repetitions differ in, or that are compared in a way of their own."""
-_OFF: tuple[object, ...] = (None, False, 0)
 _HARMLESS = {"data", "annotations", "table", "columns", "held_out", "classes", "official_classes", "allow_missing"}
 _HARMLESS |= {"scenes", "masks"}
 _HARMLESS |= {"metric", "eval_every", "views", "crops", "voting"}
 """Where the videos lie, which are compared themselves, and what no weights follow from; `EQUAL` has what tests do."""
+_OFF: tuple[object, ...] = (None, False, 0)
+"""What a setting is that does nothing."""
 
 
 def check_comparable(results: Sequence[RunResult]) -> None:

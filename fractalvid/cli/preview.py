@@ -16,7 +16,7 @@ from fractalvid.cli.parsing import parse
 from fractalvid.core.bank import Bank
 from fractalvid.core.colour import ColourConfig, check_points
 from fractalvid.core.constants import BANK_FILE, MAX_POINTS
-from fractalvid.emulate.config import EmulationConfig, check_shown
+from fractalvid.emulate.config import EmulationConfig, check_backgrounds
 from fractalvid.pages.gallery import GAP, Clip, animation, contact_sheet, fitted, gallery_page
 from fractalvid.sets.card import check_outside_sets
 from fractalvid.sets.manifest import ManifestRow
@@ -177,7 +177,7 @@ class PreviewConfig:
             raise UserError(f"{shown} are too much for a picture: choose a smaller --clips, --columns or --size")
         if self.painted is not None:
             check_points(self.points)
-        check_shown(self.backgrounds, self.emulate)
+        check_backgrounds(self.backgrounds, self.emulate)
         if self.backgrounds is not None:
             from fractalvid.emulate.scene.pictures import list_pictures  # brings NumPy and Pillow
 

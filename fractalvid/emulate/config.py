@@ -286,7 +286,7 @@ class EmulationConfig:
         check_fields(self, "emulate.")
 
 
-def check_shown(backgrounds: Path | None, emulate: EmulationConfig | None) -> None:
+def check_backgrounds(backgrounds: Path | None, emulate: EmulationConfig | None) -> None:
     """Raise `UserError` for pictures that no scene shows."""
     if backgrounds is not None and (emulate is None or emulate.scene.p == 0):
         raise UserError(

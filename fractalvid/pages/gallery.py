@@ -134,7 +134,7 @@ def clip_grid(
     columns: int | None = None,
     limit: int = _PAGE_BYTES,
 ) -> str:
-    """HTML of animated clips in a grid with captions; goes with `_STYLE`.
+    """HTML of animated clips in a grid with captions; goes into `page`, whose style it needs.
 
     Args:
         clips: what to show; of any number, lengths and sizes.

@@ -9,7 +9,7 @@ import tyro
 from fractalvid.core.camera import CameraConfig
 from fractalvid.core.colour import ColourConfig, check_points
 from fractalvid.core.constants import MAX_POINTS
-from fractalvid.emulate.config import EmulationConfig, check_shown
+from fractalvid.emulate.config import EmulationConfig, check_backgrounds
 from fractalvid.emulate.presets import resolve
 from fractalvid.truth.known import TruthName
 from fractalvid.utils.checks import MAX_SETTING, check_fields, check_integer, is_real, shown
@@ -56,7 +56,7 @@ class StreamConfig:
         """Refuse values that no sample could have; look up a preset that is named."""
         if self.emulate is not None:
             object.__setattr__(self, "emulate", resolve(self.emulate))
-        check_shown(self.backgrounds, self.emulate)
+        check_backgrounds(self.backgrounds, self.emulate)
         if self.mean is not None and not (is_real(self.mean) and abs(self.mean) <= MAX_SETTING):
             raise UserError(f"mean must be a number, the same for all channels, got {shown(self.mean)}")
         if self.std is not None and not (is_real(self.std) and 0 < self.std <= MAX_SETTING):

@@ -44,7 +44,7 @@ def nearest_share(features: Tensor, target: Tensor) -> dict[str, float]:
 
 
 def first_classes(bank: Bank, num_clips: int) -> Bank:
-    """The first classes of a bank: as many as `num_clips` held-out clips show `CLIPS_A_CLASS` times each, but two."""
+    """The first classes of a bank, at least two: as many as `num_clips` clips show `CLIPS_A_CLASS` times each."""
     count = min(len(bank), max(2, num_clips // CLIPS_A_CLASS))
     rows = {name: getattr(bank, name)[:count] for name in array_names(bank)}
     shorter: Bank = dataclasses.replace(bank, **rows)  # type: ignore[type-var]  # every bank is a dataclass
