@@ -36,7 +36,8 @@ def test_a_split_with_more_seeds_counts_no_more(tmp_path: Path) -> None:
     for split in ("1", "2"):
         write_run_folder(real / split, run_of(good, label="kinetics"), split=split)
     gap = read_gaps(fake, real)[0]
-    assert (gap.synthetic, gap.real, gap.runs) == (pytest.approx(50), pytest.approx(75), (4, 2))
+    assert (gap.synthetic, gap.real) == pytest.approx((50, 75))
+    assert gap.runs == (4, 2)
 
 
 def test_nothing_that_real_pretraining_names_has_no_ratio(tmp_path: Path) -> None:

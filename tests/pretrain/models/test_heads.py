@@ -14,11 +14,8 @@ def test_a_projector_stands_before_the_head(name: str) -> None:
     network = build_model(name, 4, seed=0)
     put_projector(network, name, 2)
     assert network(torch.rand(2, 3, 4, 32, 32)).shape == (2, 4)
-    assert [type(layer) for layer in network.get_submodule("fc" if name == "r3d_10" else "classifier")][:3] == [
-        nn.Linear,
-        nn.BatchNorm1d,
-        nn.ReLU,
-    ]
+    head = network.get_submodule("fc" if name == "r3d_10" else "classifier")
+    assert [type(layer) for layer in head.children()][:3] == [nn.Linear, nn.BatchNorm1d, nn.ReLU]
 
 
 def test_a_head_of_maps_takes_no_projector() -> None:
