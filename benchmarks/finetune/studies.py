@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from benchmarks.common import RESULTS, command_line, machine
-from fractalvid.finetune.study.design import Axis
+from fractalvid.finetune.study.axes import Axis
 
 AXES = get_args(Axis)
 REAL = "--target folder --fold-column fold3 --group-column source_group --splits 0"

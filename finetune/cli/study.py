@@ -4,12 +4,13 @@ import inspect
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import tyro
 
 from fractalvid.cli.parsing import parse
 from fractalvid.finetune.cli.options import NO_TARGET, TARGETS_LINE, MachineOptions, Target
+from fractalvid.finetune.study.axes import Axis
 from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
@@ -17,8 +18,6 @@ from fractalvid.utils.log import announce
 
 if TYPE_CHECKING:
     from fractalvid.finetune.study import Study
-
-Axis = Literal["classes", "clips", "budget", "init", "objectives", "kinds", "emulation"]
 
 
 @dataclass(frozen=True)

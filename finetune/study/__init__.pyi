@@ -1,4 +1,4 @@
-from .design import AXES as AXES
+from .axes import AXES as AXES
 from .design import PRESETS as PRESETS
 from .design import Column as Column
 from .design import Study as Study

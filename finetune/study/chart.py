@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from fractalvid.finetune.report.findings import Findings
 from fractalvid.finetune.report.statistics import Spread
 from fractalvid.finetune.results.read import ACCURACIES, MODES
-from fractalvid.finetune.study.design import ORDERED, Study
+from fractalvid.finetune.study.axes import ORDERED
+from fractalvid.finetune.study.design import Study
 from fractalvid.pages.charts import look, new_figure, plain, save
 from fractalvid.utils.files import write_with
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from fractalvid.finetune.grids import changed, check_values, flat, shown
 from fractalvid.finetune.recipes.recipe import Mode, Recipe, load_recipe, with_warmup
+from fractalvid.finetune.study.axes import AXES, Axis
 from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.pretrain.recipes import find_recipe, override
 from fractalvid.pretrain.recipes import load_recipe as load_pretraining
@@ -14,19 +15,6 @@ from fractalvid.pretrain.run import PretrainConfig, check_settings, without_unus
 from fractalvid.utils.documents import Seed, Table, convert_config, read_toml
 from fractalvid.utils.errors import UserError
 
-Axis = Literal["classes", "clips", "budget", "init", "objectives", "kinds", "emulation"]
-AXES: dict[Axis, str | None] = {
-    "classes": "classes",
-    "clips": "instances",
-    "budget": "engine.steps",
-    "init": None,
-    "objectives": "objective.name",
-    "kinds": "kind",
-    "emulation": "stream.emulate",
-}
-"""Axis -> the setting of a pre-training that its values are of; those of `init` are what transfers start from."""
-ORDERED = ("classes", "clips", "budget")
-"""Those whose values are amounts."""
 PRETRAINED = "pretrained"
 """The value of the axis `init` that means the study's own pre-training."""
 PRESETS = Path(__file__).parent / "presets"

@@ -53,8 +53,6 @@ MAIN = {
 class SetOptions(SetConfig):
     """The fields of `SetConfig` as options. They are checked when other options have had their say."""
 
-    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "superfast"
-    """Effort of the encoder."""
     format: tyro.conf.Suppress[FormatName] = SetConfig.format  # of `GenerateArguments`: whether it was given counts
     colour: tyro.conf.Suppress[ColourConfig | None] = None  # of `ColourOptions`
 

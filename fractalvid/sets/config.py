@@ -17,7 +17,7 @@ from fractalvid.sets.formats.encodings import MAX_CLIP_BYTES
 from fractalvid.sets.formats.mask import MAX_PIXELS
 from fractalvid.utils.checks import MAX_COUNT, check_fields, check_integer
 from fractalvid.utils.errors import UserError
-from fractalvid.video.codecs import DEFAULT_PRESET, MAX_RATE, encoder_options
+from fractalvid.video.codecs import DEFAULT_PRESET, MAX_RATE, Preset, encoder_options
 
 FormatName = Literal["mp4", "webdataset", "npz", "png"]
 """Rows of `fractalvid.sets.formats.FORMATS`."""
@@ -50,7 +50,7 @@ class SetConfig:
     """Frames a second of videos."""
     crf: int | None = None
     """Quality of videos in the encoder's own numbers, lower is better (default: libx264 18, of 0 to 51)."""
-    preset: str = DEFAULT_PRESET
+    preset: Preset = DEFAULT_PRESET
     """Effort of the encoder."""
     colour: ColourConfig | None = None
     """How clips are coloured; None for grey."""

@@ -6,6 +6,7 @@ All of them write MP4 files, with one thread a clip, so that the bytes depend on
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import av
 
@@ -15,11 +16,12 @@ from fractalvid.utils.errors import UserError
 # SVT-AV1 prints its settings for every clip, past FFmpeg's logging, unless told to print errors alone.
 os.environ.setdefault("SVT_LOG", "1")
 
-PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow")
+Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
 """How much effort an encoder takes, least first; `Codec.options` translates them for each encoder."""
+PRESETS: tuple[Preset, ...] = get_args(Preset)
 MAX_RATE = 240
 """Frames a second of videos."""
-DEFAULT_PRESET = "superfast"
+DEFAULT_PRESET: Preset = "superfast"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from fractalvid.finetune.study import AXES, PRESETS, Study, read_study
-from fractalvid.finetune.study.design import Axis, find_study, read_target
+from fractalvid.finetune.study.axes import Axis
+from fractalvid.finetune.study.design import find_study, read_target
 from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.pretrain.recipes import recipe_names
 from fractalvid.utils.errors import UserError
