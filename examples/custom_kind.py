@@ -1,7 +1,11 @@
-"""A kind of classes of your own: rings that grow out of a centre. It is used like the others.
+"""A kind of classes of your own: rings that grow out of a centre. From Python it is used like the others.
 
 What a class fixes is drawn once, from a generator; what is random about a clip comes from counters, so that each clip
 is a function of its ids; and pictures are a pure function of both. Nothing else is asked.
+
+The commands (`verify`, `stats`, `pretrain --data`) know only the kinds that come with the program. So work with banks
+and sets of this one from Python, and import the module that registers it first: `fv.verify`, `fv.FractalSet`,
+`fv.FractalStream` and `fv.generate` then take them.
 
 python examples/custom_kind.py [--out rings]
 """

@@ -33,6 +33,7 @@ def main() -> None:
         optimizer.load_state_dict(state["optimizer"])
         stream.load_state_dict({"next_index": state["next_index"]})
         step = state["step"]
+        print(f"going on at step {step}" if step < steps else f"finished; remove {STATE} to begin again")
 
     for batch in DataLoader(stream, batch_size=None, num_workers=1):
         if step >= steps:
@@ -42,7 +43,7 @@ def main() -> None:
         loss.backward()
         optimizer.step()
         step += 1
-        if step % 10 == 0:
+        if step % 10 == 0 or step == steps:
             print(f"step {step}: loss {loss.item():.3f}")
         state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
         torch.save(state | {"next_index": batch.next_index}, STATE)

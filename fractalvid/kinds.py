@@ -123,7 +123,10 @@ def load_bank(path: str | Path) -> Bank:
     """
     name = bank_kind(path)
     if name not in KINDS:
-        raise UserError(f"{path} holds classes of kind {name!r}, which is not known here: {', '.join(KINDS)}")
+        raise UserError(
+            f"{path} holds classes of kind {name!r}, which is not known here: from Python, import the module that "
+            f"registers it first; commands know {', '.join(KINDS)}"
+        )
     return KINDS[name].load(path)
 
 
@@ -178,7 +181,7 @@ def render_fits(
     at = np.broadcast_to(at, (len(fit), at.shape[1])).copy()
     frame = _frame_size(size)
     if camera is not None:
-        camera = check_camera(camera, *at.shape)
+        camera = check_camera(camera, len(at), at.shape[1], frame)
     check_integer("points", points, 1, MAX_POINTS)
     check_count("threads", threads)
     if colour is not None:

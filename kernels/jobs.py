@@ -67,6 +67,17 @@ class Jobs:
     colour: NDArray[np.float32] | None = None
     fused: NDArray[np.int32] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse views: compiled code would read past them (`dataclasses.replace` takes any array).
+
+        Raises:
+            ValueError: an array is not C-contiguous.
+        """
+        for field in fields(self):
+            array = getattr(self, field.name)
+            if array is not None and not array.flags.c_contiguous:
+                raise ValueError(f"{field.name} must be C-contiguous, as numpy.ascontiguousarray makes it")
+
     def __len__(self) -> int:
         """The number of jobs J."""
         return len(self.maps)
@@ -110,6 +121,8 @@ class Jobs:
         if not (np.all(w >= 0) and np.all(np.abs(w.sum(axis=1) - 1) <= 1e-4)):
             raise ValueError("weights must be >= 0 and sum to 1 for every job")
         number = whole_array("variation", variation, -(2**31), 2**31 - 1).astype(np.int32)
+        if number.ndim == 2:
+            raise ValueError(f"variation must be a number, (J,) or (J, N, V), got {number.shape}")
         number = number.reshape(-1, 1, 1) if number.ndim < 3 else number
         unknown = sorted(set(np.unique(number).tolist()) - set(VARIATIONS))
         if unknown:

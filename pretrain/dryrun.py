@@ -89,7 +89,7 @@ def dry_run_parts(config: PretrainConfig, out: Path | None = None, *, seconds: f
     objective = make_objective(bank, config, classes)
     yield "\n".join([to_toml(to_json(config)), "", *_network(config, objective, classes)])
     seen = from_main(partial(probed, config, seconds))
-    yield "\n".join([_memory(objective, seen), _time(config, seen)])
+    yield "\n".join([_memory(config, objective, seen), _time(config, seen)])
 
 
 def probed(config: PretrainConfig, seconds: float) -> Measured:
@@ -141,19 +141,29 @@ def _network(config: PretrainConfig, objective: Objective, classes: int) -> list
     ]
 
 
-def _memory(objective: Objective, seen: Measured) -> str:
-    """What parameters take, and the most that the probe has taken."""
+def _memory(config: PretrainConfig, objective: Objective, seen: Measured) -> str:
+    """What parameters take, and the most that the probe has taken; of fewer clips a step than the run's, it says so."""
     held = sum(_bytes(tensor) for tensor in (*objective.parameters(), *objective.buffers()))
     most = ""
     if seen.gpu_bytes:
-        most = f"; at most {seen.gpu_bytes / 2**30:.2f} GiB of the GPU"
+        most = f"; the probe took up to {seen.gpu_bytes / 2**30:.2f} GiB of the GPU{_of_clips(config, seen)}"
     elif sys.platform != "win32":
         import resource  # which Windows lacks
 
         unit = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
-        most = f"; at most {peak / 2**30:.2f} GiB of a process that takes {seen.batch} clips a step"
+        most = f"; the probe took up to {peak / 2**30:.2f} GiB{_of_clips(config, seen)}"
     return f"# memory: {held / 2**20:.0f} MiB of parameters and buffers{most}"
+
+
+def _of_clips(config: PretrainConfig, seen: Measured) -> str:
+    """By how many clips a step a process of the probe came to its memory, and what that says of one of the run."""
+    run = config.batch_size // world_size()
+    if seen.batch == run:
+        return f" with the {counted(run, 'clip')} a step that the run has"
+    if not seen.batch:
+        return f" before its first step; the run takes more, with {counted(run, 'clip')} a step"
+    return f" with {seen.batch} of the {counted(run, 'clip')} a step: the run takes more (less with --accumulate)"
 
 
 def _bytes(tensor: Tensor) -> int:

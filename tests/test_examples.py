@@ -37,5 +37,6 @@ def test_examples_run(command: str, tmp_path: Path) -> None:
 
 
 def test_a_loop_of_ones_own_goes_on(tmp_path: Path) -> None:
-    run("own_loop.py --steps 10", tmp_path)
-    assert run("own_loop.py --steps 20", tmp_path).startswith("step 20")
+    assert run("own_loop.py --steps 4", tmp_path).startswith("step 4: loss")
+    assert run("own_loop.py --steps 6", tmp_path).startswith("going on at step 4\nstep 6: loss")
+    assert run("own_loop.py --steps 6", tmp_path) == "finished; remove own_loop.pt to begin again"

@@ -30,7 +30,7 @@ SAID = {
     'seed=0, emulate="paper"': "torch.Size([32, 3, 8, 112, 112]) torch.Size([32, 8, 112, 112])",
     "emulate_clips(": "torch.Size([32, 3, 8, 112, 112])",
     "load_file(": "",
-    'parse_initial("fractal-small")': "(2, 21)",
+    'load_network("fractal-small")': "(2, 21)",
     "webdataset.WebDataset(": "(3, 256)",
     'fv.FractalSet("small_set", frames=8)\n': "torch.float32 torch.Size([3, 8]) 000000",
 }

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from fractalvid.finetune.cache.parallel import as_done
 from fractalvid.finetune.cache.reader import FRAMES, INFO, ROWS, CacheKind, CacheRow, pack_pictures, read_rows
+from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import make_folders, remove_temporaries, sync_folders, write_text
 from fractalvid.utils.locks import exclusive_lock
@@ -185,7 +186,9 @@ def _add_all(
     broken = []
     committed = time.monotonic()
     try:
-        with tqdm(total=len(paths), desc="decoding videos", unit="video", disable=not progress or not paths) as bar:
+        with tqdm(
+            total=len(paths), desc="decoding videos", unit="video", disable=not progress or not paths, **bar_options()
+        ) as bar:
             # As many decoded videos as are under way, and one more, are in memory.
             for path, made in as_done(work, paths, threads=threads, ahead=threads + 1):
                 bar.update()

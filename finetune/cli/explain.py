@@ -11,6 +11,7 @@ import tyro
 from tqdm import tqdm
 
 from fractalvid.cli.parsing import parse
+from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_new, make_folder, write_text
 from fractalvid.utils.log import announce
@@ -78,7 +79,9 @@ def run(options: Explain) -> int:
     if boxes and not {path.name for path in paths} & boxes.keys():
         raise UserError(f"--boxes {options.boxes} names none of the {len(paths)} videos")
     found: list[Explanation] = []
-    for number, path in enumerate(tqdm(paths, unit="video", disable=not options.progress or len(paths) == 1)):
+    for number, path in enumerate(
+        tqdm(paths, unit="video", disable=not options.progress or len(paths) == 1, **bar_options())
+    ):
         try:
             of = boxes.get(path.name, [])
             one = explainer.explain(path, of, threshold=options.threshold, max_pixels=options.max_pixels)

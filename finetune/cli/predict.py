@@ -14,6 +14,7 @@ from tqdm import tqdm
 from fractalvid.cli.parsing import parse
 from fractalvid.finetune.cli.options import check_views
 from fractalvid.kernels.compiled import available_cores
+from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place, write_text
 from fractalvid.utils.log import announce
@@ -125,7 +126,7 @@ def _told(
     """The results as they come, with a bar; what cannot be read is told, and where it is the only video an error."""
     from fractalvid.finetune.run.predict import Unreadable
 
-    for result in tqdm(results, total=count, unit="video", disable=not progress or count == 1):
+    for result in tqdm(results, total=count, unit="video", disable=not progress or count == 1, **bar_options()):
         if isinstance(result, Unreadable):
             why = result.why if result.path in result.why else f"{result.path}: {result.why}"
             if count == 1:

@@ -16,6 +16,7 @@ from fractalvid.finetune.clips.draws import Floats
 from fractalvid.finetune.clips.views import video_views
 from fractalvid.finetune.targets.base import Video
 from fractalvid.pretrain.models.modes import evaluating
+from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
 
 
@@ -71,7 +72,7 @@ def predict(
     seen = in_order(lambda video: video_views(store.clip(video), config), videos, threads=threads)
     with evaluating(model):
         for number, views in enumerate(
-            tqdm(seen, total=len(videos), desc="testing", unit="video", disable=not progress), start=1
+            tqdm(seen, total=len(videos), desc="testing", unit="video", disable=not progress, **bar_options()), start=1
         ):
             waiting.append(views)
             if len(waiting) == at_once or number == len(videos):

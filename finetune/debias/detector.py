@@ -16,6 +16,7 @@ from fractalvid.finetune.debias.masks import Mask, mask_file, read_mask
 from fractalvid.pretrain.machine import resolve_device
 from fractalvid.sets.formats.mask import MAX_PIXELS as MOST_IN_A_PICTURE
 from fractalvid.sets.formats.mask import encode_mask
+from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_bytes
 from fractalvid.utils.phrases import counted, first_few
@@ -103,7 +104,7 @@ def make_masks(
     empty, lost = 0, list[str]()
     if todo:
         detect = detector()
-        for video in tqdm(todo, desc="finding people", unit="video", disable=not progress):
+        for video in tqdm(todo, desc="finding people", unit="video", disable=not progress, **bar_options()):
             try:
                 frames = read_video(root / video, max_pixels=max_pixels, isolate=isolate)
             except VideoError:

@@ -20,6 +20,7 @@ from fractalvid.finetune.debias.masks import Masks, view_masks
 from fractalvid.finetune.explain.shortcuts import Ints, swap
 from fractalvid.finetune.targets.base import Video
 from fractalvid.pretrain.objectives.debias import fill_figures
+from fractalvid.utils.bars import bar_options
 
 Views = tuple[Tensor, Tensor]
 """Of a video: uint8 (V, T, size, size, 3), and bool (V, T, size, size), where people are."""
@@ -76,7 +77,7 @@ class Answerer:
         """
         views = partial(masked_views, store=store, masks=masks, config=self.config)
         pairs = in_order(lambda k: (views(videos[k]), views(videos[place[k]])), range(len(videos)), threads=threads)
-        bar = tqdm(pairs, total=len(videos), desc="testing", unit="video", disable=not progress)
+        bar = tqdm(pairs, total=len(videos), desc="testing", unit="video", disable=not progress, **bar_options())
         at_once = max(1, batch_size // (self.config.views * self.config.crops))
         answered = [self._answer(part, batch_size) for part in _parts(bar, at_once)]
         return Answers(*(np.concatenate(column) for column in zip(*answered, strict=True)))

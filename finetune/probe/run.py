@@ -44,6 +44,7 @@ from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.machine import Precision, resolve_device, resolve_precision
 from fractalvid.pretrain.weights import Initial, build_initial
 from fractalvid.stats.figures import Scatter, effective_rank
+from fractalvid.utils.bars import bar_options
 from fractalvid.utils.digests import digest_of
 from fractalvid.utils.files import make_folder
 
@@ -136,7 +137,7 @@ def open_probe(
 def probe_networks(probe: Probe) -> list[Row]:
     """Probe every network; what an earlier call has kept is not made again."""
     rows, drawn = list[Row](), dict[str, tuple[Views, Views]]()
-    bar = tqdm(probe.networks, desc="probing", unit="network", disable=not probe.machine.progress)
+    bar = tqdm(probe.networks, desc="probing", unit="network", disable=not probe.machine.progress, **bar_options())
     for network in bar:
         bar.set_postfix_str(network.label)
         rows += _rows_of(probe, network, drawn)

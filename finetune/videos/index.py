@@ -10,11 +10,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import first_few
 from fractalvid.video.errors import MAX_PIXELS
 from fractalvid.video.index import ProbeResult, probe_videos
 from fractalvid.video.reader import VideoFacts
+
+FEW = 20
+"""Of fewer videos all are decoded before it is said that too many are broken: then all of those are named."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,13 @@ def build_index(
         cache_dir: where what was found is kept for the next time (a file per data root); None keeps nothing. A
             video whose size or time of change differs is decoded again, and so is one that could not be read.
         threads: files decoded at once.
-        max_broken: share of broken videos, 0 to 1, past which the index stops.
+        max_broken: share of broken videos, 0 to 1, past which the index stops, of fewer than `FEW` at the end.
         progress: whether to show a bar.
         max_pixels: what a frame may have.
         isolate: decode in child processes (`fractalvid.video.isolation`).
 
     Raises:
-        UserError: more than `max_broken` of the videos do not decode; some are named.
+        UserError: more than `max_broken` of the videos do not decode; of fewer than `FEW` all are named, else some.
     """
     wanted = sorted(set(paths))
     looked_at: dict[str, ProbeResult] = {}
@@ -64,22 +68,32 @@ def build_index(
             probe_videos(root, wanted, cache_dir=cache_dir, threads=threads, max_pixels=max_pixels, isolate=isolate)
         ) as looked,
         # Nothing to see where all is known, which is at once.
-        tqdm(total=len(wanted), desc="reading videos", unit="video", disable=not progress, delay=1) as bar,
+        tqdm(
+            total=len(wanted), desc="reading videos", unit="video", disable=not progress, delay=1, **bar_options()
+        ) as bar,
     ):
         for path, result in looked:
             looked_at[path] = result
             broken += isinstance(result, str)
             bar.update()
-            if broken > limit:
+            if broken > limit and len(wanted) >= FEW:
                 break
     failed = {path: why for path in wanted if isinstance(why := looked_at.get(path), str)}
     if len(failed) > limit:
+        seen = "" if len(looked_at) == len(wanted) else f"the first {len(looked_at)} of "
         raise UserError(
-            f"{len(failed)} of the first {len(looked_at)} of {len(wanted)} videos in {root} do not decode, more "
-            f"than --max-broken {max_broken:g} of all: {first_few(failed.values(), 3)}"
+            f"{len(failed)} of {seen}{len(wanted)} videos in {root} do not decode, more than --max-broken "
+            f"{max_broken:g} of all; raise --max-broken or remove them: {_named(failed, len(wanted))}"
         )
     whole = {path: facts for path in wanted if isinstance(facts := looked_at.get(path), VideoFacts)}
     return ClipIndex({path: facts.frames for path, facts in whole.items()}, failed, whole)
+
+
+def _named(failed: Mapping[str, str], videos: int) -> str:
+    """Broken videos for an error, with the reasons of the first; of few videos all are named."""
+    if videos >= FEW or len(failed) <= 3:
+        return first_few(failed.values(), 3)
+    return f"{first_few(failed, FEW)}; the first: {next(iter(failed.values()))}"  # all reasons would be cut short
 
 
 def damaged_videos(facts: Mapping[str, VideoFacts]) -> tuple[tuple[str, int], ...]:

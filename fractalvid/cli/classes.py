@@ -1,8 +1,10 @@
 """`fractalvid classes`: invent classes of some kind, or import those of the reference method's code, into a bank."""
 
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, make_dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -103,7 +105,7 @@ def run(arguments: Sequence[str]) -> None:
             },
         },
     )
-    _check_out(args.out)
+    _check_out(args.out, arguments)
     check_draw(args.classes, args.seed)
     announce(f"inventing {args.classes} classes of {args.kind}")
     config = args.config()
@@ -130,7 +132,7 @@ def _import(arguments: Sequence[str]) -> None:
         description="Read class files (.npz) of the reference method's public code into a bank.",
         main={"what": {"files": "Class files, or folders of them", "out": "", "seed": ""}},
     )
-    _check_out(args.out)
+    _check_out(args.out, arguments)
     announce(f"reading class files into {args.out}")
     from fractalvid.fractals import class_files, import_classes  # not for --help: they bring Numba
 
@@ -145,8 +147,11 @@ def _import(arguments: Sequence[str]) -> None:
     print(f"{made} in {args.out}, from {files[0].name} (class 0) to {files[-1].name}; {_look(args.out)}")
 
 
-def _check_out(out: Path) -> None:
-    if out.is_dir():
+def _check_out(out: Path, arguments: Sequence[str]) -> None:
+    # A `Path` does not keep the slash by which a folder was meant.
+    typed = [value for name, value in pairwise(("", *arguments)) if name == "--out"]
+    typed += [word.partition("=")[2] for word in arguments if word.startswith("--out=")]
+    if out.is_dir() or any(word.endswith(("/", os.sep)) for word in typed):
         raise UserError(f"{out} is a folder: --out names the file to write, such as {out / BANK_FILE}")
     if out.exists():
         raise UserError(f"{out} exists already: choose another --out, or remove it")

@@ -164,7 +164,7 @@ class PreviewConfig:
     backgrounds: Path | None = None
     """With --emulate scene: a folder with pictures of yours, which most figures are put before."""
     overwrite: bool = False
-    """Replace the pictures that are there."""
+    """Replace the pictures that are there; moving clips of that kind that an earlier call has left go, too."""
 
     def check(self) -> None:
         """Raise `UserError` for numbers that nothing can be shown with."""
@@ -277,6 +277,13 @@ def preview(source: Path, out: Path, config: PreviewConfig = PreviewConfig()) ->
     return sheet, gallery, *_animated(clips, out, config)
 
 
+def _remove_older(out: Path, written: Sequence[Path], ending: str) -> None:
+    """Remove the moving clips of an earlier call, which nobody is to take for those of this one."""
+    for path in set(out.glob(f"clip-*.{ending}")) - set(written):
+        if re.fullmatch(rf"clip-[0-9]+(-[0-9]+)?\.{ending}", path.name) and path.is_file():
+            path.unlink()
+
+
 def _animated(clips: Sequence[Clip], out: Path, config: PreviewConfig) -> list[Path]:
     """Write each clip as a file that moves; returns their paths."""
     if config.animate == "none":
@@ -285,6 +292,8 @@ def _animated(clips: Sequence[Clip], out: Path, config: PreviewConfig) -> list[P
     for clip in clips:
         paths.append(out / f"clip-{'-'.join(re.findall('[0-9]+', clip.label))}.{config.animate}")
         write_bytes(paths[-1], animation(clip.frames, size=config.size, kind=config.animate))
+    if config.overwrite:
+        _remove_older(out, paths, config.animate)
     return paths
 
 

@@ -11,7 +11,7 @@ from fractalvid.cli.parsing import parse
 from fractalvid.kernels.compiled import available_cores
 from fractalvid.stats.config import StatsConfig
 from fractalvid.utils.log import announce
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.phrases import first_few, one_line
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,12 @@ def run(arguments: Sequence[str]) -> None:
     )
     announce(f"measuring clips of {first_few(map(str, args.sources))}")
     from fractalvid.stats.report import stats  # not for --help: it brings Numba and matplotlib
-    from fractalvid.stats.table import as_text
+    from fractalvid.stats.table import as_text, left_out
 
     workers = available_cores() if args.workers is None else args.workers
     measured = stats(args.sources, args.out, args.options, workers=workers, overwrite=args.overwrite)
     print(as_text(measured))
+    for source in measured:
+        for part in left_out(source):
+            print(one_line(f"note: {source.name}: {part}"))
     print(f"look at {args.out / 'stats.html'}")

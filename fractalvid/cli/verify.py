@@ -35,9 +35,11 @@ def run(arguments: Sequence[str]) -> int:
         main={"what": {"source": "", "repair": "", "workers": "Threads; one a core if not given"}},
     )
     announce(f"checking every file of {args.source}")
-    from fractalvid.sets.verification import repair, verify  # not for --help: it brings Numba
+    from fractalvid.sets.verification import check_repairable, repair, verify  # not for --help: it brings Numba
 
     workers = available_cores() if args.workers is None else args.workers
+    if args.repair:
+        check_repairable(args.source)
     findings = verify(args.source, workers=workers)
     print("\n".join([*findings.lines(), findings.summary()]))
     if findings.clean or not args.repair:

@@ -140,7 +140,8 @@ def check_clip_ids(bank: Bank, class_id: ArrayLike, instance_id: ArrayLike) -> N
             raise UserError(f"{name} must be whole numbers (B,), got {shown(given)}") from None
         if ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= end):
             wrong = (one for one in ids.ravel().tolist() if not (is_whole(one) and 0 <= one < end))
-            raise UserError(f"{name} {next(wrong)!r} is out of range: whole numbers of 0..{end - 1}")
+            said = repr(next(wrong, ids.dtype))  # whole numbers in an array of objects, as pandas gives them, are none
+            raise UserError(f"{name} {said} is out of range: whole numbers of 0..{end - 1}")
 
 
 def check_arrays(

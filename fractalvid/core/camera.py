@@ -86,8 +86,12 @@ def draw_parts(
     return u[:, 2:] * (1 - extent), extent
 
 
-def check_camera(camera: ArrayLike, clips: int, frames: int) -> NDArray[np.floating]:
+def check_camera(camera: ArrayLike, clips: int, frames: int, size: tuple[int, int]) -> NDArray[np.floating]:
     """Homographies of B clips of F frames: (B, 3, 3), or (B, F, 3, 3); one may serve all clips, or all frames.
+
+    A homography is the same times any factor, but what draws takes what has w <= 0 for behind the camera, and w far
+    from 1 for very near or far. So they are returned with the middle of a view of `size` (H, W) before the camera, and
+    by a power of two, which changes no digit, near 1.
 
     Raises:
         UserError: other shapes, numbers that are not finite, or homographies that have no inverse.
@@ -106,9 +110,14 @@ def check_camera(camera: ArrayLike, clips: int, frames: int) -> NDArray[np.float
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.linalg.norm(exact, axis=-1).prod(axis=-1)
         inverted = np.abs(np.linalg.det(exact)) > _FLATTEST * lengths
-    if not (np.isfinite(exact).all() and inverted.all()):
+        middle = exact[..., 2, :] @ (size[1] / 2, size[0] / 2, 1)
+        exponent = np.frexp(np.where(middle == 0, 1, middle))[1] - 1
+        scaled = exact * np.ldexp(np.where(middle < 0, -1.0, 1.0), -exponent)[..., None, None]
+        finite = np.isfinite(scaled.astype(np.float32)).all()  # as they are drawn
+    if not (finite and inverted.all()):
         raise UserError("camera must be homographies that are finite and have an inverse")
-    return matrices if matrices.dtype.kind == "f" else exact
+    result: NDArray[np.floating] = scaled.astype(matrices.dtype) if matrices.dtype.kind == "f" else scaled
+    return result
 
 
 def per_frame(camera: NDArray[np.float32]) -> NDArray[np.float32]:

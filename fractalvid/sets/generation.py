@@ -33,9 +33,10 @@ from fractalvid.sets.place import RemoteFolder, address_of, place_of
 from fractalvid.sets.reader import SetReader
 from fractalvid.sets.remote import Upload
 from fractalvid.sets.workers import ClipMaker, Engine, Made, Workers, local_engine, store_of
+from fractalvid.utils.bars import bar_options
 from fractalvid.utils.checks import check_instance, check_integer, check_number
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import make_folders, remove_temporaries, remove_temporary
+from fractalvid.utils.files import broken_link, make_folders, remove_temporaries, remove_temporary
 from fractalvid.utils.locks import exclusive_lock
 from fractalvid.utils.temporary import temporary_folder
 
@@ -112,6 +113,9 @@ def generate(
 @contextmanager
 def exclusive_folder(out: Path) -> Iterator[None]:
     """Hold the set's folder for this process; made where it is missing, refused where it holds other things."""
+    link = broken_link(out)
+    if link is not None:
+        raise UserError(f"{link} is a link to what is not there: remove it, or choose another --out")
     ours = (out / CARD_FILE).exists() or not out.exists()
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file: name a folder, new or empty")
@@ -216,7 +220,9 @@ def render_missing(
     writer = ManifestWriter(folder, listed)
     try:
         with (
-            tqdm(total=total, initial=total - missing, unit="clip", disable=not progress, smoothing=0.05) as bar,
+            tqdm(
+                total=total, initial=total - missing, unit="clip", disable=not progress, smoothing=0.05, **bar_options()
+            ) as bar,
             engine(ClipMaker(bank, store, config), folder, missing) as workers,
         ):
             deadline = None if hours is None else time.monotonic() + 3600 * hours
@@ -270,8 +276,9 @@ def _finish(folder: Path, listed: list[ManifestRow], store: Store[Any], upload: 
     `listed` is what the manifest says so far.
     """
     ordered = sorted(store.complete_rows(listed), key=lambda row: (row.path, row.offset))
-    if listed != ordered:
-        write_manifest(folder / MANIFEST_FILE, ordered)
+    manifest = folder / MANIFEST_FILE
+    if listed != ordered or not manifest.exists():  # of a part with nothing to make nothing has written one yet
+        write_manifest(manifest, ordered)
     if upload is not None:
         upload.finish()
 

@@ -59,9 +59,9 @@ class ManifestRow:
         return [self.path, mask_path(self)] if self.mask_bytes and not self.offset else [self.path]
 
 
-def mask_path(row: ManifestRow) -> str:
+def mask_path(clip: ManifestRow | ClipId) -> str:
     """Where the mask of a clip that has a file of its own lies under the set's folder."""
-    return f"{MASK_FOLDER}/{row.class_id:06d}/{row.instance_id:010d}.png"
+    return f"{MASK_FOLDER}/{clip.class_id:06d}/{clip.instance_id:010d}.png"
 
 
 MASK_FOLDER = "masks"

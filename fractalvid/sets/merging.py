@@ -16,7 +16,7 @@ from fractalvid.kinds import load_bank
 from fractalvid.sets.card import CARD_FILE, check_continues, write_card
 from fractalvid.sets.generation import MADE_BEFORE_CARD, exclusive_folder, rows_before
 from fractalvid.sets.manifest import MANIFEST_FILE, ClipId, ManifestRow, write_manifest
-from fractalvid.sets.part import PARTS_FOLDER, Part
+from fractalvid.sets.part import MERGED_FOLDER, PARTS_FOLDER, Part
 from fractalvid.sets.place import RemoteFolder, place_of
 from fractalvid.sets.reader import SetReader
 from fractalvid.sets.workers import store_of
@@ -24,9 +24,6 @@ from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import DurableFolder, sync_folders
 from fractalvid.utils.phrases import first_few
 from fractalvid.utils.temporary import temporary_folder
-
-_MERGED_FOLDER = ".merged"
-"""What the folder of parts is called while it is removed; where folders can't be renamed, a file that says so."""
 
 
 def merge(out: str | Path) -> int:
@@ -139,7 +136,7 @@ class _LocalTarget:
         self._out = out
 
     def clean(self) -> None:
-        shutil.rmtree(self._out / _MERGED_FOLDER, ignore_errors=True)
+        shutil.rmtree(self._out / MERGED_FOLDER, ignore_errors=True)
 
     @contextmanager
     def opened(self, part: SetReader) -> Iterator[None]:
@@ -163,9 +160,9 @@ class _LocalTarget:
 
     def finish(self, rows: list[ManifestRow]) -> None:
         write_manifest(self._out / MANIFEST_FILE, rows)
-        (self._out / PARTS_FOLDER).rename(self._out / _MERGED_FOLDER)
+        (self._out / PARTS_FOLDER).rename(self._out / MERGED_FOLDER)
         sync_folders([self._out])  # or a loss of power may bring back parts of which files are missing
-        shutil.rmtree(self._out / _MERGED_FOLDER)
+        shutil.rmtree(self._out / MERGED_FOLDER)
 
 
 class _RemoteTarget:
@@ -175,9 +172,9 @@ class _RemoteTarget:
         self._remote = remote
 
     def clean(self) -> None:
-        if self._remote.exists(_MERGED_FOLDER):
+        if self._remote.exists(MERGED_FOLDER):
             self._remote.remove(PARTS_FOLDER)
-            self._remote.remove(_MERGED_FOLDER)
+            self._remote.remove(MERGED_FOLDER)
 
     @contextmanager
     def opened(self, part: SetReader) -> Iterator[None]:
@@ -198,8 +195,8 @@ class _RemoteTarget:
         write_manifest(self._folder / MANIFEST_FILE, rows)
         self._remote.put(self._folder, [MANIFEST_FILE])
         # Object stores rename no folders: a file there says that the parts are done with.
-        (self._folder / _MERGED_FOLDER).touch()
-        self._remote.put(self._folder, [_MERGED_FOLDER])
+        (self._folder / MERGED_FOLDER).touch()
+        self._remote.put(self._folder, [MERGED_FOLDER])
         self.clean()
 
 

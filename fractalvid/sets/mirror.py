@@ -1,6 +1,7 @@
 """What is small of a set behind an address, kept on this machine: card, bank and manifest."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from fractalvid.core.constants import BANK_FILE
@@ -14,17 +15,22 @@ from fractalvid.video.index import default_cache_dir
 
 PIECES_FOLDER = "manifest"
 """Of pieces of a manifest, under the address, while a set is being made: object stores can't append to a file."""
+_OF_A_SET = {CARD_FILE, BANK_FILE, MANIFEST_FILE, PIECES_FOLDER}
 
 
 def mirrored(remote: RemoteFolder) -> Path:
     """A folder of this machine with the set's card, bank and manifest as they are there now.
 
+    It is not made where there is nothing of a set: a mistyped address leaves nothing behind.
+
     Raises:
-        UserError: the address can't be read.
+        UserError: the address can't be read, or the folder can't be written to.
     """
     folder = default_cache_dir() / "sets" / hashlib.sha256(remote.address.encode()).hexdigest()[:20]
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        if not os.path.isdir(folder) and not _OF_A_SET & remote.names():
+            return folder
+        _make(folder, remote)
         with waiting_lock(folder / ".lock"):  # processes that train together all come here at once
             there = remote.names()
             for name in (CARD_FILE, BANK_FILE, MANIFEST_FILE):
@@ -33,8 +39,25 @@ def mirrored(remote: RemoteFolder) -> Path:
                 write_manifest(folder / MANIFEST_FILE, _with_pieces(remote, folder))
                 (folder / f"{MANIFEST_FILE}.state").unlink(missing_ok=True)
     except OSError as error:
+        if Path(str(error.filename or "")).is_relative_to(folder):
+            raise _cannot_keep(remote, folder, error) from error
         raise UserError(f"can't read {remote.address}: {error}") from error
     return folder
+
+
+def _make(folder: Path, remote: RemoteFolder) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_keep(remote, folder, error) from error
+
+
+def _cannot_keep(remote: RemoteFolder, folder: Path, error: OSError) -> UserError:
+    reason = error.strerror or error
+    return UserError(
+        f"can't keep card and manifest of {remote.address} in {folder}: {reason}; set XDG_CACHE_HOME to a folder that "
+        "can be written to"
+    )
 
 
 def _fetch(remote: RemoteFolder, name: str, folder: Path, there: frozenset[str]) -> None:

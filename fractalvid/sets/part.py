@@ -8,6 +8,8 @@ from fractalvid.utils.errors import UserError
 
 PARTS_FOLDER = "parts"
 """Of parts that are not merged yet, under the set's folder."""
+MERGED_FOLDER = ".merged"
+"""What that is called while it is removed; where folders can't be renamed, a file that says so."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from typing import Any, BinaryIO, Protocol, cast
 
 from fractalvid.utils.errors import UserError
 
-_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+(.+)")
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+([^/].*)", re.IGNORECASE | re.DOTALL)
+_LIKE_ONE = re.compile(r"(?![a-z]:)[^/]*:/.*", re.IGNORECASE | re.DOTALL)
+"""What nobody calls a folder, but for the drives of Windows: an address with a slip."""
 _ROOTED = ("file", "local", "memory")
 """Protocols whose addresses begin with a slash, as paths do, instead of a host's or a bucket's name."""
 
@@ -181,11 +183,21 @@ def address_of(path: str | Path) -> str | None:
     """The address that is meant, or None for a path of this machine.
 
     A `Path` keeps one slash of two ("s3:/bucket"); what looks so, and is no file here, is an address.
+
+    Raises:
+        UserError: it looks like an address and is none, or one of fsspec's chains.
     """
-    found = _ADDRESS.fullmatch(path if isinstance(path, str) else path.as_posix())
-    if found is None or ("://" not in str(path) and Path(path).exists()):
+    text = path if isinstance(path, str) else path.as_posix()
+    if not _LIKE_ONE.fullmatch(text):
         return None
-    protocol, rest = found.groups()
+    found = _ADDRESS.fullmatch(text)
+    if "://" not in text and Path(path if found else text.partition("/")[0]).exists():
+        return None
+    if "::" in text:
+        raise UserError(f"{text} is a chain of addresses: name that of the set alone, such as s3://bucket/set")
+    if found is None:
+        raise UserError(f"{text} is no address: write s3://bucket/set; or, for a folder of that name, its whole path")
+    protocol, rest = found[1].lower(), found[2]
     return f"{protocol}://{'/' if protocol in _ROOTED else ''}{rest}"
 
 

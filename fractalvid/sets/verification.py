@@ -6,33 +6,39 @@ Nothing is ever removed: files that do not belong to the set are named, and what
 import io
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from tqdm import tqdm
 
-from fractalvid.core.bank import Bank
+from fractalvid.core.bank import Bank, bank_kind
 from fractalvid.core.constants import BANK_FILE
-from fractalvid.kinds import kind_named, load_bank
+from fractalvid.kinds import KINDS, kind_named, load_bank
 from fractalvid.sets.card import CARD_FILE, bank_digest, card_of, check_continues
 from fractalvid.sets.formats import EncodedClip, digest
 from fractalvid.sets.formats.shards import add_clip
 from fractalvid.sets.generation import LOCK_FILE, MAX_WORKERS, exclusive_folder, render_missing, rows_before
-from fractalvid.sets.manifest import MANIFEST_FILE, ClipId, ManifestRow, write_manifest
-from fractalvid.sets.part import PARTS_FOLDER
-from fractalvid.sets.place import address_of
+from fractalvid.sets.manifest import MANIFEST_FILE, ClipId, ManifestRow, mask_path, write_manifest
+from fractalvid.sets.mirror import PIECES_FOLDER
+from fractalvid.sets.part import MERGED_FOLDER, PARTS_FOLDER
+from fractalvid.sets.place import RemoteFolder, address_of
 from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.sets.workers import local_engine, store_of
+from fractalvid.utils.bars import bar_options
 from fractalvid.utils.checks import check_integer
 from fractalvid.utils.documents import convert_config
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.phrases import counted
 
 BATCH = 16
 """Clips that are checked together where each has a file of its own."""
 _OF_PARTS = re.compile(rf"{PARTS_FOLDER}/\d{{6}}-of-\d{{6}}/")
+_ON_THE_WAY = re.compile(rf"{PIECES_FOLDER}/\d{{9}}\.csv|{re.escape(MERGED_FOLDER)}")
+"""What lies behind an address while a set is made there, or merged."""
 
 
 @dataclass(frozen=True)
@@ -59,28 +65,33 @@ class Findings:
         missing: how many of the set were not made yet.
         problems: in the manifest's order.
         strays: paths of files that do not belong to the set, sorted.
+        unchecked: a line for what could not be checked here.
     """
 
     clips: int
     missing: int
     problems: list[Problem]
     strays: list[str]
+    unchecked: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:
-        """Whether all is there, and nothing else."""
+        """Whether all is there, and nothing else, as far as it could be checked."""
         return not (self.missing or self.problems or self.strays)
 
     def summary(self) -> str:
         """One line about the whole set."""
+        clips = counted(self.clips, "clip")
         if self.clean:
-            return f"{self.clips} clips: every file is there, whole, and what the manifest says"
-        counts = {"problems": len(self.problems), "strays": len(self.strays), "clips not made yet": self.missing}
-        return f"{self.clips} clips: " + ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+            return f"{clips}: every file is there, whole, and what the manifest says"
+        counts = {"problem": len(self.problems), "stray": len(self.strays)}
+        said = [counted(count, name) for name, count in counts.items() if count]
+        said += [f"{counted(self.missing, 'clip')} not made yet"] if self.missing else []
+        return f"{clips}: {', '.join(said)}"
 
     def lines(self) -> list[str]:
-        """A line for each problem and each stray."""
-        lines = [f"{problem.path}: {problem.what}" for problem in self.problems]
+        """A line for each problem and each stray, and for what could not be checked."""
+        lines = [*self.unchecked, *(f"{problem.path}: {problem.what}" for problem in self.problems)]
         lines += [f"{path}: does not belong to the set" for path in self.strays]
         return lines
 
@@ -98,22 +109,33 @@ def verify(path: str | Path, *, workers: int, progress: bool = True) -> Findings
     """
     check_integer("workers", workers, 1, MAX_WORKERS)
     reader = SetReader(path)
-    problems = _check_bank(reader)
-    lengths = None if problems else _lengths(reader)
+    unchecked = _unchecked(reader)
+    problems = [] if unchecked else _check_bank(reader)
+    lengths = None if problems or unchecked else _lengths(reader)
     rows, odd = _check_rows(reader)
     problems += odd
     sharded = reader.config.file_format.sharded
     parts = list(_by_file(rows) if sharded else _batches(rows))
     with (
         ThreadPoolExecutor(workers, "verify") as pool,
-        tqdm(total=len(rows), unit="clip", disable=not progress, smoothing=0.05) as bar,
+        tqdm(total=len(rows), unit="clip", disable=not progress, smoothing=0.05, **bar_options()) as bar,
     ):
         for part, of_part in zip(parts, pool.map(lambda part: _check_part(reader, part, lengths), parts), strict=True):
             problems += of_part
             bar.update(len(part))
     there = _merged(reader).union(row.clip for row in rows)
     planned = store_of(reader.path, reader.config, reader.classes).plan(reader.part)
-    return Findings(len(reader.rows), sum(clip not in there for clip in planned), problems, _strays(reader))
+    missing = sum(clip not in there for clip in planned)
+    return Findings(len(reader.rows), missing, problems, _strays(reader), unchecked)
+
+
+def check_repairable(path: str | Path) -> None:
+    """Refuse, before a long `verify`, a set that `repair` refuses whatever is found.
+
+    Raises:
+        UserError: as `repair` does, but for what stands in the way of single files.
+    """
+    _repairable(path)
 
 
 def repair(path: str | Path, findings: Findings, *, workers: int, progress: bool = True) -> list[str]:
@@ -127,15 +149,13 @@ def repair(path: str | Path, findings: Findings, *, workers: int, progress: bool
 
     Raises:
         UserError: the set was made by another version or on another kind of processor, where its clips would have other
-            bits; or its classes are lost.
+            bits; its classes are lost, or of a kind that is not known here; it lies behind an address; or folders
+            stand where files belong.
     """
-    if address_of(path) is not None:
-        raise UserError(f"{path} lies elsewhere: only a set in a folder of this machine is repaired")
     out = Path(path)
-    reader = SetReader(out)
-    bank = _bank_again(reader)
-    check_continues(reader.card, card_of(bank, reader.config), out)
+    reader, bank = _repairable(path)
     broken = {row for problem in findings.problems for row in problem.rows}
+    _check_way(out, [*(problem.path for problem in findings.problems if not problem.rows), *_remade(reader, broken)])
     try:
         with exclusive_folder(out):
             if any(problem.path == BANK_FILE for problem in findings.problems):
@@ -158,6 +178,58 @@ def repair(path: str | Path, findings: Findings, *, workers: int, progress: bool
         for row in SetReader(out).rows
         if before.get(row.clip, row) != row
     ]
+
+
+def _repairable(path: str | Path) -> tuple[SetReader, Bank]:
+    """A set that this machine can make again, and its classes; raises as `check_repairable` does."""
+    address = address_of(path)
+    if address is not None:
+        raise UserError(
+            f"{address} lies elsewhere: only a set in a folder of this machine is repaired; without --repair it is "
+            "checked where it lies"
+        )
+    reader = SetReader(path)
+    bank = _bank_again(reader)
+    check_continues(reader.card, card_of(bank, reader.config), reader.path)
+    return reader, bank
+
+
+def _remade(reader: SetReader, broken: Set[ManifestRow]) -> Iterator[str]:
+    """Files that a repair writes: of clips that the manifest does not name, or names in a broken row."""
+    store = store_of(reader.path, reader.config, reader.classes)
+    there = _merged(reader).union(row.clip for row in reader.rows if row not in broken)
+    for clip in store.plan(reader.part):
+        if clip not in there:
+            yield store.path(clip)
+            if reader.config.masks and not reader.config.file_format.sharded:
+                yield mask_path(clip)
+
+
+def _check_way(out: Path, names: Iterable[str]) -> None:
+    """Refuse folders where files are to be written, and files where their folders belong.
+
+    Raises:
+        UserError: with the first of them.
+    """
+    clear = {out}
+    for name in names:
+        path = out / name
+        if path.is_dir():
+            raise UserError(f"{path} is a folder, where a file belongs: move it away first")
+        for folder in reversed([above for above in path.parents if above.is_relative_to(out)]):
+            if folder not in clear and folder.exists() and not folder.is_dir():
+                raise UserError(f"{folder} is a file, where a folder belongs: move it away first")
+            clear.add(folder)
+
+
+def _unchecked(reader: SetReader) -> tuple[str, ...]:
+    """A line where the set's classes are of a kind of the user's own, which this program does not know yet."""
+    kind = reader.card["kind"]
+    with suppress(UserError):  # a bank that can't be read is a problem, whatever its kind
+        if kind not in KINDS and bank_kind(reader.path / BANK_FILE) == kind:
+            why = f"kind {kind!r} is not known here: from Python, import the module that registers it, then verify"
+            return (f"{BANK_FILE}: classes, and how long their clips are, can't be checked; {why}",)
+    return ()
 
 
 def _check_bank(reader: SetReader) -> list[Problem]:
@@ -188,6 +260,11 @@ def _bank_again(reader: SetReader) -> Bank:
     """
     if not _check_bank(reader):
         return load_bank(reader.path / BANK_FILE)
+    if reader.card["kind"] not in KINDS:
+        raise UserError(
+            f"{reader.path} can't be repaired: its kind {reader.card['kind']!r} is not known here; from Python, import "
+            "the module that registers it first"
+        )
     kind = kind_named(reader.card["kind"])
     where = f"the card {reader.path / CARD_FILE}, class_config"
     config = convert_config(reader.card["class_config"], type(kind.config()), where=where)
@@ -297,7 +374,9 @@ def _merged(reader: SetReader) -> frozenset[ClipId]:
 def _strays(reader: SetReader) -> list[str]:
     """Files under the set's folder that belong to no row, nor to a part that waits to be merged."""
     expected = {CARD_FILE, MANIFEST_FILE, BANK_FILE, LOCK_FILE} | {path for row in reader.rows for path in row.files()}
-    return sorted(path for path in reader.place.walk() if path not in expected and not _OF_PARTS.match(path))
+    found = [path for path in reader.place.walk() if path not in expected and not _OF_PARTS.match(path)]
+    remote = isinstance(reader.place, RemoteFolder)
+    return sorted(path for path in found if not (remote and _ON_THE_WAY.fullmatch(path)))
 
 
 def _by_file(rows: Iterable[ManifestRow]) -> Iterator[list[ManifestRow]]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Protocol
@@ -94,7 +95,10 @@ class LocalWorkers:
 
     def make(self, clips: list[ClipId]) -> "Future[list[Any]]":
         """Have some clips made."""
-        return self._pool.submit(_make if self._maker is None else self._maker, clips)
+        if self._maker is not None:
+            return self._pool.submit(self._maker, clips)
+        with _interrupts_held():  # a pool starts its processes one by one, as clips come in
+            return self._pool.submit(_make, clips)
 
 
 Engine = Callable[[ClipMaker, Path, int], AbstractContextManager[Workers]]
@@ -125,6 +129,8 @@ def open_workers(maker: ClipMaker, out: Path, *, workers: int, clips: int) -> It
         return
     # Spawned, not forked: there are threads already, and a forked child has only copies of the locks that they hold.
     context = multiprocessing.get_context("spawn")
+    if sys.platform != "win32":
+        resource_tracker.ensure_running()  # its own start lets Ctrl-C through again, whatever is held back
     over, end = context.Pipe(duplex=False)
     processes = min(workers, _MAX_ON_WINDOWS) if sys.platform == "win32" else workers
     began = (out, maker.config, over)
@@ -138,6 +144,22 @@ def open_workers(maker: ClipMaker, out: Path, *, workers: int, clips: int) -> It
                 f"a worker was killed, perhaps for want of memory; what is in {out} stays valid: the same command goes "
                 "on, with fewer --workers"
             ) from error
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back from this thread, and from processes that it starts: they can't ignore it before they are up.
+
+    Here it counts afterwards. Where signals can't be held back, as on Windows, nothing is.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -163,6 +185,8 @@ def _start_process(out: Path, config: SetConfig, over: Connection) -> None:
     global _maker
     # Ctrl-C reaches all processes at once; the one that started this one answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # see `_interrupts_held`; one that waits is dropped
     threading.Thread(target=_end_with_parent, args=(over,), daemon=True).start()
     bank = load_bank(out / BANK_FILE)
     _maker = ClipMaker(bank, store_of(out, config, len(bank)), config)

@@ -88,7 +88,12 @@ def centroids(clips: Clips) -> Floats:
 
 
 def centroid_path(clips: Clips) -> Floats:
-    """Length (B,) of the path of the centre of brightness over the clip, in frame widths; black frames are left out."""
+    """Length (B,) of the path of the centre of brightness over the clip, in frame widths; black frames are left out.
+
+    NaN where the clip has one frame.
+    """
+    if clips.shape[1] < 2:
+        return np.full(len(clips), np.nan)
     steps = np.diff(centroids(clips), axis=1)
     return np.asarray(np.nansum(np.hypot(steps[..., 0], steps[..., 1]), axis=1))
 
@@ -194,8 +199,10 @@ def picture_distance(scatter: Scatter) -> float:
     """Frame diversity as a distance: the root mean square of the difference in brightness of two pictures.
 
     √(2 tr Σ / D) is its mean square over all pairs of pictures and all pixels, with Σ the unbiased covariance. 0 means
-    that all are equal; independent noise of variance s² has √2 s.
+    that all are equal; independent noise of variance s² has √2 s. NaN of a single picture.
     """
+    if scatter.count < 2:
+        return float("nan")
     covariance = scatter.covariance()
     return float(np.sqrt(2 * max(np.trace(covariance), 0) / len(covariance)))
 
@@ -225,7 +232,7 @@ class ClipFigures:
         brightness: mean brightness.
         motion: change from frame to frame, relative to the mean grey level.
         still: 1 where the clip is motionless, its motion under 0.01 or nothing to move; else 0. NaN for single frames.
-        path: length of the path of the centre of brightness, in frame widths.
+        path: length of the path of the centre of brightness, in frame widths. NaN for single frames.
         exponent: of the spatial amplitude spectrum.
     """
 

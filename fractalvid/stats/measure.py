@@ -1,8 +1,9 @@
 """Measuring a bank or a set: batches of clips in, figures out, the same for any number of threads."""
 
+import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
@@ -29,6 +30,7 @@ from fractalvid.stats.probe import motion_arrays, motion_probe
 from fractalvid.stats.results import FIGURES, Acceptance, Diversity, Extreme, SourceStats, Summary
 from fractalvid.stats.separability import Separability, clip_features, separability
 from fractalvid.stats.source import ClipBatch, DrawOutcomes, Request, Source, check_band, variations_taken
+from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
 
 SIDE = 16
@@ -81,7 +83,7 @@ def measure_clips(source: Source, config: StatsConfig, *, workers: int, progress
     parts: list[_Part] = []
     distances: dict[int, float] = {}
     total = Scatter.none(SIDE**2)
-    with tqdm(total=asked, unit="clip", desc=source.name, disable=not progress, smoothing=0.05) as bar:
+    with tqdm(total=asked, unit="clip", desc=source.name, disable=not progress, smoothing=0.05, **bar_options()) as bar:
         measured = _in_order(lambda request: _measured(source, request, config), requests, workers)
         for class_id, group in groupby(measured, key=lambda item: item[0].class_id):
             of_class = Scatter.none(SIDE**2)
@@ -110,7 +112,7 @@ def measure_clips(source: Source, config: StatsConfig, *, workers: int, progress
         skipped=skipped,
         figures={figure.name: Summary.of(figures[figure.name], figure.span) for figure in FIGURES},
         diversity=Diversity(
-            picture_distance(total), float(np.mean(list(distances.values()))), effective_rank(total), total.count
+            picture_distance(total), _mean_of_known(distances.values()), effective_rank(total), total.count
         ),
         spectrum=_spectrum(parts),
         acceptance=_acceptance(parts),
@@ -140,7 +142,7 @@ def add_probe(
     if source.bank is None or why is not None:
         return replace(measured, notes=(*measured.notes, f"no motion-only probe: {why}"))
     begin = time.monotonic()
-    with tqdm(desc=f"{source.name}: motion-only probe", unit="step", disable=not progress) as bar:
+    with tqdm(desc=f"{source.name}: motion-only probe", unit="step", disable=not progress, **bar_options()) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total
@@ -148,6 +150,12 @@ def add_probe(
 
         probe = motion_probe(source.bank, config.probe, threads=workers, on_step=show)
     return replace(measured, probe=probe, seconds=measured.seconds + time.monotonic() - begin)
+
+
+def _mean_of_known(values: Iterable[float]) -> float:
+    """The mean of those that are numbers; NaN where none is, as of classes with a single frame each."""
+    known = [value for value in values if math.isfinite(value)]
+    return float(np.mean(known)) if known else math.nan
 
 
 def _in_order(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[tuple[T, R]]:

@@ -29,7 +29,7 @@ from fractalvid.stats.guide import guide
 from fractalvid.stats.measure import BY_VARIATION
 from fractalvid.stats.probe import VIEWS
 from fractalvid.stats.results import BINS, FIGURES, Figure, SourceStats
-from fractalvid.stats.table import NONE, percent, rows
+from fractalvid.stats.table import NONE, left_out, percent, rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -368,6 +368,6 @@ def measured_how(config: StatsConfig) -> dict[str, str]:
 def _notes(sources: Sequence[SourceStats]) -> str:
     lines = []
     for source in sources:
-        parts = [*source.notes, *([f"{source.skipped} clips could not be read"] if source.skipped else [])]
-        lines.append(f"{source.name}: measured in {source.seconds:.0f} s" + "".join(f"; {part}" for part in parts))
+        said = "".join(f"; {part}" for part in left_out(source))
+        lines.append(f"{source.name}: measured in {source.seconds:.0f} s{said}")
     return "<br>".join(html.escape(line) for line in lines)

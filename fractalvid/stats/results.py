@@ -116,7 +116,7 @@ class Diversity:
 
     Attributes:
         distance: `fractalvid.stats.figures.picture_distance` of all.
-        class_distance: of those of one class, a mean over classes.
+        class_distance: of those of one class, a mean over classes; NaN where each has a single one.
         rank: `fractalvid.stats.figures.effective_rank` of all.
         pictures: how many.
     """

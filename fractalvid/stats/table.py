@@ -1,5 +1,6 @@
 """The figures of banks and sets side by side, as rows of text for a terminal and for a page."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,6 +8,7 @@ from typing import NamedTuple
 from scipy.stats import binomtest
 
 from fractalvid.stats.results import FIGURES, Acceptance, Figure, SourceStats
+from fractalvid.utils.phrases import counted
 
 NONE = "–"
 _SHARES = ("empty_frames", "full_frames", "still")
@@ -41,6 +43,11 @@ def as_text(sources: Sequence[SourceStats]) -> str:
     )
 
 
+def left_out(source: SourceStats) -> tuple[str, ...]:
+    """What of a source is not in the table, and why: sentences without their beginning."""
+    return (*source.notes, *([f"{counted(source.skipped, 'clip')} could not be read"] if source.skipped else []))
+
+
 def percent(share: float) -> str:
     """A share in per cent, with more digits where it is small."""
     value = 100 * share
@@ -73,12 +80,12 @@ def _figures() -> list[_Shown]:
         _Shown(
             "frame distance",
             "root mean square difference in brightness of two frames, from 16 × 16 thumbnails",
-            lambda s: f"{s.diversity.distance:.3f}",
+            lambda s: _known(s.diversity.distance),
         ),
         _Shown(
             "… within a class",
             "the same of two frames of one class",
-            lambda s: f"{s.diversity.class_distance:.3f}",
+            lambda s: _known(s.diversity.class_distance),
         ),
         _Shown(
             "effective rank",
@@ -98,6 +105,10 @@ def _figures() -> list[_Shown]:
         ),
         *_probed(),
     ]
+
+
+def _known(distance: float) -> str | None:
+    return f"{distance:.3f}" if math.isfinite(distance) else None
 
 
 def _figure(figure: Figure) -> _Value:

@@ -31,12 +31,12 @@ def find_truth(
         found["camera"] = camera_parameters(layout)
     if set(wanted) - {"camera"}:
         fractals = cast(ClassBank, bank)
-        points = follow_points(fractals, layout.fit, layout.times, threads=threads)
+        points, followed = follow_points(fractals, layout.fit, layout.times, threads=threads)
         x, y = in_frame(fractals, layout.fit, points, layout.figures)
         if "motion" in wanted:
-            found["motion"], found["moving"] = mean_motion(x, y, layout.clip, len(layout))
+            found["motion"], found["moving"] = mean_motion(x, y, followed, layout.clip, len(layout))
         if "flow" in wanted or "order" in wanted:
-            found |= _of_cells(layout, into_cells(x, y, layout.clip, len(layout), cells(size)), wanted)
+            found |= _of_cells(layout, into_cells(x, y, followed, layout.clip, len(layout), cells(size)), wanted)
     return Truth(**found)
 
 

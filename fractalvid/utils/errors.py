@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from fractalvid.utils.log import show_log
-from fractalvid.utils.notes import forget_notes
+from fractalvid.utils.notes import forget_notes, noting_fallbacks
 from fractalvid.utils.phrases import one_line, shortened
 from fractalvid.utils.words import with_home
 
@@ -64,7 +64,8 @@ def run_cli(program: str, main: Callable[[list[str]], int | None], argv: Sequenc
 def _run(main: Callable[[list[str]], int | None], arguments: list[str]) -> int:
     """What `main` returns, once all that it printed is written. `--help` raises `SystemExit` with code 0."""
     try:
-        code = main(arguments) or 0
+        with noting_fallbacks():
+            code = main(arguments) or 0
     except SystemExit as end:
         if end.code not in (None, 0):
             raise

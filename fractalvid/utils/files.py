@@ -169,9 +169,22 @@ def make_folders(folder: Path) -> None:
     Raises:
         OSError: it can't be made.
     """
+    link = broken_link(folder)
+    if link is not None:
+        raise FileExistsError(errno.EEXIST, f"{link} is a link to what is not there")
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     sync_folders(one.parent for one in missing)
+
+
+def broken_link(folder: Path) -> Path | None:
+    """The folder, or one above it, that is a link to what is not there, where none can be made; None if there is none.
+
+    Raises:
+        OSError: it can't be looked at.
+    """
+    missing = (one for one in (folder, *folder.parents) if not one.exists())
+    return next((one for one in missing if one.is_symlink()), None)
 
 
 def make_folder(folder: Path) -> None:
@@ -191,6 +204,19 @@ def is_empty(folder: Path) -> bool:
     return all(path.name.startswith(".") and path.suffix == ".tmp" for path in folder.iterdir())
 
 
+def _is_there(path: Path) -> bool:
+    """As `Path.exists`, which from Python 3.12 on calls what can't be looked at, or has too long a name, missing.
+
+    Raises:
+        OSError: that.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def check_can_make(out: Path) -> None:
     """Find out, before long work, whether the folder `out` is there to write to, or can be made; changes nothing.
 
@@ -199,9 +225,12 @@ def check_can_make(out: Path) -> None:
     """
     there = out
     try:
-        there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+        there = next(folder for folder in (out, *out.absolute().parents) if _is_there(folder))
         if not there.is_dir():
             raise UserError(f"can't make the folder {out}: {there} is a file; choose another with --out")
+        link = broken_link(out)
+        if link is not None:
+            raise UserError(f"can't make the folder {out}: {link} is a link to what is not there; remove it")
         # Permission bits alone say nothing to root, nor on file systems like /proc.
         with tempfile.TemporaryFile(dir=there):  # without a name, where the system knows such: a kill leaves nothing
             pass

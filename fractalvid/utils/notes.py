@@ -1,9 +1,11 @@
 """Notes to the user that are no errors: each is said once in a command."""
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TextIO
 
 from fractalvid.utils.phrases import one_line
 
@@ -33,3 +35,29 @@ def noting_nothing() -> Iterator[None]:
         yield
     finally:
         _silent.reset(before)
+
+
+@contextmanager
+def noting_fallbacks() -> Iterator[None]:
+    """Inside, a warning that the CPU works instead of a GPU is a note: a command's user needs no source line."""
+    before = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        # All of ours name the CPU; what other packages warn of keeps its place in the source.
+        if issubclass(category, RuntimeWarning) and "the CPU" in str(message):
+            note(str(message))
+        else:
+            before(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before

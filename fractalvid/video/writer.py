@@ -15,6 +15,7 @@ from fractalvid.utils.checks import check_integer
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import replace_file
 from fractalvid.video.codecs import DEFAULT_PRESET, MAX_RATE, codec_named, encoder_options
+from fractalvid.video.scheduling import ordinary_threads
 
 _NEUTRAL = 128
 """Colour difference of grey."""
@@ -39,9 +40,16 @@ def write_video(
 ) -> int:
     """Write what `encode_video` makes; the file appears complete or not at all. Returns its bytes.
 
+    The name has to end in .mp4, since nothing else is written. A clip (C, T, H, W) of a stream's batch, float32 in
+    [0, 1], is written by `write_video("a.mp4", (batch.video[0] * 255).round().byte().permute(1, 2, 3, 0).numpy())`.
+
     Raises:
-        UserError: no such encoder, or no place to write to.
+        UserError: another ending, no such encoder, or no place to write to.
+        ValueError: frames of another type or shape.
     """
+    if Path(path).suffix.lower() != ".mp4":
+        moving = "fractalvid preview --animate gif or webp writes pictures that move"
+        raise UserError(f"{path} is no name for what is written, MP4: let it end in .mp4 ({moving})")
     data = encode_video(frames, fps=fps, codec=codec, crf=crf, preset=preset)
     try:
         replace_file(Path(path), data)
@@ -85,15 +93,26 @@ def encode_video(
 
 
 def _even(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if frames.dtype != np.uint8 or frames.ndim not in (3, 4) or (frames.ndim == 4 and frames.shape[3] != 3):
-        raise ValueError(f"frames must be uint8 (T, H, W) or (T, H, W, 3), got {frames.dtype} {frames.shape}")
-    if not len(frames):
-        raise ValueError("a video has at least one frame")
+    _check_frames(frames)
     height, width = frames.shape[1:3]
     if height % 2 or width % 2:
         padding = [(0, 0), (0, height % 2), (0, width % 2), *[(0, 0)] * (frames.ndim - 3)]
         return np.pad(frames, padding, mode="edge")
     return frames
+
+
+def _check_frames(frames: Any) -> None:
+    """Raise `ValueError` for what are no frames; of a clip as streams give them, it says what makes them of it."""
+    shape, form = tuple(getattr(frames, "shape", ())), getattr(frames, "dtype", type(frames).__name__)
+    grey_or_colour = len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)
+    if not (isinstance(frames, np.ndarray) and form == np.uint8 and grey_or_colour):
+        make = "; (clip * 255).round().byte().permute(1, 2, 3, 0).cpu().numpy() makes them of a clip of a stream"
+        of_stream = len(shape) == 4 and shape[0] == 3 and "float" in str(form)
+        raise ValueError(
+            f"frames must be NumPy's uint8 (T, H, W) or (T, H, W, 3), got {form} {shape}{make if of_stream else ''}"
+        )
+    if not len(frames):
+        raise ValueError("a video has at least one frame")
 
 
 def _encode(frames: NDArray[np.uint8], fps: int, codec: str, options: dict[str, str]) -> bytes:
@@ -115,6 +134,8 @@ def _encode(frames: NDArray[np.uint8], fps: int, codec: str, options: dict[str, 
             stream.codec_context.colorspace = _BT601
         if codec == "libx265":
             stream.codec_context.codec_tag = "hvc1"  # the tag that Apple's players want
+        with ordinary_threads():
+            stream.codec_context.open()
         for index, picture in enumerate(_pictures(frames, colour_range)):
             picture.pts = index
             container.mux(stream.encode(picture))

@@ -142,15 +142,19 @@ def _shade(layer, coordinates, row, figure):
     return closed
 
 
+_FARTHEST = 2.0**40
+"""Periods from the origin at which copies are still looked for."""
+
+
 @inlined
 def _copies(centre, reach, low, high, period):
     """First and last multiple of the period at which a layer may be seen, or the middle ones of very many."""
     if period == 0.0:
         return 0, 0
-    first = int(np.ceil((low - reach - centre) / period))
-    last = int(np.floor((high + reach - centre) / period))
-    middle = (first + last) // 2
-    return max(first, middle - FAR), min(last, middle + FAR)
+    first, last = (low - reach - centre) / period, (high + reach - centre) / period
+    # Of a view of very many periods, and bounded: what float64 holds and int64 doesn't would be any number.
+    middle = min(max(np.floor(0.5 * (first + last)), -_FARTHEST), _FARTHEST)
+    return int(np.ceil(max(first, middle - FAR))), int(np.floor(min(last, middle + FAR)))
 
 
 @subroutine

@@ -35,7 +35,9 @@ def scene_labels(samples: Samples, config: StreamConfig, classes: int) -> NDArra
     labels = np.zeros((len(samples.index), count_scenes(config, classes)), np.float32)
     if drawn is None:
         return labels
-    blended = drawn.background.present & ~(drawn.scene.present if drawn.scene is not None else False)
+    blended = drawn.background.present
+    if drawn.scene is not None:
+        blended = blended & ~drawn.scene.present
     rows = np.flatnonzero(blended)
     for still in range(2):
         labels[rows, drawn.background.clip_id[rows, still, 0]] += 0.5

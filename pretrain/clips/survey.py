@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from fractalvid.pretrain.clips.listing import ListedVideo
 from fractalvid.pretrain.machine import all_of, from_main, rank, world_size
+from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import counted, first_few
 from fractalvid.video.errors import MAX_PIXELS
@@ -64,7 +65,9 @@ def probe_all(
             )
         ) as looked,
         # Nothing to see where all is known, which is at once.
-        tqdm(total=len(share), desc="reading videos", unit="video", disable=not progress, delay=1) as bar,
+        tqdm(
+            total=len(share), desc="reading videos", unit="video", disable=not progress, delay=1, **bar_options()
+        ) as bar,
     ):
         for name, what in looked:
             results[name] = what

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from fractalvid.pretrain.engine.log import MetricLog, Row
 from fractalvid.pretrain.engine.state import RunState
 from fractalvid.pretrain.machine import is_main
+from fractalvid.utils.bars import bar_options
 
 SHARES = {"waited": "data_wait", "forward": "forward", "backward": "backward"}
 """Times that rows give as shares of a step's, and their columns there; the optimiser's time is in the last."""
@@ -21,15 +22,13 @@ class ProgressBar:
 
     def __init__(self, *, done: int, total: int | None, show: bool) -> None:
         """A bar of `total` clips (None: not known yet) of which `done` are done."""
-        # A log file gets a line every half minute instead of several a second.
-        interval = 0.2 if sys.stderr.isatty() else 30.0
         self._bar: tqdm[Any] = tqdm(
             initial=done,
             total=total,
             unit="clip",
             disable=not (show and is_main()),
-            mininterval=interval,
             dynamic_ncols=True,
+            **{"mininterval": 0.2} | bar_options(),
         )
 
     def update(self, clips: int, total: int | None, **values: float | str) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fractalvid.pretrain.models import backbone, build_model, head_name
 from fractalvid.pretrain.weights.cards import find_weights, in_head, load_card, load_described, load_tensors
+from fractalvid.pretrain.weights.shipped import shipped_weights
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.phrases import first_few
 
@@ -42,7 +43,8 @@ def load_network(path: Path | str) -> nn.Module:
     """The network that the card of the weights at `path` describes, with these weights.
 
     Args:
-        path: the weights file or the folder of a finished run.
+        path: the weights file or the folder of a finished run; or the name of weights that come with the program
+            (`fractal-small`), where nothing lies there.
 
     Returns:
         Video float32 (B, 3, T, H, W) to logits (B, K), or to features where the card says K = 0. In training mode, on
@@ -51,6 +53,7 @@ def load_network(path: Path | str) -> nn.Module:
     Raises:
         UserError: unreadable weights, or weights that are not of the architecture on their card.
     """
+    path = path if Path(path).exists() else shipped_weights(str(path)) or path
     tensors, card = load_described(path)
     network = empty_network(card.architecture, card.num_classes)
     try:

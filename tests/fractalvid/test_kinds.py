@@ -289,8 +289,8 @@ def test_clips_that_cannot_be_are_refused(kind: str, name: str, value: Any) -> N
 @every_kind
 def test_ids_are_not_taken_for_others(kind: str) -> None:
     bank: Any = sample_bank(3, kind=kind, seed=4)
-    for classes, wrong in (([0, -1], "-1"), (3, "3"), ([0.5], "0.5"), ("a", "'a'")):
-        with pytest.raises(UserError, match=rf"class_id {wrong} is out of range: whole numbers of 0\.\.2"):
+    for classes, wrong in (([0, -1], "-1"), (3, "3"), ([0.5], "0.5"), ("a", "'a'"), (np.array([0], object), "")):
+        with pytest.raises(UserError, match=rf"class_id .*{wrong}.* is out of range: whole numbers of 0\.\.2"):
             fit_clips(bank, classes, 0)
     for instances, wrong in (([0, 2**32], str(2**32)), (-1, "-1"), ([2**70], str(2**70))):
         with pytest.raises(UserError, match=rf"instance_id {wrong} is out of range: whole numbers of 0\.\.4294967295"):
@@ -403,6 +403,34 @@ def test_cameras_that_show_nothing_are_refused(kind: str) -> None:
     for word in ("abc", [[1], [1, 2]], WHOLE[None] * 1j):
         with pytest.raises(UserError, match=r"^camera must be numbers"):
             seen(word)
-    for value in (FLAT, 0 * WHOLE, WHOLE * np.nan, WHOLE + np.inf, FLAT.astype(np.float32) / 3):
+    for value in (
+        FLAT,
+        0 * WHOLE,
+        WHOLE * np.nan,
+        WHOLE + np.inf,
+        FLAT.astype(np.float32) / 3,
+        np.diag([1e39, 1e39, 1]),
+    ):
         with pytest.raises(UserError, match=r"^camera must be homographies that are finite and have an inverse"):
             seen([WHOLE, value])
+
+
+@every_kind
+def test_a_camera_is_the_same_times_any_factor(kind: str) -> None:
+    bank = bank_of(kind)
+    fit = fit_clips(bank, [0, 1], 0)
+    slanted = np.array([[1, 0.1, 2], [0, 0.9, 1], [0.005, -0.004, 0.9]])
+    expected = render_fits(bank, fit, [[0.0, 9]], size=24, points=1000, camera=slanted[None])
+    assert expected.any()
+    for factor in (-1, 2.0**20, -(2.0**-60)):
+        assert np.array_equal(
+            render_fits(bank, fit, [[0.0, 9]], size=24, points=1000, camera=factor * slanted[None]), expected
+        )
+
+
+@every_kind
+@pytest.mark.parametrize("scale", [1e-25, 1e-6, 1e25])
+def test_cameras_from_very_far_and_near_end(kind: str, scale: float) -> None:
+    bank = bank_of(kind)
+    camera = np.diag([scale, scale, 1.0])[None]
+    assert render_fits(bank, fit_clips(bank, [0], 0), [[3.0]], size=8, points=100, camera=camera).shape == (1, 1, 8, 8)

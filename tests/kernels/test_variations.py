@@ -365,6 +365,7 @@ def test_unbounded_rows_keep_orbits_finite_and_books_balanced(number: int) -> No
         ({"variation": 23, "params": [[[[1.0, np.nan, 3]]]]}, "finite"),
         ({"variation": [[[13, 13]]]}, "julia with itself"),
         ({"variation": 49}, "unknown variation number 49"),
+        ({"variation": [[0, 0]]}, "variation must be a number"),
         ({"variation": -1}, "unknown variation number -1"),
     ],
 )

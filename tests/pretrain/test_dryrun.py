@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 import time
 import tomllib
 from collections.abc import Callable
@@ -89,6 +90,18 @@ def test_what_was_not_measured_to_its_end_is_called_estimated(seen: Callable[[Me
     )
     seen(Measured([]))
     assert dry_run(SMALL).endswith("# time: not known: the probe's time was over before two steps were done")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not say what a process took at most")
+def test_what_memory_was_taken_says_by_how_many_clips(seen: Callable[[Measured], None]) -> None:
+    seen(SETTLED)
+    assert "GiB with the 4 clips a step that the run has\n" in dry_run(SMALL)
+    seen(dataclasses.replace(SETTLED, batch=2))
+    assert "GiB with 2 of the 4 clips a step: the run takes more (less with --accumulate)\n" in dry_run(SMALL)
+    seen(dataclasses.replace(SETTLED, batch=2, gpu_bytes=2**30))
+    assert "the probe took up to 1.00 GiB of the GPU with 2 of the 4 clips" in dry_run(SMALL)
+    seen(Measured([]))
+    assert "GiB before its first step; the run takes more, with 4 clips a step\n" in dry_run(SMALL)
 
 
 def test_the_command_prints_and_ends(

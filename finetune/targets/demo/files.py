@@ -20,6 +20,7 @@ from fractalvid.finetune.targets.demo.cartoon import draw_cartoon, write_cartoon
 from fractalvid.finetune.targets.demo.clips import draw_clip, figure_boxes
 from fractalvid.finetune.targets.demo.stick_figures import ACTIONS
 from fractalvid.finetune.targets.demo.target import DemoSet
+from fractalvid.utils.bars import bar_options
 from fractalvid.utils.documents import Table, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import DurableFolder, sync_folders
@@ -34,7 +35,7 @@ _MANIFEST = "demo.json"
 
 def draw_demo(folder: Path, config: DemoSet, *, progress: bool) -> None:
     """Draw the demo's clips, unless they are there."""
-    with tqdm(desc="drawing clips", unit="clip", disable=not progress, leave=False) as bar:
+    with tqdm(desc="drawing clips", unit="clip", disable=not progress, leave=False, **bar_options()) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total

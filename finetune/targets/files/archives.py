@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
+from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import DurableFolder, sync_files, unfinished
 
@@ -48,7 +49,9 @@ def unpack_zip(archive: Path, into: Path, *, strip: int = 0, progress: bool = Fa
             needed = sum(info.file_size for info, _ in todo)
             _check_size(archive, needed)
             _check_room(archive, into, needed)
-            with tqdm(total=len(todo), desc=f"unpacking {archive.name}", unit="file", disable=not progress) as bar:
+            with tqdm(
+                total=len(todo), desc=f"unpacking {archive.name}", unit="file", disable=not progress, **bar_options()
+            ) as bar:
                 for first in range(0, len(todo), _TOGETHER):
                     _extract_some(opened, todo[first : first + _TOGETHER], durable, bar.update)
             return len(todo)

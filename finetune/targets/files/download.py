@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from fractalvid.finetune.targets.base import Download
 from fractalvid.finetune.targets.files.archives import unpack_zip
+from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import move_durably
 
@@ -64,7 +65,7 @@ def fetch(url: str, path: Path, *, size: int, sha256: str, progress: bool = Fals
     free, needed = shutil.disk_usage(path.parent).free, size - part.stat().st_size
     if needed > free:
         raise UserError(f"{url} takes {needed / 1e9:.1f} GB, and {path.parent} has room for {free / 1e9:.1f} GB")
-    with tqdm(total=size, desc=path.name, unit="B", unit_scale=True, disable=not progress) as bar:
+    with tqdm(total=size, desc=path.name, unit="B", unit_scale=True, disable=not progress, **bar_options()) as bar:
         _fetch_part(url, part, size, bar, pause)
     if _digest(part) != sha256:
         part.unlink()

@@ -175,6 +175,8 @@ class Folder:
 
     def _note_folders(self, root: Path, of_classes: Mapping[ClassFolder, LeftAside]) -> None:
         """Tell which sides are taken, and what is left aside in the folders of the classes and above them."""
+        if self.layout == "nothing":
+            return  # the program has drawn what lies there, and nobody put anything beside it
         parts, left = part_folders(root), LeftAside()
         used = {folder.path.split("/")[0] for folder in of_classes}
         for below in ["", *sorted({folder.path.split("/")[0] for folder in of_classes if "/" in folder.path})]:

@@ -6,6 +6,7 @@ import pytest
 
 from fractalvid.finetune.cli import main
 from fractalvid.finetune.clips.files import clips_at
+from fractalvid.finetune.targets.demo.target import demo_target
 from fractalvid.pretrain.clips.listing import list_videos
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.notes import forget_notes
@@ -47,6 +48,13 @@ def test_prepare_counts_and_names_it_once(cluttered: Path, capsys: pytest.Captur
     assert "train/light/annex0.mp4" in err
     assert prepare(cluttered) == 0
     assert "left aside in" in capsys.readouterr().err  # another command says it again
+
+
+def test_nothing_is_said_of_what_the_program_has_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = folder_set(tmp_path / "data", train=2, test=1)
+    (root / "demo.json").write_text("{}")
+    assert demo_target().index(root, "test")
+    assert "left aside" not in capsys.readouterr().err
 
 
 def test_predict_and_pretraining_say_the_same(cluttered: Path, capsys: pytest.CaptureFixture[str]) -> None:

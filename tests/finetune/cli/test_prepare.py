@@ -173,7 +173,7 @@ def test_broken_videos_up_to_the_share_are_named_and_left_out(
 def test_more_broken_videos_than_that_stop_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = broken_set(tmp_path / "data", 2)
     assert folder(root, "--cache", 18) == 2
-    assert re.search(r"2 of the first \d+ of 20 videos .* more than --max-broken 0\.05 of all: ", refusal(capsys))
+    assert re.search(r"2 of the first \d+ of 20 videos .* more than --max-broken 0\.05 of all; ", refusal(capsys))
     assert not (tmp_path / "cache" / "decoded").exists()
     assert folder(root, "--max-broken", 0.1) == 0
 

@@ -52,7 +52,7 @@ def test_a_missing_video_is_a_broken_one(tmp_path: Path) -> None:
     found = index(tmp_path, "a.mp4", "gone.mp4")
     assert found.frames == {"a.mp4": 3}
     assert found.broken == {"gone.mp4": f"{tmp_path / 'gone.mp4'}: cannot be read: No such file or directory"}
-    with pytest.raises(UserError, match=r"1 of the first . of 2 videos .* do not decode"):
+    with pytest.raises(UserError, match=r"1 of 2 videos .* do not decode"):
         index(tmp_path, "a.mp4", "gone.mp4", max_broken=0)
 
 
@@ -62,8 +62,26 @@ def test_more_broken_videos_than_allowed_stop_the_run(tmp_path: Path) -> None:
         put(tmp_path / f"{k}.mp4", 2)
     paths = [*broken, *(f"{k}.mp4" for k in range(9))]
     assert len(index(tmp_path, *paths, max_broken=0.25).frames) == 9  # 3 of 12 is not more than a quarter
-    with pytest.raises(UserError, match=r"do not decode, more than --max-broken 0\.2 of all: .*\.(avi|mp4)"):
+    with pytest.raises(UserError, match=r"do not decode, more than --max-broken 0\.2 of all; .*\.(avi|mp4)"):
         index(tmp_path, *paths, max_broken=0.2)
+
+
+def test_of_few_videos_all_broken_ones_are_named(tmp_path: Path) -> None:
+    put(tmp_path / "m.mp4", 2)
+    broken = [f"{k}.mp4" for k in range(5)]
+    for name in broken:
+        (tmp_path / name).write_bytes(b"no video")
+    with pytest.raises(UserError, match=r"5 of 6 videos .*raise --max-broken or remove them") as told:
+        index(tmp_path, *broken, "m.mp4", max_broken=0.1)
+    assert ", ".join(broken) in str(told.value)
+
+
+def test_among_many_videos_the_index_stops_early(tmp_path: Path) -> None:
+    broken = [f"{k}.mp4" for k in range(10)]
+    for name in broken:
+        (tmp_path / name).write_bytes(b"no video")
+    with pytest.raises(UserError, match=r"of the first \d+ of 40 videos .*raise --max-broken"):
+        index(tmp_path, *broken, *(f"gone{k}.mp4" for k in range(30)), max_broken=0.05)
 
 
 def test_a_second_index_decodes_only_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,6 +115,17 @@ def test_files_of_a_bank_are_named_by_class_and_where_needed_by_instance(tmp_pat
         assert [path.name for path in paths] == names
 
 
+def test_moving_clips_of_an_earlier_call_go_where_it_is_overwritten(tmp_path: Path) -> None:
+    ClassBank.sample(3, seed=0).save(tmp_path / "classes.npz")
+    out, config = tmp_path / "out", replace(SMALL, clips=3, animate="gif")
+    preview(tmp_path / "classes.npz", out, config)
+    for name in ("clip-2.webp", "clip-mine.gif", "clip-2-1-0.gif"):
+        (out / name).write_bytes(b"mine")
+    preview(tmp_path / "classes.npz", out, replace(config, clips=2, overwrite=True))
+    left = {path.name for path in out.glob("clip*")}
+    assert left == {"clip-0.gif", "clip-2.gif", "clip-2.webp", "clip-mine.gif", "clip-2-1-0.gif"}
+
+
 @pytest.mark.parametrize("source", ["missing", "empty_folder", "no_clips", "text.npz"])
 def test_what_is_neither_bank_nor_set_is_one_clear_error(tmp_path: Path, source: str) -> None:
     (tmp_path / "empty_folder").mkdir()

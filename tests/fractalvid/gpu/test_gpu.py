@@ -35,7 +35,7 @@ from fractalvid.kinds import sample_bank
 from fractalvid.stream import Batch, FractalStream, StreamConfig, fractal_stream, validation
 from fractalvid.stream import device as device_stream
 from fractalvid.stream.device import DeviceRenderer
-from fractalvid.utils.errors import UserError
+from fractalvid.utils.errors import UserError, run_cli
 from tests.kernels.cuda.host_device import HostDevice
 
 LINEAR = ClassConfig(linear_share=1.0)
@@ -168,6 +168,19 @@ def test_without_a_gpu_one_line_says_so() -> None:
         stream = FractalStream(bank, batch_size=2, config=SMALL, seed=0, device="cuda")
     plain = FractalStream(bank, batch_size=2, config=SMALL, seed=0)
     assert torch.equal(next(iter(stream)).video, next(iter(plain)).video)
+
+
+def test_in_a_command_that_line_is_a_note(capsys: pytest.CaptureFixture[str]) -> None:
+    def command(_: list[str]) -> None:
+        warnings.warn("something of another package", RuntimeWarning, stacklevel=1)
+        device_stream.available_device("cuda:99")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        with pytest.warns(RuntimeWarning) as others:
+            assert run_cli("pretrain", command, []) == 0
+    assert capsys.readouterr().err == "note: cuda:99 is not there; the stream stays on the CPU\n"
+    assert [str(other.message) for other in others] == ["something of another package"]
 
 
 def test_which_gpu_is_settled_when_a_stream_is_made(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,6 +221,15 @@ def test_foreign_folders_stay_as_they_are(four: ClassBank, tmp_path: Path) -> No
         make(four, damaged)
 
 
+def test_a_link_to_what_is_not_there_is_named(four: ClassBank, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "nowhere")
+    for out in (link, link / "below"):
+        with pytest.raises(UserError, match=rf"{link} is a link to what is not there: remove it"):
+            make(four, out)
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+
+
 def test_manifests_that_are_none(tmp_path: Path) -> None:
     path = tmp_path / "manifest.csv"
     path.write_text("a,b\n1,2\n")

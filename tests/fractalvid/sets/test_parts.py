@@ -136,6 +136,14 @@ def test_a_part_is_verified_as_one(four: ClassBank, tmp_path: Path) -> None:
     assert len(read_manifest(folder / "manifest.csv")) == 4
 
 
+def test_a_part_with_nothing_to_make_is_complete(tmp_path: Path) -> None:
+    bank, one = ClassBank.sample(1, seed=3), SetConfig(clips=1, size=32, points=2000)
+    assert make(bank, tmp_path, one, Part(2, 2)) == 0
+    assert read_manifest(tmp_path / Part(2, 2).folder / "manifest.csv") == []
+    assert make(bank, tmp_path, one, Part(1, 2)) == 0
+    assert merge(tmp_path) == 1
+
+
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1", "1/0", "a/b", "-1/4", "1/4/2", ""])
 def test_parts_that_there_are_not(text: str) -> None:
     with pytest.raises(UserError):

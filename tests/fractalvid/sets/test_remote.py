@@ -1,7 +1,7 @@
 """Sets behind an address of fsspec: made, resumed, merged, verified and read there."""
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,55 @@ def test_parts_are_merged_where_they_lie(four: ClassBank, address: str, tmp_path
     assert content(address, tmp_path / "there") == here
 
 
+def test_a_part_with_nothing_to_make_is_complete_there(four: ClassBank, address: str, tmp_path: Path) -> None:
+    one = SetConfig(clips=1, size=32, points=2000)
+    for number in (1, 2, 3, 4, 5):
+        assert make(four, address, one, Part(number, 5)) == 0
+    assert make(four, address, one, Part(5, 5)) == 0
+    assert merge(address) == 4
+    more = SetConfig(clips=2, size=32, points=2000)  # four new clips, so that some parts have none
+    for number in range(1, 9):
+        assert make(four, address, more, Part(number, 8)) == 0
+    assert merge(address) == 8
+    assert verify(address, workers=1, progress=False).clean
+
+
+def test_what_the_program_left_there_is_no_stray(four: ClassBank, address: str, tmp_path: Path) -> None:
+    assert make(four, address, SHARDS, hours=0) == 12
+    (tmp_path / "manifest").mkdir()
+    for name in ("manifest/000000002.csv", ".merged", "manifest/notes.csv"):
+        (tmp_path / name).write_text("path,class_id,instance_id,frames,bytes,digest,offset,mask_bytes,mask_digest\n")
+        RemoteFolder(address).put(tmp_path, [name])
+    assert verify(address, workers=1, progress=False).strays == ["manifest/notes.csv"]
+
+
+def test_a_cache_that_cannot_be_made_is_named(
+    four: ClassBank, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(four, address, SHARDS)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    said = r"can't keep card and manifest of memory:///bucket/set in .*: Not a directory; set XDG_CACHE_HOME"
+    for use in (lambda: FractalSet(address), lambda: make(four, address, SHARDS)):
+        with pytest.raises(UserError, match=said):
+            use()
+
+
+def test_a_mistyped_address_leaves_nothing_in_the_cache(
+    address: str, tmp_path: Path, refuses: Callable[..., None]
+) -> None:
+    refuses("memory:///bucket/typo is no generated set", "verify", "memory://bucket/typo")
+    assert not list((tmp_path / "cache").rglob("*"))
+
+
+def test_repair_is_refused_before_the_check(
+    four: ClassBank, address: str, refuses: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(four, address, SHARDS)  # a clean set, where the option would else say nothing
+    monkeypatch.setattr("fractalvid.sets.verification.verify", None)
+    refuses("only a set in a folder of this machine is repaired", "verify", address, "--repair")
+
+
 def test_clips_are_read_from_there(four: ClassBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     address = f"file://{tmp_path}/there"
@@ -148,5 +197,19 @@ def test_paths_and_addresses_are_told_apart(tmp_path: Path, monkeypatch: pytest.
         assert address_of(given) == "file:///data/set"
     Path("s3:", "bucket", "set").mkdir(parents=True)
     assert address_of(Path("s3:/bucket/set")) is None
-    for given in ("dataset", "/data/set", "C:/set", Path("a:b/c"), "../x"):
+    for given in ("dataset", "/data/set", "C:/set", "c://set", Path("a:b/c"), "../x", Path("notes:")):
         assert address_of(given) is None
+
+
+def test_an_address_with_a_slip_is_no_folder(tmp_path: Path, refuses: Callable[..., None]) -> None:
+    for given in ("S3://bucket/Set", Path("S3://bucket/Set"), "s3://bucket/Set"):
+        assert address_of(given) == "s3://bucket/Set"
+    assert address_of("FILE:///data/Set") == "file:///data/Set"
+    chain = ("simplecache::s3://bucket/set", Path("simplecache::s3://bucket/set"), "zip://a::s3://bucket/b.zip")
+    for given in (*chain, "s3 ://bucket/set", Path("s_3://bucket/set"), "://bucket", "s3://"):
+        with pytest.raises(UserError, match="is a chain of addresses" if "::" in str(given) else "is no address"):
+            address_of(given)
+    small = ("--classes", 1, "--clips", 1, "--size", 32, "--points", 2000)
+    refuses("simplecache::memory:/x is a chain", "generate", "--out", "simplecache::memory://x", *small)
+    (tmp_path / "my notes:").mkdir()
+    assert address_of(Path("my notes:/set")) is None

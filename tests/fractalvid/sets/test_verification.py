@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from fractalvid.fractals.bank import ClassBank
+from fractalvid.kinds import KINDS
 from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.formats import FORMATS, digest
 from fractalvid.sets.manifest import read_manifest, write_manifest
 from fractalvid.sets.reader import SetReader
-from fractalvid.sets.verification import Findings, repair, verify
+from fractalvid.sets.verification import Findings, Problem, repair, verify
 from fractalvid.utils.errors import UserError
 from fractalvid.video.writer import encode_video
 from tests.fractalvid.command import fractalvid
@@ -258,6 +259,72 @@ def test_repair_elsewhere_is_refused_and_changes_nothing(
     assert contents(out) == before
 
 
+@pytest.mark.parametrize("kept", FORMATS)
+def test_a_folder_in_the_place_of_a_file_is_named_before_anything_is_rewritten(
+    copy: Callable[[str], Path], kept: str
+) -> None:
+    out = copy(kept)
+    rows = SetReader(out).rows
+    lose(out / rows[0].path)
+    for name in {rows[-1].path, rows[-1].files()[-1]}:
+        data = (out / name).read_bytes()
+        lose(out / name)
+        (out / name).mkdir()
+        found, before = check(out), contents(out)
+        with pytest.raises(UserError) as error:
+            repair(out, found, workers=1, progress=False)
+        assert str(error.value) == f"{out / name} is a folder, where a file belongs: move it away first"
+        assert contents(out) == before
+        (out / name).rmdir()
+        (out / name).write_bytes(data)
+    repair(out, check(out), workers=1, progress=False)
+    assert check(out).clean
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(copy: Callable[[str], Path]) -> None:
+    out = copy("png")
+    folder = (out / SetReader(out).rows[-1].path).parent
+    shutil.rmtree(folder)
+    folder.touch()
+    found = check(out)
+    with pytest.raises(UserError, match=f"{folder} is a file, where a folder belongs: move it away first"):
+        repair(out, found, workers=1, progress=False)
+
+
+def test_a_kind_that_is_not_known_here_is_no_problem_of_the_set(
+    copy: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, refuses: Callable[..., None]
+) -> None:
+    out = copy("mp4")
+    others = {name: kind for name, kind in KINDS.items() if name != "ifs"}
+    for module in ("kinds", "sets.verification"):
+        monkeypatch.setattr(f"fractalvid.{module}.KINDS", others)
+    found = check(out)
+    assert found.clean
+    (line,) = found.lines()
+    assert "can't be checked; kind 'ifs' is not known here: from Python, import the module" in line
+    refuses("its kind 'ifs' is not known here", "verify", out, "--repair")
+    lose(out / SetReader(out).rows[0].path)
+    assert not check(out).clean
+    lose(out / "classes.npz")
+    assert "classes.npz" in {problem.path for problem in check(out).problems}
+
+
+def test_what_was_found_is_counted_in_words() -> None:
+    assert Findings(1, 0, [], []).summary().startswith("1 clip: every file")
+    problem = Problem("a", "b")
+    assert Findings(2, 1, [problem], ["c"]).summary() == "2 clips: 1 problem, 1 stray, 1 clip not made yet"
+    assert Findings(2, 2, [problem] * 2, []).summary() == "2 clips: 2 problems, 2 clips not made yet"
+
+
+def test_repair_elsewhere_is_refused_before_the_check(
+    copy: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, refuses: Callable[..., None]
+) -> None:
+    out = copy("mp4")
+    monkeypatch.setattr("fractalvid.sets.card.fingerprint", lambda: {"numba": "0.1"})
+    monkeypatch.setattr("fractalvid.sets.verification.verify", None)
+    refuses("was made with numba", "verify", out, "--repair")
+
+
 def test_the_command(
     copy: Callable[[str], Path], refuses: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -268,7 +335,7 @@ def test_the_command(
     assert fractalvid("verify", out) == 1
     said = capsys.readouterr().out
     assert "clips/000001/0000000002.mp4: clip 1/2: " in said
-    assert said.endswith("9 clips: 1 problems\n")
+    assert said.endswith("9 clips: 1 problem\n")
     assert fractalvid("verify", out, "--repair") == 0
     assert "after the repair: 9 clips: every file" in capsys.readouterr().out
     refuses("nosuch", "verify", "nosuch")

@@ -3,6 +3,7 @@
 import hashlib
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -122,10 +123,47 @@ def test_no_process_outlives_the_command(how: signal.Signals, code: int, tmp_pat
     assert said.count("Traceback") <= 1  # our own KeyboardInterrupt, and none of a worker's
 
 
+def test_an_interrupt_while_processes_start_is_none_of_theirs(tmp_path: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text(SLOW)
+    run = subprocess.Popen(
+        [sys.executable, str(script)], cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait_for(lambda: any(map(answers_interrupts, children(run.pid))))
+    started = children(run.pid)
+    os.killpg(run.pid, signal.SIGINT)  # they import for a second or more before they can ignore it
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == -signal.SIGINT
+    wait_for(lambda: not any(alive(child) for child in started))
+    assert said.count("Traceback") == 1, said  # our own
+
+
+def test_processes_ignore_interrupts_and_hold_nothing_back(maker: ClipMaker, tmp_path: Path) -> None:
+    with open_workers(maker, tmp_path, workers=2, clips=workers.CLIPS_FOR_PROCESSES) as crew:
+        crew.make([ClipId(0, 0)]).result()
+        for child in children(os.getpid()):
+            assert [has_interrupts(child, mask) for mask in ("SigBlk", "SigIgn")] == [False, True]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 def children(pid: int) -> list[int]:
     """Worker processes that a process started; multiprocessing has another one, for its own books."""
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [int(child) for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def has_interrupts(pid: int, mask: str) -> bool:
+    """Whether Ctrl-C's signal is in a mask of a process: SigBlk, SigIgn, or SigCgt for what it has a handler of."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(re.findall(rf"{mask}:\t(\w+)", status)[0], 16) & 1 << signal.SIGINT - 1)
+
+
+def answers_interrupts(pid: int) -> bool:
+    """Whether Python is up in a process, so that a signal would end in its traceback."""
+    try:
+        return has_interrupts(pid, "SigCgt")
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return False
 
 
 def alive(pid: int) -> bool:

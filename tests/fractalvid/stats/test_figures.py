@@ -73,7 +73,7 @@ def test_motion_of_a_translating_square() -> None:
 def test_motion_where_there_is_none_to_speak_of() -> None:
     black, one_frame = np.zeros((2, 4, 32, 32), np.uint8), square(8, [(0, 0)])
     assert np.isnan(motion(black)).all()
-    assert np.isnan(motion(one_frame)).all()
+    assert np.isnan(motion(one_frame)).all() and np.isnan(centroid_path(one_frame)).all()
     assert np.allclose(centroid_path(black), 0)
     power, band = radial_power(np.concatenate([black, black])), Band(2, 8)
     found = clip_figures(np.concatenate([black, black]), above=0, power=power, band=band)
@@ -140,6 +140,7 @@ def test_diversity_of_equal_pictures_is_none() -> None:
     assert picture_distance(Scatter.of(same)) == pytest.approx(0, abs=1e-6)
     assert effective_rank(Scatter.of(same)) == 1
     assert effective_rank(Scatter.of(same[:1])) == 1
+    assert np.isnan(picture_distance(Scatter.of(same[:1])))
 
 
 def test_distance_is_that_over_all_pairs() -> None:

@@ -131,9 +131,16 @@ def test_encoders_noise_is_not_counted(tmp_path: Path) -> None:
 def test_pictures_have_no_motion(three: ClassBank, tmp_path: Path) -> None:
     path = set_of(three, tmp_path / "set", format="png", clips=2)
     found = stats([path], tmp_path / "out", STORED, workers=1, progress=False)[0]
-    assert found.figures["motion"] is None and found.figures["still"] is None
+    assert found.figures["motion"] is None and found.figures["still"] is None and found.figures["path"] is None
     assert found.figures["occupancy"] is not None
     assert json.loads((tmp_path / "out" / "stats.json").read_text())["sources"][0]["figures"]["motion"] is None
+
+
+def test_one_picture_of_each_class_has_no_distance_within_it(three: ClassBank, tmp_path: Path) -> None:
+    path = set_of(three, tmp_path / "set", format="png", clips=1)
+    found = measure(open_source(path, STORED), STORED, workers=1, progress=False)
+    assert np.isnan(found.diversity.class_distance) and found.diversity.distance > 0
+    assert "within a class" not in as_text([found])
 
 
 def test_few_broken_clips_are_skipped_and_many_refused(three: ClassBank, tmp_path: Path) -> None:
@@ -216,6 +223,18 @@ def test_side_by_side_from_the_command(three: ClassBank, tmp_path: Path, capsys:
     assert (out / "stats.html").read_text() == page
     assert fractalvid("stats", tmp_path / "a.npz", "--out", out, "--overwrite", "--no-motion-probe", *options[:10]) == 0
     assert len(json.loads((out / "stats.json").read_text())["sources"]) == 1
+
+
+def test_the_terminal_says_what_is_left_out(
+    three: ClassBank, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = set_of(three, tmp_path / "set", format="npz", clips=10)
+    (path / SetReader(path).rows[4].path).unlink()
+    (path / "classes.npz").unlink()
+    assert fractalvid("stats", path, "--out", tmp_path / "out", "--classes", 3, "--clips", 10, "--held-out", 0) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert f"note: {path}: no motion-only probe: the set has no classes.npz" in told
+    assert f"note: {path}: 1 clip could not be read" in told
 
 
 @pytest.mark.parametrize(

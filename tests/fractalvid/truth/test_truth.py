@@ -22,7 +22,9 @@ from fractalvid.emulate.config import (
 from fractalvid.emulate.geometry import perspectives
 from fractalvid.emulate.presets import PRESETS
 from fractalvid.fractals.bank import ClassBank
+from fractalvid.fractals.config import ClassConfig
 from fractalvid.fractals.fit import fit_fractals
+from fractalvid.fractals.mix import PAPER_VARIATIONS
 from fractalvid.kinds import fit_clips, sample_bank
 from fractalvid.stream import Batch, FractalStream, StreamConfig
 from fractalvid.stream.device import device_renderer
@@ -85,7 +87,8 @@ def test_figures_that_grow_flow_outwards(bank: ClassBank) -> None:
 def test_points_are_the_same_points_in_all_frames(bank: ClassBank) -> None:
     fit = fit_fractals(bank, np.arange(6), np.zeros(6, np.int64))
     times = np.array([[7.0, 7.0, 7.01, 7.02]] * 6)
-    points = follow_points(bank, fit, times)
+    points, followed = follow_points(bank, fit, times)
+    assert followed.mean() > 0.95
     assert np.array_equal(points[:, 0], points[:, 1])
     span = (fit.box[:, 2:] - fit.box[:, :2]).max(axis=1)[:, None]
     first, second = (np.linalg.norm(points[:, k + 1] - points[:, k], axis=-1) / span for k in (1, 2))
@@ -161,6 +164,26 @@ def test_flow_takes_a_frame_to_the_next(bank: ClassBank, emulate: str | None, mo
     still = photometric_error(found, 0.0)
     assert photometric_error(found, 1.0) < most * still
     assert photometric_error(found, -1.0) > 1.1 * still
+
+
+@pytest.mark.parametrize("name", PAPER_VARIATIONS)
+def test_flow_of_every_variation_is_better_than_none(name: str) -> None:
+    """Maps that do not contract have points of which nothing is known; two of these had twice the error of no flow."""
+    config = ClassConfig(variations=(name,), linear_share=0.0)
+    found = batch(ClassBank.sample(8, seed=1, config=config), replace(PLAIN, frame_stride=1), 16)
+    assert found.truth is not None
+    if found.truth.flow_known.float().mean() > 0.01:
+        assert photometric_error(found, 1.0) < photometric_error(found, 0.0)
+
+
+def test_points_that_maps_alone_do_not_place_are_told() -> None:
+    known = {}
+    for linear_share in (1.0, 0.0):
+        config = ClassConfig(variations=("horseshoe",), linear_share=linear_share)
+        bank = ClassBank.sample(8, seed=1, config=config)
+        fit = fit_fractals(bank, np.arange(8), np.zeros(8, np.int64))
+        known[linear_share] = follow_points(bank, fit, np.full((8, 2), 7.0))[1].mean()
+    assert known[1.0] > 0.9 and known[0.0] < 0.8
 
 
 def test_a_flip_flips_all_of_it(bank: ClassBank) -> None:

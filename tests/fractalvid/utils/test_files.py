@@ -140,3 +140,11 @@ def test_a_folder_can_be_made_or_not(tmp_path: Path) -> None:
     for out in (tmp_path / "file", tmp_path / "file" / "a", Path("/proc/fractalvid"), tmp_path / ("x" * 300)):
         with pytest.raises(UserError, match="can't make the folder"):
             check_can_make(out)
+
+
+def test_a_link_to_what_is_not_there_is_named(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "nowhere")
+    for check in (check_can_make, make_folder):
+        with pytest.raises(UserError, match=f"{link} is a link to what is not there"):
+            check(link / "below")

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import numpy as np
 import pytest
+import torch
 
 from fractalvid.utils.errors import UserError
 from fractalvid.video.codecs import CODECS, available_codecs
@@ -109,6 +111,23 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"."):
         write_video(tmp_path / "a.mp4", moving_square(), codec="nosuch")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webm", "a.xyz", "a"])
+def test_only_mp4_is_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=r"let it end in \.mp4"):
+        write_video(tmp_path / name, moving_square())
+    assert list(tmp_path.iterdir()) == []
+    write_video(tmp_path / "A.MP4", moving_square())
+
+
+def test_a_clip_of_a_stream_is_refused_with_what_makes_frames_of_it(tmp_path: Path) -> None:
+    clip = torch.rand(3, 4, 16, 16)
+    with pytest.raises(ValueError, match=r"got torch\.float32 \(3, 4, 16, 16\); \(clip \* 255\)\.round\(\)\.byte\(\)"):
+        write_video(tmp_path / "a.mp4", cast(Any, clip))
+    frames = (clip * 255).round().byte().permute(1, 2, 3, 0).cpu().numpy()
+    write_video(tmp_path / "a.mp4", frames)
+    assert read_video(tmp_path / "a.mp4").shape == (4, 16, 16, 3)
 
 
 def noise(seed: int, frames: int = 12, height: int = 64, width: int = 96) -> np.ndarray:
@@ -218,3 +237,17 @@ def test_a_file_holds_what_the_bytes_hold(tmp_path: Path) -> None:
     assert probe_video(data).frames == 6
     with pytest.raises(VideoError, match="in memory"):
         read_video(b"no video")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux's scheduling")
+def test_encoding_makes_no_thread_real_time() -> None:
+    """SVT-AV1, run by root, does so, and then hangs where there is one core."""
+    code = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "import numpy as np\n"
+        "from fractalvid.video.writer import encode_video\n"
+        "encode_video(np.zeros((4, 64, 64), np.uint8), codec='libsvtav1')\n"
+        "print({os.sched_getscheduler(int(thread)) for thread in os.listdir('/proc/self/task')})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "{0}\n"

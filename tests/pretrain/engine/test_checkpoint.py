@@ -29,7 +29,7 @@ def test_checkpoints_come_back(tmp_path: Path) -> None:
 def test_a_failed_save_keeps_the_old_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "c.pt"
     save_checkpoint(path, {"step": 3})
-    with pytest.raises(AttributeError):
+    with pytest.raises((AttributeError, pickle.PicklingError)):  # by the version of Python
         save_checkpoint(path, {"step": lambda: 4})  # can't be pickled
     assert load_checkpoint(path)["step"] == 3
     assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]

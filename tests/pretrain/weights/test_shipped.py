@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fractalvid.pretrain.models import build_model
-from fractalvid.pretrain.weights import SMALL, load_card, load_tensors, parse_initial, shipped_weights
+from fractalvid.pretrain.weights import SMALL, load_card, load_network, load_tensors, parse_initial, shipped_weights
 from fractalvid.pretrain.weights.initial import build_initial
 from fractalvid.utils.errors import UserError
 
@@ -37,6 +37,12 @@ def test_a_network_begins_with_them_in_single_precision() -> None:
             assert tensor.dtype == fresh[name].dtype
             torch.testing.assert_close(tensor, stored[name].to(tensor.dtype), rtol=0, atol=0)
     assert "newly initialised: fc.weight, fc.bias" in told
+
+
+def test_their_network_loads_by_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    network, stored = load_network(SMALL).state_dict(), load_tensors(small())
+    assert all(torch.equal(tensor, stored[name].to(tensor.dtype)) for name, tensor in network.items())
 
 
 def test_they_can_be_named_and_their_network_said() -> None:
