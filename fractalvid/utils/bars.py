@@ -36,7 +36,7 @@ class _LogLines:
 
 
 def bar_options() -> dict[str, Any]:
-    """What every `tqdm` is given, beside what it counts: nothing at a terminal."""
-    if sys.stderr.isatty():
+    """What every `tqdm` is given, beside what it counts: nothing at a terminal, or in a notebook, which shows bars."""
+    if sys.stderr.isatty() or "ipykernel" in sys.modules:
         return {}
     return {"file": _LogLines(sys.stderr), "mininterval": PAUSE}

@@ -1,5 +1,6 @@
 """Every row of the table against its formula in double precision, as a scalar function and compiled for rows."""
 
+import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
@@ -372,3 +373,10 @@ def test_unbounded_rows_keep_orbits_finite_and_books_balanced(number: int) -> No
 def test_jobs_that_no_variation_serves_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Jobs.of([[[0.5, 0, 0, 0, 0.5, 0]]], [[1.0]], seed=[1], **arguments)
+
+
+def test_views_that_compiled_code_would_read_past_are_refused() -> None:
+    jobs = Jobs.of(np.zeros((2, 1, 6)), [[1.0]], seed=[0, 1], start=np.zeros((2, 4, 2)))
+    assert jobs.start is not None
+    with pytest.raises(ValueError, match="start must be C-contiguous"):
+        dataclasses.replace(jobs, start=jobs.start[:, ::-1])
