@@ -75,7 +75,7 @@ class Jobs:
         """
         for field in fields(self):
             array = getattr(self, field.name)
-            if array is not None and not array.flags.c_contiguous:
+            if isinstance(array, np.ndarray) and not array.flags.c_contiguous:
                 raise ValueError(f"{field.name} must be C-contiguous, as numpy.ascontiguousarray makes it")
 
     def __len__(self) -> int:

@@ -19,7 +19,7 @@ from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.finetune.videos.data import open_data
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.weights.initial import Initial
-from fractalvid.video.writer import write_video
+from fractalvid.video.writer import encode_video
 
 Bytes = NDArray[np.uint8]
 
@@ -32,9 +32,12 @@ def video(frames: int = 8, *, height: int = 36, width: int = 48, level: int = 0)
 
 
 def put(path: Path, frames: int = 8, *, level: int = 0) -> Path:
-    """Write a small video."""
+    """Write a small video; whatever the name, MP4 but for .avi."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    (write_avi if path.suffix == ".avi" else write_video)(path, video(frames, level=level))
+    if path.suffix == ".avi":
+        write_avi(path, video(frames, level=level))
+    else:
+        path.write_bytes(encode_video(video(frames, level=level)))
     return path
 
 
