@@ -23,7 +23,7 @@ from fractalvid.sets.manifest import ManifestRow
 from fractalvid.sets.place import address_of
 from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import check_place, write_bytes, write_text, write_with
+from fractalvid.utils.files import check_place, is_there, write_bytes, write_text, write_with
 from fractalvid.utils.log import announce
 from fractalvid.utils.phrases import counted
 
@@ -300,7 +300,7 @@ def _animated(clips: Sequence[Clip], out: Path, config: PreviewConfig) -> list[P
 def _loader(source: Path, config: PreviewConfig) -> Callable[[], list[Clip]]:
     """What reads the clips of `source`; says at once if it can't."""
     elsewhere = address_of(source) is not None
-    if not (elsewhere or source.exists()):
+    if not (elsewhere or is_there(source)):
         made = "; fractalvid classes makes it" if source == Path(BANK_FILE) else ""
         raise UserError(f"{source} does not exist; name a class bank or the folder of a generated set{made}")
     from fractalvid.kinds import load_bank  # not for --help: it brings Numba

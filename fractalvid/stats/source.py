@@ -20,6 +20,7 @@ from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.stats.config import Band, StatsConfig
 from fractalvid.stats.figures import Clips, Floats, grey_levels
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.files import is_there
 
 MOST_AT_ONCE = 16
 PIXELS_AT_ONCE = 2**25
@@ -123,7 +124,7 @@ def open_source(path: Path, config: StatsConfig) -> Source:
     """
     if path.is_dir() or address_of(path) is not None:
         return SetSource(path, config)
-    if not path.exists():
+    if not is_there(path):
         raise UserError(f"{path} does not exist; name a class bank (classes.npz) or the folder of a generated set")
     return BankSource(str(path), load_bank(path), config)
 

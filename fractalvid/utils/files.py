@@ -204,7 +204,7 @@ def is_empty(folder: Path) -> bool:
     return all(path.name.startswith(".") and path.suffix == ".tmp" for path in folder.iterdir())
 
 
-def _is_there(path: Path) -> bool:
+def is_there(path: Path) -> bool:
     """As `Path.exists`, which from Python 3.12 on calls what can't be looked at, or has too long a name, missing.
 
     Raises:
@@ -225,7 +225,7 @@ def check_can_make(out: Path) -> None:
     """
     there = out
     try:
-        there = next(folder for folder in (out, *out.absolute().parents) if _is_there(folder))
+        there = next(folder for folder in (out, *out.absolute().parents) if is_there(folder))
         if not there.is_dir():
             raise UserError(f"can't make the folder {out}: {there} is a file; choose another with --out")
         link = broken_link(out)

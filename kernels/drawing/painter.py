@@ -151,10 +151,11 @@ def _copies(centre, reach, low, high, period):
     """First and last multiple of the period at which a layer may be seen, or the middle ones of very many."""
     if period == 0.0:
         return 0, 0
-    first, last = (low - reach - centre) / period, (high + reach - centre) / period
-    # Of a view of very many periods, and bounded: what float64 holds and int64 doesn't would be any number.
+    first = np.ceil((low - reach - centre) / period)
+    last = np.floor((high + reach - centre) / period)
+    # Whole only at the end, and bounded: what float64 holds and int64 doesn't would become any number.
     middle = min(max(np.floor(0.5 * (first + last)), -_FARTHEST), _FARTHEST)
-    return int(np.ceil(max(first, middle - FAR))), int(np.floor(min(last, middle + FAR)))
+    return int(max(first, middle - FAR)), int(min(last, middle + FAR))
 
 
 @subroutine
