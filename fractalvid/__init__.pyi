@@ -21,7 +21,7 @@ from .stream import SecondView as SecondView
 from .stream import StreamConfig as StreamConfig
 from .stream import emulate_clips as emulate_clips
 from .utils.errors import UserError as UserError
+from .video.encoding.writer import write_video as write_video
 from .video.reader import read_video as read_video
-from .video.writer import write_video as write_video
 
 __version__: str

@@ -18,8 +18,8 @@ from fractalvid.pretrain.objectives import OBJECTIVES
 from fractalvid.pretrain.recipes import headline, load_recipe, recipe_names
 from fractalvid.pretrain.run import PROGRAM, PretrainConfig, check_settings, kept_config, without_unused
 from fractalvid.utils.errors import UserError, run_cli
-from fractalvid.utils.log import announce
-from fractalvid.utils.nearest import unknown_command
+from fractalvid.utils.messages.log import announce
+from fractalvid.utils.messages.nearest import unknown_command
 
 ABOUT = (
     "Train a video network to tell fractal classes apart, straight from the stream: no data set is needed. "

@@ -29,11 +29,11 @@ from fractalvid.pretrain.run import (
     make_objective,
     resolved,
 )
-from fractalvid.utils.children import child_environment
 from fractalvid.utils.documents import Table, parse_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_can_make
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
+from fractalvid.utils.processes.children import child_environment
 
 _TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _OVER = "the probe's time was over"

@@ -17,7 +17,7 @@ from fractalvid.kernels.compiled import available_cores
 from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.torch_set import FractalSet
 from fractalvid.sets.verification import verify
-from fractalvid.video.codecs import available_codecs
+from fractalvid.video.encoding.codecs import available_codecs
 
 CLASSES, CLIPS, RUNS = 20, 2, 3
 SHAPE: dict[str, Any] = {"clips": CLIPS, "size": 128, "points": 100_000}

@@ -22,7 +22,7 @@ from benchmarks.kernels.plain_loop import seconds_of
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.kernels.compiled import available_cores
 from fractalvid.kinds import clip_times, fit_clips, render_fits
-from fractalvid.video.writer import encode_video
+from fractalvid.video.encoding.writer import encode_video
 
 CLASSES, RUNS = 60, 3
 SMALL_CLASSES, SMALL_CLIPS, SMALL_RUNS = 1000, 10, 2

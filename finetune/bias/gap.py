@@ -10,7 +10,7 @@ from fractalvid.finetune.report.published import published_gaps
 from fractalvid.finetune.results.comparable import check_comparable
 from fractalvid.finetune.results.read import ACCURACIES, MODES, RunResult, find_runs, mean_over_splits, read_run
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.phrases import first_few
 
 
 @dataclass(frozen=True)

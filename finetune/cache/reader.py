@@ -25,7 +25,7 @@ from PIL import Image
 from fractalvid.finetune.cache.frames import Bytes, Frames, Numbers, ReadFrames
 from fractalvid.utils.documents import MAX_LOG_BYTES, ByteCount, Table, convert, parse_json, read_bytes, read_json
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 from fractalvid.video.index import Stamp, is_same, root_key
 
 INFO, ROWS, FRAMES = "cache.json", "rows.jsonl", "frames.bin"

@@ -17,10 +17,10 @@ from tqdm import tqdm
 
 from fractalvid.finetune.cache.parallel import as_done
 from fractalvid.finetune.cache.reader import FRAMES, INFO, ROWS, CacheKind, CacheRow, pack_pictures, read_rows
-from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import make_folders, remove_temporaries, sync_folders, write_text
-from fractalvid.utils.locks import exclusive_lock
+from fractalvid.utils.messages.bars import bar_options
+from fractalvid.utils.processes.locks import exclusive_lock
 from fractalvid.video.errors import MAX_PIXELS, check_frame, check_kept
 from fractalvid.video.index import Stamp, is_same, stamp_of
 from fractalvid.video.reader import VideoError, VideoFacts, read_frames, read_video, scaled_size

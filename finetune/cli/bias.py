@@ -16,8 +16,8 @@ from fractalvid.finetune.targets.registry import check_folds
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place, write_text
-from fractalvid.utils.log import announce
-from fractalvid.utils.nearest import unknown_command
+from fractalvid.utils.messages.log import announce
+from fractalvid.utils.messages.nearest import unknown_command
 
 
 @dataclass(frozen=True)

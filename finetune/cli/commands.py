@@ -19,7 +19,7 @@ from fractalvid.finetune.cli import (
 )
 from fractalvid.pretrain.machine import keep_freed_memory, process_name, run_together, started_together, wait_asleep
 from fractalvid.utils.errors import UserError, run_cli
-from fractalvid.utils.nearest import unknown_command
+from fractalvid.utils.messages.nearest import unknown_command
 
 COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "predict": predict.command,

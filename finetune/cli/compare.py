@@ -22,8 +22,8 @@ from fractalvid.finetune.recipes.recipe import Mode, Recipe
 from fractalvid.finetune.targets.registry import check_folds
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.log import announce
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.log import announce
+from fractalvid.utils.messages.phrases import first_few
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import tyro
 from tqdm import tqdm
 
 from fractalvid.cli.parsing import parse
-from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_new, make_folder, write_text
-from fractalvid.utils.log import announce
-from fractalvid.utils.phrases import one_line
+from fractalvid.utils.messages.bars import bar_options
+from fractalvid.utils.messages.log import announce
+from fractalvid.utils.messages.phrases import one_line
 from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
 
 if TYPE_CHECKING:

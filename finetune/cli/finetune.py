@@ -24,7 +24,7 @@ from fractalvid.finetune.recipes.recipe import RECIPES, Recipe
 from fractalvid.finetune.targets.registry import TARGETS, check_folds
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.recipes import headline, recipe_names
-from fractalvid.utils.log import announce
+from fractalvid.utils.messages.log import announce
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from fractalvid.finetune.generalise.config import GeneraliseRecipe, MethodName, 
 from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.log import announce
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.log import announce
+from fractalvid.utils.messages.phrases import counted
 
 
 @dataclass(frozen=True)

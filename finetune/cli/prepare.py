@@ -11,8 +11,8 @@ from fractalvid.finetune.targets.registry import TARGETS, WITH_DOWNLOADS
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.checks import MAX_SETTING
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.log import announce
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.log import announce
+from fractalvid.utils.messages.phrases import first_few
 from fractalvid.video.errors import MAX_PIXELS
 
 if TYPE_CHECKING:

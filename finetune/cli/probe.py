@@ -13,7 +13,7 @@ from fractalvid.finetune.probe.config import ProbeConfig
 from fractalvid.finetune.targets.registry import check_folds
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.log import announce
+from fractalvid.utils.messages.log import announce
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import tyro
 
 from fractalvid.cli.parsing import parse
 from fractalvid.utils.files import check_place, write_text
-from fractalvid.utils.log import announce
+from fractalvid.utils.messages.log import announce
 
 
 @dataclass(frozen=True)

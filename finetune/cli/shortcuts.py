@@ -14,7 +14,7 @@ from fractalvid.finetune.targets.registry import check_folds
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.checks import check_integer
 from fractalvid.utils.files import check_new
-from fractalvid.utils.log import announce
+from fractalvid.utils.messages.log import announce
 
 
 @dataclass(frozen=True)

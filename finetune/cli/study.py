@@ -14,7 +14,7 @@ from fractalvid.finetune.study.axes import Axis
 from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.log import announce
+from fractalvid.utils.messages.log import announce
 
 if TYPE_CHECKING:
     from fractalvid.finetune.study import Study

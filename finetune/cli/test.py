@@ -15,8 +15,8 @@ from fractalvid.finetune.recipes.recipe import Metric
 from fractalvid.finetune.targets.registry import check_folds
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.log import announce
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.log import announce
+from fractalvid.utils.messages.phrases import counted
 
 if TYPE_CHECKING:
     from fractalvid.finetune.run.test import WeightsTest

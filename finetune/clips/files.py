@@ -7,8 +7,8 @@ import numpy as np
 
 from fractalvid.finetune.cache.frames import Frames, ReadFrames
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.notes import note
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.notes import note
+from fractalvid.utils.messages.phrases import counted
 from fractalvid.video.errors import MAX_PIXELS
 from fractalvid.video.folders import find_videos
 from fractalvid.video.names import PICTURE_SUFFIXES, picture_files

@@ -16,8 +16,8 @@ from fractalvid.finetune.clips.draws import Floats
 from fractalvid.finetune.clips.views import video_views
 from fractalvid.finetune.targets.base import Video
 from fractalvid.pretrain.models.modes import evaluating
-from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.messages.bars import bar_options
 
 
 def vote(logits: Tensor, voting: Voting) -> Tensor:

@@ -12,7 +12,7 @@ from fractalvid.finetune.debias.scenes import Scenes, match_scenes, read_scenes
 from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.videos.data import Data, index_videos
 from fractalvid.finetune.videos.machine import Machine
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from fractalvid.finetune.debias.masks import Mask, mask_file, read_mask
 from fractalvid.pretrain.machine import resolve_device
 from fractalvid.sets.formats.mask import MAX_PIXELS as MOST_IN_A_PICTURE
 from fractalvid.sets.formats.mask import encode_mask
-from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_bytes
-from fractalvid.utils.phrases import counted, first_few
+from fractalvid.utils.messages.bars import bar_options
+from fractalvid.utils.messages.phrases import counted, first_few
 from fractalvid.video.errors import VideoError
 from fractalvid.video.reader import VideoFacts, read_video
 

@@ -25,8 +25,8 @@ from fractalvid.finetune.clips.sampling import view_frames
 from fractalvid.finetune.clips.views import cut_views
 from fractalvid.sets.formats.mask import decode_mask
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.messages.phrases import counted, first_few
 from fractalvid.utils.npz import open_npz
-from fractalvid.utils.phrases import counted, first_few
 from fractalvid.video.reader import VideoFacts
 
 Mask = NDArray[np.bool_]

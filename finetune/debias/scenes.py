@@ -7,7 +7,7 @@ from pathlib import Path
 from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.targets.files.lists import read_csv
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import counted, first_few
+from fractalvid.utils.messages.phrases import counted, first_few
 
 
 @dataclass(frozen=True)

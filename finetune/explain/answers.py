@@ -20,7 +20,7 @@ from fractalvid.finetune.debias.masks import Masks, view_masks
 from fractalvid.finetune.explain.shortcuts import Ints, swap
 from fractalvid.finetune.targets.base import Video
 from fractalvid.pretrain.objectives.debias import fill_figures
-from fractalvid.utils.bars import bar_options
+from fractalvid.utils.messages.bars import bar_options
 
 Views = tuple[Tensor, Tensor]
 """Of a video: uint8 (V, T, size, size, 3), and bool (V, T, size, size), where people are."""

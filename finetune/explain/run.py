@@ -21,9 +21,9 @@ from fractalvid.finetune.weights.trained import Trained
 from fractalvid.pretrain.machine import resolve_device
 from fractalvid.pretrain.models import architecture, stage_names
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import nearest_note
+from fractalvid.utils.messages.nearest import nearest_note
+from fractalvid.video.encoding.writer import write_video
 from fractalvid.video.reader import frame_times
-from fractalvid.video.writer import write_video
 
 _ENLARGE = 2
 """Pictures are so many times as large as what the network sees."""

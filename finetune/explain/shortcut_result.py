@@ -13,7 +13,7 @@ from fractalvid.finetune.report.statistics import CONFIDENCE, Interval, Tested, 
 from fractalvid.finetune.results.predictions import Predictions
 from fractalvid.finetune.results.read import RunResult
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 ROWS = {
     "whole": "as they are",

@@ -21,7 +21,7 @@ from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.machine import resolve_device
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import make_folder, write_text
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 
 def find_shortcuts(test: WeightsTest, folder: Path, *, out: Path, machine: Machine, seed: int = 0) -> ShortcutResult:

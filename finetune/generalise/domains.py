@@ -18,8 +18,8 @@ from fractalvid.finetune.videos.few_shot import draw_few_shot
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import nearest_note
-from fractalvid.utils.phrases import counted, first_few
+from fractalvid.utils.messages.nearest import nearest_note
+from fractalvid.utils.messages.phrases import counted, first_few
 
 _COLUMNS = ("target", "source")
 

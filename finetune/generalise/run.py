@@ -38,7 +38,7 @@ from fractalvid.pretrain.optim import OptimConfig
 from fractalvid.pretrain.weights import Card, Initial, save_weights
 from fractalvid.utils.digests import digest_of
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 _CLIPS = 32
 """Clips for which the engine is given a learning rate."""

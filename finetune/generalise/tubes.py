@@ -19,7 +19,7 @@ from fractalvid.finetune.cache.frames import Bytes
 from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.targets.files.lists import class_key, read_csv
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 from fractalvid.video.reader import VideoFacts
 
 COLUMNS = ("video", "time", "x1", "y1", "x2", "y2", "action")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from fractalvid.pretrain.recipes import override
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import one_line
+from fractalvid.utils.messages.phrases import one_line
 
 C = TypeVar("C")
 Axes = Mapping[str, Sequence[Any]]

@@ -8,7 +8,7 @@ from pathlib import Path
 from fractalvid.utils.documents import read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import make_folder, write_text
-from fractalvid.utils.phrases import one_line
+from fractalvid.utils.messages.phrases import one_line
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from fractalvid.utils.documents import Table, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_can_make, is_empty, make_folder
-from fractalvid.utils.locks import exclusive_lock
+from fractalvid.utils.processes.locks import exclusive_lock
 
 _LOCK = ".in-use.tmp"
 """Named like what a killed write leaves: a folder with nothing else counts as empty."""

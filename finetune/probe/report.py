@@ -15,7 +15,7 @@ from fractalvid.finetune.targets.base import SIDES
 from fractalvid.pages.charts import look, new_figure, plain, save
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_can_make, is_empty, make_folder, write_text, write_with
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 FILES = ("probe.json", "probe.png")
 COLUMNS = 80

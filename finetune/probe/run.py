@@ -44,9 +44,9 @@ from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.machine import Precision, resolve_device, resolve_precision
 from fractalvid.pretrain.weights import Initial, build_initial
 from fractalvid.stats.figures import Scatter, effective_rank
-from fractalvid.utils.bars import bar_options
 from fractalvid.utils.digests import digest_of
 from fractalvid.utils.files import make_folder
+from fractalvid.utils.messages.bars import bar_options
 
 RANDOM = "random"
 """What the networks are called that nothing was learned by."""

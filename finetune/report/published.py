@@ -8,7 +8,7 @@ from typing import Any
 
 from fractalvid.finetune.results.read import RunResult
 from fractalvid.utils.documents import Table, read_toml
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 _FILE = Path(__file__).with_name("published.toml")
 _REAL, _SYNTHETIC = "Kinetics", "synthetic humans"

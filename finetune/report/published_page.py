@@ -16,8 +16,8 @@ from fractalvid.finetune.report.published import (
 from fractalvid.finetune.results.comparable import EQUAL
 from fractalvid.finetune.results.read import MODES, RunResult, mean_over_splits
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import did_you_mean
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.nearest import did_you_mean
+from fractalvid.utils.messages.phrases import counted
 
 _ABOUT = (
     "Accuracies in percent. Rows marked * are other people's: none was measured with this program, and networks, "

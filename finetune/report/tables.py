@@ -10,7 +10,7 @@ from fractalvid.finetune.report.published import first_frames, published_beside
 from fractalvid.finetune.report.statistics import CONFIDENCE, Spread
 from fractalvid.finetune.results.comparable import training_settings
 from fractalvid.finetune.results.read import ACCURACIES, RunResult
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 
 def mode_table(parts: Sequence[Findings]) -> Table:

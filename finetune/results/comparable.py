@@ -8,7 +8,7 @@ from fractalvid.finetune.recipes.recipe import KINETICS_MEAN, KINETICS_STD
 from fractalvid.finetune.results.predictions import read_predictions
 from fractalvid.finetune.results.read import RunResult, by_mode
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.phrases import first_few
 
 EQUAL = (
     *("target", "classes", "mode", "model", "clip", "views", "crops", "sampling", "first_frames", "voting"),

@@ -17,7 +17,7 @@ from fractalvid.finetune.targets.base import Video
 from fractalvid.utils.documents import MAX_LOG_BYTES, read_bytes
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_with
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 
 @dataclass(frozen=True)

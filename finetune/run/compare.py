@@ -33,7 +33,7 @@ from fractalvid.pretrain.machine import resolve_device, resolve_precision
 from fractalvid.pretrain.weights import Initial, parse_initial
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_can_make, is_empty, remove_temporary
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.phrases import first_few
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from fractalvid.pretrain.optim import planned_lr
 from fractalvid.pretrain.weights import card_path
 from fractalvid.utils.documents import convert
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from fractalvid.finetune.results.scores import Floats, confusion_matrix, labels_
 from fractalvid.finetune.targets.base import Target, Video
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.utils.files import write_text
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 
 def write_outcome(

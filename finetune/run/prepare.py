@@ -16,7 +16,7 @@ from fractalvid.finetune.videos.index import build_index
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.finetune.videos.survey import report, survey_splits
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import counted, first_few
+from fractalvid.utils.messages.phrases import counted, first_few
 from fractalvid.video.index import index_file
 
 

@@ -27,7 +27,7 @@ from fractalvid.pretrain.models import feature_dim, head_name
 from fractalvid.pretrain.objectives import Supervised, SupervisedConfig
 from fractalvid.pretrain.objectives.debias import DebiasConfig, Debiased
 from fractalvid.pretrain.optim import OptimConfig
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 CHECKPOINT_STEPS = 200
 """A checkpoint comes after so many steps, and never more often than once an epoch."""

@@ -21,7 +21,7 @@ from fractalvid.pretrain.machine import resolve_device
 from fractalvid.pretrain.models import build_model, head_name
 from fractalvid.pretrain.run import find_bank, resolved
 from fractalvid.pretrain.weights import Initial
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 _SECONDS = 20.0
 """That the probe of a pre-training may take."""

@@ -15,7 +15,7 @@ from fractalvid.finetune.study.plan import settings_of
 from fractalvid.finetune.study.rows import FILES, WHAT, Pretrained, Row, read_pretrained, read_rows
 from fractalvid.finetune.videos.data import Data
 from fractalvid.utils.files import write_text
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 
 def write_study(study: Study, out: Path, data: Data) -> str:

@@ -22,8 +22,8 @@ from fractalvid.pretrain.run.folder import CONFIG
 from fractalvid.pretrain.weights import parse_initial
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import make_folder
-from fractalvid.utils.locks import waiting_lock
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
+from fractalvid.utils.processes.locks import waiting_lock
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from fractalvid.finetune.sweep.rows import FILES, WHAT, Row, best_row, metric_of
 from fractalvid.pages.charts import look, new_figure, plain, save
 from fractalvid.pretrain.recipes import to_json
 from fractalvid.utils.files import write_text, write_with
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 
 def write_sweep(sweep: Sweep, cells: Sequence[Cell]) -> str:

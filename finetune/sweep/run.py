@@ -18,7 +18,7 @@ from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.engine import CHECKPOINT, resumed_unasked
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import make_folder
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Ani-GIFs and Kinetics-GIFs: domain generalisation of action recognition, from filmed to animated GIFs.
 
 Majumdar et al., "Ani-GIFs: A benchmark dataset for domain generalization of action recognition from GIFs", Frontiers in
-Computer Science 4, 2022. How a GIF becomes 9 to 60 frames stands in `fractalvid.video.gif`.
+Computer Science 4, 2022. How a GIF becomes 9 to 60 frames stands in `fractalvid.video.decoding.gif`.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from fractalvid.finetune.targets.files.lists import class_key
 from fractalvid.finetune.targets.files.matching import note_left_aside
 from fractalvid.finetune.targets.folder import Folder
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.phrases import first_few
 from fractalvid.video.folders import find_videos
 
 _ARTICLE = "https://doi.org/10.3389/fcomp.2022.876846"

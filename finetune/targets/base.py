@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.phrases import first_few
 
 Side = Literal["train", "val", "test"]
 """What a video is for: to learn from; to look at while choosing; to be tested on once, at the end."""

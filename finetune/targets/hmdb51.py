@@ -17,8 +17,8 @@ from fractalvid.finetune.targets.base import (
 from fractalvid.finetune.targets.files.lists import list_folders, read_lines
 from fractalvid.finetune.targets.files.matching import benchmark_videos, composed, match_files, note_matches
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import nearest_note
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.nearest import nearest_note
+from fractalvid.utils.messages.phrases import first_few
 from fractalvid.video.folders import subfolders
 
 _PROTOCOL = TargetProtocol(splits=("1", "2", "3"), num_classes=51, average_splits=True)

@@ -19,7 +19,7 @@ from fractalvid.finetune.targets.files.lists import (
 )
 from fractalvid.finetune.targets.files.matching import benchmark_videos, match_files, note_matches
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.phrases import first_few
 
 CLASSES = 12
 _TABLE, _SUBJECTS = "ikeafa.csv", "test_subjects.txt"

@@ -14,7 +14,7 @@ from fractalvid.finetune.targets.base import (
 from fractalvid.finetune.targets.files.lists import class_key, first_folder, list_folders, read_csv
 from fractalvid.finetune.targets.files.matching import benchmark_videos, note_matches
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import nearest_note
+from fractalvid.utils.messages.nearest import nearest_note
 from fractalvid.video.folders import subfolders
 
 # The official archives call validation "validate", the usual copies of them "val".

@@ -26,8 +26,8 @@ from fractalvid.finetune.targets.volleyball import Volleyball
 from fractalvid.finetune.targets.yup import Yup
 from fractalvid.utils.checks import check_count, check_fields, check_integer
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import did_you_mean
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.nearest import did_you_mean
+from fractalvid.utils.messages.phrases import first_few
 
 _TABLE = (
     *("csv", "path_column", "label_column", "split_column", "fold_column", "group_column"),

@@ -16,9 +16,9 @@ from fractalvid.finetune.targets.files.lists import find_list, first_folder, lis
 from fractalvid.finetune.targets.files.matching import benchmark_videos, placed
 from fractalvid.utils.documents import MAX_LOG_BYTES, DocumentError, convert, read_json
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import nearest_note
-from fractalvid.utils.notes import note
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.nearest import nearest_note
+from fractalvid.utils.messages.notes import note
+from fractalvid.utils.messages.phrases import counted
 
 _CLASSES = {"ssv2": 174, "ssv2-mini": 87}
 _PAGE = "https://www.qualcomm.com/developer/software/something-something-v-2-dataset"

@@ -11,8 +11,8 @@ from fractalvid.finetune.targets.base import TargetProtocol, Video, contents, re
 from fractalvid.finetune.targets.files.lists import find_list, list_folders, read_lines
 from fractalvid.finetune.targets.files.matching import benchmark_videos
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.notes import note
-from fractalvid.utils.phrases import counted, first_few
+from fractalvid.utils.messages.notes import note
+from fractalvid.utils.messages.phrases import counted, first_few
 
 CLASSES, SUBJECTS = 155, 119
 _PROTOCOL = TargetProtocol(splits=("cross-subject-v1", "cross-subject-v2"), num_classes=CLASSES, groups_apart=True)

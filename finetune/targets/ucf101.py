@@ -8,7 +8,7 @@ from fractalvid.finetune.targets.base import SIDES, Download, TargetProtocol, Vi
 from fractalvid.finetune.targets.files.lists import find_list, first_folder, list_folders, read_lines
 from fractalvid.finetune.targets.files.matching import benchmark_videos, match_files, note_matches
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import nearest_note
+from fractalvid.utils.messages.nearest import nearest_note
 
 _PROTOCOL = TargetProtocol(splits=("1", "2", "3"), num_classes=101, average_splits=True, groups_apart=True)
 _LISTS = "ucfTrainTestlist"

@@ -9,8 +9,8 @@ from pathlib import Path
 from fractalvid.finetune.targets.base import Side, TargetProtocol, Video, contents, require_folder
 from fractalvid.finetune.targets.files.lists import first_folder, read_lines
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import nearest_note
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.nearest import nearest_note
+from fractalvid.utils.messages.phrases import first_few
 
 CLASSES = ("r_set", "r_spike", "r_pass", "r_winpoint", "l_set", "l_spike", "l_pass", "l_winpoint")
 _SPLIT: dict[Side, tuple[int, ...]] = {

@@ -9,7 +9,7 @@ from fractalvid.finetune.targets.base import Side, TargetProtocol, Video, conten
 from fractalvid.finetune.targets.files.lists import find_list, first_folder, list_folders, read_lines
 from fractalvid.finetune.targets.files.matching import benchmark_videos, match_files, note_matches
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import nearest_note
+from fractalvid.utils.messages.nearest import nearest_note
 from fractalvid.video.folders import subfolders
 
 CLASSES = 20

@@ -16,7 +16,7 @@ from fractalvid.finetune.videos.index import ClipIndex, build_index
 from fractalvid.finetune.videos.listing import Listing, keep_decodable, list_videos
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 
 @dataclass(frozen=True)

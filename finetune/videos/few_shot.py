@@ -9,7 +9,7 @@ from fractalvid.core.seeds import words64
 from fractalvid.finetune.clips.draws import SHOTS
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 
 def draw_few_shot(listing: Listing, shots: int, seed: int) -> Listing:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.bars import bar_options
+from fractalvid.utils.messages.phrases import first_few
 from fractalvid.video.errors import MAX_PIXELS
 from fractalvid.video.index import ProbeResult, probe_videos
 from fractalvid.video.reader import VideoFacts

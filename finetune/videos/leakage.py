@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from fractalvid.finetune.targets.base import Side, Target, Video
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import counted, first_few
+from fractalvid.utils.messages.phrases import counted, first_few
 from fractalvid.video.index import stamp_of
 from fractalvid.video.names import picture_files
 

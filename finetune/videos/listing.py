@@ -8,7 +8,7 @@ from fractalvid.finetune.targets.base import SIDES, Side, Target, Video, require
 from fractalvid.finetune.videos.index import ClipIndex, damaged_videos
 from fractalvid.finetune.videos.leakage import check_files, check_lists
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import counted, first_few
+from fractalvid.utils.messages.phrases import counted, first_few
 from fractalvid.video.folders import NOT_THERE, LeftAside, absent
 
 _WORDS: dict[Side, str] = {"train": "training", "val": "validation", "test": "test"}

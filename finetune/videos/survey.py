@@ -11,7 +11,7 @@ from fractalvid.finetune.videos.data import Data
 from fractalvid.finetune.videos.index import ClipIndex, damaged_videos
 from fractalvid.finetune.videos.listing import links_among, list_videos, of_sides, why_absent
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import counted, first_few
+from fractalvid.utils.messages.phrases import counted, first_few
 from fractalvid.video.reader import VideoFacts
 
 

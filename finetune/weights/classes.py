@@ -6,8 +6,8 @@ from pathlib import Path
 
 from fractalvid.finetune.targets.files.lists import class_key, read_csv
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import nearest_note
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.nearest import nearest_note
+from fractalvid.utils.messages.phrases import first_few
 
 _COLUMNS = ("class", "weights")
 

@@ -22,7 +22,7 @@ from fractalvid.pretrain.weights import Card, Initial, load_card, load_network, 
 from fractalvid.pretrain.weights.initial import check_label
 from fractalvid.utils.documents import convert
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.notes import noting_nothing
+from fractalvid.utils.messages.notes import noting_nothing
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from fractalvid.core.constants import BANK_FILE
 from fractalvid.textures import TEXTURE_BANKS
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place
-from fractalvid.utils.log import announce
-from fractalvid.utils.nearest import unknown_command
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.log import announce
+from fractalvid.utils.messages.nearest import unknown_command
+from fractalvid.utils.messages.phrases import counted
 
 _OTHERS: dict[str, Any] = {bank.kind: bank.config_type for bank in TEXTURE_BANKS}
 _OtherKinds: Any = make_dataclass(

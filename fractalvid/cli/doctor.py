@@ -188,7 +188,7 @@ def _video() -> Finding:
     if pyav.state != "ok":
         return Finding("PyAV", "missing", pyav.text, "pip install av")
     try:
-        from fractalvid.video.codecs import CODECS, available_codecs
+        from fractalvid.video.encoding.codecs import CODECS, available_codecs
     except Exception as error:
         advice = "pip install --force-reinstall av"
         return Finding("PyAV", "missing", f"{pyav.text} does not load ({type(error).__name__})", advice)
@@ -226,7 +226,7 @@ def report() -> list[str]:
 def run(arguments: Sequence[str]) -> None:
     """Run the command, which finds, and fails at nothing."""
     from fractalvid.cli.parsing import parse
-    from fractalvid.utils.log import announce
+    from fractalvid.utils.messages.log import announce
 
     parse(
         DoctorArguments,

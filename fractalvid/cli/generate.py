@@ -22,7 +22,7 @@ from fractalvid.sets.config import FormatName, SetConfig
 from fractalvid.sets.part import WHOLE, Part
 from fractalvid.utils.duration import parse_hours
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.log import announce
+from fractalvid.utils.messages.log import announce
 
 if TYPE_CHECKING:
     from fractalvid.sets.workers import Engine

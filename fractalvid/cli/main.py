@@ -6,7 +6,7 @@ from pkgutil import resolve_name
 
 from fractalvid import __version__
 from fractalvid.utils.errors import UserError, run_cli
-from fractalvid.utils.nearest import unknown_command
+from fractalvid.utils.messages.nearest import unknown_command
 
 USAGE = """\
 usage: fractalvid COMMAND [OPTIONS]

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from fractalvid.cli.parsing import parse
-from fractalvid.utils.log import announce
+from fractalvid.utils.messages.log import announce
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from fractalvid.core.colour import ColourConfig, colour_config
 from fractalvid.emulate.config import EmulationConfig
 from fractalvid.emulate.presets import PRESETS, preset
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import nearest
+from fractalvid.utils.messages.nearest import nearest
 
 T = TypeVar("T")
 

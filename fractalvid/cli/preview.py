@@ -18,14 +18,14 @@ from fractalvid.core.colour import ColourConfig, check_points
 from fractalvid.core.constants import BANK_FILE, MAX_POINTS
 from fractalvid.emulate.config import EmulationConfig, check_backgrounds
 from fractalvid.pages.gallery import GAP, Clip, animation, contact_sheet, fitted, gallery_page
+from fractalvid.sets.addresses.place import address_of
 from fractalvid.sets.card import check_outside_sets
 from fractalvid.sets.manifest import ManifestRow
-from fractalvid.sets.place import address_of
 from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_place, is_there, write_bytes, write_text, write_with
-from fractalvid.utils.log import announce
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.log import announce
+from fractalvid.utils.messages.phrases import counted
 
 T = TypeVar("T")
 

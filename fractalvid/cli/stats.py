@@ -10,8 +10,8 @@ import tyro
 from fractalvid.cli.parsing import parse
 from fractalvid.kernels.compiled import available_cores
 from fractalvid.stats.config import StatsConfig
-from fractalvid.utils.log import announce
-from fractalvid.utils.phrases import first_few, one_line
+from fractalvid.utils.messages.log import announce
+from fractalvid.utils.messages.phrases import first_few, one_line
 
 
 @dataclass(frozen=True)

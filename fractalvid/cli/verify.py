@@ -9,7 +9,7 @@ import tyro
 
 from fractalvid.cli.parsing import parse
 from fractalvid.kernels.compiled import available_cores
-from fractalvid.utils.log import announce
+from fractalvid.utils.messages.log import announce
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fractalvid.kernels.variations import MAX_PARAMS, VARIATIONS, Param, Variation, by_name
 from fractalvid.utils.checks import check_fields, check_integer
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import suggestion
+from fractalvid.utils.messages.nearest import suggestion
 
 PAPER_VARIATIONS = ("horseshoe", "bent", "fisheye", "popcorn", "cosine", "eyefish", "cylinder")
 PAPER_LINEAR_SHARE = 0.5

@@ -12,14 +12,14 @@ import numpy as np
 
 from fractalvid.core.bank import Bank, array_names, check_draw
 from fractalvid.core.fingerprint import fingerprint
+from fractalvid.sets.addresses.place import place_of
 from fractalvid.sets.config import SetConfig
 from fractalvid.sets.formats import digest
 from fractalvid.sets.part import PARTS_FOLDER, WHOLE, Part
-from fractalvid.sets.place import place_of
 from fractalvid.utils.documents import Count, Seed, Table, convert, convert_config, parse_json, read_bytes
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
-from fractalvid.video.codecs import encoder_options
+from fractalvid.video.encoding.codecs import encoder_options
 
 CARD_FILE = "dataset.json"
 """What the card is called in a set's folder."""

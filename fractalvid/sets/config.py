@@ -17,7 +17,7 @@ from fractalvid.sets.formats.encodings import MAX_CLIP_BYTES
 from fractalvid.sets.formats.mask import MAX_PIXELS
 from fractalvid.utils.checks import MAX_COUNT, check_fields, check_integer
 from fractalvid.utils.errors import UserError
-from fractalvid.video.codecs import DEFAULT_PRESET, MAX_RATE, Preset, encoder_options
+from fractalvid.video.encoding.codecs import DEFAULT_PRESET, MAX_RATE, Preset, encoder_options
 
 FormatName = Literal["mp4", "webdataset", "npz", "png"]
 """Rows of `fractalvid.sets.formats.FORMATS`."""

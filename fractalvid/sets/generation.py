@@ -16,6 +16,8 @@ from tqdm import tqdm
 from fractalvid.core.bank import Bank, check_bank, extends
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import load_bank
+from fractalvid.sets.addresses.place import RemoteFolder, address_of, place_of
+from fractalvid.sets.addresses.remote import Upload
 from fractalvid.sets.card import CARD_FILE, card_of, check_continues, config_of, read_card, write_card
 from fractalvid.sets.config import SetConfig
 from fractalvid.sets.formats import Store
@@ -29,16 +31,14 @@ from fractalvid.sets.manifest import (
     write_manifest,
 )
 from fractalvid.sets.part import PARTS_FOLDER, WHOLE, Part
-from fractalvid.sets.place import RemoteFolder, address_of, place_of
 from fractalvid.sets.reader import SetReader
-from fractalvid.sets.remote import Upload
 from fractalvid.sets.workers import ClipMaker, Engine, Made, Workers, local_engine, store_of
-from fractalvid.utils.bars import bar_options
 from fractalvid.utils.checks import check_instance, check_integer, check_number
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import broken_link, make_folders, remove_temporaries, remove_temporary
-from fractalvid.utils.locks import exclusive_lock
-from fractalvid.utils.temporary import temporary_folder
+from fractalvid.utils.messages.bars import bar_options
+from fractalvid.utils.processes.locks import exclusive_lock
+from fractalvid.utils.processes.temporary import temporary_folder
 
 CHUNK = 8
 """Clips that a worker makes at a time."""

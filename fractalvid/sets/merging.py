@@ -13,17 +13,17 @@ from typing import Protocol
 
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import load_bank
+from fractalvid.sets.addresses.place import RemoteFolder, place_of
 from fractalvid.sets.card import CARD_FILE, check_continues, write_card
 from fractalvid.sets.generation import MADE_BEFORE_CARD, exclusive_folder, rows_before
 from fractalvid.sets.manifest import MANIFEST_FILE, ClipId, ManifestRow, write_manifest
 from fractalvid.sets.part import MERGED_FOLDER, PARTS_FOLDER, Part
-from fractalvid.sets.place import RemoteFolder, place_of
 from fractalvid.sets.reader import SetReader
 from fractalvid.sets.workers import store_of
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import DurableFolder, sync_folders
-from fractalvid.utils.phrases import first_few
-from fractalvid.utils.temporary import temporary_folder
+from fractalvid.utils.messages.phrases import first_few
+from fractalvid.utils.processes.temporary import temporary_folder
 
 
 def merge(out: str | Path) -> int:

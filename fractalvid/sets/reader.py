@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fractalvid.sets.addresses.mirror import mirrored
+from fractalvid.sets.addresses.place import RemoteFolder, place_of
 from fractalvid.sets.card import config_of, part_of, read_card
 from fractalvid.sets.formats.mask import decode_mask
 from fractalvid.sets.formats.shards import mask_offset
 from fractalvid.sets.manifest import MANIFEST_FILE, ManifestRow, mask_path, read_manifest
-from fractalvid.sets.mirror import mirrored
-from fractalvid.sets.place import RemoteFolder, place_of
 from fractalvid.utils.errors import UserError
 
 
@@ -19,7 +19,7 @@ class SetReader:
     """A generated set, read clip by clip; threads and processes may share it.
 
     Args:
-        path: the set's folder, or its address (see `fractalvid.sets.place`).
+        path: the set's folder, or its address (see `fractalvid.sets.addresses.place`).
 
     Attributes:
         place: where its files lie.

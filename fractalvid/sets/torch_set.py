@@ -16,7 +16,7 @@ from fractalvid.sets.manifest import ManifestRow
 from fractalvid.sets.reader import SetReader
 from fractalvid.utils.checks import check_integer, is_whole
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.phrases import first_few
 
 
 class FractalSet(Dataset[tuple[Any, ...]]):

@@ -18,21 +18,21 @@ from tqdm import tqdm
 from fractalvid.core.bank import Bank, bank_kind
 from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import KINDS, kind_named, load_bank
+from fractalvid.sets.addresses.mirror import PIECES_FOLDER
+from fractalvid.sets.addresses.place import RemoteFolder, address_of
 from fractalvid.sets.card import CARD_FILE, bank_digest, card_of, check_continues
 from fractalvid.sets.formats import EncodedClip, digest
 from fractalvid.sets.formats.shards import add_clip
 from fractalvid.sets.generation import LOCK_FILE, MAX_WORKERS, exclusive_folder, render_missing, rows_before
 from fractalvid.sets.manifest import MANIFEST_FILE, ClipId, ManifestRow, mask_path, write_manifest
-from fractalvid.sets.mirror import PIECES_FOLDER
 from fractalvid.sets.part import MERGED_FOLDER, PARTS_FOLDER
-from fractalvid.sets.place import RemoteFolder, address_of
 from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.sets.workers import local_engine, store_of
-from fractalvid.utils.bars import bar_options
 from fractalvid.utils.checks import check_integer
 from fractalvid.utils.documents import convert_config
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.bars import bar_options
+from fractalvid.utils.messages.phrases import counted
 
 BATCH = 16
 """Clips that are checked together where each has a file of its own."""

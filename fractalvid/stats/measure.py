@@ -30,8 +30,8 @@ from fractalvid.stats.probe import motion_arrays, motion_probe
 from fractalvid.stats.results import FIGURES, Acceptance, Diversity, Extreme, SourceStats, Summary
 from fractalvid.stats.separability import Separability, clip_features, separability
 from fractalvid.stats.source import ClipBatch, DrawOutcomes, Request, Source, check_band, variations_taken
-from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.messages.bars import bar_options
 
 SIDE = 16
 """Of the thumbnails whose diversity is measured."""

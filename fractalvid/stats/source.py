@@ -14,8 +14,8 @@ from fractalvid.core.constants import BANK_FILE, FIRST_VALIDATION_ID, MAX_FRAMES
 from fractalvid.fractals.fit import Fits
 from fractalvid.kernels.variations import VARIATIONS
 from fractalvid.kinds import fit_clips, load_bank, render_fits
+from fractalvid.sets.addresses.place import address_of
 from fractalvid.sets.manifest import ClipId, ManifestRow
-from fractalvid.sets.place import address_of
 from fractalvid.sets.reader import ClipError, SetReader
 from fractalvid.stats.config import Band, StatsConfig
 from fractalvid.stats.figures import Clips, Floats, grey_levels

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from scipy.stats import binomtest
 
 from fractalvid.stats.results import FIGURES, Acceptance, Figure, SourceStats
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 NONE = "–"
 _SHARES = ("empty_frames", "full_frames", "still")

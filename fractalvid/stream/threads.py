@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 
 from fractalvid.kernels.compiled import available_cores
-from fractalvid.utils.forks import per_process
+from fractalvid.utils.processes.forks import per_process
 
 MIN_SAMPLES = 4
 """For every so many samples, another thread is worth it. Four at a time cost a tenth more each than eight, and keep 8

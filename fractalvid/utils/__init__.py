@@ -1,1 +1,1 @@
-"""Small tools that every room uses, a module each: errors, checks, files, locks, names, durations, arrays, tensors."""
+"""Small tools that every room uses, a module each: errors, checks, files, documents, durations, arrays, tensors."""

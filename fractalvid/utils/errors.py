@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from fractalvid.utils.log import show_log
-from fractalvid.utils.notes import forget_notes, noting_fallbacks
-from fractalvid.utils.phrases import one_line, shortened
-from fractalvid.utils.words import with_home
+from fractalvid.utils.messages.log import show_log
+from fractalvid.utils.messages.notes import forget_notes, noting_fallbacks
+from fractalvid.utils.messages.phrases import one_line, shortened
+from fractalvid.utils.messages.words import with_home
 
 _SIGINT_CODE, _SIGPIPE_CODE = 130, 141  # what a shell reports of programs that end by these signals
 

@@ -13,7 +13,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.forks import per_process
+from fractalvid.utils.processes.forks import per_process
 
 _MEMBERS = 100
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)

@@ -1,4 +1,4 @@
-"""Video files: encoders, reading, writing, and which videos of a folder decode."""
+"""Video files: reading, writing, and which videos of a folder decode."""
 
 import lazy_loader
 

@@ -1,4 +1,6 @@
-from .codecs import available_codecs as available_codecs
+from .encoding.codecs import available_codecs as available_codecs
+from .encoding.writer import encode_video as encode_video
+from .encoding.writer import write_video as write_video
 from .index import default_cache_dir as default_cache_dir
 from .index import probe_videos as probe_videos
 from .reader import ReadError as ReadError
@@ -7,5 +9,3 @@ from .reader import VideoFacts as VideoFacts
 from .reader import probe_video as probe_video
 from .reader import read_frames as read_frames
 from .reader import read_video as read_video
-from .writer import encode_video as encode_video
-from .writer import write_video as write_video

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.phrases import first_few
 from fractalvid.video.names import are_frames, is_frame_folder, is_ignored_name, is_video_name, picture_files
 
 NOT_A_VIDEO = "not a video"

@@ -24,7 +24,7 @@ from fractalvid.utils.checks import MAX_COUNT, check_integer
 from fractalvid.utils.documents import MAX_LOG_BYTES, ByteCount, Count, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text
-from fractalvid.utils.locks import waiting_lock
+from fractalvid.utils.processes.locks import waiting_lock
 from fractalvid.video.errors import MAX_PIXELS, VideoError, check_frame
 from fractalvid.video.names import picture_files
 from fractalvid.video.reader import VideoFacts, probe_video

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.forks import per_process
+from fractalvid.utils.processes.forks import per_process
+from fractalvid.video.decoding.pixels import on_white
 from fractalvid.video.errors import check_frame
-from fractalvid.video.pixels import on_white
 from fractalvid.video.source import open_plain
 
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "TIFF", "PPM", "GIF")

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from fractalvid.utils.checks import MAX_COUNT, check_integer
 from fractalvid.utils.checks import shown as in_words
-from fractalvid.video.decode import Damage, Shown, decoded
+from fractalvid.video.decoding.frames import Damage, Shown, decoded
+from fractalvid.video.decoding.pixels import Converter
+from fractalvid.video.decoding.upright import Orientation, orientation_of, square_size
 from fractalvid.video.errors import MAX_PIXELS, ReadError, TooLargeError, VideoError, check_frame, check_kept
 from fractalvid.video.isolation.pool import POOL
-from fractalvid.video.pixels import Converter
 from fractalvid.video.sequences import first_size, is_sequence, sequence_facts, sequence_pictures
 from fractalvid.video.source import VideoSource, source_name
-from fractalvid.video.upright import Orientation, orientation_of, square_size
 
 __all__ = [
     "MAX_PIXELS",
@@ -49,7 +49,7 @@ def read_video(
     whatever the file's is, before white where they are transparent. `short_side` scales them so that the shorter side
     has that many pixels. Frames of another size than the first are scaled to its. Packets that do not decode are passed
     over, as players do; headers are not believed. Of a GIF come 9 to 60 frames at equal spacing in time
-    (`video.gif.shown_frames`), composed as its disposal methods say. The pictures of a folder come in the order in
+    (`decoding.gif.shown_frames`), composed as its disposal methods say. The pictures of a folder come in the order in
     which people count them, each as `video.pictures.read_picture` has it; none may be missing or broken.
 
     Where `isolate`, a child process decodes (`fractalvid.video.isolation`): a video at which it crashes, or for which
@@ -138,7 +138,7 @@ def probe_video(video: VideoSource, *, max_pixels: int = MAX_PIXELS, isolate: bo
 def frame_times(video: VideoSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.float64] | None:
     """Seconds (T + 1,) from the first frame on: frame k is on screen from `[k]` to `[k + 1]`, whatever the rate.
 
-    A frame that a GIF gives several times (`video.gif`) is on screen for equal parts of its time. None where frames
+    A frame that a GIF gives several times (`decoding.gif`) is on screen for equal parts of its time. None where frames
     carry no times, as pictures do.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fractalvid.sets import SetReader
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.notes import note
+from fractalvid.utils.messages.notes import note
 from fractalvid.video.folders import find_videos
 
 

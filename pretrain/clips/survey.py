@@ -10,9 +10,9 @@ from tqdm import tqdm
 
 from fractalvid.pretrain.clips.listing import ListedVideo
 from fractalvid.pretrain.machine import all_of, from_main, rank, world_size
-from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import counted, first_few
+from fractalvid.utils.messages.bars import bar_options
+from fractalvid.utils.messages.phrases import counted, first_few
 from fractalvid.video.errors import MAX_PIXELS
 from fractalvid.video.index import ProbeResult, default_cache_dir, probe_videos
 from fractalvid.video.reader import VideoFacts

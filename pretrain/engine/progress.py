@@ -11,7 +11,7 @@ from tqdm import tqdm
 from fractalvid.pretrain.engine.log import MetricLog, Row
 from fractalvid.pretrain.engine.state import RunState
 from fractalvid.pretrain.machine import is_main
-from fractalvid.utils.bars import bar_options
+from fractalvid.utils.messages.bars import bar_options
 
 SHARES = {"waited": "data_wait", "forward": "forward", "backward": "backward"}
 """Times that rows give as shares of a step's, and their columns there; the optimiser's time is in the last."""

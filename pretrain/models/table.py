@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fractalvid.pretrain.models.keymaps import SLOWFAST_X3D, TSM_MOBILENET_V2, TSM_R50, TSN_R50, Checkpoint
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import suggestion
+from fractalvid.utils.messages.nearest import suggestion
 
 if TYPE_CHECKING:
     from torch import nn

@@ -11,7 +11,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from fractalvid.cli.parsing import TEXT_FORMS
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import nearest
+from fractalvid.utils.messages.nearest import nearest
 
 C = TypeVar("C")
 

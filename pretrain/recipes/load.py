@@ -5,7 +5,7 @@ from pathlib import Path
 from fractalvid.pretrain.recipes.fields import C, override
 from fractalvid.utils.documents import Table, read_toml
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import suggestion
+from fractalvid.utils.messages.nearest import suggestion
 
 RECIPES = Path(__file__).parent
 

@@ -12,7 +12,7 @@ from fractalvid.pretrain.run.folder import check_free, discard_run, read_config
 from fractalvid.sets import SetReader
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_can_make
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 
 def run_bank(config: PretrainConfig, out: Path, *, resume: bool) -> Bank:

@@ -24,7 +24,7 @@ from fractalvid.pretrain.weights import Card, save_weights
 from fractalvid.stream import StreamConfig
 from fractalvid.utils.checks import check_instance
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 
 def pretrain(config: PretrainConfig, out: Path | str, *, resume: bool = False, progress: bool = True) -> Path:

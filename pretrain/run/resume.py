@@ -12,7 +12,7 @@ from fractalvid.pretrain.run.config import PretrainConfig, kept_config
 from fractalvid.pretrain.run.folder import PROGRAM, WEIGHTS
 from fractalvid.pretrain.weights import card_path
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 _BUDGET = ("steps", "epochs", "hours")
 

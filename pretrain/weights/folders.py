@@ -8,7 +8,7 @@ from fractalvid.core.constants import WEIGHTS_FILE
 from fractalvid.pretrain.weights.cards import card_path
 from fractalvid.utils.documents import read_json
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.phrases import first_few
 
 INDEX = ".index.json"
 """Ending of a file that says which part holds which tensor."""

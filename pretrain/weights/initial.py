@@ -32,7 +32,7 @@ from fractalvid.pretrain.weights.published import IMAGENET, KINETICS, load_publi
 from fractalvid.pretrain.weights.shipped import SMALL, shipped_names, shipped_weights
 from fractalvid.pretrain.weights.state_dicts import SUFFIXES
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.notes import note
+from fractalvid.utils.messages.notes import note
 
 FORMS = f"scratch, {SMALL}, kinetics:ARCH, imagenet:ARCH, FILE:ARCH, or FOLDER:ARCH with {' or '.join(NAMES)}"
 """What `--init` takes besides our own weights."""

@@ -10,7 +10,7 @@ from fractalvid.pretrain.models import backbone, build_model, head_name
 from fractalvid.pretrain.weights.cards import find_weights, in_head, load_card, load_described, load_tensors
 from fractalvid.pretrain.weights.shipped import shipped_weights
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.phrases import first_few
 
 _COUNTER = "num_batches_tracked"
 """BatchNorm's step counter, which older weights lack and nothing here reads."""

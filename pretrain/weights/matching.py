@@ -14,7 +14,7 @@ from fractalvid.pretrain.models import ARCHITECTURES, architecture
 from fractalvid.pretrain.weights.cards import in_head
 from fractalvid.pretrain.weights.state_dicts import read_state_dicts
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import counted, first_few
+from fractalvid.utils.messages.phrases import counted, first_few
 
 _COUNTERS = ("num_batches_tracked", "total_ops", "total_params", "n_averaged")
 """Last parts of names of what only counts, of steps or of operations; a file may have them or lack them."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from fractalvid.pretrain.weights.cards import load_tensors
 from fractalvid.pretrain.weights.folders import is_index, parts_of
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.phrases import first_few
 
 SUFFIXES = (".pth", ".pyth", ".pt", ".ckpt", ".bin", ".tar", ".safetensors")
 """Endings of files that hold weights of others."""

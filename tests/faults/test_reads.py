@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fractalvid.sets.place import RemoteFolder
+from fractalvid.sets.addresses.place import RemoteFolder
 from fractalvid.video.source import SourceFile
 from tests.faults.bench import Bench
 from tests.faults.scenarios import FINETUNE, PREPARE, SETS, Scenario

@@ -19,7 +19,7 @@ from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.finetune.videos.data import open_data
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.weights.initial import Initial
-from fractalvid.video.writer import encode_video
+from fractalvid.video.encoding.writer import encode_video
 
 Bytes = NDArray[np.uint8]
 

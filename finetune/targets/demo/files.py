@@ -20,13 +20,13 @@ from fractalvid.finetune.targets.demo.cartoon import draw_cartoon, write_cartoon
 from fractalvid.finetune.targets.demo.clips import draw_clip, figure_boxes
 from fractalvid.finetune.targets.demo.stick_figures import ACTIONS
 from fractalvid.finetune.targets.demo.target import DemoSet
-from fractalvid.utils.bars import bar_options
 from fractalvid.utils.documents import Table, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import DurableFolder, sync_folders
-from fractalvid.utils.locks import waiting_lock
-from fractalvid.utils.temporary import LOCK, remove_abandoned
-from fractalvid.video.writer import write_video
+from fractalvid.utils.messages.bars import bar_options
+from fractalvid.utils.processes.locks import waiting_lock
+from fractalvid.utils.processes.temporary import LOCK, remove_abandoned
+from fractalvid.video.encoding.writer import write_video
 
 RATE = 12
 """Frames a second of filmed clips."""

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import DurableFolder, sync_files, unfinished
+from fractalvid.utils.messages.bars import bar_options
 
 _PIECE = 2**20
 _TOGETHER = 64

@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from fractalvid.finetune.targets.base import Download
 from fractalvid.finetune.targets.files.archives import unpack_zip
-from fractalvid.utils.bars import bar_options
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import move_durably
+from fractalvid.utils.messages.bars import bar_options
 
 _PIECE = 2**20
 _ATTEMPTS = 5  # without a byte of progress

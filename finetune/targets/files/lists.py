@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fractalvid.utils.documents import MAX_LOG_BYTES, read_bytes
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.phrases import first_few
+from fractalvid.utils.messages.phrases import first_few
 
 _MOST_CHARACTERS = 4096
 """Of a cell or line: the longest path that systems know."""

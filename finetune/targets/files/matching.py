@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from fractalvid.finetune.targets.base import Video
-from fractalvid.utils.notes import note
-from fractalvid.utils.phrases import counted, first_few
+from fractalvid.utils.messages.notes import note
+from fractalvid.utils.messages.phrases import counted, first_few
 from fractalvid.video.folders import LeftAside, find_videos, subfolders, without
 
 # What data sets are given out with beside their videos: lists, their descriptions, archives.

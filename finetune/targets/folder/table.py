@@ -14,9 +14,9 @@ from fractalvid.finetune.targets.files.lists import read_csv
 from fractalvid.finetune.targets.files.matching import composed
 from fractalvid.finetune.targets.folder.layouts import Part, part_named, side_of_parts
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import did_you_mean, nearest_note
-from fractalvid.utils.notes import note
-from fractalvid.utils.phrases import counted, first_few
+from fractalvid.utils.messages.nearest import did_you_mean, nearest_note
+from fractalvid.utils.messages.notes import note
+from fractalvid.utils.messages.phrases import counted, first_few
 
 
 @dataclass(frozen=True)

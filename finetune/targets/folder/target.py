@@ -27,9 +27,9 @@ from fractalvid.finetune.targets.folder.layouts import (
 from fractalvid.finetune.targets.folder.shares import draw_share, own_source, source_of
 from fractalvid.finetune.targets.folder.table import VideoTable
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.nearest import nearest_note
-from fractalvid.utils.notes import note
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.nearest import nearest_note
+from fractalvid.utils.messages.notes import note
+from fractalvid.utils.messages.phrases import counted
 from fractalvid.video.folders import LeftAside, find_videos, subfolders
 
 _EXPECTED = (

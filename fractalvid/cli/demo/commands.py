@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fractalvid.utils.children import child_environment
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.processes.children import child_environment
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from fractalvid.pages import (
     section,
     svg,
 )
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

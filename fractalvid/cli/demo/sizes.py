@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fractalvid.utils.phrases import counted
+from fractalvid.utils.messages.phrases import counted
 
 BATCH = 16
 """Clips a step, in pre-training as in fine-tuning."""

@@ -11,8 +11,8 @@ from PIL import Image
 from fractalvid.sets.manifest import ClipId
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.npz import NpzError, open_npz
+from fractalvid.video.encoding.writer import encode_video
 from fractalvid.video.reader import read_video
-from fractalvid.video.writer import encode_video
 
 MAX_CLIP_BYTES = 2**31
 """Of the pixels of one clip, which is in memory as a whole, once a worker."""
@@ -22,7 +22,7 @@ Frames = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class VideoOptions:
-    """What an encoder of videos is told; the arguments of `fractalvid.video.writer.encode_video`."""
+    """What an encoder of videos is told; the arguments of `fractalvid.video.encoding.writer.encode_video`."""
 
     fps: int
     codec: str

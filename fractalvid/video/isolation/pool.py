@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.forks import per_process
+from fractalvid.utils.processes.forks import per_process
 from fractalvid.video.errors import KEPT_FRAMES, ReadError, TooLargeError, VideoError
 from fractalvid.video.isolation.messages import Answer, Request
 from fractalvid.video.isolation.process import Child

@@ -9,7 +9,7 @@ from fractalvid.finetune.clips.files import clips_at
 from fractalvid.finetune.targets.demo.target import demo_target
 from fractalvid.pretrain.clips.listing import list_videos
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.notes import forget_notes
+from fractalvid.utils.messages.notes import forget_notes
 from tests.finetune.helpers import folder_set, put
 
 

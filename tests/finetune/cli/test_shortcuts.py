@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fractalvid.finetune.cli import main
-from fractalvid.video.writer import write_video
+from fractalvid.video.encoding.writer import write_video
 from tests.finetune.debias.helpers import figure, put_mask
 from tests.finetune.helpers import SMALL
 

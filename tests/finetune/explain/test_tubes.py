@@ -17,7 +17,7 @@ from fractalvid.finetune.weights.trained import open_trained
 from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.weights import Card, save_weights
 from fractalvid.utils.errors import UserError
-from fractalvid.video.writer import write_video
+from fractalvid.video.encoding.writer import write_video
 
 HEADER = "video,time,x1,y1,x2,y2\n"
 

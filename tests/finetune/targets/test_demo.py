@@ -16,7 +16,7 @@ from fractalvid.finetune.targets.demo.stick_figures import ACTIONS, skeleton, st
 from fractalvid.finetune.targets.demo.target import DemoSet, demo_protocol
 from fractalvid.finetune.targets.folder import Folder
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.locks import exclusive_lock
+from fractalvid.utils.processes.locks import exclusive_lock
 from fractalvid.video.reader import read_video
 
 TINY = DemoSet(seed=3, clips_per_class_train=2, clips_per_class_test=1, size=32, frames=6)

@@ -8,7 +8,7 @@ import pytest
 from fractalvid.cli.main import COMMANDS
 from fractalvid.finetune.cli.commands import COMMANDS as SUBCOMMANDS
 from fractalvid.utils.errors import run_cli
-from fractalvid.utils.log import announce
+from fractalvid.utils.messages.log import announce
 
 SAID = {
     "classes --classes 3": "inventing 3 classes of ifs",
@@ -38,7 +38,7 @@ SAID = {
 }
 ENDS = """
 import sys
-from fractalvid.utils import log
+from fractalvid.utils.messages import log
 def said(text):
     print(text, not {"torch", "numba", "scipy", "matplotlib"} & set(sys.modules))
     raise SystemExit(0)

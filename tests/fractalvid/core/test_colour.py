@@ -22,9 +22,9 @@ from fractalvid.fractals.render import render_fractals
 from fractalvid.kernels import MAX_COLOUR_POINTS
 from fractalvid.kinds import render_clip
 from fractalvid.utils.errors import UserError
-from fractalvid.video.codecs import CODECS, available_codecs
+from fractalvid.video.encoding.codecs import CODECS, available_codecs
+from fractalvid.video.encoding.writer import encode_video
 from fractalvid.video.reader import read_video
-from fractalvid.video.writer import encode_video
 
 MANY = np.arange(300)
 CONFIGS = [

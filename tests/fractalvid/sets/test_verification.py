@@ -19,7 +19,7 @@ from fractalvid.sets.manifest import read_manifest, write_manifest
 from fractalvid.sets.reader import SetReader
 from fractalvid.sets.verification import Findings, Problem, repair, verify
 from fractalvid.utils.errors import UserError
-from fractalvid.video.writer import encode_video
+from fractalvid.video.encoding.writer import encode_video
 from tests.fractalvid.command import fractalvid
 
 

@@ -114,19 +114,23 @@ def test_what_lies_between_packets_is_passed_over(
 ) -> None:
     path = write(tmp_path / "a.avi", quarters())
     opened = av.open
-    monkeypatch.setattr("fractalvid.video.decode.av.open", lambda *a, **o: Failing(opened(*a, **o), dict(failures)))
+    monkeypatch.setattr(
+        "fractalvid.video.decoding.frames.av.open", lambda *a, **o: Failing(opened(*a, **o), dict(failures))
+    )
     facts = probe_video(path)
     assert (facts.frames, facts.damaged) == (12, sum(failures.values()))
 
 
 def test_a_demuxer_that_fails_for_ever_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, opened = write(tmp_path / "a.avi", quarters()), av.open
-    monkeypatch.setattr("fractalvid.video.decode.av.open", lambda *a, **o: Failing(opened(*a, **o), {4: 10**9}))
+    monkeypatch.setattr(
+        "fractalvid.video.decoding.frames.av.open", lambda *a, **o: Failing(opened(*a, **o), {4: 10**9})
+    )
     assert probe_video(path).frames == 4
 
 
 def test_damaged_gifs_show_the_others_as_long_as_they_say(tmp_path: Path) -> None:
-    from tests.fractalvid.video.test_gif import PALETTE, Patch, full, gif
+    from tests.fractalvid.video.decoding.test_gif import PALETTE, Patch, full, gif
 
     patches = [Patch(full(k % 8), delay=10 if k == 6 else 5) for k in range(12)]
     data = gif(patches)

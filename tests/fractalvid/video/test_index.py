@@ -20,9 +20,9 @@ from fractalvid.pretrain.clips.survey import Video, probe_all
 from fractalvid.pretrain.machine.processes import rank
 from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
+from fractalvid.video.encoding.writer import write_video
 from fractalvid.video.index import Stamp, VideoIndex, default_cache_dir, index_file, probe_videos
 from fractalvid.video.reader import ReadError, VideoFacts, probe_video
-from fractalvid.video.writer import write_video
 from tests.pretrain.ranks import on_ranks
 
 PROBE = "fractalvid.video.index.probe_video"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fractalvid.video.encoding.writer import write_video
 from fractalvid.video.reader import ReadError, VideoError, frame_times, probe_video, read_frames, read_video
-from fractalvid.video.writer import write_video
 
 Clip = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -97,7 +97,7 @@ def test_errors_of_the_system_are_told_from_those_of_the_file(tmp_path: Path, mo
     def fails(*args: object, **options: object) -> None:
         raise av.error.PermissionError(1, "Operation not permitted")  # what FFmpeg says of some damaged files
 
-    monkeypatch.setattr("fractalvid.video.decode.av.open", fails)
+    monkeypatch.setattr("fractalvid.video.decoding.frames.av.open", fails)
     for read in (read_video, probe_video):
         with pytest.raises(VideoError, match="no frame decodes"):
             read(tmp_path / "text.avi")

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fractalvid.video.decoding.upright import nearest_orientation
 from fractalvid.video.reader import probe_video, read_frames, read_video
-from fractalvid.video.upright import nearest_orientation
 from tests.fractalvid.video.made import COLOURS, Bytes, corners, quarters, write
 
 ONE = 1 << 16

@@ -23,8 +23,8 @@ from fractalvid.stream import Batch, FractalStream, SecondView, StreamConfig
 from fractalvid.stream.render import render_samples
 from fractalvid.stream.samples import window_times
 from fractalvid.utils.errors import UserError
+from fractalvid.video.encoding.writer import write_video
 from fractalvid.video.windows import window
-from fractalvid.video.writer import write_video
 
 CONFIG = StreamConfig(clip_len=4, frame_stride=2, size=32, points=20_000)
 WHOLE = CameraConfig(crop_scale=(1, 1), crop_ratio=(1, 1), flip=0)

@@ -18,7 +18,7 @@ from fractalvid.finetune.videos.listing import list_videos
 from fractalvid.finetune.weights.trained import trained_on
 from fractalvid.pretrain.weights.initial import Initial
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.notes import forget_notes
+from fractalvid.utils.messages.notes import forget_notes
 from tests.finetune.helpers import hmdb_set
 
 COMPOSED = "caf\u00e9"

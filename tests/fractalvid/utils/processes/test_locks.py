@@ -8,12 +8,12 @@ import pytest
 from filelock import FileLock
 
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.locks import exclusive_lock, waiting_lock
+from fractalvid.utils.processes.locks import exclusive_lock, waiting_lock
 
 ADD_ONE = """
 import sys, time
 from pathlib import Path
-from fractalvid.utils.locks import waiting_lock
+from fractalvid.utils.processes.locks import waiting_lock
 file = Path(sys.argv[1])
 for _ in range(20):
     with waiting_lock(file.with_name("lock")):

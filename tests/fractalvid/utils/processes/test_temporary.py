@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from fractalvid.utils.temporary import temporary_folder
+from fractalvid.utils.processes.temporary import temporary_folder
 
 KILLED = """
 import os, signal
-from fractalvid.utils.temporary import temporary_folder
+from fractalvid.utils.processes.temporary import temporary_folder
 with temporary_folder() as folder:
     (folder / "clip").touch()
     os.kill(os.getpid(), signal.SIGKILL)

@@ -13,8 +13,8 @@ from fractalvid.fractals.bank import ClassBank
 from fractalvid.pretrain.clips import StoredClips
 from fractalvid.pretrain.clips.indexed import Share
 from fractalvid.sets import FractalSet, Part, SetConfig, generate, merge, repair, verify
+from fractalvid.sets.addresses.place import RemoteFolder, address_of
 from fractalvid.sets.part import WHOLE
-from fractalvid.sets.place import RemoteFolder, address_of
 from fractalvid.stream import StreamConfig
 from fractalvid.utils.errors import UserError
 from tests.fractalvid.sets.test_generation import digest

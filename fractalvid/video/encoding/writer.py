@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from fractalvid.utils.checks import check_integer
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import replace_file
-from fractalvid.video.codecs import DEFAULT_PRESET, MAX_RATE, codec_named, encoder_options
-from fractalvid.video.scheduling import ordinary_threads
+from fractalvid.video.encoding.codecs import DEFAULT_PRESET, MAX_RATE, codec_named, encoder_options
+from fractalvid.video.encoding.scheduling import ordinary_threads
 
 _NEUTRAL = 128
 """Colour difference of grey."""
@@ -75,9 +75,9 @@ def encode_video(
     Args:
         frames: what to encode.
         fps: frames a second.
-        codec: a name of `fractalvid.video.codecs.CODECS`.
+        codec: a name of `fractalvid.video.encoding.codecs.CODECS`.
         crf: quality, in the encoder's own numbers; None for its default.
-        preset: the encoder's effort, one of `fractalvid.video.codecs.PRESETS`.
+        preset: the encoder's effort, one of `fractalvid.video.encoding.codecs.PRESETS`.
 
     Raises:
         UserError: no such encoder here, a quality or effort that it does not have, too few pixels for it, or it fails.

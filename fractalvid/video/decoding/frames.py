@@ -17,8 +17,8 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from packaging.version import Version
 
+from fractalvid.video.decoding.gif import shown_frames
 from fractalvid.video.errors import MAX_PIXELS, ReadError, TooLargeError, VideoError, check_frame
-from fractalvid.video.gif import shown_frames
 from fractalvid.video.source import SourceFile, VideoSource, no_other_file, source_name
 
 _ANY_TITLE: Any = {"metadata_errors": "replace"} if Version(av.__version__) < Version("19") else {}

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 
-from fractalvid.utils.phrases import one_line
+from fractalvid.utils.messages.phrases import one_line
 
 
 class _Lines(logging.Handler):

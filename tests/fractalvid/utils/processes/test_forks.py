@@ -11,7 +11,7 @@ import pytest
 
 from fractalvid.stream import threads
 from fractalvid.utils import npz
-from fractalvid.utils.forks import per_process
+from fractalvid.utils.processes.forks import per_process
 from fractalvid.video import pictures
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nothing forks there")

@@ -5,8 +5,8 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
-from fractalvid.video.decode import Shown
-from fractalvid.video.upright import Orientation
+from fractalvid.video.decoding.frames import Shown
+from fractalvid.video.decoding.upright import Orientation
 
 _UNSAID = 2
 """FFmpeg's number for a matrix of colour that the file does not name."""

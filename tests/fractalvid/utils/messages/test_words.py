@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fractalvid.core.bank import bank_kind
-from fractalvid.utils.words import with_home
+from fractalvid.utils.messages.words import with_home
 from tests.fractalvid.command import fractalvid
 
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 from tqdm import tqdm
 
-from fractalvid.utils.bars import bar_options
+from fractalvid.utils.messages.bars import bar_options
 
 
 def test_in_a_log_only_the_end_of_a_short_bar_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,7 +20,7 @@ def test_a_long_bar_is_a_line_every_half_minute(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = 0.0
-    monkeypatch.setattr("fractalvid.utils.bars.time.monotonic", lambda: clock)
+    monkeypatch.setattr("fractalvid.utils.messages.bars.time.monotonic", lambda: clock)
     file = bar_options()["file"]
     for clock in range(100):
         file.write(f"\r {clock}%")

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.locks import exclusive_lock, waiting_lock
+from fractalvid.utils.processes.locks import exclusive_lock, waiting_lock
 
 LOCK = ".lock"
 """A file in each such folder, which its process holds while it lives."""

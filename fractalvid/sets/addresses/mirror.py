@@ -5,12 +5,12 @@ import os
 from pathlib import Path
 
 from fractalvid.core.constants import BANK_FILE
+from fractalvid.sets.addresses.place import RemoteFolder
 from fractalvid.sets.card import CARD_FILE
 from fractalvid.sets.manifest import MANIFEST_FILE, ManifestRow, read_manifest, write_manifest
-from fractalvid.sets.place import RemoteFolder
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import move_durably, write_text
-from fractalvid.utils.locks import waiting_lock
+from fractalvid.utils.processes.locks import waiting_lock
 from fractalvid.video.index import default_cache_dir
 
 PIECES_FOLDER = "manifest"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TextIO
 
-from fractalvid.utils.phrases import one_line
+from fractalvid.utils.messages.phrases import one_line
 
 _said = set[str]()
 _silent = ContextVar("silent", default=False)

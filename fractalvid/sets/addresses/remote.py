@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from fractalvid.core.constants import BANK_FILE
+from fractalvid.sets.addresses.mirror import PIECES_FOLDER, mirrored
+from fractalvid.sets.addresses.place import RemoteFolder
 from fractalvid.sets.card import CARD_FILE
 from fractalvid.sets.manifest import MANIFEST_FILE, ManifestRow, write_manifest
-from fractalvid.sets.mirror import PIECES_FOLDER, mirrored
-from fractalvid.sets.place import RemoteFolder
 
 
 class Upload:

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fractalvid.video.gif import shown_frames
+from fractalvid.video.decoding.gif import shown_frames
 from fractalvid.video.reader import VideoError, probe_video, read_frames, read_video
 
 Bytes = NDArray[np.uint8]

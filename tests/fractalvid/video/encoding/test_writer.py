@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from fractalvid.utils.errors import UserError
-from fractalvid.video.codecs import CODECS, available_codecs
+from fractalvid.video.encoding.codecs import CODECS, available_codecs
+from fractalvid.video.encoding.writer import encode_video, write_video
 from fractalvid.video.reader import VideoError, probe_video, read_video
-from fractalvid.video.writer import encode_video, write_video
 from tests.fractalvid.command import fractalvid
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def moving_square(frames: int = 6, height: int = 48, width: int = 64) -> np.ndarray:
@@ -146,7 +146,7 @@ def test_every_encoder_gives_the_same_bytes_again_beside_others_and_in_another_p
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda clip: encode_video(clip, codec=codec), clips * 3)) == alone * 3
     code = (
-        "import hashlib; from tests.fractalvid.video.test_writer import *;"
+        "import hashlib; from tests.fractalvid.video.encoding.test_writer import *;"
         f"print(hashlib.sha256(encode_video(noise(2), codec={codec!r})).hexdigest())"
     )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -198,7 +198,7 @@ def test_an_encoder_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pat
     def failing(*arguments: object) -> None:
         raise av.error.PatchWelcomeError(0, "Not yet implemented")
 
-    monkeypatch.setattr("fractalvid.video.writer._encode", failing)
+    monkeypatch.setattr("fractalvid.video.encoding.writer._encode", failing)
     with pytest.raises(UserError, match=r"libx264 fails at 12 frames of 64 x 96 pixels \(Not yet implemented\)"):
         encode_video(noise(0))
     assert fractalvid("generate", "--classes", 1, "--clips", 1, "--size", 32, "--points", 500, "--out", tmp_path) == 2
@@ -214,7 +214,7 @@ def test_nothing_to_write_and_nowhere(tmp_path: Path) -> None:
 def test_encoders_that_are_not_here_are_named_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"no encoder 'libfoo' here; there are: libx264, .*mpeg4"):
         encode_video(noise(0), codec="libfoo")
-    monkeypatch.setattr("fractalvid.video.codecs._is_built_in", lambda name: name == "mpeg4")
+    monkeypatch.setattr("fractalvid.video.encoding.codecs._is_built_in", lambda name: name == "mpeg4")
     with pytest.raises(UserError, match=r"no encoder 'libx264' here; there are: mpeg4$"):
         encode_video(noise(0))
 
@@ -245,7 +245,7 @@ def test_encoding_makes_no_thread_real_time() -> None:
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
         "import numpy as np\n"
-        "from fractalvid.video.writer import encode_video\n"
+        "from fractalvid.video.encoding.writer import encode_video\n"
         "encode_video(np.zeros((4, 64, 64), np.uint8), codec='libsvtav1')\n"
         "print({os.sched_getscheduler(int(thread)) for thread in os.listdir('/proc/self/task')})"
     )

@@ -1,0 +1,1 @@
+"""Sets behind addresses: `s3://`, `gs://` and whatever else fsspec knows."""

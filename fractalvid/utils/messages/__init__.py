@@ -1,0 +1,1 @@
+"""What people read: progress bars, the log, notes, guesses at mistyped names, parts of sentences."""

@@ -1,0 +1,1 @@
+"""What processes need beside each other: children, forks, locks, temporary folders."""

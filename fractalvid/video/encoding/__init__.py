@@ -1,0 +1,1 @@
+"""Clips become video files."""
