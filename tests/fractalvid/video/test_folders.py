@@ -97,9 +97,10 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
         return scandir(path)
 
     touch(root, "a/mine.mp4")
-    monkeypatch.setattr(os, "scandir", refuse)
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "mine.mp4")
-    found = find_videos(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse)
+        patch.setattr(os, "access", lambda path, mode: Path(path).name != "mine.mp4")
+        found = find_videos(root)
     assert found.videos == ["a/1.mp4"]
     assert found.left.paths == {folders.UNREADABLE: ["a/mine.mp4", "locked"]}
 
