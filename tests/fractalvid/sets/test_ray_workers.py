@@ -62,7 +62,7 @@ def _tell(do: Callable[[Any, Path], None], folder: Path, tell: Connection) -> No
     cluster, failure = start_cluster(), None
     try:
         do(cluster, folder)
-    except AssertionError:
+    except (AssertionError, pytest.fail.Exception):  # the second is of `pytest.raises`
         failure = traceback.format_exc()
     cluster.shutdown()
     tell.send(failure)
