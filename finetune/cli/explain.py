@@ -4,6 +4,7 @@ import inspect
 import json
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,8 @@ class Explain:
     """Share of the peak from which on a place is salient, for the agreement with boxes."""
     max_pixels: int = MAX_PIXELS
     """Pixels that a frame or picture may have; 8K has 33 to 36 million."""
+    isolate: bool = False
+    """Decode in child processes: a video that crashes, hangs or fills the decoder is one that cannot be read."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     progress: bool = True
@@ -78,13 +81,15 @@ def run(options: Explain) -> int:
     paths = [clip for path in options.videos for clip in clips_at(path)]
     if boxes and not {path.name for path in paths} & boxes.keys():
         raise UserError(f"--boxes {options.boxes} names none of the {len(paths)} videos")
+    explain = partial(
+        explainer.explain, threshold=options.threshold, max_pixels=options.max_pixels, isolate=options.isolate
+    )
     found: list[Explanation] = []
     for number, path in enumerate(
         tqdm(paths, unit="video", disable=not options.progress or len(paths) == 1, **bar_options())
     ):
         try:
-            of = boxes.get(path.name, [])
-            one = explainer.explain(path, of, threshold=options.threshold, max_pixels=options.max_pixels)
+            one = explain(path, boxes.get(path.name, []))
         except (UserError, OSError) as error:
             if len(paths) == 1:
                 raise

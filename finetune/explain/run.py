@@ -23,6 +23,7 @@ from fractalvid.pretrain.models import architecture, stage_names
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.messages.nearest import nearest_note
 from fractalvid.video.encoding.writer import write_video
+from fractalvid.video.errors import MAX_PIXELS
 from fractalvid.video.reader import frame_times
 
 _ENLARGE = 2
@@ -89,14 +90,16 @@ class Explainer:
         self.stage = stage_path(trained.card.architecture, stage)
         self.network = trained.network().to(self.device).eval()
 
-    def explain(self, path: Path, boxes: list[Box], *, threshold: float, max_pixels: int) -> Explanation:
+    def explain(
+        self, path: Path, boxes: list[Box], *, threshold: float, max_pixels: int = MAX_PIXELS, isolate: bool = False
+    ) -> Explanation:
         """Where the network looks in the middle square of the middle clip of a video.
 
         Raises:
             UserError: the video can't be read, or a box is of a time that it does not have.
         """
         config = self.trained.views
-        seen = open_clip(path, short_side=decoded_side(config.size), max_pixels=max_pixels)
+        seen = open_clip(path, short_side=decoded_side(config.size), max_pixels=max_pixels, isolate=isolate)
         window = view_frames(len(seen), config.frames, 1)
         used, where = np.unique(window, return_inverse=True)
         single = ViewConfig(config.frames, config.size, config.mean, config.std, views=1, crops=1)
@@ -107,7 +110,7 @@ class Explainer:
         number = int(p.argmax()) if self.number is None else self.number
         saliency = grad_cam(self.network, video, torch.tensor([number]), self.stage)[0].cpu().numpy()
         place, mask = peak(saliency), None
-        times = frame_times(path, max_pixels=max_pixels)
+        times = frame_times(path, max_pixels=max_pixels, isolate=isolate)
         if boxes:
             if times is None:
                 raise UserError(f"{boxes[0].where}: {path} has no frame rate, so that the box's time means no frame")

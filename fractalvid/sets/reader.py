@@ -130,10 +130,14 @@ class SetReader:
 
     def _broken(self, row: ManifestRow, reason: str) -> "ClipError":
         return ClipError(
-            f"clip {row.class_id}/{row.instance_id} of {self.name} can't be read: {reason}; "
-            f"fractalvid verify {shlex.quote(self.name)} --repair makes it again",
-            reason,
+            f"clip {row.class_id}/{row.instance_id} of {self.name} can't be read: {reason}{self._repair()}", reason
         )
+
+    def _repair(self) -> str:
+        """What makes a clip again; nothing of a set elsewhere, which `verify` can't repair."""
+        if isinstance(self.place, RemoteFolder):
+            return ""
+        return f"; fractalvid verify {shlex.quote(self.name)} --repair makes it again"
 
 
 class ClipError(UserError):

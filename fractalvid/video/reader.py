@@ -135,15 +135,19 @@ def probe_video(video: VideoSource, *, max_pixels: int = MAX_PIXELS, isolate: bo
     return VideoFacts(len(seen.times), *seen.size, rate, duration, seen.damaged)
 
 
-def frame_times(video: VideoSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.float64] | None:
+def frame_times(
+    video: VideoSource, *, max_pixels: int = MAX_PIXELS, isolate: bool = False
+) -> NDArray[np.float64] | None:
     """Seconds (T + 1,) from the first frame on: frame k is on screen from `[k]` to `[k + 1]`, whatever the rate.
 
     A frame that a GIF gives several times (`decoding.gif`) is on screen for equal parts of its time. None where frames
-    carry no times, as pictures do.
+    carry no times, as pictures do. `isolate` is that of `read_video`.
 
     Raises:
         VideoError: as `probe_video` does.
     """
+    if isolate:
+        return POOL.times(video, max_pixels=max_pixels)
     if is_sequence(video):
         return None
     seen = _seen(video, max_pixels)

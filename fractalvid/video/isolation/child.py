@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fractalvid.video.errors import VideoError
 from fractalvid.video.isolation.messages import Answer, Request, receive, receive_bytes, send
-from fractalvid.video.reader import frames_by_number, probe_video
+from fractalvid.video.reader import frame_times, frames_by_number, probe_video
 from fractalvid.video.source import VideoSource, source_name
 
 NO_MEMORY = "memory"
@@ -72,7 +72,10 @@ def _answer(request: Request, data: bytes) -> tuple[Answer, Sequence[NDArray[np.
     with contextlib.suppress(OSError):  # gone; then so is what is asked for
         os.chdir(request.folder)
     try:
-        if request.probe:
+        if request.wanted == "times":
+            times = frame_times(video, max_pixels=request.max_pixels)
+            return Answer(times=None if times is None else times.tolist()), ()
+        if request.wanted == "facts":
             return Answer(facts=astuple(probe_video(video, max_pixels=request.max_pixels))), ()
         wanted = None if request.numbers is None else frozenset(request.numbers)
         found = frames_by_number(video, request.rgb, request.short_side, request.max_pixels, wanted)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from fractalvid.utils.documents import ByteCount, Count, parse_json
 
@@ -22,7 +22,7 @@ class Request:
         folder: where paths begin.
         path: of the video; None where its bytes follow.
         length: how many those are.
-        probe: only say what there is of it.
+        wanted: its frames, only what there is of it, or only when frames are shown.
         numbers: of the frames that are wanted; None for all.
         rgb: three channels, or grey.
         short_side: as of `read_video`.
@@ -33,7 +33,7 @@ class Request:
     folder: str
     path: str | None
     length: ByteCount
-    probe: bool
+    wanted: Literal["frames", "facts", "times"]
     numbers: list[int] | None
     rgb: bool
     short_side: int | None
@@ -47,6 +47,7 @@ class Answer:
 
     Attributes:
         facts: `VideoFacts`, as a list.
+        times: of `frame_times`; None also where frames carry none.
         shape: of the uint8 array whose bytes follow.
         error: the name of a kind of `VideoError`, or "memory" where there was none left.
         why: its reason.
@@ -54,6 +55,7 @@ class Answer:
     """
 
     facts: tuple[Count, Count, Count, float, float, Count] | None = None
+    times: list[float] | None = None
     shape: list[Count] | None = None
     error: str | None = None
     why: str = ""

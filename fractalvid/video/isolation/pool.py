@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,10 +86,15 @@ class Pool:
 
     def facts(self, video: VideoSource, *, max_pixels: int) -> tuple[int, int, int, float, float, int]:
         """The fields of `probe_video`; raises as `read` does."""
-        answer, _ = self._ask(video, None, max_pixels, probe=True)
+        answer, _ = self._ask(video, None, max_pixels, what="facts")
         if answer.facts is None:
             raise DecoderError("the decoder gave no facts", source_name(video))
         return answer.facts
+
+    def times(self, video: VideoSource, *, max_pixels: int) -> NDArray[np.float64] | None:
+        """As `frame_times`; raises as `read` does."""
+        answer, _ = self._ask(video, None, max_pixels, what="times")
+        return None if answer.times is None else np.array(answer.times, np.float64)
 
     def _ask(
         self,
@@ -96,7 +102,7 @@ class Pool:
         numbers: list[int] | None,
         max_pixels: int,
         *,
-        probe: bool = False,
+        what: Literal["frames", "facts", "times"] = "frames",
         rgb: bool = True,
         short_side: int | None = None,
     ) -> tuple[Answer, NDArray[np.uint8] | None]:
@@ -104,7 +110,7 @@ class Pool:
         seconds = self.limits.seconds + SECONDS_A_BYTE * _bytes_of(video)
         # The child ends itself a little later, should there be nobody any more who does.
         ends = 1.1 * seconds + 5
-        request = Request(_folder(), path, len(data), probe, numbers, rgb, short_side, max_pixels, ends)
+        request = Request(_folder(), path, len(data), what, numbers, rgb, short_side, max_pixels, ends)
         with self._child(max_pixels) as child:
             begin = time.monotonic()
             try:

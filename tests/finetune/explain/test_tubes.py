@@ -17,6 +17,7 @@ from fractalvid.finetune.weights.trained import open_trained
 from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.weights import Card, save_weights
 from fractalvid.utils.errors import UserError
+from fractalvid.video import reader
 from fractalvid.video.encoding.writer import write_video
 
 HEADER = "video,time,x1,y1,x2,y2\n"
@@ -106,6 +107,16 @@ def test_the_command_leaves_numbers_and_pictures(weights: Path, tmp_path: Path) 
     assert Image.open(out / "0000_a.png").size == (4 * 68, 2 * 68)
     assert (out / "0000_a.mp4").exists()
     assert main([*asked, *videos]) == 2  # the folder is not empty
+
+
+def test_isolated_videos_are_decoded_in_a_child(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (8, 36, 48, 3), dtype=np.uint8)
+    write_video(tmp_path / "a.mp4", frames, fps=4)
+    asked = ["explain", "--weights", str(weights), "--no-progress", str(tmp_path / "a.mp4"), "--out"]
+    assert main([*asked, str(tmp_path / "here")]) == 0
+    monkeypatch.setattr(reader, "decoded", None)  # in this process nothing decodes any more
+    assert main([*asked, str(tmp_path / "apart"), "--isolate"]) == 0
+    assert (tmp_path / "apart" / "explain.json").read_bytes() == (tmp_path / "here" / "explain.json").read_bytes()
 
 
 @pytest.mark.parametrize(("second", "inside"), [(9.0, True), (4.0, False)])

@@ -13,7 +13,7 @@ import pytest
 from fractalvid.video import probe_videos
 from fractalvid.video.isolation import pool as module
 from fractalvid.video.isolation.pool import DecoderError, Limits, Pool
-from fractalvid.video.reader import VideoError, VideoFacts, probe_video, read_frames, read_video
+from fractalvid.video.reader import VideoError, VideoFacts, frame_times, probe_video, read_frames, read_video
 from tests.fractalvid.video.made import quarters, write
 
 BROKEN = "tests.fractalvid.video.isolation.broken_decoder"
@@ -54,6 +54,8 @@ def test_frames_and_facts_are_the_same(videos: Path) -> None:
         grey = read_frames(video, numbers, rgb=False, short_side=16, isolate=True)
         assert np.array_equal(grey, read_frames(video, numbers, rgb=False, short_side=16))
         assert probe_video(video, isolate=True) == probe_video(video)
+        apart, here = frame_times(video, isolate=True), frame_times(video)
+        assert apart is not None and here is not None and apart.tolist() == here.tolist()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing forks there")
