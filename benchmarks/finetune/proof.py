@@ -15,6 +15,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from benchmarks.common import command_line, write
 from fractalvid.finetune.results.read import RunResult, find_runs, read_run
 from fractalvid.pretrain.weights import SMALL, load_described, load_network, save_weights, shipped_weights
 
-RECIPE = "--recipe small_cpu --val-clips 0 --no-tensorboard --no-progress"
+RECIPE = "--recipe small_cpu --precision fp32 --val-clips 0 --no-tensorboard --no-progress"
 PRETRAININGS = {
     "recipe": "",
     "fractals on black": "--emulate none",
@@ -158,16 +159,20 @@ def report(given: argparse.Namespace, told: dict[str, dict[str, Any]]) -> None:
         "the 95 % interval over test videos drawn by their source, the mean of each fold, and the gain over scratch in "
         "the same use, with its interval and the p value of the corrected resampled t test.\n\n"
         + "\n".join(f"- {USES[use].says}: `{USES[use].options or 'the defaults'}`" for use in told)
-        + "".join(
-            f"\n- {row}: `pretrain {RECIPE} {PRETRAININGS[row]} --steps {given.steps}`"
-            for row in given.rows
-            if row in PRETRAININGS
-        )
+        + "".join(f"\n- {text}" for text in pretrainings(given.folder / "pretrain"))
     )
     head = ["use", "start", "top-1", "interval", "folds", "runs", "over scratch"]
     raw = {use: [{**asdict(score(run)), "precision": run.precision} for run in runs[use]] for use in told}
     tests = {use: told[use]["comparisons"] for use in told}
     write("proof", "What pre-training is worth on real clips", head, lines, {"runs": raw, "comparisons": tests}, notes)
+
+
+def pretrainings(folder: Path) -> Iterator[str]:
+    """A line for each complete pre-training in a folder: its row, and the command that makes it again."""
+    for weights in sorted(folder.glob("*/weights.safetensors")):
+        name, seed, steps = weights.parent.name.rsplit("-", 2)
+        row = next(row for row in PRETRAININGS if named(row) == name)
+        yield f"{name}: `pretrain {' '.join(f'{RECIPE} {PRETRAININGS[row]}'.split())} --steps {steps} --seed {seed}`"
 
 
 def score(run: RunResult) -> Score:

@@ -105,9 +105,11 @@ def read_options(options: StudyOptions) -> "Study":
 
 def _target_of(args: list[str]) -> TargetOptions:
     """The target that the grid of a command line names, which its options change; one that it does not has to be."""
+    if {"--help", "-h", "--help-all"} & set(args):
+        return replace(NO_TARGET, target="the grid's")
     axes = get_args(Axis)
     grid = next((grid for axis, grid in pairwise(args) if axis in axes and not grid.startswith("-")), None)
-    if grid is None or {"--help", "-h", "--help-all"} & set(args):
+    if grid is None:
         return NO_TARGET
     from fractalvid.finetune.study.design import find_study, read_target
 

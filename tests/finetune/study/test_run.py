@@ -337,3 +337,12 @@ def test_a_tiny_study_from_end_to_end(study: Callable[..., int], tmp_path: Path)
     assert told["pretrainings"][0]["seconds"] > 0
     assert (tmp_path / "out" / "study.png").stat().st_size > 1000
     assert "| scratch " in (tmp_path / "out" / "comparison.md").read_text()
+
+
+@pytest.mark.parametrize("help_option", ["--help", "--help-all"])
+def test_help_asks_for_no_target_since_grids_name_one(help_option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["study", help_option]) == 0
+    shown = capsys.readouterr().out
+    assert "AXIS GRID" in shown
+    assert "AXIS GRID --target" not in shown
+    assert "required" not in shown.partition("--target STR")[2].partition("--data")[0]
