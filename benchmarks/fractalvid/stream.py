@@ -1,9 +1,9 @@
 """The stream on the CPU: clips a second at 8 x 112², 60,000 points a frame, and where a clip's time goes."""
 
-import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,10 @@ from fractalvid.fractals.bank import ClassBank
 from fractalvid.fractals.fit import Fits, fit_fractals
 from fractalvid.fractals.render import render_fractals
 from fractalvid.kernels.compiled import available_cores
-from fractalvid.stream import FractalStream, StreamConfig
-from fractalvid.stream.render import render_samples
+from fractalvid.stream import Batch, FractalStream, StreamConfig
+from fractalvid.stream.fractal_stream import TOGETHER
 from fractalvid.stream.samples import Samples
+from fractalvid.utils.arrays import rows_of
 
 BATCH, RUNS, BATCHES = 32, 7, 12
 
@@ -30,39 +31,34 @@ def main() -> None:
     bank = ClassBank.sample(1000, seed=0)
     config = StreamConfig()
     stream = FractalStream(bank, batch_size=BATCH, seed=0, config=config)
-    numbers = itertools.count()
-
-    def samples() -> Samples:
-        first = next(numbers) * BATCH
-        return stream.draw(np.arange(first, first + BATCH))
+    batches = {threads: _settled(bank, config, threads) for threads in (None, 1)}
 
     def whole(threads: int | None) -> None:
-        for _ in range(BATCHES):
-            render_samples(bank, samples(), config, next_index=0, threads=threads)
+        for _ in islice(batches[threads], BATCHES):
+            pass
 
     def drawing_only(prepared: list[tuple[Samples, Fits]]) -> None:
-        for drawn, fits in prepared:
-            camera = camera_matrices(drawn.camera, config.size)
-            render_fractals(bank, fits, drawn.times, size=config.size, points=config.points, camera=camera, threads=1)
+        for samples, fits in prepared:
+            camera = camera_matrices(samples.camera, config.size)
+            render_fractals(bank, fits, samples.times, size=config.size, points=config.points, camera=camera, threads=1)
 
-    def fitting_only(prepared: list[tuple[Samples, Fits]], threads: int | None) -> None:
-        for drawn, _ in prepared:
-            fit_fractals(bank, drawn.class_id, drawn.instance_id, threads=threads)
+    def fitting_only(drawn: list[Samples], threads: int | None) -> None:
+        for samples in drawn:
+            fit_fractals(bank, samples.class_id, samples.instance_id, threads=threads)
 
     clips = BATCH * BATCHES
     all_cores = [clips / s for s in timed(lambda: whole(None), runs)]
     one_core = [s / clips * 1e3 for s in timed(lambda: whole(1), runs)]
-    prepared = [
-        (drawn, fit_fractals(bank, drawn.class_id, drawn.instance_id)) for drawn in (samples() for _ in range(BATCHES))
-    ]
+    drawn = [stream.draw(np.arange(first, first + TOGETHER)) for first in range(0, clips, TOGETHER)]
+    prepared = [both for samples in drawn for both in _fitted(bank, samples)]
     drawing = [s / clips * 1e3 for s in timed(lambda: drawing_only(prepared), runs)]
     host = [a - b for a, b in zip(sorted(one_core), sorted(drawing), strict=True)]
     with _clock() as inside:
         kernels = []
         for _ in range(runs):
-            fitting_only(prepared, 1)
+            fitting_only(drawn, 1)
             kernels.append(inside() / clips * 1e3)
-    host_wall = [s / clips * 1e3 for s in timed(lambda: fitting_only(prepared, None), runs)]
+    host_wall = [s / clips * 1e3 for s in timed(lambda: fitting_only(drawn, None), runs)]
     rows = [
         [f"clips a second on {available_cores()} cores", shown(all_cores, 0), "at least 300, goal 600"],
         ["one thread, ms a clip, all of it", shown(one_core, 2), ""],
@@ -86,6 +82,22 @@ def main() -> None:
     }
     title = "The stream on the CPU: 8 x 112², 60,000 points a frame, batches of 32, no emulation"
     write_beside("stream", title, ["what", "median (min to max)", "wanted"], rows, data)
+
+
+def _settled(bank: ClassBank, config: StreamConfig, threads: int | None) -> Iterator[Batch]:
+    """The batches of a stream that has come to draw as many clips together as it ever does."""
+    batches = iter(FractalStream(bank, batch_size=BATCH, seed=0, config=config, threads=threads))
+    seen = 0
+    while seen < 2 * TOGETHER:
+        seen += len(next(batches).video)
+    return batches
+
+
+def _fitted(bank: ClassBank, samples: Samples) -> list[tuple[Samples, Fits]]:
+    """Batches of samples that are fitted together, each with its fits."""
+    fits = fit_fractals(bank, samples.class_id, samples.instance_id)
+    rows = [slice(first, first + BATCH) for first in range(0, len(samples.index), BATCH)]
+    return [(rows_of(samples, some), rows_of(fits, some)) for some in rows]
 
 
 @contextmanager

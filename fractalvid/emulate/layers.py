@@ -25,7 +25,7 @@ from fractalvid.emulate.renderer import Array, Renderer, RenderOptions
 from fractalvid.emulate.scene.frames import Tiles, film_scene, paint_tiles
 from fractalvid.emulate.scene.tiles import tile_side
 from fractalvid.emulate.warp import warp
-from fractalvid.utils.arrays import map_arrays
+from fractalvid.utils.arrays import rows_of
 from fractalvid.utils.tensors import at_rows, on_active, upload
 
 Floats = NDArray[np.float64]
@@ -128,7 +128,7 @@ def finish(
     present, dynamic = drawn.background.present, drawn.background.dynamic
 
     def put_behind(front: Tensor, rows: NDArray[np.int64]) -> Tensor:
-        some: Backgrounds = map_arrays(lambda array: array[rows], drawn.background)
+        some: Backgrounds = rows_of(drawn.background, rows)
         still, moving = render_backgrounds(renderer, some, options)
         warped = [
             warp(
@@ -211,7 +211,7 @@ def _reliefs(renderer: Renderer, drawn: Backgrounds, options: RenderOptions) -> 
     rows = np.flatnonzero(drawn.present)
     if not len(rows):
         return {}
-    some: Backgrounds = map_arrays(lambda array: array[rows], replace(drawn, dynamic=np.zeros_like(drawn.dynamic)))
+    some: Backgrounds = rows_of(replace(drawn, dynamic=np.zeros_like(drawn.dynamic)), rows)
     still, _ = render_backgrounds(renderer, some, replace(options, size=tile_side(options.size), colour=None))
     return dict(zip(rows.tolist(), still, strict=True))
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fractalvid.emulate.photometric.pipeline import Photometric
 from fractalvid.emulate.scene.parameters import Scene
-from fractalvid.utils.arrays import map_arrays
+from fractalvid.utils.arrays import rows_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -135,5 +135,5 @@ class Emulation:
 
     def select(self, rows: slice | NDArray[np.int64]) -> "Emulation":
         """The samples of these rows."""
-        chosen: Emulation = map_arrays(lambda array: array[rows], self)
+        chosen: Emulation = rows_of(self, rows)
         return chosen

@@ -13,7 +13,7 @@ from fractalvid.core.bank import Bank, Fit
 from fractalvid.core.colour import ColourConfig
 from fractalvid.fractals.fit import Fits
 from fractalvid.kinds import fit_clips, render_fits
-from fractalvid.utils.arrays import map_arrays
+from fractalvid.utils.arrays import map_arrays, rows_of
 
 Array = Any
 """An array of NumPy, or of the library of the device that renders."""
@@ -138,7 +138,7 @@ class CpuRenderer:
         fits = fit_clips(self.bank, class_id, instance_id, threads=threads)
         if np.array_equal(rows, np.arange(len(class_id))):
             return fits
-        chosen: Fit = map_arrays(lambda array: array[rows], fits)
+        chosen: Fit = rows_of(fits, rows)
         return chosen
 
     def render(

@@ -12,7 +12,7 @@ from fractalvid.emulate.renderer import CpuRenderer
 from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.render import Part, assemble, render_options
 from fractalvid.stream.samples import Samples
-from fractalvid.utils.arrays import map_arrays
+from fractalvid.utils.arrays import rows_of
 
 
 def render_bare(renderer: CpuRenderer, samples: Samples, config: StreamConfig, *, threads: int | None = None) -> Tensor:
@@ -33,7 +33,7 @@ def render_bare(renderer: CpuRenderer, samples: Samples, config: StreamConfig, *
 
     def part(rows: slice, threads: int) -> Part:
         drawn = emulation.select(rows)
-        camera: Camera = map_arrays(lambda array: array[rows], samples.camera)
+        camera: Camera = rows_of(samples.camera, rows)
         nothing = torch.zeros((len(drawn), *shape), dtype=torch.uint8)
         crop, options = camera_matrices(camera, config.size), render_options(config, threads)
         tiles = scene_tiles(renderer, drawn, options)

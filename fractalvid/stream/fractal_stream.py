@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
-from fractalvid.core.bank import Bank, check_bank, check_seed
+from fractalvid.core.bank import Bank, Fit, check_bank, check_seed
 from fractalvid.core.constants import FIRST_VALIDATION_ID
 from fractalvid.emulate.config import EmulationConfig
 from fractalvid.emulate.presets import resolve
@@ -22,13 +22,17 @@ from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.device import Chunk, DeviceRenderer, available_device, device_renderer
 from fractalvid.stream.order import ClassOrder, InstanceOrder
 from fractalvid.stream.position import Position, index_of_state
-from fractalvid.stream.render import render_views
+from fractalvid.stream.render import fit_together, render_views
 from fractalvid.stream.samples import Samples, checked_index, draw_samples
 from fractalvid.stream.second_view import SecondView, draw_backwards, eased, second_seed
 from fractalvid.stream.validation import ValidationClips
 from fractalvid.truth import check_truth
+from fractalvid.utils.arrays import rows_of
 from fractalvid.utils.checks import check_count, check_instance, check_share, is_whole
 from fractalvid.utils.errors import UserError
+
+TOGETHER = 128
+"""Clips that are drawn and fitted at once at most on a CPU: NumPy's calls for 32 cost nearly as much as for 128."""
 
 
 class FractalStream(IterableDataset[Batch]):
@@ -156,15 +160,25 @@ class FractalStream(IterableDataset[Batch]):
             yield batch
 
     def _from_cpu(self, step: int, worker: int, workers: int, threads: int | None) -> Iterator[Batch]:
-        """Batches `step`, `step` + `workers`, ..."""
-        total = self.batch_size * self.world_size
+        """Batches `step`, `step` + `workers`, ...: first one, then two at a time, then four, up to `TOGETHER` clips."""
+        total, count, most = self.batch_size * self.world_size, 1, max(1, TOGETHER // self.batch_size)
         while True:
-            first = step * total + self.rank * self.batch_size
-            batch = self.at(np.arange(first, first + self.batch_size), threads=threads)
-            step += workers
-            # Loaders that keep the state of each worker give it back to the same one, which adds its number again.
-            self._next = (step - worker) * total
-            yield replace(batch, next_index=(step - workers + 1) * total)
+            steps = step + workers * np.arange(count)
+            views = self._drawn(self._positions(steps))
+            fit = fit_together(self.bank, views[0], threads)
+            for number, own in enumerate(steps.tolist()):
+                rows = slice(number * self.batch_size, (number + 1) * self.batch_size)
+                batch = self._render([rows_of(view, rows) for view in views], threads, rows_of(fit, rows))
+                # Loaders that keep the state of each worker give it back to the same one, which adds its number again.
+                self._next = (own + workers - worker) * total
+                yield replace(batch, next_index=(own + 1) * total)
+            step += workers * count
+            count = min(2 * count, most)
+
+    def _positions(self, steps: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Positions in the stream of this rank's samples of batches `steps` (M,), batch by batch."""
+        first = steps * (self.batch_size * self.world_size) + self.rank * self.batch_size
+        return np.asarray((first[:, None] + np.arange(self.batch_size)).reshape(-1))
 
     def at(self, index: ArrayLike, *, threads: int | None = None) -> Batch:
         """The samples `index` (B,), wherever they lie in the stream.
@@ -174,12 +188,13 @@ class FractalStream(IterableDataset[Batch]):
         """
         check_count("threads", threads)
         views = self._drawn(checked_index(index))
-        after = views[0].next_index
         if self._renderer is not None:
-            return self._renderer.batch(Chunk(views, (after,)))
-        threads = self.threads if threads is None else threads
-        renderer = self._cpu_renderer
-        batch = render_views(self.bank, views, self.config, next_index=after, threads=threads, renderer=renderer)
+            return self._renderer.batch(Chunk(views, (views[0].next_index,)))
+        return self._render(views, self.threads if threads is None else threads)
+
+    def _render(self, views: list[Samples], threads: int | None, fit: Fit | None = None) -> Batch:
+        """A batch that the CPU renders; `fit` is that of plain clips, where it is known."""
+        batch = render_views(self.bank, views, self.config, threads=threads, renderer=self._cpu_renderer, fit=fit)
         return batch if self.device.type == "cpu" else batch.to(self.device)
 
     @cached_property
@@ -192,9 +207,7 @@ class FractalStream(IterableDataset[Batch]):
         total = self.batch_size * self.world_size
         while True:
             steps = np.arange(step, step + batches)
-            first = steps * total + self.rank * self.batch_size
-            index = (first[:, None] + np.arange(self.batch_size)).reshape(-1)
-            yield Chunk(self._drawn(index), tuple(((steps + 1) * total).tolist()))
+            yield Chunk(self._drawn(self._positions(steps)), tuple(((steps + 1) * total).tolist()))
             step += batches
 
     def _drawn(self, index: NDArray[np.int64]) -> list[Samples]:

@@ -21,7 +21,7 @@ from fractalvid.stream.samples import Samples
 from fractalvid.stream.threads import in_parts
 from fractalvid.truth import Truth, filmed_layout, find_truth, plain_layout
 from fractalvid.truth.layout import Layout, backwards
-from fractalvid.utils.arrays import map_arrays
+from fractalvid.utils.arrays import map_arrays, rows_of
 from fractalvid.utils.tensors import upload
 
 Part = tuple[Tensor, Tensor | None]
@@ -33,9 +33,9 @@ def render_views(
     views: Sequence[Samples],
     config: StreamConfig,
     *,
-    next_index: int,
     threads: int | None = None,
     renderer: CpuRenderer | None = None,
+    fit: Fit | None = None,
 ) -> Batch:
     """Render one or two views of the same clips into one batch: a pure function of the bank, the views and the config.
 
@@ -43,14 +43,15 @@ def render_views(
         bank: the classes.
         views: of the same classes and instances.
         config: the stream's.
-        next_index: of the batch.
         threads: at most this many.
         renderer: of the bank; keeps the fits of backgrounds from one batch to the next.
+        fit: of plain clips, where it is known already.
     """
     first = views[0]
-    # Plain clips are fitted once for both views: that is most of what a small clip costs.
-    shared = len(views) > 1 and first.emulation is None
-    fit = fit_clips(bank, first.class_id, first.instance_id, threads=threads) if shared else None
+    if fit is None and len(views) > 1 and first.emulation is None:
+        # Once for both views: that is most of what a small clip costs.
+        fit = fit_clips(bank, first.class_id, first.instance_id, threads=threads)
+    next_index = first.next_index
     configs = [config, replace(config, truth=())]
     batches = [
         render_samples(bank, view, own, next_index=next_index, threads=threads, renderer=renderer, fit=fit)
@@ -59,6 +60,16 @@ def render_views(
     if len(batches) == 1:
         return batches[0]
     return replace(batches[0], video2=batches[1].video, mask2=batches[1].mask)
+
+
+def fit_together(bank: Bank, samples: Samples, threads: int | None) -> Fit | None:
+    """The fits of plain fractals, which can be taken apart by rows.
+
+    None of filmed ones, whose renderer fits them, and of other kinds, whose fits cost little.
+    """
+    if samples.emulation is not None or bank.kind != "ifs":
+        return None
+    return fit_clips(bank, samples.class_id, samples.instance_id, threads=threads)
 
 
 def render_samples(
@@ -139,7 +150,7 @@ def film(
     threads: int | None = None,
 ) -> Emulated:
     """Those at `rows` of samples as their emulation was drawn, wherever the renderer's pictures are."""
-    camera: Camera = map_arrays(lambda array: array[rows], samples.camera)
+    camera: Camera = rows_of(samples.camera, rows)
     return emulate_samples(
         renderer,
         emulation.select(rows),
@@ -222,7 +233,7 @@ def _render_filmed(
     def part(rows: slice, threads: int) -> Part:
         filmed = film(renderer, samples, emulation, rows, config, threads)
         if config.truth:
-            own: Samples = map_arrays(lambda array: array[rows], samples)
+            own: Samples = rows_of(samples, rows)
             assert own.emulation is not None
             layout = filmed_layout(filmed.staged, own.emulation, own.camera)
             found = _truth(renderer.bank, own, layout, config, threads)

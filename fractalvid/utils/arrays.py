@@ -35,3 +35,8 @@ def map_arrays(function: Callable[..., Any], *parts: Any) -> Any:
     names = [field.name for field in dataclasses.fields(first)]
     values = {name: map_arrays(function, *(getattr(part, name) for part in parts)) for name in names}
     return dataclasses.replace(first, **values)  # type: ignore[type-var]  # an instance, not a class
+
+
+def rows_of(part: Any, rows: slice | NDArray[np.int64]) -> Any:
+    """A dataclass of arrays, at some rows of each; None stays."""
+    return map_arrays(lambda array: array[rows], part)

@@ -197,7 +197,7 @@ def test_a_batch_that_was_not_finished_does_not_count(bank: ClassBank, monkeypat
     def interrupted(*args: Any, **options: Any) -> Batch:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stream, "at", interrupted)
+    monkeypatch.setattr(stream, "_render", interrupted)
     with pytest.raises(KeyboardInterrupt):
         next(batches)
     assert stream.state_dict() == {"next_index": 4}
