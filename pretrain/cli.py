@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import shlex
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from fractalvid.pretrain.machine import from_main, is_main, keep_freed_memory, p
 from fractalvid.pretrain.models import ARCHITECTURES
 from fractalvid.pretrain.objectives import OBJECTIVES
 from fractalvid.pretrain.recipes import headline, load_recipe, recipe_names
-from fractalvid.pretrain.run import PROGRAM, PretrainConfig, check_settings, kept_config, without_unused
+from fractalvid.pretrain.run import BUDGETS, PROGRAM, PretrainConfig, check_settings, kept_config, without_unused
 from fractalvid.utils.errors import UserError, run_cli
 from fractalvid.utils.messages.log import announce
 from fractalvid.utils.messages.nearest import unknown_command
@@ -97,7 +97,7 @@ def _main(argv: list[str]) -> None:
     if given.list_all:
         print(_listing())
         return
-    config = last_budget_wins(base, given.config)
+    config = last_budget_wins(given.config, named_budgets(argv))
     if given.resume and given.out is None and not _has_budget(config):
         raise UserError("--resume needs --out, the folder of the run to go on with: pretrain --resume --out RUN")
     if not given.resume:
@@ -176,14 +176,24 @@ def _has_budget(config: PretrainConfig) -> bool:
     return any(value is not None for value in (config.engine.steps, config.engine.epochs, config.engine.hours))
 
 
-def last_budget_wins(base: PretrainConfig, given: PretrainConfig) -> PretrainConfig:
-    """A budget from the command line replaces another kind of budget of a recipe."""
-    names = [name for name in ("steps", "epochs", "hours") if getattr(given.engine, name) is not None]
+def named_budgets(argv: Sequence[str]) -> set[str]:
+    """The budgets that a command line names, also at the value that a recipe gives them."""
+    return {arg.removeprefix("--").split("=")[0] for arg in argv if arg.startswith("--")} & set(BUDGETS)
+
+
+def last_budget_wins(given: PretrainConfig, named: Container[str]) -> PretrainConfig:
+    """A budget that the command line names replaces another kind of budget of a recipe.
+
+    Raises:
+        UserError: it names two.
+    """
+    names = [name for name in BUDGETS if getattr(given.engine, name) is not None]
     if len(names) < 2:
         return given
-    new = [name for name in names if getattr(given.engine, name) != getattr(base.engine, name)]
+    new = [name for name in names if name in named]
     if len(new) != 1:
-        raise UserError(f"both --{names[0]} and --{names[1]} are given; a run has one budget")
+        new = new or names
+        raise UserError(f"both --{new[0]} and --{new[1]} are given; a run has one budget")
     others: dict[str, Any] = {name: None for name in names if name not in new}
     return dataclasses.replace(given, engine=dataclasses.replace(given.engine, **others))
 

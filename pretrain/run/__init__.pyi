@@ -3,6 +3,7 @@ from .classes import resolved as resolved
 from .clips import count_classes as count_classes
 from .clips import open_clips as open_clips
 from .clips import render_threads as render_threads
+from .config import BUDGETS as BUDGETS
 from .config import EngineConfig as EngineConfig
 from .config import PretrainConfig as PretrainConfig
 from .config import kept_config as kept_config

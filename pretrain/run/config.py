@@ -48,6 +48,9 @@ FREE = frozenset(
 )
 """Settings that may change when any run is resumed: where and how it runs, on the same clips in the same order."""
 
+BUDGETS = ("steps", "epochs", "hours")
+"""Settings of which a run has one."""
+
 
 @dataclass(frozen=True)
 class EngineConfig(SupervisedConfig, LoopConfig):

@@ -8,13 +8,11 @@ from typing import Any
 
 from fractalvid.pretrain.engine import CHECKPOINT, load_checkpoint
 from fractalvid.pretrain.optim import planned_lr
-from fractalvid.pretrain.run.config import PretrainConfig, kept_config
+from fractalvid.pretrain.run.config import BUDGETS, PretrainConfig, kept_config
 from fractalvid.pretrain.run.folder import PROGRAM, WEIGHTS
 from fractalvid.pretrain.weights import card_path
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.messages.phrases import counted
-
-_BUDGET = ("steps", "epochs", "hours")
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def resumption(config: PretrainConfig, out: Path) -> Resumption:
     config = dataclasses.replace(config, extended_at=kept.extended_at)
     if kept.extended_at:
         config = _with_clips_of(kept, config)
-    budget: dict[str, Any] = dict(zip(_BUDGET, _budget(kept), strict=True))
+    budget: dict[str, Any] = dict(zip(BUDGETS, _budget(kept), strict=True))
     begun = dataclasses.replace(config, engine=dataclasses.replace(config.engine, **budget))
     if _budget(config) != _budget(kept) and (out / CHECKPOINT).exists():
         step = int(load_checkpoint(out / CHECKPOINT)["step"])
@@ -70,7 +68,7 @@ def _at_its_places(kept: PretrainConfig, config: PretrainConfig) -> PretrainConf
 
 
 def _budget(config: PretrainConfig) -> tuple[int | float | None, ...]:
-    return tuple(getattr(config.engine, name) for name in _BUDGET)
+    return tuple(getattr(config.engine, name) for name in BUDGETS)
 
 
 def _with_clips_of(kept: PretrainConfig, config: PretrainConfig) -> PretrainConfig:
@@ -101,7 +99,7 @@ def outlook(going: Resumption, out: Path) -> Outlook:
     budget.load_state_dict(saved["budget"], done=step)
     before, total = saved["budget"]["total"], budget.total
     if going.extended and total is not None and (total < step or total == step != before):
-        name, value = next((n, v) for n, v in zip(_BUDGET, _budget(going.config), strict=True) if v is not None)
+        name, value = next((n, v) for n, v in zip(BUDGETS, _budget(going.config), strict=True) if v is not None)
         raise UserError(
             f"the run in {out} has done {counted(step, 'step')} already, and {name} {value:g} comes to {total}: give "
             f"more to go on, or leave out --{name}"

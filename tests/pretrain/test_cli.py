@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fractalvid.fractals.bank import ClassBank
-from fractalvid.pretrain.cli import last_budget_wins, main
+from fractalvid.pretrain.cli import last_budget_wins, main, named_budgets
 from fractalvid.pretrain.models import ARCHITECTURES
 from fractalvid.pretrain.recipes.fields import override
 from fractalvid.pretrain.recipes.load import load_recipe, recipe_names
@@ -70,10 +70,16 @@ def test_the_card_tells_the_stride_that_short_clips_leave() -> None:
 def test_the_budget_given_last_wins() -> None:
     base = override(PretrainConfig(), {"engine": {"steps": 5}}, where="test")
     given = override(base, {"engine": {"hours": 1.0}}, where="test")
-    assert last_budget_wins(base, given).engine.steps is None
-    assert last_budget_wins(base, base) == base
+    assert last_budget_wins(given, named_budgets(["--hours", "1"])).engine == EngineConfig(hours=1.0)
+    assert last_budget_wins(base, named_budgets(["--seed=5"])) == base
     third = override(base, {"engine": {"epochs": 2.0}}, where="test")
-    assert last_budget_wins(base, third).engine == EngineConfig(epochs=2.0)
+    assert last_budget_wins(third, named_budgets(["--epochs=2"])).engine == EngineConfig(epochs=2.0)
+
+
+def test_two_budgets_are_one_too_many_also_at_a_recipes_value(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = load_recipe("small_cpu", PretrainConfig()).engine.steps
+    assert main(["--recipe", "small_cpu", "--steps", str(steps), "--hours", "1", "--dry-run"]) == 2
+    assert capsys.readouterr().err == "pretrain: error: both --steps and --hours are given; a run has one budget\n"
 
 
 @pytest.mark.parametrize("name", recipe_names())
