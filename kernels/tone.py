@@ -33,4 +33,6 @@ def plan(
     flat = (inverse_row[:, :2] == 0).all(axis=1)
     constant = np.where(flat, np.abs(inverse_row[:, 2]) ** 3, 1.0)
     gain = GAIN / (9.0 * points) * exposure[:, 0] * np.abs(determinant) * constant
+    # Seen from so near that it would overflow, a pixel with any point is white, and one with none must stay 0.
+    gain = np.minimum(gain, np.finfo(np.float32).max)
     return np.column_stack([gain, GAIN * exposure[:, 1], inverse_row]).astype(np.float32)

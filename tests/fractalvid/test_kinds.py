@@ -429,6 +429,7 @@ def test_a_camera_is_the_same_times_any_factor(kind: str) -> None:
 
 
 @every_kind
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("scale", [1e-25, 1e-6, 1e25])
 def test_cameras_from_very_far_and_near_end(kind: str, scale: float) -> None:
     bank = bank_of(kind)
