@@ -34,6 +34,7 @@ PRETRAININGS = {
     "shapes": "--kind shapes",
     "dead leaves": "--kind dead_leaves",
 }
+NAME = "proof"
 SCRATCH, SHUFFLED = "scratch", "shuffled"
 ROWS = (SCRATCH, SHUFFLED, SMALL, *PRETRAININGS)
 TUNED = "--target folder --fold-column fold3 --group-column source_group --model r3d_10 --clip-len 8 --size 64"
@@ -84,7 +85,7 @@ def main() -> None:
     parser.add_argument("--folds", nargs="+", default=["0", "1", "2"])
     parser.add_argument("--pretrainings", type=int, default=3, help="of each row that isn't shipped, by seed")
     parser.add_argument("--steps", type=int, default=3035, help="of such a pre-training, 32 clips each")
-    parser.add_argument("--name", default="proof", help="what the table is called")
+    parser.add_argument("--name", default=NAME, help="what the table is called")
     given = parser.parse_args()
     for use in given.uses:
         for seed in given.seeds:
@@ -165,7 +166,7 @@ def report(given: argparse.Namespace, told: dict[str, dict[str, Any]]) -> None:
     head = ["use", "start", "top-1", "interval", "folds", "runs", "over scratch"]
     raw = {use: [{**asdict(score(run)), "precision": run.precision} for run in runs[use]] for use in told}
     tests = {use: told[use]["comparisons"] for use in told}
-    title = "What pre-training is worth on real clips"
+    title = "What pre-training is worth on real clips" + ("" if given.name == NAME else f": {given.name}")
     write(given.name, title, head, lines, {"runs": raw, "comparisons": tests}, notes)
 
 

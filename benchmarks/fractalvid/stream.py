@@ -31,11 +31,16 @@ def main() -> None:
     bank = ClassBank.sample(1000, seed=0)
     config = StreamConfig()
     stream = FractalStream(bank, batch_size=BATCH, seed=0, config=config)
+    clips = BATCH * BATCHES
     batches = {threads: _settled(bank, config, threads) for threads in (None, 1)}
 
     def whole(threads: int | None) -> None:
         for _ in islice(batches[threads], BATCHES):
             pass
+
+    def by_themselves() -> None:
+        for first in range(0, clips, BATCH):
+            stream.at(np.arange(first, first + BATCH))
 
     def drawing_only(prepared: list[tuple[Samples, Fits]]) -> None:
         for samples, fits in prepared:
@@ -46,8 +51,8 @@ def main() -> None:
         for samples in drawn:
             fit_fractals(bank, samples.class_id, samples.instance_id, threads=threads)
 
-    clips = BATCH * BATCHES
     all_cores = [clips / s for s in timed(lambda: whole(None), runs)]
+    alone = [clips / s for s in timed(by_themselves, runs)]
     one_core = [s / clips * 1e3 for s in timed(lambda: whole(1), runs)]
     drawn = [stream.draw(np.arange(first, first + TOGETHER)) for first in range(0, clips, TOGETHER)]
     prepared = [both for samples in drawn for both in _fitted(bank, samples)]
@@ -61,6 +66,7 @@ def main() -> None:
     host_wall = [s / clips * 1e3 for s in timed(lambda: fitting_only(drawn, None), runs)]
     rows = [
         [f"clips a second on {available_cores()} cores", shown(all_cores, 0), "at least 300, goal 600"],
+        ["... batches drawn and fitted by themselves (`stream.at`)", shown(alone, 0), ""],
         ["one thread, ms a clip, all of it", shown(one_core, 2), ""],
         ["one thread, ms a clip, trajectories, chaos game, tone", shown(drawing, 2), ""],
         ["one thread, ms a clip, drawing samples and fitting views (the difference)", shown(host, 2), ""],
@@ -74,6 +80,7 @@ def main() -> None:
     ]
     data = {
         "clips_per_second": spread(all_cores),
+        "clips_per_second_alone": spread(alone),
         "one_thread_ms": spread(one_core),
         "render_ms": spread(drawing),
         "host_ms": spread(host),
