@@ -25,13 +25,13 @@ from fractalvid.fractals.ifs import compose
 from fractalvid.fractals.sampling import sample_class
 from fractalvid.kernels.jobs import Jobs
 from fractalvid.kernels.variations import LINEAR, VARIATIONS, by_name
-from fractalvid.utils.checks import check_instance
+from fractalvid.utils.checks import check_instance, shown
 from fractalvid.utils.errors import UserError
 
 FORMAT = "fractalvid-classes-2"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class ClassBank:
     """K classes. Class c does not depend on K, so a larger bank of the same seed extends a smaller one.
 
@@ -155,7 +155,7 @@ class ClassBank:
         """Ids (B,) of classes that there are, and times (B, F), or (1, F) for all of them."""
         ids = np.asarray(class_ids)
         if ids.ndim != 1 or (ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= len(self))):
-            raise UserError(f"class_ids must be whole numbers (B,), 0 to {len(self) - 1}, got {class_ids!r}")
+            raise UserError(f"class_ids must be whole numbers (B,), 0 to {len(self) - 1}, got {shown(class_ids)}")
         ids = ids.astype(np.int64, copy=False)
         at = np.zeros((len(ids), 1)) if times is None else check_times(times, self.native_frames[ids], "class_ids")
         return ids, at

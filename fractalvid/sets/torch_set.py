@@ -14,7 +14,7 @@ from torch.utils.data._utils.collate import collate, default_collate_fn_map
 from fractalvid.core.constants import MAX_CLIP_FRAMES
 from fractalvid.sets.manifest import ManifestRow
 from fractalvid.sets.reader import SetReader
-from fractalvid.utils.checks import check_integer, is_whole
+from fractalvid.utils.checks import check_integer, is_whole, shown
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.messages.phrases import first_few
 
@@ -122,7 +122,7 @@ class FractalSet(Dataset[tuple[Any, ...]]):
             place = operator.index(index)  # of tensors too, which a Subset may hold
         except TypeError:
             raise TypeError(
-                f"index must be a whole number, got {index!r}: torch.utils.data.Subset takes many"
+                f"index must be a whole number, got {shown(index)}: torch.utils.data.Subset takes many"
             ) from None
         if not -len(self) <= place < len(self):
             raise IndexError(f"index {place} is out of range: {len(self)} clips")

@@ -34,6 +34,7 @@ from fractalvid.stream.batch import Batch
 from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.render import film, reverse_frames, to_float
 from fractalvid.stream.samples import Samples
+from fractalvid.utils.checks import shown
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.tensors import upload
 
@@ -102,8 +103,8 @@ def available_device(device: torch.device | str) -> torch.device:
     """
     try:
         chosen = torch.device(device)
-    except RuntimeError:
-        raise UserError(f"device {str(device)!r} is unknown; it can be cpu, cuda or cuda:N") from None
+    except (RuntimeError, TypeError):
+        raise UserError(f"device {shown(device)} is unknown; it can be cpu, cuda or cuda:N") from None
     if chosen.type not in ("cpu", "cuda"):
         raise UserError(f"a stream has no device {chosen}; it can be cpu, cuda or cuda:N")
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():

@@ -31,8 +31,9 @@ from fractalvid.utils.arrays import rows_of
 from fractalvid.utils.checks import check_count, check_instance, check_share, is_whole
 from fractalvid.utils.errors import UserError
 
-TOGETHER = 128
-"""Clips that are drawn and fitted at once at most on a CPU: NumPy's calls for 32 cost nearly as much as for 128."""
+TOGETHER = 64
+"""Clips that a CPU draws and fits at once at most, of at most 4 batches: NumPy's calls for 16 cost nearly as much as
+for 64. More would be faster still, and come in bursts that a loader's workers, two batches ahead, do not hide."""
 
 
 class FractalStream(IterableDataset[Batch]):
@@ -160,8 +161,8 @@ class FractalStream(IterableDataset[Batch]):
             yield batch
 
     def _from_cpu(self, step: int, worker: int, workers: int, threads: int | None) -> Iterator[Batch]:
-        """Batches `step`, `step` + `workers`, ...: first one, then two at a time, then four, up to `TOGETHER` clips."""
-        total, count, most = self.batch_size * self.world_size, 1, max(1, TOGETHER // self.batch_size)
+        """Batches `step`, `step` + `workers`, ...: first one, then two at a time, then four (see `TOGETHER`)."""
+        total, count, most = self.batch_size * self.world_size, 1, min(4, max(1, TOGETHER // self.batch_size))
         while True:
             steps = step + workers * np.arange(count)
             views = self._drawn(self._positions(steps))

@@ -13,6 +13,7 @@ from fractalvid.emulate.parameters import Emulation
 from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.position import MAX_INDEX
 from fractalvid.utils.arrays import map_arrays
+from fractalvid.utils.checks import shown
 from fractalvid.utils.errors import UserError
 
 
@@ -57,7 +58,7 @@ def checked_index(index: ArrayLike) -> NDArray[np.int64]:
     """
     at = np.asarray(index)
     if at.ndim > 1 or at.size == 0 or at.dtype.kind not in "iu" or at.min() < 0 or at.max() >= MAX_INDEX:
-        raise UserError(f"index must be positions in the stream, whole numbers of 0..2**62 - 1, got {index!r}")
+        raise UserError(f"index must be positions in the stream, whole numbers of 0..2**62 - 1, got {shown(index)}")
     return np.atleast_1d(at).astype(np.int64, copy=False)
 
 

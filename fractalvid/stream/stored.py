@@ -19,7 +19,7 @@ from fractalvid.stream.batch import Batch
 from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.render import Part, assemble, render_options
 from fractalvid.stream.samples import checked_index, draw_samples
-from fractalvid.utils.checks import check_count, check_instance
+from fractalvid.utils.checks import check_count, check_instance, shown
 from fractalvid.utils.errors import UserError
 
 FAINT = 12
@@ -103,7 +103,7 @@ def _clip_ids(bank: Bank, clip_id: ArrayLike) -> NDArray[np.int64]:
     """Class and instance of clips (B, 2) of the bank."""
     ids = np.asarray(clip_id)
     if ids.ndim != 2 or ids.shape[1] != 2 or ids.dtype.kind not in "iu":
-        raise UserError(f"clip_id must be whole numbers (B, 2), class and instance, got {clip_id!r}")
+        raise UserError(f"clip_id must be whole numbers (B, 2), class and instance, got {shown(clip_id)}")
     if ids.size and (ids.min() < 0 or ids[:, 0].max() >= len(bank) or ids[:, 1].max() >= 2**32):
         raise UserError(f"clip_id must name classes of the bank, 0 to {len(bank) - 1}, and instances below 2**32")
     return ids.astype(np.int64, copy=False)

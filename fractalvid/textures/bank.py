@@ -48,7 +48,7 @@ class TextureConfig:
             raise UserError(f"{name} must be some of {', '.join(known)}; got {', '.join(map(str, unknown)) or 'none'}")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class TextureBank(ABC):
     """K classes of one kind. Class c does not depend on K, so a larger bank of the same seed extends a smaller one.
 

@@ -107,7 +107,7 @@ class DeadLeavesConfig(TextureConfig):
         check_integer("max_leaves", self.max_leaves, 1, MAX_LEAVES)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class DeadLeavesBank(OutlinedBank):
     """K classes of dead leaves; arrays (K,) unless said otherwise, in the units of `DeadLeavesConfig`.
 

@@ -130,7 +130,7 @@ class OctopusFit:
         return len(self.drawn)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class OctopusBank(LayeredBank):
     """K classes of octopuses; arrays (K,) unless said otherwise, in the units of `OctopusConfig`.
 

@@ -63,7 +63,7 @@ class PerlinConfig(TextureConfig):
             raise UserError(f"variation must be at least 0 and below 1, got {self.variation}")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class PerlinBank(TextureBank):
     """K classes of Perlin noise; arrays (K,) unless said otherwise, in the units of `PerlinConfig`.
 

@@ -100,7 +100,7 @@ class ShapesConfig(TextureConfig):
         check_integer("max_shapes", self.max_shapes, 1, MAX_SHAPES)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class ShapesBank(OutlinedBank):
     """K classes of moving shapes; arrays (K,) unless said otherwise, in the units of `ShapesConfig`.
 

@@ -52,6 +52,13 @@ def test_a_larger_bank_extends_a_smaller_one(kind: str) -> None:
 
 
 @every_kind
+def test_a_bank_is_equal_to_itself_alone(kind: str) -> None:
+    bank, other = sample_bank(3, kind=kind, seed=1), sample_bank(3, kind=kind, seed=1)
+    assert {bank: "one", other: "other"}[bank] == "one"
+    assert bank == bank and bank != other
+
+
+@every_kind
 def test_lengths_lie_in_18_to_20(kind: str) -> None:
     assert set(sample_bank(40, kind=kind, seed=0).native_frames.tolist()) == {18, 19, 20}
 

@@ -397,6 +397,10 @@ def test_impossible_streams(bank: ClassBank) -> None:
         FractalStream(bank, seed=0, batch_size=1, threads=0)
     with pytest.raises(UserError, match="threads must be at least 1, got -1"):
         FractalStream.validation(bank, num_clips=1, batch_size=1, threads=-1)
+    with pytest.raises(UserError, match=r"^device None is unknown; it can be cpu, cuda or cuda:N$"):
+        FractalStream(bank, seed=0, batch_size=1, device=None)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"^index must be positions in the stream, [^\n]*$"):
+        FractalStream(bank, seed=0, batch_size=1).at(np.full(100, -1))
     coloured = {"colour": ColourConfig()}
     bad: list[dict[str, Any]] = [{"clip_len": 0}, {"channels": 2}, {"std": 0.0}]
     bad += [{"size": 8.5}, {"points": 1e4}, {"clip_len": 4.0}, {"frame_stride": 1.5}]

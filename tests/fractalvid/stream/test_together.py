@@ -56,3 +56,6 @@ def test_no_more_clips_are_fitted_at_once_than_pay(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(module, "fit_together", fit_together)
     list(islice(FractalStream(sample_bank(7), batch_size=3, config=CONFIG, seed=4), 9))
     assert fitted == [3, 6, 12, 12]
+    fitted.clear()
+    list(islice(FractalStream(sample_bank(7), batch_size=2, config=CONFIG, seed=4), 8))
+    assert fitted == [2, 4, 8, 8]  # of at most four batches
