@@ -1,10 +1,10 @@
-"""Test videos that are trained on: an accuracy on them says nothing, so they are an error."""
+"""Videos on two sides, as test videos that are trained on: an accuracy on them says nothing, so they are an error."""
 
 import hashlib
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,16 +20,20 @@ from fractalvid.video.names import picture_files
 _HEAD = 1 << 16
 """Bytes that tell most files of one size apart."""
 
+_WORDS: dict[Side, str] = {"train": "training", "val": "validation", "test": "test"}
+Pair = tuple[Side, Side]
+_PAIRS: tuple[Pair, ...] = (("train", "test"), ("train", "val"), ("val", "test"))
+
 
 def check_lists(target: Target, videos: Sequence[Video]) -> None:
-    """Raise `UserError` where lists have a video in training and in test, or twice.
+    """Raise `UserError` where lists have a video on two sides, or twice.
 
     Cuts of one video may lie on both sides where they share no frame; on one side those of one class may overlap, as
     sliding windows do. Where the benchmark's splits keep groups of videos apart (`TargetProtocol.groups_apart`), a
     group on both sides means that the lists are of different splits.
     """
     known = defaultdict[str, list[Video]](list)
-    leaking = []
+    leaking = defaultdict[Pair, list[str]](list)
     for video in videos:
         others = [other for other in known[video.path] if _overlap(video, other)]
         for other in (other for other in others if other.side == video.side):
@@ -37,18 +41,21 @@ def check_lists(target: Target, videos: Sequence[Video]) -> None:
             if same or other.label != video.label:
                 how = "" if same else ", with frames of two classes"
                 raise UserError(f"{target.name} lists {video.path} twice for {video.side}{how}; take one line out")
-        leaking += [video.path] if any(other.side != video.side for other in others) else []
+        for pair in _PAIRS:
+            if video.side in pair and any(other.side in pair and other.side != video.side for other in others):
+                leaking[pair].append(video.path)
         known[video.path].append(video)
-    _refuse(target.name, leaking, "video")
+    for pair in _PAIRS:
+        _refuse(target.name, leaking[pair], pair)
     if target.protocol.groups_apart:
         sides = ({target.group(video.path) for video in videos if video.side == side} for side in ("train", "test"))
         both = set.intersection(*sides) - {None}
         lists = f"{target.name}, lists of different splits"
-        _refuse(lists, sorted(map(str, both)), "group of videos", "groups of videos")
+        _refuse(lists, sorted(map(str, both)), ("train", "test"), "group of videos", "groups of videos")
 
 
 def check_files(root: Path, videos: Sequence[Video], *, official: bool = False) -> None:
-    """Raise `UserError` where a training and a test video that are there are one file under two paths.
+    """Raise `UserError` where videos of two sides that are there are one file under two paths.
 
     That is so for links and for copies, whatever their names and classes. Files that hold nothing are no copies, and
     those that cannot be read are left to the index to name. Lists that are `official` may hold copies under several
@@ -62,19 +69,18 @@ def check_files(root: Path, videos: Sequence[Video], *, official: bool = False) 
     groups = _both_sides([list(sides)], sides, lambda path: sizes[path] or None)
     groups = _both_sides(groups, sides, lambda path: _digest(root / path, _HEAD))
     groups = _both_sides(groups, sides, lambda path: _digest(root / path, None))
-    leaking, noted = list[str](), list[str]()
-    for group in groups:
-        train = [path for path in group if "train" in sides[path]]
-        for path in (path for path in group if "test" in sides[path]):
-            others = [other for other in train if other != path]
+    for pair in _PAIRS:
+        leaking, noted = list[str](), list[str]()
+        for path, others in _copies(groups, sides, pair):
             added = [other for other in others if not official or _is_added(root / other, root / path)]
             leaking += [f"{path} is {other}" for other in added[:1]]
             noted += [f"{path} is {other}" for other in others[:1] if not added]
-    _refuse(str(root), leaking, "video")
-    if noted:
-        are = "is a training video" if len(noted) == 1 else "are training videos"
-        copies = f"{counted(len(noted), 'test video')} {are} under another name ({first_few(noted, 3)})"
-        tqdm.write(f"note: {root}: {copies}, as the benchmark's own lists have it", file=sys.stderr)
+        _refuse(str(root), leaking, pair)
+        if noted:
+            first, second = (f"{_WORDS[side]} video" for side in pair)
+            are = f"is a {first}" if len(noted) == 1 else f"are {first}s"
+            copies = f"{counted(len(noted), second)} {are} under another name ({first_few(noted, 3)})"
+            tqdm.write(f"note: {root}: {copies}, as the benchmark's own lists have it", file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,15 @@ def _both_sides(
     return split
 
 
+def _copies(groups: Iterable[list[str]], sides: Mapping[str, set[Side]], pair: Pair) -> Iterator[tuple[str, list[str]]]:
+    """Each file of the second side of a pair, with those of the first that equal it."""
+    for group in groups:
+        for path in (path for path in group if pair[1] in sides[path]):
+            others = [other for other in group if pair[0] in sides[other] and other != path]
+            if others:
+                yield path, others
+
+
 def _is_added(path: Path, other: Path) -> bool:
     """Whether equal files are a link or of one name: no benchmark has that, so somebody put it there."""
     return path.name == other.name or path.samefile(other)
@@ -170,10 +185,12 @@ def _overlap(a: Video, b: Video) -> bool:
     return (b.end is None or (a.start or 0) < b.end) and (a.end is None or (b.start or 0) < a.end)
 
 
-def _refuse(where: str, leaking: Sequence[str], what: str, many: str | None = None) -> None:
+def _refuse(where: str, leaking: Sequence[str], pair: Pair, what: str = "video", many: str | None = None) -> None:
     if leaking:
         are, they = ("is", "it") if len(leaking) == 1 else ("are", "them")
+        used = "trained on" if pair[0] == "train" else "chosen by"
+        sides = f"in {_WORDS[pair[0]]} and in {_WORDS[pair[1]]}"
         raise UserError(
-            f"{where}: {counted(len(leaking), what, many)} {are} in training and in test ({first_few(leaking, 3)}); a "
-            f"result on videos that were trained on says nothing, so take {they} out of one side"
+            f"{where}: {counted(len(leaking), what, many)} {are} {sides} ({first_few(leaking, 3)}); a result on videos "
+            f"that were {used} says nothing, so take {they} out of one side"
         )

@@ -94,15 +94,24 @@ def report(data: Data, there: Survey, index: ClipIndex, frame_rate: float | None
             f"short     {len(short)} have fewer than the {window} frames of a training window{lone}: frames are taken "
             "closer together, then the last repeats"
         )
-    behind = [video.path for video in there.videos if (video.start or 0) >= index.frames.get(video.path, 1 << 62)]
-    if behind:
-        yield f"cut       {len(behind)} are listed from frames on that they do not have: {first_few(behind, 3)}"
+    yield from _cuts([(video, index.frames[video.path]) for video in there.videos if video.path in index.frames])
     damaged = damaged_videos(index.facts)
     if damaged:
         named = first_few([f"{path} ({counted(packets, 'packet')})" for path, packets in damaged], 10)
         yield f"damaged   {len(damaged)} hold packets that do not decode and are passed over: {named}"
     if index.broken:
         yield f"broken    {len(index.broken)} do not decode and are left out: {first_few(sorted(index.broken), 10)}"
+
+
+def _cuts(videos: list[tuple[Video, int]]) -> Iterator[str]:
+    """What is wrong with the cuts of videos with so many frames."""
+    behind = [video.path for video, frames in videos if (video.start or 0) >= frames]
+    if behind:
+        yield f"cut       {len(behind)} are listed from frames on that they do not have: {first_few(behind, 3)}"
+    # Lists count the last frame in or out: one more is no sign that numbers are of other units or files.
+    beyond = [video.path for video, frames in videos if (video.start or 0) < frames and (video.end or 0) > frames + 1]
+    if beyond:
+        yield f"cut       {len(beyond)} are listed beyond their last frame, and end with it: {first_few(beyond, 3)}"
 
 
 def _timed(facts: VideoFacts, path: Path, frame_rate: float | None) -> VideoFacts:

@@ -128,6 +128,7 @@ class Folder:
             parts = {part: name for part, name in parts.items() if subfolders(root / name)}
         sides = {name: side for part, side in side_of_parts(parts).items() if (name := parts.get(part)) is not None}
         if set(self._sides) <= set(sides.values()):
+            self._check_filled(root, sides)
             used = self._sides if self.test_only else (*self._sides, "val")
             return [
                 folder for name, side in sides.items() if side in used for folder in class_folders(root, name, side)
@@ -139,6 +140,14 @@ class Folder:
             f"{root} is no folder data set: expected {self._expected}, found {contents(root)}"
             f"{share if subfolders(root) and not self.test_only else ''}"
         )
+
+    def _check_filled(self, root: Path, sides: Mapping[str, Side]) -> None:
+        """Refuse a side without class folders; with `val_share` such a one is none."""
+        for name, side in sides.items():
+            if side in self._sides and not subfolders(root / name):
+                share = side == "test" and not self.test_only
+                hint = ", or give --val-share 0.2 to test on a fifth of each class" if share else ""
+                raise UserError(f"{root / name} holds no class folder: fill it{hint}")
 
     def _from_folders(self, root: Path) -> list[Video]:
         folders = self._class_folders(root)

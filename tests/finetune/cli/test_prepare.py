@@ -195,10 +195,12 @@ def test_single_frames_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_cuts_behind_the_end_of_their_video_are_counted(tmp_path: Path) -> None:
     root = folder_set(tmp_path / "data")
-    rows = (Video("train/dark/0.mp4", 0, "train", 5, 9), Video("train/dark/0.mp4", 0, "train", 6, 9))
+    cuts = ((5, 7), (6, 9), (2, 8))
+    rows = tuple(Video("train/dark/0.mp4", 0, "train", *cut) for cut in cuts)
     index = build_index(root, [rows[0].path], cache_dir=None, threads=1, max_broken=0, progress=False)
     lines = list(report(Data(Folder(), root, TargetOptions("folder")), Survey(rows, (), ("dark",), (), ("",)), index))
     assert "cut       1 are listed from frames on that they do not have: train/dark/0.mp4" in lines
+    assert "cut       1 are listed beyond their last frame, and end with it: train/dark/0.mp4" in lines
 
 
 def test_a_cache_folder_that_cannot_be_written_is_said_before_anything_is_decoded(

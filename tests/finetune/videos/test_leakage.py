@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fractalvid.finetune.targets.base import Video
+from fractalvid.finetune.targets.base import Side, Video
 from fractalvid.finetune.targets.folder import Folder
 from fractalvid.finetune.videos.leakage import check_files, check_lists
 from fractalvid.finetune.videos.listing import list_videos
@@ -106,6 +106,25 @@ def test_copies_are_found_under_any_name_and_class(tmp_path: Path, copy: str, le
     with pytest.raises(UserError, match=rf"1 video .* \({copy} is train/wave/1\.avi\)"):
         check_files(tmp_path, rows)
     check_files(tmp_path, rows[:-1])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ("train", "val", r"in training and in validation \(b is a\); a result on videos that were trained on"),
+        ("val", "test", r"in validation and in test \(b is a\); a result on videos that were chosen by"),
+    ],
+)
+def test_validation_videos_are_neither_trained_on_nor_tested_on(
+    tmp_path: Path, first: Side, second: Side, words: str
+) -> None:
+    for name in "ab":
+        (tmp_path / name).write_bytes(b"same")
+    rows = [Video("a", 0, first), Video("b", 0, second)]
+    with pytest.raises(UserError, match=words):
+        check_files(tmp_path, rows)
+    with pytest.raises(UserError, match=words.replace("b is a", "a")):
+        check_lists(Folder(), [Video("a", 0, second), Video("a", 0, first)])
 
 
 def test_empty_files_and_copies_on_one_side_are_no_leaks(tmp_path: Path) -> None:

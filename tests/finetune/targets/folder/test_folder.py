@@ -68,6 +68,17 @@ CSV = "\r\n".join(
 )
 
 
+def test_a_side_without_class_folders_is_named(tmp_path: Path) -> None:
+    for path in ("train/walk", "train/run", "test"):
+        (tmp_path / path).mkdir(parents=True)
+        (tmp_path / path / "1.mp4").touch()
+    with pytest.raises(UserError, match=r"/test holds no class folder: fill it, or give --val-share 0\.2 to test on"):
+        Folder().classes(tmp_path, "")
+    with pytest.raises(UserError, match=r"/test holds no class folder: fill it$"):
+        Folder(test_only=True).classes(tmp_path, "")
+    assert Folder(val_share=0.5).classes(tmp_path, "") == ("run", "walk")
+
+
 def test_a_table_with_a_split_column(tmp_path: Path) -> None:
     target = Folder(table(tmp_path / "t.csv", CSV))
     assert target.classes(tmp_path, "") == ("run", "walk")
