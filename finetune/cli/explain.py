@@ -16,6 +16,7 @@ from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_new, make_folder, write_text
 from fractalvid.utils.messages.bars import bar_options
 from fractalvid.utils.messages.log import announce
+from fractalvid.utils.messages.notes import note
 from fractalvid.utils.messages.phrases import one_line
 from fractalvid.video.errors import MAX_PIXELS, check_max_pixels
 
@@ -81,6 +82,8 @@ def run(options: Explain) -> int:
     paths = [clip for path in options.videos for clip in clips_at(path)]
     if boxes and not {path.name for path in paths} & boxes.keys():
         raise UserError(f"--boxes {options.boxes} names none of the {len(paths)} videos")
+    if explainer.untold is not None:
+        note(explainer.untold)
     explain = partial(
         explainer.explain, threshold=options.threshold, max_pixels=options.max_pixels, isolate=options.isolate
     )
@@ -102,19 +105,21 @@ def run(options: Explain) -> int:
     if not found:
         raise UserError(f"none of the {len(paths)} videos can be explained; see above")
     about = {"weights": str(options.weights), "stage": explainer.stage, "threshold": options.threshold}
-    told = {**about, "videos": [one.to_dict() for one in found]}
+    told = {**about, "maps": explainer.maps._asdict(), "videos": [one.to_dict() for one in found]}
     write_text(options.out / "explain.json", json.dumps(told, indent=2) + "\n")
     return SOME_UNREADABLE if len(found) < len(paths) else 0
 
 
 def _line(found: "Explanation") -> str:
-    """As "clip.avi: wave 63.1 %, peak at frame 3, row 40, column 51 (0.52 s), tube IoU 0.31"."""
+    """As "clip.avi: wave 63.1 %, peak at frame 3, row 40, column 51 (0.52 s), tube IoU 0.31"; all that is known."""
     when = "" if found.time is None else f" ({found.time:g} s)"
     agrees = "" if found.tube_iou is None else f", tube IoU {found.tube_iou:.2f}"
     label = f"{one_line(str(found.path))}: {found.label} {100 * found.confidence:.1f} %"
     if found.peak is None:
         return f"{label}, which nothing in these maps speaks for"
-    return label + ", peak at frame {}, row {}, column {}".format(*found.peak) + when + agrees
+    known = [f"{name} {value}" for name, value in found.peak._asdict().items() if value is not None]
+    where = f", peak at {', '.join(known)}" if known else ""
+    return label + where + when + agrees
 
 
 def command(args: list[str]) -> int:

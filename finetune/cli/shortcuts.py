@@ -51,7 +51,8 @@ class Shortcuts:
     """Go on without listed videos that are not there."""
     out: Path | None = None
     """Folder for the result, new or empty; default runs/shortcuts/<target>/<label>/split-<split>_seed-<seed>_of_<what
-    the weights were trained on>/backgrounds-<seed>; the first seed is that of the weights."""
+    the weights were trained on>_weights-<digits of their SHA-256>/backgrounds-<seed>; the first seed is that of the
+    weights."""
     machine: MachineOptions = field(default_factory=Machine)
 
     def check(self) -> None:

@@ -54,7 +54,8 @@ class WeightsTestOptions:
     """Go on without listed videos that are not there; they are counted in the result."""
     out: Path | None = None
     """Folder of the result; default runs/test/<target>/<label>/split-<split>_seed-<seed>_of_<what the weights were
-    trained on>, where <target> of one's own videos is folder-<name of --data or --csv>."""
+    trained on>_weights-<digits of their SHA-256>, where <target> of one's own videos is folder-<name of --data or
+    --csv>."""
     machine: MachineOptions = field(default_factory=Machine)
 
     def check(self) -> None:

@@ -38,7 +38,8 @@ class AugmentConfig:
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
     """Least and largest width to height of a crop."""
     flip: float | None = None
-    """Probability of a mirror image, left to right; default 0.5, and 0 where left and right are classes."""
+    """Probability of a mirror image, left to right; default 0.5, and 0 for ssv2, ssv2-mini and volleyball, which have
+    left and right as classes."""
     brightness: float = 0.0
     """Largest change of the brightness, 0 to 1: its factor is uniform in 1 ± this."""
     contrast: float = 0.0

@@ -7,15 +7,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fractalvid.pretrain.models import architecture
+from fractalvid.pretrain.models import architecture, stage_names
 from fractalvid.pretrain.models.modes import evaluating
 from fractalvid.utils.errors import UserError
 
 
 def last_maps(arch: str) -> str:
     """The module of architecture `arch` whose output is the last that still has places and times: its last block."""
+    return list(stages_with_maps(arch).values())[-1]
+
+
+def stages_with_maps(arch: str) -> dict[str, str]:
+    """The modules of architecture `arch` whose output has places, by the names of the stages, the lowest first."""
     row = architecture(arch)
-    return next(path for path in reversed(row.stages) if path != row.head)
+    return {name: path for name, path in zip(stage_names(arch), row.stages, strict=True) if path != row.head}
 
 
 def grad_cam(model: nn.Module, clips: Tensor, classes: Tensor, stage: str) -> Tensor:
@@ -40,7 +45,7 @@ def grad_cam(model: nn.Module, clips: Tensor, classes: Tensor, stage: str) -> Te
         logits = model(clips.detach().clone())  # copies of what may come from inference mode
         chosen = logits.gather(1, classes.clone().to(logits.device)[:, None]).sum()
         (gradient,) = torch.autograd.grad(chosen, seen)
-    return _saliency(_volume(seen[0].detach(), len(clips)), _volume(gradient, len(clips)), clips.shape[2:])
+    return _saliency(as_volume(seen[0].detach(), len(clips)), as_volume(gradient, len(clips)), clips.shape[2:])
 
 
 def _saliency(maps: Tensor, gradient: Tensor, shape: torch.Size) -> Tensor:
@@ -52,8 +57,8 @@ def _saliency(maps: Tensor, gradient: Tensor, shape: torch.Size) -> Tensor:
     return torch.where(peak > 0, large / peak, 0.0)
 
 
-def _volume(maps: Tensor, clips: int) -> Tensor:
-    """Maps float32 (B, C, t, h, w) of (B, C, t, h, w) or, of frames, (B t, C, h, w)."""
+def as_volume(maps: Tensor, clips: int) -> Tensor:
+    """A number of clips' maps as float32 (B, C, t, h, w) of (B, C, t, h, w) or, of frames, (B t, C, h, w)."""
     if maps.ndim == 4:
         maps = maps.view(clips, -1, *maps.shape[1:]).transpose(1, 2)
     return maps.float()

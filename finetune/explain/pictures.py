@@ -18,8 +18,11 @@ def overlay(frames: Frames, saliency: NDArray[np.float32], *, strength: float = 
     return np.asarray(np.rint(frames * (1 - share) + colours * share), np.uint8)
 
 
-def mark(frames: Frames, place: tuple[int, int, int] | None, mask: NDArray[np.bool_] | None) -> Frames:
-    """A copy with a white cross at a place (t, y, x), if any, and white outlines around a mask (T, H, W)."""
+def mark(frames: Frames, place: tuple[int | None, int, int] | None, mask: NDArray[np.bool_] | None) -> Frames:
+    """A copy with a white cross at a place (t, y, x), if any, and white outlines around a mask (T, H, W).
+
+    Without t the cross is in all frames.
+    """
     marked = frames.copy()
     if mask is not None:
         inside = mask.copy()
@@ -28,7 +31,8 @@ def mark(frames: Frames, place: tuple[int, int, int] | None, mask: NDArray[np.bo
         marked[mask & ~inside] = 255
     if place is None:
         return marked
-    t, y, x = place
+    time, y, x = place
+    t = slice(None) if time is None else time
     marked[t, max(0, y - 3) : y + 4, x] = marked[t, y, max(0, x - 3) : x + 4] = 255
     return marked
 

@@ -25,6 +25,10 @@ from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_can_make, is_empty, remove_temporaries
 
 _MODE = "test"
+_DIGITS = 8
+"""Of the weights' digest, in a folder's name."""
+_LONGEST = 40
+"""Characters of a folder's or table's name within another."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,27 @@ class WeightsTest:
 def default_folder(test: WeightsTest, kind: str = _MODE) -> Path:
     """Where the result of a `kind` of test lies unless the user says otherwise, below `runs`.
 
-    The name tells what the weights were trained on.
+    The name tells what the weights were trained on. It ends in digits of their file's digest: weights of other sizes,
+    epochs or folders may otherwise be called the same.
     """
     learned, seed = test.trained_on, test.trained.card.seed
     split, trained = (f"split-{name}" if name else None for name in (test.split, learned["split"]))
-    of = [str(part) for part in (learned["target"], trained, learned["mode"]) if part]
-    name = "_".join(part for part in (split, f"seed-{seed}", *(["of", *of] if of else [])) if part)
+    of = [str(part) for part in (_learned_from(test), trained, learned["mode"]) if part]
+    weights = f"weights-{(test.init.sha256 or '')[:_DIGITS]}"
+    name = "_".join(part for part in (split, f"seed-{seed}", *(["of", *of] if of else []), weights) if part)
     # A card may come from elsewhere: its words are no path.
     return Path("runs") / kind / data_name(test.data) / test.init.label / re.sub(r"[^\w.-]", "-", name)
+
+
+def _learned_from(test: WeightsTest) -> str | None:
+    """What the weights were trained on: a benchmark; of one's own videos also the table or the folder, as `data_name`.
+
+    A part of that name is enough, as file systems take no long ones.
+    """
+    config = test.trained.card.config
+    target, data, table = (config.get(name) for name in ("target", "data", "table"))
+    own = Path(table).stem if table else Path(data).name if data and target == "folder" else ""
+    return f"{target}-{own[:_LONGEST]}" if target and own else target
 
 
 def test_weights(test: WeightsTest, *, out: Path, machine: Machine) -> dict[str, Any]:

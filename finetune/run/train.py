@@ -1,7 +1,7 @@
 """The training of one run: budget, clips, optimiser, and what a linear probe or dropout need beside them."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from fractalvid.finetune.recipes.plan import Plan
 from fractalvid.finetune.results.scores import labels_of, scores
 from fractalvid.finetune.run.frozen import CLIPS, prepare_frozen
 from fractalvid.finetune.targets.base import Target
+from fractalvid.finetune.targets.folder.mirrored import mirrored_pair
 from fractalvid.finetune.videos.listing import Listing, curve_side
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.engine import LoopConfig, Objective, TrainConfig, TrainResult, train
@@ -27,6 +28,7 @@ from fractalvid.pretrain.models import feature_dim, head_name
 from fractalvid.pretrain.objectives import Supervised, SupervisedConfig
 from fractalvid.pretrain.objectives.debias import DebiasConfig, Debiased
 from fractalvid.pretrain.optim import OptimConfig
+from fractalvid.utils.messages.notes import note
 from fractalvid.utils.messages.phrases import counted
 
 CHECKPOINT_STEPS = 200
@@ -61,6 +63,8 @@ def train_network(network: nn.Module, run: ListedRun, *, resume: bool) -> TrainR
     steps = plan.steps(len(videos))
     if steps < _FEW_STEPS and is_main():
         _note_few_steps(plan, len(videos), steps)
+    if is_main():
+        _note_mirrored(plan, run.listing.classes)
     recipe, engine = plan.recipe, _engine_config(plan, steps, machine)
     loader = TrainLoader(
         videos,
@@ -111,6 +115,17 @@ def _note_few_steps(plan: Plan, videos: int, steps: int) -> None:
     recipe = plan.recipe
     made = f"{counted(recipe.epochs, 'epoch')} of {counted(videos, 'video')} make only {counted(steps, 'step')}"
     tqdm.write(f"note: {made}; a smaller --batch-size than {recipe.batch_size} makes more of them", file=sys.stderr)
+
+
+def _note_mirrored(plan: Plan, classes: Sequence[str]) -> None:
+    """Tell that clips of one's own are mirrored although that may make another class of them.
+
+    Names alone don't prove it, and runs from before were mirrored, so that the default stays.
+    """
+    pair = mirrored_pair(classes) if plan.target == "folder" and plan.recipe.augment.flip else None
+    if pair is not None:
+        look = f"classes {pair[0]!r} and {pair[1]!r} look like mirror images"
+        note(f"{look}; --augment.flip 0 leaves clips unmirrored")
 
 
 def _engine_config(plan: Plan, steps: int, machine: Machine) -> LoopConfig:

@@ -21,11 +21,12 @@ from fractalvid.finetune.results.scores import scores
 from fractalvid.finetune.run import outcome, pipeline, train
 from fractalvid.finetune.targets.demo.stick_figures import ACTIONS
 from fractalvid.finetune.targets.demo.target import DemoSet
+from fractalvid.finetune.targets.registry import TARGETS, TargetOptions, make_target
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.optim.optimizer import build_optimizer
 from fractalvid.pretrain.weights.cards import load_card
-from tests.finetune.helpers import SMALL, command, hmdb_set, metrics, plan_of, show_help
+from tests.finetune.helpers import SMALL, command, folder_set, hmdb_set, metrics, plan_of, show_help
 from tests.finetune.targets.test_hmdb51 import FILES, LISTS
 
 
@@ -65,6 +66,30 @@ def test_a_run_leaves_all_its_results(data: Path, tmp_path: Path, capsys: pytest
     told = capsys.readouterr()
     assert f"top-1 {got['top1']:.1f} %" in told.out
     assert "note: 2 epochs of 8 videos make only 4 steps; a smaller --batch-size than 4 makes more of them" in told.err
+
+
+@pytest.mark.parametrize("words", [(), ("compare", "--seeds", 0, 1)])
+def test_classes_that_mirror_images_exchange_are_noted_once(
+    words: tuple[object, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = folder_set(tmp_path / "set", classes=("turn_left", "turn_right"), train=2, test=1)
+    args = [*words, "--target", "folder", "--data", root, "--out"]
+    said = (
+        "note: classes 'turn_left' and 'turn_right' look like mirror images; --augment.flip 0 leaves clips unmirrored"
+    )
+    assert command(*args, tmp_path / "mirrored", cache=tmp_path / "c") == 0
+    assert capsys.readouterr().err.count(said) == 1
+    assert command(*args, tmp_path / "as_they_are", "--augment.flip", 0, cache=tmp_path / "c") == 0
+    assert "mirror" not in capsys.readouterr().err
+
+
+def test_help_names_the_targets_that_are_not_mirrored(capsys: pytest.CaptureFixture[str]) -> None:
+    targets = [make_target(TargetOptions(name, Path() if row.needs_data else None)) for name, row in TARGETS.items()]
+    names = [target.name for target in targets if not target.protocol.mirror]
+    with pytest.raises(SystemExit):
+        show_help()
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert f"default 0.5, and 0 for {', '.join(names[:-1])} and {names[-1]}," in text
 
 
 def test_the_seed_determines_the_result(data: Path, tmp_path: Path) -> None:

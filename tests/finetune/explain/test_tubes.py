@@ -1,12 +1,14 @@
 """Boxes over time as masks, their agreement with saliency, pictures of it, and the command."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from fractalvid.finetune.cli.commands import main
@@ -15,7 +17,7 @@ from fractalvid.finetune.explain.run import Explainer, stage_path
 from fractalvid.finetune.explain.tubes import Box, peak, read_boxes, tube_iou, tube_mask
 from fractalvid.finetune.weights.trained import open_trained
 from fractalvid.pretrain.models import build_model
-from fractalvid.pretrain.weights import Card, save_weights
+from fractalvid.pretrain.weights import Card, load_card, save_weights
 from fractalvid.utils.errors import UserError
 from fractalvid.video import reader
 from fractalvid.video.encoding.writer import write_video
@@ -75,6 +77,7 @@ def test_pictures_show_saliency_and_leave_the_rest() -> None:
     crossed = mark(frames, (0, 0, 0), None)
     assert (crossed[0, 0, :4] == 255).all()
     assert (crossed[1] == 100).all()
+    assert (mark(frames, (None, 0, 0), None)[:, 0, :4] == 255).all()  # of no frame, it is in all
     assert contact_sheet([frames, shown]).shape == (20, 20, 3)
 
 
@@ -90,6 +93,19 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def seeing(weights: Path) -> Path:
+    """Weights for which all maps of the last stages speak for one class, whatever is seen."""
+    network = build_model("r3d_10", 2, seed=0)
+    with torch.no_grad():
+        head = network.get_submodule("fc")
+        head.get_parameter("weight").copy_(torch.tensor([[-1.0], [1.0]]).expand(2, 256))
+        head.get_parameter("bias").zero_()
+    path = weights.parent / "seeing.safetensors"
+    save_weights(path, network, load_card(weights))
+    return path
+
+
 def test_the_command_leaves_numbers_and_pictures(weights: Path, tmp_path: Path) -> None:
     frames = np.random.default_rng(0).integers(0, 255, (8, 36, 48, 3), dtype=np.uint8)
     write_video(tmp_path / "a.mp4", frames, fps=4)
@@ -98,9 +114,11 @@ def test_the_command_leaves_numbers_and_pictures(weights: Path, tmp_path: Path) 
     out, boxes = tmp_path / "out", str(tmp_path / "b.csv")
     videos = [str(tmp_path / "a.mp4"), str(tmp_path / "broken.mp4")]
     asked = ["explain", "--weights", str(weights), "--out", str(out), "--boxes", boxes, "--of", "wave", "--no-progress"]
+    asked += ["--stage", "stage2"]
     assert main([*asked, *videos]) == 1  # one can't be read
     told = json.loads((out / "explain.json").read_text())
     (found,) = told["videos"]
+    assert told["maps"] == {"times": 2, "rows": 4, "columns": 4}
     assert found["class"] == "wave"
     assert 0 <= found["tube_iou"] <= 1
     assert found["peak"] is None or set(found["peak"]) == {"frame", "y", "x", "seconds"}
@@ -134,13 +152,64 @@ def test_seconds_are_those_of_the_frames_and_not_of_a_mean_rate(
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     box = Box(second, 0, 0, 1, 1, "line 2")
-    found = Explainer(open_trained(weights), device="cpu").explain(
+    found = Explainer(open_trained(weights), device="cpu", stage="stage2").explain(
         tmp_path / "a.mp4", [box], threshold=0.5, max_pixels=10**6
     )
-    assert found.peak is not None
-    assert found.time == pytest.approx(8 + (14 + found.peak[0] - 8) / 24, abs=1e-3)
+    assert found.peak is not None and found.peak.frame is not None
+    assert found.time == pytest.approx(8 + (14 + found.peak.frame - 8) / 24, abs=1e-3)
     assert found.mask is not None
     assert (bool(found.mask.all()), bool(found.mask.any()), found.inside) == (inside,) * 3
+
+
+def explained(
+    weights: Path, tmp_path: Path, *options: str, boxes: str = "a.mp4,0.5,0,0,1,1\n"
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What explain.json says, and of that the one video, whose frames are noise."""
+    frames = np.random.default_rng(0).integers(0, 255, (8, 36, 48, 3), dtype=np.uint8)
+    write_video(tmp_path / "a.mp4", frames, fps=4)
+    (tmp_path / "b.csv").write_text(HEADER + boxes)
+    asked = ["explain", "--weights", str(weights), "--out", str(tmp_path / "out"), "--boxes", str(tmp_path / "b.csv")]
+    assert main([*asked, "--device", "cpu", *options, str(tmp_path / "a.mp4")]) == 0
+    told: dict[str, Any] = json.loads((tmp_path / "out" / "explain.json").read_text())
+    return told, told["videos"][0]
+
+
+def test_one_time_and_one_place_are_not_told_as_if_measured(
+    seeing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told, found = explained(seeing, tmp_path)
+    assert told["maps"] == {"times": 1, "rows": 1, "columns": 1}
+    assert found["peak"] == {"frame": None, "y": None, "x": None, "seconds": None}
+    assert (found["tube_iou"], found["peak_inside"]) == (None, None)
+    said = capsys.readouterr()
+    note = "maps of stage4 have 1 time and 1 place, so the peak's frame and place say nothing; --stage stage2 is finer"
+    assert said.err.count(f"note: {note}\n") == 1
+    assert re.search(r"a\.mp4: wave \d+\.\d %\n", said.out)
+
+
+@pytest.mark.parametrize(("boxes", "inside"), [("a.mp4,0.5,0,0,1,1\n", True), ("a.mp4,2,0,0,1,1\n", None)])
+def test_one_time_leaves_the_place(
+    boxes: str, inside: bool | None, seeing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The clip is of seconds 0.5 to 1.25; a box of second 2 is in two of its frames, and maybe not in the peak's."""
+    told, found = explained(seeing, tmp_path, "--stage", "stage3", boxes=boxes)
+    assert told["maps"] == {"times": 1, "rows": 2, "columns": 2}
+    assert (found["peak"]["frame"], found["peak"]["seconds"]) == (None, None)
+    assert (found["peak"]["y"], found["peak"]["x"]) != (None, None)
+    assert 0 < found["tube_iou"] <= 1
+    assert found["peak_inside"] is inside
+    said = capsys.readouterr()
+    note = "maps of stage3 have 1 time and 2 x 2 places, so the peak's frame says nothing; --stage stage2 is finer"
+    assert f"note: {note}\n" in said.err
+    assert re.search(r"wave \d+\.\d %, peak at row \d+, column \d+, tube IoU \d\.\d+\n", said.out)
+
+
+def test_maps_of_times_and_places_tell_all(seeing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, found = explained(seeing, tmp_path, "--stage", "stage2")
+    assert None not in found["peak"].values()
+    said = capsys.readouterr()
+    assert "note:" not in said.err
+    assert re.search(r"peak at frame \d, row \d+, column \d+ \([\d.]+ s\), tube IoU", said.out)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """Fine-tuned weights on test sets, without training."""
 
 import csv
+import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -28,11 +30,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def weights_of(folder: Path, classes: list[str], *, seed: int = 1, **config: Any) -> Path:
+def weights_of(folder: Path, classes: list[str], *, seed: int = 1, network: int | None = None, **config: Any) -> Path:
     """Weights as a fine-tuning run leaves them, of a network that learnt nothing."""
     folder.mkdir(parents=True)
     card = Card("r3d_10", len(classes), 2, 16, 1, (0.4,) * 3, (0.2,) * 3, seed, None, config | {"classes": classes})
-    save_weights(folder / "weights.safetensors", build_model("r3d_10", len(classes), seed=seed), card)
+    save_weights(
+        folder / "weights.safetensors",
+        build_model("r3d_10", len(classes), seed=seed if network is None else network),
+        card,
+    )
     return folder
 
 
@@ -235,10 +241,44 @@ def test_results_lie_apart_by_what_the_weights_were_trained_on(trained: Path, tm
     folders = [
         out(f"{split}{mode}", target="ucf101", split=split, mode=mode) for split in "123" for mode in ("full", "linear")
     ]
-    assert folders[0] == "runs/test/folder-set/ours/seed-1_of_ucf101_split-1_full"
+    assert re.fullmatch(r"runs/test/folder-set/ours/seed-1_of_ucf101_split-1_full_weights-[0-9a-f]{8}", folders[0])
     assert len(set(folders)) == 6
-    assert out("bare") == "runs/test/folder-set/ours/seed-1"
-    assert out("odd", target="../..", split="", mode="full") == "runs/test/folder-set/ours/seed-1_of_..-.._full"
+    assert "/seed-1_weights-" in out("bare")
+    assert "/seed-1_weights-" in out("table", table="list.csv")
+    assert "/seed-1_of_..-.._full_weights-" in out("odd", target="../..", split="", mode="full")
+    own = out("own", target="folder", data="/far/my clips", split="", mode="full")
+    assert "/seed-1_of_folder-my-clips_full_weights-" in own
+    assert "_of_folder-list_full" in out("csv", target="folder", data="/far/a", table="/b/list.csv", mode="full")
+    assert len(Path(out("long", target="folder", data="/far/" + "ü" * 120, mode="full")).name.encode()) < 200
+
+
+def test_weights_whose_cards_say_the_same_have_folders_of_their_own(trained: Path, tmp_path: Path) -> None:
+    def out(name: str) -> Path:
+        return default_folder(open_test(WeightsTestOptions(options, f"ours={tmp_path / name}")))
+
+    options = TargetOptions("folder", trained / "set")
+    said: dict[str, Any] = {"target": "folder", "split": "", "mode": "full", "data": str(tmp_path / "other")}
+    for name, network in (("small", 1), ("large", 2)):
+        folder = weights_of(tmp_path / name, ["dark", "light"], network=network, **said)
+        digest = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
+        assert out(name).name == f"seed-1_of_folder-other_full_weights-{digest[:8]}"
+    assert out("small") != out("large")
+    shutil.copytree(tmp_path / "small", tmp_path / "moved")
+    assert out("moved") == out("small")
+
+
+def test_a_finished_test_is_known_and_other_weights_are_tested_beside_it(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(("first", "second")):
+        said: dict[str, Any] = {"target": "folder", "mode": "full", "data": str(tmp_path / name)}
+        weights = weights_of(tmp_path / name, ["dark", "light"], network=number, init={"label": "scratch"}, **said)
+        args = ["--target", "folder", "--data", trained / "set", "--weights", weights]
+        assert run_test(*args, cache=trained / "c") == 0
+    assert len(list((tmp_path / "runs/test/folder-set/scratch").iterdir())) == 2
+    assert run_test(*args, cache=trained / "c") == 2
+    assert "holds a finished run" in capsys.readouterr().err
 
 
 def test_what_a_card_says_wrongly_can_be_said_otherwise(trained: Path, tmp_path: Path) -> None:
