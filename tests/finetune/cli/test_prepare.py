@@ -199,8 +199,8 @@ def test_cuts_behind_the_end_of_their_video_are_counted(tmp_path: Path) -> None:
     rows = tuple(Video("train/dark/0.mp4", 0, "train", *cut) for cut in cuts)
     index = build_index(root, [rows[0].path], cache_dir=None, threads=1, max_broken=0, progress=False)
     lines = list(report(Data(Folder(), root, TargetOptions("folder")), Survey(rows, (), ("dark",), (), ("",)), index))
-    assert "cut       1 are listed from frames on that they do not have: train/dark/0.mp4" in lines
-    assert "cut       1 are listed beyond their last frame, and end with it: train/dark/0.mp4" in lines
+    assert "cut       1 clip from frames on that their video does not have: train/dark/0.mp4" in lines
+    assert "cut       1 clip beyond the last frame of their video, cut there: train/dark/0.mp4" in lines
 
 
 def test_a_cache_folder_that_cannot_be_written_is_said_before_anything_is_decoded(
