@@ -107,11 +107,13 @@ def _cuts(videos: list[tuple[Video, int]]) -> Iterator[str]:
     """What is wrong with the cuts of videos with so many frames."""
     behind = [video.path for video, frames in videos if (video.start or 0) >= frames]
     if behind:
-        yield f"cut       {counted(len(behind), 'clip')} from frames on that their video does not have: {first_few(behind, 3)}"
+        clips = counted(len(behind), "clip")
+        yield f"cut       {clips} from frames on that their video does not have: {first_few(behind, 3)}"
     # Lists count the last frame in or out: one more is no sign that numbers are of other units or files.
     beyond = [video.path for video, frames in videos if (video.start or 0) < frames and (video.end or 0) > frames + 1]
     if beyond:
-        yield f"cut       {counted(len(beyond), 'clip')} beyond the last frame of their video, cut there: {first_few(beyond, 3)}"
+        clips = counted(len(beyond), "clip")
+        yield f"cut       {clips} beyond the last frame of their video, cut there: {first_few(beyond, 3)}"
 
 
 def _timed(facts: VideoFacts, path: Path, frame_rate: float | None) -> VideoFacts:
