@@ -141,7 +141,10 @@ def shuffled(folder: Path) -> Path:
 def together(given: argparse.Namespace, use: str) -> dict[str, Any]:
     """What `finetune compare` says of all finished runs of a use."""
     out = given.folder / f"{use}-together"
-    call("finetune", "compare", "--runs", str(given.folder / use), "--out", str(out))
+    rows = [row for row in (given.folder / use).glob("seed-*/*") if any(row.rglob("metrics.json"))]
+    # Named, runs of several pre-trainings are one row; gains are over the first.
+    runs = [f"{row.name}={row}" for row in sorted(rows, key=lambda row: (row.name != SCRATCH, row))]
+    call("finetune", "compare", "--runs", *runs, "--out", str(out))
     told: dict[str, Any] = json.loads((out / "comparison.json").read_text(encoding="utf-8"))
     return told
 
