@@ -13,6 +13,8 @@ Side = Literal["train", "val", "test"]
 """What a video is for: to learn from; to look at while choosing; to be tested on once, at the end."""
 SIDES: tuple[Side, Side] = ("train", "test")
 """Those that a benchmark needs."""
+SIDE_WORDS: dict[Side, str] = {"train": "training", "val": "validation", "test": "test"}
+"""What messages call them."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fractalvid.finetune.targets.base import Side, Target, Video
+from fractalvid.finetune.targets.base import SIDE_WORDS, Side, Target, Video
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.messages.phrases import counted, first_few
 from fractalvid.video.index import stamp_of
@@ -20,7 +20,6 @@ from fractalvid.video.names import picture_files
 _HEAD = 1 << 16
 """Bytes that tell most files of one size apart."""
 
-_WORDS: dict[Side, str] = {"train": "training", "val": "validation", "test": "test"}
 Pair = tuple[Side, Side]
 _PAIRS: tuple[Pair, ...] = (("train", "test"), ("train", "val"), ("val", "test"))
 
@@ -77,7 +76,7 @@ def check_files(root: Path, videos: Sequence[Video], *, official: bool = False) 
             noted += [f"{path} is {other}" for other in others[:1] if not added]
         _refuse(str(root), leaking, pair)
         if noted:
-            first, second = (f"{_WORDS[side]} video" for side in pair)
+            first, second = (f"{SIDE_WORDS[side]} video" for side in pair)
             are = f"is a {first}" if len(noted) == 1 else f"are {first}s"
             copies = f"{counted(len(noted), second)} {are} under another name ({first_few(noted, 3)})"
             tqdm.write(f"note: {root}: {copies}, as the benchmark's own lists have it", file=sys.stderr)
@@ -189,7 +188,7 @@ def _refuse(where: str, leaking: Sequence[str], pair: Pair, what: str = "video",
     if leaking:
         are, they = ("is", "it") if len(leaking) == 1 else ("are", "them")
         used = "trained on" if pair[0] == "train" else "chosen by"
-        sides = f"in {_WORDS[pair[0]]} and in {_WORDS[pair[1]]}"
+        sides = f"in {SIDE_WORDS[pair[0]]} and in {SIDE_WORDS[pair[1]]}"
         raise UserError(
             f"{where}: {counted(len(leaking), what, many)} {are} {sides} ({first_few(leaking, 3)}); a result on videos "
             f"that were {used} says nothing, so take {they} out of one side"

@@ -4,14 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fractalvid.finetune.targets.base import SIDES, Side, Target, Video, require_folder
+from fractalvid.finetune.targets.base import SIDE_WORDS, SIDES, Side, Target, Video, require_folder
 from fractalvid.finetune.videos.index import ClipIndex, damaged_videos
 from fractalvid.finetune.videos.leakage import check_files, check_lists
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.messages.phrases import counted, first_few
 from fractalvid.video.folders import NOT_THERE, LeftAside, absent
-
-_WORDS: dict[Side, str] = {"train": "training", "val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ def check_labels(
         if not any(video.side == side for video in videos):
             hint = "" if target.protocol.splits else "; name a table with --csv that says which videos are which"
             hint += "; finetune test needs none" if hint and side == "train" else ""
-            raise UserError(f"{target.name} lists no {_WORDS[side]} video{hint}")
+            raise UserError(f"{target.name} lists no {SIDE_WORDS[side]} video{hint}")
 
 
 def _drop_empty_classes(listing: Listing) -> Listing:
@@ -128,7 +126,7 @@ def require_sides(listing: Listing, root: Path) -> None:
         raise UserError(f"{root} has videos of {there}; telling classes apart takes two")
     for side in listing.sides:
         if not any(video.side == side for video in listing.videos):
-            raise UserError(f"{root} has no {_WORDS[side]} video of this split that can be used")
+            raise UserError(f"{root} has no {SIDE_WORDS[side]} video of this split that can be used")
 
 
 def _require_training(listing: Listing, listed: Sequence[Video], root: Path) -> None:

@@ -32,8 +32,8 @@ from fractalvid.utils.checks import check_count, check_instance, check_share, is
 from fractalvid.utils.errors import UserError
 
 TOGETHER = 64
-"""Clips that a CPU draws and fits at once at most, of at most 4 batches: NumPy's calls for 16 cost nearly as much as
-for 64. More would be faster still, and come in bursts that a loader's workers, two batches ahead, do not hide."""
+"""Clips that a CPU draws and fits at once at most, of at most 4 batches, so that they share NumPy's calls.
+More would be faster still, and come in bursts that a loader's workers, two batches ahead, do not hide."""
 
 
 class FractalStream(IterableDataset[Batch]):
