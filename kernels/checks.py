@@ -1,5 +1,6 @@
 """Checks of what kernels are given. What they refuse becomes a `ValueError` that names the argument."""
 
+import reprlib
 from collections.abc import Callable
 from numbers import Integral
 from typing import Any
@@ -36,9 +37,15 @@ def whole_array(name: str, values: ArrayLike, low: int, high: int) -> NDArray[An
     array: NDArray[Any] = _converted(name, values, lambda: _integers(values))
     # Python's integers beyond 64 bits make arrays of objects, and an empty list makes one of floats.
     whole = array.dtype.kind in "iu" or array.size == 0
-    if not whole or (array.size and (int(array.min()) < low or int(array.max()) > high)):
-        raise ValueError(f"{name} must be whole numbers, {low} to {high}, got {values!r}")
+    outside = [value for value in _extremes(array) if not low <= value <= high] if whole else [_brief(values)]
+    if outside:
+        raise ValueError(f"{name} must be whole numbers, {low} to {high}, got {outside[0]}")
     return array
+
+
+def _extremes(array: NDArray[Any]) -> list[int]:
+    """The least and the largest of whole numbers, if there are any."""
+    return [int(array.min()), int(array.max())] if array.size else []
 
 
 def _integers(values: ArrayLike) -> NDArray[Any]:
@@ -56,4 +63,10 @@ def _converted(name: str, values: ArrayLike, convert: Callable[[], NDArray[Any]]
         with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused
             return convert()
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{name} must be numbers, got {values!r}: {error}") from None
+        raise ValueError(f"{name} must be numbers, got {_brief(values)}: {error}") from None
+
+
+def _brief(values: ArrayLike) -> str:
+    """Values in one short line, however many there are."""
+    listed = values.tolist() if isinstance(values, np.ndarray) else values
+    return " ".join(reprlib.repr(listed).split())

@@ -182,7 +182,7 @@ def render(
     _check_run(burn_in, threads)
     amounts = _points(points, len(jobs))
     exposure = _exposure(exposure, len(jobs))
-    paints = None if palette is None else _paints(jobs, palette, curve, amounts)
+    paints = _paints(jobs, palette, curve, amounts)
     device = find_device(backend, jobs)
     if device is not None:
         images: NDArray[np.uint8] = front.render(
@@ -258,9 +258,13 @@ def _by_largest(
 
 
 def _paints(
-    jobs: Jobs, palette: NDArray[np.uint8], curve: NDArray[np.uint8] | None, points: NDArray[np.int64]
-) -> game.Paints:
-    """What is given, checked and left where it lies: the backend that answers brings it to itself."""
+    jobs: Jobs, palette: NDArray[np.uint8] | None, curve: NDArray[np.uint8] | None, points: NDArray[np.int64]
+) -> game.Paints | None:
+    """What is given, checked and left where it lies: the backend that answers brings it to itself. None is grey."""
+    if palette is None:
+        if curve is not None:
+            raise ValueError("a curve needs a palette")
+        return None
     if jobs.colour is None:
         raise ValueError("a palette needs jobs with colours")
     _check_colour_points(points)

@@ -44,6 +44,8 @@ class Arm:
 LIGHT = "--emulate light,share=0.5,samples=12_000"
 SCENE = "--emulate scene,share=0.9,samples=12_000"
 FEW = f"{LIGHT} --classes 50"
+FULL = "--points 20_000"
+"""As many points as the recipe says: of pre-trainings of its length (`--steps 2000`)."""
 SHIPPED = "fractal-small"
 ARMS = {
     SCRATCH: Arm(),
@@ -63,6 +65,14 @@ ARMS = {
     "shapes, 50 classes": Arm(f"--kind shapes {FEW}"),
     "dead leaves, 50 classes": Arm(f"--kind dead_leaves {FEW}"),
     "octopus, 50 classes": Arm(f"--kind octopus {FEW}"),
+    "recipe": Arm(FULL, tuned=""),
+    "recipe, mixup": Arm(f"{FULL} --mixup 0.2", tuned=""),
+    "recipe, cutmix": Arm(f"{FULL} --cutmix 1", tuned=""),
+    "recipe, projector": Arm(f"{FULL} --projector 2", tuned=""),
+    "recipe, growing": Arm(f"{FULL} --grow 4x48 8x48", tuned=""),
+    "recipe, 1000 classes": Arm(f"{FULL} --classes 1000", tuned=""),
+    "recipe, paper": Arm(f"{FULL} --emulate paper,share=0.5,samples=60_000", tuned=""),
+    "recipe, averaged": Arm(f"{FULL} --ema 0.99", tuned=""),
 }
 
 
@@ -75,6 +85,7 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS), help="which pre-trainings")
     parser.add_argument("--steps", type=int, default=800, help="of 32 clips")
     parser.add_argument("--seeds", type=int, default=2, help="fine-tunings of each, both ways round")
+    parser.add_argument("--name", default="search", help="what the table is called")
     given = parser.parse_args()
     where = list(product(HALVES, range(given.seeds)))
     report(given, {arm: [fine_tuned(given, arm, *one) for one in where] for arm in given.arms})
@@ -153,7 +164,7 @@ def report(given: argparse.Namespace, rows: dict[str, list[float]]) -> None:
     )
     head = ["arm", "top-1", "over scratch", "runs", "own classes"]
     data = {"steps": given.steps, "top1": rows}
-    write("search", f"The search for a recipe: {given.steps} steps of 32 clips", head, lines, data, notes)
+    write(given.name, f"The search for a recipe: {given.steps} steps of 32 clips", head, lines, data, notes)
 
 
 def about(arm: Arm) -> str:

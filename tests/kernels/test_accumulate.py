@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fractalvid.kernels import Jobs, accumulate, growth, orbit
+from fractalvid.kernels.checks import MAX_STEPS
 from tests.kernels.conftest import system, view
 
 DEFAULT_VARIATIONS = [0, 4, 14, 16, 17, 20, 27, 29]
@@ -204,6 +205,14 @@ def test_impossible_numbers_are_refused(five_maps: Jobs) -> None:
         accumulate(five_maps, size=8, points=1, backend="abacus")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="threads"):
         accumulate(five_maps, size=8, points=1, threads=0)
+
+
+def test_a_whole_array_is_told_by_the_number_that_is_wrong_in_it(five_maps: Jobs) -> None:
+    many = np.arange(10_000)
+    above = f"got {MAX_STEPS + 9999}"
+    for points, told in ((many, "got 0"), (many + MAX_STEPS, above), (many / 2, r"got \[0\.0, 0\.5, .*\]")):
+        with pytest.raises(ValueError, match=rf"^points must be whole numbers, 1 to {MAX_STEPS}, {told}$"):
+            accumulate(five_maps, size=8, points=points)
 
 
 @pytest.mark.parametrize("backend", ["cpu", "reference"])

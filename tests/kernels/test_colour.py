@@ -181,6 +181,8 @@ def test_impossible_paints_are_refused() -> None:
     plain = dataclasses.replace(jobs, colour=None)
     with pytest.raises(ValueError, match="needs jobs with colours"):
         render(plain, size=8, points=10, exposure=EXPOSURE, palette=PALETTES)
+    with pytest.raises(ValueError, match="a curve needs a palette"):
+        render(jobs, size=8, points=10, exposure=EXPOSURE, curve=CURVE)
     for palette, curve in ((PALETTES[:2], None), (PALETTES.astype(float), None), (PALETTES, CURVE[:9])):
         with pytest.raises(ValueError, match="palette"):
             render(jobs, size=8, points=10, exposure=EXPOSURE, palette=palette, curve=curve)
