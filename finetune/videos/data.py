@@ -13,9 +13,10 @@ from fractalvid.finetune.targets.demo.target import demo_path, demo_set
 from fractalvid.finetune.targets.registry import TargetOptions, make_target
 from fractalvid.finetune.videos.holdout import hold_out
 from fractalvid.finetune.videos.index import ClipIndex, build_index
-from fractalvid.finetune.videos.listing import Listing, keep_decodable, list_videos
+from fractalvid.finetune.videos.listing import Listing, keep_decodable, list_videos, told_beyond
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.messages.notes import note
 from fractalvid.utils.messages.phrases import counted
 
 
@@ -105,4 +106,7 @@ def decode_listed(data: Data, listing: Listing, machine: Machine) -> Listing:
         tqdm.write(f"skipped {why}" if path in why else f"skipped {path}: {why}")
     for path, packets in listing.damaged[:10] if machine.progress else ():
         tqdm.write(f"damaged {path}: {counted(packets, 'packet')} passed over")
+    beyond = told_beyond((video, index.frames[video.path]) for video in listing.videos)
+    if beyond:
+        note(beyond)
     return listing

@@ -172,3 +172,11 @@ def keep_decodable(listing: Listing, index: ClipIndex, root: Path) -> Listing:
     require_sides(kept, root)
     _require_training(kept, listing.videos, root)
     return kept
+
+
+def told_beyond(videos: Iterable[tuple[Video, int]]) -> str:
+    """Which cuts of videos with so many frames begin in them and end behind them, in words; "" if none does."""
+    # Lists count the last frame in or out: one more is no sign that numbers are of other units or files.
+    beyond = [video.path for video, frames in videos if (video.start or 0) < frames and (video.end or 0) > frames + 1]
+    clips = counted(len(beyond), "clip")
+    return f"{clips} beyond the last frame of their video, cut there: {first_few(beyond, 3)}" if beyond else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.videos.data import Data
 from fractalvid.finetune.videos.index import ClipIndex, damaged_videos
-from fractalvid.finetune.videos.listing import links_among, list_videos, of_sides, why_absent
+from fractalvid.finetune.videos.listing import links_among, list_videos, of_sides, told_beyond, why_absent
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.messages.phrases import counted, first_few
 from fractalvid.video.reader import VideoFacts
@@ -109,11 +109,9 @@ def _cuts(videos: list[tuple[Video, int]]) -> Iterator[str]:
     if behind:
         clips = counted(len(behind), "clip")
         yield f"cut       {clips} from frames on that their video does not have: {first_few(behind, 3)}"
-    # Lists count the last frame in or out: one more is no sign that numbers are of other units or files.
-    beyond = [video.path for video, frames in videos if (video.start or 0) < frames and (video.end or 0) > frames + 1]
+    beyond = told_beyond(videos)
     if beyond:
-        clips = counted(len(beyond), "clip")
-        yield f"cut       {clips} beyond the last frame of their video, cut there: {first_few(beyond, 3)}"
+        yield f"cut       {beyond}"
 
 
 def _timed(facts: VideoFacts, path: Path, frame_rate: float | None) -> VideoFacts:

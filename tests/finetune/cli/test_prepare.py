@@ -203,6 +203,20 @@ def test_cuts_behind_the_end_of_their_video_are_counted(tmp_path: Path) -> None:
     assert "cut       1 clip beyond the last frame of their video, cut there: train/dark/0.mp4" in lines
 
 
+def test_whoever_trains_is_told_of_cuts_beyond_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = folder_set(tmp_path / "data")
+    table = tmp_path / "cuts.csv"
+    cuts = "".join(
+        f"{side}/{label}/0.mp4,{label},{side},0,900\n" for side in ("train", "test") for label in ("dark", "light")
+    )
+    table.write_text(f"path,label,split,start,end\n{cuts}")
+    options = TargetOptions("folder", root, csv=table, start_column="start", end_column="end")
+    listing = read_videos(open_data(options), "", Machine(cache_dir=tmp_path, progress=False), allow_missing=False)
+    assert len(listing.videos) == 4
+    told = "note: 4 clips beyond the last frame of their video, cut there: train/dark/0.mp4, train/light/0.mp4, "
+    assert capsys.readouterr().err.startswith(told)
+
+
 def test_a_cache_folder_that_cannot_be_written_is_said_before_anything_is_decoded(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
