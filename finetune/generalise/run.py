@@ -34,6 +34,7 @@ from fractalvid.finetune.videos.data import Data, data_name
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.engine import LoopConfig, TrainConfig, TrainResult, train
 from fractalvid.pretrain.machine import resolve_device
+from fractalvid.pretrain.models import trains_channels_last
 from fractalvid.pretrain.optim import OptimConfig
 from fractalvid.pretrain.weights import Card, Initial, save_weights
 from fractalvid.utils.digests import digest_of
@@ -176,6 +177,7 @@ class _Training:
             steps=recipe.steps,
             precision=recipe.precision,
             device=self.machine.device,
+            channels_last=trains_channels_last(self.clips.model, self.machine.device),
             val_every=0,
             checkpoint_every=_CHECKPOINT_STEPS,
             tensorboard=False,

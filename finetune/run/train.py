@@ -24,7 +24,7 @@ from fractalvid.finetune.videos.listing import Listing, curve_side
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.engine import LoopConfig, Objective, TrainConfig, TrainResult, train
 from fractalvid.pretrain.machine import is_main, local_world_size, rank, resolve_device, world_size
-from fractalvid.pretrain.models import feature_dim, head_name
+from fractalvid.pretrain.models import feature_dim, head_name, trains_channels_last
 from fractalvid.pretrain.objectives import Supervised, SupervisedConfig
 from fractalvid.pretrain.objectives.debias import DebiasConfig, Debiased
 from fractalvid.pretrain.optim import OptimConfig
@@ -140,6 +140,7 @@ def _engine_config(plan: Plan, steps: int, machine: Machine) -> LoopConfig:
         # Of the exact length of an epoch: rounded, few videos would be far off.
         val_every=max(1, round(recipe.eval_every * steps / recipe.epochs)) if recipe.eval_every else 0,
         checkpoint_every=max(CHECKPOINT_STEPS, steps_an_epoch),
+        channels_last=trains_channels_last(recipe.model, machine.device),
         tensorboard=False,
     )
 

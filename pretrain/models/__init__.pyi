@@ -8,3 +8,4 @@ from .table import architecture as architecture
 from .table import check_clip as check_clip
 from .table import feature_dim as feature_dim
 from .table import head_name as head_name
+from .table import trains_channels_last as trains_channels_last

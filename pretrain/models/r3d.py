@@ -1,10 +1,13 @@
 """3D ResNets of basic blocks, small enough for a CPU."""
 
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 from torchvision.models.video.resnet import BasicBlock, Conv3DNoTemporal, Conv3DSimple
 
+from fractalvid.pretrain.models.cpu.folded import folded, folds
+from fractalvid.pretrain.models.cpu.pooled_norm import fits, pooled_norm
 from fractalvid.pretrain.models.heads import init_head
 from fractalvid.pretrain.models.pooling import FramePool
 
@@ -71,11 +74,24 @@ def _stage(kind: type[Conv3DSimple | Conv3DNoTemporal], c_in: int, c_out: int, d
     return nn.Sequential(first, *(BasicBlock(c_out, c_out, kind) for _ in range(depth - 1)))
 
 
-def _stem(width: int, frames: int, stride: int, *then: nn.Module) -> nn.Sequential:
-    """Kernels of `frames` x 7 x 7, `stride` pixels apart, and what comes after them."""
+def _stem(width: int, frames: int, stride: int) -> nn.Sequential:
+    """Kernels of `frames` x 7 x 7, `stride` pixels apart, normalised."""
     kernel, padding = (frames, 7, 7), (frames // 2, 3, 3)
     convolution = nn.Conv3d(3, width, kernel, stride=(1, stride, stride), padding=padding, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm3d(width), nn.ReLU(inplace=True), *then)
+    return nn.Sequential(convolution, nn.BatchNorm3d(width), nn.ReLU(inplace=True))
+
+
+class PooledStem(nn.Sequential):
+    """Convolution, BatchNorm, ReLU and `FramePool`; on a CPU, where they are half of a step, by fewer operations."""
+
+    def forward(self, video: Tensor) -> Tensor:
+        """(B, w, T, H/4, W/4) of video (B, 3, T, H, W)."""
+        layers: tuple[Any, ...] = tuple(self)
+        convolution, norm, relu, pool = layers
+        watched = any(layer._forward_hooks or layer._forward_pre_hooks for layer in layers)
+        x = folded(video, convolution) if not watched and folds(video, convolution) else convolution(video)
+        pooled: Tensor = pooled_norm(x, norm) if not watched and fits(x, norm) else pool(relu(norm(x)))
+        return pooled
 
 
 def r3d_10(num_classes: int) -> nn.Module:
@@ -83,7 +99,7 @@ def r3d_10(num_classes: int) -> nn.Module:
 
     Its stem ends with a max pool in space, as in ResNets of pictures: cheaper than the original's, and learns faster.
     """
-    return R3D(_stem(32, 3, 2, FramePool()), 32, (1, 1, 1, 1), num_classes)
+    return R3D(PooledStem(*_stem(32, 3, 2), FramePool()), 32, (1, 1, 1, 1), num_classes)
 
 
 def rmc3_10(num_classes: int) -> nn.Module:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
+from fractalvid.pretrain.machine import resolve_device
 from fractalvid.pretrain.models.keymaps import SLOWFAST_X3D, TSM_MOBILENET_V2, TSM_R50, TSN_R50, Checkpoint
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.messages.nearest import suggestion
@@ -38,6 +39,7 @@ class Architecture:
         convert: the function that makes this network's tensors of those of `imagenet`; None where they are the same.
         checkpoint: a file of its authors that can be read.
         stages: the modules whose outputs are its stages, the lowest first; the head stands for what it takes.
+        channels_last: whether it was measured to train faster in that layout on a CPU.
     """
 
     builder: str
@@ -53,6 +55,7 @@ class Architecture:
     convert: str | None = None
     checkpoint: Checkpoint | None = None
     stages: tuple[str, ...] = _STAGES
+    channels_last: bool = False
 
     def build(self, num_classes: int) -> "nn.Module":
         """The network with a head of `num_classes`, its parameters drawn from torch's CPU generator."""
@@ -117,11 +120,11 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "r3d_10": Architecture(
         f"{_OURS}.r3d:r3d_10", "fc", 256, "R3D-10 of width 32, 3.6 M parameters and the head: trains on a CPU",
-        clip_len=8, size=64,
+        clip_len=8, size=64, channels_last=True,
     ),
     "rmc3_10": Architecture(
         f"{_OURS}.r3d:rmc3_10", "fc", 256, "rMC3-10 of width 32, 3.6 M: R3D-10, its lower part 2D; half the time",
-        clip_len=8, size=64,
+        clip_len=8, size=64, channels_last=True,
     ),
 }  # fmt: skip
 
@@ -132,6 +135,11 @@ def architecture(name: str) -> Architecture:
         return ARCHITECTURES[name]
     hint = suggestion(name, ARCHITECTURES)
     raise UserError(f"no architecture is called {name!r}{hint}There are {', '.join(ARCHITECTURES)}")
+
+
+def trains_channels_last(name: str, device: str) -> bool:
+    """Whether an architecture trains faster in that layout on a device (`resolve_device`)."""
+    return architecture(name).channels_last and resolve_device(device).type == "cpu"
 
 
 def head_name(name: str) -> str:
