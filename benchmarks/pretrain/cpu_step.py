@@ -53,11 +53,12 @@ RUNS: dict[str, tuple[str, ...]] = {
 
 @contextmanager
 def as_before() -> Iterator[None]:
-    """Inside, networks and optimisers are made as they were: pooled over time, AdamW in ten passes over the weights."""
+    """Inside, networks and optimisers are made as they were: layer by layer, AdamW in ten passes over the weights."""
     pool = {"kernel_size": (1, 3, 3), "stride": (1, 2, 2), "padding": (0, 1, 1)}
     adamw = torch.optim.AdamW
     with (
         mock.patch.object(r3d, "FramePool", lambda: nn.MaxPool3d(**pool)),  # type: ignore[arg-type]
+        mock.patch.object(r3d, "PooledStem", nn.Sequential),
         mock.patch.object(torch.optim, "AdamW", lambda *args, **options: adamw(*args, **(options | {"fused": None}))),
     ):
         yield
@@ -80,17 +81,20 @@ def _stem(kernel: tuple[int, int, int], stride: int, width: int, then: list[nn.M
     return nn.Sequential(convolution, nn.BatchNorm3d(width), nn.ReLU(inplace=True), *then)
 
 
-def pooled_over_time() -> nn.Module:
-    """R3D-10 as it was."""
+def layer_by_layer(pool: nn.Module | None = None) -> nn.Module:
+    """R3D-10 whose stem is what its layers are, maybe with another pool."""
     made: Any = r3d_10()
-    made.stem[3] = nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))
+    *layers, own = made.stem
+    made.stem = nn.Sequential(*layers, pool or own)
     return cast(nn.Module, made)
 
 
 r3d_10, rmc3_10 = (partial(build_model, name, CLASSES, seed=0) for name in ("r3d_10", "rmc3_10"))
+pooled_over_time = partial(layer_by_layer, nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)))
 STEPS: dict[str, Callable[[], nn.Module]] = {
     "before": pooled_over_time,
-    "r3d_10, pooled frame by frame": r3d_10,
+    "r3d_10, pooled frame by frame": layer_by_layer,
+    "r3d_10, layer by layer": layer_by_layer,
     **dict.fromkeys(("r3d_10", "r3d_10, torch.compile", "r3d_10, contiguous"), r3d_10),
     "r3d_10, stem 1 x 7 x 7": partial(r3d_with, (1, 7, 7), 2),
     "r3d_10, stem 3 x 5 x 5": partial(r3d_with, (3, 5, 5), 2),
