@@ -150,14 +150,14 @@ def report(given: argparse.Namespace, rows: dict[str, list[float]]) -> None:
     """A row each arm."""
     lines = []
     for arm, values in rows.items():
-        base = rows.get(SCRATCH, []) if arm != SCRATCH else []
+        base = [] if ARMS[arm].init == SCRATCH and not ARMS[arm].pretrain else scratch(rows, arm)
         gain = shown([value - other for value, other in zip(values, base, strict=True)], "+") if base else ""
         lines.append([arm, shown(values), gain, ", ".join(f"{value:.1f}" for value in values), learned(given, arm)])
     notes = (
         f"Each run is `pretrain {PRETRAINED} --steps {given.steps}` with the options of its arm, below, one "
         f"pre-training each. Top-1 (%) of `finetune {TUNED} {RECIPE}`, {given.seeds} seeds, trained on one half of the "
         "training side of fold 0 and judged on the other: mean ± standard deviation over runs, and what they gain over "
-        "scratch by the recipe with the same halves and seed. Last, what share of held-out instances of its own "
+        "scratch, fine-tuned alike if that was run, with the same halves and seed. Last, what share of held-out instances of its own "
         "classes it names. Videos of fold 0 were not looked at; those of folds 1 and 2 were, so of results on all "
         "three only fold 0's is of videos that chose nothing.\n\n"
         + "\n".join(f"- {arm}: {about(ARMS[arm])}" for arm in rows)
@@ -165,6 +165,12 @@ def report(given: argparse.Namespace, rows: dict[str, list[float]]) -> None:
     head = ["arm", "top-1", "over scratch", "runs", "own classes"]
     data = {"steps": given.steps, "top1": rows}
     write(given.name, f"The search for a recipe: {given.steps} steps of 32 clips", head, lines, data, notes)
+
+
+def scratch(rows: dict[str, list[float]], arm: str) -> list[float]:
+    """What scratch gives, fine-tuned as an arm is, or else by the recipe."""
+    alike = [values for other, values in rows.items() if ARMS[other] == Arm(tuned=ARMS[arm].tuned)]
+    return alike[0] if alike else rows.get(SCRATCH, [])
 
 
 def about(arm: Arm) -> str:

@@ -151,7 +151,7 @@ def _averaged(pictures: Tensor, camera: Floats, figures: Floats, frame: tuple[in
     """
     source = (pictures.shape[3], pictures.shape[4])
     count, span = taps(camera @ in_pixels(figures, source, (1, 1)), source, frame, tone)
-    total = torch.zeros((*pictures.shape[:3], *frame))
+    total = torch.zeros((*pictures.shape[:3], *frame), dtype=torch.float32)
     for i, j in np.ndindex(*count.max(axis=0)):
         rows = np.flatnonzero((count > (i, j)).all(axis=1))
         if not len(rows):
