@@ -54,8 +54,8 @@ class FractalStream(IterableDataset[Batch]):
         seed: 0..2**64-1, determines order, time window, crop, flip and emulation; pixels are the bank's.
         instances: show only instances 0..n-1 of each class, at most 2^20 of them, in a keyed order; by default every
             round shows new ones.
-        rank: which of `world_size` processes this is; it isn't asked of `torch.distributed`, and without it each process
-            gets the same clips.
+        rank: which of `world_size` processes this is. It isn't asked of `torch.distributed`: without it all processes
+            get the same clips.
         world_size: R, how many processes there are.
         threads: for rendering; by default all cores, or one in a DataLoader's worker.
         emulate: instead of the config's: how clips are made to look filmed, or as text, "light" or "light,share=0.5".

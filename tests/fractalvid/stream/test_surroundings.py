@@ -20,9 +20,9 @@ class _DefaultType:
 
 
 def batches(emulate: str) -> list[torch.Tensor]:
-    config = StreamConfig(clip_len=3, size=32, points=500, emulate=emulate, masks=True)
+    config = StreamConfig(clip_len=3, size=32, points=500, masks=True)
     bank = ClassBank.sample(3, seed=0)
-    stream = FractalStream(bank, batch_size=2, seed=0, config=config)
+    stream = FractalStream(bank, batch_size=2, seed=0, config=config, emulate=emulate)
     held_out = FractalStream.validation(bank, num_clips=2, batch_size=2, config=config)
     made = [next(iter(stream)), stream.at([4, 1]), next(iter(held_out))]
     return [tensor for batch in made for tensor in (batch.video, batch.target, batch.mask) if tensor is not None]
