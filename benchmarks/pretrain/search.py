@@ -158,8 +158,8 @@ def report(given: argparse.Namespace, rows: dict[str, list[float]]) -> None:
         f"pre-training each. Top-1 (%) of `finetune {TUNED} {RECIPE}`, {given.seeds} seeds, trained on one half of the "
         "training side of fold 0 and judged on the other: mean ± standard deviation over runs, and what they gain over "
         "scratch, fine-tuned alike if that was run, with the same halves and seed. Last, what share of held-out "
-        "instances of its own classes it names. Videos of fold 0 were not looked at; those of folds 1 and 2 were, so of results on all "
-        "three only fold 0's is of videos that chose nothing.\n\n"
+        "instances of its own classes it names. Videos of fold 0 were not looked at; those of folds 1 and 2 were, so "
+        "of results on all three only fold 0's is of videos that chose nothing.\n\n"
         + "\n".join(f"- {arm}: {about(ARMS[arm])}" for arm in rows)
     )
     head = ["arm", "top-1", "over scratch", "runs", "own classes"]
