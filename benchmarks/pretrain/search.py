@@ -155,8 +155,9 @@ def report(given: argparse.Namespace, rows: dict[str, list[float]]) -> None:
         lines.append([arm, shown(values), gain, ", ".join(f"{value:.1f}" for value in values), learned(given, arm)])
     notes = (
         f"Each run is `pretrain {PRETRAINED} --steps {given.steps}` with the options of its arm, below, one "
-        f"pre-training each. Top-1 (%) of `finetune {TUNED} {RECIPE}`, {given.seeds} seeds, trained on one half of the "
-        "training side of fold 0 and judged on the other: mean ± standard deviation over runs, and what they gain over "
+        f"pre-training each. Top-1 (%) of `finetune {TUNED}`, with `{RECIPE}` unless an arm says otherwise, "
+        f"{given.seeds} seeds, trained on one half of the training side of fold 0 and judged on the other: "
+        "mean ± standard deviation over runs, and what they gain over "
         "scratch, fine-tuned alike if that was run, with the same halves and seed. Last, what share of held-out "
         "instances of its own classes it names. Videos of fold 0 were not looked at; those of folds 1 and 2 were, so "
         "of results on all three only fold 0's is of videos that chose nothing.\n\n"

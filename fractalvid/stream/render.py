@@ -179,10 +179,6 @@ def assemble(
         threads: at most this many in all.
     """
     shape = (count, config.clip_len, config.size, config.size)
-    # Whatever the caller's defaults are: threads that fill them don't share its inference mode, nor its device.
-    with torch.inference_mode(False), torch.device("cpu"):
-        video = torch.empty((count, 1 if config.colour is None else 3, *shape[1:]), dtype=torch.float32)
-        mask = torch.empty(shape, dtype=torch.bool) if config.masks else None
 
     def fill(rows: slice, threads: int) -> None:
         clips, foregrounds = part(rows, threads)
@@ -191,7 +187,10 @@ def assemble(
             assert foregrounds is not None
             mask[rows] = foregrounds
 
+    # Whatever the caller has set: the threads that fill these share neither its inference mode nor its default device.
     with torch.inference_mode(False), torch.device("cpu"):
+        video = torch.empty((count, 1 if config.colour is None else 3, *shape[1:]), dtype=torch.float32)
+        mask = torch.empty(shape, dtype=torch.bool) if config.masks else None
         in_parts(fill, count, threads)
     return video.expand(-1, config.channels, -1, -1, -1), mask
 

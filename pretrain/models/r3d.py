@@ -81,14 +81,20 @@ def _stem(width: int, frames: int, stride: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm3d(width), nn.ReLU(inplace=True))
 
 
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+
+
 class PooledStem(nn.Sequential):
-    """Convolution, BatchNorm, ReLU and `FramePool`; on a CPU, where they are half of a step, by fewer operations."""
+    """Convolution, BatchNorm, ReLU and `FramePool`, on a CPU in fewer operations: the same but for rounding.
+
+    Where hooks watch one of the layers, each is called.
+    """
 
     def forward(self, video: Tensor) -> Tensor:
         """(B, w, T, H/4, W/4) of video (B, 3, T, H, W)."""
         layers: tuple[Any, ...] = tuple(self)
         convolution, norm, relu, pool = layers
-        watched = any(layer._forward_hooks or layer._forward_pre_hooks for layer in layers)
+        watched = any(getattr(layer, hooks) for layer in layers for hooks in _HOOKS)
         x = folded(video, convolution) if not watched and folds(video, convolution) else convolution(video)
         pooled: Tensor = pooled_norm(x, norm) if not watched and fits(x, norm) else pool(relu(norm(x)))
         return pooled

@@ -64,7 +64,8 @@ class _PooledNorm(torch.autograd.Function):
         mean, variance = seen.statistics()
         deviation = np.sqrt(variance + eps)
         scale = _numbers(weight) / deviation
-        out = _empty(x, (x.shape[3] + 1) // 2, (x.shape[4] + 1) // 2)
+        shape = (*x.shape[:3], (x.shape[3] + 1) // 2, (x.shape[4] + 1) // 2)
+        out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last_3d)
         chosen, place = torch.empty_like(out), torch.empty_like(out, dtype=torch.uint8)
         tiled = seen.tiled(scale), seen.tiled(_numbers(bias) - mean * scale)
         pooled = [_rows(chosen), _rows(place), _rows(out)]
@@ -156,10 +157,6 @@ def _rows(x: Tensor) -> NDArray[Any]:
     if rows.dtype == torch.bfloat16:
         return rows.view(torch.int16).numpy().view(np.uint16)
     return rows.numpy()
-
-
-def _empty(x: Tensor, height: int, width: int) -> Tensor:
-    return torch.empty((*x.shape[:3], height, width), dtype=x.dtype, memory_format=torch.channels_last_3d)
 
 
 def _numbers(values: Tensor) -> NDArray[np.float64]:

@@ -146,3 +146,12 @@ def test_whoever_watches_the_layers_sees_them() -> None:
     network.stem[2].register_forward_hook(lambda layer, given, made: seen.append(made.shape))
     network(torch.randn(2, 3, 4, 32, 32).to(memory_format=torch.channels_last_3d))
     assert seen == [(2, 32, 4, 16, 16)]
+
+
+def test_whoever_watches_gradients_sees_them() -> None:
+    network: Any = build_model("r3d_10", 5, seed=0).to(memory_format=torch.channels_last_3d)
+    network.stem[2].inplace = False  # which PyTorch's own hooks ask for
+    seen: list[torch.Size] = []
+    network.stem[2].register_full_backward_hook(lambda layer, given, made: seen.append(made[0].shape))
+    network(torch.randn(2, 3, 4, 32, 32).to(memory_format=torch.channels_last_3d)).sum().backward()
+    assert seen == [(2, 32, 4, 16, 16)]
