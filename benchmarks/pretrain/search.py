@@ -73,6 +73,9 @@ ARMS = {
     "recipe, 1000 classes": Arm(f"{FULL} --classes 1000", tuned=""),
     "recipe, paper": Arm(f"{FULL} --emulate paper,share=0.5,samples=60_000", tuned=""),
     "recipe, averaged": Arm(f"{FULL} --ema 0.99", tuned=""),
+    "recipe, mixup, growing": Arm(f"{FULL} --mixup 0.2 --grow 4x48 8x48", tuned=""),
+    "recipe, nearly all filmed": Arm(f"{FULL} --emulate light,share=0.9,samples=60_000", tuned=""),
+    "recipe, scene": Arm(f"{FULL} --emulate scene,share=0.5,samples=60_000", tuned=""),
 }
 
 
@@ -85,19 +88,20 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS), help="which pre-trainings")
     parser.add_argument("--steps", type=int, default=800, help="of 32 clips")
     parser.add_argument("--seeds", type=int, default=2, help="fine-tunings of each, both ways round")
+    parser.add_argument("--pretrainings", type=int, default=1, help="of each arm; seeds take them in turn")
     parser.add_argument("--name", default="search", help="what the table is called")
     given = parser.parse_args()
     where = list(product(HALVES, range(given.seeds)))
     report(given, {arm: [fine_tuned(given, arm, *one) for one in where] for arm in given.arms})
 
 
-def start(given: argparse.Namespace, arm: str) -> str:
-    """What `--init` says of an arm; its pre-training is made, or gone on with, where it isn't complete."""
+def start(given: argparse.Namespace, arm: str, made: int) -> str:
+    """What `--init` says of an arm; its pre-training of that seed is made, or gone on with, where it isn't complete."""
     if not ARMS[arm].pretrain:
         return ARMS[arm].init
-    out: Path = given.folder / "pre" / f"{named(arm)}-{given.steps}"
+    out: Path = given.folder / "pre" / f"{named(arm)}-{given.steps}{again(made)}"
     if not (out / "weights.safetensors").is_file():
-        fresh = f"{PRETRAINED} {ARMS[arm].pretrain} --steps {given.steps}"
+        fresh = f"{PRETRAINED} {ARMS[arm].pretrain} --steps {given.steps} --seed {made}"
         call("pretrain", *shlex.split("--resume" if (out / "config.json").is_file() else fresh), "--out", str(out))
     return str(out)
 
@@ -107,9 +111,16 @@ def named(arm: str) -> str:
     return arm.replace(", ", "-").replace(" ", "_")
 
 
+def again(made: int) -> str:
+    """What folders of a second or later pre-training end with."""
+    return f"-again{made}" if made else ""
+
+
 def fine_tuned(given: argparse.Namespace, arm: str, half: tuple[str, str], seed: int) -> float:
     """Top-1 (%) on videos of the second fold, of a network that learned those of the first."""
-    init, out = start(given, arm), given.folder / "tuned" / f"{named(arm)}-{''.join(half)}-{seed}"
+    made = seed % given.pretrainings if ARMS[arm].pretrain else 0
+    init = start(given, arm, made)
+    out: Path = given.folder / "tuned" / f"{named(arm)}-{''.join(half)}-{seed}{again(made)}"
     told = out / "metrics.json"
     if not told.is_file():
         table = split(given, half)
@@ -142,7 +153,7 @@ def learned(given: argparse.Namespace, arm: str) -> str:
     """How many held-out instances of its own classes a pre-training names (%)."""
     if not ARMS[arm].pretrain:
         return ""
-    lines = (Path(start(given, arm)) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (Path(start(given, arm, 0)) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     return f"{[row['top1'] for row in map(json.loads, lines) if row['kind'] == 'val'][-1]:.0%}"
 
 
@@ -154,10 +165,10 @@ def report(given: argparse.Namespace, rows: dict[str, list[float]]) -> None:
         gain = shown([value - other for value, other in zip(values, base, strict=True)], "+") if base else ""
         lines.append([arm, shown(values), gain, ", ".join(f"{value:.1f}" for value in values), learned(given, arm)])
     notes = (
-        f"Each run is `pretrain {PRETRAINED} --steps {given.steps}` with the options of its arm, below, one "
-        f"pre-training each. Top-1 (%) of `finetune {TUNED}`, with `{RECIPE}` unless an arm says otherwise, "
-        f"{given.seeds} seeds, trained on one half of the training side of fold 0 and judged on the other: "
-        "mean ± standard deviation over runs, and what they gain over "
+        f"Each run is `pretrain {PRETRAINED} --steps {given.steps}` with the options of its arm, below, "
+        f"{given.pretrainings} each. Top-1 (%) of `finetune {TUNED}`, with `{RECIPE}` unless an arm says otherwise, "
+        f"{given.seeds} seeds, which take pre-trainings in turn, trained on one half of the training side of fold 0 "
+        "and judged on the other: mean ± standard deviation over runs, and what they gain over "
         "scratch, fine-tuned alike if that was run, with the same halves and seed. Last, what share of held-out "
         "instances of its own classes it names. Videos of fold 0 were not looked at; those of folds 1 and 2 were, so "
         "of results on all three only fold 0's is of videos that chose nothing.\n\n"
