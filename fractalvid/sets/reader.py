@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from fractalvid.sets.addresses.mirror import mirrored
 from fractalvid.sets.addresses.place import RemoteFolder, place_of
 from fractalvid.sets.card import config_of, part_of, read_card
+from fractalvid.sets.formats import digest
 from fractalvid.sets.formats.mask import decode_mask
 from fractalvid.sets.formats.shards import mask_offset
 from fractalvid.sets.manifest import MANIFEST_FILE, ManifestRow, mask_path, read_manifest
@@ -109,13 +110,12 @@ class SetReader:
 
     def video_bytes(self, row: ManifestRow) -> bytes:
         """The encoded clip, of which the manifest says `bytes` and `digest`; raises as `frames` does."""
-        return self._read(row, row.path, row.offset, row.bytes)
+        return self._checked(row, self._read(row, row.path, row.offset, row.bytes), row.digest)
 
     def mask_bytes(self, row: ManifestRow) -> bytes:
         """A clip's encoded mask; raises as `frames` does."""
-        if row.offset:
-            return self._read(row, row.path, mask_offset(row), row.mask_bytes)
-        return self._read(row, mask_path(row), 0, row.mask_bytes)
+        path, offset = (row.path, mask_offset(row)) if row.offset else (mask_path(row), 0)
+        return self._checked(row, self._read(row, path, offset, row.mask_bytes), row.mask_digest)
 
     def _read(self, row: ManifestRow, path: str, offset: int, size: int) -> bytes:
         if Path(path).is_absolute() or ".." in Path(path).parts:
@@ -126,6 +126,12 @@ class SetReader:
             raise self._broken(row, f"{path}: {error.strerror or error}") from None
         if len(data) < size:
             raise self._broken(row, f"{path} is cut short")
+        return data
+
+    def _checked(self, row: ManifestRow, data: bytes, said: str) -> bytes:
+        """Bytes that are what the manifest says: a decoder makes frames of damaged ones too."""
+        if digest(data) != said:
+            raise self._broken(row, "its bytes are not what the manifest says")
         return data
 
     def _broken(self, row: ManifestRow, reason: str) -> "ClipError":

@@ -17,7 +17,8 @@ class Batch:
     """B clips on their way into a network; `video, target, *rest = batch` gives its attributes one by one.
 
     Attributes:
-        video: float32 (B, C, T, H, W), in [0, 1], or normalised where mean and std are given.
+        video: float32 (B, C, T, H, W), in [0, 1], or normalised where mean and std are given. The channels of grey
+            clips may share their memory: `clone()` one before writing into it.
         target: int64 (B,), the class.
         clip_id: int64 (B, 2), class id and instance id.
         next_index: the value for `load_state_dict` once this batch has been used.

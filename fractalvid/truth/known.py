@@ -39,7 +39,8 @@ class Truth:
         flow: float32 (B, 2, T - 1, G, G), how far what is in front in a cell of a frame moves to the next frame, along
             x and y; 0 where that is not known.
         flow_known: bool (B, T - 1, G, G).
-        front: int8 (B, T, G, G), what is in front: places in `ORDER`, or `UNKNOWN`.
+        front: int8 (B, T, G, G), what is in front: places in `ORDER`, or `UNKNOWN`. A figure is known by 1,024 of its
+            points: where a thin part of it has none of them, a cell is what lies behind.
     """
 
     motion: Array = None

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fractalvid.core.constants import MAX_CLASSES, WEIGHTS_FILE
 from fractalvid.pretrain.models import head_name
-from fractalvid.pretrain.weights.shipped import shipped_weights
+from fractalvid.pretrain.weights.shipped import at_path_or_shipped, shipped_weights
 from fractalvid.utils.documents import Table, convert, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import write_text, write_with
@@ -131,12 +131,12 @@ def find_weights(path: Path | str) -> Path:
 
 
 def load_card(path: Path | str) -> Card:
-    """The card of the weights at `path` (the weights file, its card or the run folder).
+    """The card of weights: the file at `path`, its card or the run folder; or a name, as for `load_network`.
 
     Raises:
         UserError: no card, or it is damaged, foreign or of a newer version.
     """
-    path = Path(path)
+    path = at_path_or_shipped(path)
     file = path if path.suffix == ".json" else card_path(find_weights(path))
     if not file.is_file():
         raise UserError(f"the weights have no card: there is no file {file}")

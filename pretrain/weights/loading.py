@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fractalvid.pretrain.models import backbone, build_model, head_name
 from fractalvid.pretrain.weights.cards import find_weights, in_head, load_card, load_described, load_tensors
-from fractalvid.pretrain.weights.shipped import shipped_weights
+from fractalvid.pretrain.weights.shipped import at_path_or_shipped
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.messages.phrases import first_few
 
@@ -53,7 +53,7 @@ def load_network(path: Path | str) -> nn.Module:
     Raises:
         UserError: unreadable weights, or weights that are not of the architecture on their card.
     """
-    path = path if Path(path).exists() else shipped_weights(str(path)) or path
+    path = at_path_or_shipped(path)
     tensors, card = load_described(path)
     network = empty_network(card.architecture, card.num_classes)
     try:
@@ -75,12 +75,13 @@ def load_backbone(model: nn.Module, path: Path | str, *, head: str | None = None
 
     Args:
         model: a network of the same architecture; changed in place, and only if everything fits.
-        path: the weights file or the folder of a finished run.
+        path: the weights file or the folder of a finished run; or a name, as for `load_network`.
         head: the attribute that stays as it is; default that of the architecture on the card.
 
     Raises:
         UserError: unreadable weights, weights that do not cover the whole backbone exactly, or no such head.
     """
+    path = at_path_or_shipped(path)
     card = load_card(path)
     head = head_name(card.architecture) if head is None else head
     source = f"the weights {find_weights(path)} ({card.architecture})"

@@ -19,6 +19,7 @@ from fractalvid.kinds import render_clip
 from fractalvid.sets import SetConfig, generate
 from fractalvid.sets.formats import FORMATS
 from fractalvid.sets.formats.encodings import DecodeError
+from fractalvid.sets.formats.shards import mask_offset
 from fractalvid.sets.reader import SetReader
 from fractalvid.sets.torch_set import FractalSet
 from fractalvid.sets.verification import verify
@@ -172,6 +173,23 @@ def test_what_cannot_be_had_is_one_line(made: Sets, tmp_path: Path) -> None:
     loader = DataLoader(FractalSet(tmp_path / "set"), num_workers=1)
     with pytest.raises(UserError, match=r"clip 1/0 .* is cut short"):
         list(loader)
+
+
+@pytest.mark.parametrize("kept", FORMATS)
+def test_damage_that_a_decoder_would_not_find_is_found(tmp_path: Path, kept: str) -> None:
+    config = SetConfig(clips=1, size=32, points=2000, masks=True, format=kept)  # type: ignore[arg-type]
+    generate(BANK, tmp_path / "set", config, workers=1, progress=False)
+    row = SetReader(tmp_path / "set").rows[1]
+    assert not verify(tmp_path / "set", workers=1, progress=False).problems
+    where = (row.files()[-1], mask_offset(row) if row.offset else 0, row.mask_bytes), (row.path, row.offset, row.bytes)
+    for damaged, (name, start, size) in enumerate(where, 1):
+        data = bytearray((tmp_path / "set" / name).read_bytes())
+        data[start + size // 2] ^= 1
+        (tmp_path / "set" / name).write_bytes(data)
+        with pytest.raises(UserError, match=r"clip 1/0 .* its bytes are not what the manifest says; fractalvid verify"):
+            FractalSet(tmp_path / "set", masks=True)[1]
+        said = "\n".join(verify(tmp_path / "set", workers=1, progress=False).lines())
+        assert said.count("its bytes are not what the manifest says") == damaged
 
 
 @pytest.mark.parametrize("kept", ["mp4", "webdataset"])

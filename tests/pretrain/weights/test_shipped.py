@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from fractalvid.pretrain.models import build_model
-from fractalvid.pretrain.weights import SMALL, load_card, load_network, load_tensors, parse_initial, shipped_weights
+from fractalvid.pretrain.weights import (
+    SMALL,
+    load_backbone,
+    load_card,
+    load_network,
+    load_tensors,
+    parse_initial,
+    shipped_weights,
+)
 from fractalvid.pretrain.weights.initial import build_initial
 from fractalvid.utils.errors import UserError
 
@@ -43,6 +51,16 @@ def test_their_network_loads_by_their_name(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     network, stored = load_network(SMALL).state_dict(), load_tensors(small())
     assert all(torch.equal(tensor, stored[name].to(tensor.dtype)) for name, tensor in network.items())
+
+
+def test_their_card_and_backbone_load_by_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    card = load_card(SMALL)
+    assert card == load_card(small())
+    network = build_model(card.architecture, 3, seed=0)
+    report = load_backbone(network, SMALL)
+    assert len(report.matched) > len(report.missing) == 2
+    assert torch.equal(network.state_dict()["stem.0.weight"], load_network(SMALL).state_dict()["stem.0.weight"])
 
 
 def test_they_can_be_named_and_their_network_said() -> None:
