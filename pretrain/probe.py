@@ -20,7 +20,15 @@ from fractalvid.pretrain.machine import resolve_device
 from fractalvid.pretrain.models import ARCHITECTURES, build_model
 from fractalvid.pretrain.models.cost import cost
 from fractalvid.pretrain.recipes import override
-from fractalvid.pretrain.run import PretrainConfig, count_classes, find_bank, make_objective, open_clips, render_threads
+from fractalvid.pretrain.run import (
+    PretrainConfig,
+    count_classes,
+    find_bank,
+    make_objective,
+    open_clips,
+    render_threads,
+    torch_threads,
+)
 from fractalvid.utils.documents import Table, parse_json
 from fractalvid.utils.errors import UserError
 
@@ -58,8 +66,7 @@ def measure(config: PretrainConfig, folder: Path, seconds: float) -> None:
         folder: empty.
         seconds: until the timer ends this.
     """
-    if config.engine.torch_threads:
-        torch.set_num_threads(config.engine.torch_threads)
+    torch.set_num_threads(torch_threads(config) or torch.get_num_threads())
     on_gpu = resolve_device(config.engine.device).type == "cuda"
     batch, few = config.batch_size, False
     if not on_gpu:  # where a probe is short as it is

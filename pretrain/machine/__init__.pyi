@@ -12,6 +12,7 @@ from .interrupt import StopRequest as StopRequest
 from .memory import keep_freed_memory as keep_freed_memory
 from .precision import Precision as Precision
 from .precision import computes_bf16 as computes_bf16
+from .precision import has_amx as has_amx
 from .precision import resolve_precision as resolve_precision
 from .precision import resumed_precision as resumed_precision
 from .processes import ToldByMain as ToldByMain

@@ -1,14 +1,13 @@
 """Mixed precision: which arithmetic is sound on which device."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
+from fractalvid.pretrain.machine.convolutions import FittedKernels
 from fractalvid.pretrain.machine.devices import PrecisionName
 from fractalvid.utils.errors import UserError
 
@@ -34,9 +33,8 @@ class Precision:
 
     def autocast(self) -> AbstractContextManager[object]:
         """Forward passes go inside."""
-        if self.device.type == "cpu" and self.dtype == torch.bfloat16:
-            return _sound_bf16()
-        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+        cast = torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+        return _together(cast, FittedKernels()) if self.device.type == "cpu" else cast
 
     def scaler(self) -> torch.amp.GradScaler:
         """Scales the loss where gradients would underflow (float16); otherwise it does nothing."""
@@ -45,48 +43,28 @@ class Precision:
         return torch.amp.GradScaler(self.device.type, init_scale=2.0**14, enabled=enabled)
 
 
-def computes_bf16() -> bool:
-    """Whether the CPU multiplies bfloat16 itself (AVX-512 BF16 or AMX), as far as this torch can tell."""
-    known: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
-
-
 @contextmanager
-def _sound_bf16() -> Iterator[None]:
-    """Autocast to bfloat16 on a CPU, but for the convolutions whose gradients would be wrong."""
-    with torch.autocast("cpu", torch.bfloat16), _Float32WhereWrong():
+def _together(*contexts: AbstractContextManager[object]) -> Iterator[None]:
+    """All of them, the first outermost."""
+    with ExitStack() as stack:
+        for context in contexts:
+            stack.enter_context(context)
         yield
 
 
-class _Float32WhereWrong(TorchFunctionMode):
-    """Computes convolutions of few frames or pixels in float32.
-
-    A CPU's bfloat16 gradients of their weights are wrong: not inexact but made of memory that was never written, and
-    sometimes written out of bounds. This was seen with oneDNN in torch 2.15 where a kernel covers more frames than
-    there are (but for a single one), or more rows or columns. Such pictures are small, so float32 costs little. All
-    other layers agree with float32; a test compares every network.
-    """
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Call `func`, in float32 where it is such a convolution."""
-        kwargs = kwargs or {}
-        if func is torch.conv3d and _is_wrong(args[0], args[1]):
-            with torch.autocast("cpu", enabled=False):
-                return func(args[0].float(), *args[1:], **kwargs)
-        return func(*args, **kwargs)
+def computes_bf16() -> bool:
+    """Whether the CPU multiplies bfloat16 itself (AVX-512 BF16 or AMX), as far as this torch can tell."""
+    return has_amx() or "avx512_bf16" in _capabilities()
 
 
-def _is_wrong(video: Tensor, weight: Tensor) -> bool:
-    """Whether bfloat16 gradients of `weight` (D, C, t, h, w) on `video` (B, C, T, H, W) can't be trusted."""
-    frames, *picture = video.shape[2:]
-    covered, *window = weight.shape[2:]
-    return 1 < frames < covered or any(have < need for have, need in zip(picture, window, strict=True))
+def has_amx() -> bool:
+    """Whether the CPU multiplies matrices of bfloat16 by units of their own (AMX)."""
+    return "amx_bf16" in _capabilities()
+
+
+def _capabilities() -> frozenset[str]:
+    known: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # PyTorch before 2.11 does not say
+    return frozenset(name for name, there in known.items() if there)
 
 
 def resolve_precision(name: PrecisionName, device: torch.device) -> Precision:

@@ -2,7 +2,6 @@ from .classes import find_bank as find_bank
 from .classes import resolved as resolved
 from .clips import count_classes as count_classes
 from .clips import open_clips as open_clips
-from .clips import render_threads as render_threads
 from .config import BUDGETS as BUDGETS
 from .config import EngineConfig as EngineConfig
 from .config import PretrainConfig as PretrainConfig
@@ -13,6 +12,8 @@ from .folder import check_free as check_free
 from .pretraining import make_card as make_card
 from .pretraining import make_objective as make_objective
 from .pretraining import pretrain as pretrain
+from .threads import render_threads as render_threads
+from .threads import torch_threads as torch_threads
 from .unused import check_run as check_run
 from .unused import check_settings as check_settings
 from .unused import without_unused as without_unused

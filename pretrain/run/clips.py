@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 
 from fractalvid.core.bank import Bank
-from fractalvid.kernels.compiled import available_cores
 from fractalvid.pretrain.clips import (
     Growing,
     MixedClips,
@@ -18,7 +17,7 @@ from fractalvid.pretrain.clips import (
     list_videos,
 )
 from fractalvid.pretrain.engine import Source
-from fractalvid.pretrain.machine import local_world_size, rank, resolve_device, world_size
+from fractalvid.pretrain.machine import rank, resolve_device, world_size
 from fractalvid.pretrain.run.config import PretrainConfig
 from fractalvid.stream import FractalStream
 from fractalvid.utils.errors import UserError
@@ -123,13 +122,6 @@ def _growing(config: PretrainConfig, bank: Bank, whole: Source, threads: int | N
     steps = growth // config.batch_size
     ends = [(number + 1) * steps // len(stages) * config.batch_size for number in range(len(stages))]
     return Growing([*(_stream(one, bank, threads) for one in small), whole], ends)
-
-
-def render_threads(config: PretrainConfig) -> int | None:
-    """Threads for rendering on this process: several on one machine share its cores."""
-    if config.threads is not None or local_world_size() == 1:
-        return config.threads
-    return max(1, available_cores() // local_world_size())
 
 
 def render_device(config: PretrainConfig) -> torch.device | str:

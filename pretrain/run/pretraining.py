@@ -14,10 +14,11 @@ from fractalvid.pretrain.objectives import build_objective
 from fractalvid.pretrain.optim import scaled
 from fractalvid.pretrain.recipes import to_json
 from fractalvid.pretrain.run.classes import keep_bank, resolved, run_bank
-from fractalvid.pretrain.run.clips import count_classes, open_clips, render_threads
+from fractalvid.pretrain.run.clips import count_classes, open_clips
 from fractalvid.pretrain.run.config import PretrainConfig
 from fractalvid.pretrain.run.folder import WEIGHTS, begin_run, read_config, resume_run, write_config
 from fractalvid.pretrain.run.resume import Resumption, keep_earlier_weights, outlook, resumption
+from fractalvid.pretrain.run.threads import render_threads, torch_threads
 from fractalvid.pretrain.run.unused import check_run
 from fractalvid.pretrain.run.validation import build_validation
 from fractalvid.pretrain.weights import Card, save_weights
@@ -64,7 +65,9 @@ def pretrain(config: PretrainConfig, out: Path | str, *, resume: bool = False, p
     go_on = from_main(partial(_prepare, going, bank, out, resume=resume))
     if is_main():
         print(_opening(config, out, go_on=go_on), file=sys.stderr)
-    result = train(objective, clips.source, config.training(), out, validate=validate, resume=resume, progress=progress)
+    loop = dataclasses.replace(config.engine, torch_threads=torch_threads(config))
+    training = dataclasses.replace(config.training(), loop=loop)
+    result = train(objective, clips.source, training, out, validate=validate, resume=resume, progress=progress)
     if is_main():
         card = make_card(config, bank, result.metrics, classes=classes, precision=result.precision)
         save_weights(out / WEIGHTS, objective.backbone, card)

@@ -18,8 +18,9 @@ from fractalvid.pretrain.monitors import (
     together,
 )
 from fractalvid.pretrain.objectives import ObjectiveConfig
-from fractalvid.pretrain.run.clips import render_device, render_threads
+from fractalvid.pretrain.run.clips import render_device
 from fractalvid.pretrain.run.config import PretrainConfig
+from fractalvid.pretrain.run.threads import render_threads
 from fractalvid.stream import FractalStream
 
 

@@ -1,12 +1,10 @@
 """The first convolution on processors with matrix units (AMX), whose products of three channels they cannot take."""
 
-from collections.abc import Callable
-from functools import cache
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from fractalvid.pretrain.machine import has_amx
 
 
 def folds(video: Tensor, convolution: nn.Module) -> bool:
@@ -22,7 +20,7 @@ def folds(video: Tensor, convolution: nn.Module) -> bool:
         and torch.is_autocast_enabled("cpu")
         and torch.get_autocast_dtype("cpu") == torch.bfloat16
         and not torch.compiler.is_compiling()
-        and _has_amx()
+        and has_amx()
     )
 
 
@@ -40,10 +38,3 @@ def folded(video: Tensor, convolution: nn.Conv3d) -> Tensor:
     layout = torch.channels_last_3d
     padded = F.pad(pixels.contiguous(memory_format=layout), (2, 1, 2, 1))
     return F.conv3d(padded, kernel.contiguous(memory_format=layout), padding=(deep // 2, 0, 0))
-
-
-@cache
-def _has_amx() -> bool:
-    # PyTorch before 2.11 does not say.
-    tell: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
-    return bool(tell().get("amx_bf16"))

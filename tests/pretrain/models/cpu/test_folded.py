@@ -44,7 +44,7 @@ def test_it_is_the_convolution(frames: int, size: tuple[int, int]) -> None:
 
 def test_it_is_taken_with_matrix_units_in_bfloat16_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     video = torch.zeros(1, 3, 2, 8, 8)
-    monkeypatch.setattr(module, "_has_amx", lambda: True)
+    monkeypatch.setattr(module, "has_amx", lambda: True)
     assert not folds(video, stem())
     with torch.autocast("cpu", torch.bfloat16):
         assert folds(video, stem())
@@ -53,5 +53,5 @@ def test_it_is_taken_with_matrix_units_in_bfloat16_alone(monkeypatch: pytest.Mon
         assert not folds(video, nn.Identity())
         assert not folds(video[..., :7], stem())
         assert not folds(video.to("meta"), stem())
-        monkeypatch.setattr(module, "_has_amx", lambda: False)
+        monkeypatch.setattr(module, "has_amx", lambda: False)
         assert not folds(video, stem())
