@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -26,8 +26,10 @@ from torchvision.models.video.resnet import Conv2Plus1D, Conv3DNoTemporal
 
 from benchmarks.common import RESULTS, command_line, shown, write
 from fractalvid.core.fingerprint import fingerprint
+from fractalvid.kernels.compiled import available_cores
 from fractalvid.pretrain.engine import read_rows
 from fractalvid.pretrain.machine import keep_freed_memory, resolve_precision
+from fractalvid.pretrain.machine.convolutions import _Convolution
 from fractalvid.pretrain.models import build_model, r3d
 from fractalvid.pretrain.models.pooling import FramePool
 
@@ -42,13 +44,26 @@ SMALL = (
 ISAS = {"native": {}, "avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}}
 """Environment in which torch computes with all that the processor has, or as on one that has AVX2 only."""
 SIZES = {"4 x 48": (4, 48), "8 x 48": (8, 48), "4 x 64": (4, 64)}
+ALL = str(available_cores())
 RUNS: dict[str, tuple[str, ...]] = {
-    f"{way}, {size}{threads}": ("--arch", way.replace("before", "r3d_10"), *options, *more)
-    for threads, more in {"": (), ", one torch thread": ("--torch-threads", "1")}.items()
-    for way, sizes in {"before": SMALL[:1], "r3d_10": SMALL, "rmc3_10": SMALL}.items()
-    for size, options in sizes
+    "before, 8 x 64": ("--arch", "r3d_10", *SMALL[0][1], "--threads", ALL, "--torch-threads", ALL),
+    **{
+        f"{arch}, {size}{threads}": ("--arch", arch, *options, *more)
+        for threads, more in {
+            "": (),
+            ", one torch thread": ("--torch-threads", "1"),
+            ", all threads": ("--torch-threads", ALL, "--threads", ALL),
+        }.items()
+        for arch in ("r3d_10", "rmc3_10")
+        for size, options in SMALL
+    },
 }
 """Options of whole runs, by name; `--passive` and `--processes` are how they are started."""
+
+
+def whole_kernels() -> AbstractContextManager[object]:
+    """Inside, kernels larger than their video are computed whole, and in float32."""
+    return mock.patch.object(_Convolution, "fitted", _Convolution.in_float32)
 
 
 @contextmanager
@@ -59,6 +74,7 @@ def as_before() -> Iterator[None]:
     with (
         mock.patch.object(r3d, "FramePool", lambda: nn.MaxPool3d(**pool)),  # type: ignore[arg-type]
         mock.patch.object(r3d, "PooledStem", nn.Sequential),
+        whole_kernels(),
         mock.patch.object(torch.optim, "AdamW", lambda *args, **options: adamw(*args, **(options | {"fused": None}))),
     ):
         yield
@@ -95,7 +111,7 @@ STEPS: dict[str, Callable[[], nn.Module]] = {
     "before": pooled_over_time,
     "r3d_10, pooled frame by frame": layer_by_layer,
     "r3d_10, layer by layer": layer_by_layer,
-    **dict.fromkeys(("r3d_10", "r3d_10, torch.compile", "r3d_10, contiguous"), r3d_10),
+    **dict.fromkeys(("r3d_10", "r3d_10, torch.compile", "r3d_10, contiguous", "r3d_10, whole kernels"), r3d_10),
     "r3d_10, stem 1 x 7 x 7": partial(r3d_with, (1, 7, 7), 2),
     "r3d_10, stem 3 x 5 x 5": partial(r3d_with, (3, 5, 5), 2),
     "r3d_10, stem 3 x 7 x 7, stride 4 instead of the pool": partial(r3d_with, (3, 7, 7), 4),
@@ -119,12 +135,13 @@ def stepper(name: str, precision: str) -> Callable[[], None]:
         model.compile()
     fused = None if name in ("before", "r3d_10, pooled frame by frame") else True
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=fused)
+    kernels = whole_kernels if name in ("before", "r3d_10, whole kernels") else nullcontext
     frames, size = next((SIZES[size] for size in SIZES if name.endswith(size)), (8, 64))
     video, target = torch.rand(CLIPS, 3, frames, size, size), torch.randint(200, (CLIPS,))
 
     def step() -> None:
         optimizer.zero_grad()
-        with arithmetic.autocast():
+        with kernels(), arithmetic.autocast():
             loss = F.cross_entropy(model(video).float(), target)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)

@@ -1,9 +1,14 @@
 """Training steps on a CPU in float32 and in bfloat16: their time, and which gradients plain autocast gets wrong.
 
 Times are of forward and backward passes, the precisions in turn. Errors are of the gradient of a convolution's
-weights in bfloat16 against float32, by plain autocast and as `fractalvid.pretrain.machine.precision` computes it.
+weights in bfloat16 against float32, by plain autocast and as `fractalvid.pretrain.machine.precision` computes it; both
+with all that the processor has, and held to AVX-512 BF16.
 """
 
+import json
+import os
+import subprocess
+import sys
 import time
 from contextlib import AbstractContextManager
 
@@ -64,12 +69,29 @@ def errors(kernel: tuple[int, ...], shape: tuple[int, ...]) -> tuple[float, floa
     return found[1].item(), found[0].item()
 
 
+def all_errors() -> dict[str, tuple[float, float]]:
+    """Of all convolutions of the table."""
+    return {name: errors(*sizes) for name, sizes in CONVOLUTIONS.items()}
+
+
+def without_amx() -> dict[str, tuple[float, float]]:
+    """The same in a process that is held to what processors without matrix units have."""
+    command = [sys.executable, "-m", "benchmarks.pretrain.precision", "--errors"]
+    held = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"}
+    done = subprocess.run(command, env=held, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, tuple[float, float]] = json.loads(done.stdout)
+    return found
+
+
 def main() -> None:
     """Measure and write benchmarks/results/precision.md."""
     parser = command_line(__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--errors", action="store_true", help="print errors as JSON, and measure nothing else")
     options = parser.parse_args()
+    if options.errors:
+        return print(json.dumps(all_errors()))
     torch.set_num_threads(options.threads)
     rows, data = [], {}
     for name in NETWORKS:
@@ -77,8 +99,9 @@ def main() -> None:
         data[name] = seconds
         ratios = [one / other for one, other in zip(seconds["fp32"], seconds["bf16"], strict=True)]
         rows.append([name, *(shown([1e3 * s for s in seconds[p]], 1) for p in ("fp32", "bf16")), shown(ratios, 2)])
-    wrong = {name: errors(*sizes) for name, sizes in CONVOLUTIONS.items()}
-    lines = [f"| {name} | {plain:.2g} | {ours:.2g} |" for name, (plain, ours) in wrong.items()]
+    wrong = {"": all_errors(), "without AMX": without_amx()}
+    found = {name: [wrong[way][name][kind] for kind in (0, 1) for way in wrong] for name in CONVOLUTIONS}
+    lines = [f"| {name} | {' | '.join(f'{error:.2g}' for error in four)} |" for name, four in found.items()]
     notes = "\n".join(
         [
             f"{options.threads} threads, torch {torch.__version__}, native bfloat16: {computes_bf16()}.",
@@ -86,8 +109,8 @@ def main() -> None:
             "Relative error of the gradient of a convolution's weights. Where a kernel covers more frames than there",
             "are (but for one), plain autocast gives numbers from memory that nobody wrote:",
             "",
-            "| kernel and what it sees | plain autocast | as trained here |",
-            "|---|---|---|",
+            "| kernel and what it sees | plain autocast | without AMX | as trained here | without AMX |",
+            "|---|---|---|---|---|",
             *lines,
         ]
     )
