@@ -26,9 +26,10 @@ from benchmarks.common import command_line, write
 from fractalvid.finetune.results.read import RunResult, find_runs, read_run
 from fractalvid.pretrain.weights import SMALL, load_described, load_network, save_weights, shipped_weights
 
-RECIPE = "--recipe small_cpu --precision fp32 --val-clips 0 --no-tensorboard --no-progress"
+RECIPE = "--recipe small_cpu --val-clips 0 --no-tensorboard --no-progress"
 PRETRAININGS = {
     "recipe": "",
+    "nearly all filmed": "--emulate light,share=0.9,samples=60_000",
     "fractals on black": "--emulate none",
     "paper": "--emulate paper,share=0.5",
     "shapes": "--kind shapes",
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--folds", nargs="+", default=["0", "1", "2"])
     parser.add_argument("--pretrainings", type=int, default=3, help="of each row that isn't shipped, by seed")
     parser.add_argument("--steps", type=int, default=3035, help="of such a pre-training, 32 clips each")
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="of such a pre-training")
     parser.add_argument("--name", default=NAME, help="what the table is called")
     given = parser.parse_args()
     for use in given.uses:
@@ -120,7 +122,7 @@ def pretrained(given: argparse.Namespace, row: str, seed: int) -> Path:
     """The folder of a pre-training."""
     out: Path = given.folder / "pretrain" / f"{named(row)}-{seed}-{given.steps}"
     if not (out / "weights.safetensors").is_file():
-        fresh = f"{RECIPE} {PRETRAININGS[row]} --steps {given.steps} --seed {seed}"
+        fresh = f"{RECIPE} --precision {given.precision} {PRETRAININGS[row]} --steps {given.steps} --seed {seed}"
         call("pretrain", *shlex.split("--resume" if (out / "config.json").is_file() else fresh), "--out", str(out))
     return out
 
@@ -164,7 +166,7 @@ def report(given: argparse.Namespace, told: dict[str, dict[str, Any]]) -> None:
         "the 95 % interval over test videos drawn by their source, the mean of each fold, and the gain over scratch in "
         "the same use, with its interval and the p value of the corrected resampled t test.\n\n"
         + "\n".join(f"- {USES[use].says}: `{USES[use].options or 'the defaults'}`" for use in told)
-        + "".join(f"\n- {text}" for text in pretrainings(given.folder / "pretrain"))
+        + "".join(f"\n- {text}" for text in pretrainings(given))
     )
     head = ["use", "start", "top-1", "interval", "folds", "runs", "over scratch"]
     raw = {use: [{**asdict(score(run)), "precision": run.precision} for run in runs[use]] for use in told}
@@ -173,12 +175,13 @@ def report(given: argparse.Namespace, told: dict[str, dict[str, Any]]) -> None:
     write(given.name, title, head, lines, {"runs": raw, "comparisons": tests}, notes)
 
 
-def pretrainings(folder: Path) -> Iterator[str]:
-    """A line for each complete pre-training in a folder: its row, and the command that makes it again."""
-    for weights in sorted(folder.glob("*/weights.safetensors")):
+def pretrainings(given: argparse.Namespace) -> Iterator[str]:
+    """A line for each complete pre-training: its row, and the command that makes it again."""
+    for weights in sorted((given.folder / "pretrain").glob("*/weights.safetensors")):
         name, seed, steps = weights.parent.name.rsplit("-", 2)
         row = next(row for row in PRETRAININGS if named(row) == name)
-        yield f"{name}: `pretrain {' '.join(f'{RECIPE} {PRETRAININGS[row]}'.split())} --steps {steps} --seed {seed}`"
+        options = f"{RECIPE} --precision {given.precision} {PRETRAININGS[row]} --steps {steps} --seed {seed}"
+        yield f"{name}: `pretrain {' '.join(options.split())}`"
 
 
 def score(run: RunResult) -> Score:
