@@ -154,7 +154,8 @@ def learned(given: argparse.Namespace, arm: str) -> str:
     if not ARMS[arm].pretrain:
         return ""
     lines = (Path(start(given, arm, 0)) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return f"{[row['top1'] for row in map(json.loads, lines) if row['kind'] == 'val'][-1]:.0%}"
+    found = [row["top1"] for row in map(json.loads, lines) if row["kind"] == "val"]
+    return f"{found[-1]:.0%}" if found else ""
 
 
 def report(given: argparse.Namespace, rows: dict[str, list[float]]) -> None:

@@ -56,9 +56,9 @@ def padded(**arrays: Any) -> dict[str, Any]:
 def _filled_up(array: Any, axis: int | None) -> Any:
     if axis is None:
         return array
-    widths = [(0, 0)] * array.ndim
-    widths[axis] = (0, MAX_MAPS - array.shape[axis])
-    return np.pad(array, widths)
+    whole = np.zeros((*array.shape[:axis], MAX_MAPS, *array.shape[axis + 1 :]), array.dtype)
+    whole[(slice(None),) * axis + (slice(array.shape[axis]),)] = array  # np.pad takes five times as long
+    return whole
 
 
 def _sorted_by_area(sigma: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -135,7 +135,7 @@ def config_of(card: dict[str, Any], name: str | Path) -> SetConfig:
     return convert_config(card["set_config"], SetConfig, where=where, complete=True)
 
 
-def check_continues(before: dict[str, Any], wanted: dict[str, Any], out: Path) -> None:
+def check_continues(before: dict[str, Any], wanted: dict[str, Any], out: str | Path) -> None:
     """Refuse to go on with a set as another one.
 
     Its clips a class may grow, and its classes where they do not share shards. All else must be as it was, or the
@@ -144,10 +144,10 @@ def check_continues(before: dict[str, Any], wanted: dict[str, Any], out: Path) -
     Args:
         before: the card of the set that is there.
         wanted: the card of the set that is asked for.
-        out: the set's folder.
+        out: the set's folder or address.
 
     Raises:
-        UserError: what differs.
+        UserError: what differs. Of more classes than there were, it is not known here whether the first are the same.
     """
     if before["kind"] != wanted["kind"]:
         raise UserError(f"{out} holds clips of {before['kind']}, not {wanted['kind']}: choose another --out")
@@ -164,8 +164,15 @@ def check_continues(before: dict[str, Any], wanted: dict[str, Any], out: Path) -
             f"{out} was made with seed {before['seed']} and {before['classes']} classes, not seed {wanted['seed']} and "
             f"{wanted['classes']}: use those, or choose another --out"
         )
+    if before["classes"] == wanted["classes"] and before["bank_digest"] != wanted["bank_digest"]:
+        raise other_bank(out)
     if before["classes"] != wanted["classes"] and wanted["set_config"]["format"] == "webdataset":
         raise UserError(
             f"{out} was made with {before['classes']} classes, not {wanted['classes']}: shards mix the classes, so "
             "only clips may grow; choose another --out"
         )
+
+
+def other_bank(out: str | Path) -> UserError:
+    """What to say of a set whose clips would not be of its classes any more."""
+    return UserError(f"{out} was made from another bank: choose another --out")

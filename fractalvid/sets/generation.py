@@ -18,7 +18,7 @@ from fractalvid.core.constants import BANK_FILE
 from fractalvid.kinds import load_bank
 from fractalvid.sets.addresses.place import RemoteFolder, address_of, place_of
 from fractalvid.sets.addresses.remote import Upload
-from fractalvid.sets.card import CARD_FILE, card_of, check_continues, config_of, read_card, write_card
+from fractalvid.sets.card import CARD_FILE, card_of, check_continues, config_of, other_bank, read_card, write_card
 from fractalvid.sets.config import SetConfig
 from fractalvid.sets.formats import Store
 from fractalvid.sets.manifest import (
@@ -159,11 +159,13 @@ def _merged(bank: Bank, out: str | Path, config: SetConfig, part: Part) -> froze
     there = place.names("")
     if CARD_FILE not in there and there - {PARTS_FOLDER} - MADE_BEFORE_CARD:
         raise UserError(f"{out} holds something else: choose another --out, or an empty folder")
-    return frozenset() if part.whole else frozenset(row.clip for row in rows_before(out, card_of(bank, config)))
+    return frozenset() if part.whole else frozenset(row.clip for row in rows_before(out, card_of(bank, config), bank))
 
 
-def rows_before(out: str | Path, card: dict[str, Any]) -> list[ManifestRow]:
+def rows_before(out: str | Path, card: dict[str, Any], bank: Bank | None) -> list[ManifestRow]:
     """What the set in `out` holds already, from parts that were merged before it grew to be that of `card`.
+
+    `bank` is that of the larger set, None where it may be lost.
 
     Raises:
         UserError: it is another set.
@@ -171,7 +173,10 @@ def rows_before(out: str | Path, card: dict[str, Any]) -> list[ManifestRow]:
     if CARD_FILE not in place_of(out).names(""):
         return []
     reader = SetReader(out)
-    check_continues(reader.card, card, Path(reader.name))
+    check_continues(reader.card, card, reader.name)
+    kept = reader.path / BANK_FILE
+    if bank is not None and kept.exists() and not extends(bank, load_bank(kept)):
+        raise other_bank(reader.name)
     return store_of(reader.path, config_of(card, reader.name), card["classes"]).complete_rows(reader.rows)
 
 
@@ -204,7 +209,7 @@ def render_missing(
         How many clips are still to be made in the end.
     """
     store = store_of(folder, config, len(bank))
-    listed = _open_set(bank, folder, config, part)
+    listed = _open_set(bank, folder, config, part, folder if upload is None else upload.address)
     rows = store.complete_rows(listed)
     # A shard that was shorter before the set grew stays as it is, and in the manifest, until the longer one is there.
     stale = frozenset(listed).difference(rows)
@@ -253,20 +258,26 @@ def _remove_unfinished(out: Path, store: Store[Any], done: frozenset[ClipId], pa
                     remove_temporary(path.with_name(name))
 
 
-def _open_set(bank: Bank, out: Path, config: SetConfig, part: Part) -> list[ManifestRow]:
-    """Make the folder of a new set, or check that the one there is an earlier part of this set; returns its rows."""
+def _open_set(bank: Bank, out: Path, config: SetConfig, part: Part, name: str | Path) -> list[ManifestRow]:
+    """Make the folder of a new set, or check that the one there is an earlier part of this set; returns its rows.
+
+    The set is called `name` in errors.
+    """
     card = card_of(bank, config, part)
     bank_file, manifest = out / BANK_FILE, out / MANIFEST_FILE
     rows: list[ManifestRow] = []
+    kept = None
     if (out / CARD_FILE).exists():
-        check_continues(read_card(out), card, out)
-        if bank_file.exists() and not extends(bank, load_bank(bank_file)):
-            raise UserError(f"{out} was made from another bank: choose another --out")
+        check_continues(read_card(out), card, name)
+        kept = load_bank(bank_file) if bank_file.exists() else None
+        if kept is not None and not extends(bank, kept):
+            raise other_bank(name)
         if manifest.exists():
             rows = read_manifest(manifest)
     # The card first: a folder without one is not ours to write to.
     write_card(out, card)
-    bank.save(bank_file)
+    if kept is None or len(kept) < len(bank):
+        bank.save(bank_file)
     return rows
 
 

@@ -4,10 +4,12 @@ Files are moved, not copied, and the parts' manifests stay until the set's own i
 goes on; of a set that is complete already it says so.
 """
 
+import errno
 import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +23,7 @@ from fractalvid.sets.part import MERGED_FOLDER, PARTS_FOLDER, Part
 from fractalvid.sets.reader import SetReader
 from fractalvid.sets.workers import store_of
 from fractalvid.utils.errors import UserError
-from fractalvid.utils.files import DurableFolder, sync_folders
+from fractalvid.utils.files import DurableFolder, sync_folders, write_with
 from fractalvid.utils.messages.phrases import first_few
 from fractalvid.utils.processes.temporary import temporary_folder
 
@@ -46,7 +48,7 @@ def merge(out: str | Path) -> int:
         if not names:
             return _merged_before(out)
         parts = _read_parts(out, names)
-        before = rows_before(out, parts[0].card)
+        before = rows_before(out, parts[0].card, load_bank(parts[0].path / BANK_FILE))
         _check_complete(parts, frozenset(row.clip for row in before))
         # By clip: after a kill in the last moments of this the set's own manifest names what the parts' do.
         rows = list({row.clip: row for row in (*before, *(row for part in parts for row in part.rows))}.values())
@@ -83,8 +85,12 @@ def _read_parts(out: str | Path, names: list[str]) -> list[SetReader]:
     parts = [SetReader(f"{str(out).rstrip('/')}/{PARTS_FOLDER}/{name}") for name in names]
     first = parts[0]
     for part in parts[1:]:
-        check_continues(first.card, part.card, Path(first.name))
-        check_continues(part.card, first.card, Path(part.name))
+        if part.part.count != first.part.count:
+            raise UserError(
+                f"{out} holds parts {first.part} and {part.part}, of two ways to take it apart: remove one's"
+            )
+        check_continues(first.card, part.card, first.name)
+        check_continues(part.card, first.card, part.name)
     found = {part.part.number for part in parts}
     lacking = [str(Part(n, first.part.count)) for n in range(1, first.part.count + 1) if n not in found]
     if lacking:
@@ -136,7 +142,7 @@ class _LocalTarget:
         self._out = out
 
     def clean(self) -> None:
-        shutil.rmtree(self._out / MERGED_FOLDER, ignore_errors=True)
+        _remove_parts(self._out / MERGED_FOLDER)
 
     @contextmanager
     def opened(self, part: SetReader) -> Iterator[None]:
@@ -153,7 +159,7 @@ class _LocalTarget:
         for name, part in sources.items():
             source, target = self._out / part / name, self._out / name
             if source.exists():
-                source.replace(target)
+                _move(source, target)
             elif not target.exists():
                 raise _missing(source)
         DurableFolder(self._out).sync_names(self._out / name for name in sources)
@@ -162,7 +168,29 @@ class _LocalTarget:
         write_manifest(self._out / MANIFEST_FILE, rows)
         (self._out / PARTS_FOLDER).rename(self._out / MERGED_FOLDER)
         sync_folders([self._out])  # or a loss of power may bring back parts of which files are missing
-        shutil.rmtree(self._out / MERGED_FOLDER)
+        _remove_parts(self._out / MERGED_FOLDER)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move a file, from another file system too."""
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with source.open("rb") as opened:
+            write_with(target, partial(shutil.copyfileobj, opened))
+        source.unlink()
+
+
+def _remove_parts(folder: Path) -> None:
+    """Remove the parts' folder, or what a link of that name leads to and the link."""
+    if folder.is_symlink():
+        for part in folder.glob("*-of-*"):
+            _remove_parts(part)
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
 
 
 class _RemoteTarget:

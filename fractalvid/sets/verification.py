@@ -370,12 +370,18 @@ def _merged(reader: SetReader) -> frozenset[ClipId]:
         return frozenset()
     name = reader.name if address_of(reader.name) else Path(reader.name).resolve().as_posix()
     above = name.rstrip("/").removesuffix(f"/{reader.part.folder}")
-    return frozenset() if above == name else frozenset(row.clip for row in rows_before(above, reader.card))
+    return frozenset() if above == name else frozenset(row.clip for row in rows_before(above, reader.card, None))
 
 
 def _strays(reader: SetReader) -> list[str]:
-    """Files under the set's folder that belong to no row, nor to a part that waits to be merged."""
+    """Files under the set's folder that belong to no clip of it, nor to a part that waits to be merged.
+
+    Of clips whose rows a kill or a full disk kept from the manifest there may be files; they are made again.
+    """
     expected = {CARD_FILE, MANIFEST_FILE, BANK_FILE, LOCK_FILE} | {path for row in reader.rows for path in row.files()}
+    store = store_of(reader.path, reader.config, reader.classes)
+    for clip in store.plan(reader.part):
+        expected |= {store.path(clip), mask_path(clip)}
     found = [path for path in reader.place.walk() if path not in expected and not _OF_PARTS.match(path)]
     remote = isinstance(reader.place, RemoteFolder)
     return sorted(path for path in found if not (remote and _ON_THE_WAY.fullmatch(path)))

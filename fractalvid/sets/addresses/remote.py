@@ -17,11 +17,15 @@ class Upload:
     Args:
         remote: the address.
         folder: where files are made; it gets the card, bank and manifest that are there already.
+
+    Attributes:
+        address: where they are taken.
     """
 
     def __init__(self, remote: RemoteFolder, folder: Path) -> None:
         """See the class."""
         self._remote, self._folder = remote, folder
+        self.address = remote.address
         here = mirrored(remote)
         for name in (CARD_FILE, BANK_FILE, MANIFEST_FILE):
             if (here / name).exists():

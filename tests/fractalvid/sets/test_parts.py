@@ -1,10 +1,14 @@
 """Sets that several machines make in parts: the merged set is the one that a single machine makes."""
 
+import errno
 import shutil
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fractalvid.core.bank import array_names
 from fractalvid.fractals.bank import ClassBank
 from fractalvid.sets import FractalSet, Part, SetConfig, generate, merge, merging, repair, verify
 from fractalvid.sets.manifest import read_manifest
@@ -121,6 +125,81 @@ def test_parts_are_refused_where_they_do_not_fit(four: ClassBank, tmp_path: Path
     (tmp_path / "other" / "mine.txt").touch()
     with pytest.raises(UserError, match="holds something else"):
         make(four, tmp_path / "other", FILES, Part(1, 3))
+
+
+def other(bank: ClassBank, first: int = 0) -> ClassBank:
+    """Classes of the same seed and settings, as imported ones are, from that one on in another order."""
+    order = [*range(first), *range(len(bank) - 1, first - 1, -1)]
+    return replace(bank, **{name: getattr(bank, name)[order] for name in array_names(bank)})
+
+
+def test_parts_of_other_classes_are_not_put_together(four: ClassBank, tmp_path: Path) -> None:
+    make(four, tmp_path, FILES, Part(1, 2))
+    make(other(four), tmp_path, FILES, Part(2, 2))
+    with pytest.raises(UserError, match=r"000001-of-000002 was made from another bank"):
+        merge(tmp_path)
+
+
+@pytest.mark.parametrize("config", [FILES, SHARDS])
+def test_a_merged_set_does_not_grow_by_other_classes(four: ClassBank, config: SetConfig, tmp_path: Path) -> None:
+    for number in (1, 2):
+        make(four, tmp_path, config, Part(number, 2))
+    merge(tmp_path)
+    more, six = replace(config, clips=4), ClassBank.sample(6, seed=3)
+    with pytest.raises(UserError, match="was made from another bank"):
+        make(other(four), tmp_path, more, Part(1, 2))
+    if config is SHARDS:
+        return
+    with pytest.raises(UserError, match="was made from another bank"):
+        make(other(six), tmp_path, more, Part(1, 2))
+    for number in (1, 2):  # as if from a machine that does not have the set
+        make(other(six, first=3), tmp_path / "elsewhere", more, Part(number, 2))
+    shutil.copytree(tmp_path / "elsewhere" / "parts", tmp_path / "parts")
+    with pytest.raises(UserError, match="was made from another bank"):
+        merge(tmp_path)
+
+
+def test_parts_of_two_ways_to_take_a_set_apart_are_not_put_together(four: ClassBank, tmp_path: Path) -> None:
+    for number in (1, 3):
+        make(four, tmp_path / "a", FILES, Part(number, 3))
+    make(four, tmp_path / "b", FILES, Part(2, 4))
+    shutil.copytree(tmp_path / "b" / "parts", tmp_path / "a" / "parts", dirs_exist_ok=True)
+    with pytest.raises(UserError, match=r"holds parts 1/3 and 2/4, of two ways to take it apart"):
+        merge(tmp_path / "a")
+
+
+@pytest.mark.parametrize("config", [FILES, SHARDS])
+def test_parts_on_another_file_system_are_copied(
+    four: ClassBank, config: SetConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(four, tmp_path / "one", config)
+    for number in (1, 2):
+        make(four, tmp_path / "many", config, Part(number, 2))
+    real = Path.replace
+
+    def within_one(path: Path, target: Path) -> Path:
+        if ("-of-" in str(path)) != ("-of-" in str(target)):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", within_one)
+    merge(tmp_path / "many")
+    assert digest(tmp_path / "many") == digest(tmp_path / "one")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_parts_behind_a_link_are_merged_and_removed(four: ClassBank, tmp_path: Path) -> None:
+    out, kept = tmp_path / "set", tmp_path / "kept"
+    kept.mkdir()
+    out.mkdir()
+    for config in (FILES, replace(FILES, clips=4)):
+        (out / "parts").symlink_to(kept)
+        for number in (1, 2):
+            make(four, out, config, Part(number, 2))
+        merge(out)
+        assert not list(kept.iterdir())
+        assert not {"parts", ".merged"} & {path.name for path in out.iterdir()}
+    assert verify(out, workers=1, progress=False).clean
 
 
 def test_parts_that_are_not_merged_are_no_set_yet(four: ClassBank, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,10 @@ def test_what_is_wrong_there_is_said_in_a_line(four: ClassBank, address: str, mo
     with pytest.raises(UserError, match="nowhere://x"):
         FractalSet("nowhere://x")
     make(four, address, FILES)
+    with pytest.raises(UserError, match=r"^memory:///?bucket/set was made with size = 32, not 16"):
+        make(four, address, replace(FILES, size=16))
+    with pytest.raises(UserError, match=r"^memory:///?bucket/set was made from another bank"):
+        make(replace(four, amount=four.amount[::-1]), address, FILES)
     memory = fsspec.filesystem("memory")
     name = next(name for name in memory.store if name.endswith(".mp4"))
     memory.store[name].truncate(100)
