@@ -32,6 +32,9 @@ if sys.platform == "win32":
 else:
     from multiprocessing.connection import Connection
 
+_PATIENCE, _LOOKS = 2.0, 0.2
+"""Seconds in which a pool finds out that a worker was killed, as long as that did not send anything; and from one look
+for killed workers to the next."""
 CLIPS_FOR_PROCESSES = 2000
 """From so many clips on, processes are worth their start."""
 
@@ -134,9 +137,11 @@ def open_workers(maker: ClipMaker, out: Path, *, workers: int, clips: int) -> It
     over, end = context.Pipe(duplex=False)
     processes = min(workers, _MAX_ON_WINDOWS) if sys.platform == "win32" else workers
     began = (out, maker.config, over)
-    with over, end, _drained(ProcessPoolExecutor(processes, context, _start_process, began)) as pool:
+    own = ProcessPoolExecutor(processes, context, _start_process, began)
+    with over, end, _drained(own) as pool:
         try:
-            yield LocalWorkers(pool, None, workers)
+            with _watched(own, end):
+                yield LocalWorkers(pool, None, workers)
         except BrokenExecutor as error:
             # A pool waits for a worker that it had just started, and forgets to end it, when another one dies.
             end.close()
@@ -144,6 +149,34 @@ def open_workers(maker: ClipMaker, out: Path, *, workers: int, clips: int) -> It
                 f"a worker was killed, perhaps for want of memory; what is in {out} stays valid: the same command goes "
                 "on, with fewer --workers"
             ) from error
+
+
+@contextmanager
+def _watched(pool: ProcessPoolExecutor, end: Connection) -> Iterator[None]:
+    """Inside, a worker's death breaks the pool at any moment.
+
+    By itself it waits for ever where one was killed while it sent what it had made: for the rest of that, which nobody
+    sends, since the others wait for the lock that the dead one holds, and the pool keeps an end of their pipe itself.
+    """
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            sentinels = [process.sentinel for process in list((pool._processes or {}).values())]
+            if not sentinels:
+                over.wait(_LOOKS)
+            elif wait(sentinels, _LOOKS) and not over.wait(_PATIENCE):  # which it mostly finds out by itself
+                end.close()
+                pool._result_queue._writer.close()  # type: ignore[attr-defined]
+                return
+
+    watcher = threading.Thread(target=watch, name="workers", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Processes that make a set's clips: the same bytes as threads, and nobody left behind or kept waiting."""
 
+import gc
 import hashlib
 import multiprocessing
 import os
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,27 @@ def test_a_process_that_is_killed_is_said_in_a_line(maker: ClipMaker, tmp_path: 
         for child in children(os.getpid()):
             os.kill(child, signal.SIGKILL)
         crew.make([ClipId(1, 0)]).result()
+
+
+def end_within_a_message() -> None:
+    """Be killed with half of what was made on its way."""
+    queues = [thing for thing in gc.get_objects() if isinstance(thing, SimpleQueue)]
+    (results,) = [queue for queue in queues if getattr(queue, "_wlock", None) is not None]
+    results._wlock.acquire()  # type: ignore[attr-defined]
+    os.write(results._writer.fileno(), (1000).to_bytes(4) + b"half")  # type: ignore[attr-defined]
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_within_a_message_is_said_in_a_line(maker: ClipMaker, tmp_path: Path) -> None:
+    with (
+        pytest.raises(UserError, match="a worker was killed"),
+        open_workers(maker, tmp_path, workers=2, clips=workers.CLIPS_FOR_PROCESSES) as crew,
+    ):
+        crew.make([ClipId(0, 0)]).result()
+        crew._pool.submit(end_within_a_message)
+        crew.make([ClipId(1, 0)]).result()
+        crew.make([ClipId(2, 0)]).result()
+    assert not children(os.getpid())
 
 
 def test_an_error_in_a_process_is_raised_here(maker: ClipMaker, tmp_path: Path) -> None:
