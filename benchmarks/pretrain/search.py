@@ -17,6 +17,7 @@ from itertools import product
 from pathlib import Path
 
 from benchmarks.common import command_line, write
+from fractalvid.utils.messages.phrases import counted
 
 SCRATCH = "scratch"
 PRETRAINED = (
@@ -165,10 +166,12 @@ def report(given: argparse.Namespace, rows: dict[str, list[float]]) -> None:
         base = [] if ARMS[arm].init == SCRATCH and not ARMS[arm].pretrain else scratch(rows, arm)
         gain = shown([value - other for value, other in zip(values, base, strict=True)], "+") if base else ""
         lines.append([arm, shown(values), gain, ", ".join(f"{value:.1f}" for value in values), learned(given, arm)])
+    turns = ", which take pre-trainings in turn" if given.pretrainings > 1 else ""
     notes = (
         f"Each run is `pretrain {PRETRAINED} --steps {given.steps}` with the options of its arm, below, "
-        f"{given.pretrainings} each. Top-1 (%) of `finetune {TUNED}`, with `{RECIPE}` unless an arm says otherwise, "
-        f"{given.seeds} seeds, which take pre-trainings in turn, trained on one half of the training side of fold 0 "
+        f"{counted(given.pretrainings, 'pre-training')} each. Top-1 (%) of `finetune {TUNED}`, with `{RECIPE}` unless "
+        f"an arm says otherwise, {given.seeds} seeds{turns}, "
+        "trained on one half of the training side of fold 0 "
         "and judged on the other: mean ± standard deviation over runs, and what they gain over "
         "scratch, fine-tuned alike if that was run, with the same halves and seed. Last, what share of held-out "
         "instances of its own classes it names. Videos of fold 0 were not looked at; those of folds 1 and 2 were, so "
