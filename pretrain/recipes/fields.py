@@ -12,6 +12,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 from fractalvid.cli.parsing import TEXT_FORMS
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.messages.nearest import nearest
+from fractalvid.utils.messages.phrases import one_line
 
 C = TypeVar("C")
 
@@ -48,7 +49,7 @@ def _override(config: C, values: Mapping[str, Any], where: str, prefix: str, kno
         if key not in names:
             tables = {name.rpartition(".")[0] for name in known} - {""}
             guess = nearest(prefix + key, tables if isinstance(value, Mapping) and tables else known)
-            raise UserError(f"{where}: {prefix}{key} is no setting; did you mean {guess}?")
+            raise UserError(f"{where}: {one_line(prefix + key)} is no setting; did you mean {guess}?")
         table = _table(getattr(config, key), hints[key])
         if table is not None and isinstance(value, Mapping):
             inner = [f"{prefix}{key}.{name}" for name in field_names(table)]

@@ -184,7 +184,7 @@ def test_a_network_that_diverged_is_reported(trained: Path, tmp_path: Path) -> N
         ("--weights {w}", "no video is named"),
         ("a.mp4", "--weights"),
         ("a.mp4 --weights {w}/ghost", "no weights at"),
-        ("a.mp4 --weights fractal-small", "fine-tune from it first"),
+        ("a.mp4 --weights fractal-small", "they are not fine-tuned; finetune --init fractal-small does that"),
         ("a.mp4 --weights {w} --top 0", "--top is 0"),
         ("a.mp4 --weights {w} --crops 4", "--crops is 4"),
         ("a.mp4 --weights {w} --format xml", "--format"),
