@@ -29,7 +29,7 @@ from fractalvid.core.fingerprint import fingerprint
 from fractalvid.kernels.compiled import available_cores
 from fractalvid.pretrain.engine import read_rows
 from fractalvid.pretrain.machine import keep_freed_memory, resolve_precision
-from fractalvid.pretrain.machine.convolutions import _Convolution
+from fractalvid.pretrain.machine.convolutions import Convolution
 from fractalvid.pretrain.models import build_model, r3d
 from fractalvid.pretrain.models.pooling import FramePool
 
@@ -63,7 +63,7 @@ RUNS: dict[str, tuple[str, ...]] = {
 
 def whole_kernels() -> AbstractContextManager[object]:
     """Inside, kernels larger than their video are computed whole, and in float32."""
-    return mock.patch.object(_Convolution, "fitted", _Convolution.in_float32)
+    return mock.patch.object(Convolution, "fitted", Convolution.in_float32)
 
 
 @contextmanager

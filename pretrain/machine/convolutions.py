@@ -31,14 +31,14 @@ class FittedKernels(TorchFunctionMode):
         """Call `func`, or what stands in for it."""
         kwargs = kwargs or {}
         if func is torch.conv3d:
-            convolution = _Convolution(*args, **kwargs)
+            convolution = Convolution(*args, **kwargs)
             if convolution.reaches_beyond():
                 return convolution.fitted()
         return func(*args, **kwargs)
 
 
 @dataclass(frozen=True)
-class _Convolution:
+class Convolution:
     """What `torch.conv3d` takes."""
 
     input: Tensor
