@@ -30,6 +30,7 @@ RECIPE = "--recipe small_cpu --val-clips 0 --no-tensorboard --no-progress"
 PRETRAININGS = {
     "recipe": "",
     "nearly all filmed": "--emulate light,share=0.9,samples=60_000",
+    "growing clips": "--grow 4x48 8x48",
     "fractals on black": "--emulate none",
     "paper": "--emulate paper,share=0.5",
     "shapes": "--kind shapes",
