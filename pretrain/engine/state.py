@@ -8,7 +8,7 @@ from torch import nn
 from fractalvid.pretrain.engine.log import Meter
 from fractalvid.pretrain.engine.update import Update
 from fractalvid.pretrain.machine import restore_rng, rng_state
-from fractalvid.pretrain.optim import Budget, Ema
+from fractalvid.pretrain.optim import Budget, Ema, restore_optimizer
 from fractalvid.utils.errors import UserError
 
 _BACKBONE = "backbone."
@@ -107,7 +107,7 @@ class RunState:
         self.update.objective.load_state_dict(weights)
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
-        self.update.optimizer.load_state_dict(state["optimizer"])
+        restore_optimizer(self.update.optimizer, state["optimizer"])
         self.update.scaler.load_state_dict(state["scaler"])
         self.budget.load_state_dict(state["budget"], done=int(state["step"]))
         self.meter.load_state_dict(state["meter"])

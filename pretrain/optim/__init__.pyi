@@ -6,6 +6,7 @@ from .budget import epoch_steps as epoch_steps
 from .config import OptimConfig as OptimConfig
 from .ema import Ema as Ema
 from .optimizer import build_optimizer as build_optimizer
+from .optimizer import restore_optimizer as restore_optimizer
 from .optimizer import set_lr as set_lr
 from .schedule import planned_lr as planned_lr
 from .schedule import scaled as scaled

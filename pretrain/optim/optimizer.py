@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fractalvid.pretrain.optim.config import OptimConfig
 
@@ -35,6 +35,22 @@ def build_optimizer(
     # On a CPU fused is several times as fast as torch's own choice, which passes over the weights ten times.
     fused = True if all(p.device.type == "cpu" for p in trainable) else None
     return torch.optim.AdamW(groups, lr=0.0, betas=(config.momentum, config.beta2), fused=fused)
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Go on from a saved `state`, on whatever device and in whatever layout it was saved.
+
+    Raises:
+        ValueError: it is of other parameters.
+    """
+    own = [group["fused"] for group in optimizer.param_groups]
+    groups = [{**group, "fused": fused} for group, fused in zip(state["param_groups"], own, strict=False)]
+    optimizer.load_state_dict({**state, "param_groups": groups})
+    for parameter, kept in optimizer.state.items():
+        for name, value in kept.items():
+            # Fused updates pair numbers by their place in memory, without a look at the layout (torch 2.15).
+            if isinstance(value, Tensor) and value.ndim > 1:
+                kept[name] = torch.empty_like(parameter).copy_(value)
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from fractalvid.pretrain.optim.config import OptimConfig
-from fractalvid.pretrain.optim.optimizer import build_optimizer, param_groups, set_lr
+from fractalvid.pretrain.optim.optimizer import build_optimizer, param_groups, restore_optimizer, set_lr
 from fractalvid.pretrain.optim.schedule import lr_at, scaled, warmup_steps
 from fractalvid.utils.errors import UserError
 
@@ -142,3 +142,30 @@ def test_a_checkpoint_goes_on_in_the_way_it_began() -> None:
     assert [group["fused"] for group in of_old.param_groups] == [None, None]
     for name, weight in on_plain.state_dict().items():
         assert torch.equal(on_fused.state_dict()[name], weight), name
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+@pytest.mark.parametrize("then", [torch.contiguous_format, torch.channels_last_3d])
+def test_what_was_saved_goes_on_in_any_layout(name: Any, then: torch.memory_format) -> None:
+    chance = torch.Generator().manual_seed(0)
+    gradients = [torch.randn((4, 3, 3, 3, 3), generator=chance) for _ in range(4)]
+
+    def steps(weight: nn.Conv3d, optimizer: torch.optim.Optimizer, some: list[torch.Tensor]) -> None:
+        set_lr(optimizer, 0.1)
+        for gradient in some:
+            weight.weight.grad = torch.empty_like(weight.weight).copy_(gradient)
+            optimizer.step()
+
+    def network(layout: torch.memory_format, of: nn.Conv3d) -> tuple[nn.Conv3d, torch.optim.Optimizer]:
+        model = copy.deepcopy(of).to(memory_format=layout)
+        return model, build_optimizer(OptimConfig(optimizer=name), model, list(model.parameters()))
+
+    whole, optimizer = network(torch.contiguous_format, nn.Conv3d(3, 4, 3, bias=False))
+    begun, first = network(torch.contiguous_format, whole)
+    steps(whole, optimizer, gradients)
+    steps(begun, first, gradients[:2])
+    resumed, second = network(then, begun)
+    restore_optimizer(second, first.state_dict())
+    steps(resumed, second, gradients[2:])
+    torch.testing.assert_close(resumed.weight, whole.weight)
+    assert second.param_groups[0]["fused"] == first.param_groups[0]["fused"]
