@@ -48,6 +48,11 @@ class SetReader:
         manifest = self.path / MANIFEST_FILE
         self.rows = read_manifest(manifest) if manifest.exists() else []
 
+    @property
+    def missing(self) -> int:
+        """How many clips of a whole set are not made yet; a part does not say."""
+        return max(0, self.classes * self.config.clips - len(self.rows)) if self.part.whole else 0
+
     def has(self, row: ManifestRow) -> bool:
         """Whether a row names a clip of the set; rows of a damaged manifest may not."""
         instance = row.instance_id - self.config.first_instance

@@ -16,6 +16,7 @@ from fractalvid.sets.manifest import ManifestRow
 from fractalvid.sets.reader import SetReader
 from fractalvid.utils.checks import check_integer, is_whole, shown
 from fractalvid.utils.errors import UserError
+from fractalvid.utils.messages.notes import note
 from fractalvid.utils.messages.phrases import first_few
 
 
@@ -74,6 +75,9 @@ class FractalSet(Dataset[tuple[Any, ...]]):
             raise UserError(f"{path} has no masks: generate it with --masks")
         self._reader.check_rows()
         self._reader.check_files(masks=masks)
+        if self._reader.missing:
+            of = len(self._reader.rows) + self._reader.missing
+            note(f"{path} is not complete: {len(self._reader.rows)} of {of} clips; generate makes the others")
         self._frames, self._channels, self._dtype, self._masks = frames, channels, dtype, masks
         self._transform = transform
 

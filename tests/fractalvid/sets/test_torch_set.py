@@ -259,3 +259,13 @@ def test_a_manifest_names_no_files_outside_of_the_set(made: Sets, tmp_path: Path
     ):
         FractalSet(tmp_path / "set")[0]
     assert verify(tmp_path / "set", workers=1, progress=False).problems[0].path == "manifest.csv"
+
+
+def test_a_set_that_is_not_complete_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    generate(BANK, tmp_path / "set", SetConfig(clips=2, size=32, points=2000), workers=1, progress=False)
+    assert len(FractalSet(tmp_path / "set")) == 6
+    assert "not complete" not in capsys.readouterr().err
+    manifest = tmp_path / "set" / "manifest.csv"
+    manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[:-1]))
+    assert len(FractalSet(tmp_path / "set")) == 5
+    assert f"note: {tmp_path / 'set'} is not complete: 5 of 6 clips" in capsys.readouterr().err
