@@ -67,6 +67,7 @@ ARMS = {
     "dead leaves, 50 classes": Arm(f"--kind dead_leaves {FEW}"),
     "octopus, 50 classes": Arm(f"--kind octopus {FEW}"),
     "recipe": Arm(FULL, tuned=""),
+    "recipe, float32": Arm(f"{FULL} --precision fp32", tuned=""),
     "recipe, mixup": Arm(f"{FULL} --mixup 0.2", tuned=""),
     "recipe, cutmix": Arm(f"{FULL} --cutmix 1", tuned=""),
     "recipe, projector": Arm(f"{FULL} --projector 2", tuned=""),
