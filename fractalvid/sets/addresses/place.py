@@ -188,7 +188,7 @@ def address_of(path: str | Path) -> str | None:
         UserError: it looks like an address and is none, or one of fsspec's chains.
     """
     text = path if isinstance(path, str) else path.as_posix()
-    if not _LIKE_ONE.fullmatch(text):
+    if not _LIKE_ONE.fullmatch(text) and not _bare_protocol(text):
         return None
     found = _ADDRESS.fullmatch(text)
     if "://" not in text and Path(path if found else text.partition("/")[0]).exists():
@@ -199,6 +199,15 @@ def address_of(path: str | Path) -> str | None:
         raise UserError(f"{text} is no address: write s3://bucket/set; or, for a folder of that name, its whole path")
     protocol, rest = found[1].lower(), found[2]
     return f"{protocol}://{'/' if protocol in _ROOTED else ''}{rest}"
+
+
+def _bare_protocol(text: str) -> bool:
+    """Whether it is what a `Path` keeps of "s3://"."""
+    if not text.endswith(":"):
+        return False
+    from fsspec import available_protocols
+
+    return text[:-1].lower() in available_protocols()
 
 
 def _short(error: Exception) -> str:
