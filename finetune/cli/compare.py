@@ -53,6 +53,8 @@ class Compare:
     """With --modes: peak learning rate of the linear probe; default --lr or the recipe's, else 1e-2."""
     seeds: tuple[int, ...] = (0,)
     """Seeds; every initialisation is run with each."""
+    jobs: int | None = None
+    """Runs at a time; default one for each GPU, or one on a CPU, whose cores they share."""
     allow_missing: bool = False
     """Go on without listed videos that are not there; they are counted in the results."""
     recipe: RecipeOptions = field(default_factory=Recipe)
@@ -88,10 +90,13 @@ class Gather:
 def run(options: Compare) -> None:
     """Run a comparison."""
     announce(f"comparing on {options.target.target}: {', '.join(options.init)}")
+    from fractalvid.finetune.grids import find_places
     from fractalvid.finetune.run import compare
+    from fractalvid.finetune.run.jobs import run_jobs
     from fractalvid.finetune.videos.data import open_data
 
     options.check()
+    places = find_places(options.machine.device, options.jobs)
     recipes = compare.recipes_for_modes(options.recipe, options.modes, options.linear_lr)
     compare.check_out(options.out, may_hold_runs=True)
     inits = compare.parse_initials(options.init, options.recipe.model)
@@ -105,7 +110,7 @@ def run(options: Compare) -> None:
         allow_missing=options.allow_missing,
         out=options.out,
     )
-    compare.finish(options.out, compare.run_jobs(data, jobs, options.machine))
+    compare.finish(options.out, run_jobs(data, jobs, options.machine, places=places))
 
 
 def gather(options: Gather) -> None:

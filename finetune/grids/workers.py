@@ -32,16 +32,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Place:
-    """Where tasks run: a device, and of this machine's cores so many (None: all, as the only place)."""
+    """Where tasks run: a device, and of this machine's cores so many (None: all, as the only place).
+
+    `share` is its part of the memory for decoded videos.
+    """
 
     device: str
     cores: int | None = None
+    share: float = 1.0
 
     def machine(self, machine: Machine) -> Machine:
         """What a run there may use, of what the user allows in all."""
         if self.cores is None:
             return replace(machine, device=self.device)
-        return replace(machine, device=self.device, threads=self.cores, progress=False)
+        memory = machine.cache_gb * self.share
+        return replace(machine, device=self.device, threads=self.cores, cache_gb=memory, progress=False)
 
 
 Work = Callable[[T], object]
@@ -69,7 +74,7 @@ def find_places(device: str, jobs: int | None) -> tuple[Place, ...]:
     if count == 1:
         return (Place(names[0]),)
     cores = max(1, available_cores() // count)
-    return tuple(Place(names[number % len(names)], cores) for number in range(count))
+    return tuple(Place(names[number % len(names)], cores, 1 / count) for number in range(count))
 
 
 def deal(tasks: Sequence[T], open_work: OpenWork[T], places: Sequence[Place], ended: Ended[T]) -> None:

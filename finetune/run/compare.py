@@ -1,52 +1,26 @@
-"""Several initialisations over several seeds and splits: which runs there are to be, and running them."""
+"""Several initialisations over several seeds and splits: which runs there are to be, and what is written of them."""
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from fractalvid.finetune.cache.store import decoded_side
-from fractalvid.finetune.cache.stores import Stores
-from fractalvid.finetune.recipes.plan import Plan, plan_run
+from fractalvid.finetune.recipes.plan import plan_run
 from fractalvid.finetune.recipes.recipe import Mode, Recipe
 from fractalvid.finetune.report.write import FILES, is_comparison, write_comparison
 from fractalvid.finetune.results.folder import (
-    METRICS,
     check_begun,
     compared_name,
-    files_digest,
     read_settings,
-    tidy_finished,
-    videos_digest,
 )
 from fractalvid.finetune.results.read import RunResult, find_runs, read_run
-from fractalvid.finetune.run.pipeline import transfer
-from fractalvid.finetune.videos.data import Data, read_videos
-from fractalvid.finetune.videos.few_shot import draw_few_shot
-from fractalvid.finetune.videos.listing import Listing
-from fractalvid.finetune.videos.machine import Machine
-from fractalvid.pretrain.engine import CHECKPOINT, load_checkpoint, resumed_unasked
-from fractalvid.pretrain.machine import resolve_device, resolve_precision
+from fractalvid.finetune.run.jobs import Job, begun_in
+from fractalvid.finetune.videos.data import Data
 from fractalvid.pretrain.weights import Initial, parse_initial
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import check_can_make, is_empty, remove_temporary
 from fractalvid.utils.messages.phrases import first_few
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run of a comparison, the folder it has and, once they are listed, its videos."""
-
-    plan: Plan
-    out: Path
-    listing: Listing | None = None
-
-    def finished(self) -> bool:
-        """Whether its result is there."""
-        return (self.out / METRICS).exists()
 
 
 def parse_initials(texts: Sequence[str], model: str | None = None) -> list[Initial]:
@@ -161,18 +135,9 @@ def _parent(out: Path, init: Initial, inits: Sequence[Initial]) -> Path:
 def _with_begun_precision(job: Job) -> Job:
     """The job; its precision is auto where the run that is there was begun so, and auto came to what is asked for."""
     asked = job.plan.recipe.precision
-    if asked == "auto" or _config(job.out).get("precision") != "auto" or _begun_in(job) != asked:
+    if asked == "auto" or _config(job.out).get("precision") != "auto" or begun_in(job) != asked:
         return job
     return replace(job, plan=replace(job.plan, recipe=replace(job.plan.recipe, precision="auto")))
-
-
-def _begun_in(job: Job) -> str | None:
-    """The precision that the run that is there was trained in so far; None where it is yet to begin."""
-    if job.finished():
-        return read_run(job.out).precision
-    if not (job.out / CHECKPOINT).exists():
-        return None
-    return str(load_checkpoint(job.out / CHECKPOINT)["precision"])
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -181,87 +146,6 @@ def _config(folder: Path) -> dict[str, Any]:
         return read_settings(folder)
     except UserError:
         return {}
-
-
-def list_jobs(data: Data, jobs: Sequence[Job], machine: Machine, stores: Stores) -> list[Job]:
-    """The jobs with their videos and what these are read from, before the first is run: mistakes show at once.
-
-    Raises:
-        UserError: a split cannot be listed or has other classes, a class has too few videos, or a folder holds a run of
-            another list of videos, or of videos decoded otherwise.
-    """
-    listings = dict[str, Listing]()
-    digests = dict[str, tuple[str, str | None]]()
-    listed = []
-    for job in jobs:
-        plan = job.plan
-        if plan.split not in listings:
-            listings[plan.split] = read_videos(data, plan.split, machine, allow_missing=plan.allow_missing)
-            digests[plan.split] = videos_digest(listings[plan.split], data.target), files_digest(listings[plan.split])
-        listing = listings[plan.split]
-        if listing.classes != listings[jobs[0].plan.split].classes:
-            raise UserError(
-                f"splits {jobs[0].plan.split} and {plan.split} differ in their classes: compare in one at a time"
-            )
-        if plan.recipe.shots is not None:
-            draw_few_shot(listing, plan.recipe.shots, plan.seed)
-        videos, files = digests[plan.split]
-        listed.append(Job(replace(plan, videos_digest=videos, files_digest=files), job.out, listing))
-    # Only now is all known that stores look for.
-    listed = [_with_frames(job, data, stores) for job in listed]
-    for job in listed:
-        check_begun(job.out, job.plan)
-    return listed
-
-
-def _with_frames(job: Job, data: Data, stores: Stores) -> Job:
-    """The job, with what the frames of its listed videos are read from."""
-    assert job.listing is not None
-    store = stores.get(data.root, decoded_side(job.plan.recipe.size))
-    return replace(job, plan=replace(job.plan, frames=store.kept(video.path for video in job.listing.videos)))
-
-
-def _check_precision(jobs: Sequence[Job], machine: Machine) -> None:
-    """Raise `UserError` where runs that are there were trained in another precision than those to come would be."""
-    device = resolve_device(machine.device)
-    begun_in = [_begun_in(job) for job in jobs]
-    begun = {precision for precision in begun_in if precision}
-    coming = {
-        resolve_precision(job.plan.recipe.precision, device).name
-        for job, precision in zip(jobs, begun_in, strict=True)
-        if not precision
-    }
-    if begun and coming and begun != coming:
-        there, rest = (first_few(sorted(names)) for names in (begun, coming))
-        advice = f"give --precision {there}, or " if len(begun) == 1 else ""
-        raise UserError(
-            f"runs in {jobs[0].out.parent.parent} were trained in {there} and those to come would be in {rest}, which "
-            f"do not compare; {advice}choose another --out"
-        )
-
-
-def run_jobs(data: Data, jobs: Sequence[Job], machine: Machine, stores: Stores | None = None) -> list[RunResult]:
-    """Run what is not finished, resuming what was begun; return the results of all. Raises like `list_jobs`.
-
-    `stores` are those of decoded clips, where other runs share them.
-    """
-    _check_precision(jobs, machine)
-    stores = stores or machine.stores()
-    jobs = list_jobs(data, jobs, machine, stores)
-    results = []
-    for number, job in enumerate(jobs, start=1):
-        plan = job.plan
-        title = f"[{number}/{len(jobs)}] {plan.init.label}, {job.out.name}"
-        if not job.finished():
-            tqdm.write(title)
-            with resumed_unasked():
-                transfer(data, job.plan, out=job.out, machine=machine, stores=stores, resume=True, listing=job.listing)
-        else:
-            tidy_finished(job.out)  # a kill may have come between its result and this
-        result = read_run(job.out, job.plan.init.label, together=True)
-        tqdm.write(f"{title}: top-1 {result.metrics['top1']:.1f} %")
-        results.append(result)
-    return results
 
 
 def gather(texts: Sequence[str]) -> list[RunResult]:

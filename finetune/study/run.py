@@ -9,7 +9,8 @@ from tqdm import tqdm
 from fractalvid.finetune.cache.stores import Stores
 from fractalvid.finetune.grids import Failure, Failures, Place, check_out, deal, failure_of, held
 from fractalvid.finetune.report import write_comparison
-from fractalvid.finetune.run.compare import parse_initials, plan_jobs, run_jobs
+from fractalvid.finetune.run.compare import parse_initials, plan_jobs
+from fractalvid.finetune.run.jobs import run_jobs
 from fractalvid.finetune.study.design import Study
 from fractalvid.finetune.study.plan import Cell, cells_of, check_folders, check_same, transfers_of
 from fractalvid.finetune.study.report import write_study

@@ -54,7 +54,7 @@ def test_compare_runs_reuses_and_gathers(
     def never(*args: object, **kwargs: object) -> None:
         raise AssertionError("nothing was left to run")
 
-    monkeypatch.setattr("fractalvid.finetune.run.compare.transfer", never)
+    monkeypatch.setattr("fractalvid.finetune.run.jobs.transfer", never)
     assert command(*args, 1, cache=tmp_path / "c") == 0
     assert command(*args, 1, "--lr", 0.5, cache=tmp_path / "c") == 2
     assert "begun with other settings (lr: 0.001, not 0.5)" in capsys.readouterr().err

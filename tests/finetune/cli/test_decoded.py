@@ -53,7 +53,7 @@ def test_runs_on_pictures_and_on_files_do_not_compare(
     def never(*args: object, **kwargs: object) -> None:
         raise AssertionError("found out too late")
 
-    monkeypatch.setattr("fractalvid.finetune.run.compare.transfer", never)
+    monkeypatch.setattr("fractalvid.finetune.run.jobs.transfer", never)
     capsys.readouterr()
     assert command(*args, "scratch", "more=scratch", cache=cache) == 2
     assert "begun with other settings (frames: 18 pixels, not 18 pixels, JPEG 5, by" in capsys.readouterr().err

@@ -112,7 +112,7 @@ def interrupt(task: str) -> None:
 def test_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fractalvid.finetune.grids.workers.available_cores", lambda: 8)
     assert find_places("cpu", None) == (Place("cpu"),)
-    assert find_places("cpu", 3) == (Place("cpu", 2),) * 3
+    assert find_places("cpu", 3) == (Place("cpu", 2, 1 / 3),) * 3
     with pytest.raises(UserError, match="--jobs must be"):
         find_places("cpu", 0)
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
@@ -120,5 +120,6 @@ def test_places(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [place.device for place in find_places("auto", None)] == ["cuda:0", "cuda:1"]
     assert [place.device for place in find_places("cuda", 3)] == ["cuda:0", "cuda:1", "cuda:0"]
     assert find_places("cuda:1", None) == (Place("cuda:1"),)
-    assert Place("cpu", 2).machine(Machine()).threads == 2
+    half = Place("cpu", 2, 0.5).machine(Machine(cache_gb=4.0))
+    assert (half.threads, half.cache_gb) == (2, 2.0)
     assert Place("cpu").machine(Machine(threads=5)).threads == 5

@@ -8,7 +8,8 @@ import pytest
 from fractalvid.finetune.cli import main
 from fractalvid.finetune.recipes.recipe import Mode, Recipe
 from fractalvid.finetune.results.folder import claim_folder
-from fractalvid.finetune.run.compare import Job, parse_initials, plan_jobs, recipes_for_modes, same_shape
+from fractalvid.finetune.run.compare import parse_initials, plan_jobs, recipes_for_modes, same_shape
+from fractalvid.finetune.run.jobs import Job
 from fractalvid.finetune.targets.registry import TargetOptions
 from fractalvid.finetune.videos.data import open_data
 from fractalvid.finetune.videos.machine import Machine
@@ -50,7 +51,7 @@ def test_a_finished_run_is_not_reused_for_other_videos(
     table, out = write_table(data, tmp_path / "t.csv"), tmp_path / "out"
     args = ["compare", "--target", "folder", "--data", data, "--csv", table, "--out", out, "--folds", "0"]
     assert command(*args, "--fold-column", "fold3", cache=tmp_path / "c") == 0
-    monkeypatch.setattr("fractalvid.finetune.run.compare.transfer", never)
+    monkeypatch.setattr("fractalvid.finetune.run.jobs.transfer", never)
     capsys.readouterr()
     assert command(*args, "--fold-column", "other3", cache=tmp_path / "c") == 2
     assert "begun with other settings (columns fold: fold3, not other3)" in capsys.readouterr().err
@@ -67,7 +68,7 @@ def test_a_finished_run_is_not_reused_for_replaced_files(
     data, out = folder_set(tmp_path / "set", train=2, test=1), tmp_path / "out"
     args = ["compare", "--target", "folder", "--data", data, "--out", out, "--seeds", "0"]
     assert command(*args, cache=tmp_path / "c") == 0
-    monkeypatch.setattr("fractalvid.finetune.run.compare.transfer", never)
+    monkeypatch.setattr("fractalvid.finetune.run.jobs.transfer", never)
     monkeypatch.setattr("fractalvid.finetune.run.compare.write_comparison", lambda *_: "")
     file = data / "train" / "dark" / "0.mp4"
     file.touch()
@@ -95,7 +96,7 @@ def test_all_folds_are_listed_before_the_first_is_run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("fractalvid.finetune.run.compare.transfer", never)
+    monkeypatch.setattr("fractalvid.finetune.run.jobs.transfer", never)
     table = write_table(data, tmp_path / "t.csv")
     args = ["compare", "--target", "folder", "--data", data, "--csv", table, "--fold-column", "fold3"]
     assert command(*args, "--out", tmp_path / "out", *words.split(), cache=tmp_path / "c") == 2
@@ -131,7 +132,7 @@ def test_both_modes_come_from_one_command(data: Path, tmp_path: Path, monkeypatc
     assert [(config["mode"], config["lr"]) for config in configs] == [("full", 1e-3), ("linear", 0.25)]
     saved = json.loads((out / "comparison.json").read_text())
     assert [entry["mode"] for entry in saved["initialisations"]] == ["full", "linear"]
-    monkeypatch.setattr("fractalvid.finetune.run.compare.transfer", never)
+    monkeypatch.setattr("fractalvid.finetune.run.jobs.transfer", never)
     assert command(*both, cache=tmp_path / "c") == 0
     gathered = ["compare", "--runs", f"mine={out / 'scratch'}", "--out", f"{tmp_path / 'gathered'}"]
     assert main(gathered) == 0
@@ -210,7 +211,7 @@ def test_precisions_are_not_mixed(
     monkeypatch.setattr("fractalvid.pretrain.machine.precision.computes_bf16", lambda: True)
     capsys.readouterr()
     with monkeypatch.context() as patch:
-        patch.setattr("fractalvid.finetune.run.compare.transfer", never)
+        patch.setattr("fractalvid.finetune.run.jobs.transfer", never)
         assert command(*args, 0, 1, cache=tmp_path / "c") == 2
         error = capsys.readouterr().err
         assert "were trained in fp32 and those to come would be in bf16" in error
@@ -296,3 +297,27 @@ def test_a_comma_in_a_path_is_no_list(tmp_path: Path) -> None:
     folder = weights_of(tmp_path / "s0,s1", 0)
     for text in (str(folder), f"x={folder}"):
         assert len(parse_initials([text])) == 1
+
+
+def test_runs_at_a_time_are_those_that_come_one_after_the_other(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["compare", "--target", "folder", "--data", data, "--seeds", "0", "1", "--out"]
+    assert command(*args, tmp_path / "one", cache=tmp_path / "c") == 0
+    assert command(*args, tmp_path / "two", "--jobs", "2", cache=tmp_path / "c") == 0
+    told = capsys.readouterr().out
+    assert "[2/2] scratch, seed-1: top-1" in told
+    for seed in (0, 1):
+        logs = (tmp_path / name / "scratch" / f"seed-{seed}" / "metrics.jsonl" for name in ("one", "two"))
+        one, two = (json.loads(log.read_text().splitlines()[-1]) for log in logs)
+        assert one["loss"] == pytest.approx(two["loss"], rel=1e-3)
+
+
+def test_a_run_that_fails_beside_others_ends_the_comparison(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["compare", "--target", "folder", "--data", data, "--seeds", "0", "1", "--out", tmp_path / "out"]
+    # Weights are not finite after the first step.
+    assert command(*args, "--jobs", "2", "--lr", "1e20", cache=tmp_path / "c") == 2
+    error = capsys.readouterr().err
+    assert "] scratch, " in error and "Traceback" not in error

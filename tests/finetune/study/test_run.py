@@ -99,7 +99,7 @@ def metrics_of(plan: Plan) -> dict[str, Any]:
 def trainer(monkeypatch: pytest.MonkeyPatch) -> Trainer:
     made = Trainer()
     monkeypatch.setattr("fractalvid.finetune.study.run.pretrain", made.pretrain)
-    monkeypatch.setattr("fractalvid.finetune.run.compare.transfer", made.transfer)
+    monkeypatch.setattr("fractalvid.finetune.run.jobs.transfer", made.transfer)
     for report in ("report.draw_study", "run.write_comparison"):  # which take a second each
         monkeypatch.setattr(f"fractalvid.finetune.study.{report}", lambda *_: None)
     return made

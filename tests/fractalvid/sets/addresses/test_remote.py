@@ -211,7 +211,15 @@ def test_an_address_with_a_slip_is_no_folder(tmp_path: Path, refuses: Callable[.
         assert address_of(given) == "s3://bucket/Set"
     assert address_of("FILE:///data/Set") == "file:///data/Set"
     chain = ("simplecache::s3://bucket/set", Path("simplecache::s3://bucket/set"), "zip://a::s3://bucket/b.zip")
-    for given in (*chain, "s3 ://bucket/set", Path("s_3://bucket/set"), "://bucket", "s3://", Path("s3://"), Path("GS:///")):
+    for given in (
+        *chain,
+        "s3 ://bucket/set",
+        Path("s_3://bucket/set"),
+        "://bucket",
+        "s3://",
+        Path("s3://"),
+        Path("GS:///"),
+    ):
         with pytest.raises(UserError, match="is a chain of addresses" if "::" in str(given) else "is no address"):
             address_of(given)
     small = ("--classes", 1, "--clips", 1, "--size", 32, "--points", 2000)
