@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from fractalvid.finetune.clips.config import MAX_VIEWS
 from fractalvid.finetune.recipes.recipe import Recipe, load_recipe, with_warmup
 from fractalvid.finetune.targets.registry import TARGETS, TargetOptions
 from fractalvid.finetune.videos.machine import Machine
@@ -74,7 +75,7 @@ def starting_recipe(args: list[str]) -> Recipe:
 
 def check_views(views: int | None, crops: int | None) -> None:
     """Raise `UserError` for numbers of views or crops that there cannot be; None leaves them open."""
-    if views is not None and not 1 <= views <= 1024:
-        raise UserError(f"--views is {views}: it must be 1 to 1024")
+    if views is not None and not 1 <= views <= MAX_VIEWS:
+        raise UserError(f"--views is {views}: it must be 1 to {MAX_VIEWS}")
     if crops not in (None, 1, 3):
         raise UserError(f"--crops is {crops}: it can be 1 (the centre) or 3 (along the long side)")

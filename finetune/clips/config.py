@@ -14,6 +14,8 @@ Triple = tuple[float, float, float]
 Sampling = Literal["window", "segments"]
 Voting = Literal["softmax", "logits", "votes"]
 
+MAX_VIEWS = 1024
+"""Clips a tested video, in time."""
 MAX_RATIO = 1000
 """Of width to height of a crop."""
 LARGEST_MAGNITUDE, MOST_OPERATIONS = 10, 14
@@ -140,7 +142,7 @@ class ViewConfig:
         """Refuse what no view can look like."""
         check_fields(self)
         _check_pixels(self.size, self.std)
-        check_integer("views", self.views, 1, MAX_COUNT)
+        check_integer("views", self.views, 1, MAX_VIEWS)
         check_integer("crops", self.crops, 1, 3)
 
 

@@ -13,6 +13,7 @@ from fractalvid.finetune.cache.store import decoded_side
 from fractalvid.finetune.clips.augment import to_network
 from fractalvid.finetune.clips.config import ViewConfig
 from fractalvid.finetune.clips.files import open_clip
+from fractalvid.finetune.clips.prediction import check_finite
 from fractalvid.finetune.clips.sampling import view_frames
 from fractalvid.finetune.clips.views import cut_views
 from fractalvid.finetune.explain.extent import map_extents, untold
@@ -129,6 +130,7 @@ class Explainer:
         video = to_network(clip, config.mean, config.std).to(self.device)
         with torch.no_grad():
             p = self.network(video).float().softmax(1)[0]
+        check_finite(p.cpu().numpy())
         number = int(p.argmax()) if self.number is None else self.number
         saliency = grad_cam(self.network, video, torch.tensor([number]), self.stage)[0].cpu().numpy()
         place, mask, agrees = self._known(peak(saliency)), None, None

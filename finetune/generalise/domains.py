@@ -17,6 +17,7 @@ from fractalvid.finetune.videos.data import Data, read_videos, split_name
 from fractalvid.finetune.videos.few_shot import draw_few_shot
 from fractalvid.finetune.videos.listing import Listing
 from fractalvid.finetune.videos.machine import Machine
+from fractalvid.finetune.weights.classes import place_of
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.messages.nearest import nearest_note
 from fractalvid.utils.messages.phrases import counted, first_few
@@ -177,25 +178,25 @@ def match_classes(source: Sequence[str], target: Sequence[str], mapping: Mapping
     Raises:
         UserError: the mapping names a class that a domain does not have.
     """
-    known = {class_key(name): place for place, name in enumerate(source)}
     keys = [class_key(name) for name in target]
     for key, meant in mapping.items():
         if key not in keys:
             raise UserError(f"--class-map: {key!r} is no class of the target{nearest_note(key, target)}")
-        if meant and class_key(meant) not in known:
+        if meant and place_of(meant, source) is None:
             raise UserError(f"--class-map: {meant!r} is no class of the source{nearest_note(meant, source)}")
-    return [known.get(class_key(mapping.get(key, key))) if mapping.get(key, key) else None for key in keys]
+    meant_by = [mapping.get(key, name) for key, name in zip(keys, target, strict=True)]
+    return [place_of(meant, source) if meant else None for meant in meant_by]
 
 
 def _of_study(classes: Sequence[str], source: Sequence[str], shared: Sequence[int]) -> list[int]:
     """The places of a study's classes, all of which both domains need to have."""
-    known = {class_key(name): place for place, name in enumerate(source)}
-    for name in classes:
-        if class_key(name) not in known:
+    places = {name: place_of(name, source) for name in classes}
+    for name, place in places.items():
+        if place is None:
             raise UserError(f"--classes: {name!r} is no class of the source{nearest_note(name, source)}")
-        if known[class_key(name)] not in shared:
+        if place not in shared:
             raise UserError(f"--classes: the target has no class {name!r}; --class-map may say which one is meant")
-    return sorted(known[class_key(name)] for name in classes)
+    return sorted(place for place in places.values() if place is not None)
 
 
 def _relabelled(listing: Listing, new: Mapping[int, int], names: tuple[str, ...]) -> Listing:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from fractalvid.finetune.targets.files.lists import class_key
+from fractalvid.finetune.weights.classes import place_of
 from fractalvid.pretrain.models import head_name
 from fractalvid.pretrain.weights import Initial, build_initial, load_card, load_network
 
@@ -39,7 +39,6 @@ def _places(init: Initial, classes: Sequence[str]) -> list[int] | None:
     names = load_card(Path(init.path)).config.get("classes")
     if not isinstance(names, list):
         return None
-    known = {class_key(str(name)): place for place, name in enumerate(names)}
-    places = [known.get(class_key(name)) for name in classes]
+    places = [place_of(name, [str(known) for known in names]) for name in classes]
     found = [place for place in places if place is not None]
     return found if len(found) == len(places) else None

@@ -87,7 +87,7 @@ def deal(tasks: Sequence[T], open_work: OpenWork[T], places: Sequence[Place], en
     if len(places) > 1 and len(tasks) > 1:
         _deal_out(tasks, open_work, places, ended)
     elif tasks:
-        work = open_work(places[0])
+        work = open_work(Place(places[0].device))
         for task in tasks:
             ended(task, attempt(work, task))
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from fractalvid.finetune.clips.config import AugmentConfig, Sampling, Triple, Voting
+from fractalvid.core.constants import MAX_CLIP_FRAMES
+from fractalvid.finetune.clips.config import MAX_VIEWS, AugmentConfig, Sampling, Triple, Voting
 from fractalvid.pretrain.machine import PrecisionName
 from fractalvid.pretrain.models import architecture
 from fractalvid.pretrain.objectives import check_alpha
@@ -36,7 +37,12 @@ NORMALISATION: dict[str, tuple[Triple, Triple]] = {
 LR: dict[Mode, float] = {"full": 1e-3, "linear": 1e-2}
 """Peak learning rate of AdamW for 32 clips a step; a head alone bears, and needs, a larger one."""
 _COUNTS = ("shots", "epochs", "batch_size", "clip_len", "frame_stride", "first_frames", "views", "eval_every")
-_MOST = dict.fromkeys(_COUNTS, MAX_COUNT) | {"lr": 1e30, "weight_decay": 1e30, "grad_clip": 1e30}
+_MOST = {
+    **dict.fromkeys(_COUNTS, MAX_COUNT),
+    **dict.fromkeys(("clip_len", "frame_stride"), MAX_CLIP_FRAMES),
+    **dict.fromkeys(("lr", "weight_decay", "grad_clip"), 1e30),
+    "views": MAX_VIEWS,
+}
 """Largest values of settings."""
 
 

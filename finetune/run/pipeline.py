@@ -108,7 +108,8 @@ def validate(
 ) -> dict[str, Any]:
     """Train as `transfer` does, going on with what is in `out`, and look at the validation side alone.
 
-    The run is left unfinished, with its checkpoint: `transfer` with `resume` tests the very network that was looked at.
+    The run is left unfinished, with its checkpoint: while it is there, `transfer` with `resume` tests the very network
+    that was looked at.
 
     Returns:
         What `validation.json` says.

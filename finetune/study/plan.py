@@ -19,6 +19,8 @@ from fractalvid.utils.files import is_empty
 
 _FOUND_OUT = {"found", "extended_at", "classes", "kind", "stream.colour"}
 """Settings that a run may fill in where nobody has asked for anything."""
+_CLIPS = {"bank", "data", "videos"}
+"""Paths of what is trained on. A run that goes on compares what lies there; one that is finished compares nothing."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,7 @@ def check_same(kept: Table, study: Study, out: Path) -> None:
         told = before.get(part)
         shared: Mapping[str, Any] = told if isinstance(told, dict) else {}
         for label in shared.keys() & now[part].keys():
-            names = [name for name in _differences(shared[label], now[part][label]) if name not in FREE]
-            changes += [f"{name} of {label}" for name in names]
+            changes += [f"{name} of {label}" for name in _differences(shared[label], now[part][label])]
     if changes:
         raise UserError(
             f"{out} holds a study with other settings ({'; '.join(sorted(changes)[:3])}); choose another --out"
@@ -141,7 +142,18 @@ def _differences(before: Any, now: Table) -> list[str]:
     if not isinstance(before, dict) or "start" in before or "start" in now:
         return [] if before == now else ["start"]
     default = Recipe() if "mode" in now else PretrainConfig()
-    return differences(completed(before, to_json(default)), now)
+    return _changes(completed(before, to_json(default)), now)
+
+
+def _changes(before: Table, now: Table) -> list[str]:
+    """Names of settings that differ and may not: where a run is made may, and how a path is written."""
+    names = differences(before, now)
+    return [name for name in names if name not in FREE or (name in _CLIPS and _lies(before, name) != _lies(now, name))]
+
+
+def _lies(settings: Table, name: str) -> Path | None:
+    path = settings.get(name)
+    return Path(path).resolve() if isinstance(path, str) and "\0" not in path else None
 
 
 def check_folders(study: Study, out: Path) -> None:
@@ -162,7 +174,15 @@ def _check_config(folder: Path, config: PretrainConfig) -> None:
         kept = kept_config(folder)
     except UserError as error:
         raise UserError(f"{error}; remove {folder} to run it again") from error
-    ignored = FREE | _FOUND_OUT
-    names = [name for name in differences(to_json(kept), to_json(config)) if name not in ignored]
+    asked = to_json(config)
+    names = [name for name in _changes(to_json(kept), asked) if name not in _FOUND_OUT or _at(asked, name) is not None]
     if names:
         raise UserError(f"{folder} was begun with other settings ({'; '.join(names[:3])}); choose another --out")
+
+
+def _at(settings: Table, name: str) -> Any:
+    """The setting of a dotted name; None where there is none."""
+    value: Any = settings
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from fractalvid.finetune.cache.stores import Stores
 from fractalvid.finetune.grids import Failure, Failures, Place, check_out, deal, failure_of, held
 from fractalvid.finetune.report import write_comparison
-from fractalvid.finetune.run.compare import parse_initials, plan_jobs
+from fractalvid.finetune.run.compare import plan_jobs
 from fractalvid.finetune.run.jobs import run_jobs
 from fractalvid.finetune.study.design import Study
 from fractalvid.finetune.study.plan import Cell, cells_of, check_folders, check_same, transfers_of
@@ -20,7 +20,7 @@ from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.engine import CHECKPOINT
 from fractalvid.pretrain.run import PretrainConfig, check_run, pretrain
 from fractalvid.pretrain.run.folder import CONFIG
-from fractalvid.pretrain.weights import parse_initial
+from fractalvid.pretrain.weights import check_label, parse_initial
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import make_folder
 from fractalvid.utils.messages.phrases import counted
@@ -68,7 +68,7 @@ class _OpenStudy:
         jobs = plan_jobs(
             data,
             self.study.recipes,
-            parse_initials([f"{cell.column.label}={start}"], self.study.config.arch),
+            [replace(parse_initial(start, self.study.config.arch), label=cell.column.label)],
             splits=self.study.splits or (None,),
             seeds=self.study.seeds,
             allow_missing=self.allow_missing,
@@ -153,7 +153,8 @@ def check_study(study: Study, out: Path, machine: Machine) -> Data:
     for column in study.columns:
         if column.config is not None:
             check_run(column.config)
-        parse_initial(f"{column.label}={column.start or 'scratch'}", study.config.arch, option="the column")
+        check_label(column.label)
+        parse_initial(column.start or "scratch", study.config.arch, option=f"the column {column.label!r}")
     return open_data(study.target, machine)
 
 

@@ -10,7 +10,7 @@ from fractalvid.finetune.grids import shown
 from fractalvid.finetune.report.markup import Table, as_markdown, or_none
 from fractalvid.finetune.results.read import ACCURACIES
 from fractalvid.finetune.sweep.plan import Cell, Sweep
-from fractalvid.finetune.sweep.rows import FILES, WHAT, Row, best_row, metric_of, read_rows
+from fractalvid.finetune.sweep.rows import FILES, WHAT, Row, best_row, cells_tested, metric_of, read_rows
 from fractalvid.pages.charts import look, new_figure, plain, save
 from fractalvid.pretrain.recipes import to_json
 from fractalvid.utils.files import write_text, write_with
@@ -35,7 +35,6 @@ def write_sweep(sweep: Sweep, cells: Sequence[Cell]) -> str:
 
 def _content(sweep: Sweep, cells: Sequence[Cell], rows: Sequence[Row], best: Row | None) -> dict[str, Any]:
     metric, plan = metric_of(sweep), cells[0].runs[0].plan
-    tested = [row for row in rows if row.tested]
     return {
         "what": WHAT,
         "target": plan.target,
@@ -47,7 +46,7 @@ def _content(sweep: Sweep, cells: Sequence[Cell], rows: Sequence[Row], best: Row
         "recipe": to_json(sweep.recipe),
         "chosen_by": {"metric": metric, "side": "val", "held_out": plan.to_dict()["held_out"]},
         "best": None if best is None else {"row": best.number, "values": best.values, "test": _spreads(best, "test")},
-        "settings_tested": len(tested),
+        "settings_tested": cells_tested(sweep),
         "rows": [_row(row) for row in rows],
     }
 
@@ -103,7 +102,7 @@ def _verdict(sweep: Sweep, rows: Sequence[Row], best: Row | None) -> list[str]:
         f"a best of {done} is high by choice, and no estimate of what it will do."
     ]
     if best.tested:
-        times = sum(bool(row.tested) for row in rows)
+        times = cells_tested(sweep)
         looked = "once, at the end, by the best alone" if times == 1 else f"by {times} cells, each the best of its time"
         lines.append(f"On test videos the best has {name} {best.test(metric)} %; these were looked at {looked}.")
     return lines

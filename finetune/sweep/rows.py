@@ -7,13 +7,18 @@ from typing import Any
 from fractalvid.finetune.grids import Failures
 from fractalvid.finetune.report.statistics import Spread, spread
 from fractalvid.finetune.results.folder import METRICS, VALIDATION
-from fractalvid.finetune.sweep.plan import Cell, Sweep, SweepRun
+from fractalvid.finetune.sweep.plan import RUNS, Cell, Sweep, SweepRun
 from fractalvid.utils.documents import Percent, Table, convert, read_json
 from fractalvid.utils.errors import UserError
 
 WHAT = "a sweep"
 FILES = ("sweep.json", "sweep.md", "sweep.png")
 FAILURES = "failures"
+
+
+def cells_tested(sweep: Sweep) -> int:
+    """How many cells test videos were looked at by, those of grids that this folder had before among them."""
+    return len({path.parent.parent for path in (sweep.out / RUNS).glob(f"*/seed-*/{METRICS}")})
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def run_sweep(
         opened = _OpenSweep(sweep.data.options, machine, first.split, sweep.allow_missing)
         deal(waiting, opened, places, ended)
         if test:
-            _test_best(sweep, cells, places[0].machine(machine))
+            _test_best(sweep, cells, Place(places[0].device).machine(machine))
         return write_sweep(sweep, cells)
 
 
@@ -129,5 +129,7 @@ def _test_best(sweep: Sweep, cells: list[Cell], machine: Machine) -> None:
         raise UserError(f"no cell of the sweep has succeeded; the first failed by: {reason}")
     for run in cells[best.number].runs:
         if not (run.out / METRICS).exists():
+            if not (run.out / CHECKPOINT).exists():
+                tqdm.write(f"note: {run.name} is trained again: its checkpoint went when another cell was the best")
             with resumed_unasked():
                 transfer(sweep.data, run.plan, out=run.out, machine=machine, resume=True)

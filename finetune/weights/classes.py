@@ -55,7 +55,7 @@ def map_classes(wanted: Sequence[str], known: Sequence[str], table: Mapping[str,
         UserError: a class is not among them, with the nearest that is; or all are left out.
     """
     _check_table(table, wanted)
-    places = [_place(table.get(name, name), known) if table.get(name, name) else None for name in wanted]
+    places = [place_of(table.get(name, name), known) if table.get(name, name) else None for name in wanted]
     lost = [k for k, name in enumerate(wanted) if places[k] is None and table.get(name) != ""]
     if lost:
         nearest = [f"{wanted[k]!r}{nearest_note(table.get(wanted[k], wanted[k]), known)}" for k in lost]
@@ -79,7 +79,7 @@ def _check_table(table: Mapping[str, str], wanted: Sequence[str]) -> None:
             raise UserError(f"--class-map: {name!r} is no class of the test videos{nearest_note(name, wanted)}")
 
 
-def _place(name: str, known: Sequence[str]) -> int | None:
+def place_of(name: str, known: Sequence[str]) -> int | None:
     """Which of the known classes is meant; None for none, or several."""
     if name in known:
         return known.index(name)

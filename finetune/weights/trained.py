@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from torch import nn
 
-from fractalvid.finetune.clips.config import FrameConfig, Sampling, Triple, ViewConfig, Voting
+from fractalvid.finetune.clips.config import MAX_VIEWS, FrameConfig, Sampling, Triple, ViewConfig, Voting
 from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.targets.registry import TARGETS, WITH_SPLITS, TargetOptions, make_target
 from fractalvid.finetune.videos.data import Data
@@ -48,17 +48,14 @@ class _HeldOut:
     seed: int = 0
 
 
-_Few = Annotated[int, msgspec.Meta(ge=1, le=1000)]
-
-
 @dataclass(frozen=True)
 class _Training:
     """Of the configuration on a card, what is read again when the weights are used."""
 
     init: _Start | str | None = None
     classes: list[str] | int | None = None
-    views: _Few | None = None
-    crops: _Few | None = None
+    views: Annotated[int, msgspec.Meta(ge=1, le=MAX_VIEWS)] | None = None
+    crops: Literal[1, 3] | None = None
     voting: Voting | None = None
     sampling: Sampling | None = None
     first_frames: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None

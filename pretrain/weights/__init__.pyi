@@ -9,6 +9,7 @@ from .cards import save_weights as save_weights
 from .cards import without_head as without_head
 from .initial import Initial as Initial
 from .initial import build_initial as build_initial
+from .initial import check_label as check_label
 from .initial import describe_loaded as describe_loaded
 from .initial import load_initial as load_initial
 from .initial import parse_initial as parse_initial

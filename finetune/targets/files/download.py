@@ -112,6 +112,8 @@ def _continue(url: str, part: Path, begin: int, size: int, bar: "tqdm[NoReturn]"
             file.seek(start)
             bar.update(start - bar.n)
             while piece := answer.read(_PIECE):
+                if file.tell() + len(piece) > size:
+                    raise UserError(f"{url} is not the file it was: more than {size} bytes; get it by hand")
                 file.write(piece)
                 bar.update(len(piece))
 

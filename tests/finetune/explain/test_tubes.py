@@ -93,6 +93,19 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_a_network_that_gives_no_numbers_is_an_error(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = build_model("r3d_10", 2, seed=0)
+    with torch.no_grad():
+        network.get_parameter("fc.bias")[0] = torch.nan
+    save_weights(tmp_path / "nan.safetensors", network, load_card(weights))
+    write_video(tmp_path / "a.mp4", np.zeros((8, 36, 48, 3), np.uint8), fps=4)
+    words = ["explain", "--weights", tmp_path / "nan.safetensors", "--out", tmp_path / "out", "--stage", "stage2"]
+    assert main([str(word) for word in (*words, "--no-progress", tmp_path / "a.mp4")]) == 2
+    assert "the network's outputs are not finite" in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def seeing(weights: Path) -> Path:
     """Weights for which all maps of the last stages speak for one class, whatever is seen."""

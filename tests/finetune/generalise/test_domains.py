@@ -50,6 +50,14 @@ def test_classes_that_only_one_domain_has_are_left_out(roots: tuple[Path, Path],
     )
 
 
+def test_a_class_is_found_by_its_own_name_first() -> None:
+    source = ("push up", "push_up", "run")
+    assert match_classes(source, ("push up", "push_up", "Run", "Push Up"), {}) == [0, 1, 2, None]
+    assert match_classes(source, ("pushing",), {"pushing": "push up"}) == [0]
+    with pytest.raises(UserError, match="'PUSH UP' is no class of the source"):
+        match_classes(source, ("pushing",), {"pushing": "PUSH UP"})  # either of two
+
+
 def test_what_training_sees_of_the_target_has_no_labels(roots: tuple[Path, Path], tmp_path: Path) -> None:
     seen = domains(roots, tmp_path).unlabelled()
     assert isinstance(seen, Unlabelled)

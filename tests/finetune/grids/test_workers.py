@@ -98,6 +98,17 @@ def test_one_place_needs_no_other_process(tmp_path: Path) -> None:
     deal([], refuse, TWO, lambda *_: None)
 
 
+def test_a_task_that_is_left_alone_has_all_of_the_machine() -> None:
+    seen: list[Place] = []
+
+    def opened(place: Place) -> Callable[[str], None]:
+        seen.append(place)
+        return lambda task: None
+
+    deal(["one"], opened, TWO, lambda *_: None)
+    assert seen == [Place("cpu")]
+
+
 def test_a_fault_of_the_program_keeps_its_trace(tmp_path: Path) -> None:
     failure = attempt(partial(do, tmp_path), "breaks")
     assert failure is not None and "in do" in failure.trace

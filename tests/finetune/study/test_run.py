@@ -14,6 +14,7 @@ from fractalvid.finetune.cli import main
 from fractalvid.finetune.recipes.plan import Plan
 from fractalvid.finetune.results.folder import METRICS, claim_folder
 from fractalvid.finetune.study.plan import Cell
+from fractalvid.fractals.bank import ClassBank
 from fractalvid.pretrain.engine import CHECKPOINT
 from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.recipes import to_json
@@ -224,6 +225,29 @@ def test_targets_share_pretrainings(trainer: Trainer, study: Callable[..., int],
     words = ["--pretrainings", tmp_path / "shared", "--pretrain-seeds", 0, "--out", tmp_path / "other"]
     assert study(*words) == 0
     assert trainer.done[8:] == [*FIRST, "2 full 0", "2 linear 0", "3 full 0", "3 linear 0"]
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [("classes = 3", "classes"), ('classes = 2, kind = "shapes"', "kind"), ('bank = "bank.npz"', "bank")],
+)
+def test_pretrainings_of_other_clips_are_not_shared(
+    other: str,
+    name: str,
+    trainer: Trainer,
+    study: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ClassBank.sample(2, seed=0).save("bank.npz")
+    words = ["--pretrainings", tmp_path / "shared", "--pretrain-seeds", 0]
+    for settings, out, code in (("classes = 2", "one", 0), ("classes = 2", "two", 0), (other, "three", 2)):
+        column = f'values = [{{ label = "a", {settings} }}]'
+        (tmp_path / "grid.toml").write_text(GRID.replace('values = [2, 3, { start = "scratch" }]', column))
+        assert study(*words, "--out", tmp_path / out) == code
+    assert f"was begun with other settings ({name}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,26 @@ def test_a_grid_may_grow_and_says_how_often_test_videos_were_looked_at(
     assert "looked at by 2 cells" in capsys.readouterr().out
 
 
+def test_cells_of_earlier_grids_were_looked_at_too(
+    trainer: Trainer, sweep: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep("--lr", 0.1, 0.2) == 0
+    assert sweep("--lr", 0.1, 0.4) == 0
+    assert trainer.tested == [0.2, 0.4]
+    assert result(tmp_path)["settings_tested"] == 2
+    assert "looked at by 2 cells" in capsys.readouterr().out
+
+
+def test_what_has_lost_its_checkpoint_is_said_to_be_trained_again(
+    trainer: Trainer, sweep: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep("--lr", 0.1, 0.2) == 0
+    assert "is trained again" not in capsys.readouterr().out
+    monkeypatch.setattr("fractalvid.finetune.sweep.run.transfer", lambda *_, out, **__: write(out / METRICS, 30.0))
+    assert sweep("--lr", 0.1, 9) == 0  # what was beaten is the best of these
+    assert "lr-0.1_seed-0 is trained again" in capsys.readouterr().out
+
+
 def test_seeds_decide_together(trainer: Trainer, sweep: Callable[..., int], tmp_path: Path) -> None:
     assert sweep("--lr", 0.1, 0.4, "--seeds", 0, 2) == 0
     row = result(tmp_path)["rows"][1]

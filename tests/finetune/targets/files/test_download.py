@@ -152,6 +152,13 @@ def test_another_size_is_noticed_before_it_is_fetched(tmp_path: Path, server: Se
     assert (tmp_path / "set.zip.part").read_bytes() == begun
 
 
+def test_no_more_is_written_than_was_published(tmp_path: Path, server: Server) -> None:
+    server.content, server.says_length = CONTENT * 3, False
+    with pytest.raises(UserError, match="is not the file it was: more than 3000000 bytes"):
+        get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip.part").stat().st_size <= len(CONTENT)
+
+
 def test_an_address_that_is_gone_is_not_tried_again(tmp_path: Path, server: Server) -> None:
     server.errors = [404]
     with pytest.raises(UserError, match=r"HTTP 404 .*; get it by hand"):
