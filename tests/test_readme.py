@@ -8,12 +8,15 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from fractalvid.finetune.cli.commands import COMMANDS as SUBCOMMANDS
 from fractalvid.pretrain.export import export_weights
 from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.weights.cards import Card, save_weights
+from fractalvid.video.encoding.writer import write_video
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,6 +35,7 @@ SAID = {
     "load_file(": "",
     'load_network("fractal-small")': "(2, 21)",
     "webdataset.WebDataset(": "(3, 256)",
+    "Predictor(": "clip.mp4 ['clap', 'wave', 'run']",
     'fv.FractalSet("small_set", frames=8)\n': "torch.float32 torch.Size([3, 8]) 000000",
 }
 """What tells a block from the others, and what its last line prints."""
@@ -79,11 +83,26 @@ def test_the_python_examples_run(mark: str, tmp_path: Path, request: pytest.Fixt
         save_weights(tmp_path / "run.safetensors", build_model("r3d_18", 1000, seed=0), card)
         export_weights(tmp_path / "run.safetensors", tmp_path / "exported")
         where = tmp_path / "exported"
+    if "Predictor(" in block:
+        fine_tuned(tmp_path)
     done = subprocess.run(
         [sys.executable, "-c", block], capture_output=True, text=True, timeout=250, cwd=where, env=environment()
     )
     assert done.returncode == 0, done.stderr
     assert "".join(done.stdout.splitlines()[-1:]) == SAID[mark]
+
+
+def fine_tuned(folder: Path) -> None:
+    """What the example of a fine-tuned network asks for: weights that say the same of any clip, and a clip."""
+    network = build_model("r3d_10", 3, seed=0)
+    with torch.no_grad():
+        network.get_parameter("fc.weight").zero_()
+        network.get_parameter("fc.bias").copy_(torch.tensor([3.0, 2.0, 1.0]))
+    classes = {"classes": ["clap", "wave", "run"], "views": 1, "crops": 1}
+    card = Card("r3d_10", 3, 4, 32, 1.0, (0.4,) * 3, (0.2,) * 3, 0, None, classes, {})
+    (folder / "runs" / "mine").mkdir(parents=True)
+    save_weights(folder / "runs" / "mine" / "weights.safetensors", network, card)
+    write_video(folder / "clip.mp4", np.zeros((8, 36, 48, 3), np.uint8), fps=4)
 
 
 def environment() -> dict[str, str]:

@@ -59,7 +59,7 @@ class LoopConfig:
     prefetch: int = 2
     """Batches fetched ahead in the background."""
     torch_threads: int | None = None
-    """Threads torch computes with; None leaves torch's own choice."""
+    """Threads torch computes with; if not given, torch's own choice, or half of the cores on AMX beside a stream."""
     channels_last: bool = False
     """Keep weights, and what is computed with them, in channels-last order, which some devices compute faster."""
     compile: bool = False

@@ -123,7 +123,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         clip_len=8, size=64, channels_last=True,
     ),
     "rmc3_10": Architecture(
-        f"{_OURS}.r3d:rmc3_10", "fc", 256, "rMC3-10 of width 32, 3.6 M: R3D-10, its lower part 2D; half the time",
+        f"{_OURS}.r3d:rmc3_10", "fc", 256, "rMC3-10 of width 32, 3.6 M: R3D-10, lower part 2D; half its time in fp32",
         clip_len=8, size=64, channels_last=True,
     ),
 }  # fmt: skip

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -159,6 +160,25 @@ def test_an_interrupt_while_processes_start_is_none_of_theirs(tmp_path: Path) ->
     assert run.returncode == -signal.SIGINT
     wait_for(lambda: not any(alive(child) for child in started))
     assert said.count("Traceback") == 1, said  # our own
+
+
+def test_an_interrupt_waits_whichever_thread_it_reaches() -> None:
+    over, held = threading.Event(), False
+    other = threading.Thread(target=over.wait)
+    other.start()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), workers._interrupts_held():
+            assert other.ident is not None
+            signal.pthread_kill(other.ident, signal.SIGINT)
+            time.sleep(0.2)
+            held = True
+        assert held
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+        over.set()
+        other.join()
 
 
 def test_processes_ignore_interrupts_and_hold_nothing_back(maker: ClipMaker, tmp_path: Path) -> None:
