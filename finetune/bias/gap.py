@@ -65,8 +65,7 @@ def _runs(folder: Path, label: str) -> dict[tuple[str, str], list[RunResult]]:
 
 def _gap(synthetic: Sequence[RunResult], real: Sequence[RunResult]) -> Gap:
     check_comparable([*synthetic, *real])
-    splits = [sorted({(run.split, run.seed) for run in side}) for side in (synthetic, real)]
-    if {split for split, _ in splits[0]} != {split for split, _ in splits[1]}:
+    if {run.split for run in synthetic} != {run.split for run in real}:
         raise UserError(f"{synthetic[0].metrics['target']}: the runs are of other splits on either side")
     first = synthetic[0]
     means = [mean_over_splits(side, "top1") for side in (synthetic, real)]

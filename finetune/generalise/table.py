@@ -1,12 +1,13 @@
 """The benchmark's table with ours beside: a row a method, published numbers marked as other people's."""
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fractalvid.finetune.generalise.config import METHODS
 from fractalvid.finetune.generalise.folder import Accuracies, Finished
+from fractalvid.finetune.report.markup import Table, as_markdown
+from fractalvid.finetune.report.statistics import spread
 from fractalvid.utils.documents import read_toml
 
 NAMES = {"rada": "simplified RADA"}
@@ -41,11 +42,7 @@ def table(runs: Sequence[Finished]) -> str:
     if study is not None:
         head.append("published (I3D), top-1 / top-5")
         lines += [[name, "", "", "", "", "", value] for name, value in theirs.items()]
-    text = [
-        "| " + " | ".join(head) + " |",
-        "|" + "---|" * len(head),
-        *("| " + " | ".join(line) + " |" for line in lines),
-    ]
+    text = [as_markdown(Table("", tuple(head), tuple(map(tuple, lines))))]
     if study is not None:
         text += ["", f"Published: {study.title}, of other people, with other networks, clips and base training."]
     return "\n".join(text)
@@ -58,14 +55,8 @@ def _row(method: str, runs: Sequence[Finished]) -> list[str]:
         return [*cells, "", "", "", ""]
     target = [run.target_scores for run in own]
     source = [run.source_scores for run in own if run.source_scores is not None]
-    cells += [_spread([getattr(one, name) for one in target]) for name in ("top1", "top5", "mean_class")]
-    return [*cells, _spread([one.top1 for one in source]) if source else ""]
-
-
-def _spread(values: Sequence[float]) -> str:
-    """Mean, and deviation over runs where there are several."""
-    mean = statistics.fmean(values)
-    return f"{mean:.1f}" if len(values) < 2 else f"{mean:.1f} ± {statistics.stdev(values):.1f}"
+    cells += [str(spread([getattr(one, name) for one in target])) for name in ("top1", "top5", "mean_class")]
+    return [*cells, str(spread([one.top1 for one in source])) if source else ""]
 
 
 def describe(scores: Accuracies) -> str:

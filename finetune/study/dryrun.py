@@ -18,7 +18,7 @@ from fractalvid.finetune.videos.data import Data, list_split
 from fractalvid.finetune.videos.machine import Machine
 from fractalvid.pretrain.dryrun import probed
 from fractalvid.pretrain.machine import resolve_device
-from fractalvid.pretrain.models import build_model, head_name
+from fractalvid.pretrain.models import build_model
 from fractalvid.pretrain.run import find_bank, resolved
 from fractalvid.pretrain.weights import Initial
 from fractalvid.utils.messages.phrases import counted
@@ -30,10 +30,9 @@ _CLIPS, _REPEATS = 4, 3
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of a network for a clip: to train all of it, to train its head alone, and to test a view."""
+    """Seconds of a network for a clip: to train all of it, and to look at a view, as for training its head alone."""
 
     full: float
-    linear: float
     view: float
 
 
@@ -123,7 +122,8 @@ def _measured(study: Study, data: Data, classes: int, place: Place) -> Times:
         taken = []
         for _ in range(_REPEATS):
             started = time.perf_counter()
-            logits = network(clips)
+            with torch.set_grad_enabled(backward):
+                logits = network(clips)
             logits.sum().item()  # waits for a GPU
             if backward:
                 logits.sum().backward()
@@ -131,15 +131,11 @@ def _measured(study: Study, data: Data, classes: int, place: Place) -> Times:
             taken.append(time.perf_counter() - started)
         return min(taken) / _CLIPS
 
-    full = seconds(backward=True)
-    network.requires_grad_(False)
-    getattr(network, head_name(recipe.model)).requires_grad_(True)
-    forward = seconds(backward=False)
-    return Times(full, forward, forward)
+    return Times(seconds(backward=True), seconds(backward=False))
 
 
 def _transfer(recipe: ResolvedRecipe, train: int, test: int, times: Times) -> float:
-    each = times.linear if recipe.mode == "linear" else times.full
+    each = times.view if recipe.mode == "linear" else times.full
     return recipe.epochs * train * each + test * recipe.views * recipe.crops * times.view
 
 

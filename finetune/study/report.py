@@ -1,6 +1,7 @@
 """What a study leaves: every row as JSON, a table a column of the axis, and accuracy over the axis as a picture."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,8 @@ def _amount(column: Column) -> str:
 
 def _held_out(pretrained: Sequence[Pretrained]) -> str:
     """Top-1 on held-out instances of a pre-training's own classes, where it has such."""
-    values = [100 * one.metrics["top1"] for one in pretrained if one.metrics.get("top1") == one.metrics.get("top1", "")]
+    told = [one.metrics.get("top1") for one in pretrained]
+    values = [100 * top1 for top1 in told if top1 is not None and not math.isnan(top1)]
     return str(spread(values)) if values else NONE
 
 

@@ -86,11 +86,8 @@ def _read(transfer: Transfer, failures: Failures) -> Row:
 
 def read_pretrained(study: Study, out: Path) -> list[Pretrained]:
     """The pre-trainings that have ended. Raises `UserError` for a damaged card."""
-    return [_read_pretrained(cell, out) for cell in cells_of(study) if cell.seed is not None and _ended(cell, out)]
-
-
-def _ended(cell: Cell, out: Path) -> bool:
-    return cell.weights(out).exists()
+    trained = (cell for cell in cells_of(study) if cell.seed is not None)
+    return [_read_pretrained(cell, out) for cell in trained if cell.weights(out).exists()]
 
 
 def _read_pretrained(cell: Cell, out: Path) -> Pretrained:

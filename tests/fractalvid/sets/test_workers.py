@@ -144,7 +144,7 @@ def test_no_process_outlives_the_command(how: signal.Signals, code: int, tmp_pat
     _, said = run.communicate(timeout=60)
     assert run.returncode == code
     wait_for(lambda: not any(alive(child) for child in started))
-    assert said.count("Traceback") <= 1  # our own KeyboardInterrupt, and none of a worker's
+    assert tracebacks(said) <= 1  # our own KeyboardInterrupt, and none of a worker's
 
 
 def test_an_interrupt_while_processes_start_is_none_of_theirs(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_an_interrupt_while_processes_start_is_none_of_theirs(tmp_path: Path) ->
     _, said = run.communicate(timeout=60)
     assert run.returncode == -signal.SIGINT
     wait_for(lambda: not any(alive(child) for child in started))
-    assert said.count("Traceback") == 1, said  # our own
+    assert tracebacks(said) == 1, said  # our own
 
 
 def test_an_interrupt_waits_whichever_thread_it_reaches() -> None:
@@ -187,6 +187,11 @@ def test_processes_ignore_interrupts_and_hold_nothing_back(maker: ClipMaker, tmp
         for child in children(os.getpid()):
             assert [has_interrupts(child, mask) for mask in ("SigBlk", "SigIgn")] == [False, True]
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def tracebacks(said: str) -> int:
+    """How many were printed; the errors that one came up beside, as inside of pathlib, are a part of it."""
+    return said.count("Traceback") - said.count("During handling of the above exception")
 
 
 def children(pid: int) -> list[int]:
