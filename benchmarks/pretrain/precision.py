@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
-from benchmarks.common import command_line, shown, write
+from benchmarks.common import command_line, shown, write_beside
 from fractalvid.pretrain.machine import computes_bf16, resolve_precision
 from fractalvid.pretrain.models import build_model
 
@@ -116,7 +116,7 @@ def main() -> None:
     )
     title = "Training steps on a CPU: float32 and bfloat16"
     header = ["network", "float32, ms a clip", "bfloat16, ms a clip", "times as fast"]
-    write("precision", title, header, rows, {"steps": data, "errors": wrong}, notes)
+    write_beside("precision", title, header, rows, {"steps": data, "errors": wrong}, notes)
 
 
 if __name__ == "__main__":

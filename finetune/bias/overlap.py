@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from fractalvid.finetune.targets.files.lists import class_key, read_csv, read_lines
@@ -32,6 +33,7 @@ class Pair:
     same: str = ""
 
 
+@cache
 def normalised(name: str) -> str:
     """A name in small letters, its words apart: `ApplyEyeMakeup` and `apply_eye-makeup` are `apply eye makeup`."""
     return " ".join(re.findall(r"\w+", class_key(_CAMEL.sub(" ", name.replace("_", " ")))))

@@ -12,7 +12,7 @@ import json
 import math
 import mmap
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,7 +26,9 @@ from fractalvid.finetune.cache.frames import Bytes, Frames, Numbers, ReadFrames
 from fractalvid.utils.documents import MAX_LOG_BYTES, ByteCount, Table, convert, parse_json, read_bytes, read_json
 from fractalvid.utils.errors import UserError
 from fractalvid.utils.messages.phrases import counted
+from fractalvid.video.errors import MAX_PIXELS, VideoError, check_frame, check_kept
 from fractalvid.video.index import Stamp, is_same, root_key
+from fractalvid.video.reader import VideoFacts, scaled_size
 
 INFO, ROWS, FRAMES = "cache.json", "rows.jsonl", "frames.bin"
 _VERSION = 3
@@ -96,6 +98,16 @@ class CacheKind:
     def options(self) -> str:
         """The options of `finetune prepare` that make it."""
         return f"--cache {self.short_side}" + ("" if self.quality is None else f" --cache-quality {self.quality}")
+
+    def is_too_large(self, facts: VideoFacts, max_pixels: int) -> bool:
+        """Whether a video has more pixels, as it would be kept, than may be in memory at once."""
+        width, height = scaled_size(facts.width, facts.height, self.short_side)
+        try:
+            check_frame(width, height, max_pixels, None)
+            check_kept(facts.frames, width, height, max_pixels, None)
+        except VideoError:
+            return True
+        return False
 
     def info(self, root: Path) -> dict[str, object]:
         """What `cache.json` says."""
@@ -196,7 +208,12 @@ def kinds_of(cache_dir: Path, root: Path) -> Iterator[CacheKind]:
 
 
 def open_cache(
-    cache_dir: Path, root: Path, short_side: int, wanted: Collection[str] = ()
+    cache_dir: Path,
+    root: Path,
+    short_side: int,
+    wanted: Mapping[str, VideoFacts] | None = None,
+    *,
+    max_pixels: int = MAX_PIXELS,
 ) -> tuple[DecodedCache | None, str]:
     """The cache that fits best: the smallest not below `short_side`, and frames as decoded before JPEG.
 
@@ -204,7 +221,8 @@ def open_cache(
         cache_dir: where caches lie.
         root: the data folder.
         short_side: what is asked for, in pixels.
-        wanted: videos that should be in it.
+        wanted: videos that should be in it, by their paths, and what is known of them.
+        max_pixels: what a frame may have; videos that are too large for a cache aren't lacking.
 
     Returns:
         The cache, None where there is none that serves; and a line about what of it is refused or lacking, or "".
@@ -221,7 +239,9 @@ def open_cache(
         cache = DecodedCache(folder, kind, root)
     except OSError as error:
         return None, f"the decoded videos in {folder} cannot be read ({error.strerror}); {again} makes them again"
-    lacking = cache.stale.union(wanted).difference(cache.rows)
+    wanted = wanted or {}
+    too_large = {path for path, facts in wanted.items() if kind.is_too_large(facts, max_pixels)}
+    lacking = cache.stale.union(wanted) - cache.rows.keys() - too_large
     if not lacking:
         return cache, ""
     are, have, their = ("is", "has", "its file") if len(lacking) == 1 else ("are", "have", "their files")

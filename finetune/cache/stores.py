@@ -39,7 +39,7 @@ class Stores:
                 root, short_side=short_side, memory=self.memory, max_pixels=self.max_pixels, isolate=self.isolate
             )
         facts = VideoIndex(root, self.cache_dir).unchanged()
-        cache, refused = open_cache(self.cache_dir, root, short_side, facts)
+        cache, refused = open_cache(self.cache_dir, root, short_side, facts, max_pixels=self.max_pixels)
         if refused:
             tqdm.write(f"note: {refused}", file=sys.stderr)
         return ClipStore(

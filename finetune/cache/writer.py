@@ -21,7 +21,7 @@ from fractalvid.utils.errors import UserError
 from fractalvid.utils.files import make_folders, remove_temporaries, sync_folders, write_text
 from fractalvid.utils.messages.bars import bar_options
 from fractalvid.utils.processes.locks import exclusive_lock
-from fractalvid.video.errors import MAX_PIXELS, check_frame, check_kept
+from fractalvid.video.errors import MAX_PIXELS
 from fractalvid.video.index import Stamp, is_same, stamp_of
 from fractalvid.video.reader import VideoError, VideoFacts, read_frames, read_video, scaled_size
 
@@ -167,7 +167,7 @@ def _complete(
     try:
         kept = {path for path, row in writer.rows.items() if is_same(root / path, row.stamp)}
         lacking = [path for path in facts if path not in kept]
-        large = {path for path in lacking if _is_large(facts[path], kind, max_pixels)}
+        large = {path for path in lacking if kind.is_too_large(facts[path], max_pixels)}
         todo = [path for path in lacking if path not in large]
         _check_room(root, {path: facts[path] for path in todo}, kind, folder, isolate)
         broken = _add_all(writer, partial(_decode, root, kind, max_pixels, isolate), todo, threads, progress)
@@ -205,17 +205,6 @@ def _add_all(
         raise
     writer.commit()
     return tuple(broken)
-
-
-def _is_large(facts: VideoFacts, kind: CacheKind, max_pixels: int) -> bool:
-    """Whether a video has more pixels, as it is kept, than may be in memory."""
-    width, height = scaled_size(facts.width, facts.height, kind.short_side)
-    try:
-        check_frame(width, height, max_pixels, None)
-        check_kept(facts.frames, width, height, max_pixels, None)
-    except VideoError:
-        return True
-    return False
 
 
 def _decode(root: Path, kind: CacheKind, max_pixels: int, isolate: bool, path: str) -> _Decoded | None:

@@ -17,6 +17,7 @@ from fractalvid.emulate.config import EmulationConfig
 from fractalvid.emulate.presets import resolve
 from fractalvid.emulate.renderer import CpuRenderer
 from fractalvid.emulate.scene.pictures import list_pictures
+from fractalvid.kernels.compiled import available_cores
 from fractalvid.stream.batch import Batch
 from fractalvid.stream.config import StreamConfig
 from fractalvid.stream.device import Chunk, DeviceRenderer, available_device, device_renderer
@@ -25,6 +26,7 @@ from fractalvid.stream.position import Position, index_of_state
 from fractalvid.stream.render import fit_together, render_views
 from fractalvid.stream.samples import Samples, checked_index, draw_samples
 from fractalvid.stream.second_view import SecondView, draw_backwards, eased, second_seed
+from fractalvid.stream.threads import one_ahead
 from fractalvid.stream.validation import ValidationClips
 from fractalvid.truth import check_truth
 from fractalvid.utils.arrays import rows_of
@@ -32,8 +34,9 @@ from fractalvid.utils.checks import check_count, check_instance, check_share, is
 from fractalvid.utils.errors import UserError
 
 TOGETHER = 64
-"""Clips that a CPU draws and fits at once at most, of at most 4 batches, so that they share NumPy's calls.
-More would be faster still, and come in bursts that a loader's workers, two batches ahead, do not hide."""
+"""Clips that one thread draws and fits at once at most, of at most 4 batches, so that they share NumPy's calls.
+More would be faster still, and come in bursts that a loader's workers, two batches ahead, do not hide. Where several
+threads fit them while others are rendered there are none, and it is twice as many."""
 
 
 class FractalStream(IterableDataset[Batch]):
@@ -165,18 +168,28 @@ class FractalStream(IterableDataset[Batch]):
             yield batch
 
     def _from_cpu(self, step: int, worker: int, workers: int, threads: int | None) -> Iterator[Batch]:
-        """Batches `step`, `step` + `workers`, ...: first one, then two at a time, then four (see `TOGETHER`)."""
-        total, count, most = self.batch_size * self.world_size, 1, min(4, max(1, TOGETHER // self.batch_size))
-        while True:
-            steps = step + workers * np.arange(count)
-            views = self._drawn(self._positions(steps))
-            fit = fit_together(self.bank, views[0], threads)
+        """Batches `step`, `step` + `workers`, ...; on several threads, the next are fitted while some are rendered."""
+        total = self.batch_size * self.world_size
+        one_thread = (threads or available_cores()) == 1
+
+        def fit(group: tuple[NDArray[np.int64], list[Samples]]) -> Fit | None:
+            return fit_together(self.bank, group[1][0], threads)
+
+        groups = self._groups(step, workers, TOGETHER if one_thread else 2 * TOGETHER)
+        for (steps, views), fits in ((group, fit(group)) for group in groups) if one_thread else one_ahead(fit, groups):
             for number, own in enumerate(steps.tolist()):
                 rows = slice(number * self.batch_size, (number + 1) * self.batch_size)
-                batch = self._render([rows_of(view, rows) for view in views], threads, rows_of(fit, rows))
+                batch = self._render([rows_of(view, rows) for view in views], threads, rows_of(fits, rows))
                 # Loaders that keep the state of each worker give it back to the same one, which adds its number again.
                 self._next = (own + workers - worker) * total
                 yield replace(batch, next_index=(own + 1) * total)
+
+    def _groups(self, step: int, workers: int, clips: int) -> Iterator[tuple[NDArray[np.int64], list[Samples]]]:
+        """Batches that are drawn together, of so many clips at most: first one, then two at a time, then four."""
+        count, most = 1, min(4, max(1, clips // self.batch_size))
+        while True:
+            steps = step + workers * np.arange(count)
+            yield steps, self._drawn(self._positions(steps))
             step += workers * count
             count = min(2 * count, most)
 

@@ -5,9 +5,11 @@ all, they take many times as long, so work is dealt out by samples instead.
 """
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 
@@ -17,6 +19,9 @@ from fractalvid.utils.processes.forks import per_process
 MIN_SAMPLES = 4
 """For every so many samples, another thread is worth it. Four at a time cost a tenth more each than eight, and keep 8
 cores busy with a batch of 32; of fewer, NumPy and Python are the larger part of the work."""
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _pools = per_process(dict[int, ThreadPoolExecutor])
 _lock = per_process(threading.Lock)
@@ -37,6 +42,25 @@ def in_parts(work: Callable[[slice, int], None], count: int, threads: int | None
     done = [pool.submit(work, slice(first, last), most // parts) for first, last in pairwise(edges)]
     for part in done:
         part.result()
+
+
+def one_ahead(work: Callable[[T], R], items: Iterable[T]) -> Generator[tuple[T, R], None, None]:
+    """Items and what `work` makes of each, which another thread does while the caller uses the item before.
+
+    That pays where both are partly Python, which one thread runs at a time, and partly compiled code for all cores. An
+    error in `work` is raised where its item is due; the thread ends with the iterator.
+    """
+    beside, coming = ThreadPoolExecutor(1, "ahead"), deque[tuple[T, Future[R]]]()
+    try:
+        for item in items:
+            coming.append((item, beside.submit(work, item)))
+            if len(coming) == 2:
+                ready, made = coming.popleft()
+                yield ready, made.result()
+        for ready, made in coming:
+            yield ready, made.result()
+    finally:
+        beside.shutdown(wait=False, cancel_futures=True)
 
 
 def _pool(size: int) -> ThreadPoolExecutor:

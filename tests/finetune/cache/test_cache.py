@@ -1,6 +1,7 @@
 """The cache of decoded videos: what it gives, and what becomes of it when something breaks off or changes."""
 
 import errno
+import math
 import os
 import re
 from pathlib import Path
@@ -22,7 +23,8 @@ from fractalvid.finetune.clips.loader import TrainLoader
 from fractalvid.finetune.targets.base import Video
 from fractalvid.finetune.videos.index import build_index
 from fractalvid.utils.errors import UserError
-from fractalvid.video.reader import VideoFacts, read_video
+from fractalvid.video.errors import KEPT_FRAMES
+from fractalvid.video.reader import VideoFacts, read_video, scaled_size
 from tests.finetune.helpers import put, video, write_avi
 
 NAMES = ("a.mp4", "b ü.avi", "deep/c.mp4")
@@ -93,6 +95,18 @@ def test_frames_are_those_of_the_files_bit_for_bit(root: Path, threads: int) -> 
         assert np.array_equal(frames[:], read_video(root / name, short_side=18))
     assert cache.frames("d.mp4") is None
     assert report.size == report.used == decoded_bytes(root, facts(root), RAW)
+
+
+def test_videos_that_are_too_large_for_a_cache_are_not_lacking(root: Path) -> None:
+    short = facts(root)[NAMES[0]]
+    room = short.width * short.height  # of a frame as it is decoded
+    put(root / "long.mp4", KEPT_FRAMES * room // math.prod(scaled_size(short.width, short.height, 18)) + 1)
+    found = facts(root, (*NAMES, "long.mp4"))
+    where = root.parent / "cache"
+    made = make_cache(root, found, RAW, cache_dir=where, threads=1, progress=False, max_pixels=room)
+    assert (made.made, made.large) == (3, ("long.mp4",))
+    assert open_cache(where, root, 18, found, max_pixels=room)[1] == ""
+    assert open_cache(where, root, 18, found)[1].startswith("1 video ")
 
 
 def test_jpeg_pictures_are_near_and_small(tmp_path: Path) -> None:

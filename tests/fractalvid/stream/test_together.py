@@ -54,8 +54,44 @@ def test_no_more_clips_are_fitted_at_once_than_pay(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(module, "TOGETHER", 13)
     monkeypatch.setattr(module, "fit_together", fit_together)
-    list(islice(FractalStream(sample_bank(7), batch_size=3, config=CONFIG, seed=4), 9))
+    list(islice(FractalStream(sample_bank(7), batch_size=3, config=CONFIG, seed=4, threads=1), 9))
     assert fitted == [3, 6, 12, 12]
     fitted.clear()
-    list(islice(FractalStream(sample_bank(7), batch_size=2, config=CONFIG, seed=4), 8))
+    list(islice(FractalStream(sample_bank(7), batch_size=2, config=CONFIG, seed=4, threads=1), 8))
     assert fitted == [2, 4, 8, 8]  # of at most four batches
+    fitted.clear()
+    list(islice(FractalStream(sample_bank(7), batch_size=7, config=CONFIG, seed=4, threads=2), 6))
+    assert fitted[:4] == [7, 14, 21, 21]  # and twice as many where others are rendered meanwhile
+
+
+def test_batches_are_those_of_one_thread_whatever_is_fitted_ahead() -> None:
+    def stream(threads: int) -> FractalStream:
+        return FractalStream(sample_bank(7), batch_size=3, config=CONFIG, seed=4, threads=threads)
+
+    for one, two in zip(islice(stream(1), 12), islice(stream(2), 12), strict=True):
+        assert one.next_index == two.next_index
+        check_equal(one, two)
+    ahead = stream(2)
+    batches = iter(ahead)
+    next(batches)
+    assert ahead.state_dict() == {"next_index": 3}  # what is on its way does not count
+    check_equal(next(batches), stream(1).at([3, 4, 5]))
+
+
+def test_what_cannot_be_fitted_is_an_error_where_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = 0
+
+    def fit_together(bank: Bank, samples: Samples, threads: int | None) -> Fit | None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise MemoryError
+        return render.fit_together(bank, samples, threads)
+
+    monkeypatch.setattr(module, "fit_together", fit_together)
+    batches = iter(FractalStream(sample_bank(7), batch_size=3, config=CONFIG, seed=4, threads=2))
+    assert next(batches).next_index == 3
+    with pytest.raises(MemoryError):
+        next(batches)
+    with pytest.raises(StopIteration):
+        next(batches)
