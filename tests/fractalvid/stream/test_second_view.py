@@ -155,7 +155,7 @@ def test_plain_views_are_fitted_once(bank: ClassBank, monkeypatch: pytest.Monkey
         return fit_clips(bank, class_id, *rest, **options)
 
     monkeypatch.setattr(render, "fit_clips", counted)
-    batch = take(two(bank), 1)[0]
+    batch = take(two(bank, threads=1), 1)[0]
     assert batch.video2 is not None
     assert fitted == [len(batch.target)]
 
